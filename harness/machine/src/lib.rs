@@ -1,0 +1,1 @@
+//! Machines to look at: live QEMU, recordings.

@@ -1,0 +1,1 @@
+//! Snapshot, canonical form, diff, invariants and golden text.

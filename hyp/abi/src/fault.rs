@@ -1,0 +1,111 @@
+//! Faults that a build with the `faults` feature can switch on (`fault=NAME` on the hypervisor's command line).
+//!
+//! Each is a bug of a kind that real hypervisors have had. A normal build does not contain them. They are here so
+//! that the harness knows the names; what each one breaks stands where the hypervisor asks for it.
+
+macro_rules! faults {
+    ($($(#[doc = $doc:literal])* $variant:ident = $number:literal, $name:literal;)*) => {
+        /// A switchable fault.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[repr(u64)]
+        pub enum Fault { $($(#[doc = $doc])* $variant = $number,)* }
+
+        impl Fault {
+            /// Every fault, in order.
+            pub const ALL: &[Self] = &[$(Self::$variant),*];
+
+            /// Its name on the command line and in traces.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)* }
+            }
+
+            /// What it breaks, in one line.
+            #[must_use]
+            pub const fn summary(self) -> &'static str {
+                match self { $(Self::$variant => concat!($($doc),*).trim_ascii(),)* }
+            }
+
+            /// The fault with this name.
+            #[must_use]
+            pub fn from_name(name: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|fault| fault.name() == name)
+            }
+        }
+    };
+}
+
+faults! {
+    /// An unmap in the SMMU's table is not followed by any TLBI command.
+    SmmuNoTlbi = 1, "smmu_no_tlbi";
+    /// The SMMU's TLBI command carries VMID 1 instead of the host's 0.
+    SmmuTlbiWrongVmid = 2, "smmu_tlbi_wrong_vmid";
+    /// The SMMU's TLBI command names the page after the one that was unmapped.
+    SmmuTlbiWrongIpa = 3, "smmu_tlbi_wrong_ipa";
+    /// The SMMU's TLBI is put off until the next hypercall, after the lock was released.
+    SmmuTlbiAfterUnlock = 4, "smmu_tlbi_after_unlock";
+    /// The hook leaves the SMMU's entry in place when the host loses a page.
+    SmmuUnmapSkipped = 5, "smmu_unmap_skipped";
+    /// Only the first page of a range is unmapped from the SMMU.
+    SmmuUnmapFirstPageOnly = 6, "smmu_unmap_first_page_only";
+    /// The hook does not map a page again that comes back to the host.
+    SmmuMapSkipped = 7, "smmu_map_skipped";
+    /// Splitting a block of the idmap loses the other pages of the block.
+    SmmuSplitDropsNeighbours = 8, "smmu_split_drops_neighbours";
+    /// The idmap's output address does not advance along a range that is mapped.
+    SmmuMapDrifts = 9, "smmu_map_drifts";
+    /// Memory that returns to the host is mapped as Device in the idmap.
+    SmmuMapWrongAttr = 10, "smmu_map_wrong_attr";
+    /// The snapshot of MMIO ignores the chosen attribute policy and maps it cacheable.
+    SmmuSnapshotWrongAttr = 11, "smmu_snapshot_wrong_attr";
+    /// The snapshot maps pages that are annotated as the hypervisor's.
+    SmmuSnapshotIgnoresAnnotation = 12, "smmu_snapshot_ignores_annotation";
+    /// A donation between the snapshot and the moment it is marked done is lost.
+    SmmuSnapshotUpdateLost = 13, "smmu_snapshot_update_lost";
+    /// Stream table entries are written as bypass instead of stage 2.
+    SmmuSteBypass = 14, "smmu_ste_bypass";
+    /// Stream table entries do not record faults (S2R = 0).
+    SmmuSteNoRecord = 15, "smmu_ste_no_record";
+    /// SMMUEN is left 0 and GBPA is left open.
+    SmmuLeftDisabled = 16, "smmu_left_disabled";
+    /// MMIO recycling in the CPU's table is propagated to the SMMU as an unmap.
+    SmmuRecyclePropagated = 17, "smmu_recycle_propagated";
+    /// The SMMU's register frame is left mappable by the host.
+    SmmuMmioNotDonated = 18, "smmu_mmio_not_donated";
+    /// host_donate_hyp leaves the host's stage-2 entry mapped.
+    HostDonateKeepsMapping = 32, "host_donate_keeps_mapping";
+    /// host_donate_hyp invalidates nothing in the CPU's TLBs.
+    HostDonateNoTlbi = 33, "host_donate_no_tlbi";
+    /// A range is judged by the state of its first page.
+    HostDonateChecksFirstPageOnly = 34, "host_donate_checks_first_page_only";
+    /// Only the first page of a donated range is annotated.
+    HostDonateFirstPageOnly = 35, "host_donate_first_page_only";
+    /// A donation that is refused midway leaves the pages before that point annotated.
+    HostDonatePartial = 36, "host_donate_partial";
+    /// A host fault maps a block over annotated entries.
+    HostFaultMapsOverAnnotation = 37, "host_fault_maps_over_annotation";
+    /// A host fault maps a block from an output address that is not aligned to it.
+    HostFaultMapsWrongPa = 38, "host_fault_maps_wrong_pa";
+    /// A host fault maps MMIO executable.
+    HostMmioExecutable = 39, "host_mmio_executable";
+    /// Host memory is mapped as Device at stage 2.
+    HostMemoryDevice = 40, "host_memory_device";
+    /// MMIO recycling drops annotations.
+    HostRecycleDropsAnnotation = 41, "host_recycle_drops_annotation";
+    /// host_share_hyp does not look at the page's state.
+    HostShareUnchecked = 42, "host_share_unchecked";
+    /// host_unshare_hyp ignores pins.
+    HostUnshareIgnoresPin = 43, "host_unshare_ignores_pin";
+    /// hyp_donate_host ignores references to the page.
+    HypDonateIgnoresReference = 44, "hyp_donate_ignores_reference";
+    /// hyp_donate_host leaves the page mapped in EL2's stage 1.
+    El2LeftMapped = 45, "el2_left_mapped";
+    /// EL2's stage 1 maps the hypervisor's text writable.
+    El2TextWritable = 46, "el2_text_writable";
+    /// The page pool is not annotated in the host's stage 2.
+    PoolNotAnnotated = 47, "pool_not_annotated";
+    /// host_donate_hyp takes the page without changing the host's page state.
+    HostDonateStateStale = 48, "host_donate_state_stale";
+    /// Splitting a block of the host's table maps the other pages one page further on.
+    HostSplitDrifts = 49, "host_split_drifts";
+}
