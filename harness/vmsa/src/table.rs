@@ -1,0 +1,131 @@
+//! One translation table as runs of like entries.
+//!
+//! A run is what a walk hands out: neighbours that map on contiguously with the same attributes, or that are the
+//! same annotation. A table of 512 pages in a row becomes one item, so a walk costs little beyond reading.
+
+use crate::desc::{self, Kind, Level};
+
+/// What the entries of a run are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum What {
+    /// Invalid and not zero.
+    Invalid,
+    /// Map memory. Each entry's output address follows on the one before.
+    Leaf,
+    /// As `Leaf`, but bits are set that must be 0, such as a block's address below its size.
+    LeafRes0,
+    /// Points to a table; always alone.
+    Table,
+    /// As `Table`, but bits are set that must be 0.
+    TableRes0,
+    /// Reserved encoding: faults.
+    Reserved,
+    /// Points above the output address size: faults.
+    AddressSize,
+}
+
+/// A run of entries of one table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Item {
+    /// Index of the first entry.
+    pub first: u16,
+    /// Number of entries, at least 1.
+    pub count: u16,
+    /// The first entry.
+    pub desc: u64,
+    /// What they are.
+    pub what: What,
+}
+
+/// What entry `desc` at `level` is when output addresses have `oa_bits` bits, `None` when it is zero.
+#[must_use]
+pub const fn classify(desc: u64, level: Level, oa_bits: u32) -> Option<What> {
+    if desc == 0 {
+        return None;
+    }
+    Some(match desc::kind(desc, level) {
+        Kind::Invalid => What::Invalid,
+        Kind::Reserved => What::Reserved,
+        Kind::Leaf | Kind::Table if (desc & desc::ADDRESS) >> oa_bits != 0 => What::AddressSize,
+        Kind::Leaf if desc & desc::leaf_res0(level) != 0 => What::LeafRes0,
+        Kind::Leaf => What::Leaf,
+        Kind::Table if desc & desc::TABLE_RES0 != 0 => What::TableRes0,
+        Kind::Table => What::Table,
+    })
+}
+
+/// Splits the entries of a table at `level` into runs, in order, without its zero entries.
+/// `entries` are at most 512.
+#[must_use]
+pub fn runs(entries: impl Iterator<Item = u64>, level: Level, oa_bits: u32) -> Vec<Item> {
+    let mut items: Vec<Item> = Vec::new();
+    let mut expected = None;
+    for (index, desc) in (0_u16..512).zip(entries) {
+        let what = classify(desc, level, oa_bits);
+        match items.last_mut() {
+            Some(run) if expected == Some(desc) && what == Some(run.what) => run.count += 1,
+            _ => items.extend(what.map(|what| Item { first: index, count: 1, desc, what })),
+        }
+        expected = match what {
+            Some(What::Leaf | What::LeafRes0) => desc.checked_add(level.entry_size()),
+            Some(What::Invalid | What::Reserved | What::AddressSize) => Some(desc),
+            Some(What::Table | What::TableRes0) | None => None,
+        };
+    }
+    items
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const L3: Level = Level::LAST;
+    const HYP: u64 = 0x2000_0000_0000_0002;
+
+    fn item(first: u16, count: u16, desc: u64, what: What) -> Item {
+        Item { first, count, desc, what }
+    }
+
+    #[test]
+    fn contiguous_pages_with_the_same_attributes_are_one_run() {
+        let entries = (0..512).map(|n| 0x4000_07ff + n * 4096);
+        assert_eq!(runs(entries, L3, 48), [item(0, 512, 0x4000_07ff, What::Leaf)]);
+    }
+
+    #[test]
+    fn a_run_ends_where_address_attributes_or_kind_change() {
+        let entries = [0, 0x1003, 0x2003, 0x2003, 0x3043, HYP, HYP, 0, HYP, 0x1];
+        let expected = [
+            item(1, 2, 0x1003, What::Leaf),
+            item(3, 1, 0x2003, What::Leaf),
+            item(4, 1, 0x3043, What::Leaf),
+            item(5, 2, HYP, What::Invalid),
+            item(8, 1, HYP, What::Invalid),
+            item(9, 1, 0x1, What::Reserved),
+        ];
+        assert_eq!(runs(entries.into_iter(), L3, 48), expected);
+    }
+
+    #[test]
+    fn tables_never_join() {
+        let level = Level::new(2).expect("a level");
+        let expected = [item(0, 1, 0x1003, What::Table), item(1, 1, 0x1003, What::Table)];
+        assert_eq!(runs([0x1003, 0x1003].into_iter(), level, 48), expected);
+        assert_eq!(classify(1 << 48 | 0x1003, level, 48), Some(What::TableRes0));
+    }
+
+    #[test]
+    fn a_run_stops_at_the_output_address_size() {
+        let entries = [0xf_ffff_e003, 0xf_ffff_f003, 0x10_0000_0003];
+        let expected = [item(0, 2, 0xf_ffff_e003, What::Leaf), item(2, 1, 0x10_0000_0003, What::AddressSize)];
+        assert_eq!(runs(entries.into_iter(), L3, 36), expected);
+    }
+
+    #[test]
+    fn a_block_that_is_not_aligned_is_told_apart() {
+        let level = Level::new(2).expect("a level");
+        assert_eq!(classify(0x4020_0001, level, 48), Some(What::Leaf));
+        assert_eq!(classify(0x4020_1001, level, 48), Some(What::LeafRes0));
+        assert_eq!(classify(0x4021_0001, level, 48), Some(What::Leaf), "bit 16 is nT");
+    }
+}

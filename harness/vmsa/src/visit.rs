@@ -1,0 +1,125 @@
+//! What a walk hands to its visitor: tables, runs of entries, findings.
+
+use crate::annotation::Annotation;
+use crate::desc::{self, Level};
+use crate::mem::MemError;
+use crate::stage1::{Stage1Attrs, TableAttrs};
+use crate::stage2::Stage2Attrs;
+
+/// Adjacent entries of one table that are alike.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Run {
+    /// First input address.
+    pub ia: u64,
+    /// Level of the entries.
+    pub level: Level,
+    /// Number of entries, at least 1.
+    pub count: u16,
+    /// The first entry. In a run of leaves each next one is higher by [`Level::entry_size`]; else all are equal.
+    pub desc: u64,
+    /// Physical address of the table that holds them.
+    pub table: u64,
+    /// Index of the first entry in that table.
+    pub index: u16,
+    /// Controls of the tables above (stage 1).
+    pub tables: TableAttrs,
+}
+
+impl Run {
+    /// Bytes of input addresses that the run covers.
+    #[must_use]
+    pub const fn size(&self) -> u64 {
+        self.count as u64 * self.level.entry_size()
+    }
+
+    /// First input address above the run.
+    #[must_use]
+    pub const fn end(&self) -> u64 {
+        self.ia + self.size()
+    }
+
+    /// Output address of the first entry of a run of leaves; the run's output is contiguous.
+    #[must_use]
+    pub const fn oa(&self) -> u64 {
+        desc::leaf_address(self.desc, self.level)
+    }
+
+    /// Physical address of the first entry itself.
+    #[must_use]
+    pub const fn entry_pa(&self) -> u64 {
+        self.table + 8 * self.index as u64
+    }
+
+    /// The stage-2 fields of a run of leaves.
+    #[must_use]
+    pub fn stage2(&self, fwb: bool) -> Stage2Attrs {
+        Stage2Attrs::decode(self.desc, self.level < Level::LAST, fwb)
+    }
+
+    /// The stage-1 fields of a run of leaves.
+    #[must_use]
+    pub fn stage1(&self) -> Stage1Attrs {
+        Stage1Attrs::decode(self.desc, self.level < Level::LAST)
+    }
+
+    /// The annotation of a run of invalid stage-2 entries.
+    #[must_use]
+    pub const fn annotation(&self) -> Option<Annotation> {
+        Annotation::decode(self.desc)
+    }
+}
+
+/// What is wrong with an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Malformed {
+    /// Its encoding is reserved at this level; accesses fault.
+    #[error("reserved encoding")]
+    Reserved,
+    /// Its address is above the output address size; accesses fault.
+    #[error("address above the output size of {oa_bits} bits")]
+    AddressSize {
+        /// Output address size in bits.
+        oa_bits: u32,
+    },
+    /// Bits that must be 0 are set, e.g. a block's address is not aligned to its size. Accesses go through: the
+    /// entry is visited as a leaf or a table as well.
+    #[error("bits {bits:#x} must be 0")]
+    Res0 {
+        /// The bits.
+        bits: u64,
+    },
+    /// Its table cannot be read.
+    #[error("next table: {0}")]
+    Unreadable(MemError),
+    /// Its table is one of those that lead to it; it is not followed.
+    #[error("table {0:#014x} is its own ancestor")]
+    Cycle(u64),
+    /// Its table was already reached through another entry; it is not followed again.
+    #[error("table {0:#014x} is reached twice")]
+    Reused(u64),
+}
+
+/// What a walk comes across.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Visit {
+    /// A table, before its entries.
+    Table {
+        /// Its physical address.
+        pa: u64,
+        /// Its level.
+        level: Level,
+        /// First input address that it covers.
+        ia: u64,
+        /// Number of its entries (fewer than 512 only at the root).
+        entries: u16,
+        /// Its bytes differ from those of the cache's last walk, or it was not part of that.
+        changed: bool,
+    },
+    /// Entries that map memory.
+    Leaf(Run),
+    /// Entries that are invalid and not zero: annotated, in stage 2.
+    Invalid(Run),
+    /// Entries that are wrong, and why. For an unreadable root the run stands for the whole root table, with a
+    /// descriptor of 0.
+    Malformed(Run, Malformed),
+}

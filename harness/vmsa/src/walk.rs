@@ -1,0 +1,186 @@
+//! A whole walk: every table, leaf, annotation and malformed entry, in order of input addresses.
+//!
+//! The visitor is called once a run, not once an entry. A walk always ends: it follows each table once, so loops
+//! and tables used twice become findings ([`Malformed`]), as does memory that cannot be read. [`TableCache`] keeps
+//! the bytes and runs of each table; a second walk decodes only tables whose bytes changed.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::desc::{self, Level};
+use crate::mem::{MemError, PhysMem};
+use crate::regime::{Regime, Stage};
+use crate::stage1::TableAttrs;
+use crate::table::{Item, What, runs};
+pub use crate::visit::{Malformed, Run, Visit};
+
+/// Walks all of `regime` and calls `visit` in order of input addresses.
+pub fn walk<M: PhysMem + ?Sized>(mem: &M, regime: &Regime, visit: impl FnMut(Visit)) {
+    TableCache { keep: false, ..TableCache::new() }.walk(mem, regime, visit);
+}
+
+/// The tables of one regime as they were at its last walk.
+#[derive(Clone, Debug)]
+pub struct TableCache {
+    tables: HashMap<u64, Cached>,
+    walks: u64,
+    /// Whether there will be a second walk that compares bytes.
+    keep: bool,
+}
+
+impl Default for TableCache {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// What reading a table gave.
+enum Fetched {
+    /// Its runs, and whether its bytes changed since the last walk.
+    Table { items: Arc<[Item]>, changed: bool },
+    /// This walk was there before.
+    Seen,
+}
+
+#[derive(Clone, Debug)]
+struct Cached {
+    walk: u64,
+    level: Level,
+    oa_bits: u32,
+    bytes: Box<[u8]>,
+    items: Arc<[Item]>,
+}
+
+impl TableCache {
+    /// A cache without any table. Keep one for each regime that is walked again and again.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { tables: HashMap::new(), walks: 0, keep: true }
+    }
+
+    /// Walks all of `regime` and calls `visit` in order of input addresses; decodes only what changed since this
+    /// cache's last walk.
+    pub fn walk<M: PhysMem + ?Sized>(&mut self, mem: &M, regime: &Regime, visit: impl FnMut(Visit)) {
+        self.walks += 1;
+        let mut walker = Walker { mem, regime, cache: self, visit, path: Vec::with_capacity(4) };
+        let mut left = regime.root_entries();
+        for number in 0..regime.root_tables() {
+            let entries = left.min(512) as u16;
+            let table = regime.root + 4096 * number;
+            let ia = number * 512 * regime.start.entry_size();
+            let (level, tables) = (regime.start, TableAttrs::default());
+            if let Err(why) = walker.table(table, level, ia, entries, tables) {
+                let run = Run { ia, level, count: entries, desc: 0, table, index: 0, tables };
+                (walker.visit)(Visit::Malformed(run, why));
+            }
+            left -= u64::from(entries);
+        }
+        let walks = self.walks;
+        self.tables.retain(|_, table| table.walk == walks);
+    }
+
+    /// The tables of the last walk and their bytes, in no order.
+    pub fn tables(&self) -> impl Iterator<Item = (u64, &[u8])> {
+        self.tables.iter().map(|(pa, table)| (*pa, &*table.bytes))
+    }
+
+    /// Reads the table at `pa` and says what is in it.
+    fn fetch<M: PhysMem + ?Sized>(
+        &mut self,
+        mem: &M,
+        pa: u64,
+        (level, oa_bits): (Level, u32),
+        entries: u16,
+    ) -> Result<Fetched, MemError> {
+        let known = self.tables.get_mut(&pa);
+        if known.as_ref().is_some_and(|table| table.walk == self.walks) {
+            return Ok(Fetched::Seen);
+        }
+        let mut buffer = [0; 4096];
+        let bytes = &mut buffer[..8 * usize::from(entries)];
+        mem.read(pa, bytes)?;
+        if let Some(table) = known
+            && (table.level, table.oa_bits) == (level, oa_bits)
+            && *table.bytes == *bytes
+        {
+            table.walk = self.walks;
+            return Ok(Fetched::Table { items: Arc::clone(&table.items), changed: false });
+        }
+        let descs = bytes.as_chunks().0.iter().map(|chunk| u64::from_le_bytes(*chunk));
+        let items: Arc<[Item]> = runs(descs, level, oa_bits).into();
+        let (walk, bytes) = (self.walks, if self.keep { Box::from(&*bytes) } else { Box::default() });
+        self.tables.insert(pa, Cached { walk, level, oa_bits, bytes, items: Arc::clone(&items) });
+        Ok(Fetched::Table { items, changed: true })
+    }
+}
+
+struct Walker<'a, M: ?Sized, V> {
+    mem: &'a M,
+    regime: &'a Regime,
+    cache: &'a mut TableCache,
+    visit: V,
+    path: Vec<u64>,
+}
+
+impl<M: PhysMem + ?Sized, V: FnMut(Visit)> Walker<'_, M, V> {
+    fn table(
+        &mut self,
+        pa: u64,
+        level: Level,
+        ia: u64,
+        entries: u16,
+        tables: TableAttrs,
+    ) -> Result<(), Malformed> {
+        if self.path.contains(&pa) {
+            return Err(Malformed::Cycle(pa));
+        }
+        let fetched = self.cache.fetch(self.mem, pa, (level, self.regime.oa_bits), entries);
+        let (items, changed) = match fetched.map_err(Malformed::Unreadable)? {
+            Fetched::Table { items, changed } => (items, changed),
+            Fetched::Seen => return Err(Malformed::Reused(pa)),
+        };
+        (self.visit)(Visit::Table { pa, level, ia, entries, changed });
+        self.path.push(pa);
+        for item in &*items {
+            let ia = ia + u64::from(item.first) * level.entry_size();
+            let (count, desc, index) = (item.count, item.desc, item.first);
+            self.item(item.what, Run { ia, level, count, desc, table: pa, index, tables });
+        }
+        self.path.pop();
+        Ok(())
+    }
+
+    fn item(&mut self, what: What, run: Run) {
+        match what {
+            What::Invalid => (self.visit)(Visit::Invalid(run)),
+            What::Leaf => (self.visit)(Visit::Leaf(run)),
+            What::LeafRes0 => {
+                let bits = run.desc & desc::leaf_res0(run.level);
+                (self.visit)(Visit::Malformed(run, Malformed::Res0 { bits }));
+                (self.visit)(Visit::Leaf(run));
+            }
+            What::Table => self.descend(run),
+            What::TableRes0 => {
+                let bits = run.desc & desc::TABLE_RES0;
+                (self.visit)(Visit::Malformed(run, Malformed::Res0 { bits }));
+                self.descend(run);
+            }
+            What::Reserved => (self.visit)(Visit::Malformed(run, Malformed::Reserved)),
+            What::AddressSize => {
+                let why = Malformed::AddressSize { oa_bits: self.regime.oa_bits };
+                (self.visit)(Visit::Malformed(run, why));
+            }
+        }
+    }
+
+    fn descend(&mut self, run: Run) {
+        let Some(level) = run.level.next() else { return };
+        let tables = match self.regime.stage {
+            Stage::One(_) => run.tables.and_below(TableAttrs::decode(run.desc)),
+            Stage::Two(_) => run.tables,
+        };
+        if let Err(why) = self.table(desc::table_address(run.desc), level, run.ia, 512, tables) {
+            (self.visit)(Visit::Malformed(run, why));
+        }
+    }
+}

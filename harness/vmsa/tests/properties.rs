@@ -1,0 +1,144 @@
+//! Properties over random tables: nothing panics, every walk ends, and walk and single translation agree.
+
+use std::collections::BTreeMap;
+
+use parallax_vmsa::mem::{PAGE_SIZE, SparseMem};
+use parallax_vmsa::regime::{Regime, Stage2Fields};
+use parallax_vmsa::walk::{TableCache, Visit, walk};
+use parallax_vmsa::{Annotation, FaultKind, Stage1Attrs, Stage2Attrs, SysRegs, translate};
+use proptest::prelude::*;
+
+/// Tables live in this many pages from address 0 on, so that random entries often point to one another.
+const PAGES: u64 = 24;
+
+/// An entry: often a table or a leaf near the tables, sometimes any bits at all.
+fn entry() -> impl Strategy<Value = u64> {
+    prop_oneof![
+        4 => Just(0),
+        6 => (0..PAGES + 2, 0_u64..4).prop_map(|(page, low)| (page * PAGE_SIZE) | (1 << 10) | low),
+        2 => any::<u64>(),
+        1 => Just(0x2000_0000_0000_0002),
+    ]
+}
+
+/// Memory of random tables, few entries set in each.
+fn memory() -> impl Strategy<Value = SparseMem> {
+    proptest::collection::vec((0..PAGES, 0_u64..512, entry()), 0..400).prop_map(|writes| {
+        let mut mem = SparseMem::new();
+        for page in 0..PAGES {
+            mem.write_table(page * PAGE_SIZE, &[0; 512]);
+        }
+        for (page, index, desc) in writes {
+            // Half of the writes go to the low entries, where tables are likely to meet.
+            let index = if index % 2 == 0 { index % 8 } else { index };
+            mem.write_u64(page * PAGE_SIZE + 8 * index, desc);
+        }
+        mem
+    })
+}
+
+fn stage2() -> impl Strategy<Value = Regime> {
+    let sizes = prop_oneof![Just((40, 1)), Just((43, 1)), Just((48, 2)), Just((31, 1)), Just((34, 0))];
+    (sizes, 0_u8..7, any::<bool>()).prop_map(|((ia_bits, sl0), ps, ha)| {
+        let fields = Stage2Fields {
+            root: 0,
+            t0sz: 64 - ia_bits,
+            sl0,
+            tg0: 0,
+            ps,
+            oa_limit: 48,
+            ha,
+            fwb: false,
+            vmid: 0,
+        };
+        fields.regime().expect("a legal combination")
+    })
+}
+
+proptest! {
+    #[test]
+    fn a_walk_ends_in_order_and_reads_each_table_once(mem in memory(), regime in stage2()) {
+        let mut tables = BTreeMap::new();
+        let mut last_end = 0;
+        walk(&mem, &regime, |visit| match visit {
+            Visit::Table { pa, .. } => *tables.entry(pa).or_insert(0) += 1,
+            Visit::Leaf(run) | Visit::Invalid(run) => {
+                assert!(run.ia >= last_end, "runs do not overlap and come in order");
+                last_end = run.end();
+                assert!(last_end <= regime.ia_end());
+            }
+            Visit::Malformed(run, _) => assert!(run.ia >= last_end),
+        });
+        prop_assert!(tables.values().all(|times| *times == 1));
+        prop_assert!(tables.len() as u64 <= PAGES + 2);
+    }
+
+    #[test]
+    fn a_leaf_of_the_walk_translates_to_its_output(mem in memory(), regime in stage2()) {
+        let mut runs = Vec::new();
+        walk(&mem, &regime, |visit| {
+            if let Visit::Leaf(run) = visit {
+                runs.push(run);
+            }
+        });
+        for run in runs {
+            for offset in [0, run.size() / 2 + 0x18, run.size() - 1] {
+                match translate(&mem, &regime, run.ia + offset) {
+                    Ok(found) => {
+                        prop_assert_eq!(found.oa, run.oa() + offset);
+                        prop_assert_eq!(found.level, run.level);
+                        prop_assert_eq!(found.stage2(false), run.stage2(false));
+                    }
+                    Err(fault) => {
+                        prop_assert_eq!(fault.kind, FaultKind::AccessFlag);
+                        prop_assert!(!run.stage2(false).af && !regime.hw_af);
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_cached_walk_finds_what_a_fresh_one_finds(
+        mem in memory(),
+        regime in stage2(),
+        changes in proptest::collection::vec((0..PAGES, 0_u64..512, entry()), 1..20),
+    ) {
+        let findings = |cache: &mut TableCache, mem: &SparseMem| {
+            let mut found = Vec::new();
+            cache.walk(mem, &regime, |visit| {
+                if !matches!(visit, Visit::Table { .. }) {
+                    found.push(visit);
+                }
+            });
+            found
+        };
+        let (mut mem, mut cache) = (mem, TableCache::new());
+        findings(&mut cache, &mem);
+        for (page, index, desc) in changes {
+            mem.write_u64(page * PAGE_SIZE + 8 * index, desc);
+            prop_assert_eq!(findings(&mut cache, &mem), findings(&mut TableCache::new(), &mem));
+        }
+    }
+
+    #[test]
+    fn any_registers_and_descriptors_decode_without_a_panic(
+        values in any::<[u64; 7]>(),
+        desc in any::<u64>(),
+        ia in any::<u64>(),
+        mem in memory(),
+    ) {
+        let [vttbr_el2, vtcr_el2, hcr_el2, ttbr0_el2, tcr_el2, mair_el2, sctlr_el2] = values;
+        let regs = SysRegs { vttbr_el2, vtcr_el2, hcr_el2, ttbr0_el2, tcr_el2, mair_el2, sctlr_el2 };
+        for regime in [Regime::stage2(&regs), Regime::el2_stage1(&regs)].into_iter().flatten().flatten() {
+            walk(&mem, &regime, |_| {});
+            let _ = translate(&mem, &regime, ia);
+        }
+        for fwb in [false, true] {
+            let attrs = Stage2Attrs::decode(desc, fwb, fwb);
+            prop_assert_eq!(attrs.page_state(), attrs.sw & 3);
+        }
+        let _ = Stage1Attrs::decode(desc, true).mem_type(mair_el2);
+        prop_assert_eq!(Annotation::decode(desc).is_some(), desc != 0 && desc & 1 == 0);
+    }
+}

@@ -1,0 +1,120 @@
+//! Regimes from registers and from stage-2 fields.
+
+use parallax_vmsa::regime::{Regime, RegimeError, Stage, Stage1Controls, Stage2Controls, Stage2Fields};
+use parallax_vmsa::regs::SysRegs;
+
+fn fields(ia_bits: u8, sl0: u8) -> Stage2Fields {
+    Stage2Fields {
+        root: 0x4010_0000,
+        t0sz: 64 - ia_bits,
+        sl0,
+        tg0: 0,
+        ps: 0b101,
+        oa_limit: 48,
+        ha: false,
+        fwb: false,
+        vmid: 0,
+    }
+}
+
+#[test]
+fn concatenated_roots_are_as_many_as_the_ipa_size_asks() {
+    let cases = [
+        // IPA bits, SL0, level, entries, tables
+        (40, 1, 1, 1024, 2),
+        (41, 1, 1, 2048, 4),
+        (42, 1, 1, 4096, 8),
+        (43, 1, 1, 8192, 16),
+        (39, 1, 1, 512, 1),
+        (31, 1, 1, 2, 1),
+        (44, 2, 0, 32, 1),
+        (48, 2, 0, 512, 1),
+        (40, 2, 0, 2, 1),
+        (34, 0, 2, 8192, 16),
+        (30, 0, 2, 512, 1),
+        (25, 3, 3, 8192, 16),
+    ];
+    for (ia_bits, sl0, level, entries, tables) in cases {
+        let regime = fields(ia_bits, sl0).regime().expect("a legal combination");
+        assert_eq!(regime.start.number(), level, "{ia_bits} bits");
+        assert_eq!((regime.root_entries(), regime.root_tables()), (entries, tables), "{ia_bits} bits");
+        assert_eq!(regime.ia_end(), 1 << ia_bits);
+    }
+}
+
+#[test]
+fn a_starting_level_that_does_not_fit_is_refused() {
+    for (ia_bits, sl0) in [(44, 1), (30, 1), (39, 2), (35, 0), (21, 0), (26, 3), (40, 4), (48, 5)] {
+        let error = RegimeError::StartLevel { sl0, t0sz: 64 - ia_bits };
+        assert_eq!(fields(ia_bits, sl0).regime(), Err(error), "{ia_bits} bits");
+    }
+}
+
+#[test]
+fn reserved_and_unsupported_fields_are_named() {
+    let base = fields(40, 1);
+    assert_eq!(Stage2Fields { tg0: 2, ..base }.regime(), Err(RegimeError::Granule(2)));
+    assert_eq!(Stage2Fields { ps: 7, ..base }.regime(), Err(RegimeError::OutputSize(7)));
+    assert_eq!(Stage2Fields { t0sz: 15, ..base }.regime(), Err(RegimeError::InputSize(15)));
+    assert_eq!(Stage2Fields { t0sz: 49, ..base }.regime(), Err(RegimeError::InputSize(49)));
+    let unaligned = RegimeError::RootAlignment { root: 0x4010_1000, size: 0x2000 };
+    assert_eq!(Stage2Fields { root: 0x4010_1000, ..base }.regime(), Err(unaligned));
+    let high = Stage2Fields { root: 1 << 40, ps: 1, ..base }.regime();
+    assert_eq!(high, Err(RegimeError::RootAddressSize { root: 1 << 40, oa_bits: 36 }));
+}
+
+#[test]
+fn stage_2_comes_from_its_registers() {
+    let mut regs = SysRegs {
+        hcr_el2: 1 << 31 | 1 << 46 | 1,
+        vttbr_el2: 0x0103_0000_4801_0001,
+        // T0SZ=24, SL0=1, write-back, inner shareable, PS=40 bits, RES1
+        vtcr_el2: 24 | 1 << 6 | 1 << 8 | 1 << 10 | 3 << 12 | 2 << 16 | 1 << 31,
+        ..SysRegs::default()
+    };
+    let regime = Regime::stage2(&regs).expect("legal").expect("on");
+    assert_eq!(regime.stage, Stage::Two(Stage2Controls { fwb: true, vmid: 3 }), "8-bit VMID");
+    assert_eq!((regime.root, regime.ia_bits, regime.oa_bits), (0x4801_0000, 40, 40));
+    regs.vtcr_el2 |= 1 << 19;
+    let regime = Regime::stage2(&regs).expect("legal").expect("on");
+    assert_eq!(regime.stage, Stage::Two(Stage2Controls { fwb: true, vmid: 0x103 }), "16-bit VMID");
+    regs.vtcr_el2 |= 1 << 32;
+    assert_eq!(Regime::stage2(&regs), Err(RegimeError::Ds));
+    regs.sctlr_el2 = 1 << 25;
+    assert_eq!(Regime::stage2(&regs), Err(RegimeError::BigEndian));
+    regs.hcr_el2 = 1 << 31;
+    assert_eq!(Regime::stage2(&regs), Ok(None), "VM is 0");
+}
+
+#[test]
+fn el2_stage_1_comes_from_its_registers() {
+    let mut regs = SysRegs {
+        ttbr0_el2: 0x4020_3001,
+        tcr_el2: 16 | 5 << 16 | 1 << 31 | 1 << 23,
+        mair_el2: 0xff,
+        sctlr_el2: 1 | 1 << 19,
+        ..SysRegs::default()
+    };
+    let regime = Regime::el2_stage1(&regs).expect("legal").expect("on");
+    let controls = Stage1Controls { mair: 0xff, hpd: false, wxn: true };
+    assert_eq!(regime.stage, Stage::One(controls));
+    assert_eq!((regime.root, regime.start.number(), regime.ia_bits), (0x4020_3000, 0, 48));
+    regs.tcr_el2 += 9;
+    let regime = Regime::el2_stage1(&regs).expect("legal").expect("on");
+    assert_eq!((regime.start.number(), regime.root_entries()), (1, 512));
+    regs.hcr_el2 = 1 << 34;
+    assert_eq!(Regime::el2_stage1(&regs), Err(RegimeError::E2h));
+    regs.hcr_el2 = 0;
+    regs.sctlr_el2 = 0;
+    assert_eq!(Regime::el2_stage1(&regs), Ok(None));
+}
+
+#[test]
+fn an_smmus_root_is_aligned_to_its_size() {
+    let unaligned = Stage2Fields { root: 0x4010_1ff0, ..fields(40, 1) };
+    assert_eq!(unaligned.align_root().root, 0x4010_0000, "two concatenated tables: 8 KiB");
+    let small = Stage2Fields { root: 0x4010_1ff0, ..fields(32, 1) };
+    assert_eq!(small.align_root().root, 0x4010_1fe0, "four entries: 32 bytes");
+    let wrong = Stage2Fields { root: 0x4010_1ff0, ..fields(48, 1) };
+    assert_eq!(wrong.align_root(), wrong, "no size without a legal starting level");
+}
