@@ -54,16 +54,22 @@ address! {
 impl Ipa {
     /// The physical address that the host's identity map gives this IPA.
     #[must_use]
-    pub const fn identity(self) -> PhysAddr { PhysAddr(self.0) }
+    pub const fn identity(self) -> PhysAddr {
+        PhysAddr(self.0)
+    }
 }
 
 impl PhysAddr {
     /// The IPA under which the host's identity map shows this address.
     #[must_use]
-    pub const fn identity(self) -> Ipa { Ipa(self.0) }
+    pub const fn identity(self) -> Ipa {
+        Ipa(self.0)
+    }
     /// The page frame that holds it.
     #[must_use]
-    pub const fn pfn(self) -> Pfn { Pfn(self.0 >> PAGE_SHIFT) }
+    pub const fn pfn(self) -> Pfn {
+        Pfn(self.0 >> PAGE_SHIFT)
+    }
 }
 
 /// A page frame number: a physical address in units of 4 KiB.

@@ -1,0 +1,247 @@
+//! The SMMU's view of the host: one identity table for all of the host's streams, kept in step with the host's own
+//! stage-2 table.
+//!
+//! Nobody handles a device's faults, so the table is complete from the start: [`Idmap::snapshot`] maps whatever the
+//! host owns, mapped by its CPUs or not. After that each change of what the host owns goes through
+//! [`Idmap::host_changed`], in the critical section that changes the host's table. In shared mode the SMMU walks the
+//! host's table itself, and only invalidation is left to do here.
+
+use crate::addr::{Ipa, PhysAddr};
+use crate::error::Error;
+use crate::fault::{Fault, on};
+use crate::hw::{Cpu, Memory};
+use crate::page_pool::PagePool;
+use crate::pgtable::{Attrs, Content, Descriptor, Env, Invalidate, LAST_LEVEL, Level, Tree, span};
+use crate::regions::{Kind, Range, Regions};
+use crate::smmu::SmmuTlb;
+
+/// What memory type the SMMU's table gives to MMIO.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MmioPolicy {
+    /// Device where the host's mapping has the permissions of MMIO.
+    Prot,
+    /// Device where the address is not memory.
+    #[default]
+    Region,
+    /// Normal write-back everywhere, as in the CPU's table.
+    Cacheable,
+}
+
+/// What became of a range of host pages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// The host owned it, and the hypervisor has it now.
+    Lost,
+    /// The hypervisor owned it, and the host has it now.
+    Gained,
+}
+
+/// The SMMU's table and its driver.
+#[derive(Debug)]
+pub struct Idmap<S> {
+    driver: S,
+    /// `None` in shared mode.
+    tree: Option<Tree>,
+    policy: MmioPolicy,
+    largest_memory: Level,
+    ready: bool,
+    #[cfg(feature = "faults")]
+    put_off: Option<(u64, u64)>,
+}
+
+/// The SMMU's TLB, as [`Tree`] wants it.
+struct IdmapTlb<'a, H, S> {
+    hw: &'a H,
+    driver: &'a mut S,
+    #[cfg(feature = "faults")]
+    put_off: &'a mut Option<(u64, u64)>,
+}
+
+impl<H: Cpu, S: SmmuTlb> Invalidate for IdmapTlb<'_, H, S> {
+    fn invalidate(&mut self, ia: u64, size: u64, _granule: u64) {
+        #[cfg(feature = "faults")]
+        let (ia, size) = match on(Fault::SmmuTlbiAfterUnlock) {
+            true => match self.put_off.replace((ia, size)) {
+                Some(earlier) => earlier,
+                None => return,
+            },
+            false => (ia, size),
+        };
+        self.hw.dsb_ishst();
+        self.driver.tlbi_s2_ipa(Ipa(ia), size);
+        self.driver.sync();
+    }
+
+    fn publish(&mut self) {
+        self.hw.dsb_ishst();
+    }
+}
+
+/// The leaf or invalid entry of `host` at `ia`, and where what it covers ends, at most at `end`.
+pub(crate) fn piece<M: Memory>(mem: &M, host: &Tree, ia: u64, end: u64) -> (Descriptor, u64) {
+    let (entry, level) = host.walk(mem, ia);
+    (entry, end.min((ia | (span(level) - 1)) + 1))
+}
+
+impl<S: SmmuTlb> Idmap<S> {
+    /// An idmap over `tree`, still empty, or `None` when the SMMU shares the host's table. `largest_memory` is the
+    /// lowest level (1 to 3) at which memory may be mapped.
+    pub const fn new(driver: S, tree: Option<Tree>, policy: MmioPolicy, largest_memory: Level) -> Self {
+        Self {
+            driver,
+            tree,
+            policy,
+            largest_memory,
+            ready: false,
+            #[cfg(feature = "faults")]
+            put_off: None,
+        }
+    }
+
+    /// The driver.
+    pub const fn driver(&mut self) -> &mut S {
+        &mut self.driver
+    }
+
+    /// How memory or MMIO with the CPU attributes `host` is mapped for devices.
+    fn content(&self, kind: Kind, host: Attrs) -> Content {
+        let device = match self.policy {
+            MmioPolicy::Prot => host.is_execute_never(),
+            MmioPolicy::Region => kind != Kind::Memory,
+            MmioPolicy::Cacheable => false,
+        };
+        let attrs = if device { Attrs::smmu_device() } else { Attrs::smmu_normal() };
+        let largest = if kind == Kind::Memory { self.largest_memory } else { 1 };
+        Content::identity(attrs.limited_to(host), largest)
+    }
+
+    /// From here on [`Idmap::host_changed`] follows each change. It ignores those that come before, because the
+    /// snapshot finds them in the host's table: snapshot and this call belong into one critical section.
+    pub const fn mark_ready(&mut self) {
+        self.ready = true;
+    }
+
+    /// Maps all that the host owns: valid entries of its table, and zero ones, which its CPUs have not touched yet.
+    ///
+    /// # Errors
+    /// [`Error::NoMem`].
+    pub fn snapshot<H: Memory + Cpu>(
+        &mut self,
+        hw: &H,
+        pool: &mut PagePool,
+        regions: &Regions,
+        host: &Tree,
+    ) -> Result<(), Error> {
+        let Some(limit) = self.tree.as_ref().map(|tree| tree.geometry().limit()) else {
+            return Ok(());
+        };
+        for region in regions.iter() {
+            let (mut ia, end) = (region.range.base.0, region.range.end().min(limit));
+            while ia < end {
+                let (entry, next) = piece(hw, host, ia, end);
+                let attrs = if entry.is_valid() { entry.attrs() } else { host_attrs(region.kind) };
+                let mut content = self.content(region.kind, attrs);
+                if region.kind == Kind::Mmio && on(Fault::SmmuSnapshotWrongAttr) {
+                    content = Content::identity(Attrs::smmu_normal(), 1);
+                }
+                if !entry.is_annotated() || on(Fault::SmmuSnapshotIgnoresAnnotation) {
+                    self.set(hw, pool, Range { base: PhysAddr(ia), size: next - ia }, content)?;
+                }
+                ia = next;
+            }
+        }
+        Ok(())
+    }
+
+    fn set<H: Memory + Cpu>(
+        &mut self,
+        hw: &H,
+        pool: &mut PagePool,
+        range: Range,
+        content: Content,
+    ) -> Result<(), Error> {
+        let tlb = IdmapTlb {
+            hw,
+            driver: &mut self.driver,
+            #[cfg(feature = "faults")]
+            put_off: &mut self.put_off,
+        };
+        match &self.tree {
+            Some(tree) => tree.set(&mut Env { mem: hw, pool, tlb }, range.base.0, range.size, content),
+            None => Ok(()),
+        }
+    }
+
+    /// What the table holds for a range after `change`.
+    fn content_after(&self, change: Change, kind: Kind) -> Content {
+        match change {
+            Change::Lost => Content::Invalid { value: Descriptor::ZERO, largest: self.largest_memory },
+            Change::Gained => self.content(kind, host_attrs(kind)),
+        }
+    }
+
+    /// How many pages of the pool [`Idmap::host_changed`] may take.
+    pub fn tables_needed<M: Memory>(&self, mem: &M, range: Range, kind: Kind, change: Change) -> u64 {
+        let content = self.content_after(change, kind);
+        match &self.tree {
+            Some(tree) if self.ready && range.end() <= tree.geometry().limit() => {
+                tree.tables_needed(mem, range.base.0, range.size, content)
+            }
+            _ => 0,
+        }
+    }
+
+    /// The one hook: the host lost or gained `range`, which lies in one region of `kind`, and its own table says so
+    /// already. On return no device reaches what was lost.
+    ///
+    /// # Errors
+    /// [`Error::NoMem`] when the pool had fewer pages than [`Idmap::tables_needed`] says.
+    pub fn host_changed<H: Memory + Cpu>(
+        &mut self,
+        hw: &H,
+        pool: &mut PagePool,
+        range: Range,
+        kind: Kind,
+        change: Change,
+    ) -> Result<(), Error> {
+        if !self.ready {
+            return Ok(());
+        }
+        let Some(tree) = &self.tree else {
+            if change == Change::Lost {
+                self.driver.tlbi_s2_ipa(range.base.identity(), range.size);
+                self.driver.sync();
+            }
+            return Ok(());
+        };
+        if range.end() > tree.geometry().limit() {
+            return Ok(());
+        }
+        match change {
+            Change::Lost if on(Fault::SmmuUnmapSkipped) => return Ok(()),
+            Change::Gained if on(Fault::SmmuMapSkipped) => return Ok(()),
+            Change::Lost if on(Fault::SmmuUnmapFirstPageOnly) => {
+                let first = Range { size: span(LAST_LEVEL), ..range };
+                return self.set(hw, pool, first, self.content_after(change, kind));
+            }
+            Change::Gained if on(Fault::SmmuMapWrongAttr) => {
+                return self.set(hw, pool, range, Content::identity(Attrs::smmu_device(), 1));
+            }
+            Change::Gained if on(Fault::SmmuMapDrifts) => {
+                return (0..range.size).step_by(span(LAST_LEVEL) as usize).try_for_each(|at| {
+                    let page = Range { base: range.base.add(at), size: span(LAST_LEVEL) };
+                    let attrs = Attrs::smmu_normal();
+                    let content = Content::Map { offset: at.wrapping_neg(), attrs, largest: LAST_LEVEL };
+                    self.set(hw, pool, page, content)
+                });
+            }
+            _ => {}
+        }
+        self.set(hw, pool, range, self.content_after(change, kind))
+    }
+}
+
+/// The attributes with which the host's CPUs map `kind`.
+pub(crate) fn host_attrs(kind: Kind) -> Attrs {
+    if kind == Kind::Memory { Attrs::host_memory() } else { Attrs::host_mmio() }
+}

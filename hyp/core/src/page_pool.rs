@@ -1,0 +1,79 @@
+//! A page allocator over one physical range: pages are taken in ascending order, freed ones are taken first.
+//!
+//! The list of free pages lives in the pages themselves (first u64 = address of the next one), so the pool needs no
+//! memory of its own. Whoever frees a page has invalidated everything that could still translate through it.
+
+use crate::addr::{PAGE_SIZE, PhysAddr};
+use crate::hw::Memory;
+use crate::regions::Range;
+
+/// The allocator. Every page it hands out is zero.
+#[derive(Debug)]
+pub struct PagePool {
+    range: Range,
+    /// The first page that was never handed out.
+    next: u64,
+    /// The page freed last, 0 for none.
+    freed: PhysAddr,
+    free: u64,
+}
+
+impl PagePool {
+    /// A pool over `range` (page aligned, not at address 0).
+    #[must_use]
+    pub const fn new(range: Range) -> Self {
+        Self { range, next: range.base.0, freed: PhysAddr(0), free: range.size / PAGE_SIZE }
+    }
+
+    /// The pages it manages.
+    #[must_use]
+    pub const fn range(&self) -> Range {
+        self.range
+    }
+
+    /// How many pages are free.
+    #[must_use]
+    pub const fn free_pages(&self) -> u64 {
+        self.free
+    }
+
+    /// Takes a zeroed page; `None` when there is none.
+    pub fn alloc<M: Memory>(&mut self, mem: &M) -> Option<PhysAddr> {
+        if self.freed.0 == 0 {
+            return self.alloc_contiguous(mem, 1, PAGE_SIZE);
+        }
+        let page = self.freed;
+        self.freed = PhysAddr(mem.read(page));
+        mem.write(page, 0);
+        self.free -= 1;
+        Some(page)
+    }
+
+    /// Takes `pages` zeroed pages in a row at a multiple of `align` bytes (a power of two, at least a page), from
+    /// those that were never handed out. Meant for start-up: what is skipped for alignment becomes single pages.
+    pub fn alloc_contiguous<M: Memory>(&mut self, mem: &M, pages: u64, align: u64) -> Option<PhysAddr> {
+        let base = self.next.checked_next_multiple_of(align)?;
+        let end = base.checked_add(pages.checked_mul(PAGE_SIZE)?)?;
+        if end > self.range.end() {
+            return None;
+        }
+        let skipped = self.next;
+        self.next = end;
+        self.free -= (end - skipped) / PAGE_SIZE;
+        for page in (skipped..base).step_by(PAGE_SIZE as usize) {
+            self.free(mem, PhysAddr(page));
+        }
+        for page in (base..end).step_by(PAGE_SIZE as usize) {
+            mem.zero_page(PhysAddr(page));
+        }
+        Some(PhysAddr(base))
+    }
+
+    /// Gives back a page that [`PagePool::alloc`] returned.
+    pub fn free<M: Memory>(&mut self, mem: &M, page: PhysAddr) {
+        mem.zero_page(page);
+        mem.write(page, self.freed.0);
+        self.freed = page;
+        self.free += 1;
+    }
+}

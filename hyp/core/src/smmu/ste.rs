@@ -1,0 +1,103 @@
+//! Stream table entries (IHI 0070, 5.2): what becomes of one device's traffic.
+
+use super::{error::SmmuError, probe::Features, regs::ADDRESS_BITS};
+use crate::{
+    addr::{PAGE_SHIFT, PhysAddr},
+    fault::{self, Fault},
+    hw::Memory,
+};
+
+/// Bytes of a stream table entry.
+pub const STE_SIZE: u64 = 64;
+
+const V: u64 = 1;
+const CONFIG_BYPASS: u64 = 0b100 << 1;
+const CONFIG_S2_ONLY: u64 = 0b110 << 1;
+/// Dword 1, SHCFG = 0b01: the device's own shareability is combined with stage 2's.
+const SHCFG_INCOMING: u64 = 0b01 << 44;
+/// Dword 2, S2IR0 = S2OR0 = write-back, read and write allocate; S2SH0 = inner shareable.
+const WALKS_WB_ISH: u64 = 0b01 << 40 | 0b01 << 42 | 0b11 << 44;
+const S2AA64: u64 = 1 << 51;
+const S2PTW: u64 = 1 << 54;
+const S2R: u64 = 1 << 58;
+/// Index bits of one level with 4 KiB granule.
+const LEVEL_BITS: u32 = 9;
+/// Up to 16 root tables can lie side by side.
+const CONCATENATION_BITS: u32 = 4;
+
+/// A stage-2 table with 4 KiB granule that an SMMU can use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stage2 {
+    root: PhysAddr,
+    t0sz: u64,
+    sl0: u64,
+    ps: u64,
+}
+
+impl Stage2 {
+    /// The table at `root` that takes addresses of `input_bits` bits from `start_level` (0 to 2) on, and gives
+    /// addresses of `output_bits` bits. Concatenated roots follow from these.
+    ///
+    /// # Errors
+    /// The SMMU's addresses are smaller, a walk cannot start at that level, or `root` is not aligned to the size
+    /// of the root tables.
+    pub fn new(
+        features: &Features,
+        root: PhysAddr,
+        input_bits: u32,
+        start_level: u32,
+        output_bits: u32,
+    ) -> Result<Self, SmmuError> {
+        if input_bits > features.input_bits {
+            return Err(SmmuError::Bits {
+                what: "input address",
+                asked: input_bits,
+                max: features.input_bits,
+            });
+        }
+        let ps = ADDRESS_BITS.iter().position(|&bits| bits == output_bits);
+        let ps = ps.filter(|_| output_bits <= features.output_bits).ok_or(SmmuError::Bits {
+            what: "output address",
+            asked: output_bits,
+            max: features.output_bits,
+        })?;
+        let wrong_level = SmmuError::StartLevel { bits: input_bits, level: start_level };
+        let below = 3_u32.checked_sub(start_level).filter(|&levels| levels > 0).ok_or(wrong_level)?;
+        let root_bits = input_bits.checked_sub(PAGE_SHIFT + LEVEL_BITS * below).ok_or(wrong_level)?;
+        if root_bits == 0 || root_bits > LEVEL_BITS + CONCATENATION_BITS {
+            return Err(wrong_level);
+        }
+        let align = (8_u64 << root_bits).max(64);
+        if !root.is_aligned(align) {
+            return Err(SmmuError::Misaligned { what: "the stage-2 root", pa: root, align });
+        }
+        Ok(Self { root, t0sz: u64::from(64 - input_bits), sl0: u64::from(below - 1), ps: ps as u64 })
+    }
+}
+
+/// A stream table entry: its eight dwords.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ste(pub [u64; 8]);
+
+impl Ste {
+    /// All traffic goes through stage 2 of VMID 0, and nothing else; what is refused is recorded, not stalled.
+    #[must_use]
+    pub fn stage2_only(table: &Stage2) -> Self {
+        let config = if fault::on(Fault::SmmuSteBypass) { CONFIG_BYPASS } else { CONFIG_S2_ONLY };
+        let record = if fault::on(Fault::SmmuSteNoRecord) { 0 } else { S2R };
+        let vtcr = table.t0sz << 32 | table.sl0 << 38 | WALKS_WB_ISH | table.ps << 48;
+        Self([V | config, SHCFG_INCOMING, vtcr | S2AA64 | S2PTW | record, table.root.0, 0, 0, 0, 0])
+    }
+
+    /// Writes everything except dword 0, which holds the valid bit, to the entry at `pa`.
+    pub(super) fn write_body(&self, mem: &impl Memory, pa: PhysAddr) {
+        for (offset, &dword) in (8..).step_by(8).zip(&self.0[1..]) {
+            mem.write(pa.add(offset), dword);
+        }
+    }
+
+    /// Writes dword 0, after everything that was written before.
+    pub(super) fn write_head(&self, mem: &impl Memory, pa: PhysAddr) {
+        mem.write_release(pa, self.0[0]);
+    }
+}
