@@ -1,0 +1,109 @@
+//! Loads, stores and branches at a VA of the window: one instruction each, as a guarded call.
+
+use core::arch::asm;
+
+use crate::vectors::{Trap, guarded_call};
+
+/// An access: where, and the value that goes in or comes out.
+#[repr(C)]
+struct Access {
+    va: u64,
+    value: [u64; 2],
+}
+
+/// Defines `extern "C" fn NAME(*mut Access)` around instructions on `{va}`, `{v}`, `{w}` and the scratch register
+/// `{status}`. The comment line names them all, because `asm!` wants each operand used.
+macro_rules! access {
+    ($($name:ident: $($line:literal),+;)+) => { $(
+        unsafe extern "C" fn $name(access: *mut Access) {
+            // SAFETY: `perform` passes a live access.
+            let access = unsafe { &mut *access };
+            let [mut v, mut w] = access.value;
+            // SAFETY: the harness asks for this access to an address of its choosing; what it breaks is its own.
+            unsafe {
+                asm!(
+                    $($line),+,
+                    "/* {va} {v} {w} {status:w} */",
+                    va = in(reg) access.va, v = inout(reg) v, w = inout(reg) w, status = out(reg) _,
+                    options(nostack)
+                );
+            }
+            access.value = [v, w];
+        }
+    )+ };
+}
+
+access! {
+    load8: "ldrb {v:w}, [{va}]";
+    load16: "ldrh {v:w}, [{va}]";
+    load32: "ldr {v:w}, [{va}]";
+    load64: "ldr {v}, [{va}]";
+    store8: "strb {v:w}, [{va}]";
+    store16: "strh {v:w}, [{va}]";
+    store32: "str {v:w}, [{va}]";
+    store64: "str {v}, [{va}]";
+    load_pair_access: "ldp {v}, {w}, [{va}]";
+    add_nothing: "1: ldxr {v}, [{va}]", "stxr {status:w}, {v}, [{va}]", "cbnz {status:w}, 1b";
+    clean_to_unification: "dc cvau, {va}", "dsb ish";
+}
+
+fn perform(access: unsafe extern "C" fn(*mut Access), va: u64, value: u64) -> Result<[u64; 2], Trap> {
+    let mut argument = Access { va, value: [value, 0] };
+    // SAFETY: the functions above own nothing; the argument lives until the call is over.
+    unsafe { guarded_call(access, &raw mut argument)? };
+    Ok(argument.value)
+}
+
+/// Can a load or store have this many bytes?
+pub(crate) fn is_size(bytes: u64) -> bool {
+    matches!(bytes, 1 | 2 | 4 | 8)
+}
+
+/// Loads `size` bytes (1, 2, 4 or 8).
+pub(crate) fn load(va: u64, size: u64) -> Result<u64, Trap> {
+    let access = match size {
+        1 => load8,
+        2 => load16,
+        4 => load32,
+        _ => load64,
+    };
+    perform(access, va, 0).map(|[value, _]| value)
+}
+
+/// Stores the low `size` bytes (1, 2, 4 or 8) of `value`.
+pub(crate) fn store(va: u64, size: u64, value: u64) -> Result<(), Trap> {
+    let access = match size {
+        1 => store8,
+        2 => store16,
+        4 => store32,
+        _ => store64,
+    };
+    perform(access, va, value).map(|_| ())
+}
+
+/// Makes a store to Normal memory visible to instruction fetches (`dc cvau`).
+pub(crate) fn clean(va: u64) -> Result<(), Trap> {
+    perform(clean_to_unification, va, 0).map(|_| ())
+}
+
+/// `ldp` of 16 bytes.
+pub(crate) fn load_pair(va: u64) -> Result<[u64; 2], Trap> {
+    perform(load_pair_access, va, 0)
+}
+
+/// Exclusive load and store of the same value. Returns it.
+pub(crate) fn atomic_add_nothing(va: u64) -> Result<u64, Trap> {
+    perform(add_nothing, va, 0).map(|[value, _]| value)
+}
+
+/// Branches there; the code returns with `ret`.
+pub(crate) fn execute(va: u64) -> Result<(), Trap> {
+    // SAFETY: drops stale instructions; no memory access.
+    unsafe { asm!("ic iallu", "dsb nsh", "isb", options(nostack)) };
+    // SAFETY: the harness put code of the right signature there, or the call ends with a trap. `guarded_call`
+    // restores all registers that such code must not change.
+    unsafe {
+        let code = core::mem::transmute::<*const (), unsafe extern "C" fn(*mut u64)>(va as *const ());
+        guarded_call(code, core::ptr::null_mut())
+    }
+}

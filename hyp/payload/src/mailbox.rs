@@ -1,0 +1,93 @@
+//! The mailbox static and the function at which the harness stops this CPU.
+//!
+//! Safety: the harness reads and writes the mailbox only while the machine stands in [`parallax_wait`]; in between
+//! CPU 0 alone uses it, by volatile accesses.
+
+use core::arch::{asm, naked_asm};
+use core::cell::UnsafeCell;
+
+use parallax_abi::mailbox::{MAGIC, Mailbox, Request, Response, SLOTS, Slot, VERSION};
+
+/// The mailbox, shared with the harness.
+#[repr(transparent)]
+pub(crate) struct Shared(UnsafeCell<Mailbox>);
+
+// SAFETY: only CPU 0 uses it, and the harness while CPU 0 stands still.
+unsafe impl Sync for Shared {}
+
+const SLOT: Slot = Slot {
+    request: Request { cpu: 0, op: 0, args: [0; 7] },
+    response: Response {
+        kind: 0,
+        x: [0; 4],
+        esr: 0,
+        far: 0,
+        events: 0,
+        event: 0,
+        event_sid: 0,
+        event_addr: 0,
+    },
+};
+
+/// Where the harness finds it by name.
+#[unsafe(no_mangle)]
+pub(crate) static PARALLAX_MAILBOX: Shared = Shared(UnsafeCell::new(Mailbox {
+    magic: 0,
+    version: 0,
+    cpus: 0,
+    count: 0,
+    performed: 0,
+    slots: [SLOT; SLOTS],
+}));
+
+/// Called whenever there is nothing to do; a harness stops the CPU here.
+#[unsafe(no_mangle)]
+#[unsafe(naked)]
+extern "C" fn parallax_wait() {
+    naked_asm!("nop", "ret")
+}
+
+/// Reads or writes one field.
+macro_rules! field {
+    (read $($path:tt)+) => {
+        // SAFETY: a live static; see the module for who uses it when.
+        unsafe { (&raw const (*PARALLAX_MAILBOX.0.get()).$($path)+).read_volatile() }
+    };
+    (write $value:expr => $($path:tt)+) => {
+        // SAFETY: a live static; see the module for who uses it when.
+        unsafe { (&raw mut (*PARALLAX_MAILBOX.0.get()).$($path)+).write_volatile($value) }
+    };
+}
+
+/// Declares the test host ready with `cpus` CPUs.
+pub(crate) fn open(cpus: usize) {
+    field!(write VERSION => version);
+    field!(write cpus as u64 => cpus);
+    field!(write MAGIC => magic);
+}
+
+/// Waits for the harness, once. Returns the number of requests (0 to [`SLOTS`]).
+pub(crate) fn wait() -> usize {
+    // SAFETY: a barrier: what was answered is in memory before the harness looks.
+    unsafe { asm!("dsb sy", options(nostack)) };
+    parallax_wait();
+    let count = field!(read count);
+    usize::try_from(count).map_or(SLOTS, |count| count.min(SLOTS))
+}
+
+/// Request `index`, below [`SLOTS`].
+pub(crate) fn request(index: usize) -> Request {
+    field!(read slots[index].request)
+}
+
+/// Answers request `index`, below [`SLOTS`].
+pub(crate) fn respond(index: usize, response: Response) {
+    field!(write response => slots[index].response);
+}
+
+/// All `count` requests are answered.
+pub(crate) fn close(count: usize) {
+    let performed = field!(read performed) + count as u64;
+    field!(write performed => performed);
+    field!(write 0 => count);
+}

@@ -1,0 +1,160 @@
+//! EL1 exceptions: an access that may fail is a guarded call, and its abort is its result.
+//!
+//! [`guarded_call`] notes its stack pointer in the CPU's [`Recovery`] record (TPIDR_EL1) and calls. A synchronous
+//! exception meanwhile stores ESR_EL1 and FAR_EL1 there, and goes on in `guarded_call`'s epilogue, which restores
+//! all callee-saved registers: the call has ended, with a [`Trap`]. Anything else ends in `parallax_stuck`.
+//! Interrupts stay masked for good; `WFI` wakes up for pending ones all the same.
+//!
+//! Safety: the frames that a trap abandons must own nothing that needs dropping. The callees are leaf functions
+//! around one instruction, or code of the harness at some IPA.
+
+use core::arch::global_asm;
+use core::cell::UnsafeCell;
+use core::mem::offset_of;
+
+use crate::cpus::Cpu;
+
+/// A CPU's record of the guarded call in progress. TPIDR_EL1 points at it.
+#[repr(C)]
+#[derive(Default)]
+pub(crate) struct Recovery {
+    /// `guarded_call`'s stack pointer, 0 when no call is in progress.
+    sp: UnsafeCell<u64>,
+    esr: UnsafeCell<u64>,
+    far: UnsafeCell<u64>,
+}
+
+impl Recovery {
+    pub(crate) const fn new() -> Self {
+        Self { sp: UnsafeCell::new(0), esr: UnsafeCell::new(0), far: UnsafeCell::new(0) }
+    }
+}
+
+/// The exception that ended a guarded call.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Trap {
+    /// ESR_EL1.
+    pub(crate) esr: u64,
+    /// FAR_EL1; 0 for an undefined instruction.
+    pub(crate) far: u64,
+}
+
+impl Trap {
+    /// Was the instruction undefined (ESR_EL1.EC = 0), rather than the access refused?
+    pub(crate) fn is_undefined(self) -> bool {
+        self.esr >> 26 & 0x3f == 0
+    }
+}
+
+global_asm!(
+    r#"
+    .macro  stuck_vector
+    .balign 128
+    b       parallax_stuck
+    .endm
+
+    .text
+    .balign 2048
+    .global vectors
+vectors:
+    .rept   4                       // current EL with SP0
+    stuck_vector
+    .endr
+    .balign 128                     // current EL with SPx: synchronous
+    mrs     x9, tpidr_el1
+    cbz     x9, parallax_stuck
+    ldr     x10, [x9, #{sp}]
+    cbz     x10, parallax_stuck
+    mrs     x11, esr_el1
+    mrs     x12, far_el1
+    str     x11, [x9, #{esr}]
+    str     x12, [x9, #{far}]
+    adr     x11, guarded_trap
+    msr     elr_el1, x11
+    mov     x11, #0x3c5             // EL1h, DAIF masked
+    msr     spsr_el1, x11
+    eret
+    .rept   11                      // IRQ, FIQ, SError; lower EL
+    stuck_vector
+    .endr
+
+    .balign 128
+    .global guarded_enter
+guarded_enter:
+    stp     x29, x30, [sp, #-96]!
+    mov     x29, sp
+    stp     x19, x20, [sp, #16]
+    stp     x21, x22, [sp, #32]
+    stp     x23, x24, [sp, #48]
+    stp     x25, x26, [sp, #64]
+    stp     x27, x28, [sp, #80]
+    mov     x10, sp
+    mrs     x9, tpidr_el1
+    str     x10, [x9, #{sp}]
+    mov     x9, x0
+    mov     x0, x1
+    blr     x9
+    mov     x0, #0
+    b       1f
+guarded_trap:
+    mov     x0, #1
+1:  mrs     x9, tpidr_el1
+    ldr     x10, [x9, #{sp}]
+    str     xzr, [x9, #{sp}]
+    mov     sp, x10
+    ldp     x19, x20, [sp, #16]
+    ldp     x21, x22, [sp, #32]
+    ldp     x23, x24, [sp, #48]
+    ldp     x25, x26, [sp, #64]
+    ldp     x27, x28, [sp, #80]
+    ldp     x29, x30, [sp], #96
+    ret
+
+    .global parallax_stuck
+    .type   parallax_stuck, %function
+parallax_stuck:
+    wfi
+    b       parallax_stuck
+    .size   parallax_stuck, . - parallax_stuck
+    "#,
+    sp = const offset_of!(Recovery, sp),
+    esr = const offset_of!(Recovery, esr),
+    far = const offset_of!(Recovery, far),
+);
+
+unsafe extern "C" {
+    /// The exception vectors.
+    pub(crate) fn vectors();
+    /// Where a CPU stops for good when something happened that there is no answer to.
+    pub(crate) safe fn parallax_stuck() -> !;
+    fn guarded_enter(callee: unsafe extern "C" fn(*mut u64), argument: *mut u64) -> u64;
+}
+
+/// Calls `callee(argument)`; a synchronous exception on the way ends the call.
+///
+/// # Errors
+/// The exception, if there was one.
+///
+/// # Safety
+/// Calls do not nest. `callee` may be called with `argument`, and may be left at any of its instructions that can
+/// take an exception: it holds no lock and no value that needs dropping there.
+pub(crate) unsafe fn guarded_call<T>(
+    callee: unsafe extern "C" fn(*mut T),
+    argument: *mut T,
+) -> Result<(), Trap> {
+    // SAFETY: functions of one pointer argument have one calling convention, whatever it points at.
+    let callee = unsafe {
+        core::mem::transmute::<unsafe extern "C" fn(*mut T), unsafe extern "C" fn(*mut u64)>(callee)
+    };
+    // SAFETY: the caller vouches for the callee; TPIDR_EL1 is this CPU's record (`Cpu::enter`).
+    if unsafe { guarded_enter(callee, argument.cast()) } == 0 {
+        return Ok(());
+    }
+    let recovery = &Cpu::current().recovery;
+    // SAFETY: only this CPU's vector writes the record, and only during a guarded call.
+    let mut trap = unsafe { Trap { esr: *recovery.esr.get(), far: *recovery.far.get() } };
+    if trap.is_undefined() {
+        trap.far = 0;
+    }
+    Err(trap)
+}

@@ -1,0 +1,153 @@
+//! From the loader to the host's first instruction, on the first CPU.
+//!
+//! Runs on the boot tables. In this order: console and device tree; the SMMU closed, so that no device writes
+//! anywhere; page pool, EL2's tables, host and SMMU tables; SMMU open, behind its table; then the final
+//! tables and the host.
+
+use core::sync::atomic::Ordering::Relaxed;
+use hyp_core::addr::{PAGE_SIZE, PhysAddr};
+use hyp_core::mem_protect::Hyp;
+use hyp_core::mem_protect::boot::{Boot, Config, pool_size};
+use hyp_core::options::Options;
+use hyp_core::pgtable::geometry::has_bbm_level_2;
+use hyp_core::regions::Range;
+use parallax_abi::info::HypInfo;
+use spin::Once;
+
+use crate::console::{self, log};
+use crate::host::{self, Stage2};
+use crate::hw::{Machine, Yield};
+use crate::layout::{self, LINEAR_OFFSET};
+use crate::platform::{self, Platform};
+use crate::smmu::{Driver, Taken};
+use crate::{boot_tables, cpus, info, stage1, sysreg};
+
+/// Alignment of the page pool.
+const POOL_ALIGN: u64 = 2 << 20;
+
+static HYP: Once<Hyp<Machine, Driver, Yield>> = Once::new();
+
+/// The hypervisor's state. Not before the host runs.
+#[inline(always)]
+pub(crate) fn hyp() -> &'static Hyp<Machine, Driver, Yield> {
+    HYP.get().expect("the host runs only after boot")
+}
+
+/// What a failed step of boot ends in.
+pub(crate) fn fatal<T, E: core::fmt::Display>(what: &str) -> impl FnOnce(E) -> T {
+    move |error| panic!("{what}: {error}")
+}
+
+/// Called by `entry.s` with the physical addresses of device tree and image.
+#[unsafe(no_mangle)]
+extern "C" fn boot_main(dtb: u64, image: u64) -> ! {
+    layout::set_image_pa(PhysAddr(image));
+    let image = Range { base: PhysAddr(image), size: layout::image_size() };
+    let dtb = PhysAddr(dtb);
+    let fdt = platform::open(dtb);
+    let uart = platform::uart(fdt);
+    boot_tables::map_linear(uart.base, uart.size, true);
+    console::init(uart.base);
+    log!("image {}..{:#014x}, device tree {dtb}", image.base, image.end());
+    let bootargs = platform::bootargs(fdt);
+    log!("options: {bootargs}");
+    let options = Options::parse(bootargs).unwrap_or_else(fatal("command line"));
+    let fault = switch_fault_on(&options);
+    let platform = platform::parse(fdt, dtb, stage1::phys_size().bits());
+    let page = |base: &PhysAddr| Range { base: *base, size: PAGE_SIZE };
+    let uart_given = options.donated_mmio().iter().any(|base| page(base).overlaps(platform.uart));
+    assert!(!uart_given, "donate_mmio: {} is the console, which EL2 must keep", platform.uart.base);
+
+    cpus::init(platform.cpus());
+    let mut description = HypInfo { fault, cpus: platform.cpus().len() as u64, ..HypInfo::default() };
+    make_hyp(&platform, image, options, &mut description);
+    // SAFETY: the first CPU is the only one that runs.
+    unsafe { info::publish(description) };
+
+    log!("host at {}, {} CPUs", platform.host.base, platform.cpus().len());
+    let first = &cpus::all()[0];
+    first.host_entry.store(platform.host.base.0, Relaxed);
+    first.host_x0.store(dtb.0, Relaxed);
+    cpus::leave_boot()
+}
+
+/// Closes the SMMU, builds all tables and opens the SMMU behind its own. Fills in `info`.
+fn make_hyp(platform: &Platform, image: Range, options: Options, info: &mut HypInfo) {
+    let smmu = Taken::take(platform.smmu, &options);
+    let pool = carve_pool(platform, image, &options, smmu.as_ref().map_or(0, Taken::pages));
+    log!("page pool {}..{:#014x}", pool.base, pool.end());
+    let config = Config {
+        regions: platform.regions.clone(),
+        image,
+        pool,
+        options,
+        pa_size: stage1::phys_size(),
+        // ID_AA64MMFR2_EL1, by its encoding: old CPUs have a reserved register there that reads as zero.
+        bbm_level_2: has_bbm_level_2(sysreg::read!("S3_0_C0_C7_2")),
+        linear_offset: LINEAR_OFFSET,
+    };
+    let mut boot = Boot::new(Machine, config).unwrap_or_else(fatal("page pool"));
+    let frames = [Some(platform.uart), smmu.as_ref().map(Taken::frame)];
+    stage1::map(&mut boot, platform.cpus().len(), frames.into_iter().flatten()).unwrap_or_else(fatal("EL2"));
+    cpus::prepare(&stage1::regime(boot.el2_root()));
+    *info = HypInfo {
+        image_pa: image.base.0,
+        image_va: layout::IMAGE_VA,
+        image_size: image.size,
+        pool_pa: pool.base.0,
+        pool_size: pool.size,
+        vmemmap_pa: boot.pages().base().0,
+        vmemmap_first_pfn: boot.pages().first().0,
+        vmemmap_nr: boot.pages().nr(),
+        linear_offset: LINEAR_OFFSET,
+        ..*info
+    };
+
+    let smmu = smmu.map(|smmu| {
+        let buffers = smmu.alloc(&mut boot);
+        smmu.describe(&buffers, info);
+        (smmu, buffers)
+    });
+    let features = smmu.as_ref().map(|(smmu, _)| smmu.features());
+    let stage2 = boot.stage2(features).unwrap_or_else(fatal("stage 2"));
+    log!("host stage 2: vttbr {:#x}, vtcr {:#x}", stage2.vttbr_el2(), stage2.vtcr_el2());
+    host::set_stage2(Stage2 { vttbr_el2: stage2.vttbr_el2(), vtcr_el2: stage2.vtcr_el2() });
+    let driver = smmu.map(|(smmu, buffers)| smmu.init(&buffers, &stage2));
+    let hyp = HYP.call_once(|| stage2.finish(driver).unwrap_or_else(fatal("stage 2")));
+    if let Some(result) = hyp.with_smmu(Driver::enable) {
+        result.unwrap_or_else(fatal("SMMU"));
+        log!("SMMU enabled");
+    }
+}
+
+/// Switches the command line's fault on; returns its number, 0 for none.
+#[cfg(feature = "faults")]
+fn switch_fault_on(options: &Options) -> u64 {
+    options.fault.map_or(0, |fault| {
+        log!("fault: {}", fault.name());
+        hyp_core::fault::switch_on(fault);
+        fault as u64
+    })
+}
+
+/// There are no faults in this build.
+#[cfg(not(feature = "faults"))]
+const fn switch_fault_on(_options: &Options) -> u64 {
+    0
+}
+
+/// Memory for the page pool behind the image, mapped for the rest of boot. `extra` pages are for others.
+///
+/// Panics when something that was loaded is in the way.
+fn carve_pool(platform: &Platform, image: Range, options: &Options, extra: u64) -> Range {
+    let size = pool_size(&platform.regions, options, stage1::phys_size(), extra);
+    let pool = Range { base: PhysAddr(image.end().next_multiple_of(POOL_ALIGN)), size };
+    let whole = Range { base: image.base, size: pool.end() - image.base.0 };
+    let fits = platform.regions.memory().any(|memory| memory.contains(whole));
+    assert!(fits, "page pool: no memory for {size:#x} bytes at {}", pool.base);
+    for (loaded, what) in [(platform.host, "the host's image"), (platform.dtb, "the device tree")] {
+        assert!(!whole.overlaps(loaded), "page pool: {what} at {} is in its way", loaded.base);
+    }
+    boot_tables::map_linear(pool.base, pool.size, false);
+    pool
+}

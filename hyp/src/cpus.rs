@@ -1,0 +1,139 @@
+//! The CPUs: what each needs to come up at EL2, and which one runs here.
+
+use core::arch::asm;
+use core::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use hyp_core::addr::PhysAddr;
+
+use crate::layout::{self, MAX_CPUS, STACK, STACKS_VA, image_to_phys, stack_slot, symbol};
+use crate::stage1::Regime;
+use crate::{host, info, psci, sysreg};
+
+/// What `idmap_enter` (entry.s) loads before a CPU has an MMU: one cache line, in the order that it knows.
+#[repr(C, align(64))]
+struct CpuBoot {
+    mair_el2: AtomicU64,
+    tcr_el2: AtomicU64,
+    ttbr0_el2: AtomicU64,
+    sctlr_el2: AtomicU64,
+    /// Virtual address of the CPU's stack slot: also how a CPU knows which one it is.
+    tpidr_el2: AtomicU64,
+    sp: AtomicU64,
+    vbar_el2: AtomicU64,
+    /// Where the CPU goes on, at its linked address.
+    entry: AtomicU64,
+}
+
+/// One CPU.
+pub(crate) struct Cpu {
+    boot: CpuBoot,
+    /// MPIDR_EL1 affinity, as the device tree and PSCI write it.
+    pub(crate) affinity: AtomicU64,
+    /// A state of [`psci`].
+    pub(crate) state: AtomicU8,
+    /// Where the host wants it to start, and with which x0.
+    pub(crate) host_entry: AtomicU64,
+    pub(crate) host_x0: AtomicU64,
+}
+
+#[expect(clippy::declare_interior_mutable_const, reason = "only used to fill the static below")]
+const ZERO: AtomicU64 = AtomicU64::new(0);
+
+static CPUS: [Cpu; MAX_CPUS] = [const {
+    Cpu {
+        boot: CpuBoot {
+            mair_el2: ZERO,
+            tcr_el2: ZERO,
+            ttbr0_el2: ZERO,
+            sctlr_el2: ZERO,
+            tpidr_el2: ZERO,
+            sp: ZERO,
+            vbar_el2: ZERO,
+            entry: ZERO,
+        },
+        affinity: ZERO,
+        state: AtomicU8::new(psci::OFF),
+        host_entry: ZERO,
+        host_x0: ZERO,
+    }
+}; MAX_CPUS];
+static COUNT: AtomicUsize = AtomicUsize::new(0);
+
+/// MPIDR_EL1's affinity fields.
+const AFFINITY: u64 = 0xff_00ff_ffff;
+
+/// All CPUs of the machine.
+pub(crate) fn all() -> &'static [Cpu] {
+    &CPUS[..COUNT.load(Relaxed)]
+}
+
+/// The CPU that runs this, as an index into [`all`]; 0 while it has no stack of its own yet.
+pub(crate) fn this() -> usize {
+    let slot = sysreg::read!("tpidr_el2");
+    if slot == 0 { 0 } else { ((slot - STACKS_VA) / layout::STACK_SLOT) as usize }
+}
+
+/// The CPU with this affinity, as an index into [`all`].
+pub(crate) fn by_affinity(affinity: u64) -> Option<usize> {
+    all().iter().position(|cpu| cpu.affinity.load(Relaxed) == affinity)
+}
+
+/// Takes down every CPU's affinity, this CPU's first.
+pub(crate) fn init(affinities: &[u64]) {
+    let own = sysreg::read!("mpidr_el1") & AFFINITY;
+    assert!(affinities.contains(&own), "device tree: no cpu with the boot CPU's affinity {own:#x}");
+    let others = affinities.iter().copied().filter(|&affinity| affinity != own);
+    for (cpu, affinity) in CPUS.iter().zip([own].into_iter().chain(others)) {
+        cpu.affinity.store(affinity, Relaxed);
+    }
+    COUNT.store(affinities.len(), Relaxed);
+    CPUS[0].state.store(psci::ON, Relaxed);
+}
+
+/// Fills in what every CPU needs to enter `regime`. From then on [`boot_params`] can be given away.
+pub(crate) fn prepare(regime: &Regime) {
+    for (index, cpu) in CPUS.iter().enumerate() {
+        let boot = &cpu.boot;
+        boot.mair_el2.store(regime.mair_el2, Relaxed);
+        boot.tcr_el2.store(regime.tcr_el2, Relaxed);
+        boot.ttbr0_el2.store(regime.ttbr0_el2.0, Relaxed);
+        boot.sctlr_el2.store(regime.sctlr_el2, Relaxed);
+        boot.tpidr_el2.store(stack_slot(index), Relaxed);
+        boot.sp.store(stack_slot(index) + STACK.end, Relaxed);
+        boot.vbar_el2.store(symbol!(vectors), Relaxed);
+        boot.entry.store(arrive as *const () as u64, Relaxed);
+        clean_to_poc(boot);
+    }
+}
+
+/// Physical addresses of the code that brings CPU `index` to EL2's Rust code, and of the argument that it
+/// takes in x0.
+pub(crate) fn boot_params(index: usize) -> (PhysAddr, PhysAddr) {
+    let code = image_to_phys(symbol!(idmap_enter));
+    (code, image_to_phys((&raw const CPUS[index].boot) as u64))
+}
+
+/// Leaves the boot tables for good: this CPU, the first, arrives like every other one.
+pub(crate) fn leave_boot() -> ! {
+    let (code, argument) = boot_params(0);
+    // SAFETY: `idmap_enter` is in the page that the boot tables and the final ones map at its physical
+    // address. It ends in `arrive` with a fresh stack; nothing of this stack is needed again.
+    unsafe { asm!("br {}", in(reg) code.0, in("x0") argument.0, options(noreturn)) }
+}
+
+/// Makes `boot` visible to a CPU whose caches are off.
+fn clean_to_poc(boot: &CpuBoot) {
+    let line = boot as *const CpuBoot as u64;
+    // SAFETY: cleaning a cache line changes no contents. The structure is aligned to 64 bytes, the smallest
+    // line in use.
+    unsafe { asm!("dc cvac, {}", "dsb sy", in(reg) line, options(nostack, preserves_flags)) };
+}
+
+/// Where a CPU arrives on the final tables: the first one after boot, one that the host has switched on, one
+/// that wakes up with its state lost.
+extern "C" fn arrive() -> ! {
+    let cpu = &CPUS[this()];
+    host::init();
+    info::mark_ready();
+    cpu.state.store(psci::ON, Relaxed);
+    host::start(cpu.host_entry.load(Relaxed), cpu.host_x0.load(Relaxed))
+}

@@ -1,0 +1,134 @@
+//! The instructions behind the traits of `hyp_core::hw`.
+
+use core::arch::asm;
+use core::sync::atomic::{AtomicU64, Ordering};
+use hyp_core::addr::{HypVa, Ipa, PAGE_SIZE, PhysAddr};
+use hyp_core::hw::{Cpu, Memory, Mmio};
+
+use crate::layout::linear;
+
+/// This machine: memory through the linear map, and the CPU's own instructions.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Machine;
+
+fn word(pa: PhysAddr) -> &'static AtomicU64 {
+    debug_assert!(pa.is_aligned(8));
+    // SAFETY: the logic asks only for memory that the hypervisor owns or has pinned, which the linear map
+    // shows. Such memory is accessed as atomic words and nothing else, by EL2 and by the table walkers.
+    unsafe { AtomicU64::from_ptr(linear(pa).0 as *mut u64) }
+}
+
+impl Memory for Machine {
+    #[inline(always)]
+    fn read(&self, pa: PhysAddr) -> u64 {
+        word(pa).load(Ordering::Relaxed)
+    }
+
+    #[inline(always)]
+    fn write(&self, pa: PhysAddr, value: u64) {
+        word(pa).store(value, Ordering::Relaxed);
+    }
+
+    #[inline(always)]
+    fn write_release(&self, pa: PhysAddr, value: u64) {
+        word(pa).store(value, Ordering::Release);
+    }
+
+    fn zero_page(&self, pa: PhysAddr) {
+        for offset in (0..PAGE_SIZE).step_by(8) {
+            self.write(pa.add(offset), 0);
+        }
+    }
+}
+
+/// A barrier or TLB instruction without an operand.
+macro_rules! instruction {
+    ($text:literal) => {
+        // SAFETY: barriers, hints and TLB invalidation change no architectural state of the program.
+        unsafe { asm!($text, options(nostack, preserves_flags)) }
+    };
+    ($text:literal, $operand:expr) => {
+        // SAFETY: as above.
+        unsafe { asm!(concat!($text, ", {}"), in(reg) $operand, options(nostack, preserves_flags)) }
+    };
+}
+
+impl Cpu for Machine {
+    fn dsb_ishst(&self) {
+        instruction!("dsb ishst");
+    }
+    fn dsb_ish(&self) {
+        instruction!("dsb ish");
+    }
+    fn dsb_sy(&self) {
+        instruction!("dsb sy");
+    }
+    fn isb(&self) {
+        instruction!("isb");
+    }
+    fn tlbi_ipas2e1is(&self, ipa: Ipa) {
+        instruction!("tlbi ipas2e1is", ipa.0 >> 12);
+    }
+    fn tlbi_vmalle1is(&self) {
+        instruction!("tlbi vmalle1is");
+    }
+    fn tlbi_vmalls12e1is(&self) {
+        instruction!("tlbi vmalls12e1is");
+    }
+    fn tlbi_vae2is(&self, va: HypVa) {
+        instruction!("tlbi vae2is", va.0 >> 12 & ((1 << 44) - 1));
+    }
+    fn tlbi_alle2is(&self) {
+        instruction!("tlbi alle2is");
+    }
+    fn relax(&self) {
+        instruction!("yield");
+    }
+}
+
+/// How this machine's spin locks wait: `yield` lets an emulator run the other CPU.
+#[derive(Debug)]
+pub(crate) struct Yield;
+
+impl spin::RelaxStrategy for Yield {
+    fn relax() {
+        Machine.relax();
+    }
+}
+
+/// A device's register frame in the linear map.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Frame {
+    base: u64,
+    size: u64,
+}
+
+impl Frame {
+    /// The frame of `size` bytes at `pa`, which the linear map must show as Device.
+    pub(crate) const fn new(pa: PhysAddr, size: u64) -> Self {
+        Self { base: linear(pa).0, size }
+    }
+
+    fn at(&self, offset: u64, width: u64) -> u64 {
+        assert!(offset.is_multiple_of(width) && offset + width <= self.size, "register offset {offset:#x}");
+        self.base + offset
+    }
+}
+
+impl Mmio for Frame {
+    fn read32(&self, offset: u64) -> u32 {
+        // SAFETY: `at` keeps to the frame, which stays mapped while EL2 runs.
+        unsafe { (self.at(offset, 4) as *const u32).read_volatile() }
+    }
+
+    fn write32(&self, offset: u64, value: u32) {
+        // SAFETY: as for `read32`. What the device does with memory is the SMMU driver's business: it gives
+        // it memory of the page pool only.
+        unsafe { (self.at(offset, 4) as *mut u32).write_volatile(value) }
+    }
+
+    fn write64(&self, offset: u64, value: u64) {
+        // SAFETY: as for `write32`.
+        unsafe { (self.at(offset, 8) as *mut u64).write_volatile(value) }
+    }
+}

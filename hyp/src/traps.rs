@@ -1,0 +1,70 @@
+//! Exits of the host: who handles what.
+
+use crate::boot::hyp;
+use crate::sysreg;
+use crate::{abort, inject, panic, psci};
+use parallax_abi::errno::SMCCC_NOT_SUPPORTED;
+
+/// The host's x0 to x30 during an exit (`vectors.s` knows the order). ELR_EL2 and SPSR_EL2 stay in the
+/// registers.
+#[repr(C, align(16))]
+pub(crate) struct HostRegs {
+    /// x0 to x30.
+    pub(crate) x: [u64; 31],
+}
+
+/// ESR_EL2.EC values (Arm ARM D24.2.40) that mean something here.
+mod ec {
+    pub(super) const HVC64: u64 = 0x16;
+    pub(super) const SMC64: u64 = 0x17;
+    pub(super) const IABT_LOW: u64 = 0x20;
+    pub(super) const DABT_LOW: u64 = 0x24;
+}
+
+/// A synchronous exception of the host.
+#[unsafe(no_mangle)]
+extern "C" fn host_sync(regs: &mut HostRegs) {
+    let esr = sysreg::read!("esr_el2");
+    match esr >> 26 & 0x3f {
+        ec::HVC64 => hypercall(regs),
+        ec::SMC64 => {
+            secure_call(regs);
+            let next = sysreg::read!("elr_el2").wrapping_add(4);
+            // SAFETY: an SMC trapped by HCR_EL2.TSC returns to itself; the host goes on behind it.
+            unsafe { sysreg::write!("elr_el2", next) };
+        }
+        ec::IABT_LOW | ec::DABT_LOW => abort::handle(esr),
+        _ => inject::undefined(),
+    }
+}
+
+fn hypercall(regs: &mut HostRegs) {
+    let [id, args @ .., _] = regs.x.first_chunk::<8>().expect("HostRegs has 31 registers");
+    if psci::is_psci(*id) {
+        return secure_call(regs);
+    }
+    let results = hyp_core::hypercall::dispatch(hyp(), *id, *args);
+    regs.x[..4].copy_from_slice(&results);
+}
+
+/// The host's SMC, or its HVC with a PSCI function.
+fn secure_call(regs: &mut HostRegs) {
+    let [id, a, b, c] = *regs.x.first_chunk().expect("HostRegs has 31 registers");
+    regs.x[0] =
+        if psci::is_psci(id & 0xffff_ffff) { psci::call([id, a, b, c]) } else { SMCCC_NOT_SUPPORTED as u64 };
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn host_irq(regs: &HostRegs) -> ! {
+    panic::unexpected_host_exit("IRQ", regs)
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn host_fiq(regs: &HostRegs) -> ! {
+    panic::unexpected_host_exit("FIQ", regs)
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn host_serror(regs: &HostRegs) -> ! {
+    panic::unexpected_host_exit("SError", regs)
+}
