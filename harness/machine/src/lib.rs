@@ -1,1 +1,32 @@
-//! Machines to look at: live QEMU, recordings.
+//! Machines to look at: a live hypervisor under QEMU, or a recording of one.
+//!
+//! [`Machine`] is the one narrow door: perform operations, read registers, read physical memory. Every command of
+//! Parallax works through it. [`Live`] builds on QEMU: the gdbstub ([`rsp`]) stops the machine and gives registers
+//! and MMIO, guest RAM is a shared file that is mapped here ([`ram`]). [`recording`] writes what a run read and
+//! plays it back without QEMU.
+//!
+//! `unsafe` is used in one file only, `ram.rs`, for the mapping of guest RAM.
+#![deny(unsafe_code)]
+
+pub mod config;
+pub mod doctor;
+pub mod error;
+pub mod live;
+pub mod machine;
+pub mod memory_map;
+pub mod qemu;
+pub mod qmp;
+pub mod ram;
+pub mod recording;
+pub mod rsp;
+pub mod step;
+pub mod symbols;
+pub mod toolchain;
+
+pub use config::{DmaDevice, HypOptions, MachineConfig, MapMode, MmioPolicy, SmmuMode};
+pub use error::{FailureClass, MachineError};
+pub use live::{BootOptions, Live};
+pub use machine::{Description, Machine, Registers};
+pub use memory_map::{RAM_BASE, Region};
+/// Cancels every wait of a machine from another thread (Ctrl-C).
+pub use tokio_util::sync::CancellationToken;

@@ -1,0 +1,160 @@
+//! From a configuration to a machine that waits for its first operation.
+
+use parallax_abi::info::{HypInfo, INFO_SYMBOL, MAGIC, PANIC_SYMBOL, VERSION};
+use parallax_abi::mailbox::{MAILBOX_SYMBOL, STUCK_SYMBOL, WAIT_SYMBOL};
+use parallax_vmsa::{PhysMem, Regime, SysRegs, translate};
+use tokio::runtime::{Builder, Runtime};
+use tokio::time::Instant;
+use zerocopy::IntoBytes;
+
+use super::mailbox::MailboxAt;
+use super::registers::RegisterSet;
+use super::report::{death, died_report};
+use super::{BootOptions, Live, StopPoints};
+use crate::config::MachineConfig;
+use crate::error::MachineError;
+use crate::machine::Description;
+use crate::memory_map::{PAYLOAD_BASE, Region, regions};
+use crate::qemu::{Qemu, QemuError};
+use crate::qmp::Qmp;
+use crate::ram::MappedRam;
+use crate::rsp::{Client, RspError};
+use crate::symbols::Symbols;
+use crate::toolchain::BuiltImages;
+
+impl Live {
+    /// Boots `images` on a machine made by `config` and waits until the test host is ready.
+    ///
+    /// # Errors
+    /// QEMU cannot be used, the configuration is impossible, or [`MachineError::Boot`] with the cause.
+    pub fn boot(
+        config: MachineConfig,
+        images: &BuiltImages,
+        options: BootOptions,
+    ) -> Result<Self, MachineError> {
+        config.check()?;
+        let symbols = Symbols::load(&images.hyp_elf, &images.payload_elf, &images.repo_root)?;
+        let stops = StopPoints {
+            wait: symbols.payload.required(WAIT_SYMBOL)?,
+            stuck: symbols.payload.required(STUCK_SYMBOL)?,
+            panic: symbols.hyp.required(PANIC_SYMBOL)?,
+        };
+        let mailbox = MailboxAt(symbols.payload.required(MAILBOX_SYMBOL)?);
+        let info_va = symbols.hyp.required(INFO_SYMBOL)?;
+        let runtime = Builder::new_current_thread().enable_all().build();
+        let runtime = runtime
+            .map_err(|source| QemuError::Start { what: "making a runtime for its sockets", source })?;
+        let (mut qemu, ram) = Qemu::start(&config, &images.hyp_img, &images.payload_img)?;
+        let (client, qmp, registers) = connect(&runtime, &mut qemu, &config, &options, stops)?;
+        qemu.hide();
+        let description = describe(&qemu, config, &symbols);
+        let mut live = Self {
+            runtime,
+            client,
+            qmp,
+            qemu,
+            ram,
+            symbols,
+            description,
+            info: HypInfo::default(),
+            registers,
+            stops,
+            mailbox,
+            options,
+        };
+        live.finish(info_va).map_err(|cause| MachineError::Boot(Box::new(cause)))?;
+        Ok(live)
+    }
+
+    /// Runs the boot itself, then reads what both programs say of themselves.
+    fn finish(&mut self, info_va: u64) -> Result<(), MachineError> {
+        self.resume(&[], "the end of the boot", self.options.boot_timeout)?;
+        self.mailbox.check(&self.ram)?;
+        let cpus = self.mailbox.cpus(&self.ram)?;
+        if cpus != u64::from(self.description.config.cpus) {
+            let asked = self.description.config.cpus;
+            return Err(MachineError::Contract(format!(
+                "{cpus} of {asked} CPUs came up\n{}",
+                self.printed()
+            )));
+        }
+        let (sys, _) = match self.runtime.block_on(self.registers.read(&mut self.client, None)) {
+            Ok(read) => read,
+            Err(error) => return Err(self.connection_lost(error)),
+        };
+        self.info = read_info(&self.ram, &sys, info_va)?;
+        Ok(())
+    }
+}
+
+/// Connects to both sockets and sets the breakpoints.
+fn connect(
+    runtime: &Runtime,
+    qemu: &mut Qemu,
+    config: &MachineConfig,
+    options: &BootOptions,
+    stops: StopPoints,
+) -> Result<(Client, Qmp, RegisterSet), MachineError> {
+    let sockets = qemu.gdb_socket().zip(qemu.qmp_socket());
+    let (gdb, qmp) = sockets.ok_or_else(|| MachineError::Contract("QEMU has no sockets".to_owned()))?;
+    let connected = runtime.block_on(async {
+        let deadline = Instant::now() + options.boot_timeout;
+        let mut connecting = Box::pin(Client::connect(&gdb, options.cancel.clone(), deadline));
+        let mut client = loop {
+            tokio::select! {
+                client = &mut connecting => break client?,
+                () = tokio::time::sleep(std::time::Duration::from_millis(20)) => {
+                    if qemu.ended().is_some() {
+                        return Err(RspError::Closed.into());
+                    }
+                }
+            }
+        };
+        client.handshake().await?;
+        let target = client.target_description().await?;
+        let registers = RegisterSet::find(&target, &config.cpu)?;
+        client.command("Qqemu.PhyMemMode:1").await?;
+        for address in [stops.wait, stops.stuck, stops.panic] {
+            client.command(&format!("Z1,{address:x},4")).await?;
+        }
+        let qmp = Qmp::connect(&qmp).await.map_err(RspError::Io)?;
+        Ok((client, qmp, registers))
+    });
+    connected.map_err(|error| match error {
+        MachineError::Rsp(RspError::Cancelled) => MachineError::Cancelled,
+        MachineError::Rsp(RspError::Closed | RspError::Io(_)) => {
+            let status = death(qemu);
+            let report = died_report(&qemu.stderr_tail(), "the machine did not start to run");
+            MachineError::Boot(Box::new(MachineError::QemuDied { status, report }))
+        }
+        other => other,
+    })
+}
+
+fn describe(qemu: &Qemu, config: MachineConfig, symbols: &Symbols) -> Description {
+    let end = symbols.payload.extent().1.next_multiple_of(4096);
+    Description {
+        qemu_version: qemu.version().to_string(),
+        regions: regions(config.mem_bytes),
+        payload: Region::new("host", PAYLOAD_BASE, end.saturating_sub(PAYLOAD_BASE)),
+        config,
+    }
+}
+
+/// Reads the hypervisor's description of itself at EL2 virtual address `va`.
+fn read_info(ram: &MappedRam, sys: &SysRegs, va: u64) -> Result<HypInfo, MachineError> {
+    let contract = |text: String| MachineError::Contract(text);
+    let regime = Regime::el2_stage1(sys).map_err(|error| contract(format!("EL2's stage 1: {error}")))?;
+    let regime = regime.ok_or_else(|| contract("EL2's stage 1 is off".to_owned()))?;
+    let at = translate(ram, &regime, va);
+    let at =
+        at.map_err(|fault| contract(format!("{INFO_SYMBOL} at {va:#x} is not mapped at EL2: {fault}")))?;
+    let mut info = HypInfo::default();
+    ram.read(at.oa, info.as_mut_bytes())?;
+    if info.magic != MAGIC || info.version != VERSION {
+        let text =
+            format!("the hypervisor's {INFO_SYMBOL} has magic {:#x}, version {}", info.magic, info.version);
+        return Err(contract(format!("{text}; expected version {VERSION}")));
+    }
+    Ok(info)
+}

@@ -1,0 +1,212 @@
+//! A live machine: the hypervisor and the test host under QEMU, driven through the gdbstub.
+//!
+//! The machine stands still at the test host's `parallax_wait` whenever no call is under way. [`Live::perform`]
+//! fills the mailbox in mapped RAM, resumes past the breakpoint and waits for the next stop. Breakpoints at
+//! `parallax_panic_stop` and `parallax_stuck` catch what must not happen.
+//!
+//! The interface is synchronous: a runtime of its own drives the sockets, so a [`Live`] must not be used from
+//! inside another asynchronous runtime. QEMU ends with the thread that called [`Live::boot`].
+
+mod boot;
+mod mailbox;
+mod registers;
+mod report;
+
+use std::time::Duration;
+
+use parallax_abi::info::HypInfo;
+use parallax_abi::mailbox::{Request, Response, SLOTS};
+use parallax_vmsa::PhysMem;
+use tokio::runtime::Runtime;
+use tokio_util::sync::CancellationToken;
+
+use self::mailbox::MailboxAt;
+use self::registers::RegisterSet;
+use crate::error::MachineError;
+use crate::machine::{Description, Machine, Registers};
+use crate::qemu::Qemu;
+use crate::qmp::Qmp;
+use crate::ram::MappedRam;
+use crate::rsp::{Client, RspError, StopReply};
+use crate::symbols::Symbols;
+
+/// How to boot and to wait.
+#[derive(Clone, Debug)]
+pub struct BootOptions {
+    /// Limit of the boot, in wall time.
+    pub boot_timeout: Duration,
+    /// Limit of one batch of operations, in wall time.
+    pub perform_timeout: Duration,
+    /// Ends every wait when it is cancelled.
+    pub cancel: CancellationToken,
+}
+
+impl Default for BootOptions {
+    fn default() -> Self {
+        Self {
+            boot_timeout: Duration::from_secs(30),
+            perform_timeout: Duration::from_secs(30),
+            cancel: CancellationToken::new(),
+        }
+    }
+}
+
+/// GDB's number for a breakpoint or a step.
+const SIGTRAP: u8 = 5;
+
+/// Addresses where the machine may stop.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct StopPoints {
+    /// `parallax_wait`, at EL1.
+    pub(crate) wait: u64,
+    /// `parallax_stuck`, at EL1.
+    pub(crate) stuck: u64,
+    /// `parallax_panic_stop`, at EL2.
+    pub(crate) panic: u64,
+}
+
+/// A live machine.
+#[derive(Debug)]
+pub struct Live {
+    runtime: Runtime,
+    client: Client,
+    qmp: Qmp,
+    qemu: Qemu,
+    ram: MappedRam,
+    symbols: Symbols,
+    description: Description,
+    info: HypInfo,
+    registers: RegisterSet,
+    stops: StopPoints,
+    mailbox: MailboxAt,
+    options: BootOptions,
+}
+
+impl Live {
+    /// Process id of its QEMU.
+    #[must_use]
+    pub fn qemu_id(&self) -> u32 {
+        self.qemu.id()
+    }
+
+    /// The gdbstub and what drives it, for [`crate::step`].
+    pub(crate) fn parts(&mut self) -> (&Runtime, &mut Client, StopPoints) {
+        (&self.runtime, &mut self.client, self.stops)
+    }
+
+    /// Number of the program counter.
+    pub(crate) const fn pc_register(&self) -> crate::rsp::Register {
+        self.registers.pc
+    }
+
+    /// Number of the processor state register.
+    pub(crate) const fn cpsr_register(&self) -> crate::rsp::Register {
+        self.registers.cpsr
+    }
+
+    /// Puts one request into the mailbox without resuming.
+    pub(crate) fn put(&self, request: Request) -> Result<(), MachineError> {
+        self.mailbox.put(&self.ram, &[request])
+    }
+
+    /// Takes the response to one request.
+    pub(crate) fn take(&self) -> Result<Response, MachineError> {
+        self.mailbox.take(&self.ram, 1)?.pop().ok_or_else(|| MachineError::Contract("no response".to_owned()))
+    }
+
+    /// Resumes from wherever the machine stands and waits until it is at `parallax_wait`.
+    pub(crate) fn run_on(&mut self) -> Result<(), MachineError> {
+        self.resume(&[], "the end of the operation", self.options.perform_timeout)
+    }
+
+    /// Resumes past `parallax_wait` and waits until the machine is there again.
+    fn run_to_wait(&mut self) -> Result<(), MachineError> {
+        let skip = format!("P{:x}={}", self.registers.pc.number, little_endian_hex(self.stops.wait + 4));
+        self.resume(&[skip], "the end of the operation", self.options.perform_timeout)
+    }
+
+    /// Resumes and judges where the machine stops.
+    fn resume(
+        &mut self,
+        before: &[String],
+        waiting_for: &'static str,
+        limit: Duration,
+    ) -> Result<(), MachineError> {
+        let stop = self.runtime.block_on(self.client.resume(before, "vCont;c", limit));
+        let stop = match stop {
+            Ok(stop) => stop,
+            Err(RspError::Timeout(_)) => return Err(self.hang(waiting_for, limit)),
+            Err(error) => return Err(self.connection_lost(error)),
+        };
+        match stop {
+            StopReply::Stopped { signal, thread } => self.judge_stop(signal, thread),
+            StopReply::Exited { .. } => Err(self.died()),
+        }
+    }
+
+    /// Whether the stop is the one that is wanted.
+    fn judge_stop(&mut self, signal: u8, thread: Option<String>) -> Result<(), MachineError> {
+        let registers = [self.registers.pc, self.registers.cpsr];
+        let values = match self.runtime.block_on(self.client.read_registers(&registers)) {
+            Ok(values) => values,
+            Err(error) => return Err(self.connection_lost(error)),
+        };
+        let (pc, el) = (values[0], values[1] >> 2 & 3);
+        if signal == SIGTRAP && el == 1 && pc == self.stops.wait {
+            return Ok(());
+        }
+        if el == 2 && pc == self.stops.panic {
+            return Err(MachineError::Panic { report: self.printed() });
+        }
+        let what = if el == 1 && pc == self.stops.stuck {
+            "the test host met something that it has no answer to".to_owned()
+        } else {
+            let thread = thread.unwrap_or_else(|| "an unknown CPU".to_owned());
+            format!("signal {signal} on {thread} at EL{el}, {}", self.symbols.describe(pc))
+        };
+        let report = self.report();
+        Err(MachineError::UnexpectedStop { what, report })
+    }
+}
+
+/// `value` as `P` wants it.
+pub(crate) fn little_endian_hex(value: u64) -> String {
+    crate::rsp::hex::encode(&value.to_le_bytes())
+}
+
+impl Machine for Live {
+    fn description(&self) -> &Description {
+        &self.description
+    }
+
+    fn info(&self) -> HypInfo {
+        self.info
+    }
+
+    fn perform(&mut self, batch: &[Request]) -> Result<Vec<Response>, MachineError> {
+        let mut responses = Vec::with_capacity(batch.len());
+        for part in batch.chunks(SLOTS) {
+            self.mailbox.put(&self.ram, part)?;
+            self.run_to_wait()?;
+            responses.extend(self.mailbox.take(&self.ram, part.len())?);
+        }
+        Ok(responses)
+    }
+
+    fn registers(&mut self) -> Result<Registers, MachineError> {
+        let smmu = (self.info.smmu_pa != 0).then_some(self.info.smmu_pa);
+        let (sys, smmu) = match self.runtime.block_on(self.registers.read(&mut self.client, smmu)) {
+            Ok(read) => read,
+            Err(error) => return Err(self.connection_lost(error)),
+        };
+        Ok(Registers { sys, smmu })
+    }
+
+    fn memory(&self) -> &dyn PhysMem {
+        &self.ram
+    }
+
+    fn symbols(&self) -> Option<&Symbols> {
+        Some(&self.symbols)
+    }
+}

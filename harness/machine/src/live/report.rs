@@ -1,0 +1,137 @@
+//! What is told when a machine fails: where each CPU is, what was printed.
+
+use std::fmt::Write as _;
+use std::process::ExitStatus;
+use std::time::{Duration, Instant};
+
+use super::Live;
+use crate::error::MachineError;
+use crate::qemu::Qemu;
+use crate::rsp::{Client, Register, RspError};
+use crate::symbols::Symbols;
+
+/// How long to wait for the exit status of a QEMU that has closed its sockets.
+const DEATH: Duration = Duration::from_secs(3);
+/// Lines of serial output that are shown.
+const UART_LINES: usize = 80;
+
+impl Live {
+    /// The machine did not stop within `limit`: stops it and says where it is.
+    pub(super) fn hang(&mut self, waiting_for: &'static str, limit: Duration) -> MachineError {
+        let status = self.runtime.block_on(self.qmp.execute("query-status"));
+        let report = match self.runtime.block_on(self.client.interrupt()) {
+            Ok(_) => self.report(),
+            Err(RspError::Cancelled) => return MachineError::Cancelled,
+            Err(error) => {
+                let status = status.map_or_else(|error| error.to_string(), |status| status.to_string());
+                format!(
+                    "QEMU cannot be stopped either ({error}); it says of itself: {status}\n{}",
+                    self.printed()
+                )
+            }
+        };
+        MachineError::Hang { waiting_for, limit, report }
+    }
+
+    /// The gdbstub's connection failed with `error`: because QEMU died, perhaps.
+    pub(crate) fn connection_lost(&mut self, error: RspError) -> MachineError {
+        match error {
+            RspError::Cancelled => MachineError::Cancelled,
+            RspError::Closed | RspError::Io(_) => {
+                if exit_status(&mut self.qemu).is_some() {
+                    self.died()
+                } else {
+                    MachineError::Rsp(error)
+                }
+            }
+            other => MachineError::Rsp(other),
+        }
+    }
+
+    /// QEMU has ended, or is about to.
+    pub(super) fn died(&mut self) -> MachineError {
+        let status = death(&mut self.qemu);
+        MachineError::QemuDied { status, report: died_report(&self.qemu.stderr_tail(), &self.printed()) }
+    }
+
+    /// What the machine printed, with its addresses explained.
+    pub(super) fn printed(&self) -> String {
+        let text = self.qemu.uart_tail();
+        let lines: Vec<&str> = text.lines().collect();
+        if lines.is_empty() {
+            return "the machine printed nothing".to_owned();
+        }
+        let last = lines[lines.len().saturating_sub(UART_LINES)..].join("\n");
+        format!("the machine printed\n{}", indented(&self.symbols.annotate(&last)))
+    }
+
+    /// Where each CPU of the stopped machine is, and what it printed.
+    pub(super) fn report(&mut self) -> String {
+        let registers = [self.registers.pc, self.registers.cpsr];
+        let cpus = self.runtime.block_on(cpus(&mut self.client, &self.symbols, &registers));
+        let cpus = cpus.unwrap_or_else(|error| format!("(registers cannot be read: {error})\n"));
+        format!("{cpus}{}", self.printed())
+    }
+}
+
+/// The exit status of a QEMU that has closed its sockets, if it ends soon.
+fn exit_status(qemu: &mut Qemu) -> Option<ExitStatus> {
+    let limit = Instant::now() + DEATH;
+    loop {
+        let status = qemu.ended();
+        if status.is_some() || Instant::now() >= limit {
+            return status;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// How `qemu`, which has closed its sockets, ended.
+pub(super) fn death(qemu: &mut Qemu) -> String {
+    let status = exit_status(qemu).map(|status| status.to_string());
+    status.unwrap_or_else(|| "it closes its connections but does not end".to_owned())
+}
+
+/// What is told of a QEMU that died.
+pub(super) fn died_report(stderr: &str, printed: &str) -> String {
+    if stderr.trim().is_empty() {
+        return format!("QEMU said nothing\n{printed}");
+    }
+    format!("QEMU said\n{}{printed}", indented(stderr))
+}
+
+/// A paragraph for each CPU.
+async fn cpus(client: &mut Client, symbols: &Symbols, registers: &[Register]) -> Result<String, RspError> {
+    let mut text = String::new();
+    for (index, thread) in client.threads().await?.iter().enumerate() {
+        client.command(&format!("Hg{thread}")).await?;
+        let values = client.read_registers(registers).await?;
+        let (pc, el) = (values[0], values[1] >> 2 & 3);
+        let _ = writeln!(text, "cpu {index} at EL{el}: {}", symbols.describe(pc));
+        text.push_str(&symbols.disassembly(pc));
+    }
+    Ok(text)
+}
+
+fn indented(text: &str) -> String {
+    text.lines().fold(String::new(), |mut out, line| {
+        out.push_str("    ");
+        out.push_str(line);
+        out.push('\n');
+        out
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dead_qemu_is_quoted_when_it_said_something() {
+        assert_eq!(
+            died_report("abort\n", "the machine printed nothing"),
+            "QEMU said\n    abort\nthe machine printed nothing"
+        );
+        assert!(died_report(" \n", "x").starts_with("QEMU said nothing"));
+    }
+}

@@ -1,0 +1,165 @@
+//! QEMU's argument vector: a pure function of the configuration and of a few paths.
+
+use std::ffi::OsString;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::Path;
+
+use crate::config::{DmaDevice, MachineConfig};
+use crate::memory_map::PAYLOAD_BASE;
+
+/// Files and sockets of one QEMU process.
+#[derive(Clone, Copy, Debug)]
+pub struct Paths<'a> {
+    /// The hypervisor's flat image.
+    pub hyp: &'a Path,
+    /// The test host's flat image.
+    pub payload: &'a Path,
+    /// The file behind guest RAM.
+    pub ram: &'a Path,
+    /// Where the gdbstub's socket shall be.
+    pub gdb: &'a Path,
+    /// Where the monitor's socket shall be.
+    pub qmp: &'a Path,
+    /// What the machine prints.
+    pub uart: &'a Path,
+}
+
+/// The arguments for `config`. What they boot runs the same way every time: virtual time follows the instruction
+/// count, and nothing random or of the outer world reaches the machine.
+#[must_use]
+pub fn arguments(config: &MachineConfig, paths: &Paths<'_>) -> Vec<OsString> {
+    let mut args = Args::default();
+    for flag in ["-nodefaults", "-nographic", "-no-reboot", "-S"] {
+        args.0.push(flag.into());
+    }
+    args.pair("-nic", "none");
+    args.pair(
+        "-M",
+        "virt-10.0,virtualization=on,iommu=smmuv3,gic-version=3,its=on,dtb-randomness=off,memory-backend=ram0",
+    );
+    args.pair("-cpu", &cpu(&config.cpu));
+    args.pair("-smp", &config.cpus.to_string());
+    args.pair("-m", &format!("size={}k", config.mem_bytes >> 10));
+    let ram = format!("memory-backend-file,id=ram0,size={},share=on,mem-path=", config.mem_bytes);
+    args.with_path("-object", &ram, paths.ram, "");
+    args.pair("-accel", "tcg,thread=single");
+    args.pair("-icount", "shift=1,sleep=off");
+    args.pair("-seed", "1");
+    args.pair("-rtc", "base=2020-01-01,clock=vm");
+    args.with_path("-chardev", "socket,id=gdb0,server=on,wait=off,path=", paths.gdb, "");
+    args.pair("-gdb", "chardev:gdb0");
+    args.with_path("-chardev", "socket,id=qmp0,server=on,wait=off,path=", paths.qmp, "");
+    args.pair("-mon", "chardev=qmp0,mode=control");
+    args.with_path("-chardev", "file,id=uart0,path=", paths.uart, "");
+    args.pair("-serial", "chardev:uart0");
+    args.pair("-monitor", "none");
+    for (index, device) in config.devices.iter().enumerate() {
+        args.device(index, *device);
+    }
+    args.0.extend(["-kernel".into(), paths.hyp.into()]);
+    args.pair("-append", &config.hyp.to_string());
+    args.with_path("-device", &format!("guest-loader,addr={PAYLOAD_BASE:#x},kernel="), paths.payload, "");
+    args.0.extend(config.extra.iter().map(OsString::from));
+    args.0
+}
+
+/// `-cpu max` gets a fast pointer authentication algorithm, and 48-bit addresses only.
+fn cpu(model: &str) -> String {
+    if model == "max" { "max,pauth-impdef=on,lpa2=off".to_owned() } else { model.to_owned() }
+}
+
+#[derive(Default)]
+struct Args(Vec<OsString>);
+
+impl Args {
+    fn pair(&mut self, flag: &str, value: &str) {
+        self.0.extend([flag.into(), value.into()]);
+    }
+
+    /// `flag` with a value that holds a path. QEMU reads a doubled comma as a comma of the value.
+    fn with_path(&mut self, flag: &str, before: &str, path: &Path, after: &str) {
+        let mut value = before.as_bytes().to_vec();
+        for &byte in path.as_os_str().as_bytes() {
+            value.extend(if byte == b',' { &b",,"[..] } else { std::slice::from_ref(&byte) });
+        }
+        value.extend(after.as_bytes());
+        self.0.extend([flag.into(), OsString::from_vec(value)]);
+    }
+
+    fn device(&mut self, index: usize, device: DmaDevice) {
+        let edu = "edu,dma_mask=0xffffffffffffffff";
+        match device {
+            DmaDevice::Slot(slot) => self.pair("-device", &format!("{edu},addr={slot:x}.0")),
+            DmaDevice::BehindPort(slot) => {
+                self.pair(
+                    "-device",
+                    &format!("pcie-root-port,id=port{index},chassis={},addr={slot:x}.0", index + 1),
+                );
+                self.pair("-device", &format!("{edu},bus=port{index},addr=0.0"));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::HypOptions;
+
+    fn line(config: &MachineConfig) -> String {
+        let paths = Paths {
+            hyp: Path::new("h.img"),
+            payload: Path::new("a,b/p.img"),
+            ram: Path::new("ram"),
+            gdb: Path::new("gdb"),
+            qmp: Path::new("qmp"),
+            uart: Path::new("uart"),
+        };
+        let args = arguments(config, &paths);
+        args.iter().map(|arg| arg.to_str().unwrap()).collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn the_default_machine_is_deterministic_and_stopped() {
+        let line = line(&MachineConfig::default());
+        for part in
+            ["-S ", "-icount shift=1,sleep=off", "-seed 1", "clock=vm", "dtb-randomness=off", "thread=single"]
+        {
+            assert!(line.contains(part), "{part} is missing in {line}");
+        }
+        assert!(line.contains("-m size=262144k"), "{line}");
+        assert!(line.contains("size=268435456,share=on,mem-path=ram"), "{line}");
+        assert!(line.contains("-device edu,dma_mask=0xffffffffffffffff,addr=1.0"), "{line}");
+    }
+
+    #[test]
+    fn slots_are_hexadecimal_and_a_port_carries_its_device() {
+        let devices = vec![DmaDevice::Slot(17), DmaDevice::BehindPort(2)];
+        let line = line(&MachineConfig { devices, ..MachineConfig::default() });
+        assert!(line.contains("addr=11.0"), "{line}");
+        assert!(line.contains("pcie-root-port,id=port1,chassis=2,addr=2.0"), "{line}");
+        assert!(line.contains("bus=port1,addr=0.0"), "{line}");
+    }
+
+    #[test]
+    fn commas_in_paths_are_doubled() {
+        assert!(line(&MachineConfig::default()).contains("kernel=a,,b/p.img"));
+    }
+
+    #[test]
+    fn options_of_the_hypervisor_and_extra_arguments_come_last() {
+        let config = MachineConfig {
+            cpu: "cortex-a53".into(),
+            hyp: HypOptions { sid_bits: 4, ..HypOptions::default() },
+            extra: vec!["-trace".into(), "smmu*".into()],
+            ..MachineConfig::default()
+        };
+        let line = line(&config);
+        assert!(line.contains("-cpu cortex-a53 "), "{line}");
+        assert!(
+            line.contains("-append smmu=shadow smmu.map=blocks smmu.mmio=region smmu.sid_bits=4 "),
+            "{line}"
+        );
+        assert!(line.ends_with("-trace smmu*"), "{line}");
+    }
+}

@@ -1,0 +1,254 @@
+//! A QEMU process: started, watched, and gone when its owner is gone.
+//!
+//! Everything that the process shares with the outer world is private to the user and to this run: a directory of
+//! mode 0700 with its sockets, and a file for guest RAM. [`Qemu::hide`] removes their names as soon as both ends
+//! are connected, so that nothing is left behind even if this process is killed.
+
+pub mod args;
+pub mod version;
+
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::OnceLock;
+
+use tempfile::{NamedTempFile, TempDir};
+
+pub use self::version::Version;
+use crate::config::MachineConfig;
+use crate::ram::MappedRam;
+
+/// The longest path that a unix socket may have, in bytes (`sun_path`, with its terminating zero).
+const SOCKET_PATH_MAX: usize = 107;
+/// How much of what QEMU or the machine printed is shown in an error, in bytes.
+const TAIL: u64 = 16 << 10;
+
+/// QEMU could not be used.
+#[derive(Debug, thiserror::Error)]
+pub enum QemuError {
+    /// It is not installed.
+    #[error("{} is not installed; `ci/setup` installs it", version::PROGRAM)]
+    Missing,
+    /// It is too old.
+    #[error(
+        "{} is version {found}, {} or newer is needed; `ci/setup` installs it",
+        version::PROGRAM,
+        version::REQUIRED
+    )]
+    Version {
+        /// The version that is installed.
+        found: String,
+    },
+    /// A file or the process could not be made.
+    #[error("cannot start QEMU: {what}: {source}")]
+    Start {
+        /// What was attempted.
+        what: &'static str,
+        /// Why it failed.
+        source: io::Error,
+    },
+    /// The directory for temporary files has a name that is too long for sockets.
+    #[error("{} is too long a path for a socket; set TMPDIR to a shorter one", .0.display())]
+    SocketPath(PathBuf),
+}
+
+/// A running QEMU.
+#[derive(Debug)]
+pub struct Qemu {
+    child: Child,
+    version: Version,
+    uart: File,
+    stderr: File,
+    names: Option<Names>,
+}
+
+/// What other processes of the user can see while a machine is being connected.
+#[derive(Debug)]
+struct Names {
+    dir: TempDir,
+    /// Held for its removal.
+    _ram: NamedTempFile,
+}
+
+impl Qemu {
+    /// Starts QEMU with `config` and gives it together with its mapped RAM. The machine stands still.
+    ///
+    /// The process ends with the *thread* that calls this, whatever becomes of it.
+    ///
+    /// # Errors
+    /// QEMU is missing, too old, or could not be started.
+    pub fn start(config: &MachineConfig, hyp: &Path, payload: &Path) -> Result<(Self, MappedRam), QemuError> {
+        let (program, version) = usable_program()?;
+        let start = |what| move |source| QemuError::Start { what, source };
+        let dir = tempfile::Builder::new()
+            .prefix("parallax-")
+            .tempdir()
+            .map_err(start("making a directory for its sockets"))?;
+        let gdb = dir.path().join("gdb.sock");
+        if gdb.as_os_str().as_bytes().len() > SOCKET_PATH_MAX {
+            return Err(QemuError::SocketPath(gdb));
+        }
+        let ram_file =
+            ram_file(dir.path(), config.mem_bytes).map_err(start("making a file for guest RAM"))?;
+        let ram = MappedRam::new(ram_file.as_file(), config.mem_bytes).map_err(start("mapping guest RAM"))?;
+        let qmp = dir.path().join("qmp.sock");
+        let uart_path = dir.path().join("uart.log");
+        let uart = File::options().read(true).append(true).create_new(true).open(&uart_path);
+        let uart = uart.map_err(start("making a file for its serial port"))?;
+        let (stderr, child_stderr) =
+            stderr_file(dir.path()).map_err(start("making a file for its messages"))?;
+
+        let paths =
+            args::Paths { hyp, payload, ram: ram_file.path(), gdb: &gdb, qmp: &qmp, uart: &uart_path };
+        let mut command = command(&program);
+        command.args(args::arguments(config, &paths));
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(child_stderr);
+        let child = command.process_group(0).spawn().map_err(start("running it"))?;
+        let names = Some(Names { dir, _ram: ram_file });
+        Ok((Self { child, version, uart, stderr, names }, ram))
+    }
+
+    /// Its process id.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Its version.
+    #[must_use]
+    pub const fn version(&self) -> Version {
+        self.version
+    }
+
+    /// The gdbstub's socket; none after [`Self::hide`].
+    #[must_use]
+    pub fn gdb_socket(&self) -> Option<PathBuf> {
+        self.names.as_ref().map(|names| names.dir.path().join("gdb.sock"))
+    }
+
+    /// The monitor's socket; none after [`Self::hide`].
+    #[must_use]
+    pub fn qmp_socket(&self) -> Option<PathBuf> {
+        self.names.as_ref().map(|names| names.dir.path().join("qmp.sock"))
+    }
+
+    /// Removes the names of sockets, logs and the RAM file. To be called when QEMU has opened all of them and both
+    /// sockets are connected.
+    pub fn hide(&mut self) {
+        self.names = None;
+    }
+
+    /// Its exit status if it has ended.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().ok().flatten()
+    }
+
+    /// The end of what the machine printed on its serial port.
+    #[must_use]
+    pub fn uart_tail(&self) -> String {
+        tail(&self.uart)
+    }
+
+    /// The end of what QEMU itself printed.
+    #[must_use]
+    pub fn stderr_tail(&self) -> String {
+        tail(&self.stderr)
+    }
+}
+
+impl Drop for Qemu {
+    fn drop(&mut self) {
+        // Both fail only if it has ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The QEMU to use and its version; asked once in the life of this process if the answer is good.
+fn usable_program() -> Result<(PathBuf, Version), QemuError> {
+    static FOUND: OnceLock<(PathBuf, Version)> = OnceLock::new();
+    if let Some(found) = FOUND.get() {
+        return Ok(found.clone());
+    }
+    let program = version::find_program(version::PROGRAM).ok_or(QemuError::Missing)?;
+    let version = version::check(&program)?;
+    Ok(FOUND.get_or_init(|| (program, version)).clone())
+}
+
+/// A command that runs `program` and has the kernel kill it when its parent dies (`setpriv`, of util-linux).
+fn command(program: &Path) -> Command {
+    let Some(setpriv) = version::find_program("setpriv") else { return Command::new(program) };
+    let mut command = Command::new(setpriv);
+    command.args(["--pdeathsig", "KILL", "--"]).arg(program);
+    command
+}
+
+/// A file of `len` bytes in memory if there is a file system for it, else in `dir`.
+fn ram_file(dir: &Path, len: u64) -> io::Result<NamedTempFile> {
+    let shm = Path::new("/dev/shm");
+    let builder = || {
+        let mut builder = tempfile::Builder::new();
+        builder.prefix("parallax-ram-");
+        builder
+    };
+    let file = if shm.is_dir() { builder().tempfile_in(shm) } else { builder().tempfile_in(dir) };
+    let file = file.or_else(|_| builder().tempfile_in(dir))?;
+    file.as_file().set_len(len)?;
+    Ok(file)
+}
+
+fn stderr_file(dir: &Path) -> io::Result<(File, File)> {
+    let path = dir.join("stderr.log");
+    let write = File::options().append(true).create_new(true).open(&path)?;
+    Ok((File::open(path)?, write))
+}
+
+/// The last [`TAIL`] bytes of `file` as text.
+fn tail(mut file: &File) -> String {
+    let mut bytes = Vec::new();
+    let read = file.metadata().and_then(|data| {
+        file.seek(SeekFrom::Start(data.len().saturating_sub(TAIL)))?;
+        file.take(TAIL).read_to_end(&mut bytes)
+    });
+    match read {
+        Ok(_) => String::from_utf8_lossy(&bytes).into_owned(),
+        Err(error) => format!("(cannot be read: {error})"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    #[test]
+    fn a_tail_is_the_end() {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(&vec![b'x'; usize::try_from(TAIL).unwrap()]).unwrap();
+        file.write_all(b"end").unwrap();
+        let text = tail(&file);
+        assert_eq!(text.len() as u64, TAIL);
+        assert!(text.ends_with("xend"));
+    }
+
+    #[test]
+    fn the_ram_file_is_the_users_own_and_sparse() {
+        use std::os::unix::fs::MetadataExt;
+        let dir = tempfile::tempdir().unwrap();
+        let file = ram_file(dir.path(), 1 << 30).unwrap();
+        let data = file.as_file().metadata().unwrap();
+        assert_eq!(data.mode() & 0o777, 0o600);
+        assert_eq!((data.len(), data.blocks()), (1 << 30, 0));
+    }
+
+    #[test]
+    fn errors_of_a_missing_or_old_qemu_tell_the_remedy() {
+        for error in [QemuError::Missing, QemuError::Version { found: "7.2.0".into() }] {
+            assert!(error.to_string().contains("ci/setup"), "{error}");
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! Which QEMU is there.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::QemuError;
+
+/// The program.
+pub const PROGRAM: &str = "qemu-system-aarch64";
+/// The oldest version that has the machine type and the SMMU model that Parallax needs.
+pub const REQUIRED: Version = Version { major: 10, minor: 0, micro: 0 };
+
+/// A version of QEMU.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Version {
+    /// First number.
+    pub major: u32,
+    /// Second number.
+    pub minor: u32,
+    /// Third number.
+    pub micro: u32,
+}
+
+impl Version {
+    /// Reads the first line that `--version` prints.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let rest = text.lines().next()?.split_once("version ")?.1;
+        let number = rest.split(|c: char| !c.is_ascii_digit() && c != '.').next()?;
+        let mut parts = number.split('.').map(|part| part.parse().ok());
+        let mut next = || parts.next().flatten();
+        Some(Self { major: next()?, minor: next()?, micro: next().unwrap_or(0) })
+    }
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}.{}", self.major, self.minor, self.micro)
+    }
+}
+
+/// Where `program` is on the search path.
+#[must_use]
+pub fn find_program(program: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path).map(|dir| dir.join(program)).find(|file| file.is_file())
+}
+
+/// The version of the QEMU at `program`, if it is new enough.
+///
+/// # Errors
+/// [`QemuError::Missing`] or [`QemuError::Version`].
+pub fn check(program: &Path) -> Result<Version, QemuError> {
+    let output = Command::new(program).arg("--version").output().map_err(|_| QemuError::Missing)?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    match Version::parse(&text) {
+        Some(version) if version >= REQUIRED => Ok(version),
+        Some(version) => Err(QemuError::Version { found: version.to_string() }),
+        None => Err(QemuError::Version { found: text.lines().next().unwrap_or("unknown").to_owned() }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn distribution_suffixes_are_not_part_of_the_version() {
+        let text = "QEMU emulator version 10.0.2 (Debian 1:10.0.2+ds-2+deb13u1~bpo12+1)\nCopyright";
+        assert_eq!(Version::parse(text), Some(Version { major: 10, minor: 0, micro: 2 }));
+        assert_eq!(Version::parse("QEMU emulator version 9.2").unwrap().to_string(), "9.2.0");
+        assert_eq!(Version::parse("something else"), None);
+    }
+
+    #[test]
+    fn seven_is_older_than_ten() {
+        assert!(Version::parse("QEMU emulator version 7.2.19").unwrap() < REQUIRED);
+        assert!(Version::parse("QEMU emulator version 11.1.0").unwrap() > REQUIRED);
+    }
+}

@@ -1,0 +1,332 @@
+//! Reading a recording, as a [`Machine`].
+//!
+//! A file may come from anywhere: its size, its lines and the memory that it describes are limited, and whatever is
+//! wrong with it is an error that names the line.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Cursor, Read};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use parallax_abi::info::HypInfo;
+use parallax_abi::mailbox::{Request, Response};
+use parallax_vmsa::{PhysMem, SparseMem};
+use serde::de::DeserializeOwned;
+use zstd::stream::read::Decoder;
+use zstd::zstd_safe;
+
+use super::format::{Entry, Footer, Header, SCHEMA};
+use super::mem::PAGE;
+use super::{Operation, RecordingError};
+use crate::error::MachineError;
+use crate::machine::{Description, Machine, Registers};
+use crate::symbols::Symbols;
+
+/// The largest file, in bytes.
+const MAX_FILE: u64 = 1 << 30;
+/// The longest line, in bytes.
+const MAX_LINE: u64 = 256 << 20;
+/// The most pages that a recording may describe at one time.
+const MAX_PAGES: usize = 1 << 18;
+/// The largest window that a frame may ask the decoder for, as a power of two.
+const MAX_WINDOW_LOG: u32 = 27;
+
+type Lines = BufReader<Decoder<'static, Cursor<Arc<[u8]>>>>;
+
+/// A recording, standing after one of its operations.
+pub struct Replay {
+    path: PathBuf,
+    data: Arc<[u8]>,
+    /// Offset of each frame.
+    frames: Vec<usize>,
+    header: Header,
+    entries: u64,
+    lines: Lines,
+    line: u64,
+    op: u64,
+    operation: Operation,
+    registers: Registers,
+    memory: SparseMem,
+    pages: usize,
+}
+
+impl Replay {
+    /// Opens the recording at `path`; it stands after its boot.
+    ///
+    /// # Errors
+    /// The file cannot be read, or is no whole recording.
+    pub fn open(path: &Path) -> Result<Self, RecordingError> {
+        let malformed =
+            |what: &str| RecordingError::Malformed { path: path.to_owned(), what: what.to_owned() };
+        let failed = |source| RecordingError::Io { path: path.to_owned(), source };
+        let mut data = Vec::new();
+        File::open(path).and_then(|file| file.take(MAX_FILE + 1).read_to_end(&mut data)).map_err(failed)?;
+        if data.len() as u64 > MAX_FILE {
+            return Err(malformed("larger than 1 GiB"));
+        }
+        let frames = frames(&data).ok_or_else(|| malformed("not a recording, or cut off (zstd)"))?;
+        let data: Arc<[u8]> = data.into();
+        let (Some(&first), Some(&last)) = (frames.first(), frames.last()) else {
+            return Err(malformed("empty"));
+        };
+        let header = {
+            let mut lines = lines_from(&data, first).map_err(failed)?;
+            let text = read_line(&mut lines, path, 1)?.ok_or_else(|| malformed("empty"))?;
+            check_schema(&text, path)?;
+            parse::<Header>(&text, path, 1)?
+        };
+        let footer = {
+            let mut lines = lines_from(&data, last).map_err(failed)?;
+            let text = read_line(&mut lines, path, 0)?.ok_or_else(|| malformed("without an end"))?;
+            serde_json::from_str::<Footer>(&text)
+                .map_err(|_| malformed("cut off: its last line is missing"))?
+        };
+        let chunks = frames.len().saturating_sub(2) as u64;
+        if header.keyframe_every == 0
+            || footer.entries == 0
+            || footer.entries.div_ceil(header.keyframe_every) != chunks
+        {
+            return Err(malformed("cut off: operations are missing"));
+        }
+        let lines = lines_from(&data, frames[1]).map_err(failed)?;
+        let mut replay = Self {
+            path: path.to_owned(),
+            data,
+            frames,
+            header,
+            entries: footer.entries,
+            lines,
+            line: 1,
+            op: 0,
+            operation: Operation::default(),
+            registers: Registers { sys: Default::default(), smmu: None },
+            memory: SparseMem::new(),
+            pages: 0,
+        };
+        replay.read_entry(0)?;
+        Ok(replay)
+    }
+
+    /// Revision of the hypervisor's source.
+    #[must_use]
+    pub fn revision(&self) -> &str {
+        &self.header.revision
+    }
+
+    /// Number of the last operation; 0 is the boot.
+    #[must_use]
+    pub const fn last(&self) -> u64 {
+        self.entries - 1
+    }
+
+    /// Number of the operation after which it stands.
+    #[must_use]
+    pub const fn position(&self) -> u64 {
+        self.op
+    }
+
+    /// The operation after which it stands.
+    #[must_use]
+    pub const fn operation(&self) -> &Operation {
+        &self.operation
+    }
+
+    /// Goes on to the next operation; false when there is none.
+    ///
+    /// # Errors
+    /// The next line is malformed.
+    pub fn step(&mut self) -> Result<bool, RecordingError> {
+        if self.op >= self.last() {
+            return Ok(false);
+        }
+        self.read_entry(self.op + 1)?;
+        Ok(true)
+    }
+
+    /// Goes to the moment after operation `op`, forward or back.
+    ///
+    /// # Errors
+    /// There is no such operation, or a line on the way is malformed.
+    pub fn go_to(&mut self, op: u64) -> Result<(), RecordingError> {
+        if op > self.last() {
+            return Err(RecordingError::End { path: self.path.clone(), operation: op, last: self.last() });
+        }
+        let keyframe = op / self.header.keyframe_every;
+        if op < self.op || keyframe > self.op / self.header.keyframe_every {
+            let first = keyframe * self.header.keyframe_every;
+            let offset = usize::try_from(keyframe + 1).ok().and_then(|frame| self.frames.get(frame)).copied();
+            let offset = offset.ok_or_else(|| self.wrong("a frame is missing".to_owned()))?;
+            self.lines = lines_from(&self.data, offset)
+                .map_err(|source| RecordingError::Io { path: self.path.clone(), source })?;
+            self.line = 1 + first;
+            self.read_entry(first)?;
+        }
+        while self.op < op {
+            self.read_entry(self.op + 1)?;
+        }
+        Ok(())
+    }
+
+    /// Reads the next line, which must be that of operation `op`.
+    fn read_entry(&mut self, op: u64) -> Result<(), RecordingError> {
+        self.line += 1;
+        let text = read_line(&mut self.lines, &self.path, self.line)?;
+        let text = text.ok_or_else(|| self.wrong("the recording ends here".to_owned()))?;
+        let entry: Entry = parse(&text, &self.path, self.line)?;
+        if entry.op != op {
+            return Err(self.wrong(format!("operation {} where {op} must be", entry.op)));
+        }
+        if op.is_multiple_of(self.header.keyframe_every) {
+            self.memory = SparseMem::new();
+            self.pages = 0;
+            self.registers.smmu = None;
+            if entry.sys.is_none() {
+                return Err(self.wrong("an entry without registers where a complete one must be".to_owned()));
+            }
+        }
+        if let Some(sys) = entry.sys {
+            self.registers.sys = sys;
+        }
+        self.registers.smmu = entry.smmu.map(|changed| {
+            let mut now = self.registers.smmu.take().unwrap_or_default();
+            now.0.extend(changed);
+            now
+        });
+        for page in entry.pages {
+            self.write_page(page.pa.0, &page.words)?;
+        }
+        self.op = op;
+        self.operation = Operation {
+            line: entry.line,
+            text: entry.text,
+            requests: entry.requests.into_iter().map(|line| line.0).collect(),
+            responses: entry.responses.into_iter().map(|line| line.0).collect(),
+        };
+        Ok(())
+    }
+
+    fn write_page(
+        &mut self,
+        pa: u64,
+        words: &[(u16, Vec<super::format::Hex>)],
+    ) -> Result<(), RecordingError> {
+        if !pa.is_multiple_of(PAGE) {
+            return Err(self.wrong(format!("{pa:#x} is not the address of a page")));
+        }
+        if self.memory.read(pa, &mut [0; 8]).is_err() {
+            self.pages += 1;
+            if self.pages > MAX_PAGES {
+                return Err(self.wrong(format!("more than {MAX_PAGES} pages")));
+            }
+            self.memory.write(pa, &[0; PAGE as usize]);
+        }
+        for (first, run) in words {
+            if usize::from(*first) + run.len() > 512 {
+                return Err(self.wrong(format!("{} words from word {first} of a page on", run.len())));
+            }
+            let values: Vec<u64> = run.iter().map(|word| word.0).collect();
+            self.memory.write_table(pa + 8 * u64::from(*first), &values);
+        }
+        Ok(())
+    }
+
+    fn wrong(&self, what: String) -> RecordingError {
+        RecordingError::Line { path: self.path.clone(), line: self.line, what }
+    }
+}
+
+impl std::fmt::Debug for Replay {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Replay").field("path", &self.path).field("op", &self.op).finish_non_exhaustive()
+    }
+}
+
+impl Machine for Replay {
+    fn description(&self) -> &Description {
+        &self.header.machine
+    }
+
+    fn info(&self) -> HypInfo {
+        self.header.info
+    }
+
+    /// Goes on to the next operation, which must have been the same batch.
+    fn perform(&mut self, batch: &[Request]) -> Result<Vec<Response>, MachineError> {
+        if !self.step()? {
+            let operation = self.op + 1;
+            return Err(RecordingError::End { path: self.path.clone(), operation, last: self.last() }.into());
+        }
+        if self.operation.requests != batch {
+            let (path, text) = (self.path.clone(), self.operation.text.clone());
+            return Err(RecordingError::Different { path, operation: self.op, text }.into());
+        }
+        Ok(self.operation.responses.clone())
+    }
+
+    fn registers(&mut self) -> Result<Registers, MachineError> {
+        Ok(self.registers.clone())
+    }
+
+    fn memory(&self) -> &dyn PhysMem {
+        &self.memory
+    }
+
+    fn symbols(&self) -> Option<&Symbols> {
+        None
+    }
+}
+
+/// Offsets of the frames of `data`; none if it does not consist of whole frames.
+fn frames(data: &[u8]) -> Option<Vec<usize>> {
+    let mut offsets = Vec::new();
+    let mut offset = 0;
+    while offset < data.len() {
+        offsets.push(offset);
+        let size = zstd_safe::find_frame_compressed_size(&data[offset..]).ok().filter(|size| *size > 0)?;
+        offset = offset.checked_add(size).filter(|end| *end <= data.len())?;
+    }
+    Some(offsets)
+}
+
+fn lines_from(data: &Arc<[u8]>, offset: usize) -> std::io::Result<Lines> {
+    let mut cursor = Cursor::new(Arc::clone(data));
+    cursor.set_position(offset as u64);
+    let mut decoder = Decoder::with_buffer(cursor)?;
+    decoder.window_log_max(MAX_WINDOW_LOG)?;
+    Ok(BufReader::with_capacity(1 << 16, decoder))
+}
+
+/// The next line without its end; none at the end of the file.
+fn read_line(lines: &mut Lines, path: &Path, line: u64) -> Result<Option<String>, RecordingError> {
+    let wrong = |what: String| RecordingError::Line { path: path.to_owned(), line, what };
+    let mut bytes = Vec::new();
+    lines.take(MAX_LINE).read_until(b'\n', &mut bytes).map_err(|error| wrong(error.to_string()))?;
+    match bytes.pop() {
+        None => Ok(None),
+        Some(b'\n') => String::from_utf8(bytes).map(Some).map_err(|_| wrong("not UTF-8".to_owned())),
+        Some(_) if bytes.len() as u64 + 1 == MAX_LINE => Err(wrong("longer than 256 MiB".to_owned())),
+        Some(_) => Err(wrong("a line without its end".to_owned())),
+    }
+}
+
+fn parse<T: DeserializeOwned>(text: &str, path: &Path, line: u64) -> Result<T, RecordingError> {
+    serde_json::from_str(text).map_err(|error| {
+        let what = error.to_string();
+        let what = what.rsplit_once(" at line ").map_or(&*what, |(what, _)| what);
+        let what = format!("column {}: {what}", error.column());
+        RecordingError::Line { path: path.to_owned(), line, what }
+    })
+}
+
+/// Refuses other schemas before anything else of the header is looked at.
+fn check_schema(text: &str, path: &Path) -> Result<(), RecordingError> {
+    #[derive(serde::Deserialize)]
+    struct Start {
+        parallax_recording: u32,
+    }
+    let start: Start = parse(text, path, 1)?;
+    if start.parallax_recording == SCHEMA {
+        return Ok(());
+    }
+    Err(RecordingError::Schema { path: path.to_owned(), found: start.parallax_recording })
+}

@@ -1,0 +1,171 @@
+//! Writing a recording.
+
+use std::collections::BTreeMap;
+use std::fs::Permissions;
+use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use parallax_abi::info::HypInfo;
+use parallax_vmsa::PhysMem;
+use parallax_vmsa::mem::read_table;
+use serde::Serialize;
+use tempfile::NamedTempFile;
+
+use super::format::{
+    Entry, Footer, Header, Hex, KEYFRAME_EVERY, Page, RequestLine, ResponseLine, SCHEMA, Words, difference,
+};
+use super::{Operation, RecordingError, RecordingMem};
+use crate::error::MachineError;
+use crate::machine::{Description, Registers};
+
+/// Compression level of zstd.
+const LEVEL: i32 = 3;
+
+/// Writes a recording. Nothing is at its path before [`Self::finish`].
+#[derive(Debug)]
+pub struct Recorder {
+    path: PathBuf,
+    file: NamedTempFile,
+    /// Lines of the frame that is being filled.
+    frame: Vec<u8>,
+    entries: u64,
+    registers: Option<Registers>,
+    pages: BTreeMap<u64, Box<Words>>,
+}
+
+impl Recorder {
+    /// Begins a recording of `machine` that will be at `path`; `revision` names the hypervisor's source.
+    ///
+    /// # Errors
+    /// No file can be made beside `path`.
+    pub fn create(
+        path: &Path,
+        revision: &str,
+        machine: &Description,
+        info: HypInfo,
+    ) -> Result<Self, RecordingError> {
+        let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(".parallax-").suffix(".plx.part").permissions(Permissions::from_mode(0o666));
+        let file = builder
+            .tempfile_in(dir)
+            .map_err(|source| RecordingError::Io { path: path.to_owned(), source })?;
+        let mut recorder = Self {
+            path: path.to_owned(),
+            file,
+            frame: Vec::new(),
+            entries: 0,
+            registers: None,
+            pages: BTreeMap::new(),
+        };
+        recorder.line(&Header {
+            parallax_recording: SCHEMA,
+            revision: revision.to_owned(),
+            machine: machine.clone(),
+            info,
+            keyframe_every: KEYFRAME_EVERY,
+        })?;
+        recorder.end_frame()?;
+        Ok(recorder)
+    }
+
+    /// Adds the next operation; the first one must be the boot. `registers` and `memory` are the machine's after it,
+    /// `memory` having been read by the snapshot.
+    ///
+    /// # Errors
+    /// The file cannot be written, or a page cannot be read again.
+    pub fn add(
+        &mut self,
+        operation: &Operation,
+        registers: &Registers,
+        memory: &RecordingMem<'_>,
+    ) -> Result<(), MachineError> {
+        if self.entries.is_multiple_of(KEYFRAME_EVERY) {
+            self.end_frame()?;
+            self.registers = None;
+            self.pages.clear();
+        }
+        let entry = Entry {
+            op: self.entries,
+            line: operation.line,
+            text: operation.text.clone(),
+            requests: operation.requests.iter().copied().map(RequestLine).collect(),
+            responses: operation.responses.iter().copied().map(ResponseLine).collect(),
+            sys: (self.registers.as_ref().map(|before| before.sys) != Some(registers.sys))
+                .then_some(registers.sys),
+            smmu: self.smmu_changes(registers),
+            pages: self.page_changes(memory)?,
+        };
+        self.registers = Some(registers.clone());
+        self.line(&entry)?;
+        self.entries += 1;
+        Ok(())
+    }
+
+    /// Completes the file and puts it at its path, in place of what was there.
+    ///
+    /// # Errors
+    /// It cannot be written or renamed; what was at the path is still there then.
+    pub fn finish(mut self) -> Result<(), RecordingError> {
+        self.end_frame()?;
+        let footer = Footer { entries: self.entries };
+        self.line(&footer)?;
+        self.end_frame()?;
+        let path = self.path;
+        let failed = |source| RecordingError::Io { path: path.clone(), source };
+        self.file.as_file().sync_all().map_err(failed)?;
+        self.file.persist(&path).map_err(|error| failed(error.error))?;
+        Ok(())
+    }
+
+    fn smmu_changes(&self, registers: &Registers) -> Option<BTreeMap<u32, u32>> {
+        let before = self.registers.as_ref().and_then(|before| before.smmu.as_ref());
+        let now = &registers.smmu.as_ref()?.0;
+        let changed =
+            now.iter().filter(|(offset, value)| before.and_then(|regs| regs.0.get(offset)) != Some(value));
+        Some(changed.map(|(offset, value)| (*offset, *value)).collect())
+    }
+
+    fn page_changes(&mut self, memory: &RecordingMem<'_>) -> Result<Vec<Page>, MachineError> {
+        let mut changes = Vec::new();
+        for pa in memory.pages() {
+            let now = read_table(memory as &dyn PhysMem, pa)?;
+            let before = self.pages.get(&pa);
+            let words = difference(before.map_or(&[0; 512], |words| words), &now);
+            if before.is_none() || !words.is_empty() {
+                self.pages.insert(pa, Box::new(now));
+                changes.push(Page { pa: Hex(pa), words });
+            }
+        }
+        Ok(changes)
+    }
+
+    fn line(&mut self, line: &impl Serialize) -> Result<(), RecordingError> {
+        serde_json::to_writer(&mut self.frame, line).map_err(|error| self.failed(error.into()))?;
+        self.frame.push(b'\n');
+        Ok(())
+    }
+
+    /// Writes the lines so far as one frame, if there are any.
+    fn end_frame(&mut self) -> Result<(), RecordingError> {
+        if self.frame.is_empty() {
+            return Ok(());
+        }
+        let written = compress(&self.frame).and_then(|bytes| self.file.write_all(&bytes));
+        written.map_err(|error| self.failed(error))?;
+        self.frame.clear();
+        Ok(())
+    }
+
+    fn failed(&self, source: io::Error) -> RecordingError {
+        RecordingError::Io { path: self.path.clone(), source }
+    }
+}
+
+/// `text` as one frame with a checksum.
+fn compress(text: &[u8]) -> io::Result<Vec<u8>> {
+    let mut compressor = zstd::bulk::Compressor::new(LEVEL)?;
+    compressor.include_checksum(true)?;
+    compressor.compress(text)
+}

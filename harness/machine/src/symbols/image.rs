@@ -1,0 +1,241 @@
+//! One ELF file: its symbols, its code, its line table.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use addr2line::Loader;
+use object::elf::SHF_EXECINSTR;
+use object::{Object, ObjectSection, ObjectSymbol, SectionFlags};
+
+/// An image without usable symbols.
+#[derive(Debug, thiserror::Error)]
+pub enum SymbolError {
+    /// The file cannot be read.
+    #[error("{}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The file is no ELF file that is understood.
+    #[error("{}: {what}", path.display())]
+    Format {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// A symbol that both sides agreed on is not there.
+    #[error("{}: symbol {symbol} is missing", path.display())]
+    Missing {
+        /// The file.
+        path: PathBuf,
+        /// The symbol.
+        symbol: &'static str,
+    },
+}
+
+/// A place in the source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Demangled name of the function.
+    pub function: String,
+    /// Bytes from the function's first instruction; none for a call that was inlined.
+    pub offset: Option<u64>,
+    /// File and line.
+    pub line: Option<(String, u32)>,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.function)?;
+        if let Some(offset) = self.offset {
+            write!(f, "+{offset:#x}")?;
+        }
+        match &self.line {
+            Some((file, line)) => write!(f, " ({file}:{line})"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// An ELF file.
+pub struct Image {
+    path: PathBuf,
+    repo_root: PathBuf,
+    loader: Loader,
+    symbols: BTreeMap<String, u64>,
+    code: Vec<(u64, Vec<u8>)>,
+    extent: (u64, u64),
+}
+
+impl Image {
+    /// Reads the ELF file at `path`.
+    ///
+    /// # Errors
+    /// It cannot be read or is no ELF file.
+    pub fn load(path: &Path, repo_root: &Path) -> Result<Self, SymbolError> {
+        let format = |what: String| SymbolError::Format { path: path.to_owned(), what };
+        let data =
+            std::fs::read(path).map_err(|source| SymbolError::Read { path: path.to_owned(), source })?;
+        let file = object::File::parse(&*data).map_err(|error| format(error.to_string()))?;
+        let mut code = Vec::new();
+        let mut extent = (u64::MAX, 0);
+        for section in file.sections().filter(|section| section.address() != 0 && section.size() != 0) {
+            let end = section.address().saturating_add(section.size());
+            extent = (extent.0.min(section.address()), extent.1.max(end));
+            let SectionFlags::Elf { sh_flags, .. } = section.flags() else { continue };
+            if !sh_flags.contains(SHF_EXECINSTR) {
+                continue;
+            }
+            let bytes = section.data().map_err(|error| format(error.to_string()))?;
+            code.push((section.address(), bytes.to_vec()));
+        }
+        let named = file.symbols().filter(|symbol| symbol.is_definition());
+        let symbols =
+            named.filter_map(|symbol| Some((symbol.name().ok()?.to_owned(), symbol.address()))).collect();
+        let loader = Loader::new(path).map_err(|error| format(error.to_string()))?;
+        Ok(Self { path: path.to_owned(), repo_root: repo_root.to_owned(), loader, symbols, code, extent })
+    }
+
+    /// The address of the symbol called `name` (not demangled).
+    #[must_use]
+    pub fn symbol(&self, name: &str) -> Option<u64> {
+        self.symbols.get(name).copied()
+    }
+
+    /// The address of a symbol that must be there.
+    ///
+    /// # Errors
+    /// It is not there.
+    pub fn required(&self, symbol: &'static str) -> Result<u64, SymbolError> {
+        self.symbol(symbol).ok_or_else(|| SymbolError::Missing { path: self.path.clone(), symbol })
+    }
+
+    /// First address and first address past the end of all that is in memory when it runs, zeroed data included.
+    #[must_use]
+    pub const fn extent(&self) -> (u64, u64) {
+        self.extent
+    }
+
+    /// Whether `address` lies in its code.
+    #[must_use]
+    pub fn is_code(&self, address: u64) -> bool {
+        self.code_from(address).is_some()
+    }
+
+    /// The code from `address` to the end of its section.
+    #[must_use]
+    pub fn code_from(&self, address: u64) -> Option<&[u8]> {
+        self.code.iter().find_map(|(base, bytes)| {
+            let offset = usize::try_from(address.checked_sub(*base)?).ok()?;
+            bytes.get(offset..).filter(|rest| !rest.is_empty())
+        })
+    }
+
+    /// The function at `address` and the functions that it was inlined into, innermost first. Empty for an address
+    /// that belongs to no function.
+    #[must_use]
+    pub fn places(&self, address: u64) -> Vec<Place> {
+        let symbol = self.loader.find_symbol_info(address);
+        let offset = symbol.as_ref().map(|symbol| address.wrapping_sub(symbol.address()));
+        let mut places = Vec::new();
+        if let Ok(mut frames) = self.loader.find_frames(address) {
+            while let Ok(Some(frame)) = frames.next() {
+                let Some(function) = frame.function.as_ref().and_then(|name| name.demangle().ok()) else {
+                    continue;
+                };
+                let line = frame.location.and_then(|at| Some((self.shown(at.file?), at.line?)));
+                places.push(Place { function: without_hash(&function).to_owned(), offset: None, line });
+            }
+        }
+        if places.is_empty() {
+            let line = self.loader.find_location(address).ok().flatten();
+            let line = line.and_then(|at| Some((self.shown(at.file?), at.line?)));
+            places.extend(symbol.map(|symbol| {
+                let name = addr2line::demangle_auto(symbol.name().into(), None);
+                Place { function: without_hash(&name).to_owned(), offset: None, line }
+            }));
+        }
+        if let Some(outermost) = places.last_mut() {
+            outermost.offset = offset;
+        }
+        places
+    }
+
+    /// `file` as it is shown: relative to the repository, to cargo's sources, or to the standard library's.
+    fn shown(&self, file: &str) -> String {
+        match Path::new(file).strip_prefix(&self.repo_root) {
+            Ok(relative) => relative.display().to_string(),
+            Err(_) => foreign(file).to_owned(),
+        }
+    }
+}
+
+/// The telling part of the path of a source file that is not in the repository.
+fn foreign(file: &str) -> &str {
+    if let Some((_, in_registry)) = file.split_once("/registry/src/") {
+        return in_registry.split_once('/').map_or(in_registry, |(_, in_crate)| in_crate);
+    }
+    file.find("/library/").map_or(file, |at| &file[at + 1..])
+}
+
+/// A demangled name without the hash that the compiler appends.
+fn without_hash(name: &str) -> &str {
+    match name.rsplit_once("::h") {
+        Some((before, hash)) if hash.len() == 16 && hash.bytes().all(|c| c.is_ascii_hexdigit()) => before,
+        _ => name,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// This test program itself is an ELF file with symbols and line tables.
+    fn own_image() -> Image {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap();
+        Image::load(&std::env::current_exe().unwrap(), &root).unwrap()
+    }
+
+    #[test]
+    fn a_function_is_found_with_its_file_and_line() {
+        let image = own_image();
+        let (_, address) = image.symbols.iter().find(|(name, _)| name.contains("without_hash")).unwrap();
+        let places = image.places(*address);
+        let place = places.last().unwrap();
+        assert!(place.function.ends_with("without_hash"), "{place}");
+        assert_eq!(place.offset, Some(0));
+        assert_eq!(place.line.as_ref().unwrap().0, "harness/machine/src/symbols/image.rs");
+        assert!(image.is_code(*address) && !image.is_code(0));
+    }
+
+    #[test]
+    fn a_missing_symbol_is_named() {
+        let error = own_image().required("no_such_symbol").unwrap_err();
+        assert!(error.to_string().ends_with("symbol no_such_symbol is missing"), "{error}");
+    }
+
+    #[test]
+    fn what_is_no_elf_file_is_refused() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        assert!(matches!(Image::load(file.path(), Path::new("/")), Err(SymbolError::Format { .. })));
+    }
+
+    #[test]
+    fn paths_of_other_sources_begin_where_they_tell_something() {
+        let in_registry = "/home/a/.cargo/registry/src/index-0123/arm-gic-0.10.0/src/lib.rs";
+        assert_eq!(foreign(in_registry), "arm-gic-0.10.0/src/lib.rs");
+        assert_eq!(foreign("/rustc/0123/library/core/src/panicking.rs"), "library/core/src/panicking.rs");
+        assert_eq!(foreign("src/x.rs"), "src/x.rs");
+    }
+
+    #[test]
+    fn only_hashes_are_cut_off() {
+        assert_eq!(without_hash("a::b::h0123456789abcdef"), "a::b");
+        assert_eq!(without_hash("a::hello"), "a::hello");
+    }
+}

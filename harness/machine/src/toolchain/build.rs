@@ -1,0 +1,231 @@
+//! Building the images, safely beside other runs.
+//!
+//! Cargo writes to one place whatever the features are. So one build at a time holds a lock, and what it made is
+//! copied to a folder named after its contents, which never changes afterwards.
+
+use std::fs::{self, File};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::SystemTime;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::config::MachineConfig;
+
+use super::{PROFILE, TARGET, Toolchain, ToolchainError, flatten};
+
+/// How many lines of a failed build are shown.
+const TAIL_LINES: usize = 60;
+/// How many earlier builds of each variant are kept.
+const KEPT: usize = 8;
+/// Offset and value of the magic number in an arm64 Image header.
+const IMAGE_MAGIC: (usize, &[u8]) = (0x38, b"ARM\x64");
+
+/// Which build of the hypervisor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Variant {
+    /// The one that is meant to be used.
+    Normal,
+    /// The one that contains the switchable faults.
+    Faults,
+}
+
+impl Variant {
+    /// The one that `config` asks for.
+    #[must_use]
+    pub const fn of(config: &MachineConfig) -> Self {
+        if config.faults_build { Self::Faults } else { Self::Normal }
+    }
+
+    const fn folder(self) -> &'static str {
+        match self {
+            Self::Normal => "normal",
+            Self::Faults => "faults",
+        }
+    }
+
+    const fn features(self) -> &'static [&'static str] {
+        match self {
+            Self::Normal => &[],
+            Self::Faults => &["--features", "hyp/faults"],
+        }
+    }
+}
+
+/// What a machine boots from. The files do not change any more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BuiltImages {
+    /// The root of the repository that it was built from.
+    pub repo_root: PathBuf,
+    /// The hypervisor's ELF file.
+    pub hyp_elf: PathBuf,
+    /// The test host's ELF file.
+    pub payload_elf: PathBuf,
+    /// The hypervisor's flat image.
+    pub hyp_img: PathBuf,
+    /// The test host's flat image.
+    pub payload_img: PathBuf,
+}
+
+impl BuiltImages {
+    fn in_folder(repo_root: &Path, dir: &Path) -> Self {
+        Self {
+            repo_root: repo_root.to_owned(),
+            hyp_elf: dir.join("hyp.elf"),
+            payload_elf: dir.join("payload.elf"),
+            hyp_img: dir.join("hyp.img"),
+            payload_img: dir.join("payload.img"),
+        }
+    }
+}
+
+/// Builds the hypervisor and the test host of the repository at `repo_root`.
+///
+/// # Errors
+/// No compiler, a build that fails, or an image that cannot be used.
+pub fn build(
+    repo_root: &Path,
+    variant: Variant,
+    cancel: &CancellationToken,
+) -> Result<BuiltImages, ToolchainError> {
+    let toolchain = Toolchain::find(repo_root)?;
+    let folder = repo_root.join("target/parallax").join(variant.folder());
+    let _lock = lock(&folder)?;
+    let mut command = toolchain.cargo("build", repo_root);
+    command.args(["-p", "hyp", "-p", "payload"]).args(variant.features());
+    run(command, cancel)?;
+    let built = repo_root.join("target/hyp").join(TARGET).join(PROFILE);
+    store(repo_root, &folder, &built.join("hyp"), &built.join("payload"))
+}
+
+/// Runs clippy on the hypervisor and the test host; warnings are errors.
+///
+/// # Errors
+/// No compiler, or clippy found something.
+pub fn clippy(repo_root: &Path, variant: Variant, cancel: &CancellationToken) -> Result<(), ToolchainError> {
+    let toolchain = Toolchain::find(repo_root)?;
+    let _lock = lock(&repo_root.join("target/parallax").join(variant.folder()))?;
+    let mut command = toolchain.cargo("clippy", repo_root);
+    command.args(["-p", "hyp", "-p", "payload"]).args(variant.features()).args(["--", "-D", "warnings"]);
+    run(command, cancel)
+}
+
+/// Waits until no other process builds. The lock ends with the file.
+fn lock(folder: &Path) -> Result<File, ToolchainError> {
+    let path = folder.with_file_name("build.lock");
+    fs::create_dir_all(folder).map_err(at(folder))?;
+    let file = File::options().create(true).append(true).open(&path).map_err(at(&path))?;
+    file.lock().map_err(at(&path))?;
+    Ok(file)
+}
+
+fn run(mut command: Command, cancel: &CancellationToken) -> Result<(), ToolchainError> {
+    let shown = || {
+        let args: Vec<_> = command.get_args().map(|arg| arg.to_string_lossy()).collect();
+        format!("{} {}", command.get_program().to_string_lossy(), args.join(" "))
+    };
+    let (program, shown) = (command.get_program().to_string_lossy().into_owned(), shown());
+    let output =
+        command.stdin(Stdio::null()).output().map_err(|source| ToolchainError::Run { program, source })?;
+    if cancel.is_cancelled() {
+        return Err(ToolchainError::Cancelled);
+    }
+    if output.status.success() {
+        return Ok(());
+    }
+    let text = String::from_utf8_lossy(&output.stderr);
+    let lines: Vec<&str> = text.lines().collect();
+    let tail = lines[lines.len().saturating_sub(TAIL_LINES)..].join("\n");
+    Err(ToolchainError::Failed { command: shown, status: output.status.to_string(), tail })
+}
+
+/// Puts the two ELF files and their images into a folder named after their contents.
+fn store(repo_root: &Path, folder: &Path, hyp: &Path, payload: &Path) -> Result<BuiltImages, ToolchainError> {
+    let hyp_elf = fs::read(hyp).map_err(at(hyp))?;
+    let payload_elf = fs::read(payload).map_err(at(payload))?;
+    let mut hasher = DefaultHasher::new();
+    (&hyp_elf, &payload_elf).hash(&mut hasher);
+    let dir = folder.join(format!("{:016x}", hasher.finish()));
+    let images = BuiltImages::in_folder(repo_root, &dir);
+    if dir.is_dir() {
+        return Ok(images);
+    }
+    let image = |path: &Path, elf: &[u8]| {
+        flatten(elf).map_err(|source| ToolchainError::Flatten { path: path.to_owned(), source })
+    };
+    let hyp_img = image(hyp, &hyp_elf)?;
+    if !hyp_img.get(IMAGE_MAGIC.0..).is_some_and(|rest| rest.starts_with(IMAGE_MAGIC.1)) {
+        return Err(ToolchainError::NoImageHeader(hyp.to_owned()));
+    }
+    let payload_img = image(payload, &payload_elf)?;
+    let new = tempfile::Builder::new().prefix(".new-").tempdir_in(folder).map_err(at(folder))?;
+    let unfinished = BuiltImages::in_folder(repo_root, new.path());
+    for (path, bytes) in [
+        (&unfinished.hyp_elf, &hyp_elf),
+        (&unfinished.payload_elf, &payload_elf),
+        (&unfinished.hyp_img, &hyp_img),
+        (&unfinished.payload_img, &payload_img),
+    ] {
+        fs::write(path, bytes).map_err(at(path))?;
+    }
+    fs::rename(new.keep(), &dir).map_err(at(&dir))?;
+    prune(folder, &dir).map_err(at(folder))?;
+    Ok(images)
+}
+
+/// Removes all but the newest [`KEPT`] builds.
+fn prune(folder: &Path, newest: &Path) -> io::Result<()> {
+    let mut builds: Vec<(SystemTime, PathBuf)> = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.path() != newest && entry.file_type()?.is_dir() {
+            builds.push((entry.metadata()?.modified()?, entry.path()));
+        }
+    }
+    builds.sort();
+    let excess = builds.len().saturating_sub(KEPT - 1);
+    builds.iter().take(excess).try_for_each(|(_, dir)| fs::remove_dir_all(dir))
+}
+
+fn at(path: &Path) -> impl FnOnce(io::Error) -> ToolchainError {
+    let path = path.to_owned();
+    move |source| ToolchainError::Io { path, source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failing_command_is_shown_with_its_last_lines() {
+        let mut command = Command::new("sh");
+        command.args(["-c", "seq 1 100 >&2; exit 3"]);
+        let error = run(command, &CancellationToken::new()).unwrap_err();
+        let ToolchainError::Failed { tail, status, .. } = &error else { panic!("{error}") };
+        assert!(tail.starts_with("41\n") && tail.ends_with("100"), "{tail}");
+        assert!(status.contains('3'));
+    }
+
+    #[test]
+    fn a_cancelled_build_is_no_failed_build() {
+        let cancel = CancellationToken::new();
+        cancel.cancel();
+        assert!(matches!(run(Command::new("false"), &cancel), Err(ToolchainError::Cancelled)));
+        let error = run(Command::new("no-such-program"), &CancellationToken::new()).unwrap_err();
+        assert!(error.to_string().contains("no-such-program"), "{error}");
+    }
+
+    #[test]
+    fn old_builds_are_removed_and_the_newest_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        for index in 0..KEPT + 3 {
+            fs::create_dir(folder.path().join(index.to_string())).unwrap();
+        }
+        let newest = folder.path().join("0");
+        prune(folder.path(), &newest).unwrap();
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), KEPT);
+        assert!(newest.is_dir());
+    }
+}

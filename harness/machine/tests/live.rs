@@ -1,0 +1,213 @@
+//! The real hypervisor under the real QEMU: what a live machine does when all is well, and how each failure is told.
+
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use parallax_abi::fault::Fault;
+use parallax_abi::hypercall::{HOST_SHARE_HYP, HOST_UNSHARE_HYP};
+use parallax_abi::mailbox::{Request, SLOTS, kind, op};
+use parallax_machine::memory_map::RAM_BASE;
+use parallax_machine::toolchain::{BuiltImages, Variant, build};
+use parallax_machine::{
+    BootOptions, CancellationToken, DmaDevice, FailureClass, Live, Machine, MachineConfig, MachineError, step,
+};
+
+/// A page of RAM that neither the hypervisor nor the test host uses.
+const PAGE: u64 = RAM_BASE + 0x0600_0000;
+
+fn images() -> &'static BuiltImages {
+    static IMAGES: OnceLock<BuiltImages> = OnceLock::new();
+    IMAGES.get_or_init(|| {
+        let root: PathBuf = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap();
+        build(&root, Variant::Normal, &CancellationToken::new()).unwrap_or_else(|error| panic!("{error}"))
+    })
+}
+
+fn boot_with(config: MachineConfig, options: BootOptions) -> Result<Live, MachineError> {
+    Live::boot(config, images(), options)
+}
+
+fn boot() -> Live {
+    boot_with(MachineConfig::default(), BootOptions::default()).unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn request(op: u64, args: &[u64]) -> Request {
+    let mut request = Request { op, ..Request::default() };
+    request.args[..args.len()].copy_from_slice(args);
+    request
+}
+
+fn share() -> Request {
+    request(op::HYPERCALL, &[HOST_SHARE_HYP, PAGE >> 12])
+}
+
+fn unshare() -> Request {
+    request(op::HYPERCALL, &[HOST_UNSHARE_HYP, PAGE >> 12])
+}
+
+#[test]
+fn operations_are_performed_in_order() {
+    let mut live = boot();
+    let responses = live.perform(&[share(), share(), unshare(), unshare()]).unwrap();
+    let results: Vec<(u64, u64, bool)> =
+        responses.iter().map(|response| (response.kind, response.x[0], response.x[1] == 0)).collect();
+    assert_eq!(
+        results,
+        [(kind::OK, 0, true), (kind::OK, 0, false), (kind::OK, 0, true), (kind::OK, 0, false)]
+    );
+}
+
+#[test]
+fn more_operations_than_the_mailbox_holds_are_all_performed() {
+    let mut live = boot();
+    let batch: Vec<Request> =
+        (0..3 * SLOTS as u64).map(|index| request(op::WRITE, &[PAGE + 8 * index, 8, index + 1])).collect();
+    let responses = live.perform(&batch).unwrap();
+    assert!(responses.len() == batch.len() && responses.iter().all(|response| response.kind == kind::OK));
+    for index in 0..batch.len() as u64 {
+        let mut bytes = [0; 8];
+        live.memory().read(PAGE + 8 * index, &mut bytes).unwrap();
+        assert_eq!(u64::from_le_bytes(bytes), index + 1);
+    }
+}
+
+#[test]
+fn registers_and_description_show_the_machine_that_was_asked_for() {
+    let config = MachineConfig { cpus: 2, mem_bytes: 128 << 20, ..MachineConfig::default() };
+    let mut live = boot_with(config, BootOptions::default()).unwrap_or_else(|error| panic!("{error}"));
+    let registers = live.registers().unwrap();
+    assert_eq!(registers.sys.hcr_el2 & 1, 1, "HCR_EL2.VM");
+    assert_eq!(registers.sys.sctlr_el2 & 1, 1, "SCTLR_EL2.M");
+    let smmu = registers.smmu.expect("the hypervisor uses the SMMU");
+    assert_eq!(smmu.0.get(&0x20).map(|cr0| cr0 & 1), Some(1), "SMMU_CR0.SMMUEN");
+    let info = live.info();
+    assert!(info.cpus == 2 && info.image_pa > RAM_BASE && info.smmu_pa == 0x0905_0000, "{info:x?}");
+    assert!(live.description().payload.contains(0x4300_0000));
+}
+
+#[test]
+fn a_device_behind_a_root_port_is_on_bus_1() {
+    let devices = vec![DmaDevice::Slot(1), DmaDevice::BehindPort(2)];
+    let config = MachineConfig {
+        devices,
+        hyp: parallax_machine::HypOptions { sid_bits: 16, ..Default::default() },
+        ..Default::default()
+    };
+    let mut live = boot_with(config, BootOptions::default()).unwrap_or_else(|error| panic!("{error}"));
+    let read = |sid| request(op::DMA_READ, &[sid, PAGE, 8]);
+    let kinds: Vec<u64> = live
+        .perform(&[read(8), read(0x100), read(0x18)])
+        .unwrap()
+        .iter()
+        .map(|response| response.kind)
+        .collect();
+    assert_eq!(kinds, [kind::OK, kind::OK, kind::NO_DEVICE]);
+}
+
+#[test]
+fn two_runs_leave_the_same_memory() {
+    let run = || {
+        let config = MachineConfig { cpus: 2, mem_bytes: 128 << 20, ..MachineConfig::default() };
+        let mut live = boot_with(config, BootOptions::default()).unwrap_or_else(|error| panic!("{error}"));
+        let on_cpu_1 = Request { cpu: 1, ..share() };
+        live.perform(&[on_cpu_1, unshare()]).unwrap();
+        live.perform(&[request(op::DMA_WRITE, &[8, PAGE, 64, 0x55])]).unwrap();
+        let registers = live.registers().unwrap();
+        let mut ram = vec![0; 128 << 20];
+        live.memory().read(RAM_BASE, &mut ram).unwrap();
+        (registers, ram)
+    };
+    let (first, second) = (run(), run());
+    assert_eq!(first.0, second.0);
+    let differs = first.1.iter().zip(&second.1).position(|(a, b)| a != b);
+    assert_eq!(differs, None, "offset in RAM of the first byte that differs");
+}
+
+#[test]
+fn stepping_counts_the_hypervisors_own_instructions() {
+    let mut live = boot();
+    let stepped = step::count(&mut live, share()).unwrap();
+    assert_eq!((stepped.response.kind, stepped.response.x[1]), (kind::OK, 0));
+    let info = live.info();
+    let text = info.image_va..info.image_va + info.image_size;
+    assert!(stepped.pcs.len() > 10 && stepped.pcs.iter().all(|pc| text.contains(pc)));
+    let last = stepped.pcs.last().and_then(|pc| live.symbols().unwrap().instruction(*pc));
+    assert_eq!(last.as_deref(), Some("eret"));
+    // The machine goes on as if nothing had happened.
+    assert_eq!(live.perform(&[unshare()]).unwrap()[0].x[1], 0);
+}
+
+#[test]
+fn a_hang_tells_where_each_cpu_is() {
+    let options = BootOptions { perform_timeout: Duration::from_millis(500), ..BootOptions::default() };
+    let mut live = boot_with(MachineConfig::default(), options).unwrap_or_else(|error| panic!("{error}"));
+    // `b .`: the test host calls it and never comes back.
+    let responses = live.perform(&[request(op::WRITE, &[PAGE, 4, 0x1400_0000])]).unwrap();
+    assert_eq!(responses[0].kind, kind::OK);
+    let error = live.perform(&[request(op::EXEC, &[PAGE])]).unwrap_err();
+    assert!(matches!(error, MachineError::Hang { .. }) && error.class() == FailureClass::Run, "{error}");
+    assert!(error.to_string().contains("cpu 0 at EL1: 0x"), "{error}");
+}
+
+#[test]
+fn a_panic_while_booting_is_quoted_with_its_place_in_the_source() {
+    let mut config = MachineConfig::default();
+    // A normal build knows no faults.
+    config.hyp.fault = Some(Fault::SmmuNoTlbi);
+    let error = boot_with(config, BootOptions::default()).unwrap_err();
+    let MachineError::Boot(cause) = &error else { panic!("{error}") };
+    assert!(matches!(**cause, MachineError::Panic { .. }), "{error}");
+    let text = error.to_string();
+    assert!(text.contains("fault") && text.contains("hyp/src/") && text.contains(".rs:"), "{text}");
+    assert_eq!(error.class(), FailureClass::Setup);
+}
+
+#[test]
+fn a_qemu_that_dies_half_way_is_told_with_its_status() {
+    let mut live = boot();
+    // PSCI SYSTEM_OFF.
+    let error = live.perform(&[request(op::SMC, &[0x8400_0008])]).unwrap_err();
+    assert!(matches!(error, MachineError::QemuDied { .. }) && error.class() == FailureClass::Run, "{error}");
+    assert!(error.to_string().contains("exit status: 0"), "{error}");
+}
+
+#[test]
+fn a_qemu_that_does_not_start_is_quoted() {
+    let config = MachineConfig { extra: vec!["-no-such-option".into()], ..MachineConfig::default() };
+    let error = boot_with(config, BootOptions::default()).unwrap_err();
+    assert!(error.to_string().contains("no-such-option"), "{error}");
+    assert_eq!(error.class(), FailureClass::Setup);
+}
+
+#[test]
+fn cancelling_ends_a_boot_at_once() {
+    let options = BootOptions::default();
+    options.cancel.cancel();
+    let error = boot_with(MachineConfig::default(), options).unwrap_err();
+    assert!(matches!(error, MachineError::Cancelled), "{error}");
+}
+
+#[test]
+fn a_cpu_that_cannot_run_the_hypervisor_is_named() {
+    let config = MachineConfig { cpu: "cortex-a15".into(), ..MachineConfig::default() };
+    let error = boot_with(config, BootOptions::default()).unwrap_err();
+    assert!(error.to_string().contains("cortex-a15"), "{error}");
+    assert_eq!(error.class(), FailureClass::Setup);
+}
+
+#[test]
+fn nothing_is_left_of_a_machine_that_is_gone() {
+    let live = boot();
+    let process = PathBuf::from(format!("/proc/{}", live.qemu_id()));
+    let open: Vec<String> = std::fs::read_dir(process.join("fd"))
+        .unwrap()
+        .filter_map(|entry| std::fs::read_link(entry.unwrap().path()).ok())
+        .map(|target| target.to_string_lossy().into_owned())
+        .filter(|target| target.contains("/parallax-"))
+        .collect();
+    assert!(open.len() >= 2, "guest RAM and the serial port at least: {open:?}");
+    assert!(open.iter().all(|target| target.ends_with(" (deleted)")), "{open:?}");
+    drop(live);
+    assert!(!process.exists(), "QEMU still runs");
+}

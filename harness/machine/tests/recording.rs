@@ -1,0 +1,208 @@
+//! Recordings: what is written is read again; what is damaged is refused.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use parallax_abi::info::HypInfo;
+use parallax_abi::mailbox::{Request, Response};
+use parallax_machine::memory_map::{RAM_BASE, Region, regions};
+use parallax_machine::recording::format::KEYFRAME_EVERY;
+use parallax_machine::recording::{Operation, Recorder, RecordingError, RecordingMem, Replay};
+use parallax_machine::{Description, Machine, MachineConfig, MachineError, Registers};
+use parallax_smmu::RawRegs;
+use parallax_vmsa::{PhysMem, SparseMem, SysRegs};
+use tempfile::TempDir;
+
+const OPS: u64 = 3 * KEYFRAME_EVERY - 7;
+const TABLE: u64 = RAM_BASE + 0x5000;
+
+fn description() -> Description {
+    let config = MachineConfig::default();
+    Description {
+        qemu_version: "10.0.2".into(),
+        regions: regions(config.mem_bytes),
+        payload: Region::new("host", 0x4300_0000, 0x1000),
+        config,
+    }
+}
+
+/// The operation, registers and memory of step `op` of an imaginary run.
+fn step(op: u64) -> (Operation, Registers, SparseMem) {
+    let mut memory = SparseMem::new();
+    memory.write_u64(TABLE + 8 * (op % 512), op);
+    memory.write_u64(TABLE + 0xff8, u64::MAX - op / 10);
+    if op.is_multiple_of(3) {
+        memory.write_u64(TABLE + 0x1000 * (1 + op), 0);
+    }
+    let requests = if op == 0 { vec![] } else { vec![Request { cpu: 0, op: 1, args: [op; 7] }] };
+    let responses =
+        requests.iter().map(|_| Response { kind: 1, x: [op; 4], ..Response::default() }).collect();
+    let operation = Operation { line: op as u32, text: format!("op {op}"), requests, responses };
+    let sys = SysRegs { vttbr_el2: op / 20, ..SysRegs::default() };
+    let smmu = RawRegs([(0x20, 1), (0x98, op as u32)].into());
+    (operation, Registers { sys, smmu: Some(smmu) }, memory)
+}
+
+fn record(path: &Path) {
+    let mut recorder =
+        Recorder::create(path, "r1", &description(), HypInfo { cpus: 1, ..HypInfo::default() }).unwrap();
+    for op in 0..OPS {
+        let (operation, registers, memory) = step(op);
+        let seen = RecordingMem::new(&memory);
+        memory.pages().for_each(|(pa, _)| seen.read(pa, &mut [0; 8]).unwrap());
+        recorder.add(&operation, &registers, &seen).unwrap();
+    }
+    recorder.finish().unwrap();
+}
+
+fn recorded() -> (TempDir, PathBuf) {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("a.plx");
+    record(&path);
+    (dir, path)
+}
+
+/// The replay stands after `op`: everything that the run had then is there.
+fn assert_at(replay: &mut Replay, op: u64) {
+    let (operation, registers, memory) = step(op);
+    assert_eq!((replay.position(), replay.operation()), (op, &operation));
+    assert_eq!(replay.registers().unwrap(), registers);
+    for (pa, page) in memory.pages() {
+        let mut seen = [0; 4096];
+        replay.memory().read(pa, &mut seen).unwrap();
+        assert_eq!(&seen, page, "page {pa:#x} after operation {op}");
+    }
+}
+
+#[test]
+fn a_replay_gives_every_moment_of_the_run() {
+    let (_dir, path) = recorded();
+    let mut replay = Replay::open(&path).unwrap();
+    assert_eq!((replay.last(), replay.revision(), replay.info().cpus), (OPS - 1, "r1", 1));
+    assert_eq!(replay.description(), &description());
+    assert_at(&mut replay, 0);
+    for op in 1..OPS {
+        let (operation, ..) = step(op);
+        assert_eq!(replay.perform(&operation.requests).unwrap(), operation.responses);
+        assert_at(&mut replay, op);
+    }
+    assert!(!replay.step().unwrap());
+}
+
+#[test]
+fn a_replay_goes_to_any_operation_in_any_order() {
+    let (_dir, path) = recorded();
+    let mut replay = Replay::open(&path).unwrap();
+    for op in
+        [OPS - 1, 0, KEYFRAME_EVERY, KEYFRAME_EVERY - 1, 2 * KEYFRAME_EVERY + 1, 2 * KEYFRAME_EVERY, 1, 1]
+    {
+        replay.go_to(op).unwrap();
+        assert_at(&mut replay, op);
+    }
+    assert!(matches!(replay.go_to(OPS), Err(RecordingError::End { .. })));
+}
+
+#[test]
+fn memory_that_the_run_did_not_read_is_not_there() {
+    let (_dir, path) = recorded();
+    let replay = Replay::open(&path).unwrap();
+    assert!(replay.memory().read(RAM_BASE, &mut [0; 8]).is_err());
+}
+
+#[test]
+fn another_operation_than_the_recorded_one_is_refused() {
+    let (_dir, path) = recorded();
+    let mut replay = Replay::open(&path).unwrap();
+    let error = replay.perform(&[Request::default()]).unwrap_err();
+    assert!(
+        matches!(error, MachineError::Recording(RecordingError::Different { operation: 1, .. })),
+        "{error}"
+    );
+}
+
+#[test]
+fn the_same_run_gives_the_same_bytes() {
+    let (_a, first) = recorded();
+    let (_b, second) = recorded();
+    assert_eq!(fs::read(first).unwrap(), fs::read(second).unwrap());
+}
+
+#[test]
+fn an_unfinished_recording_leaves_nothing_behind() {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("a.plx");
+    fs::write(&path, "old").unwrap();
+    let (operation, registers, memory) = step(0);
+    let mut recorder = Recorder::create(&path, "r1", &description(), HypInfo::default()).unwrap();
+    recorder.add(&operation, &registers, &RecordingMem::new(&memory)).unwrap();
+    drop(recorder);
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    assert_eq!(fs::read(&path).unwrap(), b"old");
+}
+
+#[test]
+fn a_file_that_is_cut_off_anywhere_is_refused() {
+    let (_dir, path) = recorded();
+    let bytes = fs::read(&path).unwrap();
+    for length in (0..bytes.len()).step_by(97).chain([bytes.len() - 1]) {
+        fs::write(&path, &bytes[..length]).unwrap();
+        let error = Replay::open(&path).unwrap_err();
+        assert!(error.to_string().contains("a.plx"), "{error}");
+    }
+}
+
+#[test]
+fn damaged_bytes_never_panic() {
+    let (_dir, path) = recorded();
+    let bytes = fs::read(&path).unwrap();
+    for position in (0..bytes.len()).step_by(61) {
+        let mut damaged = bytes.clone();
+        damaged[position] ^= 0x41;
+        fs::write(&path, damaged).unwrap();
+        if let Ok(mut replay) = Replay::open(&path) {
+            while let Ok(true) = replay.step() {}
+        }
+    }
+}
+
+/// A recording whose frames hold `frames`, each as it stands.
+fn handmade(path: &Path, frames: &[&str]) {
+    let bytes: Vec<u8> =
+        frames.iter().flat_map(|text| zstd::encode_all(text.as_bytes(), 1).unwrap()).collect();
+    fs::write(path, bytes).unwrap();
+}
+
+#[test]
+fn a_malformed_line_is_named() {
+    let (_dir, path) = recorded();
+    let text = String::from_utf8(zstd::decode_all(&fs::read(&path).unwrap()[..]).unwrap()).unwrap();
+    let lines: Vec<String> = text.lines().map(|line| format!("{line}\n")).collect();
+    let (header, boot, next) = (&lines[0], &lines[1], &lines[2]);
+    let broken = |change: &str| {
+        handmade(&path, &[header, &format!("{boot}{change}"), "{\"entries\":2}\n"]);
+        let mut replay = Replay::open(&path).unwrap();
+        replay.step().unwrap_err().to_string()
+    };
+    let cases = [
+        (next.replace("\"op\":1", "\"op\":2"), "operation 2 where 1 must be"),
+        (next.replace("\"text\"", "\"colour\""), "unknown field `colour`"),
+        (next.replace("0x40005000", "0x40005001"), "is not the address of a page"),
+        (next.replace("[1,[\"0x1\"]]", "[512,[\"0x1\"]]"), "words from word 512"),
+        ("{}\n".to_owned(), "missing field"),
+        ("nonsense\n".to_owned(), "column 2"),
+    ];
+    for (line, expected) in cases {
+        assert_ne!(&line, next, "the case `{expected}` changes nothing");
+        let error = broken(&line);
+        assert!(error.contains("a.plx:3: ") && error.contains(expected), "{error}");
+    }
+}
+
+#[test]
+fn another_schema_is_refused_by_its_number() {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("a.plx");
+    handmade(&path, &["{\"parallax_recording\":99,\"new_field\":1}\n", "x\n", "{\"entries\":1}\n"]);
+    let error = Replay::open(&path).unwrap_err();
+    assert!(matches!(error, RecordingError::Schema { found: 99, .. }), "{error}");
+}
