@@ -1,1 +1,52 @@
 //! Snapshot, canonical form, diff, invariants and golden text.
+//!
+//! | module | what is in it |
+//! | --- | --- |
+//! | [`snapshot`], [`leaf`], [`smmu_state`], [`page`], [`run`], [`span`] | [`Snapshot`]: everything that translates an address, as maximal runs |
+//! | [`mod@take`] | makes a snapshot from registers and memory, decoding only what changed |
+//! | [`symbols`] | names for addresses |
+//! | [`canonical`], [`lane`], [`registers`] | the canonical form and its text |
+//! | [`delta`] | what changed between two snapshots |
+//! | [`checks`], [`finding`], [`context`] | what must always hold, and what to say where it does not |
+//! | [`attrs`] | the effective memory attributes, CPU beside SMMU |
+//! | [`raw`] | descriptors and table addresses, for people |
+//! | [`golden`] | the text that is reviewed and compared |
+#![forbid(unsafe_code)]
+
+pub mod attrs;
+pub mod canonical;
+pub mod checks;
+pub mod context;
+pub mod delta;
+pub mod finding;
+pub mod golden;
+pub mod lane;
+pub mod leaf;
+pub mod page;
+pub mod raw;
+pub mod registers;
+pub mod run;
+pub mod smmu_state;
+pub mod snapshot;
+pub mod span;
+pub mod symbols;
+pub mod take;
+#[cfg(test)]
+mod testing;
+
+pub use canonical::{BlockSize, Line, Sign};
+pub use checks::access::{Access, AccessKind, Agent, Outcome, check_access};
+pub use checks::check;
+pub use context::{Context, MmioPolicy, SmmuMode};
+pub use delta::{Delta, state_lines};
+pub use finding::{Check, Finding, Reporter, Space};
+pub use golden::Golden;
+pub use lane::{Lane, View};
+pub use leaf::{S1Entry, S1Leaf, S2Entry, S2Leaf};
+pub use page::{Ownership, PageState};
+pub use run::Run;
+pub use smmu_state::{SmmuState, Stream};
+pub use snapshot::{CpuControl, Layout, Snapshot};
+pub use span::Span;
+pub use symbols::SymbolMap;
+pub use take::{TakeCache, take};

@@ -1,0 +1,211 @@
+//! The canonical form of a snapshot: what a golden may depend on, and nothing else.
+//!
+//! Table addresses, queue indices and the pool's own bookkeeping are left out; block sizes can be. The full state
+//! ([`crate::state_lines`]) and differences ([`crate::Delta`]) are both written from it.
+
+use std::fmt;
+
+use crate::lane::{self, Lane};
+use crate::leaf::{S1Entry, S2Entry};
+use crate::page::PageState;
+use crate::registers;
+use crate::run::{self, Run};
+use crate::smmu_state::Stream;
+use crate::snapshot::{Layout, Snapshot};
+use crate::span::Span;
+use crate::symbols::SymbolMap;
+
+/// Whether the size of the blocks that map something is part of the form.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum BlockSize {
+    /// It is, as `1G`, `2M` or `4K`.
+    #[default]
+    Shown,
+    /// It is not: two tables are equal when every address has the same meaning in both.
+    Ignored,
+}
+
+/// The canonical form.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Canonical {
+    pub(crate) layout: Layout,
+    pub(crate) cpu: Vec<Run<S2Entry>>,
+    pub(crate) el2: Vec<Run<S1Entry>>,
+    pub(crate) smmu: Vec<Vec<Run<S2Entry>>>,
+    pub(crate) ste: Vec<Run<Stream>>,
+    pub(crate) regs: Vec<String>,
+    pub(crate) pages: Vec<Run<PageState>>,
+}
+
+impl Canonical {
+    /// The form of a state in which there is nothing.
+    pub(crate) fn empty(layout: Layout) -> Self {
+        Self {
+            layout,
+            cpu: Vec::new(),
+            el2: Vec::new(),
+            smmu: Vec::new(),
+            ste: Vec::new(),
+            regs: Vec::new(),
+            pages: Vec::new(),
+        }
+    }
+
+    /// The canonical form of `snapshot`.
+    #[must_use]
+    pub fn of(snapshot: &Snapshot, block_size: BlockSize) -> Self {
+        let tables = snapshot.smmu.as_ref().map_or(&[][..], |smmu| &smmu.tables);
+        let (cpu, el2, smmu) = match block_size {
+            BlockSize::Shown => (
+                snapshot.cpu.clone(),
+                snapshot.el2.clone(),
+                tables.iter().map(|table| table.entries.clone()).collect(),
+            ),
+            BlockSize::Ignored => (
+                run::map(&snapshot.cpu, |run| without_size(run.value)),
+                run::map(&snapshot.el2, |run| without_size_s1(run.value)),
+                tables.iter().map(|table| run::map(&table.entries, |run| without_size(run.value))).collect(),
+            ),
+        };
+        Self {
+            layout: snapshot.layout,
+            cpu,
+            el2,
+            smmu,
+            ste: snapshot.smmu.as_ref().map_or_else(Vec::new, |smmu| smmu.streams.clone()),
+            regs: registers::text(snapshot),
+            pages: without_own_references(&snapshot.pages, &snapshot.layout),
+        }
+    }
+}
+
+fn without_size(entry: S2Entry) -> S2Entry {
+    match entry {
+        S2Entry::Mapped(mut leaf) => {
+            leaf.block = 0;
+            leaf.contiguous = false;
+            S2Entry::Mapped(leaf)
+        }
+        other => other,
+    }
+}
+
+fn without_size_s1(entry: S1Entry) -> S1Entry {
+    match entry {
+        S1Entry::Mapped(mut leaf) => {
+            leaf.block = 0;
+            leaf.contiguous = false;
+            S1Entry::Mapped(leaf)
+        }
+        other @ S1Entry::Malformed { .. } => other,
+    }
+}
+
+/// Page states without the reference counts inside image and pool: which of its pages the pool gave out, and how
+/// often a table page is used, is its own business.
+fn without_own_references(pages: &[Run<PageState>], layout: &Layout) -> Vec<Run<PageState>> {
+    let mut borders = [layout.image.base, layout.image.end(), layout.pool.base, layout.pool.end()];
+    borders.sort_unstable();
+    let mut out: Vec<Run<PageState>> = Vec::with_capacity(pages.len());
+    for page_run in pages {
+        let mut at = page_run.base;
+        while at < page_run.end() {
+            let until =
+                borders.iter().copied().find(|&border| border > at).unwrap_or(u64::MAX).min(page_run.end());
+            let mut value = page_run.value;
+            if layout.image.contains(at) || layout.pool.contains(at) {
+                value.refcount = 0;
+            }
+            let piece = Run::new(Span::between(at, until), value);
+            run::push(&mut out, piece);
+            at = until;
+        }
+    }
+    out
+}
+
+/// Whether a line says that something is, was, or came to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sign {
+    /// Part of a full state.
+    State,
+    /// Gone since the state before.
+    Removed,
+    /// New since the state before.
+    Added,
+}
+
+/// One line of canonical text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// The lane.
+    pub lane: Lane,
+    /// Number of the table within the lane; more than 0 only where streams use several stage-2 tables.
+    pub table: usize,
+    /// Where: addresses in names, StreamIDs, or nothing for registers.
+    pub subject: String,
+    /// State or change.
+    pub sign: Sign,
+    /// What is there.
+    pub value: String,
+}
+
+impl fmt::Display for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let lane = match self.table {
+            0 => self.lane.name().to_owned(),
+            n => format!("{}:{n}", self.lane.name()),
+        };
+        write!(f, "{lane:<4}")?;
+        if !self.subject.is_empty() {
+            write!(f, " {}", self.subject)?;
+        }
+        match self.sign {
+            Sign::State => write!(f, "  {}", self.value),
+            Sign::Removed => write!(f, "   - {}", self.value),
+            Sign::Added => write!(f, "   + {}", self.value),
+        }
+    }
+}
+
+/// StreamIDs as text.
+#[must_use]
+pub fn stream_ids(span: Span) -> String {
+    if span.size == 1 { format!("{:#x}", span.base) } else { format!("{:#x}..{:#x}", span.base, span.end()) }
+}
+
+/// Where an EL2 virtual address range is, and what it maps.
+///
+/// The image's segments move with every change of the code, and where a stack lies in the pool is chance: of the
+/// image only its name is given, of stacks only the region that they are taken from.
+#[must_use]
+pub fn el2_entry(entry: &S1Entry, span: Span, layout: &Layout, symbols: &SymbolMap) -> (String, String) {
+    let plain = format!("{:#x}..{:#x}", span.base, span.end());
+    let leaf = match entry {
+        S1Entry::Mapped(leaf) => leaf,
+        S1Entry::Malformed { raw } => return (plain, format!("malformed {raw:#018x}")),
+    };
+    let pa = leaf.output(span.base);
+    let mut value: String =
+        ['R', if leaf.write { 'W' } else { '-' }, if leaf.exec { 'X' } else { '-' }].into_iter().collect();
+    value.push(' ');
+    value += &lane::mem_type(leaf.mem(), leaf.mair);
+    value += &lane::oddities(leaf.shareability(), leaf.af, leaf.contiguous, leaf.sw);
+    value += &lane::block_size(leaf.block);
+    let output = Span::new(pa, span.size);
+    let in_image = layout.image.contains(pa);
+    let subject = if in_image && leaf.offset == layout.image.base.wrapping_sub(layout.image_va) {
+        "hyp".to_owned()
+    } else if in_image && leaf.offset == 0 {
+        "identity:hyp".to_owned()
+    } else if leaf.offset == layout.linear_offset.wrapping_neg() {
+        format!("linear:{}", if in_image { "hyp".to_owned() } else { symbols.span(output) })
+    } else {
+        let own = in_image || layout.pool.contains(pa);
+        let target =
+            symbols.region_name(pa).filter(|_| own).map_or_else(|| symbols.address(pa), str::to_owned);
+        value += &format!(" -> {target}");
+        plain
+    };
+    (subject, value)
+}

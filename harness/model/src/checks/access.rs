@@ -1,0 +1,275 @@
+//! An access of the host or of a device ended as the tables say it must.
+//!
+//! This is how a stale TLB shows itself: the tables refuse, and the access succeeds all the same.
+
+use parallax_smmu::Config;
+
+use crate::canonical;
+use crate::checks::views;
+use crate::context::{Context, SmmuMode};
+use crate::finding::{Check, Finding, Space};
+use crate::leaf::S2Entry;
+use crate::run::{self, Run};
+use crate::smmu_state::SmmuState;
+use crate::snapshot::Snapshot;
+use crate::span::Span;
+
+/// Who accessed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Agent {
+    /// A CPU that runs the host.
+    Cpu,
+    /// The device with this StreamID.
+    Device(u32),
+}
+
+/// What it wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AccessKind {
+    /// To read; a stage-1 walk counts as a read.
+    Read,
+    /// To write.
+    Write,
+    /// To execute.
+    Execute,
+}
+
+/// What it got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Translation let it pass, whatever the bus then said.
+    Passed,
+    /// Translation refused it: an abort at EL1, or an event of the SMMU.
+    Refused,
+}
+
+/// An access that happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Access {
+    /// Who.
+    pub agent: Agent,
+    /// What for.
+    pub kind: AccessKind,
+    /// Where, in IPAs; not empty.
+    pub span: Span,
+    /// How it ended.
+    pub outcome: Outcome,
+}
+
+/// Judges an access by the states before and after the operation that made it. A state between the two that other
+/// CPUs passed through cannot be seen: only give accesses that were alone in their batch.
+#[must_use]
+pub fn check_access(access: &Access, before: &Snapshot, after: &Snapshot, context: &Context) -> Vec<Finding> {
+    let expected = match access.agent {
+        Agent::Cpu => host(access, before, after),
+        Agent::Device(_) if context.smmu == SmmuMode::Off => return Vec::new(),
+        Agent::Device(sid) => match (device(access, sid, before), device(access, sid, after)) {
+            (one, two) if one == two => one,
+            _ => return Vec::new(),
+        },
+    };
+    if expected == access.outcome {
+        return Vec::new();
+    }
+    let (rule, message) = match (access.agent, expected) {
+        (Agent::Cpu, Outcome::Refused) => {
+            ("stale", "the host's access succeeded although its stage 2 refuses it")
+        }
+        (Agent::Cpu, Outcome::Passed) => {
+            ("refused", "the host's access was refused although its stage 2 allows it")
+        }
+        (Agent::Device(_), Outcome::Refused) => {
+            ("stale", "the device's access succeeded although the SMMU's tables refuse it")
+        }
+        (Agent::Device(_), Outcome::Passed) => {
+            ("refused", "the device's access was refused although the SMMU's tables allow it")
+        }
+    };
+    let space = if access.agent == Agent::Cpu { Space::Cpu } else { Space::Smmu };
+    let mut views = views(after, context, space, access.span.base);
+    if let Agent::Device(sid) = access.agent {
+        let name = canonical::stream_ids(Span::new(u64::from(sid), 1));
+        views.insert(0, ("device", name));
+    }
+    let end = access.span.end().checked_next_multiple_of(0x1000).unwrap_or(u64::MAX);
+    let page = Span::between(access.span.base & !0xfff, end);
+    vec![Finding {
+        check: Check::Access,
+        rule,
+        space,
+        span: page,
+        subject: context.symbols.span(page),
+        message: message.to_owned(),
+        views,
+    }]
+}
+
+/// What must come of a host access. A zero entry is filled by the hypervisor on the way, so the state after counts
+/// for permissions; an annotated one must refuse before and after.
+fn host(access: &Access, before: &Snapshot, after: &Snapshot) -> Outcome {
+    if access.span.end() > 1_u64 << before.control.input_bits.min(63) {
+        return Outcome::Refused;
+    }
+    let annotated = |state: &Snapshot| {
+        run::within(&state.cpu, access.span).any(|(_, entry)| matches!(entry, S2Entry::Annotated { .. }))
+    };
+    if annotated(before) && annotated(after) {
+        return Outcome::Refused;
+    }
+    let refused = run::overlay::<_, ()>(&after.cpu, &[], access.span)
+        .any(|(_, entry, _)| entry.is_some_and(|entry| !allows(entry, access.kind)));
+    if refused { Outcome::Refused } else { Outcome::Passed }
+}
+
+fn allows(entry: &S2Entry, kind: AccessKind) -> bool {
+    entry.leaf().is_some_and(|leaf| {
+        leaf.af
+            && match kind {
+                AccessKind::Read => leaf.read,
+                AccessKind::Write => leaf.write,
+                AccessKind::Execute => leaf.exec().el1(),
+            }
+    })
+}
+
+/// What must come of a device's access in one state.
+fn device(access: &Access, sid: u32, state: &Snapshot) -> Outcome {
+    let Some(smmu) = &state.smmu else { return Outcome::Passed };
+    if !smmu.control.enabled {
+        return if smmu.control.gbpa_abort { Outcome::Refused } else { Outcome::Passed };
+    }
+    match smmu.stream(sid) {
+        Some(stream) if !stream.illegal.is_empty() => Outcome::Refused,
+        Some(stream) => match stream.config() {
+            Config::Abort => Outcome::Refused,
+            Config::Bypass | Config::Stage1 => Outcome::Passed,
+            Config::Stage2 | Config::Nested => translated(access, smmu, stream.table),
+        },
+        None => Outcome::Refused,
+    }
+}
+
+/// Stage 2 decides: every byte must be mapped, with the permission, within the output size.
+fn translated(access: &Access, smmu: &SmmuState, table: Option<usize>) -> Outcome {
+    let entries: &[Run<S2Entry>] =
+        table.and_then(|index| smmu.tables.get(index)).map_or(&[], |table| &table.entries);
+    let limit = 1_u64 << smmu.control.output_bits.min(63);
+    let passes = run::overlay::<_, ()>(entries, &[], access.span).all(|(span, entry, _)| {
+        entry.is_some_and(|entry| {
+            allows(entry, access.kind)
+                && entry.leaf().is_some_and(|leaf| leaf.output(span.base).saturating_add(span.size) <= limit)
+        })
+    });
+    if passes { Outcome::Passed } else { Outcome::Refused }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::leaf::S2Leaf;
+    use crate::testing::*;
+
+    fn judge(agent: Agent, kind: AccessKind, outcome: Outcome, state: &Snapshot) -> Vec<&'static str> {
+        let access = Access { agent, kind, span: Span::new(PAGE.base + 8, 8), outcome };
+        check_access(&access, state, state, &context()).into_iter().map(|finding| finding.rule).collect()
+    }
+
+    /// Asserts that `expected` is silent and that the other outcome is found as `rule`.
+    fn must(agent: Agent, kind: AccessKind, expected: Outcome, state: &Snapshot) {
+        let (other, rule) = match expected {
+            Outcome::Passed => (Outcome::Refused, "refused"),
+            Outcome::Refused => (Outcome::Passed, "stale"),
+        };
+        assert_eq!(judge(agent, kind, expected, state), Vec::<&str>::new());
+        assert_eq!(judge(agent, kind, other, state), [rule]);
+    }
+
+    #[test]
+    fn a_mapped_page_lets_everybody_pass_and_a_donated_one_nobody() {
+        for agent in [Agent::Cpu, Agent::Device(8)] {
+            must(agent, AccessKind::Write, Outcome::Passed, &clean());
+            must(agent, AccessKind::Read, Outcome::Refused, &donated());
+        }
+    }
+
+    #[test]
+    fn permissions_decide() {
+        let mut state = clean();
+        let read_only = S2Leaf { write: false, xn: 0b10, ..MEMORY };
+        set(&mut state.cpu, PAGE, Some(S2Entry::Mapped(read_only)));
+        set(smmu_entries(&mut state), PAGE, Some(S2Entry::Mapped(read_only)));
+        for agent in [Agent::Cpu, Agent::Device(8)] {
+            must(agent, AccessKind::Read, Outcome::Passed, &state);
+            must(agent, AccessKind::Write, Outcome::Refused, &state);
+        }
+        must(Agent::Cpu, AccessKind::Execute, Outcome::Refused, &state);
+    }
+
+    #[test]
+    fn a_host_access_to_a_zero_entry_passes_and_a_devices_does_not() {
+        let mut state = clean();
+        set(&mut state.cpu, PAGE, None);
+        set(smmu_entries(&mut state), PAGE, None);
+        must(Agent::Cpu, AccessKind::Write, Outcome::Passed, &state);
+        must(Agent::Device(8), AccessKind::Write, Outcome::Refused, &state);
+    }
+
+    #[test]
+    fn a_stream_without_a_valid_entry_is_refused() {
+        must(Agent::Device(0x100), AccessKind::Read, Outcome::Refused, &clean());
+        let mut state = clean();
+        smmu_of(&mut state).streams[0].value.dwords[0] = ABORT;
+        must(Agent::Device(8), AccessKind::Read, Outcome::Refused, &state);
+        smmu_of(&mut state).streams[0].value.dwords[0] = BYPASS;
+        must(Agent::Device(8), AccessKind::Read, Outcome::Passed, &state);
+    }
+
+    #[test]
+    fn with_the_smmu_disabled_gbpa_decides() {
+        let mut state = clean();
+        smmu_of(&mut state).control.enabled = false;
+        must(Agent::Device(8), AccessKind::Read, Outcome::Refused, &state);
+        smmu_of(&mut state).control.gbpa_abort = false;
+        must(Agent::Device(8), AccessKind::Read, Outcome::Passed, &state);
+    }
+
+    #[test]
+    fn a_transfer_passes_only_when_every_page_of_it_does() {
+        let access = |outcome| Access {
+            agent: Agent::Device(8),
+            kind: AccessKind::Write,
+            span: Span::new(PAGE.base - 8, 16),
+            outcome,
+        };
+        let state = donated();
+        assert!(check_access(&access(Outcome::Refused), &state, &state, &context()).is_empty());
+        let findings = check_access(&access(Outcome::Passed), &state, &state, &context());
+        assert_eq!(findings[0].subject, "ram+0x7ff000..+0x801000");
+    }
+
+    #[test]
+    fn a_device_access_beside_a_change_is_not_judged() {
+        let access =
+            Access { agent: Agent::Device(8), kind: AccessKind::Read, span: PAGE, outcome: Outcome::Passed };
+        assert!(check_access(&access, &clean(), &donated(), &context()).is_empty());
+    }
+
+    #[test]
+    fn the_last_page_of_all_is_judged_too() {
+        let span = Span::new(u64::MAX - 15, 15);
+        let access =
+            Access { agent: Agent::Device(8), kind: AccessKind::Read, span, outcome: Outcome::Passed };
+        assert_eq!(check_access(&access, &clean(), &clean(), &context()).len(), 1);
+    }
+
+    #[test]
+    fn an_ipa_beyond_the_input_size_is_refused() {
+        let access = Access {
+            agent: Agent::Cpu,
+            kind: AccessKind::Read,
+            span: Span::new(1 << BITS, 8),
+            outcome: Outcome::Refused,
+        };
+        assert!(check_access(&access, &clean(), &clean(), &context()).is_empty());
+    }
+}

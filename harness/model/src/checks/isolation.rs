@@ -1,0 +1,204 @@
+//! Check 2: the hypervisor is out of the host's reach.
+//!
+//! Its image and pool, every page that a walk read as a table, the SMMU's stream table, queues and register frame: no
+//! host-reachable mapping leads there, neither the CPU's nor any stream's. A zero entry of the host's table counts as
+//! reachable, because the next fault would map it. The SMMU is closed, and EL2 itself maps nothing both writable and
+//! executable.
+
+use parallax_smmu::Config;
+
+use super::Findings;
+use crate::context::{Context, SmmuMode};
+use crate::finding::{Check, Finding, Space};
+use crate::leaf::{OWNER_HYP, S1Entry, S2Entry};
+use crate::run::{self, Run};
+use crate::smmu_state::SmmuState;
+use crate::snapshot::Snapshot;
+use crate::span::Span;
+
+/// Judges every root: CPU stage 2, each stream's table, EL2's stage 1.
+#[must_use]
+pub fn check(snapshot: &Snapshot, context: &Context) -> Vec<Finding> {
+    let mut findings = Findings::new(Check::Isolation, snapshot, context);
+    let secret = secret(snapshot, context);
+    if !snapshot.control.stage2_enabled {
+        findings.add(
+            "open",
+            Space::Regs,
+            Span::default(),
+            "the host's stage 2 is off: it reaches everything",
+        );
+    }
+    reachable(&mut findings, Space::Cpu, &snapshot.cpu, &secret);
+    unclaimed(&mut findings, &secret);
+    if let Some(smmu) = snapshot.smmu.as_ref().filter(|_| context.smmu != SmmuMode::Off) {
+        if context.smmu == SmmuMode::Shadow {
+            for table in &smmu.tables {
+                reachable(&mut findings, Space::Smmu, &table.entries, &secret);
+            }
+        }
+        gate(&mut findings, smmu);
+        streams(&mut findings, smmu);
+    } else if context.smmu != SmmuMode::Off {
+        findings.add(
+            "open",
+            Space::Regs,
+            Span::default(),
+            "the hypervisor does not have the SMMU that it is to use",
+        );
+    }
+    el2(&mut findings);
+    findings.list
+}
+
+/// What nobody but the hypervisor may reach, ascending and disjoint.
+fn secret(snapshot: &Snapshot, context: &Context) -> Vec<Span> {
+    let layout = &snapshot.layout;
+    let mut spans = vec![layout.image, layout.pool];
+    spans.extend(snapshot.tables.iter().map(Run::span));
+    if context.smmu != SmmuMode::Off {
+        spans.extend([layout.smmu, layout.cmdq, layout.evtq]);
+    }
+    spans.retain(|span| !span.is_empty());
+    spans.sort_unstable();
+    let mut disjoint: Vec<Span> = Vec::with_capacity(spans.len());
+    for span in spans {
+        match disjoint.last_mut() {
+            Some(last) if span.base < last.end() => {
+                *last = Span::between(last.base, last.end().max(span.end()))
+            }
+            _ => disjoint.push(span),
+        }
+    }
+    disjoint
+}
+
+/// Mappings of `entries` that lead to a secret, by output address.
+fn reachable(findings: &mut Findings<'_>, space: Space, entries: &[Run<S2Entry>], secret: &[Span]) {
+    let who = if space == Space::Cpu { "the host" } else { "a device" };
+    for run in entries {
+        let Some(leaf) = run.value.leaf() else { continue };
+        let output = Span::new(leaf.output(run.base), run.size);
+        let first = secret.partition_point(|span| span.end() <= output.base);
+        for part in secret[first..].iter().map_while(|span| span.intersect(output)) {
+            let at = Span::new(part.base.wrapping_sub(leaf.offset), part.size);
+            findings.add("reachable", space, at, &format!("{who} reaches memory of the hypervisor"));
+        }
+    }
+}
+
+/// Secrets whose entry in the host's table does not keep the host from getting them by a fault.
+fn unclaimed(findings: &mut Findings<'_>, secret: &[Span]) {
+    let snapshot = findings.snapshot;
+    for &span in secret {
+        for (part, entry, _) in run::overlay::<_, ()>(&snapshot.cpu, &[], span) {
+            match entry {
+                Some(entry @ S2Entry::Annotated { .. }) if entry.is_donated_to(OWNER_HYP) => {}
+                Some(S2Entry::Annotated { .. }) => {
+                    findings.add(
+                        "unclaimed",
+                        Space::Cpu,
+                        part,
+                        "the entry gives memory of the hypervisor to another",
+                    );
+                }
+                None => findings.add("unclaimed", Space::Cpu, part, "the host's next access would map it"),
+                Some(S2Entry::Mapped(_) | S2Entry::Malformed { .. }) => {}
+            }
+        }
+    }
+}
+
+/// The SMMU lets nothing past it.
+fn gate(findings: &mut Findings<'_>, smmu: &SmmuState) {
+    let control = &smmu.control;
+    if !control.enabled && !control.gbpa_abort {
+        findings.add(
+            "open",
+            Space::Regs,
+            Span::default(),
+            "SMMUEN=0 and GBPA.ABORT=0: every device reaches everything",
+        );
+    }
+    if control.enabled && (control.gerror != 0 || control.cmdq_error != 0) {
+        findings.add(
+            "smmu-error",
+            Space::Regs,
+            Span::default(),
+            "the SMMU reports an error that nobody has answered",
+        );
+    }
+}
+
+/// Every valid STE leaves the hypervisor in charge.
+fn streams(findings: &mut Findings<'_>, smmu: &SmmuState) {
+    for run in &smmu.streams {
+        let (span, stream) = (run.span(), &run.value);
+        if !stream.illegal.is_empty() {
+            findings.add("ste", Space::Ste, span, "the STE is illegal");
+        }
+        if matches!(stream.config(), Config::Bypass | Config::Stage1) {
+            findings.add(
+                "ste-bypass",
+                Space::Ste,
+                span,
+                "stage 2 does not translate: the device reaches everything",
+            );
+        }
+        if !stream.config().stage2() {
+            continue;
+        }
+        let ste = stream.ste();
+        for (wrong, message) in [
+            (!ste.s2aa64(), "S2AA64=0: the SMMU would read the table in another format"),
+            (ste.s2vmid() != 0, "S2VMID is not the host's 0: invalidations miss this stream"),
+            (!ste.s2r(), "S2R=0: faults leave no record"),
+            (ste.s2s(), "S2S=1: a fault stalls the device"),
+            (ste.s2affd(), "S2AFFD=1: the access flag is ignored"),
+            (ste.mtcfg(), "MTCFG=1: the device's own memory type is lost"),
+        ] {
+            if wrong {
+                findings.add("ste", Space::Ste, span, message);
+            }
+        }
+    }
+}
+
+/// EL2's own stage 1: write or execute, never both; nothing malformed.
+fn el2(findings: &mut Findings<'_>) {
+    let snapshot = findings.snapshot;
+    if !snapshot.control.el2_enabled {
+        findings.add("el2-off", Space::Regs, Span::default(), "EL2's stage 1 is off");
+    }
+    for run in &snapshot.el2 {
+        if let S1Entry::Mapped(leaf) = run.value
+            && leaf.write
+            && leaf.exec
+        {
+            findings.add("writable-code", Space::El2, run.span(), "EL2 may both write and execute");
+        }
+    }
+    aliases(findings);
+}
+
+/// What EL2 executes is writable through no other mapping.
+fn aliases(findings: &mut Findings<'_>) {
+    let snapshot = findings.snapshot;
+    let code: Vec<Span> = outputs(snapshot, |leaf| leaf.exec);
+    for run in &snapshot.el2 {
+        let Some(leaf) = run.value.leaf().filter(|leaf| leaf.write && !leaf.exec) else { continue };
+        let output = Span::new(leaf.output(run.base), run.size);
+        for part in code.iter().filter_map(|span| span.intersect(output)) {
+            let at = Span::new(part.base.wrapping_sub(leaf.offset), part.size);
+            findings.add("writable-code", Space::El2, at, "EL2 may write here what it executes elsewhere");
+        }
+    }
+}
+
+fn outputs(snapshot: &Snapshot, wanted: impl Fn(&crate::leaf::S1Leaf) -> bool) -> Vec<Span> {
+    let leaves = snapshot.el2.iter().filter_map(|run| run.value.leaf().map(|leaf| (run, leaf)));
+    leaves
+        .filter(|(_, leaf)| wanted(leaf))
+        .map(|(run, leaf)| Span::new(leaf.output(run.base), run.size))
+        .collect()
+}

@@ -1,0 +1,143 @@
+//! Check 3: every page has one owner, and every record of it says so.
+//!
+//! Four records are held against each other for each page of memory: the host's page state, the hypervisor's, the
+//! host's stage-2 entry, and EL2's stage 1. MMIO has no page state; there the stage-2 entry is the only record.
+
+use parallax_vmsa::AnnotationType;
+
+use super::Findings;
+use crate::context::Context;
+use crate::finding::{Check, Finding, Space};
+use crate::leaf::{OWNER_GUEST, OWNER_HYP, S2Entry};
+use crate::page::{Ownership, PageState};
+use crate::run;
+use crate::snapshot::Snapshot;
+use crate::span::Span;
+
+/// Judges every page that has a state, and every mapping of EL2.
+#[must_use]
+pub fn check(snapshot: &Snapshot, context: &Context) -> Vec<Finding> {
+    let mut findings = Findings::new(Check::Ownership, snapshot, context);
+    for page_run in &snapshot.pages {
+        parties(&mut findings, page_run.span(), &page_run.value);
+        for (span, entry, _) in run::overlay::<_, ()>(&snapshot.cpu, &[], page_run.span()) {
+            stage2(&mut findings, span, &page_run.value, entry);
+        }
+    }
+    el2(&mut findings);
+    findings.list
+}
+
+/// The two parties' states against each other, and against the counts.
+fn parties(findings: &mut Findings<'_>, span: Span, page: &PageState) {
+    use Ownership::{NoPage, Owned, SharedBorrowed, SharedOwned};
+    let guests = page.share_count > 0;
+    let wrong = match (page.host, page.hyp) {
+        (Owned | SharedBorrowed, NoPage) if !guests => None,
+        (SharedOwned, SharedBorrowed) | (NoPage, Owned | NoPage) if !guests => None,
+        (SharedOwned, NoPage) if guests => None,
+        (SharedBorrowed, SharedOwned) if !guests => None,
+        (Owned, Owned | SharedOwned) | (SharedOwned, Owned | SharedOwned) => {
+            Some("host and hypervisor both own the page")
+        }
+        (_, SharedBorrowed) => Some("the hypervisor borrows what the host does not share"),
+        (SharedOwned, _) => Some("the host shares with nobody"),
+        (SharedBorrowed, _) => Some("the host borrows what nobody shares with it"),
+        (NoPage, SharedOwned) => Some("the hypervisor shares with nobody"),
+        (Owned | NoPage, _) => Some("guests are counted for a page that the host does not share"),
+    };
+    if let Some(message) = wrong {
+        findings.add("parties", Space::Page, span, message);
+    }
+    if page.hyp == NoPage && page.refcount > 0 {
+        findings.add(
+            "reference",
+            Space::Page,
+            span,
+            "the hypervisor holds references to a page that it has no right to",
+        );
+    }
+}
+
+/// The host's state against its stage-2 entry.
+fn stage2(findings: &mut Findings<'_>, span: Span, page: &PageState, entry: Option<&S2Entry>) {
+    let note = entry.and_then(S2Entry::annotation);
+    if page.host != Ownership::NoPage {
+        if note.is_some() {
+            findings.add(
+                "annotation",
+                Space::Page,
+                span,
+                "the host has the page, but its stage 2 gives it to another",
+            );
+        }
+        return;
+    }
+    let Some(note) = note else {
+        findings.add(
+            "annotation",
+            Space::Page,
+            span,
+            "the host has given the page away, but its stage 2 does not say so",
+        );
+        return;
+    };
+    let hyp_owns = matches!(page.hyp, Ownership::Owned | Ownership::SharedOwned);
+    match (note.ty, note.owner) {
+        (AnnotationType::Donation, OWNER_HYP) if !hyp_owns => {
+            findings.add(
+                "owner",
+                Space::Page,
+                span,
+                "stage 2 gives the page to the hypervisor, which does not own it",
+            );
+        }
+        (AnnotationType::Donation, OWNER_GUEST) if hyp_owns => {
+            findings.add(
+                "owner",
+                Space::Page,
+                span,
+                "stage 2 gives the page to a guest, but the hypervisor owns it",
+            );
+        }
+        (AnnotationType::Donation, OWNER_HYP | OWNER_GUEST) => {}
+        (AnnotationType::Donation, _) => {
+            findings.add("owner", Space::Page, span, "stage 2 gives the page to nobody that exists");
+        }
+        (AnnotationType::Locked | AnnotationType::Poisoned | AnnotationType::Unknown(_), _) => {
+            findings.add("owner", Space::Page, span, "the entry was left in the middle of a change");
+        }
+    }
+}
+
+/// What EL2 maps it must own, or have pinned.
+fn el2(findings: &mut Findings<'_>) {
+    let snapshot = findings.snapshot;
+    for el2_run in &snapshot.el2 {
+        let Some(leaf) = el2_run.value.leaf() else { continue };
+        let output = Span::new(leaf.output(el2_run.base), el2_run.size);
+        for (part, page) in run::within(&snapshot.pages, output) {
+            let at = Span::new(part.base.wrapping_sub(leaf.offset), part.size);
+            match page.hyp {
+                Ownership::Owned | Ownership::SharedOwned => {}
+                Ownership::SharedBorrowed if page.refcount > 0 => {}
+                Ownership::SharedBorrowed => {
+                    findings.add(
+                        "el2-unpinned",
+                        Space::El2,
+                        at,
+                        "EL2 maps a page that it has borrowed and not pinned",
+                    );
+                }
+                Ownership::NoPage => {
+                    findings.add(
+                        "el2-mapped",
+                        Space::El2,
+                        at,
+                        "EL2 maps a page that is not the hypervisor's",
+                    );
+                }
+            }
+        }
+    }
+}

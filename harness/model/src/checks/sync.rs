@@ -1,0 +1,118 @@
+//! Check 1: the CPU's and the SMMU's tables grant the same.
+//!
+//! Within the SMMU's output size a device reaches a page exactly when the host's entry is not annotated: a valid entry
+//! and a zero one (mapped on the next fault) both mean that the page is the host's. Same output address, no permission
+//! that the CPU does not have, and the memory type that the policy asks for.
+
+use super::Findings;
+use crate::context::{Context, MmioPolicy, SmmuMode};
+use crate::finding::{Check, Finding, Space};
+use crate::leaf::{S2Entry, S2Leaf};
+use crate::run::{self, Run};
+use crate::snapshot::Snapshot;
+use crate::span::Span;
+
+/// Judges every stage-2 table that a stream uses, and that every stream that must be served is.
+#[must_use]
+pub fn check(snapshot: &Snapshot, context: &Context) -> Vec<Finding> {
+    let mut findings = Findings::new(Check::Sync, snapshot, context);
+    let Some(smmu) = snapshot.smmu.as_ref().filter(|_| context.smmu != SmmuMode::Off) else {
+        return findings.list;
+    };
+    for table in &smmu.tables {
+        let bits = smmu.control.output_bits.min(snapshot.control.input_bits);
+        tables(&mut findings, &table.entries, Span::new(0, 1_u64 << bits.min(63)));
+    }
+    let served = Span::new(0, 1_u64 << context.sid_bits.min(32));
+    for (span, stream, _) in run::overlay::<_, ()>(&smmu.streams, &[], served) {
+        if !stream.is_some_and(|stream| stream.config().stage2()) {
+            findings.add(
+                "stream-unserved",
+                Space::Ste,
+                span,
+                "streams that are to be served have no stage 2",
+            );
+        }
+    }
+    findings.list
+}
+
+fn tables(findings: &mut Findings<'_>, smmu: &[Run<S2Entry>], limit: Span) {
+    let snapshot = findings.snapshot;
+    for (span, host, device) in run::overlay(&snapshot.cpu, smmu, limit) {
+        match (host, device) {
+            (Some(S2Entry::Annotated { .. }), Some(S2Entry::Mapped(_))) => {
+                findings.add(
+                    "extra",
+                    Space::Smmu,
+                    span,
+                    "devices reach what the host's table gives to another",
+                );
+            }
+            (Some(S2Entry::Annotated { .. } | S2Entry::Malformed { .. }), _) => {}
+            (_, Some(S2Entry::Mapped(leaf))) => mapped(findings, span, host.and_then(S2Entry::leaf), leaf),
+            (_, None) => {
+                findings.add("missing", Space::Smmu, span, "devices do not reach what is the host's")
+            }
+            (_, Some(_)) => {
+                findings.add(
+                    "missing",
+                    Space::Smmu,
+                    span,
+                    "the SMMU's entry for what is the host's is not valid",
+                );
+            }
+        }
+    }
+}
+
+/// Both sides grant `span` (`host` is none where the host's entry is zero).
+fn mapped(findings: &mut Findings<'_>, span: Span, host: Option<&S2Leaf>, device: &S2Leaf) {
+    let context = findings.context;
+    for (span, memory) in context.pieces(span) {
+        if device.offset != host.map_or(0, |leaf| leaf.offset) {
+            findings.add("address", Space::Smmu, span, "devices reach another address than the host's CPUs");
+        }
+        let (read, write) = host.map_or((true, true), |leaf| (leaf.read, leaf.write));
+        if (device.read && !read) || (device.write && !write) {
+            findings.add("permission", Space::Smmu, span, "devices may do what the host's CPUs may not");
+        } else if (device.read, device.write) != (read, write) {
+            findings.add("permission", Space::Smmu, span, "devices may not do what the host's CPUs may");
+        }
+        if !device.af {
+            findings.add("access-flag", Space::Smmu, span, "the access flag is clear: devices fault");
+        }
+        memory_type(findings, span, memory, host, device);
+    }
+}
+
+fn memory_type(
+    findings: &mut Findings<'_>,
+    span: Span,
+    memory: bool,
+    host: Option<&S2Leaf>,
+    device: &S2Leaf,
+) {
+    let context = findings.context;
+    if context.smmu == SmmuMode::Shared {
+        if host.is_some_and(|host| host.mem() != device.mem()) {
+            findings.add(
+                "memory-type",
+                Space::Smmu,
+                span,
+                "the SMMU reads the host's table with another memory type",
+            );
+        }
+        return;
+    }
+    let wants_device = match context.mmio {
+        MmioPolicy::Cacheable => false,
+        MmioPolicy::Region => !memory,
+        MmioPolicy::Prot => host.map_or(!memory, |leaf| leaf.read && leaf.write && !leaf.exec().el1()),
+    };
+    if wants_device && !device.is_device() {
+        findings.add("memory-type", Space::Smmu, span, "the policy asks for Device memory");
+    } else if !wants_device && !device.is_write_back() {
+        findings.add("memory-type", Space::Smmu, span, "the policy asks for Normal write-back memory");
+    }
+}

@@ -1,0 +1,296 @@
+//! Each rule, seen to speak on a planted violation and to be silent without it.
+
+use super::*;
+use crate::context::{MmioPolicy, SmmuMode};
+use crate::leaf::{S2Entry, S2Leaf};
+use crate::page::{Ownership, PageState};
+use crate::testing::*;
+
+/// Rule and subject of every finding.
+fn found(state: &Snapshot) -> Vec<(&'static str, String)> {
+    found_in(state, &context())
+}
+
+fn found_in(state: &Snapshot, context: &Context) -> Vec<(&'static str, String)> {
+    check(state, context).into_iter().map(|finding| (finding.rule, finding.subject)).collect()
+}
+
+/// What is found after `plant` has changed a clean state.
+fn planted(plant: impl FnOnce(&mut Snapshot)) -> Vec<(&'static str, String)> {
+    let mut state = clean();
+    plant(&mut state);
+    found(&state)
+}
+
+fn one(rule: &'static str, subject: &str) -> Vec<(&'static str, String)> {
+    vec![(rule, subject.to_owned())]
+}
+
+fn named((rule, subject): (&'static str, &str)) -> (&'static str, String) {
+    (rule, subject.to_owned())
+}
+
+const PAGE_NAME: &str = "ram+0x800000..+0x801000";
+
+#[test]
+fn nothing_is_found_in_clean_states() {
+    assert_eq!(found(&clean()), []);
+    assert_eq!(found(&donated()), []);
+    let mut shared = clean();
+    set(&mut shared.pages, PAGE, Some(SHARED_PAGE));
+    assert_eq!(found(&shared), []);
+    set(&mut shared.pages, PAGE, Some(PageState { refcount: 1, ..SHARED_PAGE }));
+    let va = Span::new(PAGE.base + LINEAR, PAGE.size);
+    set(&mut shared.el2, va, Some(el2(LINEAR.wrapping_neg(), true, false)));
+    assert_eq!(found(&shared), []);
+}
+
+#[test]
+fn sync_sees_what_devices_keep() {
+    let mut state = donated();
+    set(smmu_entries(&mut state), PAGE, Some(S2Entry::Mapped(MEMORY)));
+    assert_eq!(found(&state), one("extra", PAGE_NAME));
+}
+
+#[test]
+fn sync_sees_what_devices_lose() {
+    assert_eq!(planted(|state| set(smmu_entries(state), PAGE, None)), one("missing", PAGE_NAME));
+    let malformed = Some(S2Entry::Malformed { raw: 1 });
+    let both = planted(|state| set(smmu_entries(state), PAGE, malformed));
+    assert_eq!(both, [("missing", PAGE_NAME.into()), ("malformed", PAGE_NAME.into())]);
+}
+
+#[test]
+fn sync_wants_zero_entries_of_the_host_mapped_for_devices() {
+    let last = Span::new(RAM.end() - 0x1000, 0x1000);
+    assert_eq!(
+        planted(|state| set(smmu_entries(state), last, None)),
+        one("missing", "ram+0xfff000..ram_end")
+    );
+}
+
+#[test]
+fn sync_compares_addresses_and_permissions() {
+    let plant = |leaf: S2Leaf| planted(|state| set(smmu_entries(state), PAGE, Some(S2Entry::Mapped(leaf))));
+    assert_eq!(plant(S2Leaf { offset: 0x1000, ..MEMORY }), one("address", PAGE_NAME));
+    assert_eq!(plant(S2Leaf { write: false, ..MEMORY }), one("permission", PAGE_NAME));
+    assert_eq!(plant(S2Leaf { af: false, ..MEMORY }), one("access-flag", PAGE_NAME));
+    let read_only = planted(|state| {
+        set(&mut state.cpu, PAGE, Some(S2Entry::Mapped(S2Leaf { write: false, ..MEMORY })));
+    });
+    assert_eq!(
+        read_only,
+        [("permission", PAGE_NAME.into()), ("permission", PAGE_NAME.into())],
+        "sync and sanity"
+    );
+}
+
+#[test]
+fn sync_asks_for_the_memory_type_of_the_policy() {
+    let device = planted(|state| set(smmu_entries(state), PAGE, Some(S2Entry::Mapped(DEVICE))));
+    assert_eq!(device, one("memory-type", PAGE_NAME));
+    let cached = planted(|state| set(smmu_entries(state), UART, Some(S2Entry::Mapped(MEMORY))));
+    assert_eq!(cached, one("memory-type", "mmio:uart"));
+
+    let cacheable = Context { mmio: MmioPolicy::Cacheable, ..context() };
+    let mut state = clean();
+    assert!(found_in(&state, &cacheable).iter().all(|(rule, _)| *rule == "memory-type"));
+    assert!(!found_in(&state, &cacheable).is_empty());
+    for run in smmu_entries(&mut state) {
+        run.value = S2Entry::Mapped(MEMORY);
+    }
+    assert_eq!(found_in(&state, &cacheable), []);
+
+    let prot = Context { mmio: MmioPolicy::Prot, ..context() };
+    assert_eq!(found_in(&clean(), &prot), []);
+    let mut state = clean();
+    set(&mut state.cpu, PAGE, Some(S2Entry::Mapped(MMIO)));
+    let rules: Vec<_> = found_in(&state, &prot).into_iter().map(|(rule, _)| rule).collect();
+    assert_eq!(rules, ["memory-type", "execute"], "RW without X asks for Device");
+}
+
+#[test]
+fn sync_in_shared_mode_takes_the_cpus_types() {
+    let shared = Context { smmu: SmmuMode::Shared, ..context() };
+    let mut state = clean();
+    set(&mut state.cpu, Span::new(0, 1 << BITS), Some(S2Entry::Mapped(MMIO)));
+    set(&mut state.cpu, RAM, Some(S2Entry::Mapped(MEMORY)));
+    for own in [IMAGE, POOL, SMMU] {
+        set(&mut state.cpu, own, Some(HYP));
+    }
+    *smmu_entries(&mut state) = state.cpu.clone();
+    let extra = found_in(&state, &shared);
+    assert!(extra.is_empty(), "{extra:?}");
+    set(smmu_entries(&mut state), PAGE, Some(S2Entry::Mapped(DEVICE)));
+    assert_eq!(found_in(&state, &shared), one("memory-type", PAGE_NAME));
+    set(&mut state.cpu, PAGE, None);
+    set(smmu_entries(&mut state), PAGE, None);
+    assert_eq!(found_in(&state, &shared), one("missing", PAGE_NAME));
+}
+
+#[test]
+fn sync_wants_every_stream_served() {
+    let rules = planted(|state| set(&mut smmu_of(state).streams, Span::new(8, 1), None));
+    assert_eq!(rules, one("stream-unserved", "0x8"));
+}
+
+#[test]
+fn isolation_follows_output_addresses() {
+    let alias = S2Leaf { offset: POOL.base.wrapping_sub(PAGE.base), ..MEMORY };
+    let rules = planted(|state| set(&mut state.cpu, PAGE, Some(S2Entry::Mapped(alias))));
+    assert!(rules.contains(&("reachable", PAGE_NAME.into())), "{rules:?}");
+    let rules = planted(|state| set(smmu_entries(state), PAGE, Some(S2Entry::Mapped(alias))));
+    assert!(rules.contains(&("reachable", PAGE_NAME.into())), "{rules:?}");
+}
+
+#[test]
+fn isolation_counts_a_zero_entry_as_reachable() {
+    let rules = planted(|state| set(&mut state.cpu, SMMU, None));
+    assert_eq!(rules, [("missing", "mmio:smmu".into()), ("unclaimed", "mmio:smmu".into())]);
+    let rules = planted(|state| {
+        set(&mut state.cpu, POOL, None);
+        set(smmu_entries(state), POOL, Some(S2Entry::Mapped(MEMORY)));
+    });
+    assert_eq!(rules, [("unclaimed", "pool"), ("reachable", "pool"), ("annotation", "pool")].map(named));
+}
+
+#[test]
+fn isolation_guards_table_pages_wherever_they_are() {
+    let rules = planted(|state| {
+        let user = crate::snapshot::TableUse { cpu: true, ..Default::default() };
+        set(&mut state.tables, PAGE, Some(user));
+    });
+    assert_eq!(
+        rules,
+        [("reachable", PAGE_NAME.into()), ("reachable", PAGE_NAME.into())],
+        "by CPU and by device"
+    );
+}
+
+#[test]
+fn isolation_wants_the_gates_closed() {
+    let open = planted(|state| {
+        smmu_of(state).control.enabled = false;
+        smmu_of(state).control.gbpa_abort = false;
+    });
+    assert_eq!(open, one("open", ""));
+    assert_eq!(planted(|state| smmu_of(state).control.enabled = false), [], "GBPA.ABORT=1 is enough");
+    assert_eq!(planted(|state| state.smmu = None), one("open", ""));
+    assert_eq!(planted(|state| state.control.stage2_enabled = false), one("open", ""));
+    assert_eq!(planted(|state| state.control.el2_enabled = false), one("el2-off", ""));
+    assert_eq!(planted(|state| smmu_of(state).control.cmdq_error = 1), one("smmu-error", ""));
+}
+
+#[test]
+fn isolation_wants_safe_stream_table_entries() {
+    let bypass = planted(|state| smmu_of(state).streams[0].value.dwords[0] = BYPASS);
+    assert_eq!(bypass, [("stream-unserved", "0x0..0x100"), ("ste-bypass", "0x0..0x100")].map(named));
+    // S2AA64, S2VMID, S2R, S2S, S2AFFD, MTCFG
+    for (dword, bit) in [(2, 51), (2, 0), (2, 58), (2, 57), (2, 53), (1, 36)] {
+        let rules = planted(|state| smmu_of(state).streams[0].value.dwords[dword] ^= 1 << bit);
+        assert_eq!(rules, one("ste", "0x0..0x100"), "dword {dword} bit {bit}");
+    }
+    let illegal = planted(|state| smmu_of(state).streams[0].value.illegal = "why".into());
+    assert_eq!(illegal, one("ste", "0x0..0x100"));
+}
+
+#[test]
+fn isolation_wants_el2_to_write_or_execute_never_both() {
+    let image = IMAGE.base.wrapping_sub(IMAGE_VA);
+    let text = Span::new(IMAGE_VA, 0x2_0000);
+    assert_eq!(
+        planted(|state| set(&mut state.el2, text, Some(el2(image, true, true)))),
+        one("writable-code", "hyp")
+    );
+    let alias = Span::new(IMAGE.base + LINEAR, 0x1000);
+    let rules = planted(|state| set(&mut state.el2, alias, Some(el2(LINEAR.wrapping_neg(), true, false))));
+    assert_eq!(rules, one("writable-code", "linear:hyp"));
+}
+
+#[test]
+fn ownership_wants_the_parties_to_agree() {
+    use Ownership::*;
+    let state = |host, hyp, refcount| PageState { host, hyp, refcount, share_count: 0 };
+    let plant = |page| {
+        let rules = planted(|state| set(&mut state.pages, PAGE, Some(page)));
+        rules.into_iter().map(|(rule, _)| rule).collect::<Vec<_>>()
+    };
+    assert_eq!(plant(state(Owned, Owned, 0)), ["parties"]);
+    assert_eq!(plant(state(SharedOwned, NoPage, 0)), ["parties"]);
+    assert_eq!(plant(state(Owned, SharedBorrowed, 0)), ["parties"]);
+    assert_eq!(plant(state(SharedBorrowed, NoPage, 0)), Vec::<&str>::new(), "lent by a guest");
+    assert_eq!(plant(state(Owned, NoPage, 1)), ["reference"]);
+    assert_eq!(plant(PageState { share_count: 1, ..state(SharedOwned, NoPage, 0) }), Vec::<&str>::new());
+    assert_eq!(plant(PageState { share_count: 1, ..state(Owned, NoPage, 0) }), ["parties"]);
+}
+
+#[test]
+fn ownership_holds_states_against_annotations() {
+    assert_eq!(planted(|state| set(&mut state.pages, PAGE, Some(HYP_PAGE))), one("annotation", PAGE_NAME));
+    let mut state = donated();
+    set(&mut state.pages, PAGE, Some(PageState::HOST_OWNED));
+    assert_eq!(
+        found(&state),
+        [("annotation", PAGE_NAME.into()), ("el2-mapped", "linear:ram+0x800000..+0x801000".into())]
+    );
+    let mut state = donated();
+    set(&mut state.cpu, PAGE, Some(S2Entry::Annotated { raw: 0x2000_0000_0000_0004 }));
+    assert_eq!(found(&state), one("owner", PAGE_NAME));
+    set(&mut state.cpu, PAGE, Some(S2Entry::Annotated { raw: 0x1000_0000_0000_0000 }));
+    assert_eq!(found(&state), one("owner", PAGE_NAME));
+}
+
+#[test]
+fn ownership_wants_el2_to_map_only_its_own() {
+    let va = Span::new(PAGE.base + LINEAR, PAGE.size);
+    let entry = el2(LINEAR.wrapping_neg(), true, false);
+    assert_eq!(
+        planted(|state| set(&mut state.el2, va, Some(entry))),
+        one("el2-mapped", "linear:ram+0x800000..+0x801000")
+    );
+    let unpinned = planted(|state| {
+        set(&mut state.el2, va, Some(entry));
+        set(&mut state.pages, PAGE, Some(SHARED_PAGE));
+    });
+    assert_eq!(unpinned, one("el2-unpinned", "linear:ram+0x800000..+0x801000"));
+}
+
+#[test]
+fn sanity_wants_memory_and_mmio_mapped_as_such() {
+    let memory = |leaf: S2Leaf| planted(|state| set(&mut state.cpu, PAGE, Some(S2Entry::Mapped(leaf))));
+    assert_eq!(memory(S2Leaf { xn: 0b10, ..MEMORY }), one("execute", PAGE_NAME));
+    assert_eq!(memory(S2Leaf { memattr: 0b0001, ..MEMORY }), one("memory-type", PAGE_NAME));
+    assert_eq!(memory(S2Leaf { sh: 0, ..MEMORY }), one("shareability", PAGE_NAME));
+    assert_eq!(memory(S2Leaf { af: false, ..MEMORY }), one("access-flag", PAGE_NAME));
+    assert_eq!(memory(S2Leaf { other: 0x1000, ..MEMORY }), one("malformed", PAGE_NAME));
+    assert_eq!(memory(S2Leaf { fwb: true, memattr: 0b0111, ..MEMORY }), [], "as stage 1, FWB's way");
+    let moved = memory(S2Leaf { offset: 0x1000, ..MEMORY });
+    assert_eq!(moved, [("address", PAGE_NAME.into()), ("identity", PAGE_NAME.into())]);
+    let mmio = planted(|state| set(&mut state.cpu, UART, Some(S2Entry::Mapped(MEMORY))));
+    assert_eq!(mmio, one("execute", "mmio:uart"));
+    let raw = planted(|state| set(&mut state.cpu, PAGE, Some(S2Entry::Malformed { raw: 1 })));
+    assert_eq!(raw, one("malformed", PAGE_NAME));
+    assert_eq!(planted(|state| state.faults.push("gone".into())), one("unreadable", ""));
+}
+
+#[test]
+fn a_finding_shows_every_side() {
+    let mut state = donated();
+    set(smmu_entries(&mut state), PAGE, Some(S2Entry::Mapped(MEMORY)));
+    let texts: Vec<_> = check(&state, &context()).iter().map(ToString::to_string).collect();
+    assert_eq!(
+        texts,
+        ["sync/extra smmu ram+0x800000..+0x801000: devices reach what the host's table gives to another \
+          [cpu: annotated hyp; smmu: RW normal 4K; page: host=NOPAGE hyp=OWNED]"]
+    );
+}
+
+#[test]
+fn without_an_smmu_only_the_cpu_is_judged() {
+    let off = Context { smmu: SmmuMode::Off, ..context() };
+    let mut state = clean();
+    state.smmu = None;
+    assert_eq!(found_in(&state, &off), []);
+    set(&mut state.cpu, PAGE, Some(HYP));
+    assert_eq!(found_in(&state, &off), one("annotation", PAGE_NAME));
+}

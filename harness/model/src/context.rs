@@ -1,0 +1,97 @@
+//! What a check must know beside the snapshot: the machine and the options it was booted with.
+
+use serde::{Deserialize, Serialize};
+
+use crate::span::Span;
+use crate::symbols::SymbolMap;
+
+/// Boot option `smmu=`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SmmuMode {
+    /// The SMMU has a table of its own.
+    #[default]
+    Shadow,
+    /// The SMMU walks the host's stage-2 table.
+    Shared,
+    /// The SMMU is not used.
+    Off,
+}
+
+/// Boot option `smmu.mmio=`: which memory type MMIO gets in the SMMU's table.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum MmioPolicy {
+    /// Device for what the host may read and write but not execute, write-back for the rest.
+    Prot,
+    /// Device for what is not memory.
+    #[default]
+    Region,
+    /// Write-back for everything.
+    Cacheable,
+}
+
+/// The machine and its options.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Context {
+    /// Names of addresses.
+    pub symbols: SymbolMap,
+    /// Memory (RAM), by physical address, ascending. Everything else is MMIO.
+    pub memory: Vec<Span>,
+    /// How the SMMU is used.
+    pub smmu: SmmuMode,
+    /// Memory type of MMIO for the SMMU.
+    pub mmio: MmioPolicy,
+    /// Streams `0..2^sid_bits` are served.
+    pub sid_bits: u8,
+}
+
+impl Context {
+    /// The memory region that holds `address`, if it is memory.
+    #[must_use]
+    pub fn memory_at(&self, address: u64) -> Option<Span> {
+        self.memory.iter().copied().find(|span| span.contains(address))
+    }
+
+    /// Cuts `span` at the borders of memory: each piece and whether it is memory.
+    pub fn pieces(&self, span: Span) -> Vec<(Span, bool)> {
+        let mut pieces = Vec::new();
+        let mut at = span.base;
+        for part in self.memory.iter().filter_map(|memory| memory.intersect(span)) {
+            let gap = Span::between(at, part.base);
+            if !gap.is_empty() {
+                pieces.push((gap, false));
+            }
+            pieces.push((part, true));
+            at = part.end();
+        }
+        let rest = Span::between(at, span.end());
+        if !rest.is_empty() {
+            pieces.push((rest, false));
+        }
+        pieces
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_span_is_cut_at_the_borders_of_memory() {
+        let context = Context {
+            symbols: SymbolMap::default(),
+            memory: vec![Span::between(0x4000, 0x8000)],
+            smmu: SmmuMode::Shadow,
+            mmio: MmioPolicy::Region,
+            sid_bits: 8,
+        };
+        assert_eq!(
+            context.pieces(Span::between(0x1000, 0xa000)),
+            [
+                (Span::between(0x1000, 0x4000), false),
+                (Span::between(0x4000, 0x8000), true),
+                (Span::between(0x8000, 0xa000), false)
+            ]
+        );
+        assert_eq!(context.pieces(Span::between(0x5000, 0x6000)), [(Span::between(0x5000, 0x6000), true)]);
+    }
+}

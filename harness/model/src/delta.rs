@@ -1,0 +1,342 @@
+//! What changed between two snapshots, in canonical form.
+//!
+//! Removed and added runs are each maximal on their own: when a 1 GiB block is split for one page, one line says that
+//! the block went and a few say what stands there now.
+
+use crate::canonical::{self, BlockSize, Canonical, Line, Sign};
+use crate::lane::{self, Lane, View};
+use crate::leaf::{S1Entry, S2Entry};
+use crate::page::PageState;
+use crate::run::{self, Run};
+use crate::smmu_state::Stream;
+use crate::snapshot::{Layout, Snapshot};
+use crate::span::Span;
+use crate::symbols::SymbolMap;
+
+/// Changes of one map.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Changes<T> {
+    /// What was there, where it is there no more.
+    pub removed: Vec<Run<T>>,
+    /// What is there, where it was not.
+    pub added: Vec<Run<T>>,
+}
+
+impl<T> Default for Changes<T> {
+    fn default() -> Self {
+        Self { removed: Vec::new(), added: Vec::new() }
+    }
+}
+
+impl<T: Clone + PartialEq> Changes<T> {
+    fn between(before: &[Run<T>], after: &[Run<T>]) -> Self {
+        let mut changes = Self::default();
+        if before == after {
+            return changes;
+        }
+        for (span, old, new) in run::overlay(before, after, Span::between(0, u64::MAX)) {
+            if old != new {
+                if let Some(old) = old {
+                    run::push(&mut changes.removed, Run::new(span, old.clone()));
+                }
+                if let Some(new) = new {
+                    run::push(&mut changes.added, Run::new(span, new.clone()));
+                }
+            }
+        }
+        changes
+    }
+
+    /// Whether nothing changed.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.removed.is_empty() && self.added.is_empty()
+    }
+
+    /// All changes in order of address; at one address what went comes before what came.
+    fn in_order(&self) -> impl Iterator<Item = (Sign, &Run<T>)> {
+        let mut all: Vec<_> = self.removed.iter().map(|run| (Sign::Removed, run)).collect();
+        all.extend(self.added.iter().map(|run| (Sign::Added, run)));
+        all.sort_by_key(|(sign, run)| (run.base, *sign == Sign::Added));
+        all.into_iter()
+    }
+}
+
+/// Changes of everything.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Delta {
+    layout: Layout,
+    /// The host's stage 2, by IPA.
+    pub cpu: Changes<S2Entry>,
+    /// The SMMU's stage-2 tables, by IPA.
+    pub smmu: Vec<Changes<S2Entry>>,
+    /// STEs, by StreamID.
+    pub ste: Changes<Stream>,
+    /// Register lines that are gone.
+    pub regs_removed: Vec<String>,
+    /// Register lines that are new.
+    pub regs_added: Vec<String>,
+    /// EL2's stage 1, by virtual address.
+    pub el2: Changes<S1Entry>,
+    /// Page states, by physical address.
+    pub pages: Changes<PageState>,
+}
+
+impl Delta {
+    /// What changed from `before` to `after`, block sizes included.
+    #[must_use]
+    pub fn between(before: &Snapshot, after: &Snapshot) -> Self {
+        Self::between_as(before, after, BlockSize::Shown)
+    }
+
+    /// What changed from `before` to `after`.
+    #[must_use]
+    pub fn between_as(before: &Snapshot, after: &Snapshot, block_size: BlockSize) -> Self {
+        Self::of(&Canonical::of(before, block_size), &Canonical::of(after, block_size))
+    }
+
+    /// What changed between two canonical forms.
+    #[must_use]
+    pub fn of(before: &Canonical, after: &Canonical) -> Self {
+        let tables = before.smmu.len().max(after.smmu.len());
+        let table = |form: &Canonical, n: usize| form.smmu.get(n).cloned().unwrap_or_default();
+        let not_in = |lines: &[String], other: &[String]| {
+            lines.iter().filter(|line| !other.contains(line)).cloned().collect::<Vec<_>>()
+        };
+        Self {
+            layout: after.layout,
+            cpu: Changes::between(&before.cpu, &after.cpu),
+            smmu: (0..tables).map(|n| Changes::between(&table(before, n), &table(after, n))).collect(),
+            ste: Changes::between(&before.ste, &after.ste),
+            regs_removed: not_in(&before.regs, &after.regs),
+            regs_added: not_in(&after.regs, &before.regs),
+            el2: Changes::between(&before.el2, &after.el2),
+            pages: Changes::between(&before.pages, &after.pages),
+        }
+    }
+
+    /// Whether nothing changed.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.cpu.is_empty()
+            && self.smmu.iter().all(Changes::is_empty)
+            && self.ste.is_empty()
+            && self.regs_removed.is_empty()
+            && self.regs_added.is_empty()
+            && self.el2.is_empty()
+            && self.pages.is_empty()
+    }
+
+    /// The changes in `view` as lines: lanes in a fixed order, each in order of address.
+    #[must_use]
+    pub fn lines(&self, symbols: &SymbolMap, view: View) -> Vec<Line> {
+        let mut lines = Vec::new();
+        let mut add = |lane, table, subject, sign, value| {
+            lines.push(Line { lane, table, subject, sign, value });
+        };
+        if view.shows(Lane::Cpu) {
+            for (sign, run) in self.cpu.in_order() {
+                let value = lane::s2_entry(&run.value, run.base, Lane::Cpu, symbols);
+                add(Lane::Cpu, 0, symbols.span(run.span()), sign, value);
+            }
+        }
+        if view.shows(Lane::Smmu) {
+            for (table, changes) in self.smmu.iter().enumerate() {
+                for (sign, run) in changes.in_order() {
+                    let value = lane::s2_entry(&run.value, run.base, Lane::Smmu, symbols);
+                    add(Lane::Smmu, table, symbols.span(run.span()), sign, value);
+                }
+            }
+        }
+        if view.shows(Lane::Ste) {
+            for (sign, run) in self.ste.in_order() {
+                add(Lane::Ste, 0, canonical::stream_ids(run.span()), sign, lane::stream(&run.value));
+            }
+        }
+        if view.shows(Lane::Regs) {
+            for value in &self.regs_removed {
+                add(Lane::Regs, 0, String::new(), Sign::Removed, value.clone());
+            }
+            for value in &self.regs_added {
+                add(Lane::Regs, 0, String::new(), Sign::Added, value.clone());
+            }
+        }
+        if view.shows(Lane::El2) {
+            for (sign, run) in self.el2.in_order() {
+                let (subject, value) = canonical::el2_entry(&run.value, run.span(), &self.layout, symbols);
+                add(Lane::El2, 0, subject, sign, value);
+            }
+        }
+        if view.shows(Lane::Page) {
+            for (sign, run) in self.pages.in_order() {
+                add(Lane::Page, 0, symbols.span(run.span()), sign, lane::page_state(&run.value));
+            }
+        }
+        lines
+    }
+}
+
+/// The full state of `snapshot` as lines.
+#[must_use]
+pub fn state_lines(snapshot: &Snapshot, symbols: &SymbolMap, view: View, block_size: BlockSize) -> Vec<Line> {
+    let state = Delta::of(&Canonical::empty(snapshot.layout), &Canonical::of(snapshot, block_size));
+    state.lines(symbols, view).into_iter().map(|line| Line { sign: Sign::State, ..line }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::leaf::S2Leaf;
+    use crate::testing::*;
+
+    fn lines(before: &Snapshot, after: &Snapshot, block_size: BlockSize) -> Vec<String> {
+        let delta = Delta::between_as(before, after, block_size);
+        delta.lines(&context().symbols, View::All).iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn a_donation_reads_as_in_the_design() {
+        assert_eq!(
+            lines(&clean(), &donated(), BlockSize::Shown),
+            [
+                "cpu  ram+0x800000..+0x801000   - RWX normal 4K",
+                "cpu  ram+0x800000..+0x801000   + annotated hyp",
+                "smmu ram+0x800000..+0x801000   - RW normal 4K",
+                "el2  linear:ram+0x800000..+0x801000   + RW- normal 4K",
+                "page ram+0x800000..+0x801000   - host=OWNED hyp=NOPAGE",
+                "page ram+0x800000..+0x801000   + host=NOPAGE hyp=OWNED",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_split_block_is_one_line_gone_and_a_few_come() {
+        let block = Span::new(0x4080_0000, 0x20_0000);
+        let (mut before, mut after) = (clean(), clean());
+        set(&mut before.cpu, block, Some(S2Entry::Mapped(S2Leaf { block: 21, ..MEMORY })));
+        set(&mut after.cpu, Span::new(0x4090_0000, 0x1000), Some(HYP));
+        assert_eq!(
+            lines(&before, &after, BlockSize::Shown),
+            [
+                "cpu  ram+0x800000..+0xa00000   - RWX normal 2M",
+                "cpu  ram+0x800000..+0x900000   + RWX normal 4K",
+                "cpu  ram+0x900000..+0x901000   + annotated hyp",
+                "cpu  ram+0x901000..+0xa00000   + RWX normal 4K",
+            ]
+        );
+        assert_eq!(
+            lines(&before, &after, BlockSize::Ignored),
+            ["cpu  ram+0x900000..+0x901000   - RWX normal", "cpu  ram+0x900000..+0x901000   + annotated hyp",]
+        );
+    }
+
+    #[test]
+    fn what_is_odd_is_shown() {
+        let (before, mut after) = (clean(), clean());
+        let odd = S2Leaf { offset: 0x2000, af: false, sh: 0, sw: 1, memattr: 0b0001, xn: 0b10, ..MEMORY };
+        set(&mut after.cpu, PAGE, Some(S2Entry::Mapped(odd)));
+        set(smmu_entries(&mut after), PAGE, Some(S2Entry::Mapped(odd)));
+        smmu_of(&mut after).control.gbpa_abort = false;
+        assert_eq!(
+            lines(&before, &after, BlockSize::Shown),
+            [
+                "cpu  ram+0x800000..+0x801000   - RWX normal 4K",
+                "cpu  ram+0x800000..+0x801000   + RW- Device-nGnRE nsh af=0 sw=0x1 4K -> ram+0x802000",
+                "smmu ram+0x800000..+0x801000   - RW normal 4K",
+                "smmu ram+0x800000..+0x801000   + RW xn Device-nGnRE nsh af=0 sw=0x1 4K -> ram+0x802000",
+                "regs   - SMMU_GBPA: ABORT=1",
+                "regs   + SMMU_GBPA: ABORT=0",
+            ]
+        );
+    }
+
+    #[test]
+    fn where_tables_and_queues_lie_does_not_show() {
+        let mut moved = clean();
+        moved.control.root += 0x3000;
+        smmu_of(&mut moved).tables[0].root += 0x1000;
+        smmu_of(&mut moved).control.cmdq.base += 0x1000;
+        moved.tables.clear();
+        set(&mut moved.pages, Span::new(POOL.base, 0x1000), Some(PageState { refcount: 3, ..HYP_PAGE }));
+        assert!(Delta::between(&clean(), &moved).is_empty());
+        assert!(!Delta::between(&clean(), &donated()).is_empty());
+    }
+
+    #[test]
+    fn the_full_state_shows_every_lane() {
+        let text: Vec<_> = state_lines(&clean(), &context().symbols, View::All, BlockSize::Shown)
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        for line in [
+            "cpu  mmio:uart  RW- normal 4K",
+            "cpu  hyp  annotated hyp",
+            "smmu ram+0x0..+0x200000  RW normal 4K",
+            "ste  0x0..0x100  stage-2 table=0 SHCFG=0x1 S2T0SZ=0x18 S2SL0=0x1 S2IR0=0x1 S2OR0=0x1 S2SH0=0x3 \
+             S2PS=0x2 S2AA64=0x1 S2PTW=0x1 S2R=0x1",
+            "regs  SMMU_CR0: SMMUEN=1 CMDQEN=1 EVENTQEN=1",
+            "el2  linear:pool  RW- normal 4K",
+            "el2  hyp  R-X normal 4K",
+            "page pool  host=NOPAGE hyp=OWNED",
+        ] {
+            assert!(text.iter().any(|found| found == line), "{line} is not in\n{}", text.join("\n"));
+        }
+        let only = state_lines(&clean(), &context().symbols, View::El2, BlockSize::Shown);
+        assert!(!only.is_empty() && only.iter().all(|line| line.lane == Lane::El2));
+    }
+
+    fn entries() -> impl Strategy<Value = Vec<Run<S2Entry>>> {
+        let value = prop_oneof![
+            Just(None),
+            Just(Some(HYP)),
+            Just(Some(S2Entry::Mapped(MEMORY))),
+            Just(Some(S2Entry::Mapped(S2Leaf { write: false, ..MEMORY }))),
+        ];
+        prop::collection::vec(value, 0..24).prop_map(|pages| {
+            let mut runs = Vec::new();
+            for (page, value) in (0_u64..).zip(pages) {
+                let span = Span::new(RAM.base + page * 0x1000, 0x1000);
+                if let Some(value) = value {
+                    run::push(&mut runs, Run::new(span, value));
+                }
+            }
+            runs
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn equal_states_differ_in_nothing_and_different_ones_in_something(a in entries(), b in entries()) {
+            let (mut before, mut after) = (clean(), clean());
+            before.cpu = a.clone();
+            after.cpu = b.clone();
+            prop_assert!(Delta::between(&before, &before).is_empty());
+            let delta = Delta::between(&before, &after);
+            prop_assert_eq!(delta.is_empty(), a == b);
+            prop_assert_eq!(&delta.cpu.removed, &Delta::between(&after, &before).cpu.added);
+            for runs in [&delta.cpu.removed, &delta.cpu.added] {
+                for pair in runs.windows(2) {
+                    prop_assert!(pair[0].end() < pair[1].base || pair[0].value != pair[1].value);
+                }
+            }
+            let symbols = context().symbols;
+            let again = Delta::between(&before, &after);
+            prop_assert_eq!(delta.lines(&symbols, View::All), again.lines(&symbols, View::All));
+        }
+
+        #[test]
+        fn a_delta_leads_from_one_state_to_the_other(a in entries(), b in entries()) {
+            let changes = Changes::between(&a, &b);
+            let mut state = a;
+            for removed in &changes.removed {
+                set(&mut state, removed.span(), None);
+            }
+            for added in &changes.added {
+                set(&mut state, added.span(), Some(added.value));
+            }
+            prop_assert_eq!(state, b);
+        }
+    }
+}

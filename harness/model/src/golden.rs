@@ -1,0 +1,107 @@
+//! The golden text of a run: per operation its result, what changed, and what was found.
+//!
+//! ```text
+//! 4: host_donate_hyp pfn=ram+0x20 nr=4 -> ok
+//!    cpu  ram+0x20000..+0x24000   - RWX normal 4K
+//!    cpu  ram+0x20000..+0x24000   + annotated hyp
+//!    ! sync/extra smmu ram+0x20000..+0x24000: … [cpu: annotated hyp; smmu: RW normal 4K]
+//! ```
+//! Nothing else is in it: no dates, versions, paths or times.
+
+use std::fmt::Write as _;
+
+use crate::canonical::Line;
+use crate::finding::Finding;
+
+/// Collects the text of one run.
+#[derive(Clone, Debug, Default)]
+pub struct Golden {
+    text: String,
+    findings: usize,
+}
+
+impl Golden {
+    /// What is found before the first operation, in the state after boot.
+    pub fn boot(&mut self, findings: &[Finding]) {
+        if !findings.is_empty() {
+            self.text.push_str("boot\n");
+            self.findings(findings);
+        }
+    }
+
+    /// One operation: its line number in the trace, its canonical text and its result; the lines of its change (or
+    /// of the state, for an operation that asks for it); and what the checks found after it.
+    pub fn operation(
+        &mut self,
+        number: usize,
+        operation: &str,
+        result: &str,
+        lines: &[Line],
+        findings: &[Finding],
+    ) {
+        let _infallible = writeln!(self.text, "{number}: {operation} -> {result}");
+        for line in lines {
+            let _infallible = writeln!(self.text, "   {line}");
+        }
+        self.findings(findings);
+    }
+
+    fn findings(&mut self, findings: &[Finding]) {
+        for finding in findings {
+            let _infallible = writeln!(self.text, "   ! {finding}");
+        }
+        self.findings += findings.len();
+    }
+
+    /// How many findings the text holds.
+    #[must_use]
+    pub const fn finding_count(&self) -> usize {
+        self.findings
+    }
+
+    /// The text so far; every line ends with a line feed.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checks::check;
+    use crate::delta::Delta;
+    use crate::lane::View;
+    use crate::leaf::S2Entry;
+    use crate::testing::*;
+
+    #[test]
+    fn a_run_reads_as_in_the_design() {
+        let (before, mut after) = (clean(), donated());
+        set(smmu_entries(&mut after), PAGE, Some(S2Entry::Mapped(MEMORY)));
+        let lines = Delta::between(&before, &after).lines(&context().symbols, View::Cpu);
+        let mut golden = Golden::default();
+        golden.boot(&check(&before, &context()));
+        golden.operation(2, "host_share_hyp pfn=ram+0x10", "EPERM", &[], &[]);
+        golden.operation(3, "host_donate_hyp pfn=ram+0x800", "ok", &lines, &check(&after, &context()));
+        assert_eq!(golden.finding_count(), 1);
+        assert_eq!(
+            golden.text(),
+            "2: host_share_hyp pfn=ram+0x10 -> EPERM\n\
+             3: host_donate_hyp pfn=ram+0x800 -> ok\n   \
+             cpu  ram+0x800000..+0x801000   - RWX normal 4K\n   \
+             cpu  ram+0x800000..+0x801000   + annotated hyp\n   \
+             ! sync/extra smmu ram+0x800000..+0x801000: devices reach what the host's table gives to another \
+             [cpu: annotated hyp; smmu: RW normal 4K; page: host=NOPAGE hyp=OWNED]\n"
+        );
+    }
+
+    #[test]
+    fn what_boot_left_wrong_comes_first() {
+        let mut state = clean();
+        set(smmu_entries(&mut state), PAGE, None);
+        let mut golden = Golden::default();
+        golden.boot(&check(&state, &context()));
+        assert!(golden.text().starts_with("boot\n   ! sync/missing smmu ram+0x800000..+0x801000: "));
+    }
+}

@@ -1,0 +1,102 @@
+//! Tables as they stand in memory: every table's address and every entry's descriptor. For people; never in a golden.
+
+use parallax_smmu::{RawRegs, SmmuRegs, StreamTable};
+use parallax_vmsa::walk::{Run as Walked, Visit};
+use parallax_vmsa::{PhysMem, Regime, SysRegs, walk};
+
+use crate::canonical;
+use crate::lane::{Lane, View};
+use crate::span::Span;
+use crate::symbols::SymbolMap;
+
+/// The tables of `view` as text, a line for each table and each run of like entries. What cannot be decoded is a line
+/// that says why.
+#[must_use]
+pub fn text(
+    mem: &dyn PhysMem,
+    sys: &SysRegs,
+    smmu: Option<&RawRegs>,
+    symbols: &SymbolMap,
+    view: View,
+) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut tree = |lane: Lane, regime: Result<Option<Regime>, String>| match regime {
+        Ok(Some(regime)) => {
+            let mut tree = Tree { lane: lane.name(), symbols, lines: &mut lines };
+            walk(mem, &regime, |visit| tree.visit(visit));
+        }
+        Ok(None) => lines.push(format!("{:<4} off", lane.name())),
+        Err(why) => lines.push(format!("{:<4} {why}", lane.name())),
+    };
+    if view.shows(Lane::Cpu) {
+        tree(Lane::Cpu, Regime::stage2(sys).map_err(|error| error.to_string()));
+    }
+    if view.shows(Lane::El2) {
+        tree(Lane::El2, Regime::el2_stage1(sys).map_err(|error| error.to_string()));
+    }
+    if let Some(raw) = smmu.filter(|_| view.shows(Lane::Smmu)) {
+        match SmmuRegs::decode(raw) {
+            Ok(regs) => self::smmu(mem, &regs, symbols, &mut lines),
+            Err(why) => lines.push(format!("smmu {why}")),
+        }
+    }
+    lines
+}
+
+fn smmu(mem: &dyn PhysMem, regs: &SmmuRegs, symbols: &SymbolMap, lines: &mut Vec<String>) {
+    let (streams, memory) = StreamTable::from_regs(regs).scan(mem);
+    for piece in memory {
+        let place = symbols.address(piece.pa);
+        lines.push(format!(
+            "ste  level-{} table {:#x} ({place}), {:#x} bytes",
+            piece.level, piece.pa, piece.size
+        ));
+    }
+    let mut regimes = Vec::new();
+    for stream in streams {
+        let Ok(ste) = stream.entry else { continue };
+        if !ste.v() {
+            continue;
+        }
+        let dwords: Vec<String> = ste.0.iter().map(|dword| format!("{dword:016x}")).collect();
+        let ids = canonical::stream_ids(Span::new(u64::from(stream.first), stream.count));
+        lines.push(format!("ste  {ids} {}", dwords.join(" ")));
+        match ste.stage2(&regs.idr5) {
+            Ok(regime) => regimes.extend(regime.filter(|regime| !regimes.contains(regime))),
+            Err(why) => lines.push(format!("ste  {ids} {why}")),
+        }
+    }
+    for regime in regimes {
+        let mut tree = Tree { lane: Lane::Smmu.name(), symbols, lines };
+        walk(mem, &regime, |visit| tree.visit(visit));
+    }
+}
+
+struct Tree<'a> {
+    lane: &'static str,
+    symbols: &'a SymbolMap,
+    lines: &'a mut Vec<String>,
+}
+
+impl Tree<'_> {
+    fn visit(&mut self, visit: Visit) {
+        let lane = self.lane;
+        match visit {
+            Visit::Table { pa, level, ia, entries, .. } => {
+                let place = self.symbols.address(pa);
+                self.lines
+                    .push(format!("{lane:<4} {level} table {pa:#x} ({place}) of {ia:#x}, {entries} entries"));
+            }
+            Visit::Leaf(walked) => self.entry(&walked, ""),
+            Visit::Invalid(walked) => self.entry(&walked, " invalid"),
+            Visit::Malformed(walked, why) => self.entry(&walked, &format!(" malformed: {why}")),
+        }
+    }
+
+    fn entry(&mut self, walked: &Walked, remark: &str) {
+        let Walked { desc, index, count, level, .. } = walked;
+        let where_ = self.symbols.span(Span::new(walked.ia, walked.size()));
+        let lane = self.lane;
+        self.lines.push(format!("{lane:<4}   {level}[{index}] {desc:#018x} x{count} {where_}{remark}"));
+    }
+}

@@ -1,0 +1,173 @@
+//! Maximal runs: `base..base + size -> value`, the one shape of every map in a snapshot.
+//!
+//! A list of runs is sorted, does not overlap, and is *maximal*: two runs that touch have different values. Maps are
+//! therefore equal exactly when their lists are, and their length follows what differs, not how much is mapped.
+
+use serde::{Deserialize, Serialize};
+
+use crate::span::Span;
+
+/// `size` addresses from `base` on that share `value`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Run<T> {
+    /// First address (or StreamID, in lists of streams).
+    pub base: u64,
+    /// How many addresses, in bytes (or StreamIDs). Never 0.
+    pub size: u64,
+    /// What holds for all of them.
+    pub value: T,
+}
+
+impl<T> Run<T> {
+    /// A run over `span`.
+    pub const fn new(span: Span, value: T) -> Self {
+        Self { base: span.base, size: span.size, value }
+    }
+
+    /// The addresses.
+    pub const fn span(&self) -> Span {
+        Span::new(self.base, self.size)
+    }
+
+    /// The first address behind it.
+    pub const fn end(&self) -> u64 {
+        self.base.saturating_add(self.size)
+    }
+}
+
+/// Appends a run, joining it with the last one if they touch and agree. Runs must come in ascending order; an empty
+/// one is dropped.
+pub fn push<T: PartialEq>(runs: &mut Vec<Run<T>>, run: Run<T>) {
+    if run.size == 0 {
+        return;
+    }
+    match runs.last_mut() {
+        Some(last) if last.end() == run.base && last.value == run.value => last.size += run.size,
+        _ => runs.push(run),
+    }
+}
+
+/// The same map with every value passed through `change`, maximal again.
+pub fn map<T, U: PartialEq>(runs: &[Run<T>], mut change: impl FnMut(&Run<T>) -> U) -> Vec<Run<U>> {
+    let mut out = Vec::with_capacity(runs.len());
+    for run in runs {
+        push(&mut out, Run::new(run.span(), change(run)));
+    }
+    out
+}
+
+/// The value at `address`.
+pub fn find<T>(runs: &[Run<T>], address: u64) -> Option<&Run<T>> {
+    let after = runs.partition_point(|run| run.base <= address);
+    runs[..after].last().filter(|run| run.span().contains(address))
+}
+
+/// The parts of the runs that lie inside `span`, in order.
+pub fn within<T>(runs: &[Run<T>], span: Span) -> impl Iterator<Item = (Span, &T)> {
+    let first = runs.partition_point(|run| run.end() <= span.base);
+    runs[first..].iter().map_while(move |run| run.span().intersect(span).map(|part| (part, &run.value)))
+}
+
+/// Cuts `span` wherever one of the two maps changes, and yields each piece with the value of both sides (`None`:
+/// nothing is there). Pieces come in order and cover `span` without a gap.
+pub fn overlay<'a, A, B>(a: &'a [Run<A>], b: &'a [Run<B>], span: Span) -> Overlay<'a, A, B> {
+    Overlay {
+        a: &a[a.partition_point(|run| run.end() <= span.base)..],
+        b: &b[b.partition_point(|run| run.end() <= span.base)..],
+        at: span.base,
+        end: span.end(),
+    }
+}
+
+/// Iterator of [`overlay`].
+#[derive(Clone, Debug)]
+pub struct Overlay<'a, A, B> {
+    a: &'a [Run<A>],
+    b: &'a [Run<B>],
+    at: u64,
+    end: u64,
+}
+
+/// The value that holds at `at`, and where that stops being so.
+fn head<'a, T>(runs: &mut &'a [Run<T>], at: u64) -> (Option<&'a T>, u64) {
+    while let Some((first, rest)) = runs.split_first() {
+        if first.end() > at {
+            return if first.base <= at { (Some(&first.value), first.end()) } else { (None, first.base) };
+        }
+        *runs = rest;
+    }
+    (None, u64::MAX)
+}
+
+impl<'a, A, B> Iterator for Overlay<'a, A, B> {
+    type Item = (Span, Option<&'a A>, Option<&'a B>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.at >= self.end {
+            return None;
+        }
+        let (a, a_until) = head(&mut self.a, self.at);
+        let (b, b_until) = head(&mut self.b, self.at);
+        let span = Span::between(self.at, a_until.min(b_until).min(self.end));
+        self.at = span.end();
+        Some((span, a, b))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn runs(cells: &[Option<u8>]) -> Vec<Run<u8>> {
+        let mut out = Vec::new();
+        for (at, cell) in cells.iter().enumerate() {
+            if let Some(value) = *cell {
+                push(&mut out, Run { base: at as u64, size: 1, value });
+            }
+        }
+        out
+    }
+
+    proptest! {
+        #[test]
+        fn pushed_runs_are_maximal_and_say_what_was_pushed(cells in prop::collection::vec(prop::option::of(0..3_u8), 0..40)) {
+            let runs = runs(&cells);
+            for pair in runs.windows(2) {
+                prop_assert!(pair[0].end() < pair[1].base || pair[0].value != pair[1].value);
+            }
+            for (at, cell) in cells.iter().enumerate() {
+                prop_assert_eq!(find(&runs, at as u64).map(|run| run.value), *cell);
+            }
+        }
+
+        #[test]
+        fn overlay_covers_every_address_once_with_both_values(
+            a in prop::collection::vec(prop::option::of(0..3_u8), 24),
+            b in prop::collection::vec(prop::option::of(0..3_u8), 24),
+            from in 0..24_u64,
+        ) {
+            let (left, right) = (runs(&a), runs(&b));
+            let mut at = from;
+            for (span, x, y) in overlay(&left, &right, Span::between(from, 30)) {
+                prop_assert_eq!(span.base, at);
+                for address in span.base..span.end() {
+                    let cell = |cells: &[Option<u8>]| cells.get(address as usize).copied().flatten();
+                    prop_assert_eq!(x.copied(), cell(&a));
+                    prop_assert_eq!(y.copied(), cell(&b));
+                }
+                at = span.end();
+            }
+            prop_assert_eq!(at, 30);
+        }
+    }
+
+    #[test]
+    fn within_cuts_runs_at_the_borders() {
+        let runs = runs(&[Some(1), Some(1), None, Some(2), Some(2)]);
+        let parts: Vec<_> =
+            within(&runs, Span::between(1, 4)).map(|(span, value)| (span.base, span.size, *value)).collect();
+        assert_eq!(parts, [(1, 1, 1), (3, 1, 2)]);
+    }
+}

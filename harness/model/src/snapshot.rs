@@ -1,0 +1,106 @@
+//! Everything that translates an address, at one moment.
+//!
+//! A [`Snapshot`] is plain data: [`crate::take`] makes it from a machine, the checks judge it, [`crate::delta`] compares
+//! two of them. Only what has meaning is in it; addresses of table pages stand in [`Snapshot::tables`] and nowhere
+//! else, so that two snapshots of the same meaning differ in nothing a golden shows.
+
+use parallax_abi::info::HypInfo;
+use serde::{Deserialize, Serialize};
+
+use crate::leaf::{S1Entry, S2Entry};
+use crate::page::PageState;
+use crate::run::Run;
+use crate::smmu_state::SmmuState;
+use crate::span::Span;
+
+/// Where the hypervisor and its parts are, by its own account ([`HypInfo`]). Physical unless the name says otherwise.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Layout {
+    /// The image.
+    pub image: Span,
+    /// EL2 virtual address of its first byte.
+    pub image_va: u64,
+    /// The page pool.
+    pub pool: Span,
+    /// EL2 virtual address = physical address + this, for pool, pages in use and MMIO.
+    pub linear_offset: u64,
+    /// The SMMU's register frame; empty when there is none or it is not used.
+    pub smmu: Span,
+    /// The SMMU's command queue.
+    pub cmdq: Span,
+    /// The SMMU's event queue.
+    pub evtq: Span,
+    /// The memory that the page-state array describes.
+    pub described: Span,
+}
+
+impl From<&HypInfo> for Layout {
+    fn from(info: &HypInfo) -> Self {
+        Self {
+            image: Span::new(info.image_pa, info.image_size),
+            image_va: info.image_va,
+            pool: Span::new(info.pool_pa, info.pool_size),
+            linear_offset: info.linear_offset,
+            smmu: Span::new(info.smmu_pa, info.smmu_size),
+            cmdq: Span::new(info.cmdq_pa, info.cmdq_size),
+            evtq: Span::new(info.evtq_pa, info.evtq_size),
+            described: Span::new(
+                info.vmemmap_first_pfn.wrapping_mul(0x1000),
+                info.vmemmap_nr.wrapping_mul(0x1000),
+            ),
+        }
+    }
+}
+
+/// The CPU's side of translation, from HCR_EL2, VTTBR_EL2, VTCR_EL2 and SCTLR_EL2.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CpuControl {
+    /// HCR_EL2.VM: stage 2 translates.
+    pub stage2_enabled: bool,
+    /// HCR_EL2.FWB: stage 2 forces write-back.
+    pub fwb: bool,
+    /// VTTBR_EL2.VMID.
+    pub vmid: u16,
+    /// VTTBR_EL2.BADDR.
+    pub root: u64,
+    /// Input address size in bits: 64 - VTCR_EL2.T0SZ.
+    pub input_bits: u8,
+    /// SCTLR_EL2.M: EL2's stage 1 translates.
+    pub el2_enabled: bool,
+    /// SCTLR_EL2.WXN: what is writable is not executable.
+    pub el2_wxn: bool,
+}
+
+/// Which walks read a table page.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct TableUse {
+    /// The host's stage 2.
+    pub cpu: bool,
+    /// EL2's stage 1.
+    pub el2: bool,
+    /// The SMMU's stage 2.
+    pub smmu: bool,
+    /// The SMMU's stream table.
+    pub strtab: bool,
+}
+
+/// One moment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Snapshot {
+    /// Where things are.
+    pub layout: Layout,
+    /// CPU registers.
+    pub control: CpuControl,
+    /// The host's stage 2, by IPA.
+    pub cpu: Vec<Run<S2Entry>>,
+    /// EL2's stage 1, by virtual address.
+    pub el2: Vec<Run<S1Entry>>,
+    /// Page states, by physical address.
+    pub pages: Vec<Run<PageState>>,
+    /// The SMMU, when the hypervisor uses one.
+    pub smmu: Option<SmmuState>,
+    /// Pages that the walks above read as tables, by physical address.
+    pub tables: Vec<Run<TableUse>>,
+    /// What could not be read or decoded at all, in words.
+    pub faults: Vec<String>,
+}

@@ -1,0 +1,73 @@
+//! The page-state array, decoded page by page of the array, and only where its bytes changed.
+
+use parallax_vmsa::PhysMem;
+
+use crate::page::PageState;
+use crate::run::{self, Run};
+use crate::span::Span;
+
+/// Bytes of the array that are compared and decoded at a time.
+const CHUNK: u64 = 0x1000;
+/// Most entries that are believed: 64 GiB of memory.
+const MOST: u64 = 1 << 24;
+/// Highest page frame number of a 52-bit physical address.
+const LAST_PFN: u64 = (1 << 40) - 1;
+
+/// What was last seen.
+#[derive(Debug, Default)]
+pub(super) struct PagesCache {
+    array: (u64, u64, u64),
+    chunks: Vec<Chunk>,
+}
+
+#[derive(Debug, Default)]
+struct Chunk {
+    bytes: Vec<u8>,
+    runs: Vec<Run<PageState>>,
+}
+
+impl PagesCache {
+    /// The states of `nr` frames from `first_pfn` on, whose array stands at physical address `array`.
+    pub(super) fn take(
+        &mut self,
+        mem: &dyn PhysMem,
+        (array, first_pfn, nr): (u64, u64, u64),
+        faults: &mut Vec<String>,
+    ) -> Vec<Run<PageState>> {
+        if nr > MOST || first_pfn > LAST_PFN {
+            faults.push(format!("the page-state array claims {nr:#x} entries from frame {first_pfn:#x} on"));
+            return Vec::new();
+        }
+        if self.array != (array, first_pfn, nr) {
+            self.array = (array, first_pfn, nr);
+            self.chunks.clear();
+            self.chunks.resize_with((nr * 8).div_ceil(CHUNK) as usize, Chunk::default);
+        }
+        let mut runs = Vec::new();
+        let mut buffer = [0; CHUNK as usize];
+        for (chunk, number) in self.chunks.iter_mut().zip(0_u64..) {
+            let bytes = &mut buffer[..(nr * 8 - number * CHUNK).min(CHUNK) as usize];
+            if let Err(error) = mem.read(array.wrapping_add(number * CHUNK), bytes) {
+                faults.push(format!("the page-state array cannot be read: {error}"));
+                return runs;
+            }
+            if chunk.bytes != *bytes {
+                chunk.bytes = bytes.to_vec();
+                chunk.runs = decode(bytes, (first_pfn + number * (CHUNK / 8)) << 12);
+            }
+            for page_run in &chunk.runs {
+                run::push(&mut runs, *page_run);
+            }
+        }
+        runs
+    }
+}
+
+fn decode(bytes: &[u8], pa: u64) -> Vec<Run<PageState>> {
+    let mut runs = Vec::new();
+    let raws = bytes.as_chunks().0.iter().map(|chunk| u64::from_le_bytes(*chunk));
+    for (raw, frame) in raws.zip(0_u64..) {
+        run::push(&mut runs, Run::new(Span::new(pa + (frame << 12), 0x1000), PageState::from_raw(raw)));
+    }
+    runs
+}

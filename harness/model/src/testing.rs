@@ -1,0 +1,193 @@
+//! A small machine in a clean state, for tests: 16 MiB of memory, image, pool, UART and SMMU.
+
+use crate::context::{Context, MmioPolicy, SmmuMode};
+use crate::leaf::{S1Entry, S1Leaf, S2Entry, S2Leaf};
+use crate::page::{Ownership, PageState};
+use crate::run::{self, Run};
+use crate::smmu_state::{Queue, SmmuControl, SmmuState, SmmuTable, Stream};
+use crate::snapshot::{CpuControl, Layout, Snapshot, TableUse};
+use crate::span::Span;
+use crate::symbols::SymbolMap;
+
+pub(crate) const RAM: Span = Span::new(0x4000_0000, 0x100_0000);
+pub(crate) const IMAGE: Span = Span::new(0x4020_0000, 0x4_0000);
+pub(crate) const POOL: Span = Span::new(0x4040_0000, 0x20_0000);
+pub(crate) const UART: Span = Span::new(0x900_0000, 0x1000);
+pub(crate) const SMMU: Span = Span::new(0x905_0000, 0x2_0000);
+pub(crate) const BITS: u8 = 40;
+pub(crate) const IMAGE_VA: u64 = 0xa000_0000_0000;
+pub(crate) const LINEAR: u64 = 0x8000_0000_0000;
+/// A page of the host.
+pub(crate) const PAGE: Span = Span::new(0x4080_0000, 0x1000);
+
+pub(crate) const HYP: S2Entry = S2Entry::Annotated { raw: 0x2000_0000_0000_0002 };
+pub(crate) const HYP_PAGE: PageState =
+    PageState { host: Ownership::NoPage, hyp: Ownership::Owned, refcount: 0, share_count: 0 };
+pub(crate) const SHARED_PAGE: PageState =
+    PageState { host: Ownership::SharedOwned, hyp: Ownership::SharedBorrowed, refcount: 0, share_count: 0 };
+
+/// Host memory in the CPU's table; with `xn` 0 also memory in the SMMU's.
+pub(crate) const MEMORY: S2Leaf = S2Leaf {
+    offset: 0,
+    block: 12,
+    read: true,
+    write: true,
+    xn: 0,
+    memattr: 0b1111,
+    fwb: false,
+    sh: 0b11,
+    af: true,
+    contiguous: false,
+    dbm: false,
+    sw: 0,
+    other: 0,
+};
+pub(crate) const MMIO: S2Leaf = S2Leaf { xn: 0b10, ..MEMORY };
+pub(crate) const DEVICE: S2Leaf = S2Leaf { memattr: 0b0001, sh: 0, ..MEMORY };
+
+pub(crate) fn el2(offset: u64, write: bool, exec: bool) -> S1Entry {
+    let (mair, sh) = (0xff, 0b11);
+    S1Entry::Mapped(S1Leaf { offset, block: 12, write, exec, mair, sh, af: true, contiguous: false, sw: 0 })
+}
+
+/// Sets (or clears) the value over `span`.
+pub(crate) fn set<T: Clone + PartialEq>(runs: &mut Vec<Run<T>>, span: Span, value: Option<T>) {
+    let mut out = Vec::new();
+    let changed = [Run::new(span, ())];
+    for (piece, old, change) in run::overlay(runs, &changed, Span::between(0, u64::MAX)) {
+        if let Some(value) = change.map_or(old, |()| value.as_ref()) {
+            run::push(&mut out, Run::new(piece, value.clone()));
+        }
+    }
+    *runs = out;
+}
+
+pub(crate) fn context() -> Context {
+    let regions = [("ram", RAM), ("uart", UART), ("smmu", SMMU)];
+    Context {
+        symbols: SymbolMap::new(regions, &layout()),
+        memory: vec![RAM],
+        smmu: SmmuMode::Shadow,
+        mmio: MmioPolicy::Region,
+        sid_bits: 8,
+    }
+}
+
+fn layout() -> Layout {
+    Layout {
+        image: IMAGE,
+        image_va: IMAGE_VA,
+        pool: POOL,
+        linear_offset: LINEAR,
+        smmu: SMMU,
+        cmdq: Span::new(POOL.base, 0x1000),
+        evtq: Span::new(POOL.base + 0x1000, 0x1000),
+        described: RAM,
+    }
+}
+
+/// Dword 0 of an STE with V = 1 and Config = abort, bypass, stage 2.
+pub(crate) const ABORT: u64 = 1;
+pub(crate) const BYPASS: u64 = 0b100 << 1 | 1;
+const STAGE2: u64 = 0b110 << 1 | 1;
+
+/// Stage 2 with S2T0SZ=24, S2SL0=1, write-back inner-shareable walks, S2PS=40 bits, S2AA64, S2PTW and S2R.
+pub(crate) fn stream() -> Stream {
+    let stage2 = 24 << 32 | 1 << 38 | 1 << 40 | 1 << 42 | 3 << 44 | 2 << 48 | 1 << 51 | 1 << 54 | 1 << 58;
+    Stream { dwords: [STAGE2, 1 << 44, stage2, 0, 0, 0, 0, 0], table: Some(0), illegal: String::new() }
+}
+
+fn smmu() -> SmmuState {
+    let mut entries = Vec::new();
+    set(&mut entries, Span::new(0, 1 << BITS), Some(S2Entry::Mapped(DEVICE)));
+    set(&mut entries, RAM, Some(S2Entry::Mapped(MEMORY)));
+    for own in [IMAGE, POOL, SMMU] {
+        set(&mut entries, own, None);
+    }
+    SmmuState {
+        control: SmmuControl {
+            enabled: true,
+            cmdq_enabled: true,
+            evtq_enabled: true,
+            gbpa_abort: true,
+            cr1: 0xd75,
+            cr2: 0,
+            irq_ctrl: 0,
+            gerror: 0,
+            cmdq_error: 0,
+            strtab_base: POOL.base + 0x2000,
+            strtab_log2size: 8,
+            strtab_split: Some(8),
+            cmdq: Queue { base: POOL.base, log2size: 8 },
+            evtq: Queue { base: POOL.base + 0x1000, log2size: 7 },
+            output_bits: 44,
+            attr_types_ovr: false,
+        },
+        streams: vec![Run::new(Span::new(0, 256), stream())],
+        tables: vec![SmmuTable { root: POOL.base + 0x4000, input_bits: BITS, entries }],
+    }
+}
+
+/// A state in which nothing is wrong.
+pub(crate) fn clean() -> Snapshot {
+    let mut cpu = Vec::new();
+    set(&mut cpu, UART, Some(S2Entry::Mapped(MMIO)));
+    set(&mut cpu, Span::new(RAM.base, 0xc0_0000), Some(S2Entry::Mapped(MEMORY)));
+    let mut pages = Vec::new();
+    set(&mut pages, RAM, Some(PageState::HOST_OWNED));
+    for own in [IMAGE, POOL, SMMU] {
+        set(&mut cpu, own, Some(HYP));
+    }
+    set(&mut pages, IMAGE, Some(HYP_PAGE));
+    set(&mut pages, POOL, Some(HYP_PAGE));
+    let image = IMAGE.base.wrapping_sub(IMAGE_VA);
+    let mut el2_entries = vec![
+        Run::new(Span::new(POOL.base + LINEAR, POOL.size), el2(LINEAR.wrapping_neg(), true, false)),
+        Run::new(Span::new(IMAGE_VA, 0x2_0000), el2(image, false, true)),
+        Run::new(Span::new(IMAGE_VA + 0x2_0000, 0x1_0000), el2(image, false, false)),
+        Run::new(Span::new(IMAGE_VA + 0x3_0000, 0x1_0000), el2(image, true, false)),
+    ];
+    el2_entries.sort_by_key(|run| run.base);
+    Snapshot {
+        layout: layout(),
+        control: CpuControl {
+            stage2_enabled: true,
+            fwb: false,
+            vmid: 0,
+            root: POOL.base + 0x5000,
+            input_bits: BITS,
+            el2_enabled: true,
+            el2_wxn: true,
+        },
+        cpu,
+        el2: el2_entries,
+        pages,
+        smmu: Some(smmu()),
+        tables: vec![Run::new(
+            Span::new(POOL.base + 0x4000, 0x2000),
+            TableUse { cpu: true, ..TableUse::default() },
+        )],
+        faults: Vec::new(),
+    }
+}
+
+/// A clean state in which the host has given [`PAGE`] to the hypervisor.
+pub(crate) fn donated() -> Snapshot {
+    let mut state = clean();
+    set(&mut state.cpu, PAGE, Some(HYP));
+    set(smmu_entries(&mut state), PAGE, None);
+    set(&mut state.pages, PAGE, Some(HYP_PAGE));
+    let va = Span::new(PAGE.base + LINEAR, PAGE.size);
+    set(&mut state.el2, va, Some(el2(LINEAR.wrapping_neg(), true, false)));
+    state
+}
+
+/// The SMMU of a state.
+pub(crate) fn smmu_of(state: &mut Snapshot) -> &mut SmmuState {
+    state.smmu.as_mut().expect("the small machine has an SMMU")
+}
+
+/// The entries of the table that all streams use.
+pub(crate) fn smmu_entries(state: &mut Snapshot) -> &mut Vec<Run<S2Entry>> {
+    &mut smmu_of(state).tables[0].entries
+}
