@@ -1,1 +1,17 @@
-fn main() {}
+//! The `parallax` command: see [`parallax::cli`].
+#![forbid(unsafe_code)]
+
+use std::process::ExitCode;
+
+use anstream::eprintln;
+use clap::Parser;
+use parallax::cli::Cli;
+use parallax::status::{Failure, Status};
+
+fn main() -> ExitCode {
+    let status = parallax::cmd::main(Cli::parse()).unwrap_or_else(|error| {
+        eprintln!("{}error:{} {error:#}", parallax::cli::ERROR.render(), parallax::cli::ERROR.render_reset());
+        error.downcast_ref::<Failure>().map_or(Status::Setup, |failure| failure.status)
+    });
+    status.into()
+}

@@ -1,0 +1,33 @@
+//! Every trace gives what its golden says, and every switchable fault is found.
+//!
+//! This is `parallax run traces` as a test. It stands here because `cargo insta` looks for results that wait for a
+//! review (`*.snap.new`) in the folders that hold tests: `cargo insta test --review --test traces` runs everything and
+//! asks about each difference.
+
+use std::path::Path;
+use std::thread::available_parallelism;
+
+use parallax::jobs::{self, GoldenMode, Options};
+use parallax::live::LiveBoot;
+use parallax::report::{self, Verdict};
+use parallax::status::Status;
+use parallax::suite;
+use parallax_machine::CancellationToken;
+
+#[test]
+fn every_trace_is_as_agreed() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("the root of the workspace");
+    let cases = suite::load(&[root.join("traces")]).expect("well-formed traces");
+    // `cargo insta test` wants to review differences, not to hear that there are some.
+    let review = std::env::var_os("INSTA_FORCE_PASS").is_some_and(|value| value == "1");
+    let cancel = CancellationToken::new();
+    let boot = LiveBoot::build(root, cases.iter().map(|case| &case.trace), &cancel).expect("images");
+    let jobs = available_parallelism().map_or(1, usize::from);
+    let options = Options { jobs, golden: GoldenMode::Compare, record: None, repeat: 1, cancel };
+    let mut reports = jobs::run(&cases, &boot, &options, |_| ());
+    assert_eq!(reports.len(), cases.len());
+    if review {
+        reports.retain(|report| !matches!(report.verdict, Verdict::New | Verdict::Diverged { .. }));
+    }
+    assert!(report::status(&reports) == Status::Same, "{}", report::markdown(&reports));
+}

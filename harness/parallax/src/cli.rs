@@ -1,0 +1,301 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use anstyle::{AnsiColor, Style};
+use clap::builder::Styles;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::report::Format;
+
+/// How the word `error:` looks.
+pub const ERROR: Style = AnsiColor::Red.on_default().bold();
+
+const STYLES: Styles = Styles::styled()
+    .header(AnsiColor::Green.on_default().bold())
+    .usage(AnsiColor::Green.on_default().bold())
+    .literal(AnsiColor::Cyan.on_default().bold())
+    .placeholder(AnsiColor::Cyan.on_default());
+
+const EXIT_STATUS: &str = "\
+Exit status: 0 as agreed, 1 diverged or a check failed, 2 usage or malformed input,
+125 could not build or boot, 130 interrupted.";
+
+/// Watches one memory from two sides: the CPU's stage-2 tables and the SMMU's.
+#[derive(Debug, Parser)]
+#[command(name = "parallax", version, styles = STYLES, max_term_width = 110, after_help = EXIT_STATUS)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Perform traces, check every state, and compare with the goldens
+    #[command(after_help = RUN_EXAMPLE)]
+    Run(Run),
+    /// Take results that differ from their goldens
+    #[command(after_help = ACCEPT_EXAMPLE)]
+    Accept(Accept),
+    /// Show the tables of both sides after an operation
+    #[command(after_help = DUMP_EXAMPLE)]
+    Dump(Dump),
+    /// Compare what two traces or recordings did
+    #[command(after_help = DIFF_EXAMPLE)]
+    Diff(Diff),
+    /// Build the hypervisor and the test host
+    #[command(after_help = BUILD_EXAMPLE)]
+    Build(Build),
+    /// List the faults that can be switched on, and the traces that catch them
+    #[command(after_help = FAULTS_EXAMPLE)]
+    Faults(Faults),
+    /// Measure how fast it is, as ratios within one run
+    #[command(after_help = BENCH_EXAMPLE)]
+    Bench(Bench),
+    /// Tell what is missing on this machine, and the command that mends it
+    #[command(after_help = DOCTOR_EXAMPLE)]
+    Doctor(Doctor),
+}
+
+const RUN_EXAMPLE: &str = "\
+Examples:
+  parallax run                                        every trace under traces/
+  parallax run traces/good --jobs 4
+  parallax run traces/good/share.trace --record share.plx
+  parallax run --format junit > results.xml
+  parallax run traces/bad --without-faults            the same operations on a hypervisor in order
+  parallax run --repeat 20 traces/good/dma.trace      twenty times the same bytes
+
+Exit status: 0 as agreed, 1 diverged or a check failed, 2 malformed trace, 125 could not build or boot.";
+
+/// Arguments of `run`.
+#[derive(Debug, Args)]
+pub struct Run {
+    /// Traces, or folders of traces
+    #[arg(value_name = "TRACE|DIR", default_value = "traces")]
+    pub traces: Vec<PathBuf>,
+    /// How many traces at a time [default: one for each core]
+    #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub jobs: Option<u16>,
+    /// How to tell the results
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+    /// Record the run of a single trace
+    #[arg(long, value_name = "FILE")]
+    pub record: Option<PathBuf>,
+    /// How to drive the machine
+    #[arg(long, value_enum, default_value_t)]
+    pub mode: Mode,
+    /// What to run on
+    #[arg(long, value_enum, default_value_t)]
+    pub target: Target,
+    /// Take results that differ as the new goldens
+    #[arg(long, conflicts_with = "no_golden")]
+    pub accept: bool,
+    /// Check only; compare with no golden
+    #[arg(long)]
+    pub no_golden: bool,
+    /// Leave the faults of bad traces switched off: nothing may be found then. Compares with no golden
+    #[arg(long, conflicts_with = "accept")]
+    pub without_faults: bool,
+    /// Run each trace N times; every run must give the same result and recording, byte for byte
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
+    pub repeat: u16,
+}
+
+/// How to drive the machine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Mode {
+    /// Stop after every operation.
+    #[default]
+    Step,
+}
+
+/// What to run on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Target {
+    /// The hypervisor of this project.
+    #[default]
+    Hyp,
+}
+
+const ACCEPT_EXAMPLE: &str = "\
+Examples:
+  parallax accept                             everything that waits under golden/
+  parallax accept traces/good/share.trace     the result of one trace
+
+To go through them one by one: cargo insta review";
+
+/// Arguments of `accept`.
+#[derive(Debug, Args)]
+pub struct Accept {
+    /// Traces, pending goldens (*.snap.new), or folders of either [default: all of the project]
+    #[arg(value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+}
+
+const DUMP_EXAMPLE: &str = "\
+Examples:
+  parallax dump traces/good/share.trace --op 3 --view both
+  parallax dump share.plx --view smmu
+  parallax dump traces/good/share.trace --attrs";
+
+/// Arguments of `dump`.
+#[derive(Debug, Args)]
+pub struct Dump {
+    /// A trace, or a recording (*.plx)
+    #[arg(value_name = "TRACE|RECORDING")]
+    pub source: PathBuf,
+    /// After which operation: its line in the trace, 0 for the boot [default: the last one]
+    #[arg(long, value_name = "N")]
+    pub op: Option<usize>,
+    /// What to show
+    #[arg(long, value_enum, default_value_t)]
+    pub view: DumpView,
+    /// Also show which memory type each side makes of an access
+    #[arg(long)]
+    pub attrs: bool,
+}
+
+/// What a dump shows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum DumpView {
+    /// The host's stage 2, and the SMMU.
+    #[default]
+    Both,
+    /// The host's stage 2.
+    Cpu,
+    /// The SMMU: registers, stream table, stage 2.
+    Smmu,
+    /// The hypervisor's own stage 1.
+    El2,
+    /// Everything, page states included.
+    All,
+    /// Descriptors, and the addresses of the tables that hold them.
+    Raw,
+}
+
+const DIFF_EXAMPLE: &str = "\
+Examples:
+  parallax diff before.plx after.plx
+  parallax diff traces/good/split_2m.trace --right smmu.map=pages --ignore block-size
+
+Exit status: 0 the same, 1 different.";
+
+/// Arguments of `diff`.
+#[derive(Debug, Args)]
+pub struct Diff {
+    /// A trace, or a recording (*.plx)
+    #[arg(value_name = "A")]
+    pub left: PathBuf,
+    /// Another one [default: A again, for another machine]
+    #[arg(value_name = "B")]
+    pub right: Option<PathBuf>,
+    /// What does not count
+    #[arg(long, value_enum, value_name = "WHAT")]
+    pub ignore: Vec<Ignore>,
+    /// Change the machine of trace A
+    #[arg(long = "left", value_name = "KEY=VALUE")]
+    pub left_machine: Vec<String>,
+    /// Change the machine of trace B
+    #[arg(long = "right", value_name = "KEY=VALUE")]
+    pub right_machine: Vec<String>,
+}
+
+/// What does not count in a comparison.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Ignore {
+    /// With what size of blocks something is mapped.
+    BlockSize,
+}
+
+const BUILD_EXAMPLE: &str = "\
+Examples:
+  parallax build
+  parallax build --faults --clippy";
+
+/// Arguments of `build`.
+#[derive(Debug, Args)]
+pub struct Build {
+    /// With the switchable faults
+    #[arg(long)]
+    pub faults: bool,
+    /// Run clippy on it as well; warnings are errors
+    #[arg(long)]
+    pub clippy: bool,
+}
+
+const FAULTS_EXAMPLE: &str = "\
+Examples:
+  parallax faults
+  parallax faults traces/bad
+
+Exit status: 0, or 1 when no trace catches one of the faults.";
+
+/// Arguments of `faults`.
+#[derive(Debug, Args)]
+pub struct Faults {
+    /// Traces, or folders of traces
+    #[arg(value_name = "TRACE|DIR", default_value = "traces/bad")]
+    pub traces: Vec<PathBuf>,
+}
+
+const BENCH_EXAMPLE: &str = "\
+Examples:
+  parallax bench
+  parallax bench --quick
+
+The times depend on the machine and on what else runs there; the ratios are what counts.";
+
+/// Arguments of `bench`.
+#[derive(Debug, Args)]
+pub struct Bench {
+    /// A tenth of the operations: less exact, sooner done
+    #[arg(long)]
+    pub quick: bool,
+}
+
+const DOCTOR_EXAMPLE: &str = "\
+Example:
+  parallax doctor
+
+Exit status: 0 ready, 125 something is missing.";
+
+/// Arguments of `doctor`.
+#[derive(Debug, Args)]
+pub struct Doctor {
+    /// Also try to build the hypervisor
+    #[arg(long)]
+    pub build: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_example_parses() {
+        for command in Cli::command().get_subcommands() {
+            let help = command.get_after_help().expect("an example").to_string();
+            let examples: Vec<&str> =
+                help.lines().filter_map(|line| line.trim_start().strip_prefix("parallax ")).collect();
+            assert!(!examples.is_empty(), "{} shows no example", command.get_name());
+            for example in examples {
+                // Up to an explanation or a redirection.
+                let words = example.split("  ").next().and_then(|words| words.split('>').next());
+                let words = words.unwrap_or_default().split_whitespace();
+                let parsed = Cli::try_parse_from(std::iter::once("parallax").chain(words));
+                assert!(parsed.is_ok(), "{example}: {}", parsed.unwrap_err());
+            }
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! `parallax bench`: how fast it is, as ratios within one run.
+//!
+//! Three questions: how many operations a second with and without looking (and how many when gdb does the looking),
+//! how long one look takes, and how many instructions the hypervisor spends on an operation.
+
+mod dumps;
+mod gdb;
+mod instructions;
+mod rates;
+
+use anyhow::Result;
+use comfy_table::{CellAlignment, Table};
+use parallax_abi::mailbox::{Request, op};
+use parallax_machine::toolchain::{self, BuiltImages, Variant};
+use parallax_machine::{BootOptions, CancellationToken, Live, MachineConfig, MachineError};
+
+use super::print;
+use crate::cli::Bench;
+use crate::interrupt;
+use crate::project;
+use crate::status::{Failure, Status};
+
+/// Page frame that the measured operations work on: memory that nothing else uses.
+const PFN: u64 = 0x4_4100;
+
+/// What the measurements share.
+struct Setup {
+    images: BuiltImages,
+    cancel: CancellationToken,
+    quick: bool,
+}
+
+impl Setup {
+    fn boot(&self, config: &MachineConfig) -> Result<Live, Failure> {
+        let options = BootOptions { cancel: self.cancel.clone(), ..BootOptions::default() };
+        Live::boot(config.clone(), &self.images, options).map_err(Failure::from)
+    }
+
+    /// `full`, or a tenth of it for a quick look.
+    const fn scaled(&self, full: usize) -> usize {
+        if self.quick { full.div_ceil(10) } else { full }
+    }
+}
+
+/// Runs it.
+pub(super) fn bench(args: &Bench) -> Result<Status> {
+    let cancel = interrupt::token()?;
+    let root = project::root(&[])?;
+    let images = toolchain::build(&root, Variant::Normal, &cancel);
+    let images = images.map_err(|error| Failure::from(MachineError::from(error)))?;
+    let setup = Setup { images, cancel, quick: args.quick };
+    print(&rates::measure(&setup)?)?;
+    print(&dumps::measure(&setup)?)?;
+    print(&instructions::measure(&setup)?)?;
+    Ok(Status::Same)
+}
+
+/// A hypercall on CPU 0.
+fn hypercall(id: u64, args: &[u64]) -> Request {
+    let mut request = Request { cpu: 0, op: op::HYPERCALL, args: [0; 7] };
+    request.args[0] = id;
+    for (slot, arg) in request.args[1..].iter_mut().zip(args) {
+        *slot = *arg;
+    }
+    request
+}
+
+/// A table whose columns behind the first are numbers.
+fn table<const N: usize>(header: [&str; N], rows: &[[String; N]]) -> String {
+    let mut table = Table::new();
+    table.load_style(comfy_table::presets::NOTHING);
+    table.set_header(header);
+    for row in rows {
+        table.add_row(row);
+    }
+    for column in table.column_iter_mut().skip(1) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    table.to_string()
+}

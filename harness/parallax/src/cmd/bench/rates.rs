@@ -1,0 +1,90 @@
+//! Operations a second: bare, looked at by us, looked at by gdb.
+
+use std::fmt::Write;
+use std::time::Instant;
+
+use parallax_abi::hypercall::{HOST_SHARE_HYP, HOST_UNSHARE_HYP};
+use parallax_abi::mailbox::{Response, SLOTS, kind};
+use parallax_machine::{Machine, MachineConfig, MachineError};
+use parallax_model::Golden;
+
+use super::{PFN, Setup, gdb, hypercall, table};
+use crate::engine::Session;
+use crate::status::Failure;
+use crate::trace::Trace;
+
+/// Operations in each measurement.
+const BARE: usize = 64_000;
+const STEP: usize = 3_000;
+const GDB: usize = 60;
+
+/// Measures, and renders what was measured.
+pub(super) fn measure(setup: &Setup) -> Result<String, Failure> {
+    let config = MachineConfig::default();
+    let bare = bare(setup, &config)?;
+    let step = step(setup, &config)?;
+    let by_gdb = gdb::run(setup, &config, setup.scaled(GDB), 0)?;
+    let gdb_rate = by_gdb.ops as f64 / by_gdb.ops_seconds;
+    let row = |what: &str, rate: f64| {
+        [
+            what.to_owned(),
+            format!("{rate:.0}"),
+            format!("{:.3}", rate / bare),
+            format!("{:.1}", rate / gdb_rate),
+        ]
+    };
+    let rows = [
+        row("bare: no stop for 64 operations, no look", bare),
+        row("step: stop, snapshot, checks, delta, golden text", step),
+        row("gdb: stop, gdb's Python reads the same tables", gdb_rate),
+    ];
+    let header = ["operations a second", "a second", "of bare", "x gdb"];
+    let mut text = String::new();
+    let _ = writeln!(
+        text,
+        "host_share_hyp and host_unshare_hyp in turn, {} MiB, {} table pages\n{}\n",
+        config.mem_bytes >> 20,
+        by_gdb.tables,
+        table(header, &rows)
+    );
+    Ok(text)
+}
+
+fn bare(setup: &Setup, config: &MachineConfig) -> Result<f64, Failure> {
+    let mut live = setup.boot(config)?;
+    let pair = [hypercall(HOST_SHARE_HYP, &[PFN]), hypercall(HOST_UNSHARE_HYP, &[PFN])];
+    let batch: Vec<_> = pair.into_iter().cycle().take(SLOTS).collect();
+    let batches = setup.scaled(BARE) / SLOTS;
+    let begin = Instant::now();
+    for _ in 0..batches {
+        all_succeeded(&live.perform(&batch)?)?;
+    }
+    Ok((batches * SLOTS) as f64 / begin.elapsed().as_secs_f64())
+}
+
+fn all_succeeded(responses: &[Response]) -> Result<(), Failure> {
+    let failed = responses.iter().find(|response| response.kind != kind::OK || response.x[..2] != [0, 0]);
+    failed.map_or(Ok(()), |response| {
+        Err(MachineError::Contract(format!("a measured operation failed: {response:?}")).into())
+    })
+}
+
+fn step(setup: &Setup, config: &MachineConfig) -> Result<f64, Failure> {
+    let mut live = setup.boot(config)?;
+    let pair = format!("host_share_hyp pfn={PFN:#x} => ok\nhost_unshare_hyp pfn={PFN:#x} => ok\n");
+    let trace = Trace::parse("bench", &pair).map_err(Failure::usage)?;
+    let count = setup.scaled(STEP);
+    let (mut session, findings) = Session::start(&mut live, None)?;
+    let mut golden = Golden::default();
+    golden.boot(&findings);
+    let begin = Instant::now();
+    for op in trace.ops.iter().cycle().take(count) {
+        let step = session.step(op)?;
+        golden.operation(op.line, &op.to_string(), &step.outcome.to_string(), &step.lines, &step.findings);
+    }
+    let seconds = begin.elapsed().as_secs_f64();
+    if golden.finding_count() != 0 {
+        return Err(MachineError::Contract("a measured operation had a finding".to_owned()).into());
+    }
+    Ok(count as f64 / seconds)
+}

@@ -1,0 +1,69 @@
+//! `parallax diff`: what two traces or recordings did differently, operation by operation.
+//!
+//! ```text
+//! --- before.plx
+//! +++ after.plx
+//! @@ -8,3 +8,3 @@
+//!  host_donate_hyp pfn=ram+0x20 -> ok
+//! -   smmu ram+0x20000..+0x21000   - RW normal 4K
+//! ```
+
+use std::fmt::Write;
+use std::ops::ControlFlow;
+
+use anyhow::Result;
+use parallax_machine::CancellationToken;
+use parallax_model::canonical::Canonical;
+use parallax_model::{BlockSize, Delta, View, state_lines};
+
+use super::print;
+use crate::cli::{Diff, Ignore};
+use crate::interrupt;
+use crate::source::Source;
+use crate::status::{Failure, Status};
+use crate::text_diff;
+
+/// Runs it.
+pub(super) fn diff(args: &Diff) -> Result<Status> {
+    let cancel = interrupt::token()?;
+    let ignored = args.ignore.contains(&Ignore::BlockSize);
+    let block_size = if ignored { BlockSize::Ignored } else { BlockSize::Shown };
+    // Both are read before either is performed: a mistake in the second one shows at once.
+    let left = Source::open(&args.left, &args.left_machine)?;
+    let right_path = args.right.as_ref().unwrap_or(&args.left);
+    let right = Source::open(right_path, &args.right_machine)?;
+    let left = history(left, block_size, &cancel)?;
+    let right = history(right, block_size, &cancel)?;
+    let difference = text_diff::unified(&left, &right);
+    if difference.is_empty() {
+        return Ok(Status::Same);
+    }
+    print(&format!("--- {}\n+++ {}\n{difference}", args.left.display(), right_path.display()))?;
+    Ok(Status::Diverged)
+}
+
+/// The state after boot, and what each operation changed. Operations have no line numbers here: those are the
+/// trace's business, and two traces may differ in comments only.
+fn history(source: Source, block_size: BlockSize, cancel: &CancellationToken) -> Result<String, Failure> {
+    let mut text = String::new();
+    let mut before: Option<Canonical> = None;
+    source.visit(cancel, |moment| {
+        let form = Canonical::of(moment.snapshot, block_size);
+        let symbols = &moment.context.symbols;
+        let lines = match &before {
+            None => state_lines(moment.snapshot, symbols, View::All, block_size),
+            Some(before) => Delta::of(before, &form).lines(symbols, View::All),
+        };
+        // Writing to a string cannot fail.
+        let _ = match moment.result {
+            "" => writeln!(text, "{}", moment.text),
+            result => writeln!(text, "{} -> {result}", moment.text),
+        };
+        for line in lines {
+            let _ = writeln!(text, "   {line}");
+        }
+        before = Some(form);
+        ControlFlow::Continue(())
+    })?;
+    Ok(text)
+}

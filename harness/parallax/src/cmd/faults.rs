@@ -1,0 +1,35 @@
+//! `parallax faults`: which faults can be switched on, and which trace catches each.
+//!
+//! ```text
+//! smmu_no_tlbi  traces/bad/smmu_no_tlbi.trace  An unmap in the SMMU's table is not followed by any TLBI command.
+//! ```
+
+use anyhow::Result;
+use comfy_table::Table;
+use parallax_abi::fault::Fault;
+
+use super::print;
+use crate::cli::Faults;
+use crate::status::{Failure, Status};
+use crate::suite::{self, Case};
+
+/// Runs it.
+pub(super) fn faults(args: &Faults) -> Result<Status> {
+    let cases = suite::load(&args.traces).map_err(Failure::from)?;
+    let mut table = Table::new();
+    table.load_style(comfy_table::presets::NOTHING);
+    table.set_header(["fault", "caught by", "what it breaks"]);
+    for fault in Fault::ALL {
+        let traces = traces_with(&cases, *fault).join("\n");
+        let traces = if traces.is_empty() { "nothing".to_owned() } else { traces };
+        table.add_row([fault.name().to_owned(), traces, fault.summary().to_owned()]);
+    }
+    let open = Fault::ALL.iter().filter(|fault| traces_with(&cases, **fault).is_empty()).count();
+    print(&format!("{}\n\n{} faults, {open} without a trace\n", table.trim_fmt(), Fault::ALL.len()))?;
+    Ok(if open == 0 { Status::Same } else { Status::Diverged })
+}
+
+fn traces_with(cases: &[Case], fault: Fault) -> Vec<&str> {
+    let with = cases.iter().filter(|case| case.trace.fault == Some(fault));
+    with.map(|case| case.place.label.as_str()).collect()
+}

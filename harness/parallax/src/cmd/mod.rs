@@ -1,0 +1,42 @@
+//! The subcommands, one a module.
+
+mod accept;
+mod bench;
+mod build;
+mod diff;
+mod doctor;
+mod dump;
+mod faults;
+mod run;
+
+use anyhow::Result;
+
+use crate::cli::{Cli, Command};
+use crate::status::Status;
+
+/// Does what the command line says.
+///
+/// # Errors
+/// What kept it from doing so; a [`crate::status::Failure`] knows its exit status.
+pub fn main(cli: Cli) -> Result<Status> {
+    match cli.command {
+        Command::Run(args) => run::run(&args),
+        Command::Accept(args) => accept::accept(&args),
+        Command::Dump(args) => dump::dump(&args),
+        Command::Diff(args) => diff::diff(&args),
+        Command::Build(args) => build::build(&args),
+        Command::Faults(args) => faults::faults(&args),
+        Command::Bench(args) => bench::bench(&args),
+        Command::Doctor(args) => doctor::doctor(&args),
+    }
+}
+
+/// Writes to standard output; that its reader went away is no error.
+fn print(text: &str) -> Result<()> {
+    use std::io::Write;
+    let mut out = anstream::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(()),
+    }
+}

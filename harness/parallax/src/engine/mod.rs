@@ -1,0 +1,18 @@
+//! Performs traces and judges what comes of them.
+//!
+//! A [`Session`] takes a machine from operation to operation: perform, snapshot, difference, checks. [`run_trace`]
+//! does so for a whole trace and gives its golden text and findings. [`crate::jobs`] runs many side by side.
+
+mod access;
+mod data;
+#[cfg(test)]
+pub(crate) mod fake;
+mod observer;
+mod places;
+mod run;
+mod session;
+
+pub use observer::Observer;
+pub use places::{Places, UnknownPlace};
+pub use run::{TraceRun, run_trace};
+pub use session::{Session, SessionError, Step};

@@ -1,0 +1,158 @@
+//! Snapshot files: read and written by insta itself, so that they are what `cargo insta` would have made.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use insta::Snapshot;
+use tempfile::NamedTempFile;
+
+use super::{GoldenError, Place};
+
+/// The test that insta's review tool runs to make these files (see `golden/traces.rs`).
+const SOURCE: &str = "golden/traces.rs";
+
+/// The form in which a text is stored and compared: without blank lines around it.
+pub(super) fn body(text: &str) -> &str {
+    text.trim_matches('\n')
+}
+
+fn malformed(path: &Path) -> impl FnOnce(Box<dyn std::error::Error>) -> GoldenError {
+    |cause| GoldenError::Malformed { path: path.to_owned(), cause: cause.to_string() }
+}
+
+fn read(path: &Path) -> Result<Snapshot, GoldenError> {
+    Snapshot::from_file(path).map_err(malformed(path))
+}
+
+/// The text of the golden at `path`, if there is one.
+pub(super) fn load(path: &Path) -> Result<Option<String>, GoldenError> {
+    if !path.try_exists().map_err(GoldenError::io(path))? {
+        return Ok(None);
+    }
+    let snapshot = read(path)?;
+    let text = snapshot.as_text().map(ToString::to_string);
+    let text = text.ok_or_else(|| malformed(path)("it holds no text".into()))?;
+    Ok(Some(body(&text).to_owned()))
+}
+
+/// Writes `text` to `path`, a golden or a pending one of `place`.
+///
+/// # Errors
+/// The file system refused.
+pub fn save(place: &Place, path: &Path, text: &str) -> Result<(), GoldenError> {
+    let folder = path.parent().unwrap_or_else(|| Path::new("."));
+    fs::create_dir_all(folder).map_err(GoldenError::io(folder))?;
+    let mut draft = NamedTempFile::new_in(folder).map_err(GoldenError::io(path))?;
+    let label = &place.label;
+    write!(draft, "---\nsource: {SOURCE}\ndescription: parallax run {label}\n---\n{}\n", body(text))
+        .map_err(GoldenError::io(path))?;
+    rewrite(draft.path(), path)
+}
+
+/// Puts what `from` holds to `to`, in insta's own form, in one step.
+fn rewrite(from: &Path, to: &Path) -> Result<(), GoldenError> {
+    let folder = to.parent().unwrap_or_else(|| Path::new("."));
+    let whole = NamedTempFile::new_in(folder).map_err(GoldenError::io(to))?;
+    read(from)?.save(whole.path()).map_err(malformed(to))?;
+    // A temporary file is private to its owner; a golden is read by everybody who reads the project.
+    set_readable(whole.path()).map_err(GoldenError::io(to))?;
+    whole.persist(to).map_err(|error| GoldenError::Io { path: to.to_owned(), cause: error.error })?;
+    Ok(())
+}
+
+#[cfg(unix)]
+fn set_readable(path: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o644))
+}
+
+#[cfg(not(unix))]
+fn set_readable(_path: &Path) -> std::io::Result<()> {
+    Ok(())
+}
+
+/// Takes a pending golden (`*.snap.new`); gives the golden.
+///
+/// # Errors
+/// It is no snapshot, or the file system refused; the pending one is still there then.
+pub fn accept(pending: &Path) -> Result<PathBuf, GoldenError> {
+    let golden = pending.with_extension("");
+    rewrite(pending, &golden)?;
+    reject(pending)?;
+    Ok(golden)
+}
+
+/// Removes a pending golden, if there is one.
+///
+/// # Errors
+/// The file system refused.
+pub fn reject(pending: &Path) -> Result<(), GoldenError> {
+    match fs::remove_file(pending) {
+        Err(cause) if cause.kind() != std::io::ErrorKind::NotFound => Err(GoldenError::io(pending)(cause)),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Comparison, compare, pending_under};
+    use super::*;
+
+    fn place(folder: &Path) -> Place {
+        Place::of(&folder.join("traces/good/x.trace"))
+    }
+
+    #[test]
+    fn a_saved_golden_is_the_same_as_its_text() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = place(folder.path());
+        assert_eq!(compare(&place, "1: nop -> ok\n").unwrap(), Comparison::Missing);
+        save(&place, &place.golden, "1: nop -> ok\n").unwrap();
+        assert_eq!(compare(&place, "1: nop -> ok\n").unwrap(), Comparison::Same);
+        let Comparison::Different { diff } = compare(&place, "1: nop -> abort\n").unwrap() else {
+            panic!("another text must differ");
+        };
+        assert!(diff.contains("-1: nop -> ok") && diff.contains("+1: nop -> abort"), "{diff}");
+    }
+
+    #[test]
+    fn the_file_is_what_insta_writes_and_accepting_does_not_change_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = place(folder.path());
+        save(&place, &place.pending(), "5: host_write value=0x1 -> ok\n   cpu  ram+0x0 - RWX\n").unwrap();
+        let bytes = fs::read_to_string(place.pending()).unwrap();
+        assert_eq!(
+            bytes,
+            "---\nsource: golden/traces.rs\ndescription: parallax run traces/good/x.trace\n---\n\
+             5: host_write value=0x1 -> ok\n   cpu  ram+0x0 - RWX\n"
+        );
+        assert_eq!(accept(&place.pending()).unwrap(), place.golden);
+        assert_eq!(fs::read_to_string(&place.golden).unwrap(), bytes);
+        assert!(pending_under(folder.path()).unwrap().is_empty());
+    }
+
+    #[test]
+    fn nothing_is_left_beside_the_golden() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = place(folder.path());
+        save(&place, &place.golden, "a").unwrap();
+        let names: Vec<_> = fs::read_dir(place.golden.parent().unwrap()).unwrap().collect();
+        assert_eq!(names.len(), 1);
+    }
+
+    #[test]
+    fn pending_goldens_are_found_in_order() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["b", "a"] {
+            let place = Place::of(&folder.path().join(format!("traces/bad/{name}.trace")));
+            save(&place, &place.pending(), "x").unwrap();
+        }
+        let names: Vec<String> = pending_under(folder.path())
+            .unwrap()
+            .iter()
+            .map(|path| path.file_name().unwrap().to_string_lossy().into_owned())
+            .collect();
+        assert_eq!(names, ["a.snap.new", "b.snap.new"]);
+    }
+}

@@ -1,0 +1,180 @@
+//! Many traces side by side, told of in order.
+
+mod repeat;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Instant;
+
+use parallax_machine::recording::Recorder;
+use parallax_machine::{CancellationToken, Machine, MachineError};
+
+use crate::engine::{TraceRun, run_trace};
+use crate::golden::{self, Comparison, GoldenError};
+use crate::report::{TraceReport, Verdict};
+use crate::status::Failure;
+use crate::suite::Case;
+use crate::trace::Trace;
+
+/// Something that boots the machine of a trace.
+pub trait Boot: Sync {
+    /// Boots it; the test host waits for its first operation.
+    ///
+    /// # Errors
+    /// It does not boot.
+    fn boot(&self, trace: &Trace) -> Result<Box<dyn Machine>, MachineError>;
+
+    /// Revision of the hypervisor's source, for recordings.
+    fn revision(&self) -> &str;
+}
+
+/// What to do with goldens.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum GoldenMode {
+    /// Compare; leave what differs for a review.
+    #[default]
+    Compare,
+    /// Take what came out.
+    Accept,
+    /// Leave them alone.
+    Ignore,
+}
+
+/// How to run.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// How many traces at a time; at least one.
+    pub jobs: usize,
+    /// What to do with goldens.
+    pub golden: GoldenMode,
+    /// Where to record; for one trace only.
+    pub record: Option<PathBuf>,
+    /// How often to run each trace; every run must give the same text and the same recording, byte for byte.
+    pub repeat: usize,
+    /// Nothing new begins once it is cancelled.
+    pub cancel: CancellationToken,
+}
+
+/// Runs `cases` and hands each report to `tell`, in the order of `cases`. There is no report of a case that did not
+/// begin because of a cancellation.
+pub fn run(
+    cases: &[Case],
+    boot: &dyn Boot,
+    options: &Options,
+    mut tell: impl FnMut(&TraceReport),
+) -> Vec<TraceReport> {
+    let next = AtomicUsize::new(0);
+    let (sender, receiver) = mpsc::channel();
+    let mut reports = Vec::with_capacity(cases.len());
+    thread::scope(|scope| {
+        for _ in 0..options.jobs.clamp(1, cases.len().max(1)) {
+            let sender = sender.clone();
+            let next = &next;
+            scope.spawn(move || {
+                while !options.cancel.is_cancelled() {
+                    let index = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(case) = cases.get(index) else { break };
+                    if sender.send((index, run_case(case, boot, options))).is_err() {
+                        break;
+                    }
+                }
+            });
+        }
+        drop(sender);
+        let mut early = BTreeMap::new();
+        let mut expected = 0;
+        for (index, report) in receiver {
+            early.insert(index, report);
+            while let Some(report) = early.remove(&expected) {
+                tell(&report);
+                reports.push(report);
+                expected += 1;
+            }
+        }
+    });
+    reports
+}
+
+/// Runs one case and judges it.
+fn run_case(case: &Case, boot: &dyn Boot, options: &Options) -> TraceReport {
+    let begin = Instant::now();
+    let failed = |Failure { status, message }| Verdict::Failed { status, message };
+    let performed = perform(case, boot, options).and_then(|run| {
+        let again = options.repeat.saturating_sub(1);
+        if again != 0 && run.failure.is_none() {
+            repeat::same_again(case, boot, &run, again)?;
+        }
+        Ok(run)
+    });
+    let (verdict, ops, findings) = match performed {
+        Ok(TraceRun { ops, findings, failure: Some(failure), .. }) => (failed(failure), ops, findings),
+        Ok(run) => {
+            let verdict =
+                judge(case, &run, options.golden).unwrap_or_else(|error| failed(Failure::usage(error)));
+            (verdict, run.ops, run.findings)
+        }
+        Err(failure) => (failed(failure), 0, Vec::new()),
+    };
+    let label = case.place.label.clone();
+    TraceReport { label, bad: case.is_bad(), ops, findings, verdict, elapsed: begin.elapsed() }
+}
+
+fn perform(case: &Case, boot: &dyn Boot, options: &Options) -> Result<TraceRun, Failure> {
+    record(case, boot, options.record.as_deref())
+}
+
+/// Runs it once, recording it into `path`.
+fn record(case: &Case, boot: &dyn Boot, path: Option<&Path>) -> Result<TraceRun, Failure> {
+    let mut machine = boot.boot(&case.trace)?;
+    let recorder = path.map(|path| {
+        Recorder::create(path, boot.revision(), machine.description(), machine.info())
+            .map_err(MachineError::from)
+    });
+    Ok(run_trace(&case.trace.ops, machine.as_mut(), recorder.transpose()?))
+}
+
+/// The verdict on a trace that got to its end. What can never be right does not become a golden.
+fn judge(case: &Case, run: &TraceRun, mode: GoldenMode) -> Result<Verdict, GoldenError> {
+    let place = &case.place;
+    let wrong = match (case.is_bad(), run.findings.is_empty()) {
+        (false, false) => Some(Verdict::Found),
+        (true, true) => Some(Verdict::Clean),
+        _ => None,
+    };
+    match (wrong, mode) {
+        (Some(verdict), GoldenMode::Ignore) => return Ok(verdict),
+        (Some(verdict), _) => {
+            golden::reject(&place.pending())?;
+            return Ok(verdict);
+        }
+        (None, GoldenMode::Ignore) => return Ok(Verdict::Checked),
+        (None, GoldenMode::Compare | GoldenMode::Accept) => (),
+    }
+    let comparison = golden::compare(place, &run.golden)?;
+    match (comparison, mode) {
+        (Comparison::Same, _) => {
+            golden::reject(&place.pending())?;
+            Ok(Verdict::Same)
+        }
+        (_, GoldenMode::Accept) => {
+            golden::save(place, &place.golden, &run.golden)?;
+            golden::reject(&place.pending())?;
+            Ok(Verdict::Accepted)
+        }
+        (Comparison::Missing, _) => {
+            golden::save(place, &place.pending(), &run.golden)?;
+            Ok(Verdict::New)
+        }
+        (Comparison::Different { diff }, _) => {
+            golden::save(place, &place.pending(), &run.golden)?;
+            Ok(Verdict::Diverged { diff })
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "jobs_tests.rs"]
+mod tests;

@@ -1,0 +1,28 @@
+//! The `parallax` command, as a library.
+//!
+//! | module | what is in it |
+//! | --- | --- |
+//! | [`trace`] | what to perform: the trace grammar |
+//! | [`suite`] | which traces: files and folders |
+//! | [`engine`] | performing them, and judging every state |
+//! | [`jobs`] | many traces side by side, against their goldens |
+//! | [`golden`] | the goldens |
+//! | [`report`] | telling what came of it |
+//! | [`source`] | states one after the other, from a trace or a recording |
+//! | [`cli`], [`cmd`] | the command line, a module a subcommand |
+#![forbid(unsafe_code)]
+
+pub mod cli;
+pub mod cmd;
+pub mod engine;
+pub mod golden;
+pub mod interrupt;
+pub mod jobs;
+pub mod live;
+pub mod project;
+pub mod report;
+pub mod source;
+pub mod status;
+pub mod suite;
+pub mod text_diff;
+pub mod trace;

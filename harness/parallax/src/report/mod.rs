@@ -1,0 +1,195 @@
+//! What became of each trace, and the four ways to tell it.
+
+mod human;
+mod json;
+mod junit;
+mod markdown;
+
+use std::time::Duration;
+
+use parallax_model::Finding;
+
+use crate::status::Status;
+
+pub use human::Human;
+pub use json::json;
+pub use junit::junit;
+pub use markdown::markdown;
+
+/// How results are told (`--format`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// For a person, with times.
+    #[default]
+    Human,
+    /// One JSON object.
+    Json,
+    /// JUnit XML, as CI systems read it.
+    Junit,
+    /// Markdown, for a summary page.
+    Markdown,
+}
+
+/// A finding, and the operation after which it was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// Line of the operation; 0 is the state after boot.
+    pub line: usize,
+    /// The operation's canonical text; `boot` for the state after boot.
+    pub op: String,
+    /// The finding.
+    pub finding: Finding,
+}
+
+/// What became of a trace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// As agreed.
+    Same,
+    /// Not compared, on demand; the checks are silent (or, under bad/, found something).
+    Checked,
+    /// A golden was written, on demand.
+    Accepted,
+    /// Something was found under good/.
+    Found,
+    /// Nothing was found under bad/.
+    Clean,
+    /// There is no golden; the result waits for a review.
+    New,
+    /// Another result was agreed.
+    Diverged {
+        /// The difference.
+        diff: String,
+    },
+    /// It did not get to its end.
+    Failed {
+        /// Whose fault it is.
+        status: Status,
+        /// What happened.
+        message: String,
+    },
+}
+
+impl Verdict {
+    /// One word.
+    #[must_use]
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Same => "same",
+            Self::Checked => "checked",
+            Self::Accepted => "accepted",
+            Self::Found => "found",
+            Self::Clean => "clean",
+            Self::New => "new",
+            Self::Diverged { .. } => "diverged",
+            Self::Failed { .. } => "failed",
+        }
+    }
+
+    /// The exit status that it asks for.
+    #[must_use]
+    pub const fn status(&self) -> Status {
+        match self {
+            Self::Same | Self::Checked | Self::Accepted => Status::Same,
+            Self::Found | Self::Clean | Self::New | Self::Diverged { .. } => Status::Diverged,
+            Self::Failed { status, .. } => *status,
+        }
+    }
+
+    /// What it means and what to do, in a line or more; empty for what is in order.
+    #[must_use]
+    pub fn advice(&self, label: &str) -> String {
+        match self {
+            Self::Same | Self::Checked | Self::Accepted => String::new(),
+            Self::Found => "a check failed where nothing may be found".to_owned(),
+            Self::Clean => "nothing was found, though a fault is switched on".to_owned(),
+            Self::New => format!("no golden yet: read it, then `parallax accept {label}`"),
+            Self::Diverged { diff } => format!("{diff}if this is right: `parallax accept {label}`"),
+            Self::Failed { message, .. } => message.clone(),
+        }
+    }
+}
+
+/// What became of a trace, with all there is to tell about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TraceReport {
+    /// The trace's name in its project.
+    pub label: String,
+    /// Whether something must be found in it.
+    pub bad: bool,
+    /// How many operations were performed.
+    pub ops: usize,
+    /// What was found.
+    pub findings: Vec<Found>,
+    /// The verdict.
+    pub verdict: Verdict,
+    /// How long it took.
+    pub elapsed: Duration,
+}
+
+impl TraceReport {
+    /// Findings to be shown: those of a bad trace that is as agreed are no news.
+    pub fn news(&self) -> &[Found] {
+        if self.bad && self.verdict.status() == Status::Same { &[] } else { &self.findings }
+    }
+}
+
+/// The exit status of a whole run.
+#[must_use]
+pub fn status(reports: &[TraceReport]) -> Status {
+    reports.iter().map(|report| report.verdict.status()).fold(Status::Same, Status::and)
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use parallax_model::{Check, Space, Span};
+
+    use super::*;
+
+    pub(crate) fn finding() -> Finding {
+        Finding {
+            check: Check::Sync,
+            rule: "extra",
+            space: Space::Smmu,
+            span: Span::new(0x4002_0000, 0x1000),
+            subject: "ram+0x20000..+0x21000".to_owned(),
+            message: "the SMMU maps what the CPU does not".to_owned(),
+            views: vec![("cpu", "annotated hyp".to_owned())],
+        }
+    }
+
+    /// One report of each kind.
+    pub(crate) fn sample() -> Vec<TraceReport> {
+        let report = |label: &str, bad, verdict, findings| TraceReport {
+            label: label.to_owned(),
+            bad,
+            ops: 3,
+            findings,
+            verdict,
+            elapsed: Duration::from_millis(1234),
+        };
+        let found =
+            || vec![Found { line: 4, op: "host_donate_hyp pfn=ram+0x20".to_owned(), finding: finding() }];
+        let failed =
+            Verdict::Failed { status: Status::Setup, message: "the machine did not boot\nwhy".to_owned() };
+        vec![
+            report("traces/bad/a.trace", true, Verdict::Same, found()),
+            report("traces/good/b.trace", false, Verdict::Found, found()),
+            report("traces/good/c.trace", false, Verdict::Diverged { diff: "-a\n+b\n".to_owned() }, vec![]),
+            report("traces/good/d.trace", false, failed, vec![]),
+        ]
+    }
+
+    #[test]
+    fn a_run_is_as_good_as_its_worst_trace() {
+        assert_eq!(status(&sample()), Status::Diverged);
+        assert_eq!(status(&sample()[..1]), Status::Same);
+        assert_eq!(status(&sample()[3..]), Status::Setup);
+    }
+
+    #[test]
+    fn what_a_bad_trace_has_to_find_is_no_news() {
+        assert!(sample()[0].news().is_empty());
+        assert_eq!(sample()[1].news().len(), 1);
+    }
+}

@@ -1,0 +1,89 @@
+//! What is wrong with a trace, and where.
+
+use std::fmt;
+use std::ops::Range;
+
+/// Something wrong within one line: byte range, what stands there and what could stand there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Problem {
+    pub(super) span: Range<usize>,
+    pub(super) found: String,
+    pub(super) expected: String,
+}
+
+impl Problem {
+    pub(super) fn new(span: Range<usize>, found: impl Into<String>, expected: impl Into<String>) -> Self {
+        Self { span, found: found.into(), expected: expected.into() }
+    }
+}
+
+/// A malformed trace. Shown as `file:line:column: what was found, what was expected`, with the line and a caret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TraceError {
+    /// The trace, as the user named it.
+    pub path: String,
+    /// Line, from 1.
+    pub line: usize,
+    /// Column in characters, from 1.
+    pub column: usize,
+    /// How many characters are concerned (at least 1).
+    pub width: usize,
+    /// The whole line.
+    pub text: String,
+    /// What stands there.
+    pub found: String,
+    /// What could stand there.
+    pub expected: String,
+}
+
+impl TraceError {
+    pub(super) fn new(path: &str, line: usize, text: &str, problem: Problem) -> Self {
+        let chars = |range: Range<usize>| text.get(range).map_or(0, |part| part.chars().count());
+        let start = problem.span.start.min(text.len());
+        let end = problem.span.end.clamp(start, text.len());
+        Self {
+            path: path.to_owned(),
+            line,
+            column: chars(0..start) + 1,
+            width: chars(start..end).max(1),
+            text: text.to_owned(),
+            found: problem.found,
+            expected: problem.expected,
+        }
+    }
+}
+
+impl fmt::Display for TraceError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { path, line, column, found, expected, .. } = self;
+        writeln!(f, "{path}:{line}:{column}: found {found}, expected {expected}")?;
+        let number = line.to_string();
+        let margin = " ".repeat(number.len());
+        writeln!(f, "{margin} |")?;
+        writeln!(f, "{number} | {}", self.text.replace('\t', " "))?;
+        write!(f, "{margin} | {}{}", " ".repeat(column - 1), "^".repeat(self.width))
+    }
+}
+
+impl std::error::Error for TraceError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn caret_stands_under_the_culprit_in_characters_not_bytes() {
+        let text = "nop é x";
+        let error = TraceError::new("t.trace", 12, text, Problem::new(7..8, "`x`", "nothing"));
+        assert_eq!(
+            error.to_string(),
+            "t.trace:12:7: found `x`, expected nothing\n   |\n12 | nop é x\n   |       ^"
+        );
+    }
+
+    #[test]
+    fn end_of_line_still_gets_a_caret() {
+        let error = TraceError::new("t", 1, "nop", Problem::new(3..3, "end of line", "more"));
+        assert_eq!((error.column, error.width), (4, 1));
+    }
+}

@@ -1,0 +1,234 @@
+//! From lines to a [`Trace`]: what the words mean.
+
+use parallax_abi::fault::Fault;
+use parallax_machine::MachineConfig;
+
+use super::Trace;
+use super::error::{Problem, TraceError};
+use super::expr::{Expr, Symbol, parse_expr, parse_number};
+use super::machine_line;
+use super::op::Op;
+use super::outcome::Outcome;
+use super::syntax::{Expectation, Item, Line, parse_line};
+use super::verb::{Action, Kind, Param, VERBS, Verb};
+
+/// Reads a whole trace.
+pub(super) fn trace(path: &str, text: &str) -> Result<Trace, TraceError> {
+    let mut reader = Reader { fault: None, machine: None, ops: Vec::new() };
+    for (index, source) in text.lines().enumerate() {
+        let number = index + 1;
+        let line = parse_line(source).and_then(|line| reader.take(number, &line));
+        line.map_err(|problem| TraceError::new(path, number, source, problem))?;
+    }
+    let Reader { fault, machine, ops } = reader;
+    if ops.is_empty() {
+        let last = text.lines().count().max(1);
+        let source = text.lines().last().unwrap_or_default();
+        let problem =
+            Problem::new(source.len()..source.len(), "the end of the trace", "at least one operation");
+        return Err(TraceError::new(path, last, source, problem));
+    }
+    let mut machine = machine.unwrap_or_default();
+    machine.hyp.fault = fault;
+    machine.faults_build = fault.is_some();
+    Ok(Trace { path: path.to_owned(), fault, machine, ops })
+}
+
+/// Reads `keys`, written as behind the word `machine`, on top of `config`.
+pub(super) fn machine(config: MachineConfig, keys: &str) -> Result<MachineConfig, TraceError> {
+    let machine = parse_line(keys).and_then(|line| {
+        no_result(&line)?;
+        machine_line::parse(config, &line.items)
+    });
+    machine.map_err(|problem| TraceError::new("machine", 1, keys, problem))
+}
+
+/// The machine that `keys` make has fewer CPUs than the operation at `line` needs.
+pub(super) fn too_few_cpus(keys: &str, line: usize) -> TraceError {
+    let problem =
+        Problem::new(0..keys.len(), "too few CPUs", format!("as many as line {line} of the trace uses"));
+    TraceError::new("machine", 1, keys, problem)
+}
+
+struct Reader {
+    fault: Option<Fault>,
+    machine: Option<MachineConfig>,
+    ops: Vec<Op>,
+}
+
+impl Reader {
+    fn take(&mut self, number: usize, line: &Line<'_>) -> Result<(), Problem> {
+        let Some(first) = line.items.first() else {
+            return match &line.result {
+                Some(result) => Err(Problem::new(result.arrow.clone(), "`=>`", "an operation before it")),
+                None => Ok(()),
+            };
+        };
+        match (&first.key, first.value.text) {
+            (None, "fault") => self.fault(line),
+            (None, "machine") => self.machine(line),
+            _ => {
+                let cpus = u64::from(self.machine.as_ref().map_or(1, |machine| machine.cpus));
+                let op = operation(number, line, cpus)?;
+                self.ops.push(op);
+                Ok(())
+            }
+        }
+    }
+
+    fn fault(&mut self, line: &Line<'_>) -> Result<(), Problem> {
+        no_result(line)?;
+        let span = line.items[0].span();
+        if self.fault.is_some() || self.machine.is_some() || !self.ops.is_empty() {
+            return Err(Problem::new(span, "`fault`", "it once, before everything else"));
+        }
+        let [_, name] = line.items.as_slice() else {
+            return Err(Problem::new(line.end..line.end, "no single name", "`fault NAME`"));
+        };
+        let fault = Fault::from_name(name.value.text).filter(|_| name.key.is_none());
+        self.fault = Some(fault.ok_or_else(|| {
+            let expected = "the name of a fault (`parallax faults` lists them)";
+            Problem::new(name.span(), format!("`{}`", name.value.text), expected)
+        })?);
+        Ok(())
+    }
+
+    fn machine(&mut self, line: &Line<'_>) -> Result<(), Problem> {
+        no_result(line)?;
+        if self.machine.is_some() || !self.ops.is_empty() {
+            let span = line.items[0].span();
+            return Err(Problem::new(span, "`machine`", "it once, before the first operation"));
+        }
+        self.machine = Some(machine_line::parse(MachineConfig::default(), &line.items[1..])?);
+        Ok(())
+    }
+}
+
+fn no_result(line: &Line<'_>) -> Result<(), Problem> {
+    match &line.result {
+        Some(result) => {
+            Err(Problem::new(result.arrow.clone(), "`=>`", "no result: nothing is performed here"))
+        }
+        None => Ok(()),
+    }
+}
+
+/// `[cpu=N] NAME key=value... [=> RESULT]`
+fn operation(number: usize, line: &Line<'_>, cpus: u64) -> Result<Op, Problem> {
+    let (cpu, items) = match line.items.split_first() {
+        Some((Item { key: Some(key), value }, rest)) if key.text == "cpu" => {
+            let expected = format!("a CPU of this machine, 0 to {}", cpus - 1);
+            let cpu = parse_number(value, &expected)?;
+            if cpu >= cpus {
+                return Err(Problem::new(value.span.clone(), format!("`{}`", value.text), expected));
+            }
+            (cpu, rest)
+        }
+        _ => (0, line.items.as_slice()),
+    };
+    let Some((name, arguments)) = items.split_first() else {
+        return Err(Problem::new(line.end..line.end, "the end of the line", "the name of an operation"));
+    };
+    let verb =
+        Verb::from_name(name.value.text).filter(|_| name.key.is_none()).ok_or_else(|| unknown(name))?;
+    let args = self::arguments(verb, arguments, line.end)?;
+    let expect = line.result.as_ref().map(|result| expectation(verb, result)).transpose()?;
+    Ok(Op { line: number, cpu, verb, args, expect })
+}
+
+fn unknown(name: &Item<'_>) -> Problem {
+    let names: Vec<&str> = VERBS.iter().map(|verb| verb.name).collect();
+    let expected = format!("an operation (one of {})", names.join(", "));
+    let text = name.key.as_ref().map_or(format!("`{}`", name.value.text), |key| format!("`{}=`", key.text));
+    Problem::new(name.span(), text, expected)
+}
+
+fn arguments(verb: &Verb, items: &[Item<'_>], end: usize) -> Result<Vec<Expr>, Problem> {
+    let mut values: Vec<Option<Expr>> = vec![None; verb.params.len()];
+    for item in items {
+        let key = item.key.as_ref().ok_or_else(|| {
+            Problem::new(item.span(), format!("`{}`", item.value.text), argument_names(verb))
+        })?;
+        let Some(index) = verb.params.iter().position(|param| param.name == key.text) else {
+            return Err(Problem::new(key.span.clone(), format!("`{}=`", key.text), argument_names(verb)));
+        };
+        if values[index].is_some() {
+            return Err(Problem::new(item.span(), format!("a second `{}=`", key.text), "each argument once"));
+        }
+        values[index] = Some(argument(&verb.params[index], item)?);
+    }
+    let filled = verb.params.iter().zip(values).map(|(param, value)| {
+        value.or(param.default.map(Expr::number)).ok_or_else(|| {
+            let expected = format!("`{}=` ({} needs it)", param.name, verb.name);
+            Problem::new(end..end, "the end of the arguments", expected)
+        })
+    });
+    filled.collect()
+}
+
+fn argument_names(verb: &Verb) -> String {
+    let names: Vec<String> = verb.params.iter().map(|param| format!("{}=", param.name)).collect();
+    match names.as_slice() {
+        [] => format!("nothing: {} takes no arguments", verb.name),
+        names => format!("an argument of {}: {}", verb.name, names.join(", ")),
+    }
+}
+
+fn argument(param: &Param, item: &Item<'_>) -> Result<Expr, Problem> {
+    let within = |expected: &str, fits: fn(u64) -> bool| {
+        let number = parse_number(&item.value, expected)?;
+        let wrong = || Problem::new(item.value.span.clone(), format!("`{}`", item.value.text), expected);
+        fits(number).then_some(Expr::number(number)).ok_or_else(wrong)
+    };
+    match param.kind {
+        Kind::Frame | Kind::Address => {
+            let expr = parse_expr(&item.value)?;
+            known_symbol(&expr, item)?;
+            Ok(expr)
+        }
+        Kind::Count => within("a number of pages", |_| true),
+        Kind::Value => within("a number of at most 64 bits", |_| true),
+        Kind::Size => within("a size of 1, 2, 4 or 8 bytes", |size| matches!(size, 1 | 2 | 4 | 8)),
+        Kind::Length => within("a length from 8 to 4096 bytes", |length| (8..=4096).contains(&length)),
+        Kind::Stream => within("a StreamID", |sid| u32::try_from(sid).is_ok()),
+    }
+}
+
+fn known_symbol(expr: &Expr, item: &Item<'_>) -> Result<(), Problem> {
+    match expr.base.as_ref().map(|base| &base.symbol) {
+        Some(Symbol::Mmio(name)) if machine_line::device(name).is_none() => {
+            let expected = format!("a device: one of {}", machine_line::device_names());
+            Err(Problem::new(item.value.span.clone(), format!("`{}`", item.value.text), expected))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What stands behind `=>`.
+fn expectation(verb: &Verb, result: &Expectation<'_>) -> Result<Outcome, Problem> {
+    let expected = || format!("a result: one of {}", Outcome::names());
+    let Some((name, rest)) = result.items.split_first() else {
+        return Err(Problem::new(result.arrow.clone(), "nothing behind `=>`", expected()));
+    };
+    let outcome = Outcome::from_name(name.value.text)
+        .filter(|_| name.key.is_none())
+        .ok_or_else(|| Problem::new(name.span(), format!("`{}`", name.value.text), expected()))?;
+    let gives_value = !matches!(verb.action, Action::DmaWrite | Action::Nop | Action::Snapshot);
+    match (rest, &outcome) {
+        ([], _) => Ok(outcome),
+        ([Item { key: Some(key), value }], Outcome::Ok { .. }) if key.text == "value" && gives_value => {
+            Ok(Outcome::Ok { value: Some(parse_number(value, "a number of at most 64 bits")?) })
+        }
+        ([item, ..], _) => {
+            let expected = match gives_value {
+                true => "nothing more, or `ok value=NUMBER`".to_owned(),
+                false => format!("nothing more: {} gives no value", verb.name),
+            };
+            Err(Problem::new(item.span(), "more behind the result", expected))
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "parse_tests.rs"]
+mod tests;
