@@ -72,6 +72,7 @@ pub(crate) fn unexpected_host_exit(what: &str, regs: &HostRegs) -> ! {
 
 /// Where a CPU ends after a panic. The harness has a breakpoint here.
 #[unsafe(no_mangle)]
+#[unsafe(link_section = ".breakpoints")]
 #[inline(never)]
 extern "C" fn parallax_panic_stop() -> ! {
     loop {

@@ -160,14 +160,16 @@ impl<S: SmmuTlb> Idmap<S> {
         range: Range,
         content: Content,
     ) -> Result<(), Error> {
-        let tlb = IdmapTlb {
+        let mut tlb = IdmapTlb {
             hw,
             driver: &mut self.driver,
             #[cfg(feature = "faults")]
             put_off: &mut self.put_off,
         };
         match &self.tree {
-            Some(tree) => tree.set(&mut Env { mem: hw, pool, tlb }, range.base.0, range.size, content),
+            Some(tree) => {
+                tree.set(&mut Env { mem: hw, pool, tlb: &mut tlb }, range.base.0, range.size, content)
+            }
             None => Ok(()),
         }
     }

@@ -42,6 +42,7 @@ pub(crate) static PARALLAX_MAILBOX: Shared = Shared(UnsafeCell::new(Mailbox {
 
 /// Called whenever there is nothing to do; a harness stops the CPU here.
 #[unsafe(no_mangle)]
+#[unsafe(link_section = ".breakpoints")]
 #[unsafe(naked)]
 extern "C" fn parallax_wait() {
     naked_asm!("nop", "ret")

@@ -110,12 +110,14 @@ guarded_trap:
     ldp     x29, x30, [sp], #96
     ret
 
+    .section .breakpoints, "ax"
     .global parallax_stuck
     .type   parallax_stuck, %function
 parallax_stuck:
     wfi
     b       parallax_stuck
     .size   parallax_stuck, . - parallax_stuck
+    .text
     "#,
     sp = const offset_of!(Recovery, sp),
     esr = const offset_of!(Recovery, esr),

@@ -174,7 +174,7 @@ impl<H: Memory + Cpu> Boot<H> {
         }
         let offset = pa.0.wrapping_sub(va.0);
         let content = Content::Map { offset, attrs: Attrs::el2(prot), largest: LAST_LEVEL };
-        let mut env = Env { mem: &self.hw, pool: &mut self.el2.pool, tlb: El2Tlb(&self.hw) };
+        let mut env = Env { mem: &self.hw, pool: &mut self.el2.pool, tlb: &mut El2Tlb(&self.hw) };
         self.el2.tree.set(&mut env, va.0, size, content).map_err(|_| BootError::NoMem("EL2's table"))
     }
 

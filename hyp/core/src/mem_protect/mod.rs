@@ -58,7 +58,7 @@ impl HostMmu {
     }
 
     fn set<H: Memory + Cpu>(&mut self, hw: &H, range: Range, content: Content) -> Result<(), Error> {
-        let mut env = Env { mem: hw, pool: &mut self.pool, tlb: HostTlb(hw) };
+        let mut env = Env { mem: hw, pool: &mut self.pool, tlb: &mut HostTlb(hw) };
         self.tree.set(&mut env, range.base.0, range.size, content)
     }
 }
@@ -87,7 +87,7 @@ impl El2Mmu {
         prot: Option<El2Prot>,
     ) -> Result<(), Error> {
         let content = self.content(prot.map(|prot| (Attrs::el2(prot), self.linear_offset.wrapping_neg())));
-        let mut env = Env { mem: hw, pool: &mut self.pool, tlb: El2Tlb(hw) };
+        let mut env = Env { mem: hw, pool: &mut self.pool, tlb: &mut El2Tlb(hw) };
         self.tree.set(&mut env, range.base.0 + self.linear_offset, range.size, content)
     }
 
@@ -193,7 +193,7 @@ impl<H: Memory + Cpu, S: SmmuTlb, R: RelaxStrategy> Hyp<H, S, R> {
             return;
         }
         for Region { range, .. } in self.regions.iter().filter(|region| region.kind == Kind::Mmio) {
-            let mut env = Env { mem: &self.hw, pool: &mut host.pool, tlb: HostTlb(&self.hw) };
+            let mut env = Env { mem: &self.hw, pool: &mut host.pool, tlb: &mut HostTlb(&self.hw) };
             host.tree.reclaim(&mut env, range.base.0, range.size);
             if on(Fault::SmmuRecyclePropagated)
                 && let Some(mut el2) = self.el2.try_lock()

@@ -65,13 +65,13 @@ impl Content {
 }
 
 /// What a change of a tree works with.
-pub struct Env<'a, M, I> {
+pub struct Env<'a, M> {
     /// Where the tables are.
     pub mem: &'a M,
     /// Where pages for tables come from.
     pub pool: &'a mut PagePool,
     /// Who must hear of the change.
-    pub tlb: I,
+    pub tlb: &'a mut dyn Invalidate,
 }
 
 /// A tree of tables.
@@ -163,9 +163,9 @@ impl Tree {
     ///
     /// # Errors
     /// [`Error::NoMem`] when the pool had fewer pages than [`Tree::tables_needed`] says.
-    pub fn set<M: Memory, I: Invalidate>(
+    pub fn set<M: Memory>(
         &self,
-        env: &mut Env<'_, M, I>,
+        env: &mut Env<'_, M>,
         ia: u64,
         size: u64,
         content: Content,
@@ -180,9 +180,9 @@ impl Tree {
     }
 
     /// True when entries that were valid, or blocks that were split in place, may still be cached.
-    fn set_table<M: Memory, I: Invalidate>(
+    fn set_table<M: Memory>(
         &self,
-        env: &mut Env<'_, M, I>,
+        env: &mut Env<'_, M>,
         table: PhysAddr,
         level: Level,
         (mut ia, end): (u64, u64),
@@ -209,9 +209,9 @@ impl Tree {
     }
 
     /// Writes an entry. True when a valid one became invalid and may still be cached.
-    fn replace<M: Memory, I: Invalidate>(
+    fn replace<M: Memory>(
         &self,
-        env: &mut Env<'_, M, I>,
+        env: &mut Env<'_, M>,
         slot: PhysAddr,
         level: Level,
         ia: u64,
@@ -234,7 +234,7 @@ impl Tree {
     }
 
     /// Gives back a table that is no longer part of the tree, and all below it.
-    fn free_tables<M: Memory, I>(&self, env: &mut Env<'_, M, I>, table: PhysAddr, level: Level) {
+    fn free_tables<M: Memory>(&self, env: &mut Env<'_, M>, table: PhysAddr, level: Level) {
         if level < LAST_LEVEL {
             for index in 0..ENTRIES {
                 let entry = Descriptor(env.mem.read(table.add(index * 8)));
@@ -247,9 +247,9 @@ impl Tree {
     }
 
     /// Replaces `old`, which is no table, by a table that means the same. Returns that table.
-    fn split<M: Memory, I: Invalidate>(
+    fn split<M: Memory>(
         &self,
-        env: &mut Env<'_, M, I>,
+        env: &mut Env<'_, M>,
         slot: PhysAddr,
         level: Level,
         base: u64,
@@ -273,7 +273,7 @@ impl Tree {
 
     /// Makes all valid leaves in the `size` bytes at `ia` zero, without splitting one and without touching
     /// annotations, and gives tables that are empty then back to the pool.
-    pub fn reclaim<M: Memory, I: Invalidate>(&self, env: &mut Env<'_, M, I>, ia: u64, size: u64) {
+    pub fn reclaim<M: Memory>(&self, env: &mut Env<'_, M>, ia: u64, size: u64) {
         let (start, range) = (self.geometry.start_level(), (ia, ia + size));
         if self.clear_leaves(env, self.root, start, range) {
             env.tlb.invalidate(ia, size, PAGE_SIZE);
@@ -281,9 +281,9 @@ impl Tree {
         self.prune(env, self.root, start, range);
     }
 
-    fn clear_leaves<M: Memory, I>(
+    fn clear_leaves<M: Memory>(
         &self,
-        env: &mut Env<'_, M, I>,
+        env: &mut Env<'_, M>,
         table: PhysAddr,
         level: Level,
         (mut ia, end): (u64, u64),
@@ -306,9 +306,9 @@ impl Tree {
         stale
     }
 
-    fn prune<M: Memory, I: Invalidate>(
+    fn prune<M: Memory>(
         &self,
-        env: &mut Env<'_, M, I>,
+        env: &mut Env<'_, M>,
         table: PhysAddr,
         level: Level,
         (mut ia, end): (u64, u64),

@@ -22,7 +22,9 @@ const GDB: usize = 60;
 pub(super) fn measure(setup: &Setup) -> Result<String, Failure> {
     let config = MachineConfig::default();
     let bare = bare(setup, &config)?;
-    let step = step(setup, &config)?;
+    let step_of = |first: &str, second: &str| step(setup, &config, [first, second]);
+    let step = step_of("host_share_hyp", "host_unshare_hyp")?;
+    let donate = step_of("host_donate_hyp", "hyp_donate_host")?;
     let by_gdb = gdb::run(setup, &config, setup.scaled(GDB), 0)?;
     let gdb_rate = by_gdb.ops as f64 / by_gdb.ops_seconds;
     let row = |what: &str, rate: f64| {
@@ -36,6 +38,7 @@ pub(super) fn measure(setup: &Setup) -> Result<String, Failure> {
     let rows = [
         row("bare: no stop for 64 operations, no look", bare),
         row("step: stop, snapshot, checks, delta, golden text", step),
+        row("the same, host_donate_hyp and hyp_donate_host in turn", donate),
         row("gdb: stop, gdb's Python reads the same tables", gdb_rate),
     ];
     let header = ["operations a second", "a second", "of bare", "x gdb"];
@@ -69,9 +72,9 @@ fn all_succeeded(responses: &[Response]) -> Result<(), Failure> {
     })
 }
 
-fn step(setup: &Setup, config: &MachineConfig) -> Result<f64, Failure> {
+fn step(setup: &Setup, config: &MachineConfig, pair: [&str; 2]) -> Result<f64, Failure> {
     let mut live = setup.boot(config)?;
-    let pair = format!("host_share_hyp pfn={PFN:#x} => ok\nhost_unshare_hyp pfn={PFN:#x} => ok\n");
+    let pair = pair.map(|name| format!("{name} pfn={PFN:#x} => ok\n")).concat();
     let trace = Trace::parse("bench", &pair).map_err(Failure::usage)?;
     let count = setup.scaled(STEP);
     let (mut session, findings) = Session::start(&mut live, None)?;
