@@ -5,6 +5,7 @@
 
 mod disasm;
 mod image;
+mod name;
 
 use std::fmt::Write as _;
 use std::path::Path;
