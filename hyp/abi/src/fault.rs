@@ -42,7 +42,7 @@ faults! {
     SmmuTlbiWrongVmid = 2, "smmu_tlbi_wrong_vmid";
     /// The SMMU's TLBI command names the page after the one that was unmapped.
     SmmuTlbiWrongIpa = 3, "smmu_tlbi_wrong_ipa";
-    /// The SMMU's TLBI is put off until the next hypercall, after the lock was released.
+    /// The SMMU's TLBI is put off until the next one, after the lock was released.
     SmmuTlbiAfterUnlock = 4, "smmu_tlbi_after_unlock";
     /// The hook leaves the SMMU's entry in place when the host loses a page.
     SmmuUnmapSkipped = 5, "smmu_unmap_skipped";
