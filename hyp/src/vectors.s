@@ -7,9 +7,7 @@
 .global vectors
 vectors:
 
-.macro save_and_call handler
-    .balign 128
-    stp     x0, x1, [sp]
+.macro save_x2_to_x29
     stp     x2, x3, [sp, #16]
     stp     x4, x5, [sp, #32]
     stp     x6, x7, [sp, #48]
@@ -24,6 +22,12 @@ vectors:
     stp     x24, x25, [sp, #192]
     stp     x26, x27, [sp, #208]
     stp     x28, x29, [sp, #224]
+.endm
+
+.macro save_and_call handler
+    .balign 128
+    stp     x0, x1, [sp]
+    save_x2_to_x29
     str     x30, [sp, #240]
     mov     x0, sp
     mov     x29, xzr
@@ -96,20 +100,7 @@ host_return:
 fatal_common:
     mrs     x0, tpidr_el0
     str     x0, [sp]
-    stp     x2, x3, [sp, #16]
-    stp     x4, x5, [sp, #32]
-    stp     x6, x7, [sp, #48]
-    stp     x8, x9, [sp, #64]
-    stp     x10, x11, [sp, #80]
-    stp     x12, x13, [sp, #96]
-    stp     x14, x15, [sp, #112]
-    stp     x16, x17, [sp, #128]
-    stp     x18, x19, [sp, #144]
-    stp     x20, x21, [sp, #160]
-    stp     x22, x23, [sp, #176]
-    stp     x24, x25, [sp, #192]
-    stp     x26, x27, [sp, #208]
-    stp     x28, x29, [sp, #224]
+    save_x2_to_x29
     mrs     x0, tpidrro_el0
     stp     x30, x0, [sp, #240]
     mov     x0, sp
