@@ -1,0 +1,15 @@
+//! The order of events: what EL2 did to its tables, TLBs and the SMMU, and whether that order is right.
+//!
+//! A library over a stream of [`Event`]s; it does no input or output.
+//!
+//! | module | what is in it |
+//! | --- | --- |
+//! | [`event`] | [`Event`]: what happened, on which CPU, where in the code |
+//! | [`tlbi`] | [`TlbiOp`]: TLB maintenance instructions by name and encoding, and what each reaches |
+#![forbid(unsafe_code)]
+
+pub mod event;
+pub mod tlbi;
+
+pub use event::{Barrier, Dsb, Event, HintKind, Kind, Sysreg};
+pub use tlbi::TlbiOp;
