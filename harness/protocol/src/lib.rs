@@ -6,8 +6,10 @@
 //! | --- | --- |
 //! | [`event`] | [`Event`]: what happened, on which CPU, where in the code |
 //! | [`tlbi`] | [`TlbiOp`]: TLB maintenance instructions by name and encoding, and what each reaches |
+//! | [`casemate`] | the text form of such a stream, read and written |
 #![forbid(unsafe_code)]
 
+pub mod casemate;
 pub mod event;
 pub mod tlbi;
 

@@ -1,0 +1,17 @@
+//! The Casemate trace format: a text of s-expressions, one event each.
+//!
+//! ```text
+//! (mem-write (id 3) (tid 0) (mem-order plain) (address 0x40001000) (value 0x0) (src "good.c:12"))
+//! ```
+//!
+//! The condensed form has the same fields by position: `(mem-write 3 0 "good.c:12" plain 0x40001000 0x0)`. Lines that
+//! begin with `! ` carry verdicts and are passed over, as are log lines before the first event of a line. Beyond
+//! Casemate's own events this crate reads and writes those of the SMMU, which Casemate does not have: see [`write()`].
+
+mod read;
+mod sexp;
+mod write;
+
+pub use read::{Log, parse};
+pub use sexp::Error;
+pub use write::{Form, write};
