@@ -7,11 +7,14 @@
 //! | [`event`] | [`Event`]: what happened, on which CPU, where in the code |
 //! | [`tlbi`] | [`TlbiOp`]: TLB maintenance instructions by name and encoding, and what each reaches |
 //! | [`casemate`] | the text form of such a stream, read and written |
+//! | [`check`] | [`Checker`]: the rules |
 #![forbid(unsafe_code)]
 
 pub mod casemate;
+pub mod check;
 pub mod event;
 pub mod tlbi;
 
+pub use check::{Checker, Config, Finding, Regime, Rule, Site, Subject};
 pub use event::{Barrier, Dsb, Event, HintKind, Kind, Sysreg};
 pub use tlbi::TlbiOp;

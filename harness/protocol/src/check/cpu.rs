@@ -1,0 +1,52 @@
+//! What each CPU has done lately.
+
+use super::finding::{Site, Subject};
+
+/// One CPU.
+#[derive(Debug, Default)]
+pub(super) struct Cpu {
+    /// VTTBR_EL2, where it was written.
+    pub(super) vttbr: Option<u64>,
+    /// TTBR0_EL2.
+    pub(super) ttbr0: Option<u64>,
+    /// VTCR_EL2.
+    pub(super) vtcr: Option<u64>,
+    /// TCR_EL2.
+    pub(super) tcr: Option<u64>,
+    /// When it last did a DSB for stores (see `Checker::time`), in any domain.
+    pub(super) dsb: u64,
+    /// The same, in the inner shareable domain or wider.
+    pub(super) dsb_shared: u64,
+    /// The last barrier that orders stores.
+    pub(super) ordered: u64,
+    /// Entries with a TLBI that no DSB has completed, with the time of the store that made each unclean.
+    pub(super) sent: Vec<(u32, u64)>,
+    /// Locks that it holds.
+    pub(super) locks: Vec<u64>,
+    /// Unclean entries of its making that nothing was said about yet.
+    pub(super) open: usize,
+    /// The first entry that it made valid since its last DSB.
+    pub(super) publish: Option<(Site, Subject)>,
+}
+
+/// The CPUs by number; those that nothing was heard of do not exist.
+#[derive(Debug, Default)]
+pub(super) struct Cpus(Vec<Cpu>);
+
+impl Cpus {
+    pub(super) fn of(&mut self, cpu: u16) -> &mut Cpu {
+        let index = usize::from(cpu);
+        if self.0.len() <= index {
+            self.0.resize_with(index + 1, Cpu::default);
+        }
+        &mut self.0[index]
+    }
+
+    pub(super) fn get(&self, cpu: u16) -> Option<&Cpu> {
+        self.0.get(usize::from(cpu))
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Cpu> {
+        self.0.iter()
+    }
+}

@@ -1,0 +1,138 @@
+//! What the checker says.
+
+use std::fmt;
+
+use crate::event::names;
+
+names! {
+    /// The rule that was broken; docs/protocol.md explains each.
+    Rule {
+        /// A live entry was changed in a way that needs a break before.
+        BreakBeforeMake = "break-before-make",
+        /// An entry was made valid before what was cached of its old value was gone.
+        Unclean = "unclean-remake",
+        /// A CPU returned to EL1, or gave the tree's lock back, before what it had taken away was gone everywhere.
+        ReleasedUnclean = "released-unclean",
+        /// A CPU returned to EL1 before an entry that it made valid was published by a DSB.
+        Unpublished = "unpublished",
+        /// A table was hooked in before stores to it were ordered.
+        UnorderedTable = "unordered-table",
+        /// A page that left a tree was written while walks could still reach it.
+        TableReused = "table-reused",
+        /// Memory was freed that is, or may still be, a table.
+        FreedTable = "freed-table",
+        /// One table page hangs under two entries.
+        TwoParents = "two-parents",
+        /// Entries of a contiguous set do not agree.
+        Contiguous = "contiguous-set",
+        /// A table was written without its lock.
+        Unlocked = "unlocked-write",
+        /// A VMID names two live roots.
+        VmidDuplicate = "vmid-duplicate",
+        /// A live root changed its VMID.
+        VmidChanged = "vmid-changed",
+        /// TTBR0_EL2 was given an ASID, which EL2 does not have.
+        El2Asid = "el2-asid",
+        /// A stream table entry was made valid before its other dwords were ordered.
+        SteValidFirst = "ste-valid-first",
+        /// A live stream table entry was changed in more than one dword without CFGI and SYNC between.
+        SteLive = "ste-live-change",
+        /// A stream table entry was written while the SMMU could still hold its valid form.
+        SteEarly = "ste-early-write",
+        /// A CPU returned to EL1 before the SMMU had dropped a changed stream table entry.
+        SteUnclean = "ste-unclean",
+        /// CMDQ_PROD was written before the commands were visible.
+        CommandUnordered = "command-unordered",
+        /// A command was overwritten before it was consumed.
+        CommandOverwritten = "command-overwritten",
+    }
+}
+
+/// A translation regime.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Regime {
+    /// Stage 2 on the CPUs, with its VMID.
+    Cpu(u16),
+    /// EL2's own stage 1.
+    El2,
+    /// Stage 2 in the SMMU, with its VMID.
+    Smmu(u16),
+}
+
+impl fmt::Display for Regime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Cpu(vmid) => write!(f, "CPU stage 2, VMID {vmid}"),
+            Self::El2 => write!(f, "EL2 stage 1"),
+            Self::Smmu(vmid) => write!(f, "SMMU stage 2, VMID {vmid}"),
+        }
+    }
+}
+
+/// What a finding is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// An entry of a table.
+    Entry {
+        /// The regime that walks it; the first one where there are more.
+        regime: Regime,
+        /// Level of lookup, 0 to 3.
+        level: u8,
+        /// First input address that it translates.
+        ia: u64,
+        /// Its physical address; the page around it is the table.
+        pa: u64,
+    },
+    /// A page or root.
+    Page {
+        /// Its physical address.
+        pa: u64,
+    },
+    /// The stream table entry of a StreamID.
+    Stream(u32),
+    /// An index of the command queue, counted from the first command ever.
+    Command(u64),
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Entry { regime, level, ia, pa } => {
+                write!(f, "{regime}, L{level} entry {pa:#x} in table {:#x} for {ia:#x}", pa & !0xfff)
+            }
+            Self::Page { pa } => write!(f, "page {pa:#x}"),
+            Self::Stream(sid) => write!(f, "STE of StreamID {sid}"),
+            Self::Command(index) => write!(f, "command {index}"),
+        }
+    }
+}
+
+/// Where in the stream: an event's number and its instruction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Site {
+    /// [`crate::Event::seq`].
+    pub seq: u64,
+    /// [`crate::Event::pc`].
+    pub pc: u64,
+    /// [`crate::Event::cpu`].
+    pub cpu: u16,
+}
+
+/// A broken rule, at one place in the code.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// The rule.
+    pub rule: Rule,
+    /// What it is about.
+    pub subject: Subject,
+    /// The event that broke it.
+    pub at: Site,
+    /// The earlier event that made it wrong, where there is one.
+    pub since: Option<Site>,
+    /// What happened.
+    pub what: String,
+    /// What was missing; empty when nothing could have made it right.
+    pub missing: String,
+    /// How often it happened at this place.
+    pub count: u64,
+}

@@ -1,0 +1,104 @@
+//! Memory as the stores made it, and what each page is used for.
+
+use std::collections::HashMap;
+
+/// Bytes of a page.
+pub(super) const PAGE: u64 = 0x1000;
+
+/// A page as part of a tree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) tree: u32,
+    pub(super) level: u8,
+    /// First input address that the page translates.
+    pub(super) ia: u64,
+    /// Physical address of the entry that points here; 0 for a root.
+    pub(super) parent: u64,
+}
+
+/// What a page is used for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Role {
+    /// No table, as far as is known.
+    #[default]
+    Plain,
+    /// A table that walks reach.
+    Table(Place),
+    /// No part of a tree any more, but walks may still go there until its group is clean.
+    Detached(u32),
+}
+
+/// A page.
+#[derive(Debug)]
+pub(super) struct Page {
+    pub(super) data: Box<[u64; 512]>,
+    pub(super) role: Role,
+    /// CPU and time of the last store, for the order of stores before it is hooked in.
+    pub(super) last: Option<(u16, u64)>,
+}
+
+/// All pages that were written. What was never written is zero.
+#[derive(Debug)]
+pub(super) struct Memory {
+    pages: HashMap<u64, Page>,
+    limit: usize,
+    /// Stores that were not followed because there are too many pages.
+    pub(super) lost: u64,
+}
+
+impl Memory {
+    pub(super) fn new(limit: usize) -> Self {
+        Self { pages: HashMap::new(), limit, lost: 0 }
+    }
+
+    /// The page around `pa`; `None` when there are too many already.
+    pub(super) fn page_mut(&mut self, pa: u64) -> Option<&mut Page> {
+        let full = self.pages.len() >= self.limit;
+        match self.pages.entry(pa / PAGE) {
+            std::collections::hash_map::Entry::Occupied(page) => Some(page.into_mut()),
+            std::collections::hash_map::Entry::Vacant(_) if full => {
+                self.lost += 1;
+                None
+            }
+            std::collections::hash_map::Entry::Vacant(page) => {
+                Some(page.insert(Page { data: Box::new([0; 512]), role: Role::Plain, last: None }))
+            }
+        }
+    }
+
+    pub(super) fn page(&self, pa: u64) -> Option<&Page> {
+        self.pages.get(&(pa / PAGE))
+    }
+
+    /// The dword at `pa`.
+    pub(super) fn read(&self, pa: u64) -> u64 {
+        self.page(pa).map_or(0, |page| page.data[(pa / 8 % 512) as usize])
+    }
+
+    pub(super) fn role(&self, pa: u64) -> Role {
+        self.page(pa).map_or(Role::Plain, |page| page.role)
+    }
+
+    pub(super) fn set_role(&mut self, pa: u64, role: Role) {
+        if (role != Role::Plain || self.pages.contains_key(&(pa / PAGE)))
+            && let Some(page) = self.page_mut(pa)
+        {
+            page.role = role;
+        }
+    }
+
+    /// Known pages that lie in a range, in order of address.
+    pub(super) fn known(&self, pa: u64, size: u64) -> Vec<u64> {
+        let (first, last) = (pa / PAGE, pa.saturating_add(size.saturating_sub(1)) / PAGE);
+        if size == 0 {
+            return Vec::new();
+        }
+        let mut found: Vec<u64> = if last - first < self.pages.len() as u64 {
+            (first..=last).filter(|page| self.pages.contains_key(page)).collect()
+        } else {
+            self.pages.keys().copied().filter(|page| (first..=last).contains(page)).collect()
+        };
+        found.sort_unstable();
+        found.into_iter().map(|page| page * PAGE).collect()
+    }
+}

@@ -1,0 +1,381 @@
+//! The SMMU: its registers, the command queue, and TLBI commands (IHI 0070, chapters 3.5, 4 and 6).
+
+use std::collections::{BTreeMap, HashMap};
+
+use parallax_smmu::command::{Command, CommandKind};
+use parallax_smmu::idr::Idr5;
+
+use super::Checker;
+use super::finding::{Rule, Site, Subject};
+use super::memory::PAGE;
+use super::stream::Stream;
+use super::unclean::{Near, SmmuStep};
+
+const IDR3: u32 = 0x0c;
+const IDR5: u32 = 0x14;
+const CR0: u32 = 0x20;
+const STRTAB_BASE: u32 = 0x80;
+const STRTAB_BASE_CFG: u32 = 0x88;
+const CMDQ_BASE: u32 = 0x90;
+const CMDQ_PROD: u32 = 0x98;
+const CMDQ_CONS: u32 = 0x9c;
+
+/// Base addresses: bits 51:5.
+const ADDRESS: u64 = 0x000f_ffff_ffff_ffe0;
+
+/// The command queue.
+#[derive(Debug)]
+struct Queue {
+    base: u64,
+    log2: u32,
+    /// CPU and time of the last store to each command.
+    slots: Vec<(u16, u64)>,
+}
+
+/// What is known of the SMMU.
+#[derive(Debug)]
+pub(super) struct Smmu {
+    pub(super) enabled: bool,
+    cmdqen: bool,
+    queue: Option<Queue>,
+    cmdq_base: u64,
+    /// Commands given and consumed, counted from the first ever; always a whole number of rounds plus the index.
+    prod: u64,
+    cons: u64,
+    pub(super) idr5: Idr5,
+    pub(super) strtab_base: u64,
+    pub(super) strtab_cfg: u32,
+    /// Arrays of stream table entries: first byte → end, first StreamID.
+    pub(super) arrays: BTreeMap<u64, (u64, u32)>,
+    /// The level-1 table: first byte, end.
+    pub(super) level1: (u64, u64),
+    pub(super) streams: HashMap<u32, Stream>,
+    pub(super) streams_open: usize,
+    pub(super) vmids: HashMap<u16, u32>,
+    /// Unclean entries (with the time of their store) that a TLBI command covers, and no CMD_SYNC yet.
+    sent: Vec<(u32, u64)>,
+    /// The same with a CMD_SYNC.
+    synced: Vec<(u32, u64)>,
+    /// Streams with a CFGI command on its way.
+    pub(super) cfgi: Vec<u32>,
+}
+
+impl Default for Smmu {
+    fn default() -> Self {
+        Self {
+            enabled: false,
+            cmdqen: false,
+            queue: None,
+            cmdq_base: 0,
+            prod: 0,
+            cons: 0,
+            // OAS 48 bits, until IDR5 is read.
+            idr5: Idr5([5]),
+            strtab_base: 0,
+            strtab_cfg: 0,
+            arrays: BTreeMap::new(),
+            level1: (0, 0),
+            streams: HashMap::new(),
+            streams_open: 0,
+            vmids: HashMap::new(),
+            sent: Vec::new(),
+            synced: Vec::new(),
+            cfgi: Vec::new(),
+        }
+    }
+}
+
+impl Smmu {
+    /// Whether stores to a page mean something beyond their value.
+    pub(super) fn watches(&self, page: u64) -> bool {
+        let queue = self.queue.as_ref().is_some_and(|queue| {
+            page < queue.base + (16 << queue.log2) && queue.base < page.saturating_add(PAGE)
+        });
+        let level1 = page < self.level1.1 && self.level1.0 < page.saturating_add(PAGE);
+        let array = self
+            .arrays
+            .range(..page.saturating_add(PAGE))
+            .next_back()
+            .is_some_and(|(_, (end, _))| *end > page);
+        queue || level1 || array
+    }
+}
+
+/// A 64-bit register with one access, or half of it, replaced.
+fn merged(old: u64, half: u32, size: u8, value: u64) -> u64 {
+    match (half, size) {
+        (0, 8) => value,
+        (0, _) => old >> 32 << 32 | value & 0xffff_ffff,
+        _ => old & 0xffff_ffff | value << 32,
+    }
+}
+
+impl Checker {
+    pub(super) fn smmu_write(&mut self, at: Site, offset: u32, size: u8, value: u64) {
+        let smmu = &mut self.smmu;
+        match offset {
+            CR0 => {
+                smmu.cmdqen = value >> 3 & 1 != 0;
+                let enabled = value & 1 != 0;
+                if enabled && !smmu.enabled {
+                    smmu.enabled = true;
+                    self.streams_enabled(at);
+                } else if !enabled && smmu.enabled {
+                    self.streams_disabled();
+                }
+            }
+            STRTAB_BASE | 0x84 => {
+                smmu.strtab_base = merged(smmu.strtab_base, offset & 4, size, value);
+                self.find_streams(at);
+            }
+            STRTAB_BASE_CFG => {
+                smmu.strtab_cfg = value as u32;
+                self.find_streams(at);
+            }
+            CMDQ_BASE | 0x94 => {
+                smmu.cmdq_base = merged(smmu.cmdq_base, offset & 4, size, value);
+                let log2 = (smmu.cmdq_base as u32 & 0x1f).min(19);
+                let base = smmu.cmdq_base & ADDRESS & !((16_u64 << log2) - 1);
+                smmu.queue = Some(Queue { base, log2, slots: vec![(0, 0); 1 << log2] });
+                self.reset_indices(0);
+            }
+            CMDQ_PROD => self.produce(at, value as u32),
+            CMDQ_CONS if !smmu.cmdqen => self.reset_indices(value as u32),
+            _ => {}
+        }
+    }
+
+    pub(super) fn smmu_read(&mut self, offset: u32, size: u8, value: u64) {
+        match offset {
+            IDR3 => self.config.smmu_bbm = (value >> 11 & 3) as u8,
+            IDR5 => self.smmu.idr5 = Idr5([value & 0xffff_ffff]),
+            // A pair of registers read at once has CONS in the upper half.
+            CMDQ_CONS => self.consume(value as u32),
+            CMDQ_PROD if size == 8 => self.consume((value >> 32) as u32),
+            _ => {}
+        }
+    }
+
+    /// The queue begins anew at an index. The count of commands goes on, in the next round.
+    fn reset_indices(&mut self, index: u32) {
+        let smmu = &mut self.smmu;
+        let Some(queue) = &smmu.queue else { return };
+        let round = 2_u64 << queue.log2;
+        let start = smmu.prod.next_multiple_of(round) + u64::from(index) % round;
+        (smmu.prod, smmu.cons) = (start, start);
+    }
+
+    /// A store to memory that may be the queue's.
+    pub(super) fn queue_store(&mut self, at: Site, pa: u64) {
+        let smmu = &mut self.smmu;
+        let Some(queue) = &mut smmu.queue else { return };
+        let offset = pa.wrapping_sub(queue.base);
+        if offset >= 16 << queue.log2 {
+            return;
+        }
+        let slot = offset / 16;
+        queue.slots[slot as usize] = (at.cpu, self.time);
+        let size = 1_u64 << queue.log2;
+        // The command of this slot that was given last, if it is still waiting.
+        let ahead = (slot + size - smmu.cons % size) % size;
+        if smmu.cons + ahead < smmu.prod {
+            let index = smmu.cons + ahead;
+            let what = "written while the SMMU had not consumed it".to_owned();
+            let missing = "CMDQ_CONS seen past it".to_owned();
+            self.report(Rule::CommandOverwritten, Subject::Command(index), at, None, what, missing);
+        }
+    }
+
+    /// CMDQ_PROD is written: everything up to it is given to the SMMU.
+    fn produce(&mut self, at: Site, value: u32) {
+        if !self.smmu.cmdqen {
+            return self.reset_indices(value);
+        }
+        let Some(queue) = &self.smmu.queue else { return };
+        let (base, size) = (queue.base, 1_u64 << queue.log2);
+        let (first, round) = (self.smmu.prod, 2 * size);
+        let count = (u64::from(value) % round + round - first % round) % round;
+        if first + count - self.smmu.cons > size {
+            let what = "CMDQ_PROD passes CMDQ_CONS: commands that wait are lost".to_owned();
+            let missing = "CMDQ_CONS seen to have moved".to_owned();
+            self.report(Rule::CommandOverwritten, Subject::Command(first), at, None, what, missing);
+        }
+        let dsb = self.cpus.get(at.cpu).map_or(0, |cpu| cpu.dsb_shared);
+        let stores = (first..first + count).map(|index| {
+            let slot = self.smmu.queue.as_ref().and_then(|queue| queue.slots.get((index % size) as usize));
+            (index, slot.copied().unwrap_or_default())
+        });
+        let early =
+            stores.filter(|(_, (cpu, time))| *cpu == at.cpu && *time > dsb).map(|(index, _)| index).next();
+        if let Some(index) = early {
+            let what = "given to the SMMU by CMDQ_PROD before it was visible".to_owned();
+            let missing = "DSB between the stores to the queue and the one to CMDQ_PROD".to_owned();
+            self.report(Rule::CommandUnordered, Subject::Command(index), at, None, what, missing);
+        }
+        for index in first..first + count.min(size) {
+            let slot = base + index % size * 16;
+            let command = [self.memory.read(slot), self.memory.read(slot + 8)];
+            self.command(Command(command), index);
+        }
+        self.smmu.prod = first + count;
+        self.smmu.cons = self.smmu.cons.max(self.smmu.prod.saturating_sub(size));
+    }
+
+    fn consume(&mut self, value: u32) {
+        let Some(queue) = &self.smmu.queue else { return };
+        let round = 2_u64 << queue.log2;
+        let seen = u64::from(value & 0xf_ffff) % round;
+        let cons = self.smmu.cons + (seen + round - self.smmu.cons % round) % round;
+        if cons <= self.smmu.prod && cons > self.smmu.cons {
+            self.smmu.cons = cons;
+            self.consumed(cons);
+        }
+    }
+
+    /// [`crate::Kind::Command`]
+    pub(super) fn bare_command(&mut self, command: [u64; 2]) {
+        if self.smmu.queue.is_none() {
+            self.command(Command(command), self.smmu.prod);
+            self.smmu.prod += 1;
+        }
+    }
+
+    /// [`crate::Kind::Synced`]
+    pub(super) fn bare_synced(&mut self) {
+        if self.smmu.queue.is_none() {
+            self.smmu.cons = self.smmu.prod;
+            self.consumed(self.smmu.prod);
+        }
+    }
+
+    fn command(&mut self, command: Command, index: u64) {
+        let field = |name| command.field(name).unwrap_or_default();
+        let vmid = field("VMID") as u16;
+        match command.kind() {
+            CommandKind::TlbiS2Ipa => {
+                let pages = match field("TG") {
+                    0 => 1,
+                    _ => (field("NUM") + 1) << field("SCALE"),
+                };
+                let level = Some(field("TTL") as u8).filter(|ttl| *ttl != 0 && field("TG") != 0);
+                let range = (field("Address"), pages << 12);
+                self.command_tlbi(index, Some(vmid), Some(range), level, field("Leaf") != 0);
+            }
+            CommandKind::TlbiS12Vmall => self.command_tlbi(index, Some(vmid), None, None, false),
+            CommandKind::TlbiNsnhAll => self.command_tlbi(index, None, None, None, false),
+            CommandKind::TlbiNhAll => self.command_nested(vmid),
+            CommandKind::CfgiSte => {
+                let sid = field("StreamID") as u32;
+                self.cfgi(sid, 1);
+            }
+            CommandKind::CfgiSteRange => {
+                let log2 = field("Range") as u32 + 1;
+                let first = u64::from(field("StreamID") as u32) & !((1_u64 << log2) - 1);
+                self.cfgi(first as u32, 1 << log2);
+            }
+            CommandKind::Sync => self.command_sync(index),
+            _ => {}
+        }
+    }
+
+    fn command_tlbi(
+        &mut self,
+        index: u64,
+        vmid: Option<u16>,
+        range: Option<(u64, u64)>,
+        level: Option<u8>,
+        leaf_only: bool,
+    ) {
+        let mut ids = std::mem::take(&mut self.scratch);
+        ids.clear();
+        let known = vmid.map(|vmid| self.smmu.vmids.get(&vmid).copied());
+        for tree in 0..self.trees.len() as u32 {
+            // A VMID that nothing has reaches nothing: those that it passes by are told of it.
+            let meant = known.is_none_or(|known| known.is_none_or(|known| known == tree));
+            if self.trees[tree as usize].smmu.is_some() && meant {
+                match range {
+                    None => self.records.of_tree(tree, &mut ids),
+                    Some((address, size)) => self.records.in_range(tree, address, size, &mut ids),
+                }
+            }
+        }
+        let seq = index;
+        for id in &ids {
+            let Some(record) = self.records.get_mut(*id) else { continue };
+            let Some(step) = record.smmu else { continue };
+            let visible = self.cpus.get(record.by.cpu).is_some_and(|cpu| cpu.dsb_shared > record.time);
+            let wrong_level = level
+                .is_some_and(|level| if record.leaf { level != record.level } else { level <= record.level });
+            let why = if known == Some(None) {
+                "of the commands has a VMID that no stream has"
+            } else if !visible {
+                "of the commands was given before the DSB that makes the store visible"
+            } else if wrong_level {
+                "of the commands has a level hint for another level"
+            } else if leaf_only && !record.leaf {
+                "of the commands leaves cached table entries alone"
+            } else {
+                let nested = self.trees[record.tree as usize].nested;
+                if !matches!(step, SmmuStep::Sent { .. } | SmmuStep::Synced { .. }) {
+                    record.smmu = Some(SmmuStep::Sent { done: !nested || range.is_none() });
+                    self.smmu.sent.push((*id, record.time));
+                }
+                continue;
+            };
+            record.near = Some(Near { seq, why });
+        }
+        self.scratch = ids;
+    }
+
+    /// CMD_TLBI_NH_ALL: what is left of combined entries goes.
+    fn command_nested(&mut self, vmid: u16) {
+        let Some(tree) = self.smmu.vmids.get(&vmid).copied() else { return };
+        let mut ids = std::mem::take(&mut self.scratch);
+        ids.clear();
+        self.records.of_tree(tree, &mut ids);
+        for id in &ids {
+            if let Some(record) = self.records.get_mut(*id)
+                && record.smmu == Some(SmmuStep::Stage2Done)
+            {
+                record.smmu = Some(SmmuStep::Sent { done: true });
+                self.smmu.sent.push((*id, record.time));
+            }
+        }
+        self.scratch = ids;
+    }
+
+    fn command_sync(&mut self, index: u64) {
+        for (id, time) in std::mem::take(&mut self.smmu.sent) {
+            let Some(record) = self.records.get_mut(id).filter(|record| record.time == time) else {
+                continue;
+            };
+            if let Some(SmmuStep::Sent { done }) = record.smmu {
+                record.smmu = Some(SmmuStep::Synced { sync: index, done });
+                self.smmu.synced.push((id, time));
+            }
+        }
+        self.cfgi_sync(index);
+    }
+
+    /// Every command below `cons` is consumed, and a CPU has seen it.
+    fn consumed(&mut self, cons: u64) {
+        let mut waiting = Vec::new();
+        for (id, time) in std::mem::take(&mut self.smmu.synced) {
+            let Some(record) = self.records.get_mut(id).filter(|record| record.time == time) else {
+                continue;
+            };
+            match record.smmu {
+                Some(SmmuStep::Synced { sync, done }) if sync < cons => {
+                    record.smmu = if done { None } else { Some(SmmuStep::Stage2Done) };
+                    if record.smmu.is_none() && record.cpu.is_none() {
+                        self.drop_record(id);
+                    }
+                }
+                Some(SmmuStep::Synced { .. }) => waiting.push((id, time)),
+                _ => {}
+            }
+        }
+        self.smmu.synced = waiting;
+        self.cfgi_consumed(cons);
+    }
+}

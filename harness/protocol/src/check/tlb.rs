@@ -1,0 +1,172 @@
+//! TLB maintenance on the CPUs: which unclean entries an instruction reaches, and what completes it.
+//!
+//! One CPU must do all of it: the store, DSB, TLBI, DSB. Work of another CPU would do in hardware only with
+//! synchronisation between the two that a stream of events does not show.
+
+use super::Checker;
+use super::finding::{Regime, Site};
+use super::tree::Tree;
+use super::unclean::{CpuStep, Near, Record, SmmuStep};
+use crate::tlbi::{Operand, Scope, Select, Target, TlbiOp};
+
+impl Checker {
+    pub(super) fn tlbi(&mut self, at: Site, op: TlbiOp, operand: u64) {
+        let range = op.operand(operand);
+        if self.records.all().next().is_none() {
+            return;
+        }
+        let mut ids = std::mem::take(&mut self.scratch);
+        ids.clear();
+        match op.target() {
+            Target::El2 | Target::AllVmids => {
+                for tree in 0..self.trees.len() {
+                    let el2 = self.trees[tree].cpu == Some(Regime::El2);
+                    if self.trees[tree].cpu.is_some() && el2 == (op.target() == Target::El2) {
+                        self.reached(tree as u32, range, &mut ids);
+                    }
+                }
+            }
+            Target::Stage1 | Target::Stage2 | Target::Both => {
+                let vttbr = self.cpus.get(at.cpu).and_then(|cpu| cpu.vttbr);
+                let tree = vttbr.and_then(|vttbr| self.vmids.get(&((vttbr >> 48) as u16))).copied();
+                if let Some(tree) = tree {
+                    // Stage-1 operations by address say nothing of IPAs: they do not help.
+                    let range = if op.target() == Target::Stage1 { None } else { range };
+                    if op.target() != Target::Stage1 || op.select() == Select::All {
+                        self.reached(tree, range, &mut ids);
+                    }
+                }
+            }
+        }
+        for id in &ids {
+            self.tlbi_entry(at, op, range, *id);
+        }
+        self.scratch = ids;
+    }
+
+    fn reached(&self, tree: u32, range: Option<Operand>, ids: &mut Vec<u32>) {
+        match range {
+            None => self.records.of_tree(tree, ids),
+            Some(range) => self.records.in_range(tree, range.address, range.size, ids),
+        }
+    }
+
+    fn tlbi_entry(&mut self, at: Site, op: TlbiOp, range: Option<Operand>, id: u32) {
+        let Some(record) = self.records.get_mut(id) else { return };
+        let Some(step) = record.cpu else { return };
+        let tree = &self.trees[record.tree as usize];
+        let cpu = self.cpus.of(at.cpu);
+        let local = op.scope() == Scope::Local;
+        let visible = if local { cpu.dsb } else { cpu.dsb_shared } > record.time;
+        let alone = tree.loaded & !(1 << at.cpu.min(63)) == 0;
+        let level = range.and_then(|range| range.level);
+        let wrong_level = level
+            .is_some_and(|level| if record.leaf { level != record.level } else { level <= record.level });
+        let refused = if record.by.cpu != at.cpu {
+            Some("was issued by another CPU than the store")
+        } else if !visible {
+            Some("came before the DSB that makes the store visible")
+        } else if local && !alone {
+            Some("reached this CPU only; others have loaded the table")
+        } else if wrong_level {
+            Some("had a level hint for another level")
+        } else if op.last_level_only() && !record.leaf {
+            Some("leaves cached table entries alone")
+        } else {
+            None
+        };
+        let next = match (op.target(), step) {
+            _ if refused.is_some() => None,
+            (Target::Stage2, CpuStep::Stored) => Some(CpuStep::Stage2Sent { local }),
+            (Target::Stage1, CpuStep::Stage2Done) => Some(CpuStep::Sent { local }),
+            (Target::Both | Target::AllVmids | Target::El2, CpuStep::Sent { .. }) => None,
+            (Target::Both | Target::AllVmids | Target::El2, _) => Some(CpuStep::Sent { local }),
+            _ => None,
+        };
+        match (next, refused) {
+            (Some(step), _) => {
+                record.cpu = Some(step);
+                cpu.sent.push((id, record.time));
+            }
+            (None, Some(why)) if op.target() != Target::Stage1 => {
+                record.near = Some(Near { seq: at.seq, why })
+            }
+            (None, None) if op.target() == Target::Stage1 && matches!(step, CpuStep::Stage2Sent { .. }) => {
+                record.near = Some(Near { seq: at.seq, why: "came before the DSB that completes IPAS2E1" });
+            }
+            _ => {}
+        }
+    }
+
+    /// A DSB for loads and stores: what this CPU has issued is complete.
+    pub(super) fn complete(&mut self, at: Site, shared: bool) {
+        let cpu = self.cpus.of(at.cpu);
+        if cpu.sent.is_empty() {
+            return;
+        }
+        let sent = std::mem::take(&mut cpu.sent);
+        let mut waiting = Vec::new();
+        for (id, time) in sent {
+            let Some(record) = self.records.get_mut(id).filter(|record| record.time == time) else {
+                continue;
+            };
+            match record.cpu {
+                Some(CpuStep::Stage2Sent { local } | CpuStep::Sent { local }) if !local && !shared => {
+                    record.near = Some(Near { seq: at.seq, why: "is a DSB for this CPU only" });
+                    waiting.push((id, time));
+                }
+                Some(CpuStep::Stage2Sent { .. }) => record.cpu = Some(CpuStep::Stage2Done),
+                Some(CpuStep::Sent { .. }) => {
+                    record.cpu = None;
+                    if record.smmu.is_none() {
+                        self.drop_record(id);
+                    }
+                }
+                _ => {}
+            }
+        }
+        self.cpus.of(at.cpu).sent = waiting;
+    }
+}
+
+/// What an unclean entry still needs, in order.
+pub(super) fn missing(record: &Record, tree: &Tree, visible: bool) -> String {
+    let mut parts: Vec<String> = Vec::new();
+    if !visible && (record.cpu == Some(CpuStep::Stored) || record.smmu == Some(SmmuStep::Stored)) {
+        parts.push("DSB ISHST".to_owned());
+    }
+    match (record.cpu, tree.cpu) {
+        (Some(CpuStep::Stored), Some(Regime::El2)) => parts.push("TLBI VAE2IS of it, DSB ISH".to_owned()),
+        (Some(CpuStep::Stored), _) => {
+            parts.push(
+                "TLBI IPAS2E1IS of it, DSB ISH, TLBI VMALLE1IS, DSB ISH (or TLBI VMALLS12E1IS, DSB ISH)"
+                    .to_owned(),
+            );
+        }
+        (Some(CpuStep::Stage2Sent { .. }), _) => parts.push("DSB ISH, TLBI VMALLE1IS, DSB ISH".to_owned()),
+        (Some(CpuStep::Stage2Done), _) => parts.push("TLBI VMALLE1IS, DSB ISH".to_owned()),
+        (Some(CpuStep::Sent { local }), _) => {
+            parts.push(if local { "DSB NSH" } else { "DSB ISH" }.to_owned())
+        }
+        (None, _) => {}
+    }
+    let vmid = tree.smmu.unwrap_or_default();
+    match record.smmu {
+        Some(SmmuStep::Stored) => {
+            parts.push(format!("CMD_TLBI_S2_IPA of it with VMID {vmid}, CMD_SYNC consumed"))
+        }
+        Some(SmmuStep::Sent { .. }) => {
+            parts.push("CMD_SYNC after the TLBI command, and its consumption seen".to_owned())
+        }
+        Some(SmmuStep::Synced { .. }) => parts.push("CMDQ_CONS seen past the CMD_SYNC".to_owned()),
+        Some(SmmuStep::Stage2Done) => {
+            parts.push(format!("CMD_TLBI_NH_ALL with VMID {vmid}, CMD_SYNC consumed"))
+        }
+        None => {}
+    }
+    let mut text = parts.join("; ");
+    if let Some(near) = record.near {
+        text.push_str(&format!(" (event {} {})", near.seq, near.why));
+    }
+    text
+}

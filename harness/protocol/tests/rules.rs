@@ -1,0 +1,40 @@
+//! Every rule on small files: `good_*.cm` has no finding, `bad_*.cm` exactly those of its `! RULE ID` lines.
+
+use std::fs;
+use std::path::Path;
+
+use parallax_protocol::casemate::parse;
+use parallax_protocol::{Checker, Config, Rule};
+
+/// `RULE ID`, for each place each rule was broken.
+fn judge(text: &str) -> Vec<String> {
+    let mut checker = Checker::new(Config::default());
+    for event in &parse(text).unwrap().events {
+        checker.event(event);
+    }
+    checker.findings().iter().map(|finding| format!("{} {}", finding.rule.name(), finding.at.seq)).collect()
+}
+
+#[test]
+fn good_files_are_clean_and_bad_ones_break_what_they_say() {
+    let mut broken = Vec::new();
+    let mut wrong = Vec::new();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/rules");
+    for file in fs::read_dir(folder).unwrap() {
+        let path = file.unwrap().path();
+        let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
+        let text = fs::read_to_string(&path).unwrap();
+        let expected: Vec<String> =
+            text.lines().filter_map(|line| line.strip_prefix("! ")).map(str::to_owned).collect();
+        assert_eq!(name.starts_with("good_"), expected.is_empty(), "{name}");
+        let found = judge(&text);
+        if found != expected {
+            wrong.push(format!("{name}: expected {expected:?}, found {found:?}"));
+        }
+        broken.extend(expected.iter().filter_map(|line| Rule::from_name(line.split(' ').next()?)));
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    for rule in Rule::ALL {
+        assert!(broken.contains(rule), "no file breaks {}", rule.name());
+    }
+}
