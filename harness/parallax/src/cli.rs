@@ -45,6 +45,9 @@ pub enum Command {
     /// Compare what two traces or recordings did
     #[command(after_help = DIFF_EXAMPLE)]
     Diff(Diff),
+    /// Judge the order of events in a Casemate file
+    #[command(after_help = CHECK_EXAMPLE)]
+    Check(Check),
     /// Build the hypervisor and the test host
     #[command(after_help = BUILD_EXAMPLE)]
     Build(Build),
@@ -209,6 +212,30 @@ pub struct Diff {
 pub enum Ignore {
     /// With what size of blocks something is mapped.
     BlockSize,
+}
+
+const CHECK_EXAMPLE: &str = "\
+Examples:
+  parallax check harness/protocol/tests/rules/good_whole_vmid.cm
+  parallax check harness/protocol/tests/rules/bad_no_tlbi.cm
+  parallax check --cpu-bbm 2 events.cm                a CPU with FEAT_BBM level 2
+
+docs/protocol.md explains the rules.
+
+Exit status: 0 nothing found, 1 a rule is broken, 2 malformed file.";
+
+/// Arguments of `check`.
+#[derive(Debug, Args)]
+pub struct Check {
+    /// Events in Casemate's format
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// FEAT_BBM level of the CPUs, where the file does not tell
+    #[arg(long, value_name = "LEVEL", default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=2))]
+    pub cpu_bbm: u8,
+    /// IDR3.BBML of the SMMU, where the file does not tell
+    #[arg(long, value_name = "LEVEL", default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=2))]
+    pub smmu_bbm: u8,
 }
 
 const BUILD_EXAMPLE: &str = "\

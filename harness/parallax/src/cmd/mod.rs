@@ -3,6 +3,7 @@
 mod accept;
 mod bench;
 mod build;
+mod check;
 mod diff;
 mod doctor;
 mod dump;
@@ -24,6 +25,7 @@ pub fn main(cli: Cli) -> Result<Status> {
         Command::Accept(args) => accept::accept(&args),
         Command::Dump(args) => dump::dump(&args),
         Command::Diff(args) => diff::diff(&args),
+        Command::Check(args) => check::check(&args),
         Command::Build(args) => build::build(&args),
         Command::Faults(args) => faults::faults(&args),
         Command::Bench(args) => bench::bench(&args),

@@ -10,6 +10,7 @@
 //! | `finding` | [`Rule`], [`Finding`] |
 //! | `change` | what a store means for an entry |
 //! | `memory`, `tree` | contents of memory; which page is a table of which tree |
+//! | `entry` | stores to entries of live tables |
 //! | `unclean`, `tlb` | unclean entries; TLBI and DSB on the CPUs |
 //! | `cpu` | what each CPU has done lately |
 //! | `smmu`, `stream` | command queue and TLBI commands; stream table entries |
@@ -18,6 +19,7 @@
 
 mod change;
 mod cpu;
+mod entry;
 mod finding;
 mod memory;
 mod smmu;

@@ -41,7 +41,27 @@ impl Checker {
         for id in &ids {
             self.tlbi_entry(at, op, range, *id);
         }
+        if ids.is_empty() && matches!(op.target(), Target::Stage2 | Target::Both) {
+            self.passed_by(at, range);
+        }
         self.scratch = ids;
+    }
+
+    /// An operation that found nothing under the current VMID: what it was perhaps meant for is told of it.
+    fn passed_by(&mut self, at: Site, range: Option<Operand>) {
+        let some: Vec<u32> = self.records.all().take(16).collect();
+        for id in some {
+            let Some(record) = self.records.get_mut(id) else { continue };
+            let stage2 = matches!(self.trees[record.tree as usize].cpu, Some(Regime::Cpu(_)));
+            let here = range.is_none_or(|range| {
+                let size = super::change::span(record.level);
+                record.ia < range.address.saturating_add(range.size)
+                    && range.address < record.ia.saturating_add(size)
+            });
+            if stage2 && here && record.cpu == Some(CpuStep::Stored) {
+                record.near = Some(Near { seq: at.seq, why: "was for another VMID" });
+            }
+        }
     }
 
     fn reached(&self, tree: u32, range: Option<Operand>, ids: &mut Vec<u32>) {

@@ -1,0 +1,73 @@
+//! Whatever the events say, the checker comes to an end without a panic.
+
+use parallax_protocol::{Barrier, Checker, Config, Dsb, Event, HintKind, Kind, Sysreg, TlbiOp};
+use proptest::prelude::*;
+use proptest::sample::select;
+
+/// Addresses that meet often: a few pages, their entries, and the ends of the range.
+fn address() -> impl Strategy<Value = u64> {
+    prop_oneof![
+        8 => (0..8_u64, 0..4_u64).prop_map(|(page, slot)| 0x1_0000 + page * 0x1000 + slot * 8),
+        1 => any::<u64>(),
+        1 => select(&[0, 1, u64::MAX, u64::MAX - 7, 0x0000_ffff_ffff_f000]),
+    ]
+}
+
+/// Descriptors and register values that point to those pages.
+fn value() -> impl Strategy<Value = u64> {
+    let bits =
+        select(&[0, 1, 2, 3, 0xd, 0xf, 0x7fd, 0x7ff, 0x25, 0x2a, 0x46, 0x28, 0x03, 0x04, 1 << 52, 1 << 48]);
+    prop_oneof![6 => (address(), bits).prop_map(|(address, bits)| (address & !0xfff) | bits), 1 => any::<u64>()]
+}
+
+fn kind() -> impl Strategy<Value = Kind> {
+    const REGISTERS: &[u32] = &[0x0c, 0x14, 0x20, 0x80, 0x84, 0x88, 0x90, 0x94, 0x98, 0x9c, 0x7777];
+    prop_oneof![
+        8 => (address(), value(), select(&[1_u8, 2, 4, 8, 0, 255]), any::<bool>())
+            .prop_map(|(pa, value, size, release)| Kind::Store { pa, value, size, release }),
+        4 => (address(), value()).prop_map(|(pa, value)| Kind::Store { pa, value, size: 8, release: true }),
+        1 => (address(), value()).prop_map(|(pa, size)| Kind::MemInit { pa, size }),
+        1 => (address(), value()).prop_map(|(pa, size)| Kind::MemFree { pa, size }),
+        1 => (address(), any::<u32>(), any::<u8>()).prop_map(|(pa, size, value)| Kind::MemSet { pa, size, value }),
+        3 => select(Dsb::ALL).prop_map(|option| Kind::Barrier(Barrier::Dsb(option))),
+        3 => (select(TlbiOp::ALL), prop_oneof![Just(0), any::<u64>()])
+            .prop_map(|(op, operand)| Kind::Tlbi { op, operand }),
+        3 => (select(Sysreg::ALL), value()).prop_map(|(reg, value)| Kind::SysregWrite { reg, value }),
+        1 => (select(Sysreg::ALL), any::<u64>()).prop_map(|(reg, value)| Kind::SysregRead { reg, value }),
+        3 => (select(REGISTERS), select(&[4_u8, 8]), value())
+            .prop_map(|(offset, size, value)| Kind::SmmuWrite { offset, size, value }),
+        2 => (select(REGISTERS), select(&[4_u8, 8]), value())
+            .prop_map(|(offset, size, value)| Kind::SmmuRead { offset, size, value }),
+        2 => (value(), any::<u64>()).prop_map(|(low, high)| Kind::Command([low, high])),
+        2 => (select(HintKind::ALL), address(), value())
+            .prop_map(|(kind, location, value)| Kind::Hint { kind, location, value }),
+        1 => address().prop_map(|address| Kind::Lock { address }),
+        1 => address().prop_map(|address| Kind::Unlock { address }),
+        2 => select(&[Kind::Synced, Kind::Return, Kind::Enter]),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn no_events_make_the_checker_panic(
+        events in proptest::collection::vec((0..3_u16, any::<u64>(), kind()), 0..200),
+        bbm in 0..=2_u8,
+    ) {
+        let config = Config { cpu_bbm: bbm, smmu_bbm: bbm, max_pages: 64 };
+        let mut checker = Checker::new(config);
+        for (cpu, seq, kind) in events {
+            checker.event(&Event { seq, pc: seq % 16, cpu, kind });
+        }
+        prop_assert!(checker.findings().iter().all(|finding| finding.count > 0));
+    }
+}
+
+#[test]
+fn memory_is_bounded_and_says_so() {
+    let mut checker = Checker::new(Config { max_pages: 8, ..Config::default() });
+    for page in 0..100 {
+        let kind = Kind::Store { pa: page << 12, value: 1, size: 8, release: false };
+        checker.event(&Event { seq: page, pc: 0, cpu: 0, kind });
+    }
+    assert_eq!(checker.lost(), 92);
+}
