@@ -4,7 +4,8 @@ use hyp_core::addr::Ipa;
 use hyp_core::mem_protect::{AbortKind, HostAbort};
 
 use crate::boot::hyp;
-use crate::{inject, sysreg};
+use crate::traps::HostRegs;
+use crate::{inject, mmio, sysreg};
 
 /// ESR_EL2.ISS of an abort: DFSC or IFSC without the level, bits 1:0 (Arm ARM D24.2.40).
 const FSC_CLASS: u64 = 0b11_1100;
@@ -19,8 +20,11 @@ const FIPA: u64 = 0x0000_0fff_ffff_fff0;
 /// and they have their access flag set from the start, so every other fault (a permission fault on executing
 /// from MMIO, an alignment fault, an external abort) is the host's own. HPFAR_EL2 is valid for a translation
 /// fault of either stage's walk (D24.2.62).
-pub(crate) fn handle(esr: u64) {
+pub(crate) fn handle(esr: u64, regs: &mut HostRegs) {
     let ipa = Ipa((sysreg::read!("hpfar_el2") & FIPA) << 8);
+    if esr & FSC_CLASS == TRANSLATION && mmio::emulate(esr, ipa, regs) {
+        return;
+    }
     let mended =
         esr & FSC_CLASS == TRANSLATION && hyp().host_abort(ipa, AbortKind::Translation) == HostAbort::Retry;
     if !mended {

@@ -76,6 +76,7 @@ fn make_hyp(platform: &Platform, image: Range, options: Options, info: &mut HypI
     let smmu = Taken::take(platform.smmu, &options);
     let pool = carve_pool(platform, image, &options, smmu.as_ref().map_or(0, Taken::pages));
     log!("page pool {}..{:#014x}", pool.base, pool.end());
+    let view = options.smmu_host;
     let config = Config {
         regions: platform.regions.clone(),
         image,
@@ -112,7 +113,7 @@ fn make_hyp(platform: &Platform, image: Range, options: Options, info: &mut HypI
     let stage2 = boot.stage2(features).unwrap_or_else(fatal("stage 2"));
     log!("host stage 2: vttbr {:#x}, vtcr {:#x}", stage2.vttbr_el2(), stage2.vtcr_el2());
     host::set_stage2(Stage2 { vttbr_el2: stage2.vttbr_el2(), vtcr_el2: stage2.vtcr_el2() });
-    let driver = smmu.map(|(smmu, buffers)| smmu.init(&buffers, &stage2));
+    let driver = smmu.map(|(smmu, buffers)| smmu.init(&buffers, &stage2, view));
     let hyp = HYP.call_once(|| stage2.finish(driver).unwrap_or_else(fatal("stage 2")));
     if let Some(result) = hyp.with_smmu(Driver::enable) {
         result.unwrap_or_else(fatal("SMMU"));

@@ -8,7 +8,7 @@
 //! | [`stage1`] | EL2's own translation: W^X, guard pages |
 //! | [`smmu`] | the SMMU from its frame to its driver |
 //! | [`cpus`], [`psci`] | every CPU's entry, and the host's PSCI calls |
-//! | `vectors.s`, [`traps`], [`abort`], [`inject`], [`host`] | exits of the host and its register context |
+//! | `vectors.s`, [`traps`], [`abort`], [`mmio`], [`inject`], [`host`] | exits of the host and its register context |
 //! | [`hw`], [`sysreg`], [`console`] | instructions behind `hyp_core::hw`, system registers, the UART |
 //! | [`panic`], [`info`] | what the harness looks for |
 //!
@@ -29,6 +29,7 @@ mod hw;
 mod info;
 mod inject;
 mod layout;
+mod mmio;
 mod panic;
 mod platform;
 mod psci;

@@ -4,7 +4,7 @@ use hyp_core::addr::PAGE_SIZE;
 use hyp_core::mem_protect::boot::{self, Boot};
 use hyp_core::options::{Options, SmmuMode};
 use hyp_core::regions::Range;
-use hyp_core::smmu::{Buffer, Buffers, Closed, Features, Layout, Smmu};
+use hyp_core::smmu::{Buffer, Buffers, Closed, Features, HostView, Layout, Smmu};
 use parallax_abi::info::HypInfo;
 
 use crate::boot::fatal;
@@ -77,11 +77,16 @@ impl Taken {
         info.evtq_size = self.layout.evtq().pages * PAGE_SIZE;
     }
 
-    /// Writes stream table and queues; every stream is confined to the table that `stage2` has for it. The
-    /// SMMU stays closed.
-    pub(crate) fn init(self, buffers: &Buffers, stage2: &boot::Stage2<Machine>) -> (Driver, Range) {
+    /// Writes stream table and queues; every stream is confined to the table that `stage2` has for it, or aborted
+    /// until the host says what it wants. The SMMU stays closed.
+    pub(crate) fn init(
+        self,
+        buffers: &Buffers,
+        stage2: &boot::Stage2<Machine>,
+        view: HostView,
+    ) -> (Driver, Range) {
         let table = stage2.smmu_stage2(self.features()).unwrap_or_else(fatal("SMMU"));
-        let driver = self.closed.init(&self.layout, buffers, &table).unwrap_or_else(fatal("SMMU"));
+        let driver = self.closed.init(&self.layout, buffers, &table, view).unwrap_or_else(fatal("SMMU"));
         (driver, self.frame)
     }
 }

@@ -33,7 +33,7 @@ extern "C" fn host_sync(regs: &mut HostRegs) {
             // SAFETY: an SMC trapped by HCR_EL2.TSC returns to itself; the host goes on behind it.
             unsafe { sysreg::write!("elr_el2", next) };
         }
-        ec::IABT_LOW | ec::DABT_LOW => abort::handle(esr),
+        ec::IABT_LOW | ec::DABT_LOW => abort::handle(esr, regs),
         _ => inject::undefined(),
     }
 }

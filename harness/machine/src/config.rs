@@ -45,6 +45,17 @@ pub enum MmioPolicy {
     Cacheable,
 }
 
+/// What the host sees of the SMMU (`smmu.host=`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum HostView {
+    /// Nothing: its registers are out of reach.
+    #[default]
+    Hidden,
+    /// An SMMU of its own, emulated.
+    Emulated,
+}
+
 macro_rules! option_names {
     ($($type:ty { $($variant:ident = $name:literal),* })*) => {$(
         impl $type {
@@ -69,6 +80,7 @@ macro_rules! option_names {
 option_names! {
     SmmuMode { Shadow = "shadow", Shared = "shared", Off = "off" }
     MapMode { Blocks = "blocks", Pages = "pages" }
+    HostView { Hidden = "hidden", Emulated = "emulated" }
     MmioPolicy { Prot = "prot", Region = "region", Cacheable = "cacheable" }
 }
 
@@ -84,6 +96,9 @@ pub struct HypOptions {
     pub mmio: MmioPolicy,
     /// `smmu.sid_bits=`: StreamIDs 0 to 2^N - 1 are served (0 to 16).
     pub sid_bits: u8,
+    /// `smmu.host=`
+    #[serde(default)]
+    pub smmu_host: HostView,
     /// `donate_mmio=`: physical addresses of 4 KiB MMIO pages that the hypervisor takes before the host runs.
     pub donate_mmio: Vec<u64>,
     /// `host_s2_pages=`: limit of the page pool for the host's stage 2, in pages.
@@ -100,6 +115,7 @@ impl Default for HypOptions {
             map: MapMode::default(),
             mmio: MmioPolicy::default(),
             sid_bits: 8,
+            smmu_host: HostView::Hidden,
             donate_mmio: Vec::new(),
             host_s2_pages: None,
             fault: None,
@@ -114,6 +130,9 @@ impl fmt::Display for HypOptions {
             "smmu={} smmu.map={} smmu.mmio={} smmu.sid_bits={}",
             self.smmu, self.map, self.mmio, self.sid_bits
         )?;
+        if self.smmu_host != HostView::Hidden {
+            write!(f, " smmu.host={}", self.smmu_host)?;
+        }
         for (index, address) in self.donate_mmio.iter().enumerate() {
             let lead = if index == 0 { " donate_mmio=" } else { "," };
             write!(f, "{lead}{address:#x}")?;
@@ -264,6 +283,7 @@ mod tests {
     fn command_line_names_every_option() {
         let options = HypOptions {
             smmu: SmmuMode::Shared,
+            smmu_host: HostView::Emulated,
             donate_mmio: vec![0x0901_0000, 0x0903_0000],
             host_s2_pages: Some(12),
             fault: Some(Fault::SmmuNoTlbi),
@@ -271,7 +291,7 @@ mod tests {
         };
         assert_eq!(
             options.to_string(),
-            "smmu=shared smmu.map=blocks smmu.mmio=region smmu.sid_bits=8 \
+            "smmu=shared smmu.map=blocks smmu.mmio=region smmu.sid_bits=8 smmu.host=emulated \
              donate_mmio=0x9010000,0x9030000 host_s2_pages=12 fault=smmu_no_tlbi"
         );
     }

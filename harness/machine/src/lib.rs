@@ -23,7 +23,7 @@ pub mod step;
 pub mod symbols;
 pub mod toolchain;
 
-pub use config::{DmaDevice, HypOptions, MachineConfig, MapMode, MmioPolicy, SmmuMode};
+pub use config::{DmaDevice, HostView, HypOptions, MachineConfig, MapMode, MmioPolicy, SmmuMode};
 pub use error::{FailureClass, MachineError};
 pub use live::{BootOptions, Live};
 pub use machine::{Description, Machine, Registers};

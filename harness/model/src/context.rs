@@ -42,6 +42,9 @@ pub struct Context {
     pub mmio: MmioPolicy,
     /// Streams `0..2^sid_bits` are served.
     pub sid_bits: u8,
+    /// The host has an emulated SMMU of its own: it decides which streams abort, have a stage 1 or none, and where
+    /// the event queue lies.
+    pub emulated: bool,
 }
 
 impl Context {
@@ -83,6 +86,7 @@ mod tests {
             smmu: SmmuMode::Shadow,
             mmio: MmioPolicy::Region,
             sid_bits: 8,
+            emulated: false,
         };
         assert_eq!(
             context.pieces(Span::between(0x1000, 0xa000)),

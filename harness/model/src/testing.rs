@@ -70,6 +70,7 @@ pub(crate) fn context() -> Context {
         smmu: SmmuMode::Shadow,
         mmio: MmioPolicy::Region,
         sid_bits: 8,
+        emulated: false,
     }
 }
 

@@ -108,4 +108,26 @@ faults! {
     HostDonateStateStale = 48, "host_donate_state_stale";
     /// Splitting a block of the host's table maps the other pages one page further on.
     HostSplitDrifts = 49, "host_split_drifts";
+    /// The emulated SMMU writes stream table entries without CFGI_STE.
+    EmulMissingCfgi = 64, "emul_missing_cfgi";
+    /// The emulated SMMU passes CFGI commands on without looking at the host's entries again.
+    EmulCfgiNotShadowed = 65, "emul_cfgi_not_shadowed";
+    /// The host's TLBI commands keep the VMID that the host wrote.
+    EmulHostVmidLetThrough = 66, "emul_host_vmid_let_through";
+    /// The VMID of a shadowed stream table entry is the host's.
+    EmulS2FieldsFromHost = 67, "emul_s2_fields_from_host";
+    /// The host's stream table entries are used as they are.
+    EmulSteUnchecked = 68, "emul_ste_unchecked";
+    /// CFGI_STE_RANGE and CFGI_ALL shadow only the first entry of their range.
+    EmulFirstOfRangeOnly = 69, "emul_first_of_range_only";
+    /// Only the first command of a batch is issued.
+    EmulFirstOfBatchOnly = 70, "emul_first_of_batch_only";
+    /// The host's SMMUEN = 0 leaves the streams as they were.
+    EmulDisableKeepsStreams = 71, "emul_disable_keeps_streams";
+    /// A stage-2 unmap is not followed by TLBI_NH_ALL although a stream is nested.
+    EmulMissingNhAll = 72, "emul_missing_nh_all";
+    /// The hardware's event queue is where the host says, whoever owns the memory.
+    EmulEvtqUnchecked = 73, "emul_evtq_unchecked";
+    /// What the host's queues and tables lie in is checked, but neither lent nor pinned.
+    EmulMemoryNotHeld = 74, "emul_memory_not_held";
 }

@@ -26,5 +26,6 @@ pub const HOST_DONATE_HYP_MMIO: u64 = BASE | 0x104;
 /// `(pfn, nr)`: the hypervisor gives MMIO pages back to the host.
 pub const HYP_DONATE_HOST_MMIO: u64 = BASE | 0x105;
 /// `()`: takes the oldest record off the SMMU's event queue. x1 = 0 with x2 = dword 0 (event number in bits 7:0,
-/// StreamID in 63:32) and x3 = dword 2 (the input address), or ENOENT when the queue is empty, ENODEV without SMMU.
+/// StreamID in 63:32) and x3 = dword 2 (the input address), or ENOENT when the queue is empty, ENODEV
+/// without SMMU, EPERM when the host has an SMMU of its own and the events are in its own queue.
 pub const SMMU_READ_EVENT: u64 = BASE | 0x110;

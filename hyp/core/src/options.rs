@@ -2,6 +2,7 @@
 
 use crate::addr::{PAGE_SIZE, PhysAddr};
 use crate::idmap::MmioPolicy;
+use crate::smmu::HostView;
 
 /// How the SMMU is used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -29,6 +30,8 @@ pub struct Options {
     pub mmio: MmioPolicy,
     /// `smmu.sid_bits=N`: streams 0 to 2^N - 1 are served; 0 to 32.
     pub sid_bits: u32,
+    /// `smmu.host=hidden|emulated`: what the host sees of the SMMU.
+    pub smmu_host: HostView,
     /// `donate_mmio=ADDR[,ADDR...]`: pages that the hypervisor takes before the host runs.
     donated: [PhysAddr; MAX_DONATED],
     donated_len: usize,
@@ -46,6 +49,7 @@ impl Default for Options {
             smmu_blocks: true,
             mmio: MmioPolicy::Region,
             sid_bits: 8,
+            smmu_host: HostView::Hidden,
             donated: [PhysAddr(0); MAX_DONATED],
             donated_len: 0,
             host_s2_pages: None,
@@ -121,6 +125,13 @@ impl Options {
                 self.sid_bits =
                     number(value).filter(|&bits| bits <= 32).and_then(|bits| bits.try_into().ok())?;
             }
+            "smmu.host" => {
+                self.smmu_host = match value {
+                    "hidden" => HostView::Hidden,
+                    "emulated" => HostView::Emulated,
+                    _ => return None,
+                }
+            }
             "donate_mmio" => value.split(',').try_for_each(|address| self.donate(number(address)?))?,
             "host_s2_pages" => self.host_s2_pages = Some(number(value).filter(|&pages| pages < 1 << 32)?),
             #[cfg(feature = "faults")]
@@ -150,12 +161,13 @@ mod tests {
 
     #[test]
     fn every_option_is_understood() {
-        let text = " smmu=shared smmu.map=pages smmu.mmio=prot smmu.sid_bits=9\ndonate_mmio=0x9010000,0x9020000 host_s2_pages=12";
+        let text = " smmu=shared smmu.map=pages smmu.mmio=prot smmu.sid_bits=9 smmu.host=emulated\ndonate_mmio=0x9010000,0x9020000 host_s2_pages=12";
         let options = Options::parse(text).unwrap();
         assert_eq!(options.smmu, SmmuMode::Shared);
         assert!(!options.smmu_blocks);
         assert_eq!(options.mmio, MmioPolicy::Prot);
         assert_eq!(options.sid_bits, 9);
+        assert_eq!(options.smmu_host, HostView::Emulated);
         assert_eq!(options.donated_mmio(), [PhysAddr(0x901_0000), PhysAddr(0x902_0000)]);
         assert_eq!(options.host_s2_pages, Some(12));
         assert_eq!(Options::parse(""), Ok(Options::default()));

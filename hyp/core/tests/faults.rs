@@ -21,6 +21,11 @@ const OF_THE_DRIVER: [Fault; 6] = [
     Fault::SmmuLeftDisabled,
 ];
 
+/// Faults of the emulated SMMU, which takes no part here.
+fn is_of_the_emulation(fault: Fault) -> bool {
+    fault as u64 >= Fault::EmulMissingCfgi as u64
+}
+
 fn run() {
     let mut machine = Machine::new(SETUP);
     let pool_end = (PFN..).find(|pfn| machine.model.pool_holds(*pfn) && !machine.model.pool_holds(pfn + 1));
@@ -58,7 +63,7 @@ fn every_fault_of_this_code_is_noticed() {
     run();
     let quiet: Vec<_> = Fault::ALL
         .iter()
-        .filter(|fault| !OF_THE_DRIVER.contains(fault))
+        .filter(|fault| !OF_THE_DRIVER.contains(fault) && !is_of_the_emulation(**fault))
         .filter(|fault| {
             switch_on(**fault);
             catch_unwind(AssertUnwindSafe(run)).is_ok()

@@ -4,8 +4,8 @@ use hyp_core::{
     addr::{HypVa, Ipa, PhysAddr},
     hw::{Cpu, Memory, Mmio},
     smmu::{
-        Buffers, Closed, CommandError, Event, Features, Layout, Smmu, SmmuError, SmmuTlb, Stage2, Ste,
-        StreamId, regs,
+        Buffers, Closed, CommandError, Event, Features, HostView, Layout, Smmu, SmmuError, SmmuTlb, Stage2,
+        Ste, StreamId, regs,
     },
 };
 use std::{cell::RefCell, collections::BTreeMap, rc::Rc};
@@ -104,7 +104,7 @@ impl Fake {
         let closed = self.take().unwrap();
         let layout = Layout::new(closed.features(), sid_bits).unwrap();
         let stage2 = Stage2::new(closed.features(), PhysAddr(ROOT), 40, 1, 40).unwrap();
-        closed.init(&layout, &BUFFERS, &stage2).unwrap()
+        closed.init(&layout, &BUFFERS, &stage2, HostView::Hidden).unwrap()
     }
 
     fn enabled(&self) -> Smmu<Self, Self, Self> {
@@ -300,7 +300,7 @@ fn without_two_levels_the_stream_table_is_linear_and_aligned_to_its_size() {
     let stage2 = Stage2::new(closed.features(), PhysAddr(ROOT), 40, 1, 40).unwrap();
     let buffers = Buffers { strtab: PhysAddr(STRTAB + 0x1000), ..BUFFERS };
     assert!(matches!(
-        closed.init(&layout, &buffers, &stage2),
+        closed.init(&layout, &buffers, &stage2, HostView::Hidden),
         Err(SmmuError::Misaligned { align: 0x4_0000, .. })
     ));
 }

@@ -76,6 +76,8 @@ pub(crate) struct Board {
     pub(crate) gicr: u64,
     /// The virtual timer's interrupt, a PPI.
     pub(crate) timer: IntId,
+    /// The SMMU's register frame, if there is any.
+    pub(crate) smmu: Option<u64>,
     /// PCI, if there is any.
     pub(crate) pci: Option<PciHost>,
 }
@@ -118,6 +120,7 @@ impl Board {
             gicd: gicd.address().ok()?,
             gicr: gicr.address().ok()?,
             timer: IntId::ppi(ppi),
+            smmu: compatible(root, "arm,smmu-v3").and_then(|node| node.reg().ok()??.next()?.address().ok()),
             pci: compatible(root, "pci-host-ecam-generic").and_then(PciHost::from_node),
         })
     }

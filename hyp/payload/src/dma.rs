@@ -3,6 +3,10 @@
 //! Every transfer is a leg of its own: drain the SMMU's events, transfer, read the events that came. The leg to or
 //! from the target decides over [`kind::ABORT`]. When only the leg to or from the scratch page was refused, the
 //! device never had the data and the request ends as [`kind::TIMEOUT`].
+//!
+//! Where the SMMU is ours ([`crate::evtq`]), events come from our own queue, as far as a trace has set one up. A
+//! stream whose entry is "abort" makes none: it is told by a third transfer, from the scratch page and back, that
+//! moves nothing. A refusal by translation while no queue is on goes unseen; only the data tells.
 
 use parallax_abi::errno::SMCCC_SUCCESS;
 use parallax_abi::hypercall::SMMU_READ_EVENT;
@@ -12,6 +16,7 @@ use spin::Mutex;
 use crate::board::Conduit;
 use crate::calls;
 use crate::edu::{Device, MAX_TRANSFER, Scratch, TimedOut};
+use crate::evtq;
 
 /// Fewest bytes of a request.
 pub(crate) const MIN_BYTES: u64 = 8;
@@ -25,10 +30,10 @@ static SCRATCH: Mutex<Scratch> = Mutex::new(Scratch::new());
 
 /// An event record.
 #[derive(Clone, Copy)]
-struct Event {
-    number: u64,
-    stream_id: u64,
-    address: u64,
+pub(crate) struct Event {
+    pub(crate) number: u64,
+    pub(crate) stream_id: u64,
+    pub(crate) address: u64,
 }
 
 /// The events of one leg.
@@ -41,6 +46,9 @@ struct Events {
 
 /// The oldest event, or `None` when there is none (or no SMMU, or no hypervisor).
 fn read_event() -> Option<Event> {
+    if evtq::is_ours() {
+        return evtq::pop();
+    }
     match calls::call(Conduit::Hvc, [SMMU_READ_EVENT, 0, 0, 0, 0, 0, 0]) {
         Ok([status, 0, record, address]) if status as i64 == SMCCC_SUCCESS => {
             Some(Event { number: record & 0xff, stream_id: record >> 32, address })
@@ -81,7 +89,8 @@ pub(crate) fn read(device: &Device, target: u64, count: u64) -> Response {
         scratch.fill(0);
         let at_target = Events::of(device, || device.fetch(target, count))?;
         let at_scratch = Events::of(device, || device.store(scratch.address(), count))?;
-        Ok(Response { x: [scratch.first(), 0, 0, 0], ..response(at_target, at_scratch) })
+        let x = [scratch.first(), 0, 0, 0];
+        Ok(Response { x, ..response(device, scratch, at_target, at_scratch)? })
     })
 }
 
@@ -91,7 +100,7 @@ pub(crate) fn write(device: &Device, target: u64, count: u64, pattern: u64) -> R
         scratch.fill(pattern);
         let at_scratch = Events::of(device, || device.fetch(scratch.address(), count))?;
         let at_target = Events::of(device, || device.store(target, count))?;
-        Ok(response(at_target, at_scratch))
+        response(device, scratch, at_target, at_scratch)
     })
 }
 
@@ -104,17 +113,36 @@ fn run(legs: impl FnOnce(&mut Scratch) -> Result<Response, TimedOut>) -> Respons
     legs(&mut scratch).unwrap_or(timeout)
 }
 
-fn response(at_target: Events, at_scratch: Events) -> Response {
+/// Whether nothing that the device transfers arrives, without a word.
+fn is_silent(device: &Device, scratch: &mut Scratch) -> Result<bool, TimedOut> {
+    const MARK: u64 = 0x5a5a_5a5a_5a5a_5a5a;
+    scratch.fill(MARK);
+    device.fetch(scratch.address(), MIN_BYTES)?;
+    scratch.fill(!MARK);
+    device.store(scratch.address(), MIN_BYTES)?;
+    Ok(scratch.first() != MARK)
+}
+
+fn response(
+    device: &Device,
+    scratch: &mut Scratch,
+    at_target: Events,
+    at_scratch: Events,
+) -> Result<Response, TimedOut> {
     let Some(first) = at_target.first else {
-        let kind = if at_scratch.first.is_none() { kind::OK } else { kind::TIMEOUT };
-        return Response { kind, ..Response::default() };
+        let kind = match at_scratch.first {
+            Some(_) => kind::TIMEOUT,
+            None if evtq::is_ours() && is_silent(device, scratch)? => kind::ABORT,
+            None => kind::OK,
+        };
+        return Ok(Response { kind, ..Response::default() });
     };
-    Response {
+    Ok(Response {
         kind: kind::ABORT,
         events: at_target.pages,
         event: first.number,
         event_sid: first.stream_id,
         event_addr: first.address,
         ..Response::default()
-    }
+    })
 }

@@ -8,7 +8,7 @@
 //! | [`start`], [`mmu`], [`vectors`] | entry, stage 1 with a window to any IPA, exceptions as results |
 //! | [`board`] | what the device tree says |
 //! | [`cpus`], [`gic`], [`time`] | the other CPUs, waking them, waiting without burning virtual time |
-//! | [`pci`], [`edu`], [`dma`] | finding DMA devices, using them, what the SMMU said |
+//! | [`pci`], [`edu`], [`dma`], [`evtq`] | finding DMA devices, using them, what the SMMU said |
 //! | [`access`], [`calls`], [`perform`], [`mailbox`] | the requests |
 #![no_std]
 #![no_main]
@@ -19,6 +19,7 @@ mod calls;
 mod cpus;
 mod dma;
 mod edu;
+mod evtq;
 mod gic;
 mod mailbox;
 mod mmu;

@@ -11,6 +11,7 @@ use super::Findings;
 use crate::context::{Context, SmmuMode};
 use crate::finding::{Check, Finding, Space};
 use crate::leaf::{OWNER_HYP, S1Entry, S2Entry};
+use crate::page::Ownership;
 use crate::run::{self, Run};
 use crate::smmu_state::SmmuState;
 use crate::snapshot::Snapshot;
@@ -38,6 +39,9 @@ pub fn check(snapshot: &Snapshot, context: &Context) -> Vec<Finding> {
             }
         }
         gate(&mut findings, smmu);
+        if context.emulated {
+            events(&mut findings, smmu);
+        }
         streams(&mut findings, smmu);
     } else if context.smmu != SmmuMode::Off {
         findings.add(
@@ -127,6 +131,30 @@ fn gate(findings: &mut Findings<'_>, smmu: &SmmuState) {
             Span::default(),
             "the SMMU reports an error that nobody has answered",
         );
+    }
+}
+
+/// The event queue of a host with an SMMU of its own: the hardware writes to it past all translation, so its pages
+/// must be the host's, and stay so while the queue is on.
+fn events(findings: &mut Findings<'_>, smmu: &SmmuState) {
+    const RECORD: u64 = 32;
+    if !smmu.control.evtq_enabled {
+        return;
+    }
+    let queue = smmu.control.evtq;
+    let end = queue.base.saturating_add(RECORD << u32::from(queue.log2size).min(19));
+    let pages = Span::between(queue.base & !0xfff, end.next_multiple_of(0x1000));
+    let snapshot = findings.snapshot;
+    for (span, page, _) in run::overlay::<_, ()>(&snapshot.pages, &[], pages) {
+        let lent = page.is_some_and(|page| page.host == Ownership::SharedOwned && page.refcount > 0);
+        if !lent {
+            findings.add(
+                "event-queue",
+                Space::Page,
+                span,
+                "the SMMU writes events to memory that the host has not lent and that is not pinned",
+            );
+        }
     }
 }
 

@@ -4,6 +4,8 @@
 //! and a zero one (mapped on the next fault) both mean that the page is the host's. Same output address, no permission
 //! that the CPU does not have, and the memory type that the policy asks for.
 
+use parallax_smmu::Config;
+
 use super::Findings;
 use crate::context::{Context, MmioPolicy, SmmuMode};
 use crate::finding::{Check, Finding, Space};
@@ -25,7 +27,9 @@ pub fn check(snapshot: &Snapshot, context: &Context) -> Vec<Finding> {
     }
     let served = Span::new(0, 1_u64 << context.sid_bits.min(32));
     for (span, stream, _) in run::overlay::<_, ()>(&smmu.streams, &[], served) {
-        if !stream.is_some_and(|stream| stream.config().stage2()) {
+        // A host with an SMMU of its own may have its streams aborted.
+        let aborts = stream.is_none_or(|stream| stream.config() == Config::Abort);
+        if !(stream.is_some_and(|stream| stream.config().stage2()) || context.emulated && aborts) {
             findings.add(
                 "stream-unserved",
                 Space::Ste,

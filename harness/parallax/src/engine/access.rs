@@ -36,6 +36,7 @@ pub(super) fn context(description: &Description, info: &HypInfo) -> Context {
             config::MmioPolicy::Cacheable => MmioPolicy::Cacheable,
         },
         sid_bits: hyp.sid_bits,
+        emulated: hyp.smmu_host == config::HostView::Emulated,
     }
 }
 

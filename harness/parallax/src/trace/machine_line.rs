@@ -1,13 +1,13 @@
 //! `machine key=value ...`: the machine that a trace runs on.
 
-use parallax_machine::{DmaDevice, MachineConfig, MapMode, MmioPolicy, SmmuMode, memory_map};
+use parallax_machine::{DmaDevice, HostView, MachineConfig, MapMode, MmioPolicy, SmmuMode, memory_map};
 
 use super::error::Problem;
 use super::expr::{Base, Expr, Symbol, parse_expr, parse_number};
 use super::syntax::{Item, Token};
 
-const KEYS: &str = "one of cpus=, mem=, cpu=, smmu=, smmu.map=, smmu.mmio=, smmu.sid_bits=, donate_mmio=, \
-                    host_s2_pages=, devices=";
+const KEYS: &str = "one of cpus=, mem=, cpu=, smmu=, smmu.map=, smmu.mmio=, smmu.sid_bits=, smmu.host=, \
+                    donate_mmio=, host_s2_pages=, devices=";
 
 /// Reads what follows the word `machine`; what it does not say stays as in `config`.
 pub(super) fn parse(mut config: MachineConfig, items: &[Item<'_>]) -> Result<MachineConfig, Problem> {
@@ -39,6 +39,7 @@ fn set(config: &mut MachineConfig, key: &Token<'_>, value: &Token<'_>) -> Result
         "smmu.map" => config.hyp.map = choice(value, MapMode::NAMES)?,
         "smmu.mmio" => config.hyp.mmio = choice(value, MmioPolicy::NAMES)?,
         "smmu.sid_bits" => config.hyp.sid_bits = bounded(value, 0, 16)?,
+        "smmu.host" => config.hyp.smmu_host = choice(value, HostView::NAMES)?,
         "donate_mmio" => config.hyp.donate_mmio = list(value, mmio_page)?,
         "host_s2_pages" => {
             config.hyp.host_s2_pages = Some(parse_number(value, "a number of pages")?);
@@ -151,12 +152,13 @@ mod tests {
     fn every_key_sets_its_field() {
         let config = machine(
             "cpus=4 mem=1G cpu=cortex-a53 smmu=shared smmu.map=pages smmu.mmio=prot smmu.sid_bits=9 \
-             donate_mmio=mmio:rtc,0x9030000 host_s2_pages=12 devices=edu@1,edu@3,edu@bus1",
+             smmu.host=emulated donate_mmio=mmio:rtc,0x9030000 host_s2_pages=12 devices=edu@1,edu@3,edu@bus1",
         )
         .unwrap();
         assert_eq!((config.cpus, config.mem_bytes, config.cpu.as_str()), (4, 1 << 30, "cortex-a53"));
         assert_eq!((config.hyp.smmu, config.hyp.map), (SmmuMode::Shared, MapMode::Pages));
         assert_eq!((config.hyp.mmio, config.hyp.sid_bits), (MmioPolicy::Prot, 9));
+        assert_eq!(config.hyp.smmu_host, HostView::Emulated);
         assert_eq!(config.hyp.donate_mmio, [0x0901_0000, 0x0903_0000]);
         assert_eq!(config.hyp.host_s2_pages, Some(12));
         assert_eq!(config.devices, [DmaDevice::Slot(1), DmaDevice::Slot(3), DmaDevice::BehindPort(2)]);

@@ -187,7 +187,13 @@ fn argument(param: &Param, item: &Item<'_>) -> Result<Expr, Problem> {
             Ok(expr)
         }
         Kind::Count => within("a number of pages", |_| true),
-        Kind::Value => within("a number of at most 64 bits", |_| true),
+        Kind::Value => match parse_expr(&item.value) {
+            Ok(expr) if expr.base.is_some() => {
+                known_symbol(&expr, item)?;
+                Ok(expr)
+            }
+            _ => within("a number of at most 64 bits", |_| true),
+        },
         Kind::Size => within("a size of 1, 2, 4 or 8 bytes", |size| matches!(size, 1 | 2 | 4 | 8)),
         Kind::Length => within("a length from 8 to 4096 bytes", |length| (8..=4096).contains(&length)),
         Kind::Stream => within("a StreamID", |sid| u32::try_from(sid).is_ok()),

@@ -130,8 +130,8 @@ fn any_expr() -> impl Strategy<Value = Expr> {
 
 fn any_argument(kind: Kind) -> BoxedStrategy<Expr> {
     match kind {
-        Kind::Frame | Kind::Address => any_expr().boxed(),
-        Kind::Count | Kind::Value => any::<u64>().prop_map(Expr::number).boxed(),
+        Kind::Frame | Kind::Address | Kind::Value => any_expr().boxed(),
+        Kind::Count => any::<u64>().prop_map(Expr::number).boxed(),
         Kind::Size => prop_oneof![Just(1), Just(2), Just(4), Just(8)].prop_map(Expr::number).boxed(),
         Kind::Length => (8u64..=4096).prop_map(Expr::number).boxed(),
         Kind::Stream => any::<u32>().prop_map(|sid| Expr::number(u64::from(sid))).boxed(),

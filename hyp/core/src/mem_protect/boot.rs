@@ -22,7 +22,8 @@ use crate::pgtable::geometry::PhysSize;
 use crate::pgtable::invalidate::El2Tlb;
 use crate::pgtable::{Attrs, Content, Env, Geometry, LAST_LEVEL, SplitRule, Tree, span};
 use crate::regions::{Kind, Range, Region, Regions};
-use crate::smmu::{self, Features, SmmuError, SmmuTlb};
+use crate::smmu::emul::Emulated;
+use crate::smmu::{self, Features, HostView, SmmuError, SmmuTlb};
 use spin::RelaxStrategy;
 use spin::mutex::SpinMutex;
 
@@ -138,7 +139,7 @@ impl<H: Memory + Cpu> Boot<H> {
         let pages = PageStates::new(array.ok_or(BootError::NoMem("page states"))?, first, nr);
         let tree = Tree::new(&hw, &mut pool, Geometry::el2(), SplitRule::BreakBeforeMake)
             .map_err(|_| BootError::NoMem("EL2's table"))?;
-        let mut el2 = El2Mmu { tree, pool, linear_offset: config.linear_offset };
+        let mut el2 = El2Mmu { tree, pool, linear_offset: config.linear_offset, held: [None; 4] };
         el2.set_linear(&hw, config.pool, Some(El2Prot::Data)).map_err(|_| BootError::NoMem("EL2's table"))?;
         Ok(Self { hw, config, pages, host_pool, el2, devices: Devices::default() })
     }
@@ -279,6 +280,8 @@ impl<H: Memory + Cpu> Stage2<H> {
             host: SpinMutex::new(host),
             el2: SpinMutex::new(el2),
             smmu: SpinMutex::new(idmap),
+            emulated_frame: smmu_frame.filter(|_| config.options.smmu_host == HostView::Emulated),
+            emulated: SpinMutex::new(Emulated::new()),
         };
         {
             let (mut host, mut el2) = (hyp.host.lock(), hyp.el2.lock());

@@ -1,6 +1,6 @@
 //! Who owns which page: the host's stage-2 table, EL2's own table, the page states and the SMMU, changed together.
 //!
-//! [`Hyp`] holds all of it behind three locks that are always taken in this order: host, EL2, SMMU. Every operation
+//! [`Hyp`] holds all of it behind locks that are always taken in this order: emulated SMMU, host, EL2, SMMU. Every operation
 //! first checks everything that can fail and then makes changes that cannot, so that a refused operation has changed
 //! nothing. What the host owns is changed in one place, `Hyp::change_host`, and that place tells the SMMU.
 //!
@@ -9,6 +9,8 @@
 mod abort;
 pub mod boot;
 mod donate;
+mod emul;
+mod hold;
 mod mmio;
 mod share;
 
@@ -26,6 +28,7 @@ use crate::pgtable::invalidate::{El2Tlb, HostTlb};
 use crate::pgtable::{Attrs, Content, Descriptor, Env, LAST_LEVEL, Level, Tree};
 use crate::regions::{Kind, Range, Region, Regions};
 use crate::smmu::SmmuTlb;
+use crate::smmu::emul::Emulated;
 use spin::RelaxStrategy;
 use spin::mutex::SpinMutex;
 
@@ -69,6 +72,7 @@ struct El2Mmu {
     tree: Tree,
     pool: PagePool,
     linear_offset: u64,
+    held: hold::Held,
 }
 
 impl El2Mmu {
@@ -110,6 +114,9 @@ pub struct Hyp<H, S, R> {
     host: SpinMutex<HostMmu, R>,
     el2: SpinMutex<El2Mmu, R>,
     smmu: SpinMutex<Option<Idmap<S>>, R>,
+    /// The register frame that the host believes to be the SMMU's.
+    emulated_frame: Option<Range>,
+    emulated: SpinMutex<Emulated, R>,
 }
 
 impl<H: Memory + Cpu, S: SmmuTlb, R: RelaxStrategy> Hyp<H, S, R> {
@@ -122,6 +129,11 @@ impl<H: Memory + Cpu, S: SmmuTlb, R: RelaxStrategy> Hyp<H, S, R> {
     /// Calls `f` with the SMMU's driver, under its lock; `None` without an SMMU.
     pub fn with_smmu<T>(&self, f: impl FnOnce(&mut S) -> T) -> Option<T> {
         self.smmu.lock().as_mut().map(|idmap| f(idmap.driver()))
+    }
+
+    /// Whether the host has an SMMU of its own, and with it the events.
+    pub const fn is_smmu_emulated(&self) -> bool {
+        self.emulated_frame.is_some()
     }
 
     /// The frames `pfn` to `pfn + nr - 1` as a range in one region.

@@ -87,13 +87,14 @@ impl<H: Memory + Cpu, S: SmmuTlb, R: RelaxStrategy> Hyp<H, S, R> {
     /// Undoes one pin of each of the `nr` pages from `pfn` on.
     ///
     /// # Errors
-    /// [`Error::Inval`] for a bad range, [`Error::Perm`] unless all are lent and pinned.
+    /// [`Error::Inval`] for a bad range, [`Error::Perm`] unless all are lent and pinned, the emulated SMMU's pins not
+    /// counted.
     pub fn hyp_unpin_shared_mem(&self, pfn: u64, nr: u64) -> Result<(), Error> {
         let range = self.memory_range(pfn, nr)?;
         let (_host, mut el2) = (self.host.lock(), self.el2.lock());
         let pinned = |page| {
             let state = self.pages.get(&self.hw, page);
-            state.is(State::SharedOwned, State::SharedBorrowed) && state.refcount() != 0
+            state.is(State::SharedOwned, State::SharedBorrowed) && state.refcount() > el2.held(page)
         };
         if !pages(range).all(pinned) {
             return Err(Error::Perm);

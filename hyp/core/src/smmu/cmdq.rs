@@ -36,6 +36,8 @@ pub enum Command {
     TlbiS2Ipa(Vmid, Ipa),
     /// CMD_TLBI_NSNH_ALL: all entries except those of EL2 streams.
     TlbiNsnhAll,
+    /// A command of the host that was checked and put together anew ([`super::emul`]).
+    Checked([u64; 2]),
     /// CMD_SYNC without a signal: consumed when everything before it is complete.
     Sync,
 }
@@ -52,6 +54,7 @@ impl Command {
             Self::TlbiS12Vmall(vmid) => [0x28 | (vmid.0 as u64) << 32, 0],
             Self::TlbiS2Ipa(vmid, ipa) => [0x2a | (vmid.0 as u64) << 32, ipa.0 & 0x000f_ffff_ffff_f000],
             Self::TlbiNsnhAll => [0x30, 0],
+            Self::Checked(dwords) => dwords,
             Self::Sync => [0x46, 0],
         }
     }

@@ -7,7 +7,7 @@ use super::{
     evtq::{self, Event, EventQueue},
     hardware::Hardware,
     probe::Features,
-    regs::{CR1, CR1_WB_ISH, CR2, Cr0, Cr2, GERROR, GERRORN, Gerror, IRQ_CTRL, IRQ_CTRLACK},
+    regs::{CR0, CR1, CR1_WB_ISH, CR2, Cr0, Cr2, GERROR, GERRORN, Gerror, IRQ_CTRL, IRQ_CTRLACK},
     ste::{Stage2, Ste},
     strtab::{Shape, StreamTable},
 };
@@ -86,6 +86,17 @@ pub struct Buffers {
     pub evtq: PhysAddr,
 }
 
+/// What the host sees of the SMMU.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum HostView {
+    /// Nothing: every stream goes through stage 2 and no more, and events are the hypervisor's.
+    #[default]
+    Hidden,
+    /// An SMMU of its own ([`super::emul`]): every stream is aborted until the host says otherwise, and events are
+    /// the host's.
+    Emulated,
+}
+
 /// How far an [`Smmu`] is. Enabled can only be followed by Failed, and Failed by nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
@@ -100,12 +111,18 @@ enum State {
 /// An SMMU under the hypervisor's control.
 #[derive(Debug)]
 pub struct Smmu<R, M, C> {
-    hw: Hardware<R, M, C>,
-    features: Features,
-    strtab: StreamTable,
+    pub(super) hw: Hardware<R, M, C>,
+    pub(super) features: Features,
+    pub(super) strtab: StreamTable,
     cmdq: CommandQueue,
     evtq: EventQueue,
     state: State,
+    pub(super) stage2: Stage2,
+    view: HostView,
+    /// Streams whose entry is nested: combined TLB entries may exist.
+    nested: u64,
+    /// A stage-2 entry was invalidated since the last CMD_SYNC.
+    stage2_changed: bool,
 }
 
 impl<R: Mmio, M: Memory, C: Cpu> Closed<R, M, C> {
@@ -115,7 +132,8 @@ impl<R: Mmio, M: Memory, C: Cpu> Closed<R, M, C> {
         &self.features
     }
 
-    /// Writes the stream table, with every stream confined to `stage2`, and sets up the queues. Nothing is turned on.
+    /// Writes the stream table, with every stream confined to `stage2` or, if the host has an SMMU of its own,
+    /// aborted, and sets up the queues. Nothing is turned on.
     ///
     /// # Errors
     /// A buffer is not aligned as `layout` says, or the SMMU does not answer. It stays closed.
@@ -124,18 +142,33 @@ impl<R: Mmio, M: Memory, C: Cpu> Closed<R, M, C> {
         layout: &Layout,
         buffers: &Buffers,
         stage2: &Stage2,
+        view: HostView,
     ) -> Result<Smmu<R, M, C>, SmmuError> {
         let Self { hw, features } = self;
         hw.regs.write32(CR1, CR1_WB_ISH);
         hw.regs.write32(CR2, (Cr2::RECINVSID | Cr2::PTM).bits());
         hw.write_ack("IRQ_CTRLACK", IRQ_CTRL, IRQ_CTRLACK, 0)?;
-        let strtab =
-            StreamTable::new(&hw.regs, &hw.mem, layout.shape, buffers.strtab, &Ste::stage2_only(stage2))?;
+        let ste = match view {
+            HostView::Hidden => Ste::stage2_only(stage2),
+            HostView::Emulated => Ste::abort(),
+        };
+        let strtab = StreamTable::new(&hw.regs, &hw.mem, layout.shape, buffers.strtab, &ste)?;
         let cmdq = CommandQueue::new(&hw.regs, buffers.cmdq, layout.cmdq_log2)?;
         let evtq = EventQueue::new(&hw.regs, buffers.evtq, layout.evtq_log2)?;
         // Errors of whoever used the SMMU before.
         hw.regs.write32(GERRORN, hw.regs.read32(GERROR));
-        Ok(Smmu { hw, features, strtab, cmdq, evtq, state: State::Disabled })
+        Ok(Smmu {
+            hw,
+            features,
+            strtab,
+            cmdq,
+            evtq,
+            state: State::Disabled,
+            stage2: *stage2,
+            view,
+            nested: 0,
+            stage2_changed: false,
+        })
     }
 }
 
@@ -171,9 +204,13 @@ impl<R: Mmio, M: Memory, C: Cpu> Smmu<R, M, C> {
         }
         self.cmdq.push(hw, Command::TlbiNsnhAll)?;
         self.cmdq.sync(hw)?;
-        hw.write_cr0(Cr0::CMDQEN | Cr0::EVENTQEN)?;
+        let queues = match self.view {
+            HostView::Hidden => Cr0::CMDQEN | Cr0::EVENTQEN,
+            HostView::Emulated => Cr0::CMDQEN,
+        };
+        hw.write_cr0(queues)?;
         if !fault::on(Fault::SmmuLeftDisabled) {
-            hw.write_cr0(Cr0::CMDQEN | Cr0::EVENTQEN | Cr0::SMMUEN)?;
+            hw.write_cr0(queues | Cr0::SMMUEN)?;
         }
         self.state = State::Enabled;
         Ok(())
@@ -186,6 +223,7 @@ impl<R: Mmio, M: Memory, C: Cpu> Smmu<R, M, C> {
     /// The stream lies outside of the table; or the SMMU failed, and is turned off for good.
     pub fn replace_ste(&mut self, stream: StreamId, ste: &Ste) -> Result<(), SmmuError> {
         let entry = self.strtab.ste(stream).ok_or(SmmuError::NoSuchStream(stream))?;
+        let was_nested = Ste::read(&self.hw.mem, entry).is_nested();
         self.hw.mem.write(entry, 0);
         self.command(Command::CfgiSte(stream));
         self.sync();
@@ -195,6 +233,7 @@ impl<R: Mmio, M: Memory, C: Cpu> Smmu<R, M, C> {
         ste.write_head(&self.hw.mem, entry);
         self.command(Command::CfgiSte(stream));
         self.sync();
+        self.nested = self.nested + u64::from(ste.is_nested()) - u64::from(was_nested);
         self.failure().map_or(Ok(()), Err)
     }
 
@@ -221,7 +260,7 @@ impl<R: Mmio, M: Memory, C: Cpu> Smmu<R, M, C> {
     }
 
     /// Gives a command to an SMMU that is enabled.
-    fn command(&mut self, command: Command) {
+    pub(super) fn command(&mut self, command: Command) {
         if self.state == State::Enabled
             && let Err(error) = self.cmdq.push(&self.hw, command)
         {
@@ -229,11 +268,21 @@ impl<R: Mmio, M: Memory, C: Cpu> Smmu<R, M, C> {
         }
     }
 
+    /// CMD_SYNC, and the wait for it.
+    fn wait(&mut self) {
+        if self.state == State::Enabled
+            && let Err(error) = self.cmdq.sync(&self.hw)
+        {
+            self.fail(error);
+        }
+    }
+
     /// Turns translation off for good; GBPA has all traffic aborted from here on.
-    fn fail(&mut self, error: SmmuError) {
+    pub(super) fn fail(&mut self, error: SmmuError) {
         self.state = State::Failed(error);
         // There is nothing left to try if even this times out.
-        let _ = self.hw.write_cr0(Cr0::EVENTQEN);
+        let events = Cr0::from_bits_truncate(self.hw.regs.read32(CR0)) & Cr0::EVENTQEN;
+        let _ = self.hw.write_cr0(events);
     }
 }
 
@@ -251,6 +300,7 @@ impl<R: Mmio, M: Memory, C: Cpu> SmmuTlb for Smmu<R, M, C> {
         if fault::on(Fault::SmmuNoTlbi) {
             return;
         }
+        self.stage2_changed = true;
         let shift = if fault::on(Fault::SmmuTlbiWrongIpa) { PAGE_SIZE } else { 0 };
         for offset in (0..size).step_by(PAGE_SIZE as usize) {
             self.command(Command::TlbiS2Ipa(vmid(), ipa.add(offset + shift)));
@@ -264,10 +314,12 @@ impl<R: Mmio, M: Memory, C: Cpu> SmmuTlb for Smmu<R, M, C> {
     }
 
     fn sync(&mut self) {
-        if self.state == State::Enabled
-            && let Err(error) = self.cmdq.sync(&self.hw)
-        {
-            self.fail(error);
+        self.wait();
+        // Combined entries of a nested stream are not reached by IPA: they follow once stage 2's are gone.
+        let combined = core::mem::take(&mut self.stage2_changed) && self.nested != 0;
+        if combined && !fault::on(Fault::EmulMissingNhAll) {
+            self.command(Command::TlbiNhAll(vmid()));
+            self.wait();
         }
     }
 }

@@ -5,12 +5,16 @@
 //! [`Smmu::enable`] turns translation on. From then on the owner of the stage-2 table reaches the SMMU's TLB
 //! through [`SmmuTlb`], and [`Smmu::read_event`] tells what was refused.
 //!
+//! What the host sees of the SMMU is [`HostView`]: nothing, or the one that [`emul`] makes it believe in.
+//!
 //! Safety argument: there is no moment at which a device reaches memory other than through the table. While
 //! translation is off, GBPA.ABORT is set. All waits are bounded; when the SMMU refuses a command or does not answer,
 //! translation is turned off for good ([`Smmu::failure`]), so that a page whose invalidation failed stays out of reach.
 
 mod cmdq;
 mod device;
+pub mod emul;
+mod emulated;
 mod error;
 mod evtq;
 mod hardware;
@@ -22,7 +26,7 @@ mod strtab;
 
 use crate::addr::Ipa;
 pub use cmdq::Command;
-pub use device::{Buffers, Closed, Layout, Smmu};
+pub use device::{Buffers, Closed, HostView, Layout, Smmu};
 pub use error::{CommandError, SmmuError};
 pub use evtq::Event;
 pub use probe::Features;

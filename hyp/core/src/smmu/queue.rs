@@ -22,6 +22,11 @@ impl Ring {
         Ok(Self { base, log2, entry })
     }
 
+    /// As [`Ring::new`] for a ring of any size; the caller has aligned `base` to it.
+    pub(super) const fn aligned(base: PhysAddr, log2: u32, entry: u64) -> Self {
+        Self { base, log2, entry }
+    }
+
     /// The value of its BASE register, without the allocation hint.
     pub(super) fn base_register(&self) -> u64 {
         self.base.0 | u64::from(self.log2)

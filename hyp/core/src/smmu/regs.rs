@@ -13,6 +13,8 @@ pub const IDR1: u64 = 0x04;
 pub const IDR3: u64 = 0x0c;
 /// Address sizes and granules, see [`Idr5`].
 pub const IDR5: u64 = 0x14;
+/// Implementer and revision.
+pub const IIDR: u64 = 0x18;
 /// Global control, see [`Cr0`].
 pub const CR0: u64 = 0x20;
 /// What of [`CR0`] has taken effect.
@@ -71,6 +73,12 @@ impl Field {
     }
 }
 
+/// STRTAB_BASE_CFG.LOG2SIZE: bits of the StreamIDs in the table.
+pub const STRTAB_CFG_LOG2SIZE: Field = Field(5, 0);
+/// STRTAB_BASE_CFG.SPLIT: StreamID bits that index a level-2 table.
+pub const STRTAB_CFG_SPLIT: Field = Field(10, 6);
+/// STRTAB_BASE_CFG.FMT: 0 linear, 1 two-level.
+pub const STRTAB_CFG_FMT: Field = Field(17, 16);
 /// IDR0.TTF: bit 0 AArch32, bit 1 AArch64 tables.
 pub const IDR0_TTF: Field = Field(3, 2);
 /// IDR0.ST_LEVEL: 1 when two-level stream tables are there.

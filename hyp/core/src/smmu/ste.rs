@@ -10,8 +10,21 @@ use crate::{
 /// Bytes of a stream table entry.
 pub const STE_SIZE: u64 = 64;
 
-const V: u64 = 1;
-const CONFIG_BYPASS: u64 = 0b100 << 1;
+/// Dword 0, V: the entry is valid.
+pub(super) const V: u64 = 1;
+/// Dword 0, Config.
+pub(super) const CONFIG: u64 = 0b111 << 1;
+/// Config: no translation at all.
+pub(super) const CONFIG_BYPASS: u64 = 0b100 << 1;
+/// Config: stage 1 only.
+pub(super) const CONFIG_S1_ONLY: u64 = 0b101 << 1;
+const CONFIG_NESTED: u64 = 0b111 << 1;
+/// Dword 0, S1ContextPtr.
+pub(super) const S1_CONTEXT_PTR: u64 = 0x000f_ffff_ffff_ffc0;
+/// Dword 0, S1CDMax: log2 of the number of context descriptors.
+pub(super) const S1_CD_MAX: u64 = 0x1f << 59;
+/// Dword 1, what describes stage 1's context fetches: S1DSS, S1CIR, S1COR, S1CSH, and S1STALLD.
+const STAGE1_FETCH: u64 = 0xff | 1 << 27;
 const CONFIG_S2_ONLY: u64 = 0b110 << 1;
 /// Dword 1, SHCFG = 0b01: the device's own shareability is combined with stage 2's.
 const SHCFG_INCOMING: u64 = 0b01 << 44;
@@ -87,6 +100,37 @@ impl Ste {
         let record = if fault::on(Fault::SmmuSteNoRecord) { 0 } else { S2R };
         let vtcr = table.t0sz << 32 | table.sl0 << 38 | WALKS_WB_ISH | table.ps << 48;
         Self([V | config, SHCFG_INCOMING, vtcr | S2AA64 | S2PTW | record, table.root.0, 0, 0, 0, 0])
+    }
+
+    /// The host's stage 1, with one context descriptor, described by dwords 0 and 1 of its own entry, over the stage
+    /// 2 of [`Ste::stage2_only`]. Context descriptors and tables of stage 1 are fetched through stage 2 as well.
+    #[must_use]
+    pub fn nested(table: &Stage2, dword0: u64, dword1: u64) -> Self {
+        let Self([_, attributes, stage2, root, ..]) = Self::stage2_only(table);
+        let head = V | CONFIG_NESTED | dword0 & S1_CONTEXT_PTR;
+        Self([head, attributes | dword1 & STAGE1_FETCH, stage2, root, 0, 0, 0, 0])
+    }
+
+    /// All traffic is aborted without a record.
+    #[must_use]
+    pub const fn abort() -> Self {
+        Self([V, 0, 0, 0, 0, 0, 0, 0])
+    }
+
+    /// All traffic is refused, and recorded as C_BAD_STE.
+    #[must_use]
+    pub const fn invalid() -> Self {
+        Self([0; 8])
+    }
+
+    /// Whether stage 1 translates before stage 2.
+    pub(super) const fn is_nested(&self) -> bool {
+        self.0[0] & (V | CONFIG) == V | CONFIG_NESTED
+    }
+
+    /// The entry at `pa`.
+    pub(super) fn read(mem: &impl Memory, pa: PhysAddr) -> Self {
+        Self([0, 8, 16, 24, 32, 40, 48, 56].map(|offset| mem.read(pa.add(offset))))
     }
 
     /// Writes everything except dword 0, which holds the valid bit, to the entry at `pa`.

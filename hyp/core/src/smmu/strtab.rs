@@ -105,6 +105,11 @@ impl StreamTable {
         level1
     }
 
+    /// StreamIDs 0 to 2^n - 1 have an entry.
+    pub(super) const fn sid_bits(&self) -> u32 {
+        self.shape.sid_bits
+    }
+
     /// Where the entry of `stream` lies; `None` outside of the table.
     pub(super) fn ste(&self, stream: StreamId) -> Option<PhysAddr> {
         let offset = u64::from(stream.0) * STE_SIZE;

@@ -1,0 +1,110 @@
+//! The SMMUv3 that the host sees: trap and emulate.
+//!
+//! The host's own driver sets up a stream table and queues, and believes that the SMMU uses them. Each access to the
+//! register frame comes here ([`Emulated::access`]). The hardware keeps the hypervisor's stream table and command
+//! queue: an entry of the host is checked and rewritten ([`shadow`]) whenever the host says that it changed, and a
+//! command is checked and issued anew ([`command::check`]). Only the event queue is the host's own.
+//!
+//! Safety argument: what the host names by address must be memory that it owns, and is lent and pinned
+//! ([`Env::hold`]) for as long as it is used, so that it cannot become another's meanwhile. Everything in it is read
+//! once, into a copy, and only the copy is looked at. What goes to the hardware is put together from fields that
+//! were checked, never copied as a whole; every stage-2 field is the hypervisor's. The hardware's translation is
+//! never turned off: while the host's SMMUEN is 0, every entry is "abort", as GBPA.ABORT would have it.
+
+mod command;
+mod cr0;
+mod queue;
+mod regs;
+mod shadow;
+mod strtab;
+
+use super::{Features, Ste, StreamId, queue::Ring, ste::Stage2};
+use crate::addr::PhysAddr;
+use crate::error::Error;
+use crate::regions::Range;
+use strtab::HostTable;
+
+/// What the emulation needs of the hardware's driver.
+pub trait Hardware {
+    /// Reads a 32-bit register.
+    fn register(&self, offset: u64) -> u32;
+    /// Writes a 32-bit register.
+    fn set_register(&mut self, offset: u64, value: u32);
+    /// What the SMMU can do.
+    fn features(&self) -> &Features;
+    /// The table behind every stream that translates.
+    fn stage2(&self) -> &Stage2;
+    /// StreamIDs 0 to 2^n - 1 have an entry.
+    fn sid_bits(&self) -> u32;
+    /// Makes `ste` the entry of `stream`, if it is not already; traffic is aborted meanwhile.
+    fn confine(&mut self, stream: StreamId, ste: &Ste);
+    /// Adds a command, whose fields were all checked.
+    fn issue(&mut self, command: [u64; 2]);
+    /// Waits until all that was issued is complete.
+    fn complete(&mut self);
+    /// Turns event recording on, into the queue that EVENTQ_BASE value `base` describes, or off.
+    fn record_events(&mut self, base: Option<u64>);
+}
+
+/// What the emulation needs of its surroundings.
+pub trait Env {
+    /// The driver.
+    type Smmu: Hardware;
+    /// Calls `f` with the driver.
+    fn smmu<T>(&mut self, f: impl FnOnce(&mut Self::Smmu) -> T) -> T;
+    /// Lends the host's pages of `range` (page aligned) to the hypervisor and pins them.
+    ///
+    /// # Errors
+    /// Not all of it is memory that the host owns and has not lent otherwise; nothing is changed.
+    fn hold(&mut self, range: Range) -> Result<(), Error>;
+    /// Gives back what [`Env::hold`] took, with the same range.
+    fn release(&mut self, range: Range);
+    /// Reads the u64 at `pa` (8-byte aligned) of memory that is held.
+    fn read(&self, pa: PhysAddr) -> u64;
+}
+
+/// The emulated SMMU: what the host wrote to it, and what of the host's memory it uses.
+#[derive(Debug, Default)]
+pub struct Emulated {
+    cr0: u32,
+    cr2: u32,
+    /// GERROR and GERRORN, of which only CMDQ_ERR is emulated.
+    gerror: u32,
+    gerrorn: u32,
+    strtab_base: u64,
+    strtab_cfg: u32,
+    cmdq_base: u64,
+    cmdq_prod: u32,
+    cmdq_cons: u32,
+    /// CMDQ_CONS.ERR.
+    cmdq_error: u32,
+    evtq_base: u64,
+    /// The command queue while CMDQEN = 1.
+    cmdq: Option<(Ring, Range)>,
+    /// The event queue's memory while EVENTQEN = 1.
+    evtq: Option<Range>,
+    /// The stream table while SMMUEN = 1.
+    strtab: Option<HostTable>,
+}
+
+impl Emulated {
+    /// An SMMU after reset, with translation off and all traffic aborted.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The host reads (`write` is `None`) or writes `width` bytes at `offset` of the register frame. Returns what it
+    /// reads. Offsets and widths that mean nothing read as zero, and writing to them does nothing.
+    pub fn access<E: Env>(&mut self, env: &mut E, offset: u64, width: u64, write: Option<u64>) -> u64 {
+        match (regs::part(offset, width), write) {
+            (Some(part), None) => part.of(self.read(env, part.register)),
+            (Some(part), Some(value)) => {
+                let old = if part.is_whole() { 0 } else { self.read(env, part.register) };
+                self.write(env, part.register, part.put(old, value));
+                0
+            }
+            (None, _) => 0,
+        }
+    }
+}
