@@ -20,7 +20,7 @@ use crate::hw::{Machine, Yield};
 use crate::layout::{self, LINEAR_OFFSET};
 use crate::platform::{self, Platform};
 use crate::smmu::{Driver, Taken};
-use crate::{boot_tables, cpus, info, stage1, sysreg};
+use crate::{boot_tables, cpus, host_tree, info, stage1, sysreg};
 
 /// Alignment of the page pool.
 const POOL_ALIGN: u64 = 2 << 20;
@@ -63,6 +63,12 @@ extern "C" fn boot_main(dtb: u64, image: u64) -> ! {
     make_hyp(&platform, image, options, &mut description);
     // SAFETY: the first CPU is the only one that runs.
     unsafe { info::publish(description) };
+
+    let end = PhysAddr(description.pool_pa + description.pool_size);
+    let kept = Range { base: image.base, size: end.0 - image.base.0 };
+    // SAFETY: one CPU, on the boot tables; what was read of the tree has been copied.
+    unsafe { host_tree::prepare(&platform, kept, description.smmu_pa != 0) }
+        .unwrap_or_else(fatal("device tree"));
 
     log!("host at {}, {} CPUs", platform.host.base, platform.cpus().len());
     let first = &cpus::all()[0];

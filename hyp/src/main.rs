@@ -5,6 +5,7 @@
 //! | `entry.s`, [`boot_tables`], [`boot`] | from the loader's jump to the host's first instruction |
 //! | [`layout`] | EL2's virtual address space and the image's symbols |
 //! | [`platform`] | what the device tree says |
+//! | [`host_tree`] | what the host gets to read of it |
 //! | [`stage1`] | EL2's own translation: W^X, guard pages |
 //! | [`smmu`] | the SMMU from its frame to its driver |
 //! | [`cpus`], [`psci`] | every CPU's entry, and the host's PSCI calls |
@@ -25,6 +26,7 @@ mod boot_tables;
 mod console;
 mod cpus;
 mod host;
+mod host_tree;
 mod hw;
 mod info;
 mod inject;

@@ -7,6 +7,7 @@
 pub mod addr;
 pub mod error;
 pub mod fault;
+pub mod fdt_edit;
 pub mod hw;
 pub mod hypercall;
 pub mod idmap;

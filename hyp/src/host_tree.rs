@@ -1,0 +1,73 @@
+//! The device tree that the host gets: the loader's, changed where it lies.
+//!
+//! It loses the SMMU when the hypervisor keeps that to itself, and the module that was the host's own image; it
+//! gains the host's command line and the hypervisor's memory as reserved (`no-map`: the host must not even have a
+//! cacheable mapping of it).
+
+use hyp_core::fdt_edit::{Editor, FdtError, Node};
+use hyp_core::regions::Range;
+
+use crate::boot_tables::linear_ptr;
+use crate::platform::Platform;
+
+/// Changes the tree. `kept` is the hypervisor's memory; `hide_smmu` says that the host must not see an SMMUv3.
+///
+/// # Safety
+/// The boot tables are on, only this CPU runs, and nothing refers to the tree any more.
+pub(crate) unsafe fn prepare(platform: &Platform, kept: Range, hide_smmu: bool) -> Result<(), FdtError> {
+    let start = linear_ptr(platform.dtb.base).cast_mut();
+    // SAFETY: `platform::open` mapped the tree, writable, and checked its size; nobody else refers to it (this
+    // function's contract).
+    let tree = unsafe { core::slice::from_raw_parts_mut(start, platform.dtb.size as usize) };
+    let mut tree = Editor::new(tree)?;
+    if hide_smmu {
+        remove_smmu(&mut tree)?;
+    }
+    let root = tree.root()?;
+    if let Some(chosen) = tree.child(root, "chosen")? {
+        host_chosen(&mut tree, chosen)?;
+    }
+    reserve(&mut tree, kept)
+}
+
+/// Removes the SMMU and what refers to it: then its masters are plain devices to the host.
+fn remove_smmu(tree: &mut Editor<'_>) -> Result<(), FdtError> {
+    let root = tree.root()?;
+    if let Some(smmu) = tree.compatible_child(root, "arm,smmu-v3")? {
+        tree.remove(smmu)?;
+    }
+    if let Some(pcie) = tree.compatible_child(root, "pci-host-ecam-generic")? {
+        tree.remove_property(pcie, "iommu-map")?;
+    }
+    Ok(())
+}
+
+/// /chosen as the host's loader would have made it: the module's command line, if there is one, is the host's.
+fn host_chosen(tree: &mut Editor<'_>, chosen: Node) -> Result<(), FdtError> {
+    let Some(module) = tree.compatible_child(chosen, "multiboot,module")? else { return Ok(()) };
+    tree.copy_property(module, chosen, "bootargs")?;
+    let root = tree.root()?;
+    let chosen = tree.child(root, "chosen")?;
+    let module =
+        chosen.map(|chosen| tree.compatible_child(chosen, "multiboot,module")).transpose()?.flatten();
+    module.map_or(Ok(()), |module| tree.remove(module))
+}
+
+/// Adds `kept` to /reserved-memory.
+fn reserve(tree: &mut Editor<'_>, kept: Range) -> Result<(), FdtError> {
+    let root = tree.root()?;
+    let parent = match tree.child(root, "reserved-memory")? {
+        Some(parent) => parent,
+        None => {
+            let parent = tree.add_child(root, "reserved-memory")?;
+            tree.add_cells(parent, "ranges", &[])?;
+            tree.add_cells(parent, "#size-cells", &[2])?;
+            tree.add_cells(parent, "#address-cells", &[2])?;
+            parent
+        }
+    };
+    let node = tree.add_child(parent, "hypervisor")?;
+    tree.add_cells(node, "no-map", &[])?;
+    let (base, size) = (kept.base.0, kept.size);
+    tree.add_cells(node, "reg", &[(base >> 32) as u32, base as u32, (size >> 32) as u32, size as u32])
+}
