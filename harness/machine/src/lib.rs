@@ -2,7 +2,8 @@
 //!
 //! [`Machine`] is the one narrow door: perform operations, read registers, read physical memory. Every command of
 //! Parallax works through it. [`Live`] builds on QEMU: the gdbstub ([`rsp`]) stops the machine and gives registers
-//! and MMIO, guest RAM is a shared file that is mapped here ([`ram`]). [`recording`] writes what a run read and
+//! and MMIO, guest RAM is a shared file that is mapped here ([`ram`]). [`linux`]
+//! runs a whole Linux instead of the test host and looks at it from time to time. [`recording`] writes what a run read and
 //! plays it back without QEMU.
 //!
 //! `unsafe` is used in one file only, `ram.rs`, for the mapping of guest RAM.
@@ -11,6 +12,7 @@
 pub mod config;
 pub mod doctor;
 pub mod error;
+pub mod linux;
 pub mod live;
 pub mod machine;
 pub mod memory_map;
@@ -25,6 +27,7 @@ pub mod toolchain;
 
 pub use config::{DmaDevice, HostView, HypOptions, MachineConfig, MapMode, MmioPolicy, SmmuMode};
 pub use error::{FailureClass, MachineError};
+pub use linux::{Linux, LinuxConfig, Pause};
 pub use live::{BootOptions, Live};
 pub use machine::{Description, Machine, Registers};
 pub use memory_map::{RAM_BASE, Region};

@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 pub const RAM_BASE: u64 = 0x4000_0000;
 /// Where the test host's image is loaded, and runs.
 pub const PAYLOAD_BASE: u64 = 0x4300_0000;
+/// Where a Linux kernel's Image is loaded under the hypervisor.
+pub const LINUX_BASE: u64 = 0x5000_0000;
 /// First byte of the SMMU's register frame.
 pub const SMMU_BASE: u64 = 0x0905_0000;
 

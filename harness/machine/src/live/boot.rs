@@ -142,7 +142,7 @@ fn describe(qemu: &Qemu, config: MachineConfig, symbols: &Symbols) -> Descriptio
 }
 
 /// Reads the hypervisor's description of itself at EL2 virtual address `va`.
-fn read_info(ram: &MappedRam, sys: &SysRegs, va: u64) -> Result<HypInfo, MachineError> {
+pub(crate) fn read_info(ram: &MappedRam, sys: &SysRegs, va: u64) -> Result<HypInfo, MachineError> {
     let contract = |text: String| MachineError::Contract(text);
     let regime = Regime::el2_stage1(sys).map_err(|error| contract(format!("EL2's stage 1: {error}")))?;
     let regime = regime.ok_or_else(|| contract("EL2's stage 1 is off".to_owned()))?;

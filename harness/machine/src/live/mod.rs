@@ -7,10 +7,10 @@
 //! The interface is synchronous: a runtime of its own drives the sockets, so a [`Live`] must not be used from
 //! inside another asynchronous runtime. QEMU ends with the thread that called [`Live::boot`].
 
-mod boot;
+pub(crate) mod boot;
 mod mailbox;
-mod registers;
-mod report;
+pub(crate) mod registers;
+pub(crate) mod report;
 
 use std::time::Duration;
 
@@ -52,7 +52,7 @@ impl Default for BootOptions {
 }
 
 /// GDB's number for a breakpoint or a step.
-const SIGTRAP: u8 = 5;
+pub(crate) const SIGTRAP: u8 = 5;
 
 /// Addresses where the machine may stop.
 #[derive(Clone, Copy, Debug)]

@@ -8,15 +8,15 @@ use crate::rsp::{Client, Register, RspError, TargetDescription, client};
 
 /// Numbers of the registers that are read again and again.
 #[derive(Clone, Debug)]
-pub(super) struct RegisterSet {
-    pub(super) pc: Register,
-    pub(super) cpsr: Register,
+pub(crate) struct RegisterSet {
+    pub(crate) pc: Register,
+    pub(crate) cpsr: Register,
     sys: [Register; 7],
 }
 
 impl RegisterSet {
     /// Looks them up in `target`, the description of CPU model `cpu`.
-    pub(super) fn find(target: &TargetDescription, cpu: &str) -> Result<Self, MachineError> {
+    pub(crate) fn find(target: &TargetDescription, cpu: &str) -> Result<Self, MachineError> {
         let find = |register: &'static str| {
             target
                 .register(register)
@@ -39,7 +39,7 @@ impl RegisterSet {
 
     /// Reads the system registers of the current CPU and, if `smmu` is its address, the SMMU's registers; all in
     /// one go.
-    pub(super) async fn read(
+    pub(crate) async fn read(
         &self,
         client: &mut Client,
         smmu: Option<u64>,

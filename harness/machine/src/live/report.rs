@@ -87,13 +87,13 @@ fn exit_status(qemu: &mut Qemu) -> Option<ExitStatus> {
 }
 
 /// How `qemu`, which has closed its sockets, ended.
-pub(super) fn death(qemu: &mut Qemu) -> String {
+pub(crate) fn death(qemu: &mut Qemu) -> String {
     let status = exit_status(qemu).map(|status| status.to_string());
     status.unwrap_or_else(|| "it closes its connections but does not end".to_owned())
 }
 
 /// What is told of a QEMU that died.
-pub(super) fn died_report(stderr: &str, printed: &str) -> String {
+pub(crate) fn died_report(stderr: &str, printed: &str) -> String {
     if stderr.trim().is_empty() {
         return format!("QEMU said nothing\n{printed}");
     }
@@ -101,7 +101,11 @@ pub(super) fn died_report(stderr: &str, printed: &str) -> String {
 }
 
 /// A paragraph for each CPU.
-async fn cpus(client: &mut Client, symbols: &Symbols, registers: &[Register]) -> Result<String, RspError> {
+pub(crate) async fn cpus(
+    client: &mut Client,
+    symbols: &Symbols,
+    registers: &[Register],
+) -> Result<String, RspError> {
     let mut text = String::new();
     for (index, thread) in client.threads().await?.iter().enumerate() {
         client.command(&format!("Hg{thread}")).await?;
@@ -113,7 +117,7 @@ async fn cpus(client: &mut Client, symbols: &Symbols, registers: &[Register]) ->
     Ok(text)
 }
 
-fn indented(text: &str) -> String {
+pub(crate) fn indented(text: &str) -> String {
     text.lines().fold(String::new(), |mut out, line| {
         out.push_str("    ");
         out.push_str(line);

@@ -28,31 +28,11 @@ pub struct Paths<'a> {
 /// count, and nothing random or of the outer world reaches the machine.
 #[must_use]
 pub fn arguments(config: &MachineConfig, paths: &Paths<'_>) -> Vec<OsString> {
-    let mut args = Args::default();
-    for flag in ["-nodefaults", "-nographic", "-no-reboot", "-S"] {
-        args.0.push(flag.into());
-    }
-    args.pair("-nic", "none");
-    args.pair(
-        "-M",
-        "virt-10.0,virtualization=on,iommu=smmuv3,gic-version=3,its=on,dtb-randomness=off,memory-backend=ram0",
-    );
-    args.pair("-cpu", &cpu(&config.cpu));
-    args.pair("-smp", &config.cpus.to_string());
-    args.pair("-m", &format!("size={}k", config.mem_bytes >> 10));
-    let ram = format!("memory-backend-file,id=ram0,size={},share=on,mem-path=", config.mem_bytes);
-    args.with_path("-object", &ram, paths.ram, "");
+    let mut args = Args::machine(config, paths, true);
     args.pair("-accel", "tcg,thread=single");
     args.pair("-icount", "shift=1,sleep=off");
     args.pair("-seed", "1");
     args.pair("-rtc", "base=2020-01-01,clock=vm");
-    args.with_path("-chardev", "socket,id=gdb0,server=on,wait=off,path=", paths.gdb, "");
-    args.pair("-gdb", "chardev:gdb0");
-    args.with_path("-chardev", "socket,id=qmp0,server=on,wait=off,path=", paths.qmp, "");
-    args.pair("-mon", "chardev=qmp0,mode=control");
-    args.with_path("-chardev", "file,id=uart0,path=", paths.uart, "");
-    args.pair("-serial", "chardev:uart0");
-    args.pair("-monitor", "none");
     for (index, device) in config.devices.iter().enumerate() {
         args.device(index, *device);
     }
@@ -68,16 +48,47 @@ fn cpu(model: &str) -> String {
     if model == "max" { "max,pauth-impdef=on,lpa2=off".to_owned() } else { model.to_owned() }
 }
 
-#[derive(Default)]
-struct Args(Vec<OsString>);
+/// An argument vector under construction.
+#[derive(Debug, Default)]
+pub(super) struct Args(pub(super) Vec<OsString>);
 
 impl Args {
-    fn pair(&mut self, flag: &str, value: &str) {
+    /// What every machine has: CPUs, RAM in a file, sockets and a serial port; stopped. With `el2`, its CPUs have EL2.
+    pub(super) fn machine(config: &MachineConfig, paths: &Paths<'_>, el2: bool) -> Self {
+        let mut args = Self::default();
+        for flag in ["-nodefaults", "-nographic", "-no-reboot", "-S"] {
+            args.0.push(flag.into());
+        }
+        args.pair("-nic", "none");
+        let virtualization = if el2 { "on" } else { "off" };
+        args.pair(
+            "-M",
+            &format!(
+                "virt-10.0,virtualization={virtualization},iommu=smmuv3,gic-version=3,its=on,\
+                 dtb-randomness=off,memory-backend=ram0"
+            ),
+        );
+        args.pair("-cpu", &cpu(&config.cpu));
+        args.pair("-smp", &config.cpus.to_string());
+        args.pair("-m", &format!("size={}k", config.mem_bytes >> 10));
+        let ram = format!("memory-backend-file,id=ram0,size={},share=on,mem-path=", config.mem_bytes);
+        args.with_path("-object", &ram, paths.ram, "");
+        args.with_path("-chardev", "socket,id=gdb0,server=on,wait=off,path=", paths.gdb, "");
+        args.pair("-gdb", "chardev:gdb0");
+        args.with_path("-chardev", "socket,id=qmp0,server=on,wait=off,path=", paths.qmp, "");
+        args.pair("-mon", "chardev=qmp0,mode=control");
+        args.with_path("-chardev", "file,id=uart0,path=", paths.uart, "");
+        args.pair("-serial", "chardev:uart0");
+        args.pair("-monitor", "none");
+        args
+    }
+
+    pub(super) fn pair(&mut self, flag: &str, value: &str) {
         self.0.extend([flag.into(), value.into()]);
     }
 
     /// `flag` with a value that holds a path. QEMU reads a doubled comma as a comma of the value.
-    fn with_path(&mut self, flag: &str, before: &str, path: &Path, after: &str) {
+    pub(super) fn with_path(&mut self, flag: &str, before: &str, path: &Path, after: &str) {
         let mut value = before.as_bytes().to_vec();
         for &byte in path.as_os_str().as_bytes() {
             value.extend(if byte == b',' { &b",,"[..] } else { std::slice::from_ref(&byte) });

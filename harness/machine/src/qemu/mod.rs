@@ -5,8 +5,10 @@
 //! are connected, so that nothing is left behind even if this process is killed.
 
 pub mod args;
+pub mod linux_args;
 pub mod version;
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::ffi::OsStrExt;
@@ -81,6 +83,17 @@ impl Qemu {
     /// # Errors
     /// QEMU is missing, too old, or could not be started.
     pub fn start(config: &MachineConfig, hyp: &Path, payload: &Path) -> Result<(Self, MappedRam), QemuError> {
+        Self::launch(config.mem_bytes, hyp, payload, |paths| args::arguments(config, paths))
+    }
+
+    /// Starts QEMU with `mem_bytes` of RAM and the arguments that `arguments` makes of its files and sockets; the
+    /// rest as [`Self::start`].
+    pub(crate) fn launch(
+        mem_bytes: u64,
+        hyp: &Path,
+        payload: &Path,
+        arguments: impl FnOnce(&args::Paths<'_>) -> Vec<OsString>,
+    ) -> Result<(Self, MappedRam), QemuError> {
         let (program, version) = usable_program()?;
         let start = |what| move |source| QemuError::Start { what, source };
         let dir = tempfile::Builder::new()
@@ -91,9 +104,8 @@ impl Qemu {
         if gdb.as_os_str().as_bytes().len() > SOCKET_PATH_MAX {
             return Err(QemuError::SocketPath(gdb));
         }
-        let ram_file =
-            ram_file(dir.path(), config.mem_bytes).map_err(start("making a file for guest RAM"))?;
-        let ram = MappedRam::new(ram_file.as_file(), config.mem_bytes).map_err(start("mapping guest RAM"))?;
+        let ram_file = ram_file(dir.path(), mem_bytes).map_err(start("making a file for guest RAM"))?;
+        let ram = MappedRam::new(ram_file.as_file(), mem_bytes).map_err(start("mapping guest RAM"))?;
         let qmp = dir.path().join("qmp.sock");
         let uart_path = dir.path().join("uart.log");
         let uart = File::options().read(true).append(true).create_new(true).open(&uart_path);
@@ -104,7 +116,7 @@ impl Qemu {
         let paths =
             args::Paths { hyp, payload, ram: ram_file.path(), gdb: &gdb, qmp: &qmp, uart: &uart_path };
         let mut command = command(&program);
-        command.args(args::arguments(config, &paths));
+        command.args(arguments(&paths));
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(child_stderr);
         let child = command.process_group(0).spawn().map_err(start("running it"))?;
         let names = Some(Names { dir, _ram: ram_file });
@@ -144,6 +156,14 @@ impl Qemu {
     /// Its exit status if it has ended.
     pub fn ended(&mut self) -> Option<ExitStatus> {
         self.child.try_wait().ok().flatten()
+    }
+
+    /// The file that holds what the machine prints on its serial port, to be read by position.
+    ///
+    /// # Errors
+    /// This process has too many open files.
+    pub fn console(&self) -> io::Result<File> {
+        self.uart.try_clone()
     }
 
     /// The end of what the machine printed on its serial port.

@@ -1,0 +1,291 @@
+//! An unmodified Linux on a machine: as the hypervisor's host, or alone for comparison.
+//!
+//! Unlike [`crate::Live`] nothing is performed here: the kernel runs, and now and then the machine is stopped and looked
+//! at ([`Linux::look`]), at moments when no CPU is inside the hypervisor, so that no operation is half done. What the
+//! kernel prints is in [`Linux::console`].
+
+use std::fs::File;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use parallax_abi::info::{HypInfo, INFO_SYMBOL, PANIC_SYMBOL};
+use parallax_vmsa::PhysMem;
+use tokio::runtime::{Builder, Runtime};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::MachineConfig;
+use crate::error::MachineError;
+use crate::live::SIGTRAP;
+use crate::live::boot::read_info;
+use crate::live::registers::RegisterSet;
+use crate::live::report::{cpus, death, died_report, indented};
+use crate::machine::{Description, Registers};
+use crate::memory_map::{LINUX_BASE, Region, regions};
+use crate::qemu::{Qemu, QemuError, linux_args};
+use crate::ram::MappedRam;
+use crate::rsp::{Client, RspError, StopReply};
+use crate::symbols::Symbols;
+use crate::toolchain::BuiltImages;
+
+/// Limit of connecting to a QEMU that has just been started.
+const CONNECT: Duration = Duration::from_secs(30);
+/// How long the machine runs on when it was stopped inside the hypervisor, and how often that is tried.
+const STEP_ASIDE: (Duration, usize) = (Duration::from_millis(1), 200);
+
+/// A Linux to run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LinuxConfig {
+    /// CPUs, RAM, CPU model and the hypervisor's options; its devices are not used.
+    pub machine: MachineConfig,
+    /// The kernel: an arm64 Image, not compressed.
+    pub kernel: PathBuf,
+    /// Its initramfs.
+    pub initrd: PathBuf,
+    /// Its command line.
+    pub append: String,
+    /// The file behind the NVMe disk.
+    pub nvme: PathBuf,
+    /// The file behind the virtio disk.
+    pub virtio_blk: PathBuf,
+    /// At EL1 of a machine without EL2, with the same devices.
+    pub bare: bool,
+}
+
+/// How a piece of a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pause {
+    /// The machine stands still and can go on.
+    Running,
+    /// It has switched itself off.
+    Ended,
+}
+
+/// What only a machine with the hypervisor has.
+#[derive(Debug)]
+struct Below {
+    symbols: Symbols,
+    registers: RegisterSet,
+    panic: u64,
+    info_va: u64,
+    info: Option<HypInfo>,
+}
+
+/// A Linux that runs, or stands still.
+#[derive(Debug)]
+pub struct Linux {
+    runtime: Runtime,
+    client: Client,
+    qemu: Qemu,
+    ram: MappedRam,
+    description: Description,
+    below: Option<Below>,
+}
+
+impl Linux {
+    /// Starts `config` on the hypervisor of `images`, or alone. The machine stands still.
+    ///
+    /// # Errors
+    /// QEMU cannot be used, or the configuration is impossible.
+    pub fn start(
+        config: &LinuxConfig,
+        images: &BuiltImages,
+        cancel: &CancellationToken,
+    ) -> Result<Self, MachineError> {
+        config.machine.check()?;
+        let runtime = Builder::new_current_thread().enable_all().build();
+        let runtime = runtime
+            .map_err(|source| QemuError::Start { what: "making a runtime for its sockets", source })?;
+        let memory = config.machine.mem_bytes;
+        let (mut qemu, ram) = Qemu::launch(memory, &images.hyp_img, &config.kernel, |paths| {
+            linux_args::arguments(config, paths)
+        })?;
+        let connected = runtime.block_on(connect(&mut qemu, config, images, cancel));
+        let (client, below) = connected.map_err(|error| match error {
+            MachineError::Rsp(RspError::Cancelled) => MachineError::Cancelled,
+            MachineError::Rsp(RspError::Closed | RspError::Io(_)) => {
+                let status = death(&mut qemu);
+                let report = died_report(&qemu.stderr_tail(), "the machine did not start to run");
+                MachineError::Boot(Box::new(MachineError::QemuDied { status, report }))
+            }
+            other => other,
+        })?;
+        qemu.hide();
+        let description = Description {
+            qemu_version: qemu.version().to_string(),
+            regions: regions(memory),
+            payload: Region::new("host", LINUX_BASE, 0x1000),
+            config: config.machine.clone(),
+        };
+        Ok(Self { runtime, client, qemu, ram, description, below })
+    }
+
+    /// What the machine is.
+    #[must_use]
+    pub const fn description(&self) -> &Description {
+        &self.description
+    }
+
+    /// Physical memory.
+    #[must_use]
+    pub fn memory(&self) -> &dyn PhysMem {
+        &self.ram
+    }
+
+    /// The file that holds what it prints, to be read by position.
+    ///
+    /// # Errors
+    /// This process has too many open files.
+    pub fn console(&self) -> Result<File, MachineError> {
+        let console = self.qemu.console();
+        console.map_err(|source| QemuError::Start { what: "reading its serial port", source }.into())
+    }
+
+    /// Lets it run for `limit` of wall time, or until it switches itself off.
+    ///
+    /// # Errors
+    /// The hypervisor panicked, the machine stopped where it must not, QEMU died, or the run was cancelled.
+    pub fn run_for(&mut self, limit: Duration) -> Result<Pause, MachineError> {
+        let (client, runtime) = (&mut self.client, &self.runtime);
+        let stop = runtime.block_on(async {
+            match client.resume(&[], "vCont;c", limit).await {
+                Err(RspError::Timeout(_)) => client.interrupt().await,
+                other => other,
+            }
+        });
+        match stop {
+            Ok(StopReply::Stopped { signal: SIGTRAP, .. }) => Err(self.trapped()),
+            Ok(StopReply::Stopped { .. }) => Ok(Pause::Running),
+            Ok(StopReply::Exited { .. }) | Err(RspError::Closed | RspError::Io(_)) => self.ended(),
+            Err(RspError::Cancelled) => Err(MachineError::Cancelled),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The hypervisor's description of itself and the registers that translation hangs on. The machine runs on for a
+    /// moment if that is what it takes to have no CPU inside the hypervisor. Nothing comes of it without a hypervisor,
+    /// before the hypervisor has finished its boot, or when the machine has ended meanwhile.
+    ///
+    /// # Errors
+    /// As [`Self::run_for`].
+    pub fn look(&mut self) -> Result<Option<(HypInfo, Registers)>, MachineError> {
+        if self.below.is_none() {
+            return Ok(None);
+        }
+        let (moment, tries) = STEP_ASIDE;
+        for _ in 0..tries {
+            if !self.inside()? {
+                return self.registers();
+            }
+            if self.run_for(moment)? == Pause::Ended {
+                return Ok(None);
+            }
+        }
+        Err(MachineError::Hang {
+            waiting_for: "a moment outside of the hypervisor",
+            limit: moment * tries as u32,
+            report: self.printed(),
+        })
+    }
+
+    /// Whether a CPU is inside the hypervisor. Ends with the first CPU as the current one.
+    fn inside(&mut self) -> Result<bool, MachineError> {
+        let Some(below) = &self.below else { return Ok(false) };
+        let client = &mut self.client;
+        let registers = [below.registers.pc, below.registers.cpsr];
+        let inside = self.runtime.block_on(async {
+            let threads = client.threads().await?;
+            let mut inside = false;
+            for thread in threads.iter().rev() {
+                client.command(&format!("Hg{thread}")).await?;
+                let values = client.read_registers(&registers).await?;
+                // A CPU that has never been switched on is at EL2 too, at its reset vector.
+                inside |= values[1] >> 2 & 3 == 2 && below.symbols.hyp.is_code(values[0]);
+            }
+            Ok::<_, RspError>(inside)
+        })?;
+        Ok(inside)
+    }
+
+    fn registers(&mut self) -> Result<Option<(HypInfo, Registers)>, MachineError> {
+        let Some(below) = &mut self.below else { return Ok(None) };
+        if below.info.is_none() {
+            let (sys, _) = self.runtime.block_on(below.registers.read(&mut self.client, None))?;
+            below.info = read_info(&self.ram, &sys, below.info_va).ok();
+        }
+        let Some(info) = below.info else { return Ok(None) };
+        let smmu = (info.smmu_pa != 0).then_some(info.smmu_pa);
+        let (sys, smmu) = self.runtime.block_on(below.registers.read(&mut self.client, smmu))?;
+        Ok(Some((info, Registers { sys, smmu })))
+    }
+
+    /// What a stop at a breakpoint means.
+    fn trapped(&mut self) -> MachineError {
+        let report = self.printed();
+        let Some(below) = &self.below else {
+            return MachineError::UnexpectedStop { what: "a breakpoint nobody set".to_owned(), report };
+        };
+        let registers = [below.registers.pc, below.registers.cpsr];
+        match self.runtime.block_on(self.client.read_registers(&registers)) {
+            Ok(values) if values[0] == below.panic && values[1] >> 2 & 3 == 2 => {
+                MachineError::Panic { report }
+            }
+            Ok(_) => {
+                let cpus = self.runtime.block_on(cpus(&mut self.client, &below.symbols, &registers));
+                let report = format!("{}{report}", cpus.unwrap_or_default());
+                MachineError::UnexpectedStop { what: "a breakpoint".to_owned(), report }
+            }
+            Err(error) => error.into(),
+        }
+    }
+
+    /// QEMU has closed its sockets: as it should?
+    fn ended(&mut self) -> Result<Pause, MachineError> {
+        let status = death(&mut self.qemu);
+        if self.qemu.ended().is_some_and(|status| status.success()) {
+            return Ok(Pause::Ended);
+        }
+        let report = died_report(&self.qemu.stderr_tail(), &self.printed());
+        Err(MachineError::QemuDied { status, report })
+    }
+
+    /// The end of what it printed, the hypervisor's addresses explained.
+    #[must_use]
+    pub fn printed(&self) -> String {
+        let text = self.qemu.uart_tail();
+        let text = self.below.as_ref().map_or_else(|| text.clone(), |below| below.symbols.annotate(&text));
+        format!("the machine printed\n{}", indented(&text))
+    }
+}
+
+/// Connects to the gdbstub; with the hypervisor, finds its symbols and sets a breakpoint on its panic.
+async fn connect(
+    qemu: &mut Qemu,
+    config: &LinuxConfig,
+    images: &BuiltImages,
+    cancel: &CancellationToken,
+) -> Result<(Client, Option<Below>), MachineError> {
+    let socket = qemu.gdb_socket().ok_or_else(|| MachineError::Contract("QEMU has no sockets".to_owned()))?;
+    let mut connecting = Box::pin(Client::connect(&socket, cancel.clone(), Instant::now() + CONNECT));
+    let mut client = loop {
+        tokio::select! {
+            client = &mut connecting => break client?,
+            () = tokio::time::sleep(Duration::from_millis(20)) => {
+                if qemu.ended().is_some() {
+                    return Err(RspError::Closed.into());
+                }
+            }
+        }
+    };
+    client.handshake().await?;
+    if config.bare {
+        return Ok((client, None));
+    }
+    let symbols = Symbols::load(&images.hyp_elf, &images.payload_elf, &images.repo_root)?;
+    let registers = RegisterSet::find(&client.target_description().await?, &config.machine.cpu)?;
+    let panic = symbols.hyp.required(PANIC_SYMBOL)?;
+    let info_va = symbols.hyp.required(INFO_SYMBOL)?;
+    client.command("Qqemu.PhyMemMode:1").await?;
+    client.command(&format!("Z1,{panic:x},4")).await?;
+    Ok((client, Some(Below { symbols, registers, panic, info_va, info: None })))
+}

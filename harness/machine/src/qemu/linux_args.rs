@@ -1,0 +1,95 @@
+//! QEMU's argument vector for a Linux, with the hypervisor below it or without.
+//!
+//! The machine runs by the clock, its CPUs side by side: what is measured here is time, and nothing of it is compared
+//! byte by byte. The devices are those that a distribution's kernel has drivers for, each behind the SMMU.
+
+use std::ffi::OsString;
+
+use super::args::{Args, Paths};
+use crate::linux::LinuxConfig;
+use crate::memory_map::LINUX_BASE;
+
+/// The arguments for `config`. `paths.payload` is the kernel; `paths.hyp` is not used when it runs alone.
+#[must_use]
+pub fn arguments(config: &LinuxConfig, paths: &Paths<'_>) -> Vec<OsString> {
+    let mut args = Args::machine(&config.machine, paths, !config.bare);
+    args.pair("-accel", "tcg,thread=multi");
+    args.pair("-rtc", "base=2020-01-01,clock=host");
+    let drives = [(&config.nvme, "nvme0"), (&config.virtio_blk, "blk0")];
+    for (path, id) in drives {
+        args.with_path("-drive", &format!("if=none,id={id},format=raw,cache=writeback,file="), path, "");
+    }
+    args.pair("-device", "nvme,drive=nvme0,serial=parallax,addr=2.0");
+    args.pair("-device", "virtio-blk-pci,drive=blk0,disable-legacy=on,iommu_platform=on,addr=3.0");
+    args.pair("-netdev", "user,id=net0,restrict=on");
+    args.pair("-device", "virtio-net-pci,netdev=net0,disable-legacy=on,iommu_platform=on,romfile=,addr=4.0");
+    args.0.extend(["-initrd".into(), config.initrd.clone().into()]);
+    if config.bare {
+        args.0.extend(["-kernel".into(), paths.payload.into()]);
+        args.pair("-append", &config.append);
+    } else {
+        args.0.extend(["-kernel".into(), paths.hyp.into()]);
+        args.pair("-append", &config.machine.hyp.to_string());
+        let loader = format!("guest-loader,addr={LINUX_BASE:#x},kernel=");
+        let bootargs = format!(",bootargs={}", config.append.replace(',', ",,"));
+        args.with_path("-device", &loader, paths.payload, &bootargs);
+    }
+    args.0
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::config::MachineConfig;
+
+    fn line(bare: bool) -> String {
+        let config = LinuxConfig {
+            machine: MachineConfig { cpus: 4, mem_bytes: 1 << 30, ..MachineConfig::default() },
+            kernel: "Image".into(),
+            initrd: "initrd".into(),
+            append: "console=ttyAMA0,115200".into(),
+            nvme: "a.img".into(),
+            virtio_blk: "b,c.img".into(),
+            bare,
+        };
+        let path = Path::new;
+        let paths = Paths {
+            hyp: path("h.img"),
+            payload: path("Image"),
+            ram: path("ram"),
+            gdb: path("gdb"),
+            qmp: path("qmp"),
+            uart: path("uart"),
+        };
+        let args = arguments(&config, &paths);
+        args.iter().map(|arg| arg.to_str().unwrap()).collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn under_the_hypervisor_the_kernel_is_a_module_with_its_own_command_line() {
+        let line = line(false);
+        for part in [
+            "virtualization=on",
+            "-kernel h.img",
+            "-append smmu=shadow ",
+            "guest-loader,addr=0x50000000,kernel=Image,bootargs=console=ttyAMA0,,115200",
+            "file=b,,c.img",
+        ] {
+            assert!(line.contains(part), "{part} is missing in {line}");
+        }
+    }
+
+    #[test]
+    fn alone_it_has_the_same_devices_and_no_el2() {
+        let (alone, under) = (line(true), line(false));
+        assert!(alone.contains("virtualization=off") && alone.contains("-kernel Image"), "{alone}");
+        assert!(!alone.contains("guest-loader"), "{alone}");
+        let devices = |line: &str| -> Vec<String> {
+            let all = line.split(" -").filter(|arg| arg.starts_with("device") || arg.starts_with("drive"));
+            all.filter(|arg| !arg.contains("guest-loader")).map(str::to_owned).collect()
+        };
+        assert_eq!(devices(&alone), devices(&under));
+    }
+}
