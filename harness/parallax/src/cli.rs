@@ -6,6 +6,8 @@ use anstyle::{AnsiColor, Style};
 use clap::builder::Styles;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use parallax_machine::SmmuMode;
+
 use crate::report::Format;
 
 /// How the word `error:` looks.
@@ -54,6 +56,9 @@ pub enum Command {
     /// List the faults that can be switched on, and the traces that catch them
     #[command(after_help = FAULTS_EXAMPLE)]
     Faults(Faults),
+    /// Run an unmodified Linux as the hypervisor's host, with disks and a network behind the SMMU
+    #[command(after_help = LINUX_EXAMPLE)]
+    Linux(Linux),
     /// Measure how fast it is, as ratios within one run
     #[command(after_help = BENCH_EXAMPLE)]
     Bench(Bench),
@@ -267,6 +272,76 @@ pub struct Faults {
     /// Traces, or folders of traces
     #[arg(value_name = "TRACE|DIR", default_value = "traces/bad")]
     pub traces: Vec<PathBuf>,
+}
+
+const LINUX_EXAMPLE: &str = "\
+Examples:
+  parallax linux                                the kernel that ci/setup --linux fetches
+  parallax linux --cpus 4 --io 64 --every 50
+  parallax linux --compare                      the same without the hypervisor first; ratios
+  parallax linux --kernel Image --initrd initrd.cpio --append quiet --verbose
+
+Exit status: 0 all went well, 1 the guest failed or a check did, 125 could not build or boot.";
+
+/// Arguments of `linux`.
+#[derive(Debug, Args)]
+pub struct Linux {
+    /// An arm64 Image, not compressed [default: target/linux/Image]
+    #[arg(long, value_name = "IMAGE")]
+    pub kernel: Option<PathBuf>,
+    /// An initramfs of your own, which must switch the machine off [default: one that tests disks and network]
+    #[arg(long, value_name = "FILE")]
+    pub initrd: Option<PathBuf>,
+    /// More for the kernel's command line
+    #[arg(long, value_name = "WORDS")]
+    pub append: Option<String>,
+    /// How many CPUs
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=8))]
+    pub cpus: u8,
+    /// How much RAM, such as 768M or 2G
+    #[arg(long, value_name = "SIZE", default_value = "1G", value_parser = memory_size)]
+    pub mem: u64,
+    /// How much data to write to each disk and to read back, in MiB
+    #[arg(long, value_name = "MIB", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub io: u16,
+    /// The kernel's iommu.passthrough, where it has an SMMU: 0 translates, 1 does not
+    #[arg(long, value_name = "0|1", default_value_t = 1, value_parser = clap::value_parser!(u8).range(0..=1))]
+    pub passthrough: u8,
+    /// How the hypervisor uses the SMMU: shadow, shared or off (then it is the kernel's)
+    #[arg(long, value_name = "MODE", default_value = "shadow", value_parser = smmu_mode)]
+    pub smmu: SmmuMode,
+    /// Without the hypervisor, at EL1 of a machine without EL2
+    #[arg(long)]
+    pub bare: bool,
+    /// Both, without the hypervisor and with it, and compare the times
+    #[arg(long, conflicts_with = "bare")]
+    pub compare: bool,
+    /// Stop and check all tables so often, in milliseconds of wall time; 0 for never
+    #[arg(long, value_name = "MS", default_value_t = 100)]
+    pub every: u32,
+    /// Give up after so long, in seconds
+    #[arg(long, value_name = "S", default_value_t = 300, value_parser = clap::value_parser!(u32).range(1..))]
+    pub timeout: u32,
+    /// Show the whole console
+    #[arg(long, short)]
+    pub verbose: bool,
+}
+
+/// The least RAM for a Linux: its image is loaded 256 MiB behind the start.
+const LINUX_RAM: u64 = 512 << 20;
+
+fn memory_size(text: &str) -> Result<u64, String> {
+    let (number, shift) = match text.strip_suffix('G') {
+        Some(number) => (number, 30),
+        None => (text.strip_suffix('M').unwrap_or(text), 20),
+    };
+    let number = number.parse::<u32>().map_err(|_| "expected a size such as 768M or 2G".to_owned())?;
+    let size = u64::from(number) << shift;
+    if size >= LINUX_RAM { Ok(size) } else { Err("a Linux needs at least 512M".to_owned()) }
+}
+
+fn smmu_mode(text: &str) -> Result<SmmuMode, String> {
+    SmmuMode::from_name(text).ok_or_else(|| "expected shadow, shared or off".to_owned())
 }
 
 const BENCH_EXAMPLE: &str = "\

@@ -8,6 +8,7 @@ mod diff;
 mod doctor;
 mod dump;
 mod faults;
+mod linux;
 mod run;
 
 use anyhow::Result;
@@ -28,6 +29,7 @@ pub fn main(cli: Cli) -> Result<Status> {
         Command::Check(args) => check::check(&args),
         Command::Build(args) => build::build(&args),
         Command::Faults(args) => faults::faults(&args),
+        Command::Linux(args) => linux::linux(&args),
         Command::Bench(args) => bench::bench(&args),
         Command::Doctor(args) => doctor::doctor(&args),
     }

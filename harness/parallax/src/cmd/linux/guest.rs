@@ -1,0 +1,102 @@
+//! What runs inside that Linux, and what it says.
+
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+use super::cpio::Archive;
+use super::disks::KnownData;
+
+/// What the test Linux is to do.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Job<'a> {
+    /// CPUs that must be there.
+    pub(super) cpus: u8,
+    /// What is on the disks.
+    pub(super) data: &'a KnownData,
+}
+
+/// The initramfs: busybox and modules of the folder `linux`, and what PID 1 does with them.
+pub(super) fn initramfs(linux: &Path, job: Job<'_>) -> io::Result<Vec<u8>> {
+    let mut archive = Archive::default();
+    ["bin", "dev", "modules"].into_iter().for_each(|name| archive.folder(name));
+    archive.device("dev/console", 5, 1);
+    archive.file("init", include_bytes!("init.sh"));
+    let settings = format!("CPUS={}\nMIB={}\nSUM={}\n", job.cpus, job.data.mib(), job.data.sha256());
+    archive.file("parallax.conf", settings.as_bytes());
+    archive.file("bin/busybox", &std::fs::read(linux.join("busybox"))?);
+    let mut modules: Vec<_> = std::fs::read_dir(linux.join("modules"))?.collect::<io::Result<_>>()?;
+    modules.sort_by_key(std::fs::DirEntry::file_name);
+    for module in modules {
+        let name = format!("modules/{}", module.file_name().to_string_lossy());
+        archive.file(&name, &std::fs::read(module.path())?);
+    }
+    Ok(archive.finish())
+}
+
+/// How fast something went.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Rate {
+    /// What.
+    pub(super) name: String,
+    /// MiB a second.
+    pub(super) mib_per_second: f64,
+}
+
+/// What it said.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Said {
+    /// From the first instruction of the machine to PID 1, in wall time.
+    pub(super) userspace: Option<Duration>,
+    /// What it tried, and whether that went well.
+    pub(super) steps: Vec<(String, bool)>,
+    /// How fast.
+    pub(super) rates: Vec<Rate>,
+    /// For people.
+    pub(super) notes: Vec<String>,
+    /// Its own verdict, if it came to that.
+    pub(super) verdict: Option<bool>,
+}
+
+impl Said {
+    /// Takes in a line of the console that was seen `at` after the start. Lines of others are none of ours.
+    pub(super) fn line(&mut self, at: Duration, line: &str) {
+        let Some((_, text)) = line.split_once("PLX ") else { return };
+        let words: Vec<&str> = text.split_whitespace().collect();
+        match words[..] {
+            ["userspace", ..] => self.userspace = Some(at),
+            ["step", name, result] => self.steps.push((name.to_owned(), result == "ok")),
+            ["rate", name, mib, from, to] => {
+                let number = |text: &str| text.parse::<f64>().ok();
+                if let (Some(mib), Some(from), Some(to)) = (number(mib), number(from), number(to)) {
+                    // The guest counts in hundredths of a second.
+                    let mib_per_second = mib / (to - from).max(0.01);
+                    self.rates.push(Rate { name: name.to_owned(), mib_per_second });
+                }
+            }
+            ["note", ..] => self.notes.push(words[1..].join(" ")),
+            ["verdict", result] => self.verdict = Some(result == "ok"),
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_it_says_is_understood_among_other_output() {
+        let mut said = Said::default();
+        let lines = "[ 0.1] PLX\nPLX userspace 2.87\r\nPLX step ext4 ok\nPLX step net failed\n\
+                     [ 3.0] noisePLX rate nvme_read 16 3.00 3.50\nPLX rate x 16 a b\nPLX note 0 groups\nPLX verdict failed";
+        for (index, line) in lines.lines().enumerate() {
+            said.line(Duration::from_secs(index as u64), line);
+        }
+        assert_eq!(said.userspace, Some(Duration::from_secs(1)));
+        assert_eq!(said.steps, [("ext4".to_owned(), true), ("net".to_owned(), false)]);
+        assert_eq!(said.rates, [Rate { name: "nvme_read".to_owned(), mib_per_second: 32.0 }]);
+        assert_eq!(said.notes, ["0 groups"]);
+        assert_eq!(said.verdict, Some(false));
+    }
+}
