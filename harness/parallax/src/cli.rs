@@ -6,6 +6,7 @@ use anstyle::{AnsiColor, Style};
 use clap::builder::Styles;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use parallax_abi::fault::Fault;
 use parallax_machine::SmmuMode;
 
 use crate::report::Format;
@@ -310,6 +311,9 @@ pub struct Linux {
     /// How the hypervisor uses the SMMU: shadow, shared or off (then it is the kernel's)
     #[arg(long, value_name = "MODE", default_value = "shadow", value_parser = smmu_mode)]
     pub smmu: SmmuMode,
+    /// Switch a fault of the hypervisor on: then the checks must find something (`parallax faults` lists them)
+    #[arg(long, value_name = "NAME", value_parser = fault, conflicts_with_all = ["bare", "compare"])]
+    pub fault: Option<Fault>,
     /// Without the hypervisor, at EL1 of a machine without EL2
     #[arg(long)]
     pub bare: bool,
@@ -338,6 +342,10 @@ fn memory_size(text: &str) -> Result<u64, String> {
     let number = number.parse::<u32>().map_err(|_| "expected a size such as 768M or 2G".to_owned())?;
     let size = u64::from(number) << shift;
     if size >= LINUX_RAM { Ok(size) } else { Err("a Linux needs at least 512M".to_owned()) }
+}
+
+fn fault(text: &str) -> Result<Fault, String> {
+    Fault::from_name(text).ok_or_else(|| "no such fault".to_owned())
 }
 
 fn smmu_mode(text: &str) -> Result<SmmuMode, String> {

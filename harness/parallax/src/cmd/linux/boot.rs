@@ -97,9 +97,11 @@ impl Boot<'_> {
             cpus: self.args.cpus,
             mem_bytes: self.args.mem,
             devices: Vec::new(),
+            faults_build: self.args.fault.is_some(),
             ..MachineConfig::default()
         };
         machine.hyp.smmu = self.args.smmu;
+        machine.hyp.fault = self.args.fault;
         machine
     }
 

@@ -34,7 +34,8 @@ use crate::status::{Failure, Status};
 pub(super) fn linux(args: &Linux) -> Result<Status> {
     let cancel = interrupt::token()?;
     let root = project::root(&[])?;
-    let images = toolchain::build(&root, Variant::Normal, &cancel);
+    let variant = if args.fault.is_some() { Variant::Faults } else { Variant::Normal };
+    let images = toolchain::build(&root, variant, &cancel);
     let images = images.map_err(|error| Failure::from(MachineError::from(error)))?;
     let boot = Boot { args, folder: &root.join("target/linux"), images: &images, cancel: &cancel };
     if args.compare {
