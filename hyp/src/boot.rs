@@ -8,9 +8,10 @@ use core::sync::atomic::Ordering::Relaxed;
 use hyp_core::addr::{PAGE_SIZE, PhysAddr};
 use hyp_core::mem_protect::Hyp;
 use hyp_core::mem_protect::boot::{Boot, Config, pool_size};
-use hyp_core::options::Options;
+use hyp_core::options::{Options, SmmuMode};
 use hyp_core::pgtable::geometry::has_bbm_level_2;
 use hyp_core::regions::Range;
+use hyp_core::smmu::HostView;
 use parallax_abi::info::HypInfo;
 use spin::Once;
 
@@ -60,6 +61,7 @@ extern "C" fn boot_main(dtb: u64, image: u64) -> ! {
 
     cpus::init(platform.cpus());
     let mut description = HypInfo { fault, cpus: platform.cpus().len() as u64, ..HypInfo::default() };
+    let hide_smmu = options.smmu != SmmuMode::Off && options.smmu_host == HostView::Hidden;
     make_hyp(&platform, image, options, &mut description);
     // SAFETY: the first CPU is the only one that runs.
     unsafe { info::publish(description) };
@@ -67,8 +69,7 @@ extern "C" fn boot_main(dtb: u64, image: u64) -> ! {
     let end = PhysAddr(description.pool_pa + description.pool_size);
     let kept = Range { base: image.base, size: end.0 - image.base.0 };
     // SAFETY: one CPU, on the boot tables; what was read of the tree has been copied.
-    unsafe { host_tree::prepare(&platform, kept, description.smmu_pa != 0) }
-        .unwrap_or_else(fatal("device tree"));
+    unsafe { host_tree::prepare(&platform, kept, hide_smmu) }.unwrap_or_else(fatal("device tree"));
 
     log!("host at {}, {} CPUs", platform.host.base, platform.cpus().len());
     let first = &cpus::all()[0];

@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use parallax_abi::fault::Fault;
 use parallax_machine::SmmuMode;
+use parallax_machine::config::HostView;
 
 use crate::report::Format;
 
@@ -314,6 +315,9 @@ pub struct Linux {
     /// Switch a fault of the hypervisor on: then the checks must find something (`parallax faults` lists them)
     #[arg(long, value_name = "NAME", value_parser = fault, conflicts_with_all = ["bare", "compare"])]
     pub fault: Option<Fault>,
+    /// What the kernel sees of an SMMU that the hypervisor uses: hidden or emulated
+    #[arg(long, value_name = "VIEW", default_value = "hidden", value_parser = smmu_host)]
+    pub smmu_host: HostView,
     /// Without the hypervisor, at EL1 of a machine without EL2
     #[arg(long)]
     pub bare: bool,
@@ -346,6 +350,10 @@ fn memory_size(text: &str) -> Result<u64, String> {
 
 fn fault(text: &str) -> Result<Fault, String> {
     Fault::from_name(text).ok_or_else(|| "no such fault".to_owned())
+}
+
+fn smmu_host(text: &str) -> Result<HostView, String> {
+    HostView::from_name(text).ok_or_else(|| "expected hidden or emulated".to_owned())
 }
 
 fn smmu_mode(text: &str) -> Result<SmmuMode, String> {

@@ -102,6 +102,7 @@ impl Boot<'_> {
         };
         machine.hyp.smmu = self.args.smmu;
         machine.hyp.fault = self.args.fault;
+        machine.hyp.smmu_host = self.args.smmu_host;
         machine
     }
 
