@@ -5,6 +5,7 @@ use std::time::Duration;
 use parallax_vmsa::MemError;
 
 use crate::config::ConfigError;
+use crate::journal::JournalError;
 use crate::qemu::QemuError;
 use crate::recording::RecordingError;
 use crate::rsp::RspError;
@@ -107,6 +108,9 @@ pub enum MachineError {
     /// A recording is malformed, or is one of something else.
     #[error(transparent)]
     Recording(#[from] RecordingError),
+    /// A plugin's journal cannot be believed.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
     /// The user cancelled the run.
     #[error("cancelled")]
     Cancelled,
@@ -131,7 +135,8 @@ impl MachineError {
             | Self::Hang { .. }
             | Self::QemuDied { .. }
             | Self::Rsp(_)
-            | Self::Memory(_) => FailureClass::Run,
+            | Self::Memory(_)
+            | Self::Journal(_) => FailureClass::Run,
         }
     }
 }

@@ -6,12 +6,13 @@
 //! runs a whole Linux instead of the test host and looks at it from time to time. [`recording`] writes what a run read and
 //! plays it back without QEMU.
 //!
-//! `unsafe` is used in one file only, `ram.rs`, for the mapping of guest RAM.
+//! `unsafe` is used in two files only: `ram.rs` and `journal.rs`, for files that are mapped here and in QEMU.
 #![deny(unsafe_code)]
 
 pub mod config;
 pub mod doctor;
 pub mod error;
+pub mod journal;
 pub mod linux;
 pub mod live;
 pub mod machine;

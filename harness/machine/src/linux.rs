@@ -97,7 +97,7 @@ impl Linux {
         let runtime = runtime
             .map_err(|source| QemuError::Start { what: "making a runtime for its sockets", source })?;
         let memory = config.machine.mem_bytes;
-        let (mut qemu, ram) = Qemu::launch(memory, &images.hyp_img, &config.kernel, |paths| {
+        let (mut qemu, ram, _) = Qemu::launch(memory, &images.hyp_img, &config.kernel, None, |paths| {
             linux_args::arguments(config, paths)
         })?;
         let connected = runtime.block_on(connect(&mut qemu, config, images, cancel));

@@ -1,6 +1,7 @@
 //! The one narrow door to a machine, live or recorded.
 
 use parallax_abi::info::HypInfo;
+use parallax_abi::journal::Record;
 use parallax_abi::mailbox::{Request, Response};
 use parallax_smmu::RawRegs;
 use parallax_vmsa::{PhysMem, SysRegs};
@@ -61,6 +62,14 @@ pub trait Machine {
 
     /// Physical memory now. Reading outside RAM is an error; a recording knows only what was read when it was made.
     fn memory(&self) -> &dyn PhysMem;
+
+    /// What a plugin recorded since the last call, in the order of what happened; nothing without a plugin.
+    ///
+    /// # Errors
+    /// The plugin's journal cannot be believed.
+    fn events(&mut self) -> Result<Vec<Record>, MachineError> {
+        Ok(Vec::new())
+    }
 
     /// Symbols of the images that run, where there are any (not in a recording).
     fn symbols(&self) -> Option<&Symbols>;

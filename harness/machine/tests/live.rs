@@ -1,16 +1,19 @@
 //! The real hypervisor under the real QEMU: what a live machine does when all is well, and how each failure is told.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::Duration;
 
 use parallax_abi::fault::Fault;
-use parallax_abi::hypercall::{HOST_SHARE_HYP, HOST_UNSHARE_HYP};
+use parallax_abi::hypercall::{HOST_DONATE_HYP, HOST_SHARE_HYP, HOST_UNSHARE_HYP};
+use parallax_abi::journal as records;
 use parallax_abi::mailbox::{Request, SLOTS, kind, op};
 use parallax_machine::memory_map::RAM_BASE;
-use parallax_machine::toolchain::{BuiltImages, Variant, build};
+use parallax_machine::toolchain::{BuiltImages, Variant, build, plugin};
 use parallax_machine::{
-    BootOptions, CancellationToken, DmaDevice, FailureClass, Live, Machine, MachineConfig, MachineError, step,
+    BootOptions, CancellationToken, DmaDevice, FailureClass, Live, Machine, MachineConfig, MachineError,
+    journal, step,
 };
 
 /// A page of RAM that neither the hypervisor nor the test host uses.
@@ -136,6 +139,65 @@ fn stepping_counts_the_hypervisors_own_instructions() {
     assert_eq!(last.as_deref(), Some("eret"));
     // The machine goes on as if nothing had happened.
     assert_eq!(live.perform(&[unshare()]).unwrap()[0].x[1], 0);
+}
+
+fn boot_watched(cpus: u8) -> Live {
+    static LIBRARY: OnceLock<PathBuf> = OnceLock::new();
+    let library = LIBRARY.get_or_init(|| {
+        plugin(&images().repo_root, &CancellationToken::new()).unwrap_or_else(|error| panic!("{error}"))
+    });
+    let options = BootOptions { pagewatch: Some(library.clone()), ..BootOptions::default() };
+    let config = MachineConfig { cpus, ..MachineConfig::default() };
+    boot_with(config, options).unwrap_or_else(|error| panic!("{error}"))
+}
+
+#[test]
+fn the_plugin_counts_the_instructions_that_single_steps_count() {
+    let stepped = step::count(&mut boot(), share()).unwrap();
+    let mut live = boot_watched(1);
+    live.perform(&[share()]).unwrap();
+    let events = live.events().unwrap();
+    let mark = events.iter().find(|event| event.kind == records::kind::MARK).unwrap();
+    assert_eq!(mark.b, stepped.pcs.len() as u64);
+}
+
+#[test]
+fn the_plugin_tells_operations_and_cpus_apart() {
+    let mut live = boot_watched(4);
+    // The host has the page, so that EL2 has something to take away.
+    live.perform(&[request(op::WRITE, &[PAGE, 8, 0])]).unwrap();
+    live.events().unwrap();
+    let on = |cpu, request| Request { cpu, ..request };
+    let donate = request(op::HYPERCALL, &[HOST_DONATE_HYP, PAGE >> 12, 1]);
+    let responses = live.perform(&[on(2, share()), on(1, unshare()), on(3, donate)]).unwrap();
+    assert!(
+        responses.iter().all(|response| (response.kind, response.x[1]) == (kind::OK, 0)),
+        "{responses:?}"
+    );
+    let events = live.events().unwrap();
+    let (operations, rest) = journal::by_operation(&events);
+    let slots: Vec<u64> = operations.iter().map(|(slot, _)| *slot).collect();
+    assert_eq!(slots, [0, 1, 2]);
+    for ((_, events), cpu) in operations.iter().zip([2, 1, 3]) {
+        let (mark, events) = events.split_last().unwrap();
+        assert!(mark.cpu == 0 && !events.is_empty() && events.iter().all(|event| event.cpu == cpu));
+    }
+    let (_, donation) = operations[2];
+    let count = |kind| donation.iter().filter(|event| event.kind == kind).count();
+    let counts = [records::kind::TLBI, records::kind::BARRIER, records::kind::MMIO_WRITE].map(count);
+    assert!(counts.iter().all(|count| *count > 0), "{counts:?}");
+    assert!(rest.is_empty(), "nothing happens at EL2 between operations");
+    // What was stored is what memory holds now, wherever it was stored last.
+    let mut last = BTreeMap::new();
+    for event in events.iter().filter(|event| event.kind == records::kind::STORE) {
+        let bytes = event.value.to_le_bytes().into_iter().take(event.size.into());
+        last.extend((event.b..).zip(bytes));
+    }
+    for (pa, byte) in last {
+        let mut now = [0];
+        live.memory().read(pa, &mut now).unwrap();
+        assert_eq!(now, [byte], "{pa:#x}");
+    }
 }
 
 #[test]

@@ -52,6 +52,9 @@ pub enum Command {
     /// Judge the order of events in a Casemate file
     #[command(after_help = CHECK_EXAMPLE)]
     Check(Check),
+    /// Tell what the hypervisor did during each operation: stores, invalidations, barriers, instructions
+    #[command(after_help = EVENTS_EXAMPLE)]
+    Events(Events),
     /// Build the hypervisor and the test host
     #[command(after_help = BUILD_EXAMPLE)]
     Build(Build),
@@ -256,9 +259,25 @@ pub struct Build {
     /// With the switchable faults
     #[arg(long)]
     pub faults: bool,
-    /// Run clippy on it as well; warnings are errors
+    /// Run clippy on it as well (and on the QEMU plugin, without `--faults`); warnings are errors
     #[arg(long)]
     pub clippy: bool,
+}
+
+const EVENTS_EXAMPLE: &str = "\
+Examples:
+  parallax events traces/good/donate.trace            what each operation did, counted
+  parallax events traces/good/donate.trace --op 6     every event of the operation in line 6";
+
+/// Arguments of `events`.
+#[derive(Debug, Args)]
+pub struct Events {
+    /// The trace to perform
+    #[arg(value_name = "TRACE")]
+    pub trace: PathBuf,
+    /// List every event of the operation in this line, instead of counting
+    #[arg(long, value_name = "LINE")]
+    pub op: Option<usize>,
 }
 
 const FAULTS_EXAMPLE: &str = "\

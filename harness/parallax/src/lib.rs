@@ -15,6 +15,7 @@
 pub mod cli;
 pub mod cmd;
 pub mod engine;
+pub mod event_text;
 pub mod golden;
 pub mod interrupt;
 pub mod jobs;

@@ -1,8 +1,8 @@
 //! Live machines for traces: built once, booted for each.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use parallax_machine::toolchain::{BuiltImages, Variant, build};
+use parallax_machine::toolchain::{self, BuiltImages, Variant, build};
 use parallax_machine::{BootOptions, CancellationToken, Live, Machine, MachineError};
 
 use crate::jobs::Boot;
@@ -15,6 +15,7 @@ use crate::trace::Trace;
 pub struct LiveBoot {
     normal: Option<BuiltImages>,
     faults: Option<BuiltImages>,
+    pagewatch: Option<PathBuf>,
     revision: String,
     cancel: CancellationToken,
 }
@@ -38,9 +39,20 @@ impl LiveBoot {
         Ok(Self {
             normal: normal.then(|| make(Variant::Normal)).transpose()?,
             faults: faults.then(|| make(Variant::Faults)).transpose()?,
+            pagewatch: None,
             revision: project::revision(root),
             cancel: cancel.clone(),
         })
+    }
+
+    /// Builds the plugin too, in the source tree at `root`, and has every machine record its events.
+    ///
+    /// # Errors
+    /// It cannot be built.
+    pub fn with_events(mut self, root: &Path) -> Result<Self, Failure> {
+        let plugin = toolchain::plugin(root, &self.cancel).map_err(MachineError::from)?;
+        self.pagewatch = Some(plugin);
+        Ok(self)
     }
 }
 
@@ -50,7 +62,8 @@ impl Boot for LiveBoot {
         let images = images.as_ref().ok_or_else(|| {
             MachineError::Contract("the images of this trace have not been built".to_owned())
         })?;
-        let options = BootOptions { cancel: self.cancel.clone(), ..BootOptions::default() };
+        let (cancel, pagewatch) = (self.cancel.clone(), self.pagewatch.clone());
+        let options = BootOptions { cancel, pagewatch, ..BootOptions::default() };
         Ok(Box::new(Live::boot(trace.machine.clone(), images, options)?))
     }
 

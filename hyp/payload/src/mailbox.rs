@@ -48,6 +48,13 @@ extern "C" fn parallax_wait() {
     naked_asm!("nop", "ret")
 }
 
+/// Called after each request is answered, with its slot: where a plugin tells one operation from the next.
+#[unsafe(no_mangle)]
+#[unsafe(naked)]
+extern "C" fn parallax_mark(slot: usize) {
+    naked_asm!("nop", "ret")
+}
+
 /// Reads or writes one field.
 macro_rules! field {
     (read $($path:tt)+) => {
@@ -84,6 +91,7 @@ pub(crate) fn request(index: usize) -> Request {
 /// Answers request `index`, below [`SLOTS`].
 pub(crate) fn respond(index: usize, response: Response) {
     field!(write response => slots[index].response);
+    parallax_mark(index);
 }
 
 /// All `count` requests are answered.

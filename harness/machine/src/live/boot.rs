@@ -1,6 +1,9 @@
 //! From a configuration to a machine that waits for its first operation.
 
+use std::path::Path;
+
 use parallax_abi::info::{HypInfo, INFO_SYMBOL, MAGIC, PANIC_SYMBOL, VERSION};
+use parallax_abi::journal::{MARK_SYMBOL, VECTORS_SYMBOL};
 use parallax_abi::mailbox::{MAILBOX_SYMBOL, STUCK_SYMBOL, WAIT_SYMBOL};
 use parallax_vmsa::{PhysMem, Regime, SysRegs, translate};
 use tokio::runtime::{Builder, Runtime};
@@ -15,7 +18,7 @@ use crate::config::MachineConfig;
 use crate::error::MachineError;
 use crate::machine::Description;
 use crate::memory_map::{PAYLOAD_BASE, Region, regions};
-use crate::qemu::{Qemu, QemuError};
+use crate::qemu::{Pagewatch, Qemu, QemuError};
 use crate::qmp::Qmp;
 use crate::ram::MappedRam;
 use crate::rsp::{Client, RspError};
@@ -44,7 +47,9 @@ impl Live {
         let runtime = Builder::new_current_thread().enable_all().build();
         let runtime = runtime
             .map_err(|source| QemuError::Start { what: "making a runtime for its sockets", source })?;
-        let (mut qemu, ram) = Qemu::start(&config, &images.hyp_img, &images.payload_img)?;
+        let plugin = options.pagewatch.as_deref().map(|library| pagewatch(library, &symbols)).transpose()?;
+        let (mut qemu, ram, journal) =
+            Qemu::start(&config, &images.hyp_img, &images.payload_img, plugin.as_ref())?;
         let (client, qmp, registers) = connect(&runtime, &mut qemu, &config, &options, stops)?;
         qemu.hide();
         let description = describe(&qemu, config, &symbols);
@@ -54,6 +59,7 @@ impl Live {
             qmp,
             qemu,
             ram,
+            journal,
             symbols,
             description,
             info: HypInfo::default(),
@@ -83,8 +89,21 @@ impl Live {
             Err(error) => return Err(self.connection_lost(error)),
         };
         self.info = read_info(&self.ram, &sys, info_va)?;
+        if let Some(journal) = &self.journal {
+            journal.enable(true);
+        }
         Ok(())
     }
+}
+
+/// What the plugin has to know of the images.
+fn pagewatch(library: &Path, symbols: &Symbols) -> Result<Pagewatch, MachineError> {
+    Ok(Pagewatch {
+        library: library.to_owned(),
+        image: symbols.hyp.extent(),
+        vectors: symbols.hyp.required(VECTORS_SYMBOL)?,
+        mark: symbols.payload.required(MARK_SYMBOL)?,
+    })
 }
 
 /// Connects to both sockets and sets the breakpoints.

@@ -12,9 +12,11 @@ mod mailbox;
 pub(crate) mod registers;
 pub(crate) mod report;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use parallax_abi::info::HypInfo;
+use parallax_abi::journal::Record;
 use parallax_abi::mailbox::{Request, Response, SLOTS};
 use parallax_vmsa::PhysMem;
 use tokio::runtime::Runtime;
@@ -23,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 use self::mailbox::MailboxAt;
 use self::registers::RegisterSet;
 use crate::error::MachineError;
+use crate::journal::Journal;
 use crate::machine::{Description, Machine, Registers};
 use crate::qemu::Qemu;
 use crate::qmp::Qmp;
@@ -39,6 +42,8 @@ pub struct BootOptions {
     pub perform_timeout: Duration,
     /// Ends every wait when it is cancelled.
     pub cancel: CancellationToken,
+    /// The plugin to load, see [`crate::toolchain::plugin`]. It records from the end of the boot on.
+    pub pagewatch: Option<PathBuf>,
 }
 
 impl Default for BootOptions {
@@ -47,6 +52,7 @@ impl Default for BootOptions {
             boot_timeout: Duration::from_secs(30),
             perform_timeout: Duration::from_secs(30),
             cancel: CancellationToken::new(),
+            pagewatch: None,
         }
     }
 }
@@ -73,6 +79,7 @@ pub struct Live {
     qmp: Qmp,
     qemu: Qemu,
     ram: MappedRam,
+    journal: Option<Journal>,
     symbols: Symbols,
     description: Description,
     info: HypInfo,
@@ -204,6 +211,10 @@ impl Machine for Live {
 
     fn memory(&self) -> &dyn PhysMem {
         &self.ram
+    }
+
+    fn events(&mut self) -> Result<Vec<Record>, MachineError> {
+        Ok(self.journal.as_ref().map(Journal::take).transpose()?.unwrap_or_default())
     }
 
     fn symbols(&self) -> Option<&Symbols> {

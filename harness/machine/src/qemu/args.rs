@@ -2,10 +2,23 @@
 
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::config::{DmaDevice, MachineConfig};
 use crate::memory_map::PAYLOAD_BASE;
+
+/// The plugin that journals what EL2 does, and what it has to know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pagewatch {
+    /// The shared library.
+    pub library: PathBuf,
+    /// Virtual addresses of the hypervisor's image: the first, and the first behind it.
+    pub image: (u64, u64),
+    /// Virtual address of EL2's vectors.
+    pub vectors: u64,
+    /// Virtual address of the test host's mark.
+    pub mark: u64,
+}
 
 /// Files and sockets of one QEMU process.
 #[derive(Clone, Copy, Debug)]
@@ -22,6 +35,8 @@ pub struct Paths<'a> {
     pub qmp: &'a Path,
     /// What the machine prints.
     pub uart: &'a Path,
+    /// A plugin and its journal.
+    pub plugin: Option<(&'a Pagewatch, &'a Path)>,
 }
 
 /// The arguments for `config`. What they boot runs the same way every time: virtual time follows the instruction
@@ -39,6 +54,9 @@ pub fn arguments(config: &MachineConfig, paths: &Paths<'_>) -> Vec<OsString> {
     args.0.extend(["-kernel".into(), paths.hyp.into()]);
     args.pair("-append", &config.hyp.to_string());
     args.with_path("-device", &format!("guest-loader,addr={PAYLOAD_BASE:#x},kernel="), paths.payload, "");
+    if let Some((plugin, journal)) = paths.plugin {
+        args.plugin(plugin, journal);
+    }
     args.0.extend(config.extra.iter().map(OsString::from));
     args.0
 }
@@ -46,6 +64,15 @@ pub fn arguments(config: &MachineConfig, paths: &Paths<'_>) -> Vec<OsString> {
 /// `-cpu max` gets a fast pointer authentication algorithm, and 48-bit addresses only.
 fn cpu(model: &str) -> String {
     if model == "max" { "max,pauth-impdef=on,lpa2=off".to_owned() } else { model.to_owned() }
+}
+
+/// `path` with its commas doubled: QEMU reads two of them as one that belongs to the value.
+fn doubled(path: &Path) -> OsString {
+    let mut value = Vec::new();
+    for &byte in path.as_os_str().as_bytes() {
+        value.extend(if byte == b',' { &b",,"[..] } else { std::slice::from_ref(&byte) });
+    }
+    OsString::from_vec(value)
 }
 
 /// An argument vector under construction.
@@ -87,14 +114,22 @@ impl Args {
         self.0.extend([flag.into(), value.into()]);
     }
 
-    /// `flag` with a value that holds a path. QEMU reads a doubled comma as a comma of the value.
+    /// `flag` with a value that holds a path.
     pub(super) fn with_path(&mut self, flag: &str, before: &str, path: &Path, after: &str) {
-        let mut value = before.as_bytes().to_vec();
-        for &byte in path.as_os_str().as_bytes() {
-            value.extend(if byte == b',' { &b",,"[..] } else { std::slice::from_ref(&byte) });
-        }
-        value.extend(after.as_bytes());
-        self.0.extend([flag.into(), OsString::from_vec(value)]);
+        let mut value = OsString::from(before);
+        value.push(doubled(path));
+        value.push(after);
+        self.0.extend([flag.into(), value]);
+    }
+
+    fn plugin(&mut self, plugin: &Pagewatch, journal: &Path) {
+        let mut value = OsString::from("file=");
+        value.push(doubled(&plugin.library));
+        value.push(",journal=");
+        value.push(doubled(journal));
+        let Pagewatch { image: (low, high), vectors, mark, .. } = plugin;
+        value.push(format!(",low={low:#x},high={high:#x},vectors={vectors:#x},mark={mark:#x}"));
+        self.0.extend(["-plugin".into(), value]);
     }
 
     fn device(&mut self, index: usize, device: DmaDevice) {
@@ -125,6 +160,7 @@ mod tests {
             gdb: Path::new("gdb"),
             qmp: Path::new("qmp"),
             uart: Path::new("uart"),
+            plugin: None,
         };
         let args = arguments(config, &paths);
         args.iter().map(|arg| arg.to_str().unwrap()).collect::<Vec<_>>().join(" ")

@@ -56,6 +56,7 @@ mod tests {
         };
         let path = Path::new;
         let paths = Paths {
+            plugin: None,
             hyp: path("h.img"),
             payload: path("Image"),
             ram: path("ram"),

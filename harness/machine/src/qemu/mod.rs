@@ -19,8 +19,10 @@ use std::sync::OnceLock;
 
 use tempfile::{NamedTempFile, TempDir};
 
+pub use self::args::Pagewatch;
 pub use self::version::Version;
 use crate::config::MachineConfig;
+use crate::journal::Journal;
 use crate::ram::MappedRam;
 
 /// The longest path that a unix socket may have, in bytes (`sun_path`, with its terminating zero).
@@ -71,19 +73,25 @@ pub struct Qemu {
 #[derive(Debug)]
 struct Names {
     dir: TempDir,
-    /// Held for its removal.
-    _ram: NamedTempFile,
+    /// Held for their removal.
+    _files: Vec<NamedTempFile>,
 }
 
 impl Qemu {
-    /// Starts QEMU with `config` and gives it together with its mapped RAM. The machine stands still.
+    /// Starts QEMU with `config` and gives it together with its mapped RAM, and with the journal of `plugin` if there is
+    /// one. The machine stands still.
     ///
     /// The process ends with the *thread* that calls this, whatever becomes of it.
     ///
     /// # Errors
     /// QEMU is missing, too old, or could not be started.
-    pub fn start(config: &MachineConfig, hyp: &Path, payload: &Path) -> Result<(Self, MappedRam), QemuError> {
-        Self::launch(config.mem_bytes, hyp, payload, |paths| args::arguments(config, paths))
+    pub fn start(
+        config: &MachineConfig,
+        hyp: &Path,
+        payload: &Path,
+        plugin: Option<&Pagewatch>,
+    ) -> Result<(Self, MappedRam, Option<Journal>), QemuError> {
+        Self::launch(config.mem_bytes, hyp, payload, plugin, |paths| args::arguments(config, paths))
     }
 
     /// Starts QEMU with `mem_bytes` of RAM and the arguments that `arguments` makes of its files and sockets; the
@@ -92,8 +100,9 @@ impl Qemu {
         mem_bytes: u64,
         hyp: &Path,
         payload: &Path,
+        plugin: Option<&Pagewatch>,
         arguments: impl FnOnce(&args::Paths<'_>) -> Vec<OsString>,
-    ) -> Result<(Self, MappedRam), QemuError> {
+    ) -> Result<(Self, MappedRam, Option<Journal>), QemuError> {
         let (program, version) = usable_program()?;
         let start = |what| move |source| QemuError::Start { what, source };
         let dir = tempfile::Builder::new()
@@ -104,7 +113,8 @@ impl Qemu {
         if gdb.as_os_str().as_bytes().len() > SOCKET_PATH_MAX {
             return Err(QemuError::SocketPath(gdb));
         }
-        let ram_file = ram_file(dir.path(), mem_bytes).map_err(start("making a file for guest RAM"))?;
+        let ram_file = shared_file(dir.path(), "parallax-ram-", mem_bytes)
+            .map_err(start("making a file for guest RAM"))?;
         let ram = MappedRam::new(ram_file.as_file(), mem_bytes).map_err(start("mapping guest RAM"))?;
         let qmp = dir.path().join("qmp.sock");
         let uart_path = dir.path().join("uart.log");
@@ -113,14 +123,25 @@ impl Qemu {
         let (stderr, child_stderr) =
             stderr_file(dir.path()).map_err(start("making a file for its messages"))?;
 
-        let paths =
-            args::Paths { hyp, payload, ram: ram_file.path(), gdb: &gdb, qmp: &qmp, uart: &uart_path };
+        let journal = plugin.map(|_| Journal::create(dir.path())).transpose();
+        let (journal, journal_file) = journal.map_err(start("making a plugin's journal"))?.unzip();
+        let plugin = plugin.zip(journal_file.as_ref()).map(|(plugin, file)| (plugin, file.path()));
+        let paths = args::Paths {
+            plugin,
+            hyp,
+            payload,
+            ram: ram_file.path(),
+            gdb: &gdb,
+            qmp: &qmp,
+            uart: &uart_path,
+        };
         let mut command = command(&program);
         command.args(arguments(&paths));
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(child_stderr);
         let child = command.process_group(0).spawn().map_err(start("running it"))?;
-        let names = Some(Names { dir, _ram: ram_file });
-        Ok((Self { child, version, uart, stderr, names }, ram))
+        let files = std::iter::once(ram_file).chain(journal_file).collect();
+        let names = Some(Names { dir, _files: files });
+        Ok((Self { child, version, uart, stderr, names }, ram, journal))
     }
 
     /// Its process id.
@@ -207,11 +228,11 @@ fn command(program: &Path) -> Command {
 }
 
 /// A file of `len` bytes in memory if there is a file system for it, else in `dir`.
-fn ram_file(dir: &Path, len: u64) -> io::Result<NamedTempFile> {
+pub(crate) fn shared_file(dir: &Path, prefix: &str, len: u64) -> io::Result<NamedTempFile> {
     let shm = Path::new("/dev/shm");
     let builder = || {
         let mut builder = tempfile::Builder::new();
-        builder.prefix("parallax-ram-");
+        builder.prefix(prefix);
         builder
     };
     let file = if shm.is_dir() { builder().tempfile_in(shm) } else { builder().tempfile_in(dir) };
@@ -259,7 +280,7 @@ mod tests {
     fn the_ram_file_is_the_users_own_and_sparse() {
         use std::os::unix::fs::MetadataExt;
         let dir = tempfile::tempdir().unwrap();
-        let file = ram_file(dir.path(), 1 << 30).unwrap();
+        let file = shared_file(dir.path(), "parallax-test-", 1 << 30).unwrap();
         let data = file.as_file().metadata().unwrap();
         assert_eq!(data.mode() & 0o777, 0o600);
         assert_eq!((data.len(), data.blocks()), (1 << 30, 0));

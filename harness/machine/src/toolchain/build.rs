@@ -113,7 +113,7 @@ pub fn clippy(repo_root: &Path, variant: Variant, cancel: &CancellationToken) ->
 }
 
 /// Waits until no other process builds. The lock ends with the file.
-fn lock(folder: &Path) -> Result<File, ToolchainError> {
+pub(super) fn lock(folder: &Path) -> Result<File, ToolchainError> {
     let path = folder.with_file_name("build.lock");
     fs::create_dir_all(folder).map_err(at(folder))?;
     let file = File::options().create(true).append(true).open(&path).map_err(at(&path))?;
@@ -121,7 +121,7 @@ fn lock(folder: &Path) -> Result<File, ToolchainError> {
     Ok(file)
 }
 
-fn run(mut command: Command, cancel: &CancellationToken) -> Result<(), ToolchainError> {
+pub(super) fn run(mut command: Command, cancel: &CancellationToken) -> Result<(), ToolchainError> {
     let shown = || {
         let args: Vec<_> = command.get_args().map(|arg| arg.to_string_lossy()).collect();
         format!("{} {}", command.get_program().to_string_lossy(), args.join(" "))

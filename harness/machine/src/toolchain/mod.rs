@@ -6,12 +6,14 @@
 
 mod build;
 mod flatten;
+mod plugin;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 pub use self::build::{BuiltImages, Variant, build, clippy};
 pub use self::flatten::{FlattenError, flatten};
+pub use self::plugin::{clippy_plugin, plugin};
 
 /// The target of the hypervisor and of the test host.
 pub const TARGET: &str = "aarch64-unknown-none-softfloat";

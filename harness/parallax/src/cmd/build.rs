@@ -23,6 +23,9 @@ pub(super) fn build(args: &Build) -> Result<Status> {
     let failure = |error| Failure::from(MachineError::from(error));
     if args.clippy {
         toolchain::clippy(&root, variant, &cancel).map_err(failure)?;
+        if !args.faults {
+            toolchain::clippy_plugin(&root, &cancel).map_err(failure)?;
+        }
     }
     let images = toolchain::build(&root, variant, &cancel).map_err(failure)?;
     for image in [&images.hyp_img, &images.payload_img] {

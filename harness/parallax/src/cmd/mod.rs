@@ -7,11 +7,13 @@ mod check;
 mod diff;
 mod doctor;
 mod dump;
+mod events;
 mod faults;
 mod linux;
 mod run;
 
 use anyhow::Result;
+use comfy_table::{CellAlignment, Table};
 
 use crate::cli::{Cli, Command};
 use crate::status::Status;
@@ -27,6 +29,7 @@ pub fn main(cli: Cli) -> Result<Status> {
         Command::Dump(args) => dump::dump(&args),
         Command::Diff(args) => diff::diff(&args),
         Command::Check(args) => check::check(&args),
+        Command::Events(args) => events::events(&args),
         Command::Build(args) => build::build(&args),
         Command::Faults(args) => faults::faults(&args),
         Command::Linux(args) => linux::linux(&args),
@@ -43,4 +46,18 @@ fn print(text: &str) -> Result<()> {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
         _ => Ok(()),
     }
+}
+
+/// A table without lines, whose columns from number `first` on are numbers.
+fn table<const N: usize>(header: &[String; N], rows: &[[String; N]], first: usize) -> String {
+    let mut table = Table::new();
+    table.load_style(comfy_table::presets::NOTHING);
+    table.set_header(header);
+    for row in rows {
+        table.add_row(row);
+    }
+    for column in table.column_iter_mut().skip(first) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    table.to_string()
 }

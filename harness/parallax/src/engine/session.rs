@@ -1,5 +1,6 @@
 //! A machine, taken from operation to operation.
 
+use parallax_abi::journal::Record;
 use parallax_abi::mailbox::{Request, Response};
 use parallax_machine::recording::{Operation, Recorder, RecordingMem};
 use parallax_machine::{Machine, MachineError, Registers};
@@ -49,6 +50,8 @@ pub struct Step {
     pub lines: Vec<Line>,
     /// What was found and had not been found before.
     pub findings: Vec<Finding>,
+    /// What the plugin saw of it; nothing without a plugin.
+    pub events: Vec<Record>,
 }
 
 /// A machine between two operations.
@@ -96,6 +99,7 @@ impl<'m> Session<'m> {
         let request = op.verb.request(op.cpu, &self.places.arguments(op)?);
         let watch = Watch::before(&request, self.machine.memory(), self.ram);
         let response = self.machine.perform(&[request])?.pop().ok_or(SessionError::NoResponse)?;
+        let events = self.machine.events()?;
         self.registers = self.machine.registers()?;
         let record = || operation(op, request, response);
         let after = observe(self.machine, &mut self.observer, &self.registers, &mut self.recorder, record)?;
@@ -122,7 +126,7 @@ impl<'m> Session<'m> {
         };
         self.now = after;
         self.form = form;
-        Ok(Step { outcome, lines, findings: self.reporter.fresh(findings) })
+        Ok(Step { outcome, lines, findings: self.reporter.fresh(findings), events })
     }
 
     /// The state now.

@@ -55,8 +55,8 @@ fn script(
     let symbols = Symbols::load(&images.hyp_elf, &images.payload_elf, &images.repo_root);
     let symbols = symbols.map_err(MachineError::from)?;
     let symbol = |name| symbols.payload.required(name).map_err(MachineError::from);
-    let (qemu, _ram) =
-        Qemu::start(config, &images.hyp_img, &images.payload_img).map_err(MachineError::from)?;
+    let (qemu, _ram, _) =
+        Qemu::start(config, &images.hyp_img, &images.payload_img, None).map_err(MachineError::from)?;
     let socket = qemu.gdb_socket().ok_or_else(|| failure("QEMU has no gdb socket"))?;
     let smmu = regions(config.mem_bytes).into_iter().find(|region| region.name == "smmu");
     let smmu = smmu.ok_or_else(|| failure("the machine has no SMMU"))?;

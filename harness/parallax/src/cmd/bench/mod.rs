@@ -9,7 +9,6 @@ mod instructions;
 mod rates;
 
 use anyhow::Result;
-use comfy_table::{CellAlignment, Table};
 use parallax_abi::mailbox::{Request, op};
 use parallax_machine::toolchain::{self, BuiltImages, Variant};
 use parallax_machine::{BootOptions, CancellationToken, Live, MachineConfig, MachineError};
@@ -67,14 +66,5 @@ fn hypercall(id: u64, args: &[u64]) -> Request {
 
 /// A table whose columns behind the first are numbers.
 fn table<const N: usize>(header: [&str; N], rows: &[[String; N]]) -> String {
-    let mut table = Table::new();
-    table.load_style(comfy_table::presets::NOTHING);
-    table.set_header(header);
-    for row in rows {
-        table.add_row(row);
-    }
-    for column in table.column_iter_mut().skip(1) {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
-    table.to_string()
+    super::table(&header.map(String::from), rows, 1)
 }

@@ -1,0 +1,70 @@
+//! `parallax events`: what the hypervisor did during each operation, as the plugin saw it.
+//!
+//! ```text
+//!  line  operation                               instructions  stores  TLBI  barriers  MSR  device
+//!  4     host_donate_hyp pfn=ram+0x4100 -> ok     612           71      2     7         0    3
+//! ```
+
+use anyhow::Result;
+use parallax_abi::journal::{Record, kind};
+
+use super::print;
+use crate::cli;
+use crate::engine::Session;
+use crate::event_text;
+use crate::interrupt;
+use crate::jobs::Boot;
+use crate::live::LiveBoot;
+use crate::project;
+use crate::status::{Failure, Status};
+use crate::suite;
+
+/// Runs it.
+pub(super) fn events(args: &cli::Events) -> Result<Status> {
+    let cases = suite::load(std::slice::from_ref(&args.trace)).map_err(Failure::from)?;
+    let [case] = &cases[..] else { return Err(Failure::usage("name one trace").into()) };
+    if let Some(line) = args.op
+        && !case.trace.ops.iter().any(|op| op.line == line)
+    {
+        return Err(Failure::usage(format!("no operation in line {line}")).into());
+    }
+    let cancel = interrupt::token()?;
+    let root = project::root(std::slice::from_ref(&case.place.golden))?;
+    let boot = LiveBoot::build(&root, [&case.trace], &cancel)?.with_events(&root)?;
+    let mut machine = boot.boot(&case.trace).map_err(Failure::from)?;
+    let (mut session, _) = Session::start(machine.as_mut(), None).map_err(Failure::from)?;
+    let mut rows = Vec::new();
+    let mut instructions = 0;
+    for op in &case.trace.ops {
+        let step = session.step(op).map_err(Failure::from)?;
+        let total = step.events.iter().rev().find(|record| record.kind == kind::MARK).map(|record| record.b);
+        let spent = total.unwrap_or(instructions) - instructions;
+        instructions += spent;
+        let title = format!("{op} -> {}", step.outcome.without_value());
+        if args.op == Some(op.line) {
+            let list = |record| event_text::line(record, session.machine().symbols()) + "\n";
+            print(&format!("{}: {title}\n{}", op.line, step.events.iter().map(list).collect::<String>()))?;
+            return Ok(Status::Same);
+        }
+        rows.push(row(op.line, title, spent, &step.events));
+    }
+    let header = ["line", "operation", "instructions", "stores", "TLBI", "barriers", "MSR", "device"]
+        .map(String::from);
+    print(&(super::table(&header, &rows, 2) + "\n"))?;
+    Ok(Status::Same)
+}
+
+fn row(line: usize, title: String, instructions: u64, records: &[Record]) -> [String; 8] {
+    let count =
+        |kinds: &[u8]| records.iter().filter(|record| kinds.contains(&record.kind)).count().to_string();
+    [
+        line.to_string(),
+        title,
+        instructions.to_string(),
+        count(&[kind::STORE]),
+        count(&[kind::TLBI]),
+        count(&[kind::BARRIER]),
+        count(&[kind::MSR]),
+        count(&[kind::MMIO_READ, kind::MMIO_WRITE]),
+    ]
+}

@@ -1,0 +1,130 @@
+//! The journal: what a TCG plugin saw of a run, in a file that it shares with the harness.
+//!
+//! The file is a [`Header`] of one page and a ring of [`Record`]s behind it. The plugin alone advances
+//! [`Header::head`], the harness alone [`Header::tail`]; both only count up, and record number `n` stands in slot
+//! `n % capacity`. A full ring makes the plugin, and with it the machine, wait for the harness: nothing is dropped.
+
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+/// [`Header::magic`]: `PLXJOURN` read as little-endian bytes.
+pub const MAGIC: u64 = u64::from_le_bytes(*b"PLXJOURN");
+/// [`Header::version`].
+pub const VERSION: u64 = 1;
+/// Offset of the first record in the file, in bytes.
+pub const RECORDS: usize = 4096;
+
+/// Symbol of the function that the test host calls after each operation, with the operation's slot in x0. Its first
+/// instruction is where the plugin makes a [`kind::MARK`].
+pub const MARK_SYMBOL: &str = "parallax_mark";
+/// Symbol of EL2's vectors, 2 KiB of them.
+pub const VECTORS_SYMBOL: &str = "vectors";
+
+/// What the first page of the file holds. Every field is a little-endian word that is read and written whole.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Header {
+    /// [`MAGIC`]; written by the harness before the plugin is loaded.
+    pub magic: u64,
+    /// [`VERSION`]; by the harness.
+    pub version: u64,
+    /// Records that the ring has room for, not 0; by the harness.
+    pub capacity: u64,
+    /// Whether anything is to be recorded (1) or not (0); by the harness, at any time.
+    pub enabled: u64,
+    /// Records made so far; by the plugin, after the record itself.
+    pub head: u64,
+    /// Records taken so far; by the harness.
+    pub tail: u64,
+    /// How often the plugin had to wait for the harness; by the plugin.
+    pub waits: u64,
+    /// A number of [`error`]; by the plugin. Whatever it is, the records are not the whole truth if it is not 0.
+    pub error: u64,
+}
+
+/// What made a journal worthless.
+pub mod error {
+    /// Nothing did.
+    pub const NONE: u64 = 0;
+    /// A general-purpose register could not be read.
+    pub const REGISTER: u64 = 1;
+    /// A store had no physical address, or went over the end of a page.
+    pub const ADDRESS: u64 = 2;
+}
+
+/// What a record tells of; `a`, `b` and `value` of [`Record`] for each.
+pub mod kind {
+    /// A store of EL2 that has been done. a: virtual address, b: physical address.
+    pub const STORE: u8 = 1;
+    /// A store of EL2 to a device. a: virtual address, b: physical address.
+    pub const MMIO_WRITE: u8 = 2;
+    /// A load of EL2 from a device. a: virtual address, b: physical address, value: what it gave.
+    pub const MMIO_READ: u8 = 3;
+    /// A TLBI of EL2 that is about to be executed. a: the instruction word, value: its operand (0 if it has none).
+    pub const TLBI: u8 = 4;
+    /// A DSB, DMB or ISB of EL2 that is about to be executed. a: the instruction word.
+    pub const BARRIER: u8 = 5;
+    /// An MSR of EL2 that is about to be executed. a: the instruction word, value: what is written.
+    pub const MSR: u8 = 6;
+    /// EL2 is about to return to the host.
+    pub const ERET: u8 = 7;
+    /// EL2 has been entered. a: offset of the vector, 0 to 0x780.
+    pub const VECTOR: u8 = 8;
+    /// The test host has answered a request. a: its slot, b: instructions executed at EL2 since recording began,
+    /// by all CPUs.
+    pub const MARK: u8 = 9;
+}
+
+/// One thing that happened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Record {
+    /// A number of [`kind`].
+    pub kind: u8,
+    /// The CPU, from 0.
+    pub cpu: u8,
+    /// Bytes stored or loaded: 1, 2, 4 or 8; 0 where nothing is.
+    pub size: u8,
+    /// Always 0.
+    pub zero: [u8; 5],
+    /// Virtual address of the instruction.
+    pub pc: u64,
+    /// As [`kind`] says.
+    pub a: u64,
+    /// As [`kind`] says.
+    pub b: u64,
+    /// As [`kind`] says; of a store or load as many low bytes as `size` says.
+    pub value: u64,
+}
+
+/// Instruction words, as far as plugin and harness must agree on which of them are recorded (DDI 0487, C4.1).
+pub mod word {
+    /// TLBI, with CRn 8 or, for the FEAT_XS variants, 9.
+    #[must_use]
+    pub const fn is_tlbi(word: u32) -> bool {
+        matches!(word & 0xfff8_f000, 0xd508_8000 | 0xd508_9000)
+    }
+
+    /// DSB, DMB or ISB.
+    #[must_use]
+    pub const fn is_barrier(word: u32) -> bool {
+        word & 0xffff_f01f == 0xd503_301f && matches!(word >> 5 & 7, 0b100..=0b110)
+    }
+
+    /// MSR of a register to a system register.
+    #[must_use]
+    pub const fn is_msr(word: u32) -> bool {
+        word & 0xfff0_0000 == 0xd510_0000
+    }
+
+    /// ERET, without or with pointer authentication.
+    #[must_use]
+    pub const fn is_eret(word: u32) -> bool {
+        matches!(word, 0xd69f_03e0 | 0xd69f_0bff | 0xd69f_0fff)
+    }
+
+    /// Number of the general-purpose register Rt; 31 is the zero register.
+    #[must_use]
+    pub const fn rt(word: u32) -> u8 {
+        (word & 31) as u8
+    }
+}

@@ -1,0 +1,75 @@
+//! `pagewatch`: a TCG plugin that journals what EL2 does to translation.
+//!
+//! Loaded with `-plugin libpagewatch.so,journal=FILE,low=A,high=B,vectors=V,mark=M`: the file is mapped ([`ring`]), and
+//! every instruction with a virtual address in `A..B`, the hypervisor's image, is watched. Other exception levels
+//! do not use these addresses. `M` is the test host's mark, the one instruction of EL1 that is watched.
+//!
+//! QEMU runs all CPUs on one thread (`-accel tcg,thread=single`), so the order of records is the order of what
+//! happened. The callback of a memory access runs after the access, all others before their instruction.
+//!
+//! The plugin never stops QEMU: what it cannot tell truly it says in the header's error word.
+
+mod registers;
+mod ring;
+mod watch;
+
+use qemu_plugin::{
+    Args, Error, HasCallbacks, Info, PluginId, Register, Result, TranslationBlock, VCPUIndex, register,
+};
+
+use crate::ring::Ring;
+use crate::watch::{Places, Watcher};
+
+/// The plugin: nothing until QEMU has handed it its arguments.
+#[derive(Default)]
+struct Pagewatch {
+    watcher: Option<Watcher>,
+}
+
+impl Register for Pagewatch {
+    fn register(&mut self, _: PluginId, args: &Args, info: &Info) -> Result<()> {
+        let journal = argument(args, "journal")?;
+        let number = |key: &str| {
+            let text = argument(args, key)?;
+            let digits = text.strip_prefix("0x").unwrap_or(text);
+            u64::from_str_radix(digits, 16).map_err(|_| invalid(args))
+        };
+        let places = Places {
+            image: number("low")?..number("high")?,
+            vectors: number("vectors")?,
+            mark: number("mark")?,
+        };
+        let ring = Ring::open(journal.as_ref()).map_err(|_| invalid(args))?;
+        let cpus = info.system.as_ref().map_or(1, |system| system.max_vcpus);
+        self.watcher = Some(Watcher::new(ring, places, cpus));
+        Ok(())
+    }
+}
+
+impl HasCallbacks for Pagewatch {
+    fn on_vcpu_init(&mut self, _: PluginId, _: VCPUIndex) -> Result<()> {
+        if let Some(watcher) = &mut self.watcher {
+            watcher.find_registers()?;
+        }
+        Ok(())
+    }
+
+    fn on_translation_block_translate(&mut self, _: PluginId, block: TranslationBlock<'_>) -> Result<()> {
+        if let Some(watcher) = &self.watcher {
+            watcher.watch(&block);
+        }
+        Ok(())
+    }
+}
+
+/// The value of argument `key`.
+fn argument<'a>(args: &'a Args, key: &str) -> Result<&'a str> {
+    let pairs = args.raw.iter().filter_map(|argument| argument.split_once('='));
+    pairs.into_iter().find(|(name, _)| *name == key).map(|(_, value)| value).ok_or_else(|| invalid(args))
+}
+
+fn invalid(args: &Args) -> Error {
+    Error::MissingArgValue { argument: args.raw.join(",") }
+}
+
+register!(Pagewatch::default());

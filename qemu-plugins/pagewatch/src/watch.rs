@@ -1,0 +1,214 @@
+//! What is watched of an instruction, decided when QEMU translates it.
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+
+use parallax_abi::journal::{Record, error, kind, word};
+use qemu_plugin::{CallbackFlags, Instruction, MemRW, MemValue, MemoryInfo, Result, TranslationBlock};
+
+use crate::registers::{Registers, Value};
+use crate::ring::Ring;
+
+/// Bytes of the vector table, and of one vector.
+const VECTORS: (u64, u64) = (0x800, 0x80);
+
+/// Virtual addresses that matter.
+pub(crate) struct Places {
+    /// The hypervisor's image.
+    pub(crate) image: Range<u64>,
+    /// EL2's vectors.
+    pub(crate) vectors: u64,
+    /// Where the test host says that an operation is over.
+    pub(crate) mark: u64,
+}
+
+/// What the callbacks share. All of them run on QEMU's one CPU thread: plain loads and stores of an atomic do.
+#[derive(Default)]
+struct Shared {
+    /// The CPU that runs.
+    ///
+    /// QEMU's own CPU number in a callback is of no use here: code that is translated for one thread
+    /// (`thread=single`) carries a constant in its place, although all CPUs execute it.
+    cpu: AtomicU8,
+    /// Instructions executed at EL2 since recording began.
+    instructions: AtomicU64,
+}
+
+impl Shared {
+    fn cpu(&self) -> u8 {
+        self.cpu.load(Ordering::Relaxed)
+    }
+}
+
+/// Decides what is recorded.
+pub(crate) struct Watcher {
+    ring: Arc<Ring>,
+    places: Places,
+    shared: Arc<Shared>,
+    /// Known when the first CPU is.
+    registers: Registers,
+    /// Whether there is more than one CPU to tell apart.
+    many: bool,
+}
+
+impl Watcher {
+    /// For a machine of `cpus` CPUs.
+    pub(crate) fn new(ring: Ring, places: Places, cpus: i64) -> Self {
+        let (ring, shared) = (Arc::new(ring), Arc::default());
+        Self { ring, places, shared, registers: Registers::default(), many: cpus > 1 }
+    }
+
+    /// Looks registers up. To be called when a CPU is initialised; the handles are the same for every CPU.
+    pub(crate) fn find_registers(&mut self) -> Result<()> {
+        self.registers = Registers::find()?;
+        Ok(())
+    }
+
+    /// Has QEMU call back for what is worth a record in `block`.
+    pub(crate) fn watch(&self, block: &TranslationBlock<'_>) {
+        if self.many && (self.places.image.contains(&block.vaddr()) || self.holds_mark(block)) {
+            let (ring, shared) = (Arc::clone(&self.ring), Arc::clone(&self.shared));
+            let register = self.registers.mpidr();
+            let callback = move |_| {
+                if ring.enabled() {
+                    shared.cpu.store(value_of(&register, &ring) as u8, Ordering::Relaxed);
+                }
+            };
+            block.register_execute_callback_flags(callback, CallbackFlags::QEMU_PLUGIN_CB_R_REGS);
+        }
+        block.instructions().for_each(|instruction| self.watch_instruction(&instruction));
+    }
+
+    fn holds_mark(&self, block: &TranslationBlock<'_>) -> bool {
+        block.instructions().any(|instruction| instruction.vaddr() == self.places.mark)
+    }
+
+    fn watch_instruction(&self, instruction: &Instruction<'_>) {
+        let pc = instruction.vaddr();
+        if pc == self.places.mark {
+            return self.mark(instruction, pc);
+        }
+        if !self.places.image.contains(&pc) {
+            return;
+        }
+        self.count(instruction);
+        let mut bytes = [0; 4];
+        if instruction.read_data(&mut bytes) != bytes.len() {
+            return self.ring.fail(error::REGISTER);
+        }
+        let code = u32::from_le_bytes(bytes);
+        let offset = pc.wrapping_sub(self.places.vectors);
+        if offset < VECTORS.0 && offset.is_multiple_of(VECTORS.1) {
+            self.plain(instruction, Record { kind: kind::VECTOR, pc, a: offset, ..Record::default() });
+        }
+        let with_word = |kind| Record { kind, pc, a: u64::from(code), ..Record::default() };
+        if word::is_tlbi(code) {
+            self.with_operand(instruction, with_word(kind::TLBI), word::rt(code));
+        } else if word::is_barrier(code) {
+            self.plain(instruction, with_word(kind::BARRIER));
+        } else if word::is_msr(code) && concerns_translation(code) {
+            self.with_operand(instruction, with_word(kind::MSR), word::rt(code));
+        } else if word::is_eret(code) {
+            self.plain(instruction, Record { kind: kind::ERET, pc, ..Record::default() });
+        } else {
+            self.accesses(instruction, pc);
+        }
+    }
+
+    fn count(&self, instruction: &Instruction<'_>) {
+        let (ring, shared) = (Arc::clone(&self.ring), Arc::clone(&self.shared));
+        instruction.register_execute_callback(move |_| {
+            if ring.enabled() {
+                let count = shared.instructions.load(Ordering::Relaxed);
+                shared.instructions.store(count + 1, Ordering::Relaxed);
+            }
+        });
+    }
+
+    fn plain(&self, instruction: &Instruction<'_>, record: Record) {
+        let (ring, shared) = (Arc::clone(&self.ring), Arc::clone(&self.shared));
+        instruction.register_execute_callback(move |_| {
+            if ring.enabled() {
+                ring.push(Record { cpu: shared.cpu(), ..record });
+            }
+        });
+    }
+
+    fn with_operand(&self, instruction: &Instruction<'_>, record: Record, number: u8) {
+        let (ring, shared) = (Arc::clone(&self.ring), Arc::clone(&self.shared));
+        let register = self.registers.general(number);
+        let callback = move |_| {
+            if ring.enabled() {
+                ring.push(Record { cpu: shared.cpu(), value: value_of(&register, &ring), ..record });
+            }
+        };
+        instruction.register_execute_callback_flags(callback, CallbackFlags::QEMU_PLUGIN_CB_R_REGS);
+    }
+
+    fn mark(&self, instruction: &Instruction<'_>, pc: u64) {
+        let (ring, shared) = (Arc::clone(&self.ring), Arc::clone(&self.shared));
+        let register = self.registers.general(0);
+        let callback = move |_| {
+            if ring.enabled() {
+                let (a, b) = (value_of(&register, &ring), shared.instructions.load(Ordering::Relaxed));
+                ring.push(Record { kind: kind::MARK, cpu: shared.cpu(), pc, a, b, ..Record::default() });
+            }
+        };
+        instruction.register_execute_callback_flags(callback, CallbackFlags::QEMU_PLUGIN_CB_R_REGS);
+    }
+
+    fn accesses(&self, instruction: &Instruction<'_>, pc: u64) {
+        let (ring, shared) = (Arc::clone(&self.ring), Arc::clone(&self.shared));
+        instruction.register_memory_access_callback(
+            move |_, info, address| access(&ring, shared.cpu(), pc, &info, address),
+            MemRW::QEMU_PLUGIN_MEM_RW,
+        );
+    }
+}
+
+/// Records an access to memory or to a device.
+fn access(ring: &Ring, cpu: u8, pc: u64, info: &MemoryInfo<'_>, address: u64) {
+    if !ring.enabled() {
+        return;
+    }
+    let physical = info.hwaddr(address);
+    let device = physical.as_ref().is_some_and(|physical| physical.is_io());
+    let kind = match (info.is_store(), device) {
+        (true, false) => kind::STORE,
+        (true, true) => kind::MMIO_WRITE,
+        (false, true) => kind::MMIO_READ,
+        (false, false) => return,
+    };
+    let (parts, size) = match info.value() {
+        MemValue::U8(value) => ([u64::from(value), 0], 1),
+        MemValue::U16(value) => ([u64::from(value), 0], 2),
+        MemValue::U32(value) => ([u64::from(value), 0], 4),
+        MemValue::U64(value) => ([value, 0], 8),
+        MemValue::U128(value) => ([value as u64, (value >> 64) as u64], 16),
+    };
+    match physical {
+        Some(physical) if (address & 0xfff) + size <= 0x1000 => {
+            let b = physical.hwaddr();
+            let record = Record { kind, cpu, pc, size: size.min(8) as u8, ..Record::default() };
+            ring.push(Record { a: address, b, value: parts[0], ..record });
+            if size == 16 {
+                ring.push(Record { a: address + 8, b: b + 8, value: parts[1], ..record });
+            }
+        }
+        _ => ring.fail(error::ADDRESS),
+    }
+}
+
+fn value_of(register: &Value, ring: &Ring) -> u64 {
+    register.read().unwrap_or_else(|| {
+        ring.fail(error::REGISTER);
+        0
+    })
+}
+
+/// System registers of EL2 that translation hangs on: op1 = 4 and CRn = 1 (SCTLR, HCR), 2 (TTBR, TCR, VTTBR, VTCR) or
+/// 10 (MAIR).
+fn concerns_translation(code: u32) -> bool {
+    code >> 16 & 7 == 4 && matches!(code >> 12 & 15, 1 | 2 | 10)
+}
