@@ -7,6 +7,7 @@
 use std::path::Path;
 use std::thread::available_parallelism;
 
+use parallax::cli::Mode;
 use parallax::jobs::{self, GoldenMode, Options};
 use parallax::live::LiveBoot;
 use parallax::report::{self, Verdict};
@@ -16,14 +17,24 @@ use parallax_machine::CancellationToken;
 
 #[test]
 fn every_trace_is_as_agreed() {
+    all_as_agreed(Mode::Step);
+}
+
+#[test]
+fn every_trace_is_the_same_without_a_stop_after_each_operation() {
+    all_as_agreed(Mode::Stream);
+}
+
+fn all_as_agreed(mode: Mode) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("the root of the workspace");
     let cases = suite::load(&[root.join("traces")]).expect("well-formed traces");
     // `cargo insta test` wants to review differences, not to hear that there are some.
     let review = std::env::var_os("INSTA_FORCE_PASS").is_some_and(|value| value == "1");
     let cancel = CancellationToken::new();
     let boot = LiveBoot::build(root, cases.iter().map(|case| &case.trace), &cancel).expect("images");
+    let boot = if mode == Mode::Stream { boot.with_events(root).expect("the plugin") } else { boot };
     let jobs = available_parallelism().map_or(1, usize::from);
-    let options = Options { jobs, golden: GoldenMode::Compare, record: None, repeat: 1, cancel };
+    let options = Options { jobs, golden: GoldenMode::Compare, record: None, repeat: 1, mode, cancel };
     let mut reports = jobs::run(&cases, &boot, &options, |_| ());
     assert_eq!(reports.len(), cases.len());
     if review {

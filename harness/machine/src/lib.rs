@@ -22,6 +22,7 @@ pub mod qmp;
 pub mod ram;
 pub mod recording;
 pub mod rsp;
+pub mod shadow;
 pub mod step;
 pub mod symbols;
 pub mod toolchain;

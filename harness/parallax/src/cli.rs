@@ -124,6 +124,8 @@ pub enum Mode {
     /// Stop after every operation.
     #[default]
     Step,
+    /// Stop after many operations; what each did is read from the plugin's journal.
+    Stream,
 }
 
 /// What to run on.

@@ -12,6 +12,7 @@ use std::time::Instant;
 use parallax_machine::recording::Recorder;
 use parallax_machine::{CancellationToken, Machine, MachineError};
 
+use crate::cli::Mode;
 use crate::engine::{TraceRun, run_trace};
 use crate::golden::{self, Comparison, GoldenError};
 use crate::report::{TraceReport, Verdict};
@@ -54,6 +55,8 @@ pub struct Options {
     pub record: Option<PathBuf>,
     /// How often to run each trace; every run must give the same text and the same recording, byte for byte.
     pub repeat: usize,
+    /// How to drive the machines.
+    pub mode: Mode,
     /// Nothing new begins once it is cancelled.
     pub cancel: CancellationToken,
 }
@@ -105,7 +108,7 @@ fn run_case(case: &Case, boot: &dyn Boot, options: &Options) -> TraceReport {
     let performed = perform(case, boot, options).and_then(|run| {
         let again = options.repeat.saturating_sub(1);
         if again != 0 && run.failure.is_none() {
-            repeat::same_again(case, boot, &run, again)?;
+            repeat::same_again(case, boot, options.mode, &run, again)?;
         }
         Ok(run)
     });
@@ -123,17 +126,17 @@ fn run_case(case: &Case, boot: &dyn Boot, options: &Options) -> TraceReport {
 }
 
 fn perform(case: &Case, boot: &dyn Boot, options: &Options) -> Result<TraceRun, Failure> {
-    record(case, boot, options.record.as_deref())
+    record(case, boot, options.mode, options.record.as_deref())
 }
 
 /// Runs it once, recording it into `path`.
-fn record(case: &Case, boot: &dyn Boot, path: Option<&Path>) -> Result<TraceRun, Failure> {
+fn record(case: &Case, boot: &dyn Boot, mode: Mode, path: Option<&Path>) -> Result<TraceRun, Failure> {
     let mut machine = boot.boot(&case.trace)?;
     let recorder = path.map(|path| {
         Recorder::create(path, boot.revision(), machine.description(), machine.info())
             .map_err(MachineError::from)
     });
-    Ok(run_trace(&case.trace.ops, machine.as_mut(), recorder.transpose()?))
+    Ok(run_trace(&case.trace.ops, machine.as_mut(), recorder.transpose()?, mode))
 }
 
 /// The verdict on a trace that got to its end. What can never be right does not become a golden.

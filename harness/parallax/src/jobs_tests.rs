@@ -52,7 +52,14 @@ fn project(traces: &[(&str, &str)]) -> tempfile::TempDir {
 
 fn run_in(root: &Path, boot: &Fakes, golden: GoldenMode) -> Vec<TraceReport> {
     let cases = suite::load(&[root.join("traces")]).unwrap();
-    let options = Options { jobs: 3, golden, record: None, repeat: 1, cancel: CancellationToken::new() };
+    let options = Options {
+        jobs: 3,
+        golden,
+        record: None,
+        repeat: 1,
+        mode: Mode::Step,
+        cancel: CancellationToken::new(),
+    };
     let mut told = Vec::new();
     let reports = run(&cases, boot, &options, |report| told.push(report.label.clone()));
     let labels: Vec<String> = reports.iter().map(|report| report.label.clone()).collect();
@@ -159,6 +166,7 @@ fn nothing_begins_after_a_cancellation() {
     let cases = suite::load(&[root.path().join("traces")]).unwrap();
     let cancel = CancellationToken::new();
     cancel.cancel();
-    let options = Options { jobs: 2, golden: GoldenMode::Compare, record: None, repeat: 1, cancel };
+    let options =
+        Options { jobs: 2, golden: GoldenMode::Compare, record: None, repeat: 1, mode: Mode::Step, cancel };
     assert!(run(&cases, &Fakes(Some(all_ok)), &options, |_| panic!("nothing to tell")).is_empty());
 }

@@ -24,11 +24,22 @@ pub trait PhysMem {
     /// # Errors
     /// [`MemError`] when any of the bytes is not memory; `buf` may then hold anything.
     fn read(&self, pa: u64, buf: &mut [u8]) -> Result<(), MemError>;
+
+    /// A number that is another one whenever the bytes of the 4 KiB page at `pa` are others; nothing where that is not
+    /// known. Numbers of two memories say nothing about each other.
+    fn version(&self, pa: u64) -> Option<u64> {
+        let _ = pa;
+        None
+    }
 }
 
 impl<M: PhysMem + ?Sized> PhysMem for &M {
     fn read(&self, pa: u64, buf: &mut [u8]) -> Result<(), MemError> {
         (**self).read(pa, buf)
+    }
+
+    fn version(&self, pa: u64) -> Option<u64> {
+        (**self).version(pa)
     }
 }
 

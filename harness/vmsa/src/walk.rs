@@ -2,7 +2,8 @@
 //!
 //! The visitor is called once a run, not once an entry. A walk always ends: it follows each table once, so loops
 //! and tables used twice become findings ([`Malformed`]), as does memory that cannot be read. [`TableCache`] keeps
-//! the bytes and runs of each table; a second walk decodes only tables whose bytes changed.
+//! the bytes and runs of each table; a second walk decodes only tables whose bytes changed, and where memory knows
+//! its versions ([`PhysMem::version`]) it reads only those.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -47,6 +48,7 @@ struct Cached {
     walk: u64,
     level: Level,
     oa_bits: u32,
+    version: Option<u64>,
     bytes: Box<[u8]>,
     items: Arc<[Item]>,
 }
@@ -96,6 +98,16 @@ impl TableCache {
         if known.as_ref().is_some_and(|table| table.walk == self.walks) {
             return Ok(Fetched::Seen);
         }
+        let version = mem.version(pa);
+        if let Some(table) = known
+            && (table.level, table.oa_bits, table.bytes.len()) == (level, oa_bits, 8 * usize::from(entries))
+            && version.is_some()
+            && table.version == version
+        {
+            table.walk = self.walks;
+            return Ok(Fetched::Table { items: Arc::clone(&table.items), changed: false });
+        }
+        let known = self.tables.get_mut(&pa);
         let mut buffer = [0; 4096];
         let bytes = &mut buffer[..8 * usize::from(entries)];
         mem.read(pa, bytes)?;
@@ -104,12 +116,13 @@ impl TableCache {
             && *table.bytes == *bytes
         {
             table.walk = self.walks;
+            table.version = version;
             return Ok(Fetched::Table { items: Arc::clone(&table.items), changed: false });
         }
         let descs = bytes.as_chunks().0.iter().map(|chunk| u64::from_le_bytes(*chunk));
         let items: Arc<[Item]> = runs(descs, level, oa_bits).into();
         let (walk, bytes) = (self.walks, if self.keep { Box::from(&*bytes) } else { Box::default() });
-        self.tables.insert(pa, Cached { walk, level, oa_bits, bytes, items: Arc::clone(&items) });
+        self.tables.insert(pa, Cached { walk, level, oa_bits, version, bytes, items: Arc::clone(&items) });
         Ok(Fetched::Table { items, changed: true })
     }
 }

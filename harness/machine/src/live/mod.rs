@@ -96,6 +96,12 @@ impl Live {
         self.qemu.id()
     }
 
+    /// Whether a plugin records what happens.
+    #[must_use]
+    pub const fn events_recorded(&self) -> bool {
+        self.journal.is_some()
+    }
+
     /// The gdbstub and what drives it, for [`crate::step`].
     pub(crate) fn parts(&mut self) -> (&Runtime, &mut Client, StopPoints) {
         (&self.runtime, &mut self.client, self.stops)

@@ -22,6 +22,7 @@ pub(super) struct PagesCache {
 
 #[derive(Debug, Default)]
 struct Chunk {
+    version: Option<u64>,
     bytes: Vec<u8>,
     runs: Vec<Run<PageState>>,
 }
@@ -47,13 +48,19 @@ impl PagesCache {
         let mut buffer = [0; CHUNK as usize];
         for (chunk, number) in self.chunks.iter_mut().zip(0_u64..) {
             let bytes = &mut buffer[..(nr * 8 - number * CHUNK).min(CHUNK) as usize];
-            if let Err(error) = mem.read(array.wrapping_add(number * CHUNK), bytes) {
-                faults.push(format!("the page-state array cannot be read: {error}"));
-                return runs;
-            }
-            if chunk.bytes != *bytes {
-                chunk.bytes = bytes.to_vec();
-                chunk.runs = decode(bytes, (first_pfn + number * (CHUNK / 8)) << 12);
+            let at = array.wrapping_add(number * CHUNK);
+            // A chunk of an array that begins inside a page is in two pages.
+            let version = if at.is_multiple_of(CHUNK) { mem.version(at) } else { None };
+            if version.is_none() || chunk.version != version {
+                if let Err(error) = mem.read(at, bytes) {
+                    faults.push(format!("the page-state array cannot be read: {error}"));
+                    return runs;
+                }
+                if chunk.bytes != *bytes {
+                    chunk.bytes = bytes.to_vec();
+                    chunk.runs = decode(bytes, (first_pfn + number * (CHUNK / 8)) << 12);
+                }
+                chunk.version = version;
             }
             for page_run in &chunk.runs {
                 run::push(&mut runs, *page_run);

@@ -17,7 +17,7 @@ use anyhow::Result;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::print;
-use crate::cli::Run;
+use crate::cli::{Mode, Run};
 use crate::interrupt;
 use crate::jobs::{self, GoldenMode, Options};
 use crate::live::LiveBoot;
@@ -42,13 +42,17 @@ pub(super) fn run(args: &Run) -> Result<Status> {
     let root = project::root(&hints)?;
     let progress = progress(cases.len());
     progress.set_message("building");
-    let boot = LiveBoot::build(&root, cases.iter().map(|case| &case.trace), &cancel)?;
+    let mut boot = LiveBoot::build(&root, cases.iter().map(|case| &case.trace), &cancel)?;
+    if args.mode == Mode::Stream {
+        boot = boot.with_events(&root)?;
+    }
     progress.set_message("running");
     let options = Options {
         jobs: job_count(args),
         golden: golden_mode(args),
         record: args.record.clone(),
         repeat: usize::from(args.repeat),
+        mode: args.mode,
         cancel,
     };
     let mut human = (args.format == Format::Human).then(|| Human::new(anstream::stdout()));

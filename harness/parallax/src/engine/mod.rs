@@ -11,8 +11,10 @@ mod observer;
 mod places;
 mod run;
 mod session;
+mod stream;
 
 pub use observer::Observer;
 pub use places::{Places, UnknownPlace};
 pub use run::{TraceRun, run_trace};
 pub use session::{Session, SessionError, Step};
+pub use stream::{batches, touches_data};

@@ -4,7 +4,9 @@ use parallax_machine::Machine;
 use parallax_machine::recording::Recorder;
 use parallax_model::Golden;
 
-use super::session::Session;
+use super::session::{Session, SessionError, Step};
+use super::stream;
+use crate::cli::Mode;
 use crate::report::Found;
 use crate::status::Failure;
 use crate::trace::{Op, Outcome};
@@ -22,11 +24,12 @@ pub struct TraceRun {
     pub failure: Option<Failure>,
 }
 
-/// Performs `ops` on `machine`, which has just booted, and records it.
-pub fn run_trace(ops: &[Op], machine: &mut dyn Machine, recorder: Option<Recorder>) -> TraceRun {
+/// Performs `ops` on `machine`, which has just booted, and records it. [`Mode::Stream`] needs a machine
+/// with the plugin.
+pub fn run_trace(ops: &[Op], machine: &mut dyn Machine, recorder: Option<Recorder>, mode: Mode) -> TraceRun {
     let mut run = TraceRun::default();
     let mut golden = Golden::default();
-    if let Err(failure) = perform(ops, machine, recorder, &mut run, &mut golden) {
+    if let Err(failure) = perform(ops, machine, (recorder, mode), &mut run, &mut golden) {
         run.failure = Some(failure);
     }
     run.golden = golden.text().to_owned();
@@ -36,7 +39,7 @@ pub fn run_trace(ops: &[Op], machine: &mut dyn Machine, recorder: Option<Recorde
 fn perform(
     ops: &[Op],
     machine: &mut dyn Machine,
-    recorder: Option<Recorder>,
+    (recorder, mode): (Option<Recorder>, Mode),
     run: &mut TraceRun,
     golden: &mut Golden,
 ) -> Result<(), Failure> {
@@ -44,18 +47,46 @@ fn perform(
     golden.boot(&at_boot);
     let boot = |finding| Found { line: 0, op: "boot".to_owned(), finding };
     run.findings.extend(at_boot.into_iter().map(boot));
-    for op in ops {
-        let text = op.to_string();
-        let step = session.step(op).map_err(|error| {
+    if mode == Mode::Stream {
+        session.stream()?;
+    }
+    for batch in batches(ops, mode) {
+        let steps = take(&mut session, &batch, mode).map_err(|error| {
             let Failure { status, message } = error.into();
-            Failure { status, message: format!("{}: {text}: {message}", op.line) }
+            Failure { status, message: format!("{}: {message}", named(&batch)) }
         })?;
-        golden.operation(op.line, &text, &shown(op, &step.outcome), &step.lines, &step.findings);
-        let found = |finding| Found { line: op.line, op: text.clone(), finding };
-        run.findings.extend(step.findings.into_iter().map(found));
-        run.ops += 1;
+        for (op, step) in batch.into_iter().zip(steps) {
+            let text = op.to_string();
+            golden.operation(op.line, &text, &shown(op, &step.outcome), &step.lines, &step.findings);
+            let found = |finding| Found { line: op.line, op: text.clone(), finding };
+            run.findings.extend(step.findings.into_iter().map(found));
+            run.ops += 1;
+        }
     }
     Ok(session.finish()?)
+}
+
+fn batches(ops: &[Op], mode: Mode) -> Vec<Vec<&Op>> {
+    match mode {
+        Mode::Step => ops.iter().map(|op| vec![op]).collect(),
+        Mode::Stream => stream::batches(ops),
+    }
+}
+
+fn take(session: &mut Session<'_>, batch: &[&Op], mode: Mode) -> Result<Vec<Step>, SessionError> {
+    match batch {
+        [op] if mode == Mode::Step || stream::touches_data(op) => Ok(vec![session.step(op)?]),
+        _ => session.batch(batch),
+    }
+}
+
+/// What an error calls `batch`.
+fn named(batch: &[&Op]) -> String {
+    match batch {
+        [op] => format!("{}: {op}", op.line),
+        [first, .., last] => format!("{} to {}", first.line, last.line),
+        [] => String::new(),
+    }
 }
 
 /// The result as a golden shows it. A value is shown only where the trace asks for one: others may be anything

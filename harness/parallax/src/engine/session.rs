@@ -2,6 +2,7 @@
 
 use parallax_abi::journal::Record;
 use parallax_abi::mailbox::{Request, Response};
+use parallax_machine::journal::by_operation;
 use parallax_machine::recording::{Operation, Recorder, RecordingMem};
 use parallax_machine::{Machine, MachineError, Registers};
 use parallax_model::canonical::Canonical;
@@ -9,11 +10,13 @@ use parallax_model::{
     BlockSize, Check, Context, Delta, Finding, Line, Reporter, Snapshot, Space, Span, View, check,
     state_lines,
 };
+use parallax_vmsa::{MemError, PhysMem};
 
 use super::access;
 use super::data::Watch;
 use super::observer::Observer;
 use super::places::{Places, UnknownPlace};
+use super::stream::Stream;
 use crate::status::{Failure, Status};
 use crate::trace::{Action, Op, Outcome};
 
@@ -29,6 +32,18 @@ pub enum SessionError {
     /// A request without a response.
     #[error("the machine gave no response")]
     NoResponse,
+    /// A batch before [`Session::stream`].
+    #[error("operations can only be streamed with the plugin")]
+    NoStream,
+    /// Something happened that is not in the plugin's journal.
+    #[error("the plugin's journal is not all that happened: {0}")]
+    Unseen(String),
+}
+
+impl From<MemError> for SessionError {
+    fn from(error: MemError) -> Self {
+        Self::Machine(error.into())
+    }
 }
 
 impl From<SessionError> for Failure {
@@ -36,7 +51,9 @@ impl From<SessionError> for Failure {
         match error {
             SessionError::Machine(error) => error.into(),
             SessionError::Place(_) => Self::usage(error),
-            SessionError::NoResponse => Self { status: Status::Diverged, message: error.to_string() },
+            SessionError::NoResponse | SessionError::NoStream | SessionError::Unseen(_) => {
+                Self { status: Status::Diverged, message: error.to_string() }
+            }
         }
     }
 }
@@ -66,6 +83,7 @@ pub struct Session<'m> {
     form: Canonical,
     reporter: Reporter,
     recorder: Option<Recorder>,
+    stream: Option<Stream>,
 }
 
 impl<'m> Session<'m> {
@@ -84,11 +102,26 @@ impl<'m> Session<'m> {
         let registers = machine.registers()?;
         let boot =
             || Operation { line: 0, text: "boot".to_owned(), requests: Vec::new(), responses: Vec::new() };
-        let now = observe(machine, &mut observer, &registers, &mut recorder, boot)?;
+        let now = observe(machine.memory(), &mut observer, &registers, &mut recorder, boot)?;
         let mut reporter = Reporter::default();
         let findings = reporter.fresh(check(&now, observer.context()));
         let form = Canonical::of(&now, BlockSize::Shown);
-        Ok((Self { machine, places, ram, observer, registers, now, form, reporter, recorder }, findings))
+        Ok((
+            Self { machine, places, ram, observer, registers, now, form, reporter, recorder, stream: None },
+            findings,
+        ))
+    }
+
+    /// From now on keeps a copy of the hypervisor's memory that follows the plugin's journal, so that [`Self::batch`] can
+    /// be used. The machine must have the plugin.
+    ///
+    /// # Errors
+    /// The hypervisor's memory cannot be read.
+    pub fn stream(&mut self) -> Result<(), SessionError> {
+        let info = self.machine.info();
+        self.machine.events()?;
+        self.stream = Some(Stream::new(self.machine.memory(), &self.registers, &info)?);
+        Ok(())
     }
 
     /// Performs `op` and looks at what it did.
@@ -96,26 +129,75 @@ impl<'m> Session<'m> {
     /// # Errors
     /// The machine failed, `op` names a place that it does not have, or the recording cannot be written.
     pub fn step(&mut self, op: &Op) -> Result<Step, SessionError> {
-        let request = op.verb.request(op.cpu, &self.places.arguments(op)?);
+        let request = self.request(op)?;
         let watch = Watch::before(&request, self.machine.memory(), self.ram);
         let response = self.machine.perform(&[request])?.pop().ok_or(SessionError::NoResponse)?;
         let events = self.machine.events()?;
         self.registers = self.machine.registers()?;
+        if let Some(stream) = &mut self.stream {
+            stream.apply(&events);
+            stream.follow(self.machine.memory(), &self.registers, &self.now)?;
+        }
+        self.judge(op, (request, response), watch, events)
+    }
+
+    /// Performs `ops`, at most as many as a mailbox holds, without a stop between them, and looks at what each of them
+    /// did, as the plugin's journal tells it. None of them may be one that [`touches_data`].
+    ///
+    /// # Errors
+    /// As [`Self::step`]; or the journal is not all that happened.
+    pub fn batch(&mut self, ops: &[&Op]) -> Result<Vec<Step>, SessionError> {
+        let requests = ops.iter().map(|op| self.request(op)).collect::<Result<Vec<_>, _>>()?;
+        let responses = self.machine.perform(&requests)?;
+        let events = self.machine.events()?;
+        let (operations, rest) = by_operation(&events);
+        if operations.len() != ops.len() || responses.len() != ops.len() {
+            let text = format!("{} operations were performed, {} have a mark", ops.len(), operations.len());
+            return Err(SessionError::Unseen(text));
+        }
+        let mut steps = Vec::with_capacity(ops.len());
+        for (((op, request), response), (_, events)) in
+            ops.iter().zip(requests).zip(responses).zip(operations)
+        {
+            let stream = self.stream.as_mut().ok_or(SessionError::NoStream)?;
+            stream.apply(events);
+            self.registers = stream.registers().clone();
+            steps.push(self.judge(op, (request, response), None, events.to_vec())?);
+        }
+        let stream = self.stream.as_mut().ok_or(SessionError::NoStream)?;
+        stream.apply(rest);
+        self.registers = self.machine.registers()?;
+        match stream.agree(self.machine.memory(), &self.registers, &self.now)? {
+            None => Ok(steps),
+            Some(difference) => Err(SessionError::Unseen(difference)),
+        }
+    }
+
+    /// What the test host is asked for.
+    fn request(&self, op: &Op) -> Result<Request, SessionError> {
+        Ok(op.verb.request(op.cpu, &self.places.arguments(op)?))
+    }
+
+    /// Looks at what `op` did.
+    fn judge(
+        &mut self,
+        op: &Op,
+        (request, response): (Request, Response),
+        watch: Option<Watch>,
+        events: Vec<Record>,
+    ) -> Result<Step, SessionError> {
+        let live = self.machine.memory();
+        let copy = self.stream.as_ref().map(|stream| stream.over(live));
+        let memory = copy.as_ref().map_or(live, |copy| copy as &dyn PhysMem);
         let record = || operation(op, request, response);
-        let after = observe(self.machine, &mut self.observer, &self.registers, &mut self.recorder, record)?;
+        let after = observe(memory, &mut self.observer, &self.registers, &mut self.recorder, record)?;
 
         let context = self.observer.context();
         let outcome = Outcome::of(op.verb, &response);
         let mut findings: Vec<Finding> = expectation(op, &outcome).into_iter().collect();
         findings.extend(access::check(&request, &response, &outcome, &self.now, &after, context));
         if let Some(watch) = watch {
-            findings.extend(watch.after(
-                &request,
-                &response,
-                &outcome,
-                self.machine.memory(),
-                &context.symbols,
-            ));
+            findings.extend(watch.after(&request, &response, &outcome, live, &context.symbols));
         }
         findings.extend(check(&after, context));
 
@@ -165,14 +247,14 @@ impl<'m> Session<'m> {
 
 /// Takes a snapshot, and records what it read.
 fn observe(
-    machine: &dyn Machine,
+    memory: &dyn PhysMem,
     observer: &mut Observer,
     registers: &Registers,
     recorder: &mut Option<Recorder>,
     operation: impl FnOnce() -> Operation,
 ) -> Result<Snapshot, MachineError> {
-    let Some(recorder) = recorder else { return Ok(observer.observe(machine.memory(), registers)) };
-    let memory = RecordingMem::new(machine.memory());
+    let Some(recorder) = recorder else { return Ok(observer.observe(memory, registers)) };
+    let memory = RecordingMem::new(memory);
     let snapshot = observer.observe(&memory, registers);
     recorder.add(&operation(), registers, &memory)?;
     Ok(snapshot)

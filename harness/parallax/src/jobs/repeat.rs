@@ -3,6 +3,7 @@
 use std::fs;
 
 use super::{Boot, record};
+use crate::cli::Mode;
 use crate::engine::TraceRun;
 use crate::status::{Failure, Status};
 use crate::suite::Case;
@@ -14,6 +15,7 @@ use crate::suite::Case;
 pub(super) fn same_again(
     case: &Case,
     boot: &dyn Boot,
+    mode: Mode,
     first: &TraceRun,
     times: usize,
 ) -> Result<(), Failure> {
@@ -21,7 +23,7 @@ pub(super) fn same_again(
     let mut before: Option<Vec<u8>> = None;
     for run in 2..times + 2 {
         let path = folder.path().join("run.plx");
-        let again = record(case, boot, Some(&path))?;
+        let again = record(case, boot, mode, Some(&path))?;
         if again.golden != first.golden {
             return Err(differs(format!("run {run} of {} gave another result than run 1", times + 1)));
         }

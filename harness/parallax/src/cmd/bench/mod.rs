@@ -8,6 +8,8 @@ mod gdb;
 mod instructions;
 mod rates;
 
+use std::path::PathBuf;
+
 use anyhow::Result;
 use parallax_abi::mailbox::{Request, op};
 use parallax_machine::toolchain::{self, BuiltImages, Variant};
@@ -25,6 +27,7 @@ const PFN: u64 = 0x4_4100;
 /// What the measurements share.
 struct Setup {
     images: BuiltImages,
+    pagewatch: PathBuf,
     cancel: CancellationToken,
     quick: bool,
 }
@@ -32,6 +35,13 @@ struct Setup {
 impl Setup {
     fn boot(&self, config: &MachineConfig) -> Result<Live, Failure> {
         let options = BootOptions { cancel: self.cancel.clone(), ..BootOptions::default() };
+        Live::boot(config.clone(), &self.images, options).map_err(Failure::from)
+    }
+
+    /// As [`Self::boot`], with the plugin.
+    fn boot_watched(&self, config: &MachineConfig) -> Result<Live, Failure> {
+        let (cancel, pagewatch) = (self.cancel.clone(), Some(self.pagewatch.clone()));
+        let options = BootOptions { cancel, pagewatch, ..BootOptions::default() };
         Live::boot(config.clone(), &self.images, options).map_err(Failure::from)
     }
 
@@ -47,7 +57,8 @@ pub(super) fn bench(args: &Bench) -> Result<Status> {
     let root = project::root(&[])?;
     let images = toolchain::build(&root, Variant::Normal, &cancel);
     let images = images.map_err(|error| Failure::from(MachineError::from(error)))?;
-    let setup = Setup { images, cancel, quick: args.quick };
+    let pagewatch = toolchain::plugin(&root, &cancel).map_err(MachineError::from).map_err(Failure::from)?;
+    let setup = Setup { images, pagewatch, cancel, quick: args.quick };
     print(&rates::measure(&setup)?)?;
     print(&dumps::measure(&setup)?)?;
     print(&instructions::measure(&setup)?)?;

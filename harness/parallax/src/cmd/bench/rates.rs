@@ -5,26 +5,34 @@ use std::time::Instant;
 
 use parallax_abi::hypercall::{HOST_SHARE_HYP, HOST_UNSHARE_HYP};
 use parallax_abi::mailbox::{Response, SLOTS, kind};
-use parallax_machine::{Machine, MachineConfig, MachineError};
+use parallax_machine::{Live, Machine, MachineConfig, MachineError};
 use parallax_model::Golden;
 
 use super::{PFN, Setup, gdb, hypercall, table};
-use crate::engine::Session;
+use crate::engine::{Session, SessionError, Step};
 use crate::status::Failure;
-use crate::trace::Trace;
+use crate::trace::{Op, Trace};
 
 /// Operations in each measurement.
 const BARE: usize = 64_000;
 const STEP: usize = 3_000;
+const STREAM: usize = 32_000;
 const GDB: usize = 60;
+
+/// What is performed in turn.
+const SHARING: [&str; 2] = ["host_share_hyp", "host_unshare_hyp"];
+const DONATING: [&str; 2] = ["host_donate_hyp", "hyp_donate_host"];
 
 /// Measures, and renders what was measured.
 pub(super) fn measure(setup: &Setup) -> Result<String, Failure> {
     let config = MachineConfig::default();
     let bare = bare(setup, &config)?;
-    let step_of = |first: &str, second: &str| step(setup, &config, [first, second]);
-    let step = step_of("host_share_hyp", "host_unshare_hyp")?;
-    let donate = step_of("host_donate_hyp", "hyp_donate_host")?;
+    let step_of = |pair| step(setup, &config, pair);
+    let step = step_of(SHARING)?;
+    let donate = step_of(DONATING)?;
+    let stream_of = |pair| stream(setup, &config, pair);
+    let stream = stream_of(SHARING)?;
+    let stream_donate = stream_of(DONATING)?;
     let by_gdb = gdb::run(setup, &config, setup.scaled(GDB), 0)?;
     let gdb_rate = by_gdb.ops as f64 / by_gdb.ops_seconds;
     let row = |what: &str, rate: f64| {
@@ -39,6 +47,8 @@ pub(super) fn measure(setup: &Setup) -> Result<String, Failure> {
         row("bare: no stop for 64 operations, no look", bare),
         row("step: stop, snapshot, checks, delta, golden text", step),
         row("the same, host_donate_hyp and hyp_donate_host in turn", donate),
+        row("stream: no stop for 64, as step from the journal", stream),
+        row("the same, host_donate_hyp and hyp_donate_host in turn", stream_donate),
         row("gdb: stop, gdb's Python reads the same tables", gdb_rate),
     ];
     let header = ["operations a second", "a second", "of bare", "x gdb"];
@@ -73,21 +83,48 @@ fn all_succeeded(responses: &[Response]) -> Result<(), Failure> {
 }
 
 fn step(setup: &Setup, config: &MachineConfig, pair: [&str; 2]) -> Result<f64, Failure> {
-    let mut live = setup.boot(config)?;
+    checked(setup.boot(config)?, setup.scaled(STEP), pair, |session, ops| {
+        ops.iter().map(|op| session.step(op)).collect()
+    })
+}
+
+fn stream(setup: &Setup, config: &MachineConfig, pair: [&str; 2]) -> Result<f64, Failure> {
+    checked(setup.boot_watched(config)?, setup.scaled(STREAM), pair, |session, ops| session.batch(ops))
+}
+
+/// Performs `count` operations on `live`, a `pair` in turn, as many at a time as a mailbox holds, all of them checked.
+fn checked(
+    mut live: Live,
+    count: usize,
+    pair: [&str; 2],
+    perform: impl Fn(&mut Session<'_>, &[&Op]) -> Result<Vec<Step>, SessionError>,
+) -> Result<f64, Failure> {
     let pair = pair.map(|name| format!("{name} pfn={PFN:#x} => ok\n")).concat();
     let trace = Trace::parse("bench", &pair).map_err(Failure::usage)?;
-    let count = setup.scaled(STEP);
+    let batch: Vec<&Op> = trace.ops.iter().cycle().take(SLOTS).collect();
+    let batches = count.div_ceil(SLOTS);
+    let watched = live.events_recorded();
     let (mut session, findings) = Session::start(&mut live, None)?;
+    if watched {
+        session.stream()?;
+    }
     let mut golden = Golden::default();
     golden.boot(&findings);
     let begin = Instant::now();
-    for op in trace.ops.iter().cycle().take(count) {
-        let step = session.step(op)?;
-        golden.operation(op.line, &op.to_string(), &step.outcome.to_string(), &step.lines, &step.findings);
+    for _ in 0..batches {
+        for (op, step) in batch.iter().zip(perform(&mut session, &batch)?) {
+            golden.operation(
+                op.line,
+                &op.to_string(),
+                &step.outcome.to_string(),
+                &step.lines,
+                &step.findings,
+            );
+        }
     }
     let seconds = begin.elapsed().as_secs_f64();
     if golden.finding_count() != 0 {
         return Err(MachineError::Contract("a measured operation had a finding".to_owned()).into());
     }
-    Ok(count as f64 / seconds)
+    Ok((batches * SLOTS) as f64 / seconds)
 }
