@@ -30,6 +30,7 @@ pub mod smmu_state;
 pub mod snapshot;
 pub mod span;
 pub mod symbols;
+pub mod table_map;
 pub mod take;
 #[cfg(test)]
 mod testing;

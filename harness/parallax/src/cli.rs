@@ -55,6 +55,9 @@ pub enum Command {
     /// Tell what the hypervisor did during each operation: stores, invalidations, barriers, instructions
     #[command(after_help = EVENTS_EXAMPLE)]
     Events(Events),
+    /// Tell which stores of an operation changed tables, from where in the source, and what invalidation followed
+    #[command(after_help = EXPLAIN_EXAMPLE)]
+    Explain(Explain),
     /// Build the hypervisor and the test host
     #[command(after_help = BUILD_EXAMPLE)]
     Build(Build),
@@ -280,6 +283,29 @@ pub struct Events {
     /// List every event of the operation in this line, instead of counting
     #[arg(long, value_name = "LINE")]
     pub op: Option<usize>,
+}
+
+const EXPLAIN_EXAMPLE: &str = "\
+Examples:
+  parallax explain traces/good/donate.trace --op 4
+  parallax explain traces/good/donate.trace --op 4 --ipa 0x40020000";
+
+/// Arguments of `explain`.
+#[derive(Debug, Args)]
+pub struct Explain {
+    /// The trace to perform
+    #[arg(value_name = "TRACE")]
+    pub trace: PathBuf,
+    /// Line of the operation
+    #[arg(long, value_name = "LINE")]
+    pub op: usize,
+    /// Only entries that translate this input address (hexadecimal)
+    #[arg(long, value_name = "ADDRESS", value_parser = hexadecimal)]
+    pub ipa: Option<u64>,
+}
+
+fn hexadecimal(text: &str) -> Result<u64, String> {
+    u64::from_str_radix(text.strip_prefix("0x").unwrap_or(text), 16).map_err(|error| error.to_string())
 }
 
 const FAULTS_EXAMPLE: &str = "\

@@ -6,7 +6,7 @@ use parallax_machine::symbols::Symbols;
 /// What happened, and where in the source.
 #[must_use]
 pub fn line(record: &Record, symbols: Option<&Symbols>) -> String {
-    let place = symbols.map_or_else(|| format!("{:#x}", record.pc), |symbols| symbols.describe(record.pc));
+    let place = symbols.map_or_else(|| format!("{:#x}", record.pc), |symbols| place(record.pc, symbols));
     let digits = 2 + 2 * usize::from(record.size);
     let instruction = || symbols.and_then(|symbols| symbols.instruction(record.pc)).unwrap_or_default();
     let what = match record.kind {
@@ -22,4 +22,37 @@ pub fn line(record: &Record, symbols: Option<&Symbols>) -> String {
         other => format!("unknown    kind {other}"),
     };
     format!("  cpu{} {what:<46} {place}", record.cpu)
+}
+
+/// How many source lines [`place`] names.
+const LINES: usize = 3;
+/// The file whose functions are single instructions: who calls them is of more interest.
+const WRAPPERS: &str = "hyp/src/hw.rs";
+
+/// Where the instruction at `address` is in the hypervisor's source: the innermost lines, from the inside out, without
+/// those of libraries. All there is to say if none is left.
+#[must_use]
+pub fn place(address: u64, symbols: &Symbols) -> String {
+    let all = symbols.describe(address);
+    let lines = source_lines(&all);
+    if lines.is_empty() { all } else { format!("{address:#x} {}", lines.join(" < ")) }
+}
+
+fn source_lines(described: &str) -> Vec<&str> {
+    let frames =
+        described.split(" in ").filter_map(|frame| Some(frame.rsplit_once('(')?.1.trim_end_matches(')')));
+    frames.filter(|line| line.starts_with("hyp/") && !line.starts_with(WRAPPERS)).take(LINES).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_of_libraries_and_of_wrapped_instructions_are_left_out() {
+        let described = "0x10 store::<u64> (library/core/src/sync/atomic.rs:9) in <M as Memory>::write \
+                         (hyp/src/hw.rs:29) in <Tree>::split (hyp/core/src/tree.rs:263) in f+0x4 (hyp/src/a.rs:2)";
+        assert_eq!(source_lines(described), ["hyp/core/src/tree.rs:263", "hyp/src/a.rs:2"]);
+        assert!(source_lines("0x10 (in no image)").is_empty());
+    }
 }

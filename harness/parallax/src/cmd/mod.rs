@@ -8,6 +8,7 @@ mod diff;
 mod doctor;
 mod dump;
 mod events;
+mod explain;
 mod faults;
 mod linux;
 mod run;
@@ -30,6 +31,7 @@ pub fn main(cli: Cli) -> Result<Status> {
         Command::Diff(args) => diff::diff(&args),
         Command::Check(args) => check::check(&args),
         Command::Events(args) => events::events(&args),
+        Command::Explain(args) => explain::explain(&args),
         Command::Build(args) => build::build(&args),
         Command::Faults(args) => faults::faults(&args),
         Command::Linux(args) => linux::linux(&args),
