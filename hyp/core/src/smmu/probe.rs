@@ -35,6 +35,23 @@ pub struct Features {
     pub output_bits: u32,
 }
 
+#[cfg(test)]
+impl Features {
+    /// An SMMU with everything, for tests.
+    pub(crate) const SAMPLE: Self = Self {
+        two_level: true,
+        stage1: true,
+        hyp: false,
+        sid_bits: 16,
+        cmdq_log2: 8,
+        evtq_log2: 8,
+        range_invalidation: true,
+        bbml2: true,
+        input_bits: 44,
+        output_bits: 44,
+    };
+}
+
 /// With the 4 KiB granule, addresses above this many bits need a format that is not used here (DS).
 const GRANULE_4K_BITS: u32 = 48;
 

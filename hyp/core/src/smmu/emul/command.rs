@@ -101,21 +101,8 @@ const fn by_address(head: u64, low: u64, high: u64, features: &Features) -> Verd
 mod tests {
     use super::*;
 
-    const FEATURES: Features = Features {
-        two_level: true,
-        stage1: true,
-        hyp: false,
-        sid_bits: 16,
-        cmdq_log2: 8,
-        evtq_log2: 8,
-        range_invalidation: true,
-        bbml2: true,
-        input_bits: 44,
-        output_bits: 44,
-    };
-
     fn judged(low: u64, high: u64) -> Verdict {
-        check([low, high], &FEATURES)
+        check([low, high], &Features::SAMPLE)
     }
 
     #[test]

@@ -72,19 +72,7 @@ mod tests {
     use crate::smmu::Features;
 
     fn table() -> Stage2 {
-        let features = Features {
-            two_level: true,
-            stage1: true,
-            hyp: false,
-            sid_bits: 16,
-            cmdq_log2: 8,
-            evtq_log2: 8,
-            range_invalidation: true,
-            bbml2: true,
-            input_bits: 44,
-            output_bits: 44,
-        };
-        Stage2::new(&features, PhysAddr(0x4000_0000), 40, 1, 40).unwrap()
+        Stage2::new(&Features::SAMPLE, PhysAddr(0x4000_0000), 40, 1, 40).unwrap()
     }
 
     #[test]
