@@ -73,6 +73,12 @@ pub enum Command {
     /// Tell what is missing on this machine, and the command that mends it
     #[command(after_help = DOCTOR_EXAMPLE)]
     Doctor(Doctor),
+    /// Print what a shell needs to complete this command
+    #[command(after_help = COMPLETIONS_EXAMPLE)]
+    Completions(Completions),
+    /// Print the manual page, or write those of all subcommands
+    #[command(after_help = MAN_EXAMPLE)]
+    Man(Man),
 }
 
 const RUN_EXAMPLE: &str = "\
@@ -423,8 +429,10 @@ pub struct Bench {
 }
 
 const DOCTOR_EXAMPLE: &str = "\
-Example:
+Examples:
   parallax doctor
+  parallax doctor --fix                    runs the commands that mend it, after a question for each
+  parallax doctor --fix --yes              without a question
 
 Exit status: 0 ready, 125 something is missing.";
 
@@ -434,6 +442,39 @@ pub struct Doctor {
     /// Also try to build the hypervisor
     #[arg(long)]
     pub build: bool,
+    /// Run the commands that mend what is missing, and look again
+    #[arg(long)]
+    pub fix: bool,
+    /// Ask nothing before a command is run
+    #[arg(long, short, requires = "fix")]
+    pub yes: bool,
+}
+
+const COMPLETIONS_EXAMPLE: &str = "\
+Examples:
+  parallax completions bash > ~/.local/share/bash-completion/completions/parallax
+  parallax completions fish > ~/.config/fish/completions/parallax.fish
+  parallax completions zsh > _parallax     in a folder of $fpath";
+
+/// Arguments of `completions`.
+#[derive(Debug, Args)]
+pub struct Completions {
+    /// For which shell
+    #[arg(value_enum, value_name = "SHELL")]
+    pub shell: clap_complete::Shell,
+}
+
+const MAN_EXAMPLE: &str = "\
+Examples:
+  parallax man > parallax.1
+  parallax man ~/.local/share/man/man1     a page for each subcommand";
+
+/// Arguments of `man`.
+#[derive(Debug, Args)]
+pub struct Man {
+    /// Where to write a page for each subcommand [default: print the page of the command itself]
+    #[arg(value_name = "DIR")]
+    pub folder: Option<PathBuf>,
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ mod explain;
 mod faults;
 mod linux;
 mod run;
+mod shell;
 
 use anyhow::Result;
 use comfy_table::{CellAlignment, Table};
@@ -37,6 +38,8 @@ pub fn main(cli: Cli) -> Result<Status> {
         Command::Linux(args) => linux::linux(&args),
         Command::Bench(args) => bench::bench(&args),
         Command::Doctor(args) => doctor::doctor(&args),
+        Command::Completions(args) => shell::completions(&args),
+        Command::Man(args) => shell::man(&args),
     }
 }
 

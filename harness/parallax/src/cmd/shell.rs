@@ -1,0 +1,79 @@
+//! `parallax completions` and `parallax man`: what a shell and `man` want to know, made from the command line's own
+//! definition.
+
+use std::io::IsTerminal;
+use std::path::Path;
+
+use anyhow::Result;
+use clap::CommandFactory;
+
+use super::print;
+use crate::cli::{Cli, Completions, Man};
+use crate::status::{Failure, Status};
+
+/// Prints the completions of one shell.
+pub(super) fn completions(args: &Completions) -> Result<Status> {
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut Cli::command(), "parallax", &mut script);
+    print(&String::from_utf8(script)?)?;
+    Ok(Status::Same)
+}
+
+/// Writes a page for each subcommand into a folder; without a folder, prints the page of the command itself.
+pub(super) fn man(args: &Man) -> Result<Status> {
+    if let Some(folder) = &args.folder {
+        std::fs::create_dir_all(folder).map_err(|error| refused(folder, &error))?;
+        clap_mangen::generate_to(Cli::command(), folder).map_err(|error| refused(folder, &error))?;
+        return Ok(Status::Same);
+    }
+    let mut page = Vec::new();
+    clap_mangen::Man::new(Cli::command()).render(&mut page)?;
+    if std::io::stdout().is_terminal() {
+        anstream::eprintln!("hint: `parallax man | man -l -` shows it as a page");
+    }
+    print(&String::from_utf8(page)?)?;
+    Ok(Status::Same)
+}
+
+fn refused(folder: &Path, error: &std::io::Error) -> Failure {
+    Failure::usage(format!("{}: {error}", folder.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::ValueEnum;
+    use clap_complete::Shell;
+
+    use super::*;
+
+    #[test]
+    fn every_shell_learns_every_subcommand() {
+        for shell in Shell::value_variants() {
+            let mut script = Vec::new();
+            clap_complete::generate(*shell, &mut Cli::command(), "parallax", &mut script);
+            let script = String::from_utf8(script).unwrap();
+            for command in Cli::command().get_subcommands() {
+                assert!(script.contains(command.get_name()), "{shell}: {}", command.get_name());
+            }
+        }
+    }
+
+    #[test]
+    fn there_is_a_page_for_the_command_and_for_each_subcommand() {
+        let folder = tempfile::tempdir().unwrap();
+        man(&Man { folder: Some(folder.path().join("man1")) }).unwrap();
+        for name in Cli::command().get_subcommands().map(clap::Command::get_name) {
+            let page = folder.path().join(format!("man1/parallax-{name}.1"));
+            let text = std::fs::read_to_string(&page).unwrap_or_else(|error| panic!("{page:?}: {error}"));
+            assert!(text.contains(".TH") && text.contains("Example"), "{name}");
+        }
+        assert!(folder.path().join("man1/parallax.1").is_file());
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_made_is_told() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let error = man(&Man { folder: Some(file.path().to_owned()) }).unwrap_err();
+        assert!(error.downcast_ref::<Failure>().is_some(), "{error:#}");
+    }
+}
