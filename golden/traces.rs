@@ -8,6 +8,7 @@ use std::path::Path;
 use std::thread::available_parallelism;
 
 use parallax::cli::Mode;
+use parallax::golden;
 use parallax::jobs::{self, GoldenMode, Options};
 use parallax::live::LiveBoot;
 use parallax::report::{self, Verdict};
@@ -23,6 +24,20 @@ fn every_trace_is_as_agreed() {
 #[test]
 fn every_trace_is_the_same_without_a_stop_after_each_operation() {
     all_as_agreed(Mode::Stream);
+}
+
+#[test]
+fn no_golden_of_a_good_trace_holds_a_finding_and_none_is_without_its_trace() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("the root of the workspace");
+    let cases = suite::load(&[root.join("traces")]).expect("well-formed traces");
+    let good = cases.iter().filter(|case| !case.is_bad());
+    let with_findings: Vec<&str> = good
+        .filter(|case| golden::findings_in(&case.place.golden).expect("a golden") > 0)
+        .map(|case| case.place.label.as_str())
+        .collect();
+    assert_eq!(with_findings, Vec::<&str>::new());
+    let orphans = golden::orphans(&[root.join("traces")]).expect("folders of goldens");
+    assert_eq!(orphans, Vec::<std::path::PathBuf>::new());
 }
 
 fn all_as_agreed(mode: Mode) {

@@ -158,6 +158,9 @@ pub struct Accept {
     /// Traces, pending goldens (*.snap.new), or folders of either [default: all of the project]
     #[arg(value_name = "PATH")]
     pub paths: Vec<PathBuf>,
+    /// Also take results that hold findings, outside of folders named bad
+    #[arg(long)]
+    pub even_with_findings: bool,
 }
 
 const DUMP_EXAMPLE: &str = "\

@@ -139,28 +139,33 @@ fn record(case: &Case, boot: &dyn Boot, mode: Mode, path: Option<&Path>) -> Resu
     Ok(run_trace(&case.trace.ops, machine.as_mut(), recorder.transpose()?, mode))
 }
 
-/// The verdict on a trace that got to its end. What can never be right does not become a golden.
+/// The verdict on a trace that got to its end. What can never be right does not become a golden; findings where none
+/// may be wait for somebody who takes them in spite of that.
 fn judge(case: &Case, run: &TraceRun, mode: GoldenMode) -> Result<Verdict, GoldenError> {
     let place = &case.place;
-    let wrong = match (case.is_bad(), run.findings.is_empty()) {
-        (false, false) => Some(Verdict::Found),
-        (true, true) => Some(Verdict::Clean),
-        _ => None,
-    };
-    match (wrong, mode) {
-        (Some(verdict), GoldenMode::Ignore) => return Ok(verdict),
-        (Some(verdict), _) => {
+    let found = !case.is_bad() && !run.findings.is_empty();
+    if !run.checked {
+        golden::reject(&place.pending())?;
+        return Ok(Verdict::Nothing);
+    }
+    if case.is_bad() && run.findings.is_empty() {
+        if mode != GoldenMode::Ignore {
             golden::reject(&place.pending())?;
-            return Ok(verdict);
         }
-        (None, GoldenMode::Ignore) => return Ok(Verdict::Checked),
-        (None, GoldenMode::Compare | GoldenMode::Accept) => (),
+        return Ok(Verdict::Clean);
+    }
+    if mode == GoldenMode::Ignore {
+        return Ok(if found { Verdict::Found } else { Verdict::Checked });
     }
     let comparison = golden::compare(place, &run.golden)?;
     match (comparison, mode) {
         (Comparison::Same, _) => {
             golden::reject(&place.pending())?;
             Ok(Verdict::Same)
+        }
+        (Comparison::Missing | Comparison::Different { .. }, _) if found => {
+            golden::save(place, &place.pending(), &run.golden)?;
+            Ok(Verdict::Found)
         }
         (_, GoldenMode::Accept) => {
             golden::save(place, &place.golden, &run.golden)?;

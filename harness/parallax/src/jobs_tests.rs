@@ -109,19 +109,41 @@ fn every_unexpected_result_is_a_finding_of_its_own() {
 }
 
 #[test]
-fn findings_under_good_never_become_a_golden() {
+fn findings_under_good_wait_and_are_the_same_only_once_taken_on_purpose() {
     let root = project(&[("good/a.trace", "nop")]);
-    for mode in [GoldenMode::Compare, GoldenMode::Accept, GoldenMode::Ignore] {
+    for mode in [GoldenMode::Ignore, GoldenMode::Compare, GoldenMode::Accept] {
         assert_eq!(words(&run_in(root.path(), &Fakes(Some(all_ok)), mode)), ["found"]);
     }
-    assert!(!root.path().join("golden").exists());
+    assert!(!root.path().join("golden/good/a.snap").exists());
+    crate::golden::accept(&root.path().join("golden/good/a.snap.new")).unwrap();
+    let reports = run_in(root.path(), &Fakes(Some(all_ok)), GoldenMode::Compare);
+    assert_eq!(words(&reports), ["same"]);
+    assert!(!reports[0].news().is_empty(), "they are shown all the same");
+}
+
+#[test]
+fn a_trace_that_checks_nothing_is_an_error() {
+    let root = project(&[("good/a.trace", "nop")]);
+    let cases = suite::load(&[root.path().join("traces")]).unwrap();
+    let run =
+        |checked| TraceRun { golden: "1: nop -> ok\n".to_owned(), ops: 1, checked, ..TraceRun::default() };
+    let verdict = |checked| judge(&cases[0], &run(checked), GoldenMode::Accept).unwrap();
+    assert_eq!(verdict(false), Verdict::Nothing);
+    assert_eq!(verdict(false).status(), Status::Diverged);
+    assert_eq!(verdict(true), Verdict::Accepted);
 }
 
 #[test]
 fn a_bad_trace_must_find_something_and_a_good_one_nothing() {
     let root = project(&[("bad/a.trace", BAD), ("good/b.trace", "nop")]);
     let cases = suite::load(&[root.path().join("traces")]).unwrap();
-    let run = |findings| TraceRun { golden: "1: nop -> ok\n".to_owned(), findings, ops: 1, failure: None };
+    let run = |findings| TraceRun {
+        golden: "1: nop -> ok\n".to_owned(),
+        findings,
+        ops: 1,
+        checked: true,
+        failure: None,
+    };
     let found = || vec![Found { line: 1, op: "nop".to_owned(), finding: finding() }];
     let verdict =
         |case: usize, findings| judge(&cases[case], &run(findings), GoldenMode::Compare).unwrap().word();

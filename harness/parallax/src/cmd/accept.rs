@@ -28,6 +28,9 @@ pub(super) fn accept(args: &Accept) -> Result<Status> {
     for path in &args.paths {
         pending.extend(pending_of(path)?);
     }
+    if !args.even_with_findings {
+        refuse_findings(&pending)?;
+    }
     let mut text = String::new();
     for path in &pending {
         let golden = golden::accept(path).map_err(Failure::usage)?;
@@ -40,6 +43,26 @@ pub(super) fn accept(args: &Accept) -> Result<Status> {
     }
     print(&text)?;
     Ok(Status::Same)
+}
+
+/// Nothing is taken if any of `pending` holds a finding where none is wanted.
+fn refuse_findings(pending: &[PathBuf]) -> Result<(), Failure> {
+    let mut found = Vec::new();
+    for path in pending {
+        let wanted = path.parent().and_then(Path::file_name).is_some_and(|folder| folder == "bad");
+        let count = golden::findings_in(path).map_err(Failure::usage)?;
+        if !wanted && count > 0 {
+            found.push(format!("{}: {count} findings", shown(path).display()));
+        }
+    }
+    if found.is_empty() {
+        return Ok(());
+    }
+    let message = format!(
+        "{}\nnothing was taken: mend what was found, or take it with --even-with-findings",
+        found.join("\n")
+    );
+    Err(Failure { status: Status::Diverged, message })
 }
 
 /// What waits for `path`: a trace, a pending golden, or a folder of either.
@@ -75,6 +98,22 @@ fn shown(path: &Path) -> &Path {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn findings_are_taken_only_on_demand_or_where_they_are_wanted() {
+        let root = tempfile::tempdir().unwrap();
+        for (folder, refused) in [("good", true), ("bad", false)] {
+            let place = Place::of(&root.path().join(format!("traces/{folder}/x.trace")));
+            golden::save(&place, &place.pending(), "1: nop -> ok\n   ! sync/extra smmu a").unwrap();
+            let args = |even_with_findings| Accept { paths: vec![place.pending()], even_with_findings };
+            assert_eq!(accept(&args(false)).is_err(), refused, "{folder}");
+            assert_eq!(place.golden.exists(), !refused, "{folder}");
+            if refused {
+                accept(&args(true)).unwrap();
+                assert!(place.golden.exists() && !place.pending().exists(), "{folder}");
+            }
+        }
+    }
 
     #[test]
     fn a_folder_of_traces_stands_for_its_goldens() {

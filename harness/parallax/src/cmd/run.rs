@@ -18,6 +18,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::print;
 use crate::cli::{Mode, Run};
+use crate::golden;
 use crate::interrupt;
 use crate::jobs::{self, GoldenMode, Options};
 use crate::live::LiveBoot;
@@ -71,7 +72,17 @@ pub(super) fn run(args: &Run) -> Result<Status> {
     }
     report_broken_pipe(told)?;
     let all = if options.cancel.is_cancelled() { Status::Interrupted } else { Status::Same };
-    Ok(report::status(&reports).and(all))
+    Ok(report::status(&reports).and(all).and(unreferenced(args)?))
+}
+
+/// Tells of goldens in the folders that were run whose trace is gone.
+fn unreferenced(args: &Run) -> Result<Status> {
+    let folders: Vec<PathBuf> = args.traces.iter().filter(|path| path.is_dir()).cloned().collect();
+    let orphans = golden::orphans(&folders).map_err(Failure::usage)?;
+    for path in &orphans {
+        anstream::eprintln!("{}: no trace refers to it: remove it, or bring its trace back", path.display());
+    }
+    Ok(if orphans.is_empty() { Status::Same } else { Status::Diverged })
 }
 
 /// That the reader of our output went away is no error.
@@ -86,6 +97,7 @@ fn formatted(format: Format, reports: &[report::TraceReport]) -> Result<String> 
     Ok(match format {
         Format::Json => report::json(reports)? + "\n",
         Format::Junit => report::junit(reports)?,
+        Format::Github => report::github(reports),
         Format::Human | Format::Markdown => report::markdown(reports),
     })
 }

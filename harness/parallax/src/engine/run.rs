@@ -20,6 +20,8 @@ pub struct TraceRun {
     pub findings: Vec<Found>,
     /// How many operations were performed.
     pub ops: usize,
+    /// Whether any of them changed a state, was expected to come out in some way, or led to a finding.
+    pub checked: bool,
     /// Why it did not get to its end, if it did not. What was found until then is there all the same.
     pub failure: Option<Failure>,
 }
@@ -61,6 +63,7 @@ fn perform(
             let found = |finding| Found { line: op.line, op: text.clone(), finding };
             run.findings.extend(step.findings.into_iter().map(found));
             run.ops += 1;
+            run.checked |= op.expect.is_some() || !step.lines.is_empty() || !run.findings.is_empty();
         }
     }
     Ok(session.finish()?)

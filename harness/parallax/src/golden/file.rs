@@ -83,6 +83,15 @@ pub fn accept(pending: &Path) -> Result<PathBuf, GoldenError> {
     Ok(golden)
 }
 
+/// How many findings a golden or a pending one holds.
+///
+/// # Errors
+/// It is no snapshot, or cannot be read.
+pub fn findings_in(path: &Path) -> Result<usize, GoldenError> {
+    let text = load(path)?.unwrap_or_default();
+    Ok(text.lines().filter(|line| line.starts_with("   ! ")).count())
+}
+
 /// Removes a pending golden, if there is one.
 ///
 /// # Errors
@@ -139,6 +148,15 @@ mod tests {
         save(&place, &place.golden, "a").unwrap();
         let names: Vec<_> = fs::read_dir(place.golden.parent().unwrap()).unwrap().collect();
         assert_eq!(names.len(), 1);
+    }
+
+    #[test]
+    fn findings_are_counted() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = place(folder.path());
+        save(&place, &place.golden, "1: nop -> ok\n   cpu  a!\n   ! sync/extra smmu b\n").unwrap();
+        assert_eq!(findings_in(&place.golden).unwrap(), 1);
+        assert_eq!(findings_in(&place.pending()).unwrap(), 0);
     }
 
     #[test]

@@ -5,11 +5,15 @@
 //! accept` find. A file is written whole or not at all.
 
 mod file;
+mod kinds;
+mod orphans;
 mod place;
 
 use std::path::{Path, PathBuf};
 
-pub use file::{accept, reject, save};
+pub use file::{accept, findings_in, reject, save};
+pub use kinds::Kinds;
+pub use orphans::orphans;
 pub use place::{Place, pending_under};
 
 use crate::text_diff;

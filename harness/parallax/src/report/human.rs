@@ -46,6 +46,9 @@ impl<W: Write> Human<W> {
         for found in report.news() {
             self.finding(found)?;
         }
+        if !report.news().is_empty() {
+            writeln!(self.out, "    reproduce: {}", report.reproduce())?;
+        }
         for line in report.verdict.advice(label).lines() {
             let style = match (&report.verdict, line.as_bytes().first()) {
                 (Verdict::Diverged { .. }, Some(b'+')) => GREEN,
@@ -119,6 +122,7 @@ mod tests {
         assert!(text.contains("after 4: host_donate_hyp pfn=ram+0x20"), "{text}");
         assert!(text.contains("sync/extra smmu ram+0x20000..+0x21000"), "{text}");
         assert!(text.contains("cpu: annotated hyp"), "{text}");
+        assert!(text.contains("reproduce: parallax run traces/good/b.trace\n"), "{text}");
     }
 
     #[test]

@@ -21,6 +21,7 @@ struct Entry<'a> {
     bad: bool,
     verdict: &'static str,
     operations: usize,
+    reproduce: String,
     findings: Vec<EntryFinding<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     diff: Option<&'a str>,
@@ -47,6 +48,7 @@ pub fn json(reports: &[TraceReport]) -> serde_json::Result<String> {
         bad: report.bad,
         verdict: report.verdict.word(),
         operations: report.ops,
+        reproduce: report.reproduce(),
         findings: report
             .findings
             .iter()

@@ -1,5 +1,6 @@
-//! What became of each trace, and the four ways to tell it.
+//! What became of each trace, and the ways to tell it.
 
+mod github;
 mod human;
 mod json;
 mod junit;
@@ -11,6 +12,7 @@ use parallax_model::Finding;
 
 use crate::status::Status;
 
+pub use github::github;
 pub use human::Human;
 pub use json::json;
 pub use junit::junit;
@@ -26,8 +28,10 @@ pub enum Format {
     Json,
     /// JUnit XML, as CI systems read it.
     Junit,
-    /// Markdown, for a summary page.
+    /// Markdown, for a comment on a pull request or a summary page.
     Markdown,
+    /// Annotations at the lines of the traces, for a GitHub workflow.
+    Github,
 }
 
 /// A finding, and the operation after which it was found.
@@ -54,6 +58,8 @@ pub enum Verdict {
     Found,
     /// Nothing was found under bad/.
     Clean,
+    /// No operation changes anything, and none says what must come out.
+    Nothing,
     /// There is no golden; the result waits for a review.
     New,
     /// Another result was agreed.
@@ -80,6 +86,7 @@ impl Verdict {
             Self::Accepted => "accepted",
             Self::Found => "found",
             Self::Clean => "clean",
+            Self::Nothing => "nothing",
             Self::New => "new",
             Self::Diverged { .. } => "diverged",
             Self::Failed { .. } => "failed",
@@ -91,7 +98,7 @@ impl Verdict {
     pub const fn status(&self) -> Status {
         match self {
             Self::Same | Self::Checked | Self::Accepted => Status::Same,
-            Self::Found | Self::Clean | Self::New | Self::Diverged { .. } => Status::Diverged,
+            Self::Found | Self::Clean | Self::Nothing | Self::New | Self::Diverged { .. } => Status::Diverged,
             Self::Failed { status, .. } => *status,
         }
     }
@@ -101,8 +108,14 @@ impl Verdict {
     pub fn advice(&self, label: &str) -> String {
         match self {
             Self::Same | Self::Checked | Self::Accepted => String::new(),
-            Self::Found => "a check failed where nothing may be found".to_owned(),
+            Self::Found => format!(
+                "a check failed where nothing may be found\n\
+                 known and wanted all the same: `parallax accept --even-with-findings {label}`"
+            ),
             Self::Clean => "nothing was found, though a fault is switched on".to_owned(),
+            Self::Nothing => {
+                "it checks nothing: add an operation that changes something, or `=> RESULT`".to_owned()
+            }
             Self::New => format!("no golden yet: read it, then `parallax accept {label}`"),
             Self::Diverged { diff } => format!("{diff}if this is right: `parallax accept {label}`"),
             Self::Failed { message, .. } => message.clone(),
@@ -128,6 +141,12 @@ pub struct TraceReport {
 }
 
 impl TraceReport {
+    /// The command that shows the same again.
+    #[must_use]
+    pub fn reproduce(&self) -> String {
+        format!("parallax run {}", self.label)
+    }
+
     /// Findings to be shown: those of a bad trace that is as agreed are no news.
     pub fn news(&self) -> &[Found] {
         if self.bad && self.verdict.status() == Status::Same { &[] } else { &self.findings }

@@ -1,0 +1,100 @@
+//! What kinds of lines differ between two goldens: what a reviewer wants to know before anything else.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+/// A kind of line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Kind {
+    /// Operations and their results.
+    Results,
+    /// The CPU's tables and the page states: lanes `cpu`, `el2`, `page`.
+    Tables,
+    /// The SMMU: lanes `smmu`, `ste`, `regs`.
+    Smmu,
+    /// Findings about the order of events.
+    Events,
+    /// Any other finding.
+    Findings,
+}
+
+impl Kind {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Results => "results",
+            Self::Tables => "tables",
+            Self::Smmu => "SMMU",
+            Self::Events => "events",
+            Self::Findings => "findings",
+        }
+    }
+
+    /// The kind of a golden's line.
+    fn of(line: &str) -> Self {
+        let Some(inner) = line.strip_prefix("   ") else { return Self::Results };
+        match inner.split_whitespace().next() {
+            Some("!") if inner.starts_with("! protocol/") => Self::Events,
+            Some("!") => Self::Findings,
+            Some("smmu" | "ste" | "regs") => Self::Smmu,
+            _ => Self::Tables,
+        }
+    }
+}
+
+/// The kinds that differ.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Kinds(BTreeSet<Kind>);
+
+impl Kinds {
+    /// Those of the `-` and `+` lines of a unified difference.
+    #[must_use]
+    pub fn of_diff(diff: &str) -> Self {
+        let changed = diff.lines().filter_map(|line| line.strip_prefix(['-', '+']));
+        Self(changed.filter(|line| !line.is_empty()).map(Kind::of).collect())
+    }
+
+    /// Those of either.
+    #[must_use]
+    pub fn and(mut self, other: &Self) -> Self {
+        self.0.extend(&other.0);
+        self
+    }
+}
+
+/// `only SMMU changed`, or `tables, SMMU changed`.
+impl fmt::Display for Kinds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<&str> = self.0.iter().map(|kind| kind.name()).collect();
+        match names.as_slice() {
+            [] => f.write_str("nothing changed"),
+            [name] => write!(f, "only {name} changed"),
+            names => write!(f, "{} changed", names.join(", ")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(diff: &str) -> String {
+        Kinds::of_diff(diff).to_string()
+    }
+
+    #[test]
+    fn a_change_of_one_kind_is_said_to_be_only_that() {
+        assert_eq!(said(" 2: x\n-3: y -> ok\n+3: y -> EPERM\n"), "only results changed");
+        assert_eq!(said("@@ -1 +1 @@\n 2: x\n-   cpu  a\n+   page b\n"), "only tables changed");
+        assert_eq!(said("+   smmu a\n-   ste  b\n"), "only SMMU changed");
+        assert_eq!(said("+   ! protocol/missing_dsb cpu a: …\n"), "only events changed");
+        assert_eq!(said("+   ! sync/extra smmu a: …\n"), "only findings changed");
+    }
+
+    #[test]
+    fn several_kinds_are_all_named() {
+        assert_eq!(said("-   cpu  a\n-   smmu a\n"), "tables, SMMU changed");
+        let both = Kinds::of_diff("-   cpu  a\n").and(&Kinds::of_diff("-3: x\n"));
+        assert_eq!(both.to_string(), "results, tables changed");
+        assert_eq!(said(" 2: x\n"), "nothing changed");
+    }
+}

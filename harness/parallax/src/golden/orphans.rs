@@ -1,0 +1,75 @@
+//! Goldens that no trace refers to: what they agree on is checked by nobody.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::{GoldenError, Place};
+
+/// Every golden or pending golden, in the folders that mirror `folders` of traces, whose trace is not there; in order of name.
+///
+/// # Errors
+/// A folder cannot be read.
+pub fn orphans(folders: &[PathBuf]) -> Result<Vec<PathBuf>, GoldenError> {
+    let mut found = Vec::new();
+    for folder in folders {
+        let mirrored = Place::of(&folder.join("any.trace")).golden;
+        if let Some(goldens) = mirrored.parent().filter(|goldens| goldens.is_dir()) {
+            descend(goldens, folder, &mut found)?;
+        }
+    }
+    found.sort();
+    found.dedup();
+    Ok(found)
+}
+
+fn descend(goldens: &Path, traces: &Path, found: &mut Vec<PathBuf>) -> Result<(), GoldenError> {
+    for entry in fs::read_dir(goldens).map_err(GoldenError::io(goldens))? {
+        let path = entry.map_err(GoldenError::io(goldens))?.path();
+        let Some(name) = path.file_name() else { continue };
+        if path.is_dir() {
+            descend(&path, &traces.join(name), found)?;
+            continue;
+        }
+        let name = name.to_string_lossy();
+        let stem = name.strip_suffix(".snap").or_else(|| name.strip_suffix(".snap.new"));
+        if stem.is_some_and(|stem| !traces.join(format!("{stem}.trace")).is_file()) {
+            found.push(path);
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn put(root: &Path, names: &[&str]) {
+        for name in names {
+            let path = root.join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, "").unwrap();
+        }
+    }
+
+    #[test]
+    fn a_golden_without_its_trace_is_found_wherever_it_is() {
+        let root = tempfile::tempdir().unwrap();
+        put(root.path(), &["traces/good/a.trace", "golden/good/a.snap", "golden/good/a.snap.new"]);
+        let traces = root.path().join("traces");
+        assert!(orphans(std::slice::from_ref(&traces)).unwrap().is_empty());
+        put(root.path(), &["golden/good/b.snap", "golden/bad/c.snap.new", "golden/traces.rs"]);
+        let names = |folders: &[PathBuf]| -> Vec<String> {
+            let strip = |path: &PathBuf| path.strip_prefix(root.path()).unwrap().display().to_string();
+            orphans(folders).unwrap().iter().map(strip).collect()
+        };
+        assert_eq!(names(std::slice::from_ref(&traces)), ["golden/bad/c.snap.new", "golden/good/b.snap"]);
+        assert_eq!(names(&[traces.join("good"), traces.join("good")]), ["golden/good/b.snap"]);
+    }
+
+    #[test]
+    fn traces_without_a_folder_of_goldens_have_no_orphans() {
+        let root = tempfile::tempdir().unwrap();
+        put(root.path(), &["traces/a.trace"]);
+        assert!(orphans(&[root.path().join("traces")]).unwrap().is_empty());
+    }
+}
