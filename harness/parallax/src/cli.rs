@@ -43,6 +43,9 @@ pub enum Command {
     /// Take results that differ from their goldens
     #[command(after_help = ACCEPT_EXAMPLE)]
     Accept(Accept),
+    /// Go through results that wait for a review, old and new side by side, in a terminal
+    #[command(after_help = REVIEW_EXAMPLE)]
+    Review(Review),
     /// Show the tables of both sides after an operation
     #[command(after_help = DUMP_EXAMPLE)]
     Dump(Dump),
@@ -150,7 +153,7 @@ Examples:
   parallax accept                             everything that waits under golden/
   parallax accept traces/good/share.trace     the result of one trace
 
-To go through them one by one: cargo insta review";
+To go through them one by one: parallax review, or cargo insta review";
 
 /// Arguments of `accept`.
 #[derive(Debug, Args)]
@@ -161,6 +164,25 @@ pub struct Accept {
     /// Also take results that hold findings, outside of folders named bad
     #[arg(long)]
     pub even_with_findings: bool,
+}
+
+const REVIEW_EXAMPLE: &str = "\
+Examples:
+  parallax review                     everything that waits under golden/
+  parallax review traces/good
+  parallax review --list              what waits, for a script
+
+Exit status: 0 nothing waits any more, 1 something does, 2 no terminal, 130 left without a change.";
+
+/// Arguments of `review`.
+#[derive(Debug, Args)]
+pub struct Review {
+    /// Traces, pending goldens (*.snap.new), or folders of either [default: all of the project]
+    #[arg(value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+    /// Only tell what waits, and what kinds of lines differ
+    #[arg(long)]
+    pub list: bool,
 }
 
 const DUMP_EXAMPLE: &str = "\

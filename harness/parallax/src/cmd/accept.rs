@@ -18,16 +18,10 @@ use crate::status::{Failure, Status};
 
 /// Runs it.
 pub(super) fn accept(args: &Accept) -> Result<Status> {
-    let mut pending = Vec::new();
-    if args.paths.is_empty() {
-        let folder = project::root(&[])?.join("golden");
-        if folder.is_dir() {
-            pending = golden::pending_under(&folder).map_err(Failure::usage)?;
-        }
-    }
-    for path in &args.paths {
-        pending.extend(pending_of(path)?);
-    }
+    let pending = match args.paths.as_slice() {
+        [] => pending_in(&project::root(&[])?.join("golden"))?,
+        paths => pending_of_all(paths)?,
+    };
     if !args.even_with_findings {
         refuse_findings(&pending)?;
     }
@@ -43,6 +37,20 @@ pub(super) fn accept(args: &Accept) -> Result<Status> {
     }
     print(&text)?;
     Ok(Status::Same)
+}
+
+/// What waits under `folder`, which may be missing.
+pub(super) fn pending_in(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
+    if folder.is_dir() { golden::pending_under(folder).map_err(Failure::usage) } else { Ok(Vec::new()) }
+}
+
+/// What waits for any of `paths`: traces, pending goldens, or folders of either.
+pub(super) fn pending_of_all(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
+    let mut pending = Vec::new();
+    for path in paths {
+        pending.extend(pending_of(path)?);
+    }
+    Ok(pending)
 }
 
 /// Nothing is taken if any of `pending` holds a finding where none is wanted.

@@ -11,6 +11,7 @@ mod events;
 mod explain;
 mod faults;
 mod linux;
+mod review;
 mod run;
 mod shell;
 
@@ -28,6 +29,7 @@ pub fn main(cli: Cli) -> Result<Status> {
     match cli.command {
         Command::Run(args) => run::run(&args),
         Command::Accept(args) => accept::accept(&args),
+        Command::Review(args) => review::review(&args),
         Command::Dump(args) => dump::dump(&args),
         Command::Diff(args) => diff::diff(&args),
         Command::Check(args) => check::check(&args),

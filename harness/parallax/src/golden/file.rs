@@ -26,7 +26,10 @@ fn read(path: &Path) -> Result<Snapshot, GoldenError> {
 }
 
 /// The text of the golden at `path`, if there is one.
-pub(super) fn load(path: &Path) -> Result<Option<String>, GoldenError> {
+///
+/// # Errors
+/// It is no snapshot of text, or cannot be read.
+pub fn text(path: &Path) -> Result<Option<String>, GoldenError> {
     if !path.try_exists().map_err(GoldenError::io(path))? {
         return Ok(None);
     }
@@ -88,7 +91,7 @@ pub fn accept(pending: &Path) -> Result<PathBuf, GoldenError> {
 /// # Errors
 /// It is no snapshot, or cannot be read.
 pub fn findings_in(path: &Path) -> Result<usize, GoldenError> {
-    let text = load(path)?.unwrap_or_default();
+    let text = text(path)?.unwrap_or_default();
     Ok(text.lines().filter(|line| line.starts_with("   ! ")).count())
 }
 

@@ -11,7 +11,7 @@ mod place;
 
 use std::path::{Path, PathBuf};
 
-pub use file::{accept, findings_in, reject, save};
+pub use file::{accept, findings_in, reject, save, text};
 pub use kinds::Kinds;
 pub use orphans::orphans;
 pub use place::{Place, pending_under};
@@ -64,7 +64,7 @@ pub enum Comparison {
 /// # Errors
 /// The golden is there and cannot be read.
 pub fn compare(place: &Place, text: &str) -> Result<Comparison, GoldenError> {
-    Ok(match file::load(&place.golden)? {
+    Ok(match file::text(&place.golden)? {
         None => Comparison::Missing,
         Some(agreed) if agreed == file::body(text) => Comparison::Same,
         Some(agreed) => Comparison::Different { diff: text_diff::unified(&agreed, file::body(text)) },
