@@ -32,9 +32,10 @@ fn all_as_agreed(mode: Mode) {
     let review = std::env::var_os("INSTA_FORCE_PASS").is_some_and(|value| value == "1");
     let cancel = CancellationToken::new();
     let boot = LiveBoot::build(root, cases.iter().map(|case| &case.trace), &cancel).expect("images");
-    let boot = if mode == Mode::Stream { boot.with_events(root).expect("the plugin") } else { boot };
+    let boot = boot.with_events(root).expect("the plugin");
     let jobs = available_parallelism().map_or(1, usize::from);
-    let options = Options { jobs, golden: GoldenMode::Compare, record: None, repeat: 1, mode, cancel };
+    let options =
+        Options { jobs, golden: GoldenMode::Compare, record: None, repeat: 1, mode, events: true, cancel };
     let mut reports = jobs::run(&cases, &boot, &options, |_| ());
     assert_eq!(reports.len(), cases.len());
     if review {

@@ -71,6 +71,14 @@ pub trait Machine {
         Ok(Vec::new())
     }
 
+    /// Level of FEAT_BBM on the CPUs (ID_AA64MMFR2_EL1.BBM); 0 where it cannot be told.
+    ///
+    /// # Errors
+    /// The connection failed.
+    fn bbm_level(&mut self) -> Result<u8, MachineError> {
+        Ok(0)
+    }
+
     /// Symbols of the images that run, where there are any (not in a recording).
     fn symbols(&self) -> Option<&Symbols>;
 }

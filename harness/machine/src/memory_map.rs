@@ -4,6 +4,8 @@ use serde::{Deserialize, Serialize};
 
 /// First byte of RAM.
 pub const RAM_BASE: u64 = 0x4000_0000;
+/// Where QEMU's loader puts the hypervisor's image: an arm64 Image with text_offset 0.
+pub const HYP_BASE: u64 = 0x4020_0000;
 /// Where the test host's image is loaded, and runs.
 pub const PAYLOAD_BASE: u64 = 0x4300_0000;
 /// Where a Linux kernel's Image is loaded under the hypervisor.

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::span::Span;
 
-/// The checks of the architecture that look at states (spec and protocol are others' business).
+/// The checks of the architecture (spec is others' business).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Check {
@@ -23,6 +23,8 @@ pub enum Check {
     Access,
     /// An operation's result is the expected one.
     Result,
+    /// What happened, happened in the right order (see `parallax-protocol`).
+    Protocol,
 }
 
 impl Check {
@@ -36,6 +38,7 @@ impl Check {
             Self::Sanity => "sanity",
             Self::Access => "access",
             Self::Result => "result",
+            Self::Protocol => "protocol",
         }
     }
 }

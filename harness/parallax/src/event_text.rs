@@ -1,7 +1,7 @@
 //! Events of a plugin as text.
 
 use parallax_abi::journal::{Record, kind};
-use parallax_machine::symbols::Symbols;
+use parallax_machine::symbols::{Place, Symbols};
 
 /// What happened, and where in the source.
 #[must_use]
@@ -36,6 +36,15 @@ pub fn place(address: u64, symbols: &Symbols) -> String {
     let all = symbols.describe(address);
     let lines = source_lines(&all);
     if lines.is_empty() { all } else { format!("{address:#x} {}", lines.join(" < ")) }
+}
+
+/// The innermost function at `address` that is the hypervisor's own and no wrapper of an instruction.
+#[must_use]
+pub fn function(address: u64, symbols: &Symbols) -> Option<String> {
+    let places = symbols.image_at(address)?.places(address);
+    let file = |place: &Place| place.line.as_ref().map_or("", |(file, _)| file).to_owned();
+    let own = |place: &&Place| file(place).starts_with("hyp/") && !file(place).starts_with(WRAPPERS);
+    places.iter().find(own).or(places.last()).map(|place| place.function.clone())
 }
 
 fn source_lines(described: &str) -> Vec<&str> {

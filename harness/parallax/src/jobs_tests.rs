@@ -50,16 +50,21 @@ fn project(traces: &[(&str, &str)]) -> tempfile::TempDir {
     root
 }
 
-fn run_in(root: &Path, boot: &Fakes, golden: GoldenMode) -> Vec<TraceReport> {
-    let cases = suite::load(&[root.join("traces")]).unwrap();
-    let options = Options {
+fn options(golden: GoldenMode) -> Options {
+    Options {
         jobs: 3,
         golden,
         record: None,
         repeat: 1,
         mode: Mode::Step,
+        events: true,
         cancel: CancellationToken::new(),
-    };
+    }
+}
+
+fn run_in(root: &Path, boot: &Fakes, golden: GoldenMode) -> Vec<TraceReport> {
+    let cases = suite::load(&[root.join("traces")]).unwrap();
+    let options = options(golden);
     let mut told = Vec::new();
     let reports = run(&cases, boot, &options, |report| told.push(report.label.clone()));
     let labels: Vec<String> = reports.iter().map(|report| report.label.clone()).collect();
@@ -118,13 +123,28 @@ fn findings_under_good_never_become_a_golden() {
 }
 
 #[test]
+fn without_events_nothing_is_missed_that_only_events_can_tell() {
+    let root = project(&[("bad/a.trace", BAD)]);
+    let case = &suite::load(&[root.path().join("traces")]).unwrap()[0];
+    let golden = |findings: &str| {
+        golden::save(&case.place, &case.place.golden, &format!("1: nop -> ok\n{findings}")).unwrap();
+    };
+    let run = TraceRun { golden: "1: nop -> ok\n".to_owned(), ops: 1, ..TraceRun::default() };
+    let verdict = |events| judge(case, &run, &Options { events, ..options(GoldenMode::Compare) }).unwrap();
+    golden("   ! protocol/unclean-remake cpu ram: level 3, in f\n");
+    assert_eq!([verdict(false), verdict(true)], [Verdict::Same, Verdict::Clean]);
+    golden("   ! access/stale cpu ram: x\n");
+    assert_eq!(verdict(false), Verdict::Clean);
+}
+
+#[test]
 fn a_bad_trace_must_find_something_and_a_good_one_nothing() {
     let root = project(&[("bad/a.trace", BAD), ("good/b.trace", "nop")]);
     let cases = suite::load(&[root.path().join("traces")]).unwrap();
     let run = |findings| TraceRun { golden: "1: nop -> ok\n".to_owned(), findings, ops: 1, failure: None };
-    let found = || vec![Found { line: 1, op: "nop".to_owned(), finding: finding() }];
-    let verdict =
-        |case: usize, findings| judge(&cases[case], &run(findings), GoldenMode::Compare).unwrap().word();
+    let found = || vec![Found { line: 1, op: "nop".to_owned(), finding: finding(), detail: Vec::new() }];
+    let options = options(GoldenMode::Compare);
+    let verdict = |case: usize, findings| judge(&cases[case], &run(findings), &options).unwrap().word();
     assert_eq!(verdict(0, vec![]), "clean");
     assert_eq!(verdict(0, found()), "new");
     assert_eq!(verdict(1, vec![]), "new");
@@ -166,7 +186,6 @@ fn nothing_begins_after_a_cancellation() {
     let cases = suite::load(&[root.path().join("traces")]).unwrap();
     let cancel = CancellationToken::new();
     cancel.cancel();
-    let options =
-        Options { jobs: 2, golden: GoldenMode::Compare, record: None, repeat: 1, mode: Mode::Step, cancel };
+    let options = Options { cancel, ..options(GoldenMode::Compare) };
     assert!(run(&cases, &Fakes(Some(all_ok)), &options, |_| panic!("nothing to tell")).is_empty());
 }

@@ -20,6 +20,7 @@ pub mod golden;
 pub mod interrupt;
 pub mod jobs;
 pub mod live;
+pub mod order;
 pub mod project;
 pub mod report;
 pub mod source;

@@ -9,7 +9,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 /// [`Header::magic`]: `PLXJOURN` read as little-endian bytes.
 pub const MAGIC: u64 = u64::from_le_bytes(*b"PLXJOURN");
 /// [`Header::version`].
-pub const VERSION: u64 = 1;
+pub const VERSION: u64 = 2;
 /// Offset of the first record in the file, in bytes.
 pub const RECORDS: usize = 4096;
 
@@ -65,7 +65,7 @@ pub mod kind {
     pub const BARRIER: u8 = 5;
     /// An MSR of EL2 that is about to be executed. a: the instruction word, value: what is written.
     pub const MSR: u8 = 6;
-    /// EL2 is about to return to the host.
+    /// EL2 is about to return to the host. b: instructions executed at EL2 since recording began, by all CPUs.
     pub const ERET: u8 = 7;
     /// EL2 has been entered. a: offset of the vector, 0 to 0x780.
     pub const VECTOR: u8 = 8;

@@ -1,8 +1,9 @@
 //! `pagewatch`: a TCG plugin that journals what EL2 does to translation.
 //!
-//! Loaded with `-plugin libpagewatch.so,journal=FILE,low=A,high=B,vectors=V,mark=M`: the file is mapped ([`ring`]), and
-//! every instruction with a virtual address in `A..B`, the hypervisor's image, is watched. Other exception levels
-//! do not use these addresses. `M` is the test host's mark, the one instruction of EL1 that is watched.
+//! Loaded with `-plugin libpagewatch.so,journal=FILE,low=A,high=B,entry=E,vectors=V,mark=M`: the file is mapped
+//! ([`ring`]), and every instruction with a virtual address in `A..B`, the hypervisor's image, is watched, as is the
+//! image's first page where it runs with the MMU off, at the physical address `E`. Other exception levels do not use
+//! these addresses. `M` is the test host's mark, the one instruction of EL1 that is watched.
 //!
 //! QEMU runs all CPUs on one thread (`-accel tcg,thread=single`), so the order of records is the order of what
 //! happened. The callback of a memory access runs after the access, all others before their instruction.
@@ -36,6 +37,7 @@ impl Register for Pagewatch {
         };
         let places = Places {
             image: number("low")?..number("high")?,
+            entry: number("entry")?,
             vectors: number("vectors")?,
             mark: number("mark")?,
         };

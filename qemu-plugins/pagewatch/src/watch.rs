@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 
 use parallax_abi::journal::{Record, error, kind, word};
 use qemu_plugin::{CallbackFlags, Instruction, MemRW, MemValue, MemoryInfo, Result, TranslationBlock};
@@ -12,15 +12,31 @@ use crate::ring::Ring;
 
 /// Bytes of the vector table, and of one vector.
 const VECTORS: (u64, u64) = (0x800, 0x80);
+/// Size of a page in bytes.
+const PAGE: u64 = 0x1000;
+/// Size of the smallest block of the tables that the hypervisor boots on, in bytes.
+const BOOT_BLOCK: u64 = 0x20_0000;
 
 /// Virtual addresses that matter.
 pub(crate) struct Places {
     /// The hypervisor's image.
     pub(crate) image: Range<u64>,
+    /// Physical address of the image's first page, which also runs there: it switches the MMU on and off.
+    pub(crate) entry: u64,
     /// EL2's vectors.
     pub(crate) vectors: u64,
     /// Where the test host says that an operation is over.
     pub(crate) mark: u64,
+}
+
+impl Places {
+    /// Where in the image the instruction at `pc` is linked, if it is the hypervisor's.
+    fn linked(&self, pc: u64) -> Option<u64> {
+        match pc.checked_sub(self.entry).filter(|offset| *offset < PAGE) {
+            Some(offset) => Some(self.image.start + offset),
+            None => Some(pc).filter(|pc| self.image.contains(pc)),
+        }
+    }
 }
 
 /// What the callbacks share. All of them run on QEMU's one CPU thread: plain loads and stores of an atomic do.
@@ -33,6 +49,8 @@ struct Shared {
     cpu: AtomicU8,
     /// Instructions executed at EL2 since recording began.
     instructions: AtomicU64,
+    /// A CPU has returned to the host.
+    booted: AtomicBool,
 }
 
 impl Shared {
@@ -67,7 +85,7 @@ impl Watcher {
 
     /// Has QEMU call back for what is worth a record in `block`.
     pub(crate) fn watch(&self, block: &TranslationBlock<'_>) {
-        if self.many && (self.places.image.contains(&block.vaddr()) || self.holds_mark(block)) {
+        if self.many && (self.places.linked(block.vaddr()).is_some() || self.holds_mark(block)) {
             let (ring, shared) = (Arc::clone(&self.ring), Arc::clone(&self.shared));
             let register = self.registers.mpidr();
             let callback = move |_| {
@@ -89,9 +107,7 @@ impl Watcher {
         if pc == self.places.mark {
             return self.mark(instruction, pc);
         }
-        if !self.places.image.contains(&pc) {
-            return;
-        }
+        let Some(pc) = self.places.linked(pc) else { return };
         self.count(instruction);
         let mut bytes = [0; 4];
         if instruction.read_data(&mut bytes) != bytes.len() {
@@ -110,7 +126,7 @@ impl Watcher {
         } else if word::is_msr(code) && concerns_translation(code) {
             self.with_operand(instruction, with_word(kind::MSR), word::rt(code));
         } else if word::is_eret(code) {
-            self.plain(instruction, Record { kind: kind::ERET, pc, ..Record::default() });
+            self.returns(instruction, Record { kind: kind::ERET, pc, ..Record::default() });
         } else {
             self.accesses(instruction, pc);
         }
@@ -131,6 +147,18 @@ impl Watcher {
         instruction.register_execute_callback(move |_| {
             if ring.enabled() {
                 ring.push(Record { cpu: shared.cpu(), ..record });
+            }
+        });
+    }
+
+    /// The end of a stay at EL2: as [`Self::plain`], with the number of instructions so far.
+    fn returns(&self, instruction: &Instruction<'_>, record: Record) {
+        let (ring, shared) = (Arc::clone(&self.ring), Arc::clone(&self.shared));
+        instruction.register_execute_callback(move |_| {
+            if ring.enabled() {
+                let b = shared.instructions.load(Ordering::Relaxed);
+                shared.booted.store(true, Ordering::Relaxed);
+                ring.push(Record { cpu: shared.cpu(), b, ..record });
             }
         });
     }
@@ -161,14 +189,14 @@ impl Watcher {
     fn accesses(&self, instruction: &Instruction<'_>, pc: u64) {
         let (ring, shared) = (Arc::clone(&self.ring), Arc::clone(&self.shared));
         instruction.register_memory_access_callback(
-            move |_, info, address| access(&ring, shared.cpu(), pc, &info, address),
+            move |_, info, address| access(&ring, &shared, pc, &info, address),
             MemRW::QEMU_PLUGIN_MEM_RW,
         );
     }
 }
 
 /// Records an access to memory or to a device.
-fn access(ring: &Ring, cpu: u8, pc: u64, info: &MemoryInfo<'_>, address: u64) {
+fn access(ring: &Ring, shared: &Shared, pc: u64, info: &MemoryInfo<'_>, address: u64) {
     if !ring.enabled() {
         return;
     }
@@ -188,12 +216,28 @@ fn access(ring: &Ring, cpu: u8, pc: u64, info: &MemoryInfo<'_>, address: u64) {
         MemValue::U128(value) => ([value as u64, (value >> 64) as u64], 16),
     };
     match physical {
-        Some(physical) if (address & 0xfff) + size <= 0x1000 => {
+        Some(physical) if address % PAGE + size <= PAGE => {
             let b = physical.hwaddr();
-            let record = Record { kind, cpu, pc, size: size.min(8) as u8, ..Record::default() };
+            let record = Record { kind, cpu: shared.cpu(), pc, size: size.min(8) as u8, ..Record::default() };
             ring.push(Record { a: address, b, value: parts[0], ..record });
             if size == 16 {
                 ring.push(Record { a: address + 8, b: b + 8, value: parts[1], ..record });
+            }
+        }
+        // QEMU tells where the first byte is. The rest is behind it while the hypervisor boots, without an MMU or on
+        // tables of larger blocks.
+        Some(physical)
+            if !shared.booted.load(Ordering::Relaxed) && address % BOOT_BLOCK + size <= BOOT_BLOCK =>
+        {
+            let record = Record { kind, cpu: shared.cpu(), pc, size: 1, ..Record::default() };
+            let bytes = parts.map(u64::to_le_bytes);
+            for (n, byte) in (0..size).zip(bytes.as_flattened()) {
+                ring.push(Record {
+                    a: address + n,
+                    b: physical.hwaddr() + n,
+                    value: u64::from(*byte),
+                    ..record
+                });
             }
         }
         _ => ring.fail(error::ADDRESS),

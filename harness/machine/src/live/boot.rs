@@ -17,7 +17,7 @@ use super::{BootOptions, Live, StopPoints};
 use crate::config::MachineConfig;
 use crate::error::MachineError;
 use crate::machine::Description;
-use crate::memory_map::{PAYLOAD_BASE, Region, regions};
+use crate::memory_map::{HYP_BASE, PAYLOAD_BASE, Region, regions};
 use crate::qemu::{Pagewatch, Qemu, QemuError};
 use crate::qmp::Qmp;
 use crate::ram::MappedRam;
@@ -74,6 +74,9 @@ impl Live {
 
     /// Runs the boot itself, then reads what both programs say of themselves.
     fn finish(&mut self, info_va: u64) -> Result<(), MachineError> {
+        if let Some(journal) = &self.journal {
+            journal.enable(true);
+        }
         self.resume(&[], "the end of the boot", self.options.boot_timeout)?;
         self.mailbox.check(&self.ram)?;
         let cpus = self.mailbox.cpus(&self.ram)?;
@@ -89,8 +92,11 @@ impl Live {
             Err(error) => return Err(self.connection_lost(error)),
         };
         self.info = read_info(&self.ram, &sys, info_va)?;
-        if let Some(journal) = &self.journal {
-            journal.enable(true);
+        if self.journal.is_some() && self.info.image_pa != HYP_BASE {
+            let at = self.info.image_pa;
+            return Err(MachineError::Contract(format!(
+                "the image is at {at:#x}, and its entry was watched at {HYP_BASE:#x}"
+            )));
         }
         Ok(())
     }
@@ -101,6 +107,7 @@ fn pagewatch(library: &Path, symbols: &Symbols) -> Result<Pagewatch, MachineErro
     Ok(Pagewatch {
         library: library.to_owned(),
         image: symbols.hyp.extent(),
+        entry: HYP_BASE,
         vectors: symbols.hyp.required(VECTORS_SYMBOL)?,
         mark: symbols.payload.required(MARK_SYMBOL)?,
     })

@@ -42,7 +42,7 @@ pub struct BootOptions {
     pub perform_timeout: Duration,
     /// Ends every wait when it is cancelled.
     pub cancel: CancellationToken,
-    /// The plugin to load, see [`crate::toolchain::plugin`]. It records from the end of the boot on.
+    /// The plugin to load, see [`crate::toolchain::plugin`]. It records from the hypervisor's first instruction on.
     pub pagewatch: Option<PathBuf>,
 }
 
@@ -221,6 +221,11 @@ impl Machine for Live {
 
     fn events(&mut self) -> Result<Vec<Record>, MachineError> {
         Ok(self.journal.as_ref().map(Journal::take).transpose()?.unwrap_or_default())
+    }
+
+    fn bbm_level(&mut self) -> Result<u8, MachineError> {
+        let level = self.runtime.block_on(self.registers.bbm_level(&mut self.client));
+        level.map_err(|error| self.connection_lost(error))
     }
 
     fn symbols(&self) -> Option<&Symbols> {

@@ -12,7 +12,12 @@ pub(crate) struct RegisterSet {
     pub(crate) pc: Register,
     pub(crate) cpsr: Register,
     sys: [Register; 7],
+    /// ID_AA64MMFR2_EL1; old CPUs have none.
+    mmfr2: Option<Register>,
 }
+
+/// ID_AA64MMFR2_EL1.BBM: its first bit; it has four.
+const BBM: u32 = 52;
 
 impl RegisterSet {
     /// Looks them up in `target`, the description of CPU model `cpu`.
@@ -34,7 +39,15 @@ impl RegisterSet {
                 find("MAIR_EL2")?,
                 find("SCTLR_EL2")?,
             ],
+            mmfr2: target.register("ID_AA64MMFR2_EL1"),
         })
+    }
+
+    /// Reads the level of FEAT_BBM of the current CPU.
+    pub(crate) async fn bbm_level(&self, client: &mut Client) -> Result<u8, RspError> {
+        let Some(register) = self.mmfr2 else { return Ok(0) };
+        let values = client.read_registers(&[register]).await?;
+        Ok(values.first().map_or(0, |value| (value >> BBM & 0xf) as u8))
     }
 
     /// Reads the system registers of the current CPU and, if `smmu` is its address, the SMMU's registers; all in

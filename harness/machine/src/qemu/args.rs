@@ -14,6 +14,8 @@ pub struct Pagewatch {
     pub library: PathBuf,
     /// Virtual addresses of the hypervisor's image: the first, and the first behind it.
     pub image: (u64, u64),
+    /// Physical address of the image's first page, which also runs there.
+    pub entry: u64,
     /// Virtual address of EL2's vectors.
     pub vectors: u64,
     /// Virtual address of the test host's mark.
@@ -127,8 +129,9 @@ impl Args {
         value.push(doubled(&plugin.library));
         value.push(",journal=");
         value.push(doubled(journal));
-        let Pagewatch { image: (low, high), vectors, mark, .. } = plugin;
-        value.push(format!(",low={low:#x},high={high:#x},vectors={vectors:#x},mark={mark:#x}"));
+        let Pagewatch { image: (low, high), entry, vectors, mark, .. } = plugin;
+        value.push(format!(",low={low:#x},high={high:#x},entry={entry:#x}"));
+        value.push(format!(",vectors={vectors:#x},mark={mark:#x}"));
         self.0.extend(["-plugin".into(), value]);
     }
 

@@ -9,6 +9,7 @@ use addr2line::Loader;
 use object::elf::SHF_EXECINSTR;
 use object::{Object, ObjectSection, ObjectSymbol, SectionFlags};
 
+use super::locks::{self, Lock};
 use super::name::readable;
 
 /// An image without usable symbols.
@@ -117,6 +118,16 @@ impl Image {
         self.symbol(symbol).ok_or_else(|| SymbolError::Missing { path: self.path.clone(), symbol })
     }
 
+    /// The locks inside the variable called `variable`, by the debugging information.
+    ///
+    /// # Errors
+    /// The file cannot be read any more, or its debugging information makes no sense.
+    pub fn locks(&self, variable: &str) -> Result<Vec<Lock>, SymbolError> {
+        let path = || self.path.clone();
+        let data = std::fs::read(&self.path).map_err(|source| SymbolError::Read { path: path(), source })?;
+        locks::find(&data, variable).map_err(|what| SymbolError::Format { path: path(), what })
+    }
+
     /// First address and first address past the end of all that is in memory when it runs, zeroed data included.
     #[must_use]
     pub const fn extent(&self) -> (u64, u64) {
@@ -127,6 +138,11 @@ impl Image {
     #[must_use]
     pub fn is_code(&self, address: u64) -> bool {
         self.code_from(address).is_some()
+    }
+
+    /// Its sections of code: address and bytes.
+    pub fn code(&self) -> impl Iterator<Item = (u64, &[u8])> {
+        self.code.iter().map(|(base, bytes)| (*base, bytes.as_slice()))
     }
 
     /// The code from `address` to the end of its section.
@@ -205,6 +221,11 @@ mod tests {
         assert_eq!(place.offset, Some(0));
         assert_eq!(place.line.as_ref().unwrap().0, "harness/machine/src/symbols/image.rs");
         assert!(image.is_code(*address) && !image.is_code(0));
+    }
+
+    #[test]
+    fn a_variable_that_is_not_there_has_no_locks() {
+        assert_eq!(own_image().locks("NO_SUCH_VARIABLE").unwrap(), []);
     }
 
     #[test]

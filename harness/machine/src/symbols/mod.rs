@@ -5,12 +5,14 @@
 
 mod disasm;
 mod image;
+mod locks;
 mod name;
 
 use std::fmt::Write as _;
 use std::path::Path;
 
 pub use self::image::{Image, Place, SymbolError};
+pub use self::locks::Lock;
 
 /// The images that run on a machine.
 pub struct Symbols {

@@ -34,7 +34,7 @@ pub(super) fn events(args: &cli::Events) -> Result<Status> {
     let mut machine = boot.boot(&case.trace).map_err(Failure::from)?;
     let (mut session, _) = Session::start(machine.as_mut(), None).map_err(Failure::from)?;
     let mut rows = Vec::new();
-    let mut instructions = 0;
+    let mut instructions = session.boot_instructions();
     for op in &case.trace.ops {
         let step = session.step(op).map_err(Failure::from)?;
         let total = step.events.iter().rev().find(|record| record.kind == kind::MARK).map(|record| record.b);

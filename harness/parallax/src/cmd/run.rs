@@ -37,14 +37,20 @@ pub(super) fn run(args: &Run) -> Result<Status> {
         let message = format!("--record takes one trace, {} are named", cases.len());
         return Err(Failure::usage(message).into());
     }
+    if args.without_events && args.mode == Mode::Stream {
+        return Err(Failure::usage("--mode stream needs the plugin; leave --without-events out").into());
+    }
     let cancel = interrupt::token()?;
     let hints: Vec<PathBuf> = cases.iter().map(|case| case.place.golden.clone()).collect();
     let root = project::root(&hints)?;
     let progress = progress(cases.len());
     progress.set_message("building");
     let mut boot = LiveBoot::build(&root, cases.iter().map(|case| &case.trace), &cancel)?;
-    if args.mode == Mode::Stream {
-        boot = boot.with_events(&root)?;
+    if !args.without_events {
+        let remedy = "; --without-events does without check 5";
+        boot = boot
+            .with_events(&root)
+            .map_err(|failure| Failure { message: failure.message + remedy, ..failure })?;
     }
     progress.set_message("running");
     let options = Options {
@@ -53,6 +59,7 @@ pub(super) fn run(args: &Run) -> Result<Status> {
         record: args.record.clone(),
         repeat: usize::from(args.repeat),
         mode: args.mode,
+        events: !args.without_events,
         cancel,
     };
     let mut human = (args.format == Format::Human).then(|| Human::new(anstream::stdout()));

@@ -45,7 +45,7 @@ fn perform(
 ) -> Result<(), Failure> {
     let (mut session, at_boot) = Session::start(machine, recorder)?;
     golden.boot(&at_boot);
-    let boot = |finding| Found { line: 0, op: "boot".to_owned(), finding };
+    let boot = |finding| Found { line: 0, op: "boot".to_owned(), finding, detail: Vec::new() };
     run.findings.extend(at_boot.into_iter().map(boot));
     if mode == Mode::Stream {
         session.stream()?;
@@ -58,11 +58,12 @@ fn perform(
         for (op, step) in batch.into_iter().zip(steps) {
             let text = op.to_string();
             golden.operation(op.line, &text, &shown(op, &step.outcome), &step.lines, &step.findings);
-            let found = |finding| Found { line: op.line, op: text.clone(), finding };
+            let found = |finding| Found { line: op.line, op: text.clone(), finding, detail: Vec::new() };
             run.findings.extend(step.findings.into_iter().map(found));
             run.ops += 1;
         }
     }
+    run.findings.iter_mut().for_each(|found| found.detail = session.detail(&found.finding));
     Ok(session.finish()?)
 }
 

@@ -1,6 +1,6 @@
 //! A machine, taken from operation to operation.
 
-use parallax_abi::journal::Record;
+use parallax_abi::journal::{Record, kind};
 use parallax_abi::mailbox::{Request, Response};
 use parallax_machine::journal::by_operation;
 use parallax_machine::recording::{Operation, Recorder, RecordingMem};
@@ -17,6 +17,7 @@ use super::data::Watch;
 use super::observer::Observer;
 use super::places::{Places, UnknownPlace};
 use super::stream::Stream;
+use crate::order::Order;
 use crate::status::{Failure, Status};
 use crate::trace::{Action, Op, Outcome};
 
@@ -84,6 +85,10 @@ pub struct Session<'m> {
     reporter: Reporter,
     recorder: Option<Recorder>,
     stream: Option<Stream>,
+    /// Only with a plugin.
+    order: Option<Order>,
+    /// Instructions at EL2 until the end of the boot; 0 without a plugin.
+    boot_instructions: u64,
 }
 
 impl<'m> Session<'m> {
@@ -104,12 +109,28 @@ impl<'m> Session<'m> {
             || Operation { line: 0, text: "boot".to_owned(), requests: Vec::new(), responses: Vec::new() };
         let now = observe(machine.memory(), &mut observer, &registers, &mut recorder, boot)?;
         let mut reporter = Reporter::default();
-        let findings = reporter.fresh(check(&now, observer.context()));
+        let mut findings = reporter.fresh(check(&now, observer.context()));
+        let boot = machine.events()?;
+        let order = order_from(machine, &boot, &registers, observer.context(), &mut findings)?;
+        let boot_instructions =
+            boot.iter().rev().find(|record| record.kind == kind::ERET).map_or(0, |record| record.b);
         let form = Canonical::of(&now, BlockSize::Shown);
-        Ok((
-            Self { machine, places, ram, observer, registers, now, form, reporter, recorder, stream: None },
-            findings,
-        ))
+        let stream = None;
+        let session = Self {
+            machine,
+            places,
+            ram,
+            observer,
+            registers,
+            now,
+            form,
+            reporter,
+            recorder,
+            stream,
+            order,
+            boot_instructions,
+        };
+        Ok((session, findings))
     }
 
     /// From now on keeps a copy of the hypervisor's memory that follows the plugin's journal, so that [`Self::batch`] can
@@ -166,6 +187,10 @@ impl<'m> Session<'m> {
         }
         let stream = self.stream.as_mut().ok_or(SessionError::NoStream)?;
         stream.apply(rest);
+        if let (Some(order), Some(last)) = (&mut self.order, steps.last_mut()) {
+            let names = &self.observer.context().symbols;
+            last.findings.extend(order.judge(rest, self.machine.symbols(), names));
+        }
         self.registers = self.machine.registers()?;
         match stream.agree(self.machine.memory(), &self.registers, &self.now)? {
             None => Ok(steps),
@@ -206,9 +231,26 @@ impl<'m> Session<'m> {
             Action::Snapshot => state_lines(&after, &context.symbols, View::All, BlockSize::Shown),
             _ => Delta::of(&self.form, &form).lines(&context.symbols, View::All),
         };
+        let mut findings = self.reporter.fresh(findings);
+        if let Some(order) = &mut self.order {
+            findings.extend(order.judge(&events, self.machine.symbols(), &context.symbols));
+        }
         self.now = after;
         self.form = form;
-        Ok(Step { outcome, lines, findings: self.reporter.fresh(findings), events })
+        Ok(Step { outcome, lines, findings, events })
+    }
+
+    /// What there is to say of `finding` beyond its text: source lines, and how often until now.
+    #[must_use]
+    pub fn detail(&self, finding: &Finding) -> Vec<String> {
+        let order = self.order.as_ref().filter(|_| finding.check == Check::Protocol);
+        order.map_or_else(Vec::new, |order| order.detail(finding, self.machine.symbols()))
+    }
+
+    /// Instructions at EL2 until the end of the boot; 0 without a plugin.
+    #[must_use]
+    pub const fn boot_instructions(&self) -> u64 {
+        self.boot_instructions
     }
 
     /// The state now.
@@ -243,6 +285,24 @@ impl<'m> Session<'m> {
         self.recorder.map_or(Ok(()), Recorder::finish).map_err(MachineError::from)?;
         Ok(())
     }
+}
+
+/// Judges the `boot`, and adds to `findings` what was wrong. Nothing comes of it without a plugin.
+fn order_from(
+    machine: &mut dyn Machine,
+    boot: &[Record],
+    registers: &Registers,
+    context: &Context,
+    findings: &mut Vec<Finding>,
+) -> Result<Option<Order>, MachineError> {
+    if boot.is_empty() {
+        return Ok(None);
+    }
+    let bbm = machine.bbm_level()?;
+    let mut order = Order::new(&machine.info(), machine.symbols(), bbm);
+    findings.extend(order.judge(boot, machine.symbols(), &context.symbols));
+    order.locks(machine.memory(), registers);
+    Ok(Some(order))
 }
 
 /// Takes a snapshot, and records what it read.

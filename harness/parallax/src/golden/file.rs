@@ -107,10 +107,10 @@ mod tests {
     fn a_saved_golden_is_the_same_as_its_text() {
         let folder = tempfile::tempdir().unwrap();
         let place = place(folder.path());
-        assert_eq!(compare(&place, "1: nop -> ok\n").unwrap(), Comparison::Missing);
+        assert_eq!(compare(&place, "1: nop -> ok\n", true).unwrap(), Comparison::Missing);
         save(&place, &place.golden, "1: nop -> ok\n").unwrap();
-        assert_eq!(compare(&place, "1: nop -> ok\n").unwrap(), Comparison::Same);
-        let Comparison::Different { diff } = compare(&place, "1: nop -> abort\n").unwrap() else {
+        assert_eq!(compare(&place, "1: nop -> ok\n", true).unwrap(), Comparison::Same);
+        let Comparison::Different { diff } = compare(&place, "1: nop -> abort\n", true).unwrap() else {
             panic!("another text must differ");
         };
         assert!(diff.contains("-1: nop -> ok") && diff.contains("+1: nop -> abort"), "{diff}");

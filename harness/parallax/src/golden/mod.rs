@@ -55,14 +55,30 @@ pub enum Comparison {
     },
 }
 
-/// Compares `text` with the golden at `place`.
+/// Compares `text` with the golden at `place`; without `events`, with what it holds beside findings of check 5.
 ///
 /// # Errors
 /// The golden is there and cannot be read.
-pub fn compare(place: &Place, text: &str) -> Result<Comparison, GoldenError> {
-    Ok(match file::load(&place.golden)? {
-        None => Comparison::Missing,
-        Some(agreed) if agreed == file::body(text) => Comparison::Same,
-        Some(agreed) => Comparison::Different { diff: text_diff::unified(&agreed, file::body(text)) },
+pub fn compare(place: &Place, text: &str, events: bool) -> Result<Comparison, GoldenError> {
+    let Some(mut agreed) = file::load(&place.golden)? else { return Ok(Comparison::Missing) };
+    if !events {
+        agreed = agreed.lines().filter(|line| !is_of_order(line)).collect::<Vec<_>>().join("\n");
+    }
+    Ok(match file::body(text) {
+        text if agreed == text => Comparison::Same,
+        text => Comparison::Different { diff: text_diff::unified(&agreed, text) },
     })
+}
+
+/// Whether the golden at `place` has findings of check 5, which only a run with events can have.
+///
+/// # Errors
+/// The golden is there and cannot be read.
+pub fn needs_events(place: &Place) -> Result<bool, GoldenError> {
+    Ok(file::load(&place.golden)?.is_some_and(|agreed| agreed.lines().any(is_of_order)))
+}
+
+/// Whether a golden's line is a finding about the order of events.
+fn is_of_order(line: &str) -> bool {
+    line.starts_with("   ! protocol/")
 }

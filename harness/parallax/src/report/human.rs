@@ -58,9 +58,10 @@ impl<W: Write> Human<W> {
     }
 
     fn finding(&mut self, found: &Found) -> io::Result<()> {
-        let Found { line, op, finding } = found;
+        let Found { line, op, finding, detail } = found;
         writeln!(self.out, "    after {line}: {op}")?;
-        writeln!(self.out, "      {RED}{finding}{RED:#}")
+        writeln!(self.out, "      {RED}{finding}{RED:#}")?;
+        detail.iter().try_for_each(|line| writeln!(self.out, "        {line}"))
     }
 
     /// Tells what became of all of them, in `elapsed`.
@@ -119,6 +120,7 @@ mod tests {
         assert!(text.contains("after 4: host_donate_hyp pfn=ram+0x20"), "{text}");
         assert!(text.contains("sync/extra smmu ram+0x20000..+0x21000"), "{text}");
         assert!(text.contains("cpu: annotated hyp"), "{text}");
+        assert!(text.contains("\n        missing: a DSB\n"), "{text}");
     }
 
     #[test]

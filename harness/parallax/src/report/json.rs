@@ -33,6 +33,8 @@ struct EntryFinding<'a> {
     line: usize,
     operation: &'a str,
     text: String,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    detail: &'a [String],
     #[serde(flatten)]
     finding: &'a Finding,
 }
@@ -54,6 +56,7 @@ pub fn json(reports: &[TraceReport]) -> serde_json::Result<String> {
                 line: found.line,
                 operation: &found.op,
                 text: found.finding.to_string(),
+                detail: &found.detail,
                 finding: &found.finding,
             })
             .collect(),

@@ -39,6 +39,8 @@ pub struct Found {
     pub op: String,
     /// The finding.
     pub finding: Finding,
+    /// What there is to say to a person beyond it, line by line; goldens do not have it.
+    pub detail: Vec<String>,
 }
 
 /// What became of a trace.
@@ -168,8 +170,14 @@ pub(crate) mod tests {
             verdict,
             elapsed: Duration::from_millis(1234),
         };
-        let found =
-            || vec![Found { line: 4, op: "host_donate_hyp pfn=ram+0x20".to_owned(), finding: finding() }];
+        let found = || {
+            vec![Found {
+                line: 4,
+                op: "host_donate_hyp pfn=ram+0x20".to_owned(),
+                finding: finding(),
+                detail: vec!["missing: a DSB".to_owned()],
+            }]
+        };
         let failed =
             Verdict::Failed { status: Status::Setup, message: "the machine did not boot\nwhy".to_owned() };
         vec![

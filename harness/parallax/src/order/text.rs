@@ -1,0 +1,84 @@
+//! What is told of a broken rule: in a golden the rule, the entry and the function; to a person also the lines of the
+//! source and what was missing.
+
+use parallax_abi::info::HypInfo;
+use parallax_machine::symbols::Symbols;
+use parallax_model::{Check, Finding, Space, Span, SymbolMap};
+use parallax_protocol::{self as protocol, Regime, Subject};
+
+use crate::event_text;
+
+/// What stands before the function in a finding's message.
+const IN: &str = "in ";
+
+/// The function of the instruction at `pc`.
+pub(super) fn function(pc: u64, symbols: Option<&Symbols>) -> String {
+    symbols.and_then(|symbols| event_text::function(pc, symbols)).unwrap_or_else(|| format!("{pc:#x}"))
+}
+
+/// The function that a finding names.
+pub(super) fn function_of(finding: &Finding) -> Option<&str> {
+    finding.message.rsplit_once(IN).map(|(_, function)| function)
+}
+
+/// A finding without what moves when nothing behaves differently: numbers of events, addresses of tables, lines.
+pub(super) fn finding(
+    found: &protocol::Finding,
+    function: &str,
+    info: &HypInfo,
+    names: &SymbolMap,
+) -> Finding {
+    let (space, span, what) = match found.subject {
+        Subject::Entry { regime, level, ia, .. } => {
+            let space = match regime {
+                Regime::Cpu(_) => Space::Cpu,
+                Regime::El2 => Space::El2,
+                Regime::Smmu(_) => Space::Smmu,
+            };
+            (space, Span::new(ia, 0x1000 << (9 * (3 - u32::from(level.min(3))))), format!("level {level}, "))
+        }
+        Subject::Page { .. } => (Space::Page, Span::default(), "a page of tables, ".to_owned()),
+        Subject::Stream(sid) => (Space::Ste, Span::new(sid.into(), 1), String::new()),
+        Subject::Command(_) => (Space::Regs, Span::default(), "command queue, ".to_owned()),
+    };
+    let subject = match space {
+        Space::Cpu | Space::Smmu => names.span(span),
+        Space::El2 => el2(span, info, names),
+        Space::Ste => format!("{:#x}", span.base),
+        Space::Page | Space::Regs => String::new(),
+    };
+    let message = format!("{what}{IN}{function}");
+    let rule = found.rule.name();
+    Finding { check: Check::Protocol, rule, space, span, subject, message, views: Vec::new() }
+}
+
+/// Virtual addresses at EL2: the linear map by what it shows, the rest by what it is.
+fn el2(span: Span, info: &HypInfo, names: &SymbolMap) -> String {
+    let within = |base: u64, size: u64| span.base >= base && span.base - base < size;
+    let linear = Span::new(span.base.wrapping_sub(info.linear_offset), span.size);
+    if within(info.image_va, info.image_size) {
+        "hyp".to_owned()
+    } else if span.base >= info.linear_offset && names.region_name(linear.base).is_some() {
+        format!("linear:{}", names.span(linear))
+    } else {
+        format!("{:#x}", span.base)
+    }
+}
+
+/// The rest of what is known, for all places in the code that `found`, findings of one function and rule, names.
+pub(super) fn detail(found: &[&protocol::Finding], symbols: Option<&Symbols>) -> Vec<String> {
+    let Some(first) = found.first() else { return Vec::new() };
+    let place = |pc| symbols.map_or_else(|| format!("{pc:#x}"), |symbols| event_text::place(pc, symbols));
+    let mut lines = vec![first.what.clone()];
+    if !first.missing.is_empty() {
+        lines.push(format!("missing: {}", first.missing));
+    }
+    for finding in found {
+        let times = if finding.count == 1 { String::new() } else { format!(", {} times", finding.count) };
+        lines.push(format!("at {} by cpu{}{times}", place(finding.at.pc), finding.at.cpu));
+    }
+    if let Some(since) = first.since {
+        lines.push(format!("since {} by cpu{}", place(since.pc), since.cpu));
+    }
+    lines
+}
