@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use parallax_abi::info::{HypInfo, INFO_SYMBOL, PANIC_SYMBOL};
+use parallax_abi::journal::Record;
 use parallax_vmsa::PhysMem;
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::Instant;
@@ -16,8 +17,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::MachineConfig;
 use crate::error::MachineError;
+use crate::journal::Journal;
 use crate::live::SIGTRAP;
-use crate::live::boot::read_info;
+use crate::live::boot::{pagewatch, read_info};
 use crate::live::registers::RegisterSet;
 use crate::live::report::{cpus, death, died_report, indented};
 use crate::machine::{Description, Registers};
@@ -32,6 +34,9 @@ use crate::toolchain::BuiltImages;
 const CONNECT: Duration = Duration::from_secs(30);
 /// How long the machine runs on when it was stopped inside the hypervisor, and how often that is tried.
 const STEP_ASIDE: (Duration, usize) = (Duration::from_millis(1), 200);
+
+/// No instruction: a Linux has no test host that says when an operation is over.
+const NO_MARK: u64 = u64::MAX;
 
 /// A Linux to run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,6 +55,8 @@ pub struct LinuxConfig {
     pub virtio_blk: PathBuf,
     /// At EL1 of a machine without EL2, with the same devices.
     pub bare: bool,
+    /// The plugin to load, see [`crate::toolchain::plugin`]; it records what the hypervisor does, and CPUs take turns.
+    pub pagewatch: Option<PathBuf>,
 }
 
 /// How a piece of a run ended.
@@ -78,6 +85,7 @@ pub struct Linux {
     client: Client,
     qemu: Qemu,
     ram: MappedRam,
+    journal: Option<Journal>,
     description: Description,
     below: Option<Below>,
 }
@@ -97,9 +105,19 @@ impl Linux {
         let runtime = runtime
             .map_err(|source| QemuError::Start { what: "making a runtime for its sockets", source })?;
         let memory = config.machine.mem_bytes;
-        let (mut qemu, ram, _) = Qemu::launch(memory, &images.hyp_img, &config.kernel, None, |paths| {
-            linux_args::arguments(config, paths)
-        })?;
+        let watched = config.pagewatch.as_deref().filter(|_| !config.bare);
+        let plugin = watched.map(|library| {
+            let symbols = Symbols::load(&images.hyp_elf, &images.payload_elf, &images.repo_root)?;
+            pagewatch(library, &symbols, NO_MARK)
+        });
+        let plugin = plugin.transpose()?;
+        let (mut qemu, ram, journal) =
+            Qemu::launch(memory, &images.hyp_img, &config.kernel, plugin.as_ref(), |paths| {
+                linux_args::arguments(config, paths)
+            })?;
+        if let Some(journal) = &journal {
+            journal.enable(true);
+        }
         let connected = runtime.block_on(connect(&mut qemu, config, images, cancel));
         let (client, below) = connected.map_err(|error| match error {
             MachineError::Rsp(RspError::Cancelled) => MachineError::Cancelled,
@@ -117,7 +135,36 @@ impl Linux {
             payload: Region::new("host", LINUX_BASE, 0x1000),
             config: config.machine.clone(),
         };
-        Ok(Self { runtime, client, qemu, ram, description, below })
+        Ok(Self { runtime, client, qemu, ram, journal, description, below })
+    }
+
+    /// What the plugin recorded since the last call, in the order of what happened; nothing without a plugin.
+    ///
+    /// # Errors
+    /// The plugin's journal cannot be believed.
+    pub fn events(&mut self) -> Result<Vec<Record>, MachineError> {
+        Ok(self.journal.as_ref().map(Journal::take).transpose()?.unwrap_or_default())
+    }
+
+    /// Whether a plugin records what happens.
+    #[must_use]
+    pub const fn events_recorded(&self) -> bool {
+        self.journal.is_some()
+    }
+
+    /// Level of FEAT_BBM on the CPUs; 0 without the hypervisor.
+    ///
+    /// # Errors
+    /// The connection failed.
+    pub fn bbm_level(&mut self) -> Result<u8, MachineError> {
+        let Some(below) = &self.below else { return Ok(0) };
+        Ok(self.runtime.block_on(below.registers.bbm_level(&mut self.client))?)
+    }
+
+    /// Symbols of the hypervisor; none when the kernel runs alone.
+    #[must_use]
+    pub fn symbols(&self) -> Option<&Symbols> {
+        self.below.as_ref().map(|below| &below.symbols)
     }
 
     /// What the machine is.

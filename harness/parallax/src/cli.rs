@@ -1,5 +1,6 @@
 //! The command line.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use anstyle::{AnsiColor, Style};
@@ -80,6 +81,7 @@ Examples:
   parallax run                                        every trace under traces/
   parallax run traces/good --jobs 4
   parallax run traces/good/share.trace --record share.plx
+  parallax run traces/good/share.trace --export casemate share.cm
   parallax run --format junit > results.xml
   parallax run traces/bad --without-faults            the same operations on a hypervisor in order
   parallax run --repeat 20 traces/good/dma.trace      twenty times the same bytes
@@ -101,6 +103,9 @@ pub struct Run {
     /// Record the run of a single trace
     #[arg(long, value_name = "FILE")]
     pub record: Option<PathBuf>,
+    /// Write the events of a single trace in a form that `parallax check` reads: casemate
+    #[arg(long, num_args = 2, value_names = ["FORMAT", "FILE"], conflicts_with = "without_events")]
+    pub export: Vec<OsString>,
     /// How to drive the machine
     #[arg(long, value_enum, default_value_t)]
     pub mode: Mode,
@@ -330,6 +335,7 @@ const LINUX_EXAMPLE: &str = "\
 Examples:
   parallax linux                                the kernel that ci/setup --linux fetches
   parallax linux --cpus 4 --io 64 --every 50
+  parallax linux --cpus 4 --events              also judge the order of all that the hypervisor does
   parallax linux --compare                      the same without the hypervisor first; ratios
   parallax linux --kernel Image --initrd initrd.cpio --append quiet --verbose
 
@@ -374,6 +380,9 @@ pub struct Linux {
     /// Both, without the hypervisor and with it, and compare the times
     #[arg(long, conflicts_with = "bare")]
     pub compare: bool,
+    /// Judge the order of all that the hypervisor does, too, with the QEMU plugin; the CPUs take turns then
+    #[arg(long, conflicts_with_all = ["bare", "compare"])]
+    pub events: bool,
     /// Stop and check all tables so often, in milliseconds of wall time; 0 for never
     #[arg(long, value_name = "MS", default_value_t = 100)]
     pub every: u32,

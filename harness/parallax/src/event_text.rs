@@ -40,11 +40,11 @@ pub fn place(address: u64, symbols: &Symbols) -> String {
 
 /// The innermost function at `address` that is the hypervisor's own and no wrapper of an instruction.
 #[must_use]
-pub fn function(address: u64, symbols: &Symbols) -> Option<String> {
+pub fn innermost(address: u64, symbols: &Symbols) -> Option<Place> {
     let places = symbols.image_at(address)?.places(address);
     let file = |place: &Place| place.line.as_ref().map_or("", |(file, _)| file).to_owned();
     let own = |place: &&Place| file(place).starts_with("hyp/") && !file(place).starts_with(WRAPPERS);
-    places.iter().find(own).or(places.last()).map(|place| place.function.clone())
+    places.iter().find(own).or(places.last()).cloned()
 }
 
 fn source_lines(described: &str) -> Vec<&str> {

@@ -55,6 +55,7 @@ fn options(golden: GoldenMode) -> Options {
         jobs: 3,
         golden,
         record: None,
+        export: None,
         repeat: 1,
         mode: Mode::Step,
         events: true,
@@ -141,7 +142,8 @@ fn without_events_nothing_is_missed_that_only_events_can_tell() {
 fn a_bad_trace_must_find_something_and_a_good_one_nothing() {
     let root = project(&[("bad/a.trace", BAD), ("good/b.trace", "nop")]);
     let cases = suite::load(&[root.path().join("traces")]).unwrap();
-    let run = |findings| TraceRun { golden: "1: nop -> ok\n".to_owned(), findings, ops: 1, failure: None };
+    let run =
+        |findings| TraceRun { golden: "1: nop -> ok\n".to_owned(), findings, ops: 1, ..TraceRun::default() };
     let found = || vec![Found { line: 1, op: "nop".to_owned(), finding: finding(), detail: Vec::new() }];
     let options = options(GoldenMode::Compare);
     let verdict = |case: usize, findings| judge(&cases[case], &run(findings), &options).unwrap().word();

@@ -28,3 +28,4 @@ pub mod status;
 pub mod suite;
 pub mod text_diff;
 pub mod trace;
+mod whole_file;

@@ -47,7 +47,11 @@ impl Live {
         let runtime = Builder::new_current_thread().enable_all().build();
         let runtime = runtime
             .map_err(|source| QemuError::Start { what: "making a runtime for its sockets", source })?;
-        let plugin = options.pagewatch.as_deref().map(|library| pagewatch(library, &symbols)).transpose()?;
+        let plugin = options.pagewatch.as_deref().map(|library| {
+            let mark = symbols.payload.required(MARK_SYMBOL)?;
+            pagewatch(library, &symbols, mark)
+        });
+        let plugin = plugin.transpose()?;
         let (mut qemu, ram, journal) =
             Qemu::start(&config, &images.hyp_img, &images.payload_img, plugin.as_ref())?;
         let (client, qmp, registers) = connect(&runtime, &mut qemu, &config, &options, stops)?;
@@ -102,14 +106,14 @@ impl Live {
     }
 }
 
-/// What the plugin has to know of the images.
-fn pagewatch(library: &Path, symbols: &Symbols) -> Result<Pagewatch, MachineError> {
+/// What the plugin has to know of the images, and the address of the mark.
+pub(crate) fn pagewatch(library: &Path, symbols: &Symbols, mark: u64) -> Result<Pagewatch, MachineError> {
     Ok(Pagewatch {
         library: library.to_owned(),
         image: symbols.hyp.extent(),
         entry: HYP_BASE,
         vectors: symbols.hyp.required(VECTORS_SYMBOL)?,
-        mark: symbols.payload.required(MARK_SYMBOL)?,
+        mark,
     })
 }
 

@@ -18,7 +18,7 @@ pub struct Pagewatch {
     pub entry: u64,
     /// Virtual address of EL2's vectors.
     pub vectors: u64,
-    /// Virtual address of the test host's mark.
+    /// Virtual address of the test host's mark; `u64::MAX` where there is none.
     pub mark: u64,
 }
 
@@ -124,7 +124,7 @@ impl Args {
         self.0.extend([flag.into(), value]);
     }
 
-    fn plugin(&mut self, plugin: &Pagewatch, journal: &Path) {
+    pub(super) fn plugin(&mut self, plugin: &Pagewatch, journal: &Path) {
         let mut value = OsString::from("file=");
         value.push(doubled(&plugin.library));
         value.push(",journal=");

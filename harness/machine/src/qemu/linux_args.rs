@@ -1,6 +1,6 @@
 //! QEMU's argument vector for a Linux, with the hypervisor below it or without.
 //!
-//! The machine runs by the clock, its CPUs side by side: what is measured here is time, and nothing of it is compared
+//! The machine runs by the clock, its CPUs side by side (with the plugin: in turn): what is measured here is time, and nothing of it is compared
 //! byte by byte. The devices are those that a distribution's kernel has drivers for, each behind the SMMU.
 
 use std::ffi::OsString;
@@ -13,7 +13,9 @@ use crate::memory_map::LINUX_BASE;
 #[must_use]
 pub fn arguments(config: &LinuxConfig, paths: &Paths<'_>) -> Vec<OsString> {
     let mut args = Args::machine(&config.machine, paths, !config.bare);
-    args.pair("-accel", "tcg,thread=multi");
+    // The plugin tells CPUs apart by what runs on the one thread.
+    let threads = if paths.plugin.is_some() { "single" } else { "multi" };
+    args.pair("-accel", &format!("tcg,thread={threads}"));
     args.pair("-rtc", "base=2020-01-01,clock=host");
     let drives = [(&config.nvme, "nvme0"), (&config.virtio_blk, "blk0")];
     for (path, id) in drives {
@@ -23,6 +25,9 @@ pub fn arguments(config: &LinuxConfig, paths: &Paths<'_>) -> Vec<OsString> {
     args.pair("-device", "virtio-blk-pci,drive=blk0,disable-legacy=on,iommu_platform=on,addr=3.0");
     args.pair("-netdev", "user,id=net0,restrict=on");
     args.pair("-device", "virtio-net-pci,netdev=net0,disable-legacy=on,iommu_platform=on,romfile=,addr=4.0");
+    if let Some((plugin, journal)) = paths.plugin {
+        args.plugin(plugin, journal);
+    }
     args.0.extend(["-initrd".into(), config.initrd.clone().into()]);
     if config.bare {
         args.0.extend(["-kernel".into(), paths.payload.into()]);
@@ -53,6 +58,7 @@ mod tests {
             nvme: "a.img".into(),
             virtio_blk: "b,c.img".into(),
             bare,
+            pagewatch: None,
         };
         let path = Path::new;
         let paths = Paths {

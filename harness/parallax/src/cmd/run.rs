@@ -37,6 +37,7 @@ pub(super) fn run(args: &Run) -> Result<Status> {
         let message = format!("--record takes one trace, {} are named", cases.len());
         return Err(Failure::usage(message).into());
     }
+    let export = export(args, cases.len())?;
     if args.without_events && args.mode == Mode::Stream {
         return Err(Failure::usage("--mode stream needs the plugin; leave --without-events out").into());
     }
@@ -57,6 +58,7 @@ pub(super) fn run(args: &Run) -> Result<Status> {
         jobs: job_count(args),
         golden: golden_mode(args),
         record: args.record.clone(),
+        export,
         repeat: usize::from(args.repeat),
         mode: args.mode,
         events: !args.without_events,
@@ -79,6 +81,19 @@ pub(super) fn run(args: &Run) -> Result<Status> {
     report_broken_pipe(told)?;
     let all = if options.cancel.is_cancelled() { Status::Interrupted } else { Status::Same };
     Ok(report::status(&reports).and(all))
+}
+
+/// The file that the events of the one trace go to.
+fn export(args: &Run, traces: usize) -> Result<Option<PathBuf>, Failure> {
+    let [format, file] = &args.export[..] else { return Ok(None) };
+    if format != "casemate" {
+        let format = format.to_string_lossy();
+        return Err(Failure::usage(format!("--export: no format `{format}`; there is casemate")));
+    }
+    if traces != 1 {
+        return Err(Failure::usage(format!("--export takes one trace, {traces} are named")));
+    }
+    Ok(Some(file.into()))
 }
 
 /// That the reader of our output went away is no error.

@@ -15,6 +15,6 @@ mod stream;
 
 pub use observer::Observer;
 pub use places::{Places, UnknownPlace};
-pub use run::{TraceRun, run_trace};
+pub use run::{Keep, TraceRun, run_trace};
 pub use session::{Session, SessionError, Step};
 pub use stream::{batches, touches_data};

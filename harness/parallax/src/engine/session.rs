@@ -98,7 +98,19 @@ impl<'m> Session<'m> {
     /// The machine cannot be read, or the recording cannot be written.
     pub fn start(
         machine: &'m mut dyn Machine,
+        recorder: Option<Recorder>,
+    ) -> Result<(Self, Vec<Finding>), SessionError> {
+        Self::start_with(machine, recorder, false)
+    }
+
+    /// As [`Self::start`]; with `export`, [`Self::exported`] is to have all events.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn start_with(
+        machine: &'m mut dyn Machine,
         mut recorder: Option<Recorder>,
+        export: bool,
     ) -> Result<(Self, Vec<Finding>), SessionError> {
         let info = machine.info();
         let places = Places::new(machine.description(), &info);
@@ -111,7 +123,7 @@ impl<'m> Session<'m> {
         let mut reporter = Reporter::default();
         let mut findings = reporter.fresh(check(&now, observer.context()));
         let boot = machine.events()?;
-        let order = order_from(machine, &boot, &registers, observer.context(), &mut findings)?;
+        let order = order_from(machine, (&boot, export), observer.context(), &mut findings)?;
         let boot_instructions =
             boot.iter().rev().find(|record| record.kind == kind::ERET).map_or(0, |record| record.b);
         let form = Canonical::of(&now, BlockSize::Shown);
@@ -233,6 +245,7 @@ impl<'m> Session<'m> {
         };
         let mut findings = self.reporter.fresh(findings);
         if let Some(order) = &mut self.order {
+            order.operation(op.line);
             findings.extend(order.judge(&events, self.machine.symbols(), &context.symbols));
         }
         self.now = after;
@@ -243,8 +256,13 @@ impl<'m> Session<'m> {
     /// What there is to say of `finding` beyond its text: source lines, and how often until now.
     #[must_use]
     pub fn detail(&self, finding: &Finding) -> Vec<String> {
-        let order = self.order.as_ref().filter(|_| finding.check == Check::Protocol);
-        order.map_or_else(Vec::new, |order| order.detail(finding, self.machine.symbols()))
+        self.order.as_ref().map_or_else(Vec::new, |order| order.detail(finding, self.machine.symbols()))
+    }
+
+    /// All events so far as a Casemate trace; nothing without a plugin, or if they were not to be kept.
+    #[must_use]
+    pub fn exported(&self) -> Option<&str> {
+        self.order.as_ref().and_then(Order::exported)
     }
 
     /// Instructions at EL2 until the end of the boot; 0 without a plugin.
@@ -290,8 +308,7 @@ impl<'m> Session<'m> {
 /// Judges the `boot`, and adds to `findings` what was wrong. Nothing comes of it without a plugin.
 fn order_from(
     machine: &mut dyn Machine,
-    boot: &[Record],
-    registers: &Registers,
+    (boot, export): (&[Record], bool),
     context: &Context,
     findings: &mut Vec<Finding>,
 ) -> Result<Option<Order>, MachineError> {
@@ -299,9 +316,9 @@ fn order_from(
         return Ok(None);
     }
     let bbm = machine.bbm_level()?;
-    let mut order = Order::new(&machine.info(), machine.symbols(), bbm);
+    let mut order = Order::new(&machine.info(), machine.symbols(), bbm, export);
     findings.extend(order.judge(boot, machine.symbols(), &context.symbols));
-    order.locks(machine.memory(), registers);
+    order.booted();
     Ok(Some(order))
 }
 

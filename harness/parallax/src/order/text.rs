@@ -13,7 +13,8 @@ const IN: &str = "in ";
 
 /// The function of the instruction at `pc`.
 pub(super) fn function(pc: u64, symbols: Option<&Symbols>) -> String {
-    symbols.and_then(|symbols| event_text::function(pc, symbols)).unwrap_or_else(|| format!("{pc:#x}"))
+    let place = symbols.and_then(|symbols| event_text::innermost(pc, symbols));
+    place.map_or_else(|| format!("{pc:#x}"), |place| place.function)
 }
 
 /// The function that a finding names.

@@ -119,6 +119,12 @@ impl Checker {
         self.memory.lost
     }
 
+    /// Live trees whose lock is not known: the root, and the first regime that walks it.
+    pub fn without_lock(&self) -> impl Iterator<Item = (u64, Regime)> + '_ {
+        let live = self.trees.iter().filter(|tree| tree.lock.is_none());
+        live.filter_map(|tree| Some((tree.root, tree.cpu.or(tree.smmu.map(Regime::Smmu))?)))
+    }
+
     /// Judges the next event.
     pub fn event(&mut self, event: &Event) {
         self.time += 1;

@@ -1,6 +1,6 @@
 //! One boot of that Linux, from its disks to what was found.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anstream::eprintln;
@@ -11,6 +11,7 @@ use parallax_model::{Finding, Reporter, check};
 
 use super::disks::KnownData;
 use super::guest::{self, Job, Said};
+use super::judge::Judge;
 use super::watch::Watch;
 use crate::cli;
 use crate::engine::Observer;
@@ -23,6 +24,8 @@ pub(super) struct Boot<'a> {
     /// The folder of the kernel and of busybox.
     pub(super) folder: &'a Path,
     pub(super) images: &'a BuiltImages,
+    /// The plugin, if the order of events is to be judged.
+    pub(super) plugin: Option<PathBuf>,
     pub(super) cancel: &'a CancellationToken,
 }
 
@@ -33,6 +36,10 @@ pub(super) struct Outcome {
     /// How often all tables were looked at.
     pub(super) looks: usize,
     pub(super) findings: Vec<Finding>,
+    /// For each finding what else there is to say.
+    pub(super) details: Vec<Vec<String>>,
+    /// How many events were judged, if any were recorded.
+    pub(super) events: Option<u64>,
     /// The harness found on the disk what the guest was to write; not known when the guest has an initramfs of its own.
     pub(super) written: Option<bool>,
 }
@@ -74,6 +81,7 @@ impl Boot<'_> {
             nvme: path("nvme"),
             virtio_blk: path("virtio"),
             bare,
+            pagewatch: self.plugin.clone(),
         };
         if !config.kernel.is_file() {
             return Err(self.missing(&format!("no kernel at {}", config.kernel.display())).into());
@@ -132,17 +140,27 @@ impl Boot<'_> {
         let limit = Duration::from_secs(self.args.timeout.into());
         let period = if every.is_zero() { limit } else { every };
         let (begin, mut observer, mut reporter) = (Instant::now(), None, Reporter::default());
-        while linux.run_for(period)? == Pause::Running {
+        let mut judge = Judge::default();
+        loop {
+            let pause = linux.run_for(period)?;
+            outcome.findings.extend(judge.take(linux)?);
+            if pause == Pause::Ended {
+                break;
+            }
             if begin.elapsed() >= limit {
                 let waiting_for = "the guest's switching itself off";
                 return Err(MachineError::Hang { waiting_for, limit, report: linux.printed() });
             }
             let Some((info, registers)) = linux.look()? else { continue };
             let observer = observer.get_or_insert_with(|| Observer::new(linux.description(), info));
+            let names = &observer.context().symbols;
+            outcome.findings.extend(judge.meet(linux, &info, names)?);
             let snapshot = observer.observe(linux.memory(), &registers);
             outcome.findings.extend(reporter.fresh(check(&snapshot, observer.context())));
             outcome.looks += 1;
         }
+        outcome.details = outcome.findings.iter().map(|finding| judge.detail(linux, finding)).collect();
+        outcome.events = judge.events();
         Ok(())
     }
 }

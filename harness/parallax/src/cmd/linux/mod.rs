@@ -14,6 +14,7 @@ mod boot;
 mod cpio;
 mod disks;
 mod guest;
+mod judge;
 mod watch;
 
 use std::fmt::Write;
@@ -32,12 +33,18 @@ use crate::status::{Failure, Status};
 
 /// Runs it.
 pub(super) fn linux(args: &Linux) -> Result<Status> {
+    if args.events && args.every == 0 {
+        return Err(Failure::usage("--events needs looks at the machine; leave --every 0 out").into());
+    }
     let cancel = interrupt::token()?;
     let root = project::root(&[])?;
     let variant = if args.fault.is_some() { Variant::Faults } else { Variant::Normal };
     let images = toolchain::build(&root, variant, &cancel);
     let images = images.map_err(|error| Failure::from(MachineError::from(error)))?;
-    let boot = Boot { args, folder: &root.join("target/linux"), images: &images, cancel: &cancel };
+    let plugin = args.events.then(|| toolchain::plugin(&root, &cancel)).transpose();
+    let plugin = plugin.map_err(|error| Failure::from(MachineError::from(error)))?;
+    let folder = &root.join("target/linux");
+    let boot = Boot { args, folder, images: &images, plugin, cancel: &cancel };
     if args.compare {
         let (bare, under) = (boot.run(true, Duration::ZERO)?, boot.run(false, Duration::ZERO)?);
         print(&(told(args, true, &bare) + &told(args, false, &under) + &compared(&bare, &under)))?;
@@ -46,6 +53,7 @@ pub(super) fn linux(args: &Linux) -> Result<Status> {
     let every = if args.bare { Duration::ZERO } else { Duration::from_millis(args.every.into()) };
     let outcome = boot.run(args.bare, every)?;
     let good = outcome.good() && (every.is_zero() || outcome.looks > 0);
+    let good = good && (!args.events || outcome.events.is_some());
     print(&(told(args, args.bare, &outcome) + if good { "good\n" } else { "not good\n" }))?;
     Ok(verdict(good))
 }
@@ -88,7 +96,13 @@ fn told(args: &Linux, bare: bool, outcome: &Outcome) -> String {
         let _ =
             writeln!(text, "  {} looks at all tables, {} findings", outcome.looks, outcome.findings.len());
     }
-    outcome.findings.iter().for_each(|finding| text.push_str(&format!("  {finding}\n")));
+    if let Some(events) = outcome.events {
+        let _ = writeln!(text, "  {events} events judged");
+    }
+    for (finding, detail) in outcome.findings.iter().zip(&outcome.details) {
+        let _ = writeln!(text, "  {finding}");
+        detail.iter().for_each(|line| text.push_str(&format!("    {line}\n")));
+    }
     text
 }
 
