@@ -37,6 +37,8 @@ impl Judge {
         if self.order.is_some() || !linux.events_recorded() {
             return Ok(Vec::new());
         }
+        // The machine may have run on to where it can be looked at, and the boot ended there.
+        self.waiting.extend(linux.events()?);
         self.names = names.clone();
         let bbm = linux.bbm_level()?;
         let mut order = Order::new(info, linux.symbols(), bbm, false);
