@@ -346,6 +346,22 @@ fn invalidations_name_each_page_and_are_complete_after_sync() {
 }
 
 #[test]
+fn combined_entries_go_also_when_no_stream_is_nested_any_more() {
+    let fake = Fake::new();
+    let mut smmu = fake.enabled();
+    let features = *Fake::new().take().unwrap().features();
+    let table = Stage2::new(&features, PhysAddr(ROOT), 40, 1, 40).unwrap();
+    smmu.replace_ste(StreamId(3), &Ste::nested(&table, 0, 0)).unwrap();
+    smmu.replace_ste(StreamId(3), &Ste::abort()).unwrap();
+    fake.log();
+    for nh_all in [&[Step::Command(0x10, 0), SYNC][..], &[]] {
+        smmu.tlbi_s2_ipa(Ipa(0x8000_0000), 0x1000);
+        smmu.sync();
+        assert_eq!(fake.commands(), [&[s2_ipa(0x8000_0000), SYNC], nh_all].concat());
+    }
+}
+
+#[test]
 fn more_commands_than_the_queue_holds_all_arrive_in_order() {
     let fake = Fake::new();
     let mut smmu = fake.enabled();

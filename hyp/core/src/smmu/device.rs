@@ -119,8 +119,11 @@ pub struct Smmu<R, M, C> {
     state: State,
     pub(super) stage2: Stage2,
     view: HostView,
-    /// Streams whose entry is nested: combined TLB entries may exist.
+    /// Streams whose entry is nested.
     nested: u64,
+    /// A stream was nested since the last TLBI_NH_ALL: combined TLB entries may exist, also when none is nested any
+    /// more, and a stream that becomes nested again would hit them.
+    combined: bool,
     /// A stage-2 entry was invalidated since the last CMD_SYNC.
     stage2_changed: bool,
 }
@@ -167,6 +170,7 @@ impl<R: Mmio, M: Memory, C: Cpu> Closed<R, M, C> {
             stage2: *stage2,
             view,
             nested: 0,
+            combined: false,
             stage2_changed: false,
         })
     }
@@ -234,6 +238,7 @@ impl<R: Mmio, M: Memory, C: Cpu> Smmu<R, M, C> {
         self.command(Command::CfgiSte(stream));
         self.sync();
         self.nested = self.nested + u64::from(ste.is_nested()) - u64::from(was_nested);
+        self.combined |= self.nested != 0;
         self.failure().map_or(Ok(()), Err)
     }
 
@@ -316,10 +321,11 @@ impl<R: Mmio, M: Memory, C: Cpu> SmmuTlb for Smmu<R, M, C> {
     fn sync(&mut self) {
         self.wait();
         // Combined entries of a nested stream are not reached by IPA: they follow once stage 2's are gone.
-        let combined = core::mem::take(&mut self.stage2_changed) && self.nested != 0;
+        let combined = core::mem::take(&mut self.stage2_changed) && self.combined;
         if combined && !fault::on(Fault::EmulMissingNhAll) {
             self.command(Command::TlbiNhAll(vmid()));
             self.wait();
+            self.combined = self.nested != 0;
         }
     }
 }
