@@ -244,6 +244,13 @@ impl<H: Memory + Cpu, S: SmmuTlb, R: RelaxStrategy> Hyp<H, S, R> {
                 self.pages.set(&self.hw, page, state.with(host_state, hyp_state));
             }
         }
+        if change == Change::Gained && on(Fault::SmmuMapUnlocked) {
+            let copy = self.smmu.lock().as_ref().and_then(|idmap| idmap.to_map(kind));
+            if let Some((tree, content)) = copy {
+                let mut env = Env { mem: &self.hw, pool: &mut el2.pool, tlb: &mut HostTlb(&self.hw) };
+                tree.set(&mut env, range.base.0, range.size, content)?;
+            }
+        }
         match self.smmu.lock().as_mut() {
             Some(idmap) => idmap.host_changed(&self.hw, &mut el2.pool, range, kind, change),
             None => Ok(()),

@@ -228,18 +228,36 @@ impl<R: Mmio, M: Memory, C: Cpu> Smmu<R, M, C> {
     pub fn replace_ste(&mut self, stream: StreamId, ste: &Ste) -> Result<(), SmmuError> {
         let entry = self.strtab.ste(stream).ok_or(SmmuError::NoSuchStream(stream))?;
         let was_nested = Ste::read(&self.hw.mem, entry).is_nested();
-        self.hw.mem.write(entry, 0);
-        self.command(Command::CfgiSte(stream));
-        self.sync();
+        if fault::on(Fault::SteCfgiBeforeClear) {
+            self.forget_ste(stream);
+        }
+        if !fault::on(Fault::SteChangedLive) {
+            self.hw.mem.write(entry, 0);
+        }
+        if !fault::on(Fault::SteCfgiBeforeClear) {
+            self.forget_ste(stream);
+        }
+        if fault::on(Fault::SteValidFirst) {
+            ste.write_head(&self.hw.mem, entry);
+        }
         ste.write_body(&self.hw.mem, entry);
-        self.command(Command::CfgiSte(stream));
-        self.sync();
+        if fault::on(Fault::SteUnordered) {
+            self.hw.mem.write(entry, ste.0[0]);
+        }
+        self.forget_ste(stream);
         ste.write_head(&self.hw.mem, entry);
-        self.command(Command::CfgiSte(stream));
-        self.sync();
+        self.forget_ste(stream);
         self.nested = self.nested + u64::from(ste.is_nested()) - u64::from(was_nested);
         self.combined |= self.nested != 0;
         self.failure().map_or(Ok(()), Err)
+    }
+
+    /// Has the SMMU read a stream's entry anew.
+    fn forget_ste(&mut self, stream: StreamId) {
+        self.command(Command::CfgiSte(stream));
+        if !fault::on(Fault::SteStepsNotSynced) {
+            self.sync();
+        }
     }
 
     /// Takes the oldest event off the event queue.
@@ -298,7 +316,7 @@ fn vmid() -> Vmid {
 
 impl<R: Mmio, M: Memory, C: Cpu> SmmuTlb for Smmu<R, M, C> {
     fn tlbi_s2_ipa(&mut self, ipa: Ipa, size: u64) {
-        if size > TLBI_PAGES * PAGE_SIZE {
+        if size > TLBI_PAGES * PAGE_SIZE && !fault::on(Fault::SmmuQueueOverrun) {
             self.tlbi_s12_vmall();
             return;
         }
@@ -319,10 +337,14 @@ impl<R: Mmio, M: Memory, C: Cpu> SmmuTlb for Smmu<R, M, C> {
     }
 
     fn sync(&mut self) {
-        self.wait();
         // Combined entries of a nested stream are not reached by IPA: they follow once stage 2's are gone.
         let combined = core::mem::take(&mut self.stage2_changed) && self.combined;
-        if combined && !fault::on(Fault::EmulMissingNhAll) {
+        let early = combined && fault::on(Fault::SmmuCombinedFirst);
+        if early {
+            self.command(Command::TlbiNhAll(vmid()));
+        }
+        self.wait();
+        if combined && !early && !fault::on(Fault::EmulMissingNhAll) {
             self.command(Command::TlbiNhAll(vmid()));
             self.wait();
             self.combined = self.nested != 0;
