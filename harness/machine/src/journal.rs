@@ -20,6 +20,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use memmap2::{MmapOptions, MmapRaw};
+use parallax_abi::info::HypInfo;
 use parallax_abi::journal::{Header, MAGIC, RECORDS, Record, VERSION, error, kind};
 use tempfile::NamedTempFile;
 use zerocopy::IntoBytes;
@@ -78,6 +79,13 @@ impl Journal {
     /// Has the plugin record from now on, or not any more.
     pub fn enable(&self, on: bool) {
         self.ring.word(offset_of!(Header, enabled)).store(u64::from(on), Ordering::Release);
+    }
+
+    /// Has the plugin record loads too, except from the hypervisor's own memory: from its image to the end of its pool.
+    pub fn watch_loads(&self, info: &HypInfo) {
+        let end = info.pool_pa.saturating_add(info.pool_size);
+        self.ring.word(offset_of!(Header, own_start)).store(info.image_pa, Ordering::Relaxed);
+        self.ring.word(offset_of!(Header, own_end)).store(end, Ordering::Release);
     }
 
     /// The records since the last call, in the order of what happened. The machine must stand still.

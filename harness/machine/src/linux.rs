@@ -152,6 +152,13 @@ impl Linux {
         self.journal.is_some()
     }
 
+    /// Has a plugin record loads too, except from the hypervisor's own memory.
+    pub fn watch_loads(&self, info: &HypInfo) {
+        if let Some(journal) = &self.journal {
+            journal.watch_loads(info);
+        }
+    }
+
     /// Level of FEAT_BBM on the CPUs; 0 without the hypervisor.
     ///
     /// # Errors

@@ -11,6 +11,7 @@ pub fn line(record: &Record, symbols: Option<&Symbols>) -> String {
     let instruction = || symbols.and_then(|symbols| symbols.instruction(record.pc)).unwrap_or_default();
     let what = match record.kind {
         kind::STORE => format!("store      {:#014x} = {:#0digits$x}", record.b, record.value),
+        kind::LOAD => format!("load       {:#014x} gave {:#0digits$x}", record.b, record.value),
         kind::MMIO_WRITE => format!("device     {:#014x} = {:#0digits$x}", record.b, record.value),
         kind::MMIO_READ => format!("device     {:#014x} gave {:#0digits$x}", record.b, record.value),
         kind::TLBI => format!("invalidate {}, operand {:#x}", instruction(), record.value),
@@ -26,8 +27,13 @@ pub fn line(record: &Record, symbols: Option<&Symbols>) -> String {
 
 /// How many source lines [`place`] names.
 const LINES: usize = 3;
-/// The file whose functions are single instructions: who calls them is of more interest.
-const WRAPPERS: &str = "hyp/src/hw.rs";
+/// Files whose functions are single instructions, or only hand on: who calls them is of more interest.
+const WRAPPERS: [&str; 2] = ["hyp/src/hw.rs", "hyp/core/src/mem_protect/emul.rs"];
+
+/// Whether a line of the source is the hypervisor's own and no wrapper.
+fn is_own(line: &str) -> bool {
+    line.starts_with("hyp/") && !WRAPPERS.iter().any(|file| line.starts_with(file))
+}
 
 /// Where the instruction at `address` is in the hypervisor's source: the innermost lines, from the inside out, without
 /// those of libraries. All there is to say if none is left.
@@ -42,15 +48,14 @@ pub fn place(address: u64, symbols: &Symbols) -> String {
 #[must_use]
 pub fn innermost(address: u64, symbols: &Symbols) -> Option<Place> {
     let places = symbols.image_at(address)?.places(address);
-    let file = |place: &Place| place.line.as_ref().map_or("", |(file, _)| file).to_owned();
-    let own = |place: &&Place| file(place).starts_with("hyp/") && !file(place).starts_with(WRAPPERS);
+    let own = |place: &&Place| place.line.as_ref().is_some_and(|(file, _)| is_own(file));
     places.iter().find(own).or(places.last()).cloned()
 }
 
 fn source_lines(described: &str) -> Vec<&str> {
     let frames =
         described.split(" in ").filter_map(|frame| Some(frame.rsplit_once('(')?.1.trim_end_matches(')')));
-    frames.filter(|line| line.starts_with("hyp/") && !line.starts_with(WRAPPERS)).take(LINES).collect()
+    frames.filter(|line| is_own(line)).take(LINES).collect()
 }
 
 #[cfg(test)]

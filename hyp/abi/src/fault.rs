@@ -132,6 +132,8 @@ faults! {
     EmulMemoryNotHeld = 74, "emul_memory_not_held";
     /// A page that returns to the host is mapped in the idmap without the idmap's lock.
     SmmuMapUnlocked = 78, "smmu_map_unlocked";
+    /// A command of the host is checked, and then read again to be issued.
+    EmulQueueReread = 79, "emul_queue_reread";
     /// A table's TLBs are invalidated before its entries are changed instead of after.
     TlbiBeforeClear = 80, "tlbi_before_clear";
     /// Nothing makes a cleared entry of the host's table visible before the TLBI.

@@ -9,7 +9,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 /// [`Header::magic`]: `PLXJOURN` read as little-endian bytes.
 pub const MAGIC: u64 = u64::from_le_bytes(*b"PLXJOURN");
 /// [`Header::version`].
-pub const VERSION: u64 = 2;
+pub const VERSION: u64 = 3;
 /// Offset of the first record in the file, in bytes.
 pub const RECORDS: usize = 4096;
 
@@ -39,6 +39,11 @@ pub struct Header {
     pub waits: u64,
     /// A number of [`error`]; by the plugin. Whatever it is, the records are not the whole truth if it is not 0.
     pub error: u64,
+    /// Physical addresses of the hypervisor's own memory, from here to before `own_end`; both 0 while they are not
+    /// known. By the harness. Loads from elsewhere are recorded once they are known.
+    pub own_start: u64,
+    /// See `own_start`.
+    pub own_end: u64,
 }
 
 /// What made a journal worthless.
@@ -72,6 +77,9 @@ pub mod kind {
     /// The test host has answered a request. a: its slot, b: instructions executed at EL2 since recording began,
     /// by all CPUs.
     pub const MARK: u8 = 9;
+    /// A load of EL2 from memory outside of [`Header::own_start`](super::Header::own_start). a: virtual address,
+    /// b: physical address, value: what it gave.
+    pub const LOAD: u8 = 10;
 }
 
 /// One thing that happened.

@@ -52,6 +52,13 @@ impl Ring {
         self.word(offset_of!(Header, enabled)).load(Ordering::Relaxed) != 0
     }
 
+    /// Whether the physical address `pa` is known not to be the hypervisor's own memory.
+    pub(crate) fn is_foreign(&self, pa: u64) -> bool {
+        let end = self.word(offset_of!(Header, own_end)).load(Ordering::Acquire);
+        let start = self.word(offset_of!(Header, own_start)).load(Ordering::Relaxed);
+        end != 0 && !(start..end).contains(&pa)
+    }
+
     /// Says that the journal is not the whole truth; the first reason stays.
     pub(crate) fn fail(&self, reason: u64) {
         let word = self.word(offset_of!(Header, error));

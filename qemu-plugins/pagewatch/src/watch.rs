@@ -206,6 +206,7 @@ fn access(ring: &Ring, shared: &Shared, pc: u64, info: &MemoryInfo<'_>, address:
         (true, false) => kind::STORE,
         (true, true) => kind::MMIO_WRITE,
         (false, true) => kind::MMIO_READ,
+        (false, false) if physical.as_ref().is_some_and(|at| ring.is_foreign(at.hwaddr())) => kind::LOAD,
         (false, false) => return,
     };
     let (parts, size) = match info.value() {

@@ -102,6 +102,9 @@ impl Live {
                 "the image is at {at:#x}, and its entry was watched at {HYP_BASE:#x}"
             )));
         }
+        if let Some(journal) = &self.journal {
+            journal.watch_loads(&self.info);
+        }
         Ok(())
     }
 }

@@ -39,6 +39,7 @@ impl Judge {
         }
         // The machine may have run on to where it can be looked at, and the boot ended there.
         self.waiting.extend(linux.events()?);
+        linux.watch_loads(info);
         self.names = names.clone();
         let bbm = linux.bbm_level()?;
         let mut order = Order::new(info, linux.symbols(), bbm, false);

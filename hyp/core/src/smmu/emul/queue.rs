@@ -48,6 +48,10 @@ impl Emulated {
             let slot = ring.slot(cons);
             let copy = [env.read(slot), env.read(slot.add(8))];
             match command::check(copy, &features) {
+                Verdict::Issue(_) if on(Fault::EmulQueueReread) => {
+                    let again = [env.read(slot), env.read(slot.add(8))];
+                    env.smmu(|smmu| smmu.issue(again));
+                }
                 Verdict::Issue(command) if first || !on(Fault::EmulFirstOfBatchOnly) => {
                     env.smmu(|smmu| smmu.issue(command));
                 }
