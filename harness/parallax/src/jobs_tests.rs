@@ -127,15 +127,16 @@ fn findings_under_good_never_become_a_golden() {
 fn without_events_nothing_is_missed_that_only_events_can_tell() {
     let root = project(&[("bad/a.trace", BAD)]);
     let case = &suite::load(&[root.path().join("traces")]).unwrap()[0];
-    let golden = |findings: &str| {
-        golden::save(&case.place, &case.place.golden, &format!("1: nop -> ok\n{findings}")).unwrap();
-    };
+    let save = |text: &str| golden::save(&case.place, &case.place.golden, text).unwrap();
+    let golden = |findings: &str| save(&format!("1: nop -> ok\n{findings}"));
     let run = TraceRun { golden: "1: nop -> ok\n".to_owned(), ops: 1, ..TraceRun::default() };
     let verdict = |events| judge(case, &run, &Options { events, ..options(GoldenMode::Compare) }).unwrap();
     golden("   ! protocol/unclean-remake cpu ram: level 3, in f\n");
     assert_eq!([verdict(false), verdict(true)], [Verdict::Same, Verdict::Clean]);
     golden("   ! access/stale cpu ram: x\n");
     assert_eq!(verdict(false), Verdict::Clean);
+    save("boot\n   ! protocol/unpublished cpu ram: level 3, in f\n1: nop -> ok\n");
+    assert_eq!(verdict(false), Verdict::Same);
 }
 
 #[test]
