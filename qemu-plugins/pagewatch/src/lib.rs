@@ -2,13 +2,14 @@
 //!
 //! Loaded with `-plugin libpagewatch.so,journal=FILE,low=A,high=B,vectors=V,mark=M`: the file is mapped ([`ring`]), and
 //! every instruction with a virtual address in `A..B`, the hypervisor's image, is watched. Other exception levels
-//! do not use these addresses. `M` is the test host's mark, the one instruction of EL1 that is watched.
+//! do not use these addresses. Loads and stores by SP are left out: a stack is no table and no device. `M` is the test host's mark, the one instruction of EL1 that is watched.
 //!
 //! QEMU runs all CPUs on one thread (`-accel tcg,thread=single`), so the order of records is the order of what
 //! happened. The callback of a memory access runs after the access, all others before their instruction.
 //!
 //! The plugin never stops QEMU: what it cannot tell truly it says in the header's error word.
 
+mod known;
 mod registers;
 mod ring;
 mod watch;

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use parallax_abi::journal::{Record, error, kind, word};
 use qemu_plugin::{CallbackFlags, Instruction, MemRW, MemValue, MemoryInfo, Result, TranslationBlock};
 
+use crate::known::Known;
 use crate::registers::{Registers, Value};
 use crate::ring::Ring;
 
@@ -33,6 +34,8 @@ struct Shared {
     cpu: AtomicU8,
     /// Instructions executed at EL2 since recording began.
     instructions: AtomicU64,
+    /// Where loads are of no interest.
+    memory: Known,
 }
 
 impl Shared {
@@ -67,7 +70,8 @@ impl Watcher {
 
     /// Has QEMU call back for what is worth a record in `block`.
     pub(crate) fn watch(&self, block: &TranslationBlock<'_>) {
-        if self.many && (self.places.image.contains(&block.vaddr()) || self.holds_mark(block)) {
+        let watched = self.places.image.contains(&block.vaddr());
+        if self.many && (watched || self.holds_mark(block)) {
             let (ring, shared) = (Arc::clone(&self.ring), Arc::clone(&self.shared));
             let register = self.registers.mpidr();
             let callback = move |_| {
@@ -77,25 +81,38 @@ impl Watcher {
             };
             block.register_execute_callback_flags(callback, CallbackFlags::QEMU_PLUGIN_CB_R_REGS);
         }
-        block.instructions().for_each(|instruction| self.watch_instruction(&instruction));
+        // Instructions are counted in groups, each by its first one. An access to a device can end a block early, after
+        // which QEMU goes on behind it in another block: what may be one ends its group.
+        let mut group = None;
+        for (instruction, left) in block.instructions().zip((0..block.size()).rev()) {
+            let ends = self.watch_instruction(&instruction) || left == 0;
+            let (first, size) = group.take().map_or((instruction, 1), |(first, size)| (first, size + 1));
+            if watched && ends {
+                self.count(&first, size);
+            } else {
+                group = Some((first, size));
+            }
+        }
     }
 
     fn holds_mark(&self, block: &TranslationBlock<'_>) -> bool {
         block.instructions().any(|instruction| instruction.vaddr() == self.places.mark)
     }
 
-    fn watch_instruction(&self, instruction: &Instruction<'_>) {
+    /// Says whether the instruction may access a device.
+    fn watch_instruction(&self, instruction: &Instruction<'_>) -> bool {
         let pc = instruction.vaddr();
         if pc == self.places.mark {
-            return self.mark(instruction, pc);
+            self.mark(instruction, pc);
+            return false;
         }
         if !self.places.image.contains(&pc) {
-            return;
+            return false;
         }
-        self.count(instruction);
         let mut bytes = [0; 4];
         if instruction.read_data(&mut bytes) != bytes.len() {
-            return self.ring.fail(error::REGISTER);
+            self.ring.fail(error::REGISTER);
+            return false;
         }
         let code = u32::from_le_bytes(bytes);
         let offset = pc.wrapping_sub(self.places.vectors);
@@ -111,17 +128,20 @@ impl Watcher {
             self.with_operand(instruction, with_word(kind::MSR), word::rt(code));
         } else if word::is_eret(code) {
             self.plain(instruction, Record { kind: kind::ERET, pc, ..Record::default() });
-        } else {
+        } else if !word::is_by_sp(code) {
             self.accesses(instruction, pc);
+            return word::is_access(code);
         }
+        false
     }
 
-    fn count(&self, instruction: &Instruction<'_>) {
+    /// Has `first` count `size` instructions.
+    fn count(&self, first: &Instruction<'_>, size: u64) {
         let (ring, shared) = (Arc::clone(&self.ring), Arc::clone(&self.shared));
-        instruction.register_execute_callback(move |_| {
+        first.register_execute_callback(move |_| {
             if ring.enabled() {
                 let count = shared.instructions.load(Ordering::Relaxed);
-                shared.instructions.store(count + 1, Ordering::Relaxed);
+                shared.instructions.store(count + size, Ordering::Relaxed);
             }
         });
     }
@@ -139,6 +159,8 @@ impl Watcher {
         let (ring, shared) = (Arc::clone(&self.ring), Arc::clone(&self.shared));
         let register = self.registers.general(number);
         let callback = move |_| {
+            // Whatever is invalidated or switched may lead elsewhere from now on.
+            shared.memory.forget();
             if ring.enabled() {
                 ring.push(Record { cpu: shared.cpu(), value: value_of(&register, &ring), ..record });
             }
@@ -161,24 +183,50 @@ impl Watcher {
     fn accesses(&self, instruction: &Instruction<'_>, pc: u64) {
         let (ring, shared) = (Arc::clone(&self.ring), Arc::clone(&self.shared));
         instruction.register_memory_access_callback(
-            move |_, info, address| access(&ring, shared.cpu(), pc, &info, address),
-            MemRW::QEMU_PLUGIN_MEM_RW,
+            move |_, info, address| {
+                if ring.enabled() {
+                    access(
+                        &ring,
+                        &shared,
+                        Record { kind: kind::STORE, pc, ..Record::default() },
+                        &info,
+                        address,
+                    );
+                }
+            },
+            MemRW::QEMU_PLUGIN_MEM_W,
+        );
+        let (ring, shared) = (Arc::clone(&self.ring), Arc::clone(&self.shared));
+        instruction.register_memory_access_callback(
+            move |_, info, address| {
+                if ring.enabled() && !shared.memory.contains(address) {
+                    access(
+                        &ring,
+                        &shared,
+                        Record { kind: kind::MMIO_READ, pc, ..Record::default() },
+                        &info,
+                        address,
+                    );
+                }
+            },
+            MemRW::QEMU_PLUGIN_MEM_R,
         );
     }
 }
 
-/// Records an access to memory or to a device.
-fn access(ring: &Ring, cpu: u8, pc: u64, info: &MemoryInfo<'_>, address: u64) {
-    if !ring.enabled() {
-        return;
-    }
+/// Records an access to memory or to a device; `record` is what it is unless the address says otherwise.
+fn access(ring: &Ring, shared: &Shared, record: Record, info: &MemoryInfo<'_>, address: u64) {
     let physical = info.hwaddr(address);
     let device = physical.as_ref().is_some_and(|physical| physical.is_io());
-    let kind = match (info.is_store(), device) {
-        (true, false) => kind::STORE,
-        (true, true) => kind::MMIO_WRITE,
-        (false, true) => kind::MMIO_READ,
-        (false, false) => return,
+    let kind = match (record.kind, device) {
+        (kind::STORE, true) => kind::MMIO_WRITE,
+        (kind::MMIO_READ, false) => {
+            if physical.is_some() {
+                shared.memory.add(address);
+            }
+            return;
+        }
+        (kind, _) => kind,
     };
     let (parts, size) = match info.value() {
         MemValue::U8(value) => ([u64::from(value), 0], 1),
@@ -190,7 +238,7 @@ fn access(ring: &Ring, cpu: u8, pc: u64, info: &MemoryInfo<'_>, address: u64) {
     match physical {
         Some(physical) if (address & 0xfff) + size <= 0x1000 => {
             let b = physical.hwaddr();
-            let record = Record { kind, cpu, pc, size: size.min(8) as u8, ..Record::default() };
+            let record = Record { kind, cpu: shared.cpu(), size: size.min(8) as u8, ..record };
             ring.push(Record { a: address, b, value: parts[0], ..record });
             if size == 16 {
                 ring.push(Record { a: address + 8, b: b + 8, value: parts[1], ..record });
