@@ -18,7 +18,7 @@ pub const MAGIC: u64 = u64::from_le_bytes(*b"PLXMAILB");
 /// [`Mailbox::version`].
 pub const VERSION: u64 = 1;
 /// How many requests fit into one batch.
-pub const SLOTS: usize = 64;
+pub const SLOTS: usize = 1024;
 
 /// What a request asks for. `args` are the request's arguments.
 pub mod op {
