@@ -1,12 +1,15 @@
 //! `parallax bench`: how fast it is, as ratios within one run.
 //!
-//! Three questions: how many operations a second with and without looking (and how many when gdb does the looking),
-//! how long one look takes, and how many instructions the hypervisor spends on an operation.
+//! Four questions: how many operations a second with and without looking (and how many when gdb does the looking), what
+//! an operation costs in stream mode and whether that depends on how much is mapped, how long one look takes, and
+//! how many instructions the hypervisor spends on an operation.
 
+mod cpu_time;
 mod dumps;
 mod gdb;
 mod instructions;
 mod rates;
+mod volume;
 
 use std::path::PathBuf;
 
@@ -60,6 +63,7 @@ pub(super) fn bench(args: &Bench) -> Result<Status> {
     let pagewatch = toolchain::plugin(&root, &cancel).map_err(MachineError::from).map_err(Failure::from)?;
     let setup = Setup { images, pagewatch, cancel, quick: args.quick };
     print(&rates::measure(&setup)?)?;
+    print(&volume::measure(&setup)?)?;
     print(&dumps::measure(&setup)?)?;
     print(&instructions::measure(&setup)?)?;
     Ok(Status::Same)
