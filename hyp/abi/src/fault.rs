@@ -130,4 +130,26 @@ faults! {
     EmulEvtqUnchecked = 73, "emul_evtq_unchecked";
     /// What the host's queues and tables lie in is checked, but neither lent nor pinned.
     EmulMemoryNotHeld = 74, "emul_memory_not_held";
+    /// A refused command of the host raises no interrupt.
+    EmulGerrorNoIrq = 110, "emul_gerror_no_irq";
+    /// The host chooses where the hardware writes its MSIs.
+    EmulMsiLetThrough = 111, "emul_msi_let_through";
+    /// A stream table entry that changes while it is live gets its dword 0 and nothing else.
+    EmulLiveHeadOnly = 112, "emul_live_head_only";
+    /// The commands that follow the end of the host's queue, from its first slot on, are taken as done.
+    EmulWrapDropsRest = 113, "emul_wrap_drops_rest";
+    /// The host's event queue is given back while the hardware still writes to it.
+    EmulEvtqReleasedEarly = 114, "emul_evtq_released_early";
+    /// What was held for the emulated SMMU is never given back.
+    EmulHeldForever = 115, "emul_held_forever";
+    /// A level-2 table of the host is read beyond the span that its descriptor gives.
+    EmulSpanIgnored = 116, "emul_span_ignored";
+    /// The host's level-2 tables are taken to have 256 entries, whatever STRTAB_BASE_CFG.SPLIT says.
+    EmulSplitIgnored = 117, "emul_split_ignored";
+    /// The host's queue goes on although a refused command is not acknowledged.
+    EmulErrorDoesNotStop = 118, "emul_error_does_not_stop";
+    /// The host's S1STALLD is let through, which makes an entry ILLEGAL where nothing ever stalls.
+    EmulStalldLetThrough = 119, "emul_stalld_let_through";
+    /// The host's TLBI_NH_ASID loses its ASID.
+    EmulAsidDropped = 120, "emul_asid_dropped";
 }

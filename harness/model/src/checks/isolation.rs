@@ -39,6 +39,7 @@ pub fn check(snapshot: &Snapshot, context: &Context) -> Vec<Finding> {
             }
         }
         gate(&mut findings, smmu);
+        messages(&mut findings, smmu, &secret);
         if context.emulated {
             events(&mut findings, smmu);
         }
@@ -131,6 +132,23 @@ fn gate(findings: &mut Findings<'_>, smmu: &SmmuState) {
             Span::default(),
             "the SMMU reports an error that nobody has answered",
         );
+    }
+}
+
+/// The SMMU writes its own MSIs past all translation: none goes to the hypervisor.
+fn messages(findings: &mut Findings<'_>, smmu: &SmmuState, secret: &[Span]) {
+    for address in smmu.control.msi.into_iter().filter(|&address| address != 0) {
+        let word = Span::new(address, 4);
+        let page = run::find(&findings.snapshot.pages, address).map(|run| run.value);
+        let taken = page.is_some_and(|page| page.host == Ownership::NoPage);
+        if taken || secret.iter().any(|span| span.intersect(word).is_some()) {
+            findings.add(
+                "msi",
+                Space::Page,
+                word,
+                "the SMMU writes its interrupts to memory that is not the host's",
+            );
+        }
     }
 }
 

@@ -86,6 +86,7 @@ fn control(regs: &SmmuRegs, strtab: &StreamTable) -> SmmuControl {
         cr1: regs.cr1.0[0] as u32,
         cr2: regs.cr2.0[0] as u32,
         irq_ctrl: regs.irq_ctrl.0[0] as u32,
+        msi: regs.msi,
         gerror: regs.active_errors().0[0] as u32,
         cmdq_error: (regs.cmdq.cons >> 24 & 0x7f) as u8,
         strtab_base: strtab.base,

@@ -7,7 +7,10 @@ use super::{
     evtq::{self, Event, EventQueue},
     hardware::Hardware,
     probe::Features,
-    regs::{CR0, CR1, CR1_WB_ISH, CR2, Cr0, Cr2, GERROR, GERRORN, Gerror, IRQ_CTRL, IRQ_CTRLACK},
+    regs::{
+        CR0, CR1, CR1_WB_ISH, CR2, Cr0, Cr2, EVENTQ_IRQ_CFG0, GERROR, GERROR_IRQ_CFG0, GERRORN, Gerror,
+        IRQ_CTRL, IRQ_CTRLACK, PRIQ_IRQ_CFG0,
+    },
     ste::{Stage2, Ste},
     strtab::{Shape, StreamTable},
 };
@@ -148,6 +151,10 @@ impl<R: Mmio, M: Memory, C: Cpu> Closed<R, M, C> {
         hw.regs.write32(CR1, CR1_WB_ISH);
         hw.regs.write32(CR2, (Cr2::RECINVSID | Cr2::PTM).bits());
         hw.write_ack("IRQ_CTRLACK", IRQ_CTRL, IRQ_CTRLACK, 0)?;
+        // Nobody's MSIs: they are unknown after reset, and an SMMU writes them past all translation.
+        for address in [GERROR_IRQ_CFG0, EVENTQ_IRQ_CFG0, PRIQ_IRQ_CFG0] {
+            hw.regs.write64(address, 0);
+        }
         let ste = match view {
             HostView::Hidden => Ste::stage2_only(stage2),
             HostView::Emulated => Ste::abort(),
@@ -216,23 +223,23 @@ impl<R: Mmio, M: Memory, C: Cpu> Smmu<R, M, C> {
         Ok(())
     }
 
-    /// Replaces the entry of one stream. Its traffic is aborted meanwhile: the old entry is made invalid, then all
-    /// but dword 0 is written, then dword 0 (3.21.3), each step seen by the SMMU before the next.
+    /// Replaces the entry of one stream in the steps of [`Ste::steps_to`]. Between them its traffic meets the old entry
+    /// or the new one, or is aborted.
     ///
     /// # Errors
     /// The stream lies outside of the table; or the SMMU failed, and is turned off for good.
     pub fn replace_ste(&mut self, stream: StreamId, ste: &Ste) -> Result<(), SmmuError> {
         let entry = self.strtab.ste(stream).ok_or(SmmuError::NoSuchStream(stream))?;
-        let was_nested = Ste::read(&self.hw.mem, entry).is_nested();
-        self.hw.mem.write(entry, 0);
-        self.command(Command::CfgiSte(stream));
-        self.sync();
-        ste.write_body(&self.hw.mem, entry);
-        self.command(Command::CfgiSte(stream));
-        self.sync();
-        ste.write_head(&self.hw.mem, entry);
-        self.command(Command::CfgiSte(stream));
-        self.sync();
+        let mut now = Ste::read(&self.hw.mem, entry);
+        let was_nested = now.is_nested();
+        for step in now.steps_to(ste) {
+            if step != now {
+                step.write_over(&now, &self.hw.mem, entry);
+                self.command(Command::CfgiSte(stream));
+                self.sync();
+                now = step;
+            }
+        }
         self.nested = self.nested + u64::from(ste.is_nested()) - u64::from(was_nested);
         self.failure().map_or(Ok(()), Err)
     }

@@ -1,6 +1,6 @@
 //! CR0: what is turned on and off, and the memory that is held meanwhile.
 
-use super::{Emulated, Env, Hardware, queue, strtab::HostTable};
+use super::{Emulated, Env, Hardware, Refusal, queue, strtab::HostTable};
 use crate::fault::{Fault, on};
 use crate::smmu::regs::Cr0;
 use crate::smmu::{cmdq, evtq};
@@ -15,7 +15,9 @@ impl Emulated {
         if !wanted.contains(Cr0::EVENTQEN)
             && let Some(range) = self.evtq.take()
         {
-            env.smmu(|smmu| smmu.record_events(None));
+            if !on(Fault::EmulEvtqReleasedEarly) {
+                env.smmu(|smmu| smmu.record_events(None));
+            }
             env.release(range);
         }
         if !wanted.contains(Cr0::CMDQEN)
@@ -40,6 +42,9 @@ impl Emulated {
         cr0.set(Cr0::EVENTQEN, self.evtq.is_some());
         cr0.set(Cr0::CMDQEN, self.cmdq.is_some());
         self.host.cr0 = cr0.bits();
+        if !cr0.contains(wanted) {
+            self.refuse(Refusal::Cr0(wanted - cr0));
+        }
     }
 
     /// The hardware writes events straight into the host's queue, whose pages stay the host's meanwhile.

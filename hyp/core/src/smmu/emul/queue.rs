@@ -1,7 +1,7 @@
 //! The host's command queue: its commands are copied, checked and issued one after the other.
 
 use super::command::{self, Verdict};
-use super::{Emulated, Env, Hardware};
+use super::{Emulated, Env, Hardware, Refusal};
 use crate::addr::{PAGE_SIZE, PhysAddr};
 use crate::fault::{Fault, on};
 use crate::regions::Range;
@@ -38,7 +38,7 @@ impl Emulated {
     /// complete. Each command's two dwords are read once.
     pub(super) fn run_commands<E: Env>(&mut self, env: &mut E) {
         let Some((ring, _)) = self.cmdq else { return };
-        if self.is_stopped() {
+        if self.is_stopped() && !on(Fault::EmulErrorDoesNotStop) {
             return;
         }
         self.host.cmdq_error = 0;
@@ -47,6 +47,10 @@ impl Emulated {
         let mut first = true;
         while cons != prod {
             let slot = ring.slot(cons);
+            if on(Fault::EmulWrapDropsRest) && !first && slot == ring.slot(0) {
+                cons = prod;
+                break;
+            }
             let copy = [env.read(slot), env.read(slot.add(8))];
             let verdict = command::check(copy, &features);
             self.remember(copy, verdict);
@@ -63,6 +67,7 @@ impl Emulated {
                     env.smmu(|smmu| smmu.issue(command));
                 }
                 Verdict::Refuse => {
+                    self.refuse(Refusal::Command(copy));
                     self.host.cmdq_error = CERROR_ILL;
                     self.host.gerror ^= Gerror::CMDQ_ERR.bits();
                     break;
