@@ -152,4 +152,6 @@ faults! {
     EmulStalldLetThrough = 119, "emul_stalld_let_through";
     /// The host's TLBI_NH_ASID loses its ASID.
     EmulAsidDropped = 120, "emul_asid_dropped";
+    /// Combined TLB entries survive the last nested stream, and are not looked after until the next one.
+    EmulCombinedSurvive = 121, "emul_combined_survive";
 }

@@ -122,7 +122,7 @@ pub struct Smmu<R, M, C> {
     state: State,
     pub(super) stage2: Stage2,
     view: HostView,
-    /// Streams whose entry is nested: combined TLB entries may exist.
+    /// Streams whose entry is nested: combined TLB entries exist only while there is one.
     nested: u64,
     /// A stage-2 entry was invalidated since the last CMD_SYNC.
     stage2_changed: bool,
@@ -241,6 +241,11 @@ impl<R: Mmio, M: Memory, C: Cpu> Smmu<R, M, C> {
             }
         }
         self.nested = self.nested + u64::from(ste.is_nested()) - u64::from(was_nested);
+        // Nobody looks after combined entries from here on, and they would be used again by the next nested stream.
+        if was_nested && self.nested == 0 && !fault::on(Fault::EmulCombinedSurvive) {
+            self.command(Command::TlbiNhAll(vmid()));
+            self.wait();
+        }
         self.failure().map_or(Ok(()), Err)
     }
 
