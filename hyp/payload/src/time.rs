@@ -54,3 +54,14 @@ pub(crate) fn wait_until(deadline: Deadline, done: impl Fn() -> bool) -> bool {
     unsafe { asm!("msr cntv_ctl_el0, xzr", "isb", options(nomem, nostack)) };
     result
 }
+
+/// Arms the virtual timer `ticks` from now, or turns it off with 0. It ends no wait: under QEMU's single thread the
+/// next alarm is what bounds the time that one CPU has before the next one runs.
+pub(crate) fn cut_slice(ticks: u64) {
+    let (at, on) = (now() + ticks, u64::from(ticks != 0));
+    // SAFETY: as in `wait_until`; interrupts are masked.
+    unsafe {
+        asm!("msr cntv_cval_el0, {at}", "msr cntv_ctl_el0, {on}", "isb",
+            at = in(reg) at, on = in(reg) on, options(nomem, nostack));
+    }
+}
