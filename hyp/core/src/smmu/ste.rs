@@ -23,8 +23,10 @@ const CONFIG_NESTED: u64 = 0b111 << 1;
 pub(super) const S1_CONTEXT_PTR: u64 = 0x000f_ffff_ffff_ffc0;
 /// Dword 0, S1CDMax: log2 of the number of context descriptors.
 pub(super) const S1_CD_MAX: u64 = 0x1f << 59;
-/// Dword 1, what describes stage 1's context fetches: S1DSS, S1CIR, S1COR, S1CSH, and S1STALLD.
-const STAGE1_FETCH: u64 = 0xff | 1 << 27;
+/// Dword 1, S1STALLD.
+pub(super) const S1_STALLD: u64 = 1 << 27;
+/// Dword 1, what describes stage 1's context fetches: S1DSS, S1CIR, S1COR and S1CSH.
+const STAGE1_FETCH: u64 = 0xff;
 const CONFIG_S2_ONLY: u64 = 0b110 << 1;
 /// Dword 1, SHCFG = 0b01: the device's own shareability is combined with stage 2's.
 const SHCFG_INCOMING: u64 = 0b01 << 44;

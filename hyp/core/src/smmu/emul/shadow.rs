@@ -2,20 +2,20 @@
 
 use super::{Emulated, Env, Hardware};
 use crate::fault::{Fault, on};
-use crate::smmu::ste::{CONFIG, CONFIG_BYPASS, CONFIG_S1_ONLY, S1_CD_MAX, S1_CONTEXT_PTR, V};
+use crate::smmu::ste::{CONFIG, CONFIG_BYPASS, CONFIG_S1_ONLY, S1_CD_MAX, S1_CONTEXT_PTR, S1_STALLD, V};
 use crate::smmu::{Stage2, Ste, StreamId};
 
 /// The hardware's entry for the host's `entry`: bypass becomes stage 2 only, stage 1 becomes nested, an entry that
 /// is not valid stays so, all else aborts. The host is not offered a stage 2 of its own.
 ///
-/// A stage 1 that is ILLEGAL on the SMMU that the host sees, because it has substreams or a context descriptor beyond
-/// `output_bits`, counts as not valid.
+/// A stage 1 that is ILLEGAL on the SMMU that the host sees, because it has substreams, a context descriptor beyond
+/// `output_bits` or S1STALLD where nothing is ever stalled, counts as not valid.
 pub(super) fn shadow(entry: &[u64; 8], table: &Stage2, output_bits: u32) -> Ste {
     let beyond = entry[0] & S1_CONTEXT_PTR & !((1 << output_bits) - 1);
     let ste = match entry[0] & CONFIG {
         _ if entry[0] & V == 0 => Ste::invalid(),
         CONFIG_BYPASS => Ste::stage2_only(table),
-        CONFIG_S1_ONLY if entry[0] & S1_CD_MAX | beyond != 0 => Ste::invalid(),
+        CONFIG_S1_ONLY if entry[0] & S1_CD_MAX | beyond | entry[1] & S1_STALLD != 0 => Ste::invalid(),
         CONFIG_S1_ONLY => Ste::nested(table, entry[0], entry[1]),
         _ => Ste::abort(),
     };
@@ -77,7 +77,7 @@ mod tests {
 
     #[test]
     fn each_configuration_becomes_what_the_hypervisor_allows() {
-        let of = |config: u64| shadow(&[V | config << 1, !0, !0, !0, !0, !0, !0, !0], &table(), 44);
+        let of = |config: u64| shadow(&[V | config << 1, !S1_STALLD, !0, !0, !0, !0, !0, !0], &table(), 44);
         for config in [0b000, 0b001, 0b010, 0b011, 0b110, 0b111] {
             assert_eq!(of(config), Ste::abort(), "{config:#b}");
         }
@@ -87,11 +87,13 @@ mod tests {
         for illegal in [1 << 44, 1 << 59] {
             assert_eq!(shadow(&[V | CONFIG_S1_ONLY | illegal; 8], &table(), 44), Ste::invalid());
         }
+        assert_eq!(shadow(&[V | CONFIG_S1_ONLY, S1_STALLD, 0, 0, 0, 0, 0, 0], &table(), 44), Ste::invalid());
     }
 
     #[test]
     fn a_nested_entry_has_stage_2_as_a_stage_2_entry_has_it() {
-        let nested = shadow(&[V | CONFIG_S1_ONLY | 0x1234_5640, !0, !0, !0, !0, !0, !0, !0], &table(), 44);
+        let nested =
+            shadow(&[V | CONFIG_S1_ONLY | 0x1234_5640, !S1_STALLD, !0, !0, !0, !0, !0, !0], &table(), 44);
         assert_eq!(nested.0[2..], Ste::stage2_only(&table()).0[2..]);
         // EATS, STRW, MTCFG, PRIVCFG, INSTCFG are not the host's.
         assert_eq!(nested.0[1] & (0xf << 28 | 1 << 36 | 0xf << 48), 0);
