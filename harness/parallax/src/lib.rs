@@ -5,6 +5,7 @@
 //! | [`trace`] | what to perform: the trace grammar |
 //! | [`suite`] | which traces: files and folders |
 //! | [`engine`] | performing them, and judging every state |
+//! | [`attack`] | a hostile host: random operations from a seed |
 //! | [`jobs`] | many traces side by side, against their goldens |
 //! | [`golden`] | the goldens |
 //! | [`report`] | telling what came of it |
@@ -12,6 +13,7 @@
 //! | [`cli`], [`cmd`] | the command line, a module a subcommand |
 #![forbid(unsafe_code)]
 
+pub mod attack;
 pub mod cli;
 pub mod cmd;
 pub mod engine;

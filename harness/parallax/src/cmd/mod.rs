@@ -1,6 +1,7 @@
 //! The subcommands, one a module.
 
 mod accept;
+mod attack;
 mod bench;
 mod build;
 mod check;
@@ -27,6 +28,7 @@ pub fn main(cli: Cli) -> Result<Status> {
     match cli.command {
         Command::Run(args) => run::run(&args),
         Command::Accept(args) => accept::accept(&args),
+        Command::Attack(args) => attack::attack(&args),
         Command::Dump(args) => dump::dump(&args),
         Command::Diff(args) => diff::diff(&args),
         Command::Check(args) => check::check(&args),

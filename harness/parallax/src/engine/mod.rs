@@ -4,6 +4,7 @@
 //! does so for a whole trace and gives its golden text and findings. [`crate::jobs`] runs many side by side.
 
 mod access;
+mod burst;
 mod data;
 #[cfg(test)]
 pub(crate) mod fake;
@@ -13,6 +14,7 @@ mod run;
 mod session;
 mod stream;
 
+pub use burst::{Burst, is_device};
 pub use observer::Observer;
 pub use places::{Places, UnknownPlace};
 pub use run::{TraceRun, run_trace};

@@ -73,15 +73,15 @@ pub struct Step {
 
 /// A machine between two operations.
 pub struct Session<'m> {
-    machine: &'m mut dyn Machine,
+    pub(super) machine: &'m mut dyn Machine,
     places: Places,
-    ram: Span,
-    observer: Observer,
-    registers: Registers,
-    now: Snapshot,
+    pub(super) ram: Span,
+    pub(super) observer: Observer,
+    pub(super) registers: Registers,
+    pub(super) now: Snapshot,
     /// Canonical form of `now`.
-    form: Canonical,
-    reporter: Reporter,
+    pub(super) form: Canonical,
+    pub(super) reporter: Reporter,
     recorder: Option<Recorder>,
     stream: Option<Stream>,
 }
@@ -174,7 +174,7 @@ impl<'m> Session<'m> {
     }
 
     /// What the test host is asked for.
-    fn request(&self, op: &Op) -> Result<Request, SessionError> {
+    pub(super) fn request(&self, op: &Op) -> Result<Request, SessionError> {
         Ok(op.verb.request(op.cpu, &self.places.arguments(op)?))
     }
 
@@ -270,7 +270,7 @@ fn operation(op: &Op, request: Request, response: Response) -> Operation {
 }
 
 /// The finding that the result is not the expected one.
-fn expectation(op: &Op, outcome: &Outcome) -> Option<Finding> {
+pub(super) fn expectation(op: &Op, outcome: &Outcome) -> Option<Finding> {
     let expected = op.expect.as_ref().filter(|expected| !expected.admits(outcome))?;
     let with_value = matches!(expected, Outcome::Ok { value: Some(_) });
     let actual = if with_value { outcome.clone() } else { outcome.clone().without_value() };
