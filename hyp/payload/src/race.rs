@@ -19,8 +19,8 @@ use crate::vectors::Trap;
 const REWRITER: usize = 1;
 /// Milliseconds of virtual time that it may take to begin.
 const PATIENCE_MS: u64 = 100;
-/// Fewest and most ticks (16 ns) of a slice: 8 to 256 instructions for each CPU.
-const SLICE: (u64, u64) = (2, 32);
+/// Shortest and longest time to the alarm (ns): at two of them an instruction, 25 to 250 instructions for each CPU.
+const SLICE: (u64, u64) = (100, 1000);
 /// More pairs of stores than any race needs: a hypervisor that never comes back must not keep CPU 1 for ever.
 const MAX_ROUNDS: u64 = 1 << 16;
 

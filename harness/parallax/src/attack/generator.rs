@@ -128,7 +128,7 @@ impl Generator {
             random.weighted(&[
                 (10, Class::Commands),
                 (8, Class::Entries),
-                (3, Class::Races),
+                (5, Class::Races),
                 (3, Class::InUse),
                 (2, Class::Registers),
                 (2, Class::Hypercalls),

@@ -94,7 +94,7 @@ pub(super) fn race(view: &mut View, random: &mut Random, acts: &mut Vec<Act>) {
     let [slot, entry] = [view.slot(), view.entry(stream)];
     commands::put(view, class, &command, acts);
     let context = view.context.0;
-    let (to, one, other) = match random.below(4) {
+    let (to, one, other) = match random.below(5) {
         0..=1 => {
             let dword = random.pick(&[0, 0, 1, 2, 3]);
             let of = |random: &mut Random, legal| entries::entry(random, context, legal)[dword].clone();
@@ -105,6 +105,8 @@ pub(super) fn race(view: &mut View, random: &mut Random, acts: &mut Vec<Act>) {
             let right = number(physical(view.table.entries) | 7);
             (descriptor, right, plus(places::forbidden(random), random.below(12)))
         }
+        // One that nobody has is an error of the hypervisor's own queue, if it gets there.
+        _ if random.percent(60) => (slot, command[0].clone(), number(random.pick(&[0x00, 0x47, 0xff]))),
         _ => {
             let dword = random.below(2);
             let other = commands::command(random, 2)[dword as usize].clone();
