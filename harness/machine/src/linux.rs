@@ -48,6 +48,8 @@ pub struct LinuxConfig {
     pub nvme: PathBuf,
     /// The file behind the virtio disk.
     pub virtio_blk: PathBuf,
+    /// What the guest receives at port 1 of 10.0.2.100, and where goes what it sends to port 2.
+    pub net: (PathBuf, PathBuf),
     /// At EL1 of a machine without EL2, with the same devices.
     pub bare: bool,
 }

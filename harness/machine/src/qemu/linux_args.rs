@@ -21,7 +21,11 @@ pub fn arguments(config: &LinuxConfig, paths: &Paths<'_>) -> Vec<OsString> {
     }
     args.pair("-device", "nvme,drive=nvme0,serial=parallax,addr=2.0");
     args.pair("-device", "virtio-blk-pci,drive=blk0,disable-legacy=on,iommu_platform=on,addr=3.0");
-    args.pair("-netdev", "user,id=net0,restrict=on");
+    let (from, to) = &config.net;
+    args.with_path("-chardev", "file,id=net-in,path=/dev/null,input-path=", from, "");
+    args.with_path("-chardev", "file,id=net-out,path=", to, "");
+    let ports = "guestfwd=tcp:10.0.2.100:1-chardev:net-in,guestfwd=tcp:10.0.2.100:2-chardev:net-out";
+    args.pair("-netdev", &format!("user,id=net0,restrict=on,{ports}"));
     args.pair("-device", "virtio-net-pci,netdev=net0,disable-legacy=on,iommu_platform=on,romfile=,addr=4.0");
     args.0.extend(["-initrd".into(), config.initrd.clone().into()]);
     if config.bare {
@@ -52,6 +56,7 @@ mod tests {
             append: "console=ttyAMA0,115200".into(),
             nvme: "a.img".into(),
             virtio_blk: "b,c.img".into(),
+            net: ("in".into(), "out".into()),
             bare,
         };
         let path = Path::new;

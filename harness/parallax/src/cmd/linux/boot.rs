@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 use anstream::eprintln;
 use anyhow::{Context, Result};
 use parallax_machine::toolchain::BuiltImages;
-use parallax_machine::{CancellationToken, Linux, LinuxConfig, MachineConfig, MachineError, Pause};
+use parallax_machine::{
+    CancellationToken, HostView, Linux, LinuxConfig, MachineConfig, MachineError, Pause, SmmuMode,
+};
 use parallax_model::{Finding, Reporter, check};
 
 use super::disks::KnownData;
@@ -33,14 +35,18 @@ pub(super) struct Outcome {
     /// How often all tables were looked at.
     pub(super) looks: usize,
     pub(super) findings: Vec<Finding>,
-    /// The harness found on the disk what the guest was to write; not known when the guest has an initramfs of its own.
-    pub(super) written: Option<bool>,
+    /// Where the guest was to write, and whether the harness found there what it had to; not known when the guest has an
+    /// initramfs of its own.
+    pub(super) written: Option<Vec<(&'static str, bool)>>,
 }
 
 impl Outcome {
     /// Whether everything was in order.
     pub(super) fn good(&self) -> bool {
-        let guest = self.written.is_none() || self.said.verdict == Some(true) && self.written == Some(true);
+        let guest = self
+            .written
+            .as_ref()
+            .is_none_or(|written| self.said.verdict == Some(true) && written.iter().all(|(_, good)| *good));
         guest && self.findings.is_empty()
     }
 }
@@ -56,10 +62,12 @@ impl Boot<'_> {
         for disk in ["nvme", "virtio"] {
             data.disk(&path(disk)).context("making a disk")?;
         }
+        data.of_network().file(&path("net-in")).context("making what the network sends")?;
         let initrd = match &args.initrd {
             Some(initrd) => initrd.clone(),
             None => {
-                let job = Job { cpus: args.cpus, data: &data };
+                let smmu = bare || args.smmu == SmmuMode::Off || args.smmu_host == HostView::Emulated;
+                let job = Job { cpus: args.cpus, smmu, data: &data };
                 let archive = guest::initramfs(self.folder, job);
                 let archive = archive.map_err(|error| self.missing(&error.to_string()))?;
                 std::fs::write(path("initrd"), archive)?;
@@ -73,6 +81,7 @@ impl Boot<'_> {
             append: self.command_line(),
             nvme: path("nvme"),
             virtio_blk: path("virtio"),
+            net: (path("net-in"), path("net-out")),
             bare,
         };
         if !config.kernel.is_file() {
@@ -81,7 +90,15 @@ impl Boot<'_> {
         let mut linux = Linux::start(&config, self.images, self.cancel).map_err(Failure::from)?;
         let mut outcome = self.watch(&mut linux, every)?;
         if args.initrd.is_none() {
-            outcome.written = Some(data.is_copied(&path("virtio")).context("reading a disk")?);
+            let mut written = Vec::new();
+            let behind = data.behind();
+            let network = data.of_network();
+            for (file, data, mib) in
+                [("nvme", &data, behind), ("virtio", &data, behind), ("net-out", &network, 0)]
+            {
+                written.push((file, data.is_at(&path(file), mib).context("reading what the guest wrote")?));
+            }
+            outcome.written = Some(written);
         }
         Ok(outcome)
     }

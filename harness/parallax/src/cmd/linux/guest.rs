@@ -12,6 +12,8 @@ use super::disks::KnownData;
 pub(super) struct Job<'a> {
     /// CPUs that must be there.
     pub(super) cpus: u8,
+    /// The kernel sees an SMMU.
+    pub(super) smmu: bool,
     /// What is on the disks.
     pub(super) data: &'a KnownData,
 }
@@ -22,7 +24,13 @@ pub(super) fn initramfs(linux: &Path, job: Job<'_>) -> io::Result<Vec<u8>> {
     ["bin", "dev", "modules"].into_iter().for_each(|name| archive.folder(name));
     archive.device("dev/console", 5, 1);
     archive.file("init", include_bytes!("init.sh"));
-    let settings = format!("CPUS={}\nMIB={}\nSUM={}\n", job.cpus, job.data.mib(), job.data.sha256());
+    let Job { cpus, smmu, data } = job;
+    let smmu = if smmu { "yes" } else { "no" };
+    let (mib, behind, sum) = (data.mib(), data.behind(), data.sha256());
+    let (net_mib, net_sum) = (data.of_network().mib(), data.of_network().sha256());
+    let settings = format!(
+        "CPUS={cpus}\nSMMU={smmu}\nMIB={mib}\nBEHIND={behind}\nSUM={sum}\nNET_MIB={net_mib}\nNET_SUM={net_sum}\n"
+    );
     archive.file("parallax.conf", settings.as_bytes());
     archive.file("bin/busybox", &std::fs::read(linux.join("busybox"))?);
     let mut modules: Vec<_> = std::fs::read_dir(linux.join("modules"))?.collect::<io::Result<_>>()?;

@@ -5,7 +5,7 @@
 //!   userspace after 3.1 s
 //!   ok      nvme_read       210 MiB/s
 //!   ...
-//!   ok      written: the harness finds on the disk what the guest wrote
+//!   ok      nvme            the file holds what the guest had to write
 //!   22 looks at all tables, 0 findings
 //! good
 //! ```
@@ -76,9 +76,11 @@ fn told(args: &Linux, bare: bool, outcome: &Outcome) -> String {
         let rate = rate.map_or_else(String::new, |rate| format!("{:.0} MiB/s", rate.mib_per_second));
         let _ = writeln!(text, "{}", format!("  {:<7} {name:<15} {rate}", word(*good)).trim_end());
     }
-    if let Some(written) = outcome.written {
-        let what = "written         the disk's file holds what the guest had to write";
-        let _ = writeln!(text, "  {:<7} {what}", word(written));
+    if let Some(written) = &outcome.written {
+        for (file, good) in written {
+            let _ =
+                writeln!(text, "  {:<7} {file:<15} the file holds what the guest had to write", word(*good));
+        }
         if said.verdict.is_none() {
             let _ = writeln!(text, "  FAILED  the guest did not come to its verdict");
         }
