@@ -10,6 +10,7 @@
 #![deny(unsafe_code)]
 
 pub mod config;
+pub mod cpu_clock;
 pub mod doctor;
 pub mod error;
 pub mod journal;
@@ -28,6 +29,7 @@ pub mod symbols;
 pub mod toolchain;
 
 pub use config::{DmaDevice, HostView, HypOptions, MachineConfig, MapMode, MmioPolicy, SmmuMode};
+pub use cpu_clock::CpuClock;
 pub use error::{FailureClass, MachineError};
 pub use linux::{Linux, LinuxConfig, Pause};
 pub use live::{BootOptions, Live};

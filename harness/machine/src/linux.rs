@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::MachineConfig;
+use crate::cpu_clock::CpuClock;
 use crate::error::MachineError;
 use crate::live::SIGTRAP;
 use crate::live::boot::read_info;
@@ -141,6 +142,15 @@ impl Linux {
     pub fn console(&self) -> Result<File, MachineError> {
         let console = self.qemu.console();
         console.map_err(|source| QemuError::Start { what: "reading its serial port", source }.into())
+    }
+
+    /// A clock of the CPU time that it takes.
+    ///
+    /// # Errors
+    /// The system does not tell.
+    pub fn cpu_clock(&self) -> Result<CpuClock, MachineError> {
+        let clock = CpuClock::of(self.qemu.id());
+        clock.map_err(|source| QemuError::Start { what: "reading its CPU time", source }.into())
     }
 
     /// Lets it run for `limit` of wall time, or until it switches itself off.

@@ -327,7 +327,6 @@ const LINUX_EXAMPLE: &str = "\
 Examples:
   parallax linux                                the kernel that ci/setup --linux fetches
   parallax linux --cpus 4 --io 64 --every 50
-  parallax linux --compare                      the same without the hypervisor first; ratios
   parallax linux --kernel Image --initrd initrd.cpio --append quiet --verbose
 
 Exit status: 0 all went well, 1 the guest failed or a check did, 125 could not build or boot.";
@@ -335,12 +334,32 @@ Exit status: 0 all went well, 1 the guest failed or a check did, 125 could not b
 /// Arguments of `linux`.
 #[derive(Debug, Args)]
 pub struct Linux {
-    /// An arm64 Image, not compressed [default: target/linux/Image]
-    #[arg(long, value_name = "IMAGE")]
-    pub kernel: Option<PathBuf>,
+    /// The kernel and its machine.
+    #[command(flatten)]
+    pub machine: LinuxMachine,
     /// An initramfs of your own, which must switch the machine off [default: one that tests disks and network]
     #[arg(long, value_name = "FILE")]
     pub initrd: Option<PathBuf>,
+    /// Switch a fault of the hypervisor on: then the checks must find something (`parallax faults` lists them)
+    #[arg(long, value_name = "NAME", value_parser = fault, conflicts_with = "bare")]
+    pub fault: Option<Fault>,
+    /// Without the hypervisor, at EL1 of a machine without EL2
+    #[arg(long)]
+    pub bare: bool,
+    /// Stop and check all tables so often, in milliseconds of wall time; 0 for never
+    #[arg(long, value_name = "MS", default_value_t = 100)]
+    pub every: u32,
+    /// Show the whole console
+    #[arg(long, short)]
+    pub verbose: bool,
+}
+
+/// A Linux and the machine that it runs on.
+#[derive(Debug, Args)]
+pub struct LinuxMachine {
+    /// An arm64 Image, not compressed [default: target/linux/Image]
+    #[arg(long, value_name = "IMAGE")]
+    pub kernel: Option<PathBuf>,
     /// More for the kernel's command line
     #[arg(long, value_name = "WORDS")]
     pub append: Option<String>,
@@ -359,27 +378,12 @@ pub struct Linux {
     /// How the hypervisor uses the SMMU: shadow, shared or off (then it is the kernel's)
     #[arg(long, value_name = "MODE", default_value = "shadow", value_parser = smmu_mode)]
     pub smmu: SmmuMode,
-    /// Switch a fault of the hypervisor on: then the checks must find something (`parallax faults` lists them)
-    #[arg(long, value_name = "NAME", value_parser = fault, conflicts_with_all = ["bare", "compare"])]
-    pub fault: Option<Fault>,
     /// What the kernel sees of an SMMU that the hypervisor uses: hidden or emulated
     #[arg(long, value_name = "VIEW", default_value = "hidden", value_parser = smmu_host)]
     pub smmu_host: HostView,
-    /// Without the hypervisor, at EL1 of a machine without EL2
-    #[arg(long)]
-    pub bare: bool,
-    /// Both, without the hypervisor and with it, and compare the times
-    #[arg(long, conflicts_with = "bare")]
-    pub compare: bool,
-    /// Stop and check all tables so often, in milliseconds of wall time; 0 for never
-    #[arg(long, value_name = "MS", default_value_t = 100)]
-    pub every: u32,
     /// Give up after so long, in seconds
     #[arg(long, value_name = "S", default_value_t = 300, value_parser = clap::value_parser!(u32).range(1..))]
     pub timeout: u32,
-    /// Show the whole console
-    #[arg(long, short)]
-    pub verbose: bool,
 }
 
 /// The least RAM for a Linux: its image is loaded 256 MiB behind the start.
@@ -411,6 +415,7 @@ const BENCH_EXAMPLE: &str = "\
 Examples:
   parallax bench
   parallax bench --quick
+  parallax bench linux --smmu-host emulated --passthrough 0
 
 The times depend on the machine and on what else runs there; the ratios are what counts.";
 
@@ -420,6 +425,27 @@ pub struct Bench {
     /// A tenth of the operations: less exact, sooner done
     #[arg(long)]
     pub quick: bool,
+    /// Something else.
+    #[command(subcommand)]
+    pub what: Option<BenchWhat>,
+}
+
+/// What else can be measured.
+#[derive(Debug, Subcommand)]
+pub enum BenchWhat {
+    /// Boot an unmodified Linux alone and as the hypervisor's host, in turn, and compare the times
+    Linux(BenchLinux),
+}
+
+/// Arguments of `bench linux`.
+#[derive(Debug, Args)]
+pub struct BenchLinux {
+    /// The kernel and its machine.
+    #[command(flatten)]
+    pub machine: LinuxMachine,
+    /// How many pairs of boots
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..))]
+    pub rounds: u16,
 }
 
 const DOCTOR_EXAMPLE: &str = "\

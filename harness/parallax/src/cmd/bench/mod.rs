@@ -16,7 +16,7 @@ use parallax_machine::toolchain::{self, BuiltImages, Variant};
 use parallax_machine::{BootOptions, CancellationToken, Live, MachineConfig, MachineError};
 
 use super::print;
-use crate::cli::Bench;
+use crate::cli::{Bench, BenchWhat};
 use crate::interrupt;
 use crate::project;
 use crate::status::{Failure, Status};
@@ -53,6 +53,9 @@ impl Setup {
 
 /// Runs it.
 pub(super) fn bench(args: &Bench) -> Result<Status> {
+    if let Some(BenchWhat::Linux(args)) = &args.what {
+        return super::linux::bench(args);
+    }
     let cancel = interrupt::token()?;
     let root = project::root(&[])?;
     let images = toolchain::build(&root, Variant::Normal, &cancel);

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use anstream::eprintln;
 use anyhow::{Context, Result};
+use parallax_abi::fault::Fault;
 use parallax_machine::toolchain::BuiltImages;
 use parallax_machine::{
     CancellationToken, HostView, Linux, LinuxConfig, MachineConfig, MachineError, Pause, SmmuMode,
@@ -14,14 +15,33 @@ use parallax_model::{Finding, Reporter, check};
 use super::disks::KnownData;
 use super::guest::{self, Job, Said};
 use super::watch::Watch;
-use crate::cli;
+use crate::cli::LinuxMachine;
 use crate::engine::Observer;
 use crate::status::Failure;
+
+/// How much of the console is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Show {
+    /// Nothing.
+    Nothing,
+    /// What is for the harness.
+    Steps,
+    /// Everything.
+    All,
+}
 
 /// What one boot needs besides its arguments.
 #[derive(Debug)]
 pub(super) struct Boot<'a> {
-    pub(super) args: &'a cli::Linux,
+    pub(super) machine: &'a LinuxMachine,
+    /// An initramfs instead of the one that tests.
+    pub(super) initrd: Option<&'a Path>,
+    /// A fault of the hypervisor.
+    pub(super) fault: Option<Fault>,
+    /// How much of the console is shown while it runs.
+    pub(super) show: Show,
+    /// Only measure, so often, and test nothing; or test.
+    pub(super) measure: u8,
     /// The folder of the kernel and of busybox.
     pub(super) folder: &'a Path,
     pub(super) images: &'a BuiltImages,
@@ -55,7 +75,7 @@ impl Boot<'_> {
     /// Boots it, `bare` or under the hypervisor, and waits until it has switched itself off. Looks at all tables
     /// every `every`, if that is not zero.
     pub(super) fn run(&self, bare: bool, every: Duration) -> Result<Outcome> {
-        let args = self.args;
+        let args = self.machine;
         let folder = tempfile::Builder::new().prefix("parallax-linux-").tempdir()?;
         let path = |name: &str| folder.path().join(name);
         let data = KnownData::new(args.io);
@@ -63,11 +83,11 @@ impl Boot<'_> {
             data.disk(&path(disk)).context("making a disk")?;
         }
         data.of_network().file(&path("net-in")).context("making what the network sends")?;
-        let initrd = match &args.initrd {
-            Some(initrd) => initrd.clone(),
+        let initrd = match self.initrd {
+            Some(initrd) => initrd.to_owned(),
             None => {
                 let smmu = bare || args.smmu == SmmuMode::Off || args.smmu_host == HostView::Emulated;
-                let job = Job { cpus: args.cpus, smmu, data: &data };
+                let job = Job { cpus: args.cpus, smmu, measure: self.measure, data: &data };
                 let archive = guest::initramfs(self.folder, job);
                 let archive = archive.map_err(|error| self.missing(&error.to_string()))?;
                 std::fs::write(path("initrd"), archive)?;
@@ -75,7 +95,7 @@ impl Boot<'_> {
             }
         };
         let config = LinuxConfig {
-            machine: self.machine(),
+            machine: self.machine_config(),
             kernel: args.kernel.clone().unwrap_or_else(|| self.folder.join("Image")),
             initrd,
             append: self.command_line(),
@@ -89,7 +109,7 @@ impl Boot<'_> {
         }
         let mut linux = Linux::start(&config, self.images, self.cancel).map_err(Failure::from)?;
         let mut outcome = self.watch(&mut linux, every)?;
-        if args.initrd.is_none() {
+        if self.initrd.is_none() && self.measure == 0 {
             let mut written = Vec::new();
             let behind = data.behind();
             let network = data.of_network();
@@ -109,32 +129,33 @@ impl Boot<'_> {
         Failure { status, message: format!("{what}; `ci/setup --linux` puts a Linux into {folder}") }
     }
 
-    fn machine(&self) -> MachineConfig {
+    fn machine_config(&self) -> MachineConfig {
         let mut machine = MachineConfig {
-            cpus: self.args.cpus,
-            mem_bytes: self.args.mem,
+            cpus: self.machine.cpus,
+            mem_bytes: self.machine.mem,
             devices: Vec::new(),
-            faults_build: self.args.fault.is_some(),
+            faults_build: self.fault.is_some(),
             ..MachineConfig::default()
         };
-        machine.hyp.smmu = self.args.smmu;
-        machine.hyp.fault = self.args.fault;
-        machine.hyp.smmu_host = self.args.smmu_host;
+        machine.hyp.smmu = self.machine.smmu;
+        machine.hyp.fault = self.fault;
+        machine.hyp.smmu_host = self.machine.smmu_host;
         machine
     }
 
     fn command_line(&self) -> String {
-        let passthrough = self.args.passthrough;
+        let passthrough = self.machine.passthrough;
         let own = format!("console=ttyAMA0 panic=-1 iommu.passthrough={passthrough}");
-        self.args.append.as_ref().map_or(own.clone(), |append| format!("{own} {append}"))
+        self.machine.append.as_ref().map_or(own.clone(), |append| format!("{own} {append}"))
     }
 
     /// Lets it run to its end.
     fn watch(&self, linux: &mut Linux, every: Duration) -> Result<Outcome> {
-        let verbose = self.args.verbose;
+        let show = self.show;
         let console = linux.console().map_err(Failure::from)?;
-        let watch = Watch::start(console, move |line| {
-            if verbose || line.starts_with("PLX ") {
+        let clock = linux.cpu_clock().map_err(Failure::from)?;
+        let watch = Watch::start(console, clock, move |line| {
+            if show == Show::All || show == Show::Steps && line.starts_with("PLX ") {
                 eprintln!("{line}");
             }
         });
@@ -146,7 +167,7 @@ impl Boot<'_> {
     }
 
     fn drive(&self, linux: &mut Linux, every: Duration, outcome: &mut Outcome) -> Result<(), MachineError> {
-        let limit = Duration::from_secs(self.args.timeout.into());
+        let limit = Duration::from_secs(self.machine.timeout.into());
         let period = if every.is_zero() { limit } else { every };
         let (begin, mut observer, mut reporter) = (Instant::now(), None, Reporter::default());
         while linux.run_for(period)? == Pause::Running {

@@ -2,6 +2,7 @@
 # PID 1 of the test Linux. Every line that begins with PLX is for the harness (guest.rs):
 #   PLX userspace SECONDS            PID 1 runs; seconds since the kernel began to count
 #   PLX step NAME ok|failed          what was tried
+#   PLX begin NAME                   something begins that gets a rate
 #   PLX rate NAME MIB FROM TO        it took from FROM to TO, in seconds
 #   PLX note TEXT                    for people
 #   PLX verdict ok|failed            the end
@@ -26,6 +27,7 @@ step() {
 rate() {
     name=$1
     shift
+    say begin "$name"
     from=$(now)
     "$@"
     result=$?
@@ -55,6 +57,19 @@ nvme=/dev/nvme0n1
 virtio=/dev/vda
 step nvme_appears appears $nvme
 step virtio_appears appears $virtio
+
+# Nothing but rates, MEASURE times.
+if [ "$MEASURE" != 0 ]; then
+    for _ in $(seq "$MEASURE"); do
+        forget
+        step nvme_read rate nvme_read read_all $nvme
+        step virtio_read rate virtio_read read_all $virtio
+        step nvme_write rate nvme_write copy $virtio 0 $nvme "$BEHIND"
+        step virtio_write rate virtio_write copy $nvme 0 $virtio "$BEHIND"
+    done
+    say verdict $verdict
+    poweroff -f
+fi
 
 # From the disks: what the harness put at their beginning. Then across, each to the other, behind the room of a file
 # system.

@@ -10,6 +10,7 @@
 //! good
 //! ```
 
+mod bench;
 mod boot;
 mod cpio;
 mod disks;
@@ -17,37 +18,51 @@ mod guest;
 mod watch;
 
 use std::fmt::Write;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Result;
-use parallax_machine::MachineError;
-use parallax_machine::toolchain::{self, Variant};
+use parallax_machine::toolchain::{self, BuiltImages, Variant};
+use parallax_machine::{CancellationToken, MachineError};
 
-use self::boot::{Boot, Outcome};
+pub(super) use self::bench::bench;
+use self::boot::{Boot, Outcome, Show};
 use super::print;
-use crate::cli::Linux;
+use crate::cli::{Linux, LinuxMachine};
 use crate::interrupt;
 use crate::project;
 use crate::status::{Failure, Status};
 
+/// Where `ci/setup --linux` puts a Linux, in the project's folder.
+const FOLDER: &str = "target/linux";
+
 /// Runs it.
 pub(super) fn linux(args: &Linux) -> Result<Status> {
     let cancel = interrupt::token()?;
-    let root = project::root(&[])?;
-    let variant = if args.fault.is_some() { Variant::Faults } else { Variant::Normal };
-    let images = toolchain::build(&root, variant, &cancel);
-    let images = images.map_err(|error| Failure::from(MachineError::from(error)))?;
-    let boot = Boot { args, folder: &root.join("target/linux"), images: &images, cancel: &cancel };
-    if args.compare {
-        let (bare, under) = (boot.run(true, Duration::ZERO)?, boot.run(false, Duration::ZERO)?);
-        print(&(told(args, true, &bare) + &told(args, false, &under) + &compared(&bare, &under)))?;
-        return Ok(verdict(bare.good() && under.good()));
-    }
+    let (root, images) = built(args.fault.is_some(), &cancel)?;
+    let boot = Boot {
+        machine: &args.machine,
+        initrd: args.initrd.as_deref(),
+        fault: args.fault,
+        show: if args.verbose { Show::All } else { Show::Steps },
+        measure: 0,
+        folder: &root.join(FOLDER),
+        images: &images,
+        cancel: &cancel,
+    };
     let every = if args.bare { Duration::ZERO } else { Duration::from_millis(args.every.into()) };
     let outcome = boot.run(args.bare, every)?;
     let good = outcome.good() && (every.is_zero() || outcome.looks > 0);
-    print(&(told(args, args.bare, &outcome) + if good { "good\n" } else { "not good\n" }))?;
+    print(&(told(&args.machine, args.bare, &outcome) + if good { "good\n" } else { "not good\n" }))?;
     Ok(verdict(good))
+}
+
+/// The project's folder and the hypervisor, built.
+fn built(faults: bool, cancel: &CancellationToken) -> Result<(PathBuf, BuiltImages)> {
+    let root = project::root(&[])?;
+    let variant = if faults { Variant::Faults } else { Variant::Normal };
+    let images = toolchain::build(&root, variant, cancel);
+    Ok((root, images.map_err(|error| Failure::from(MachineError::from(error)))?))
 }
 
 const fn verdict(good: bool) -> Status {
@@ -55,7 +70,7 @@ const fn verdict(good: bool) -> Status {
 }
 
 /// What is told of a boot.
-fn told(args: &Linux, bare: bool, outcome: &Outcome) -> String {
+fn told(args: &LinuxMachine, bare: bool, outcome: &Outcome) -> String {
     let mut text = String::new();
     let under = format!("under the hypervisor, SMMU {}", args.smmu);
     let _ = writeln!(
@@ -68,7 +83,7 @@ fn told(args: &Linux, bare: bool, outcome: &Outcome) -> String {
     );
     let said = &outcome.said;
     if let Some(time) = said.userspace {
-        let _ = writeln!(text, "  userspace after {:.2} s", time.as_secs_f64());
+        let _ = writeln!(text, "  userspace after {:.2} s", time.wall.as_secs_f64());
     }
     let word = |good: bool| if good { "ok" } else { "FAILED" };
     for (name, good) in &said.steps {
@@ -91,23 +106,5 @@ fn told(args: &Linux, bare: bool, outcome: &Outcome) -> String {
             writeln!(text, "  {} looks at all tables, {} findings", outcome.looks, outcome.findings.len());
     }
     outcome.findings.iter().for_each(|finding| text.push_str(&format!("  {finding}\n")));
-    text
-}
-
-/// The two boots beside each other, as ratios.
-fn compared(bare: &Outcome, under: &Outcome) -> String {
-    let mut text = format!("{:<16} {:>10} {:>10} {:>8}\n", "", "alone", "under hyp", "ratio");
-    let mut row = |name: &str, unit: &str, alone: f64, under: f64| {
-        let ratio = under / alone;
-        let _ = writeln!(text, "{name:<16} {alone:>10.2} {under:>10.2} {ratio:>8.2}  {unit}");
-    };
-    if let (Some(alone), Some(under)) = (bare.said.userspace, under.said.userspace) {
-        row("userspace", "s, less is better", alone.as_secs_f64(), under.as_secs_f64());
-    }
-    for alone in &bare.said.rates {
-        if let Some(under) = under.said.rates.iter().find(|under| under.name == alone.name) {
-            row(&alone.name, "MiB/s, more is better", alone.mib_per_second, under.mib_per_second);
-        }
-    }
     text
 }
