@@ -14,3 +14,4 @@ pub mod info;
 pub mod journal;
 pub mod mailbox;
 pub mod page;
+pub mod smmu_host;

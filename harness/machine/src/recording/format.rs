@@ -142,6 +142,8 @@ struct HypInfoLine {
     cmdq_size: u64,
     evtq_pa: u64,
     evtq_size: u64,
+    #[serde(default)]
+    smmu_host_pa: u64,
     fault: u64,
     cpus: u64,
 }

@@ -136,6 +136,13 @@ impl<H: Memory + Cpu, S: SmmuTlb, R: RelaxStrategy> Hyp<H, S, R> {
         self.emulated_frame.is_some()
     }
 
+    /// Address of the emulated SMMU's [`parallax_abi::smmu_host::HostSmmu`], for the harness; `None` when the host
+    /// sees no SMMU.
+    pub fn smmu_host_view(&self) -> Option<u64> {
+        let emulated = self.emulated_frame.map(|_| self.emulated.lock())?;
+        Some(core::ptr::from_ref(emulated.published()).addr() as u64)
+    }
+
     /// The frames `pfn` to `pfn + nr - 1` as a range in one region.
     ///
     /// # Errors

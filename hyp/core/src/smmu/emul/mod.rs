@@ -22,6 +22,7 @@ use super::{Features, Ste, StreamId, queue::Ring, ste::Stage2};
 use crate::addr::PhysAddr;
 use crate::error::Error;
 use crate::regions::Range;
+use parallax_abi::smmu_host::HostSmmu;
 use strtab::HostTable;
 
 /// What the emulation needs of the hardware's driver.
@@ -66,19 +67,8 @@ pub trait Env {
 /// The emulated SMMU: what the host wrote to it, and what of the host's memory it uses.
 #[derive(Debug, Default)]
 pub struct Emulated {
-    cr0: u32,
-    cr2: u32,
-    /// GERROR and GERRORN, of which only CMDQ_ERR is emulated.
-    gerror: u32,
-    gerrorn: u32,
-    strtab_base: u64,
-    strtab_cfg: u32,
-    cmdq_base: u64,
-    cmdq_prod: u32,
-    cmdq_cons: u32,
-    /// CMDQ_CONS.ERR.
-    cmdq_error: u32,
-    evtq_base: u64,
+    /// The registers, and what the host commanded.
+    host: HostSmmu,
     /// The command queue while CMDQEN = 1.
     cmdq: Option<(Ring, Range)>,
     /// The event queue's memory while EVENTQEN = 1.
@@ -92,6 +82,12 @@ impl Emulated {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// What the harness may read of it, for as long as this lives where it is.
+    #[must_use]
+    pub const fn published(&self) -> &HostSmmu {
+        &self.host
     }
 
     /// The host reads (`write` is `None`) or writes `width` bytes at `offset` of the register frame. Returns what it
