@@ -31,7 +31,7 @@ pub mod toolchain;
 pub use config::{DmaDevice, HostView, HypOptions, MachineConfig, MapMode, MmioPolicy, SmmuMode};
 pub use cpu_clock::CpuClock;
 pub use error::{FailureClass, MachineError};
-pub use linux::{Linux, LinuxConfig, Pause};
+pub use linux::{Linux, LinuxConfig, Pause, Wake};
 pub use live::{BootOptions, Live};
 pub use machine::{Description, Machine, Registers};
 pub use memory_map::{RAM_BASE, Region};

@@ -349,6 +349,10 @@ pub struct Linux {
     /// Stop and check all tables so often, in milliseconds of wall time; 0 for never
     #[arg(long, value_name = "MS", default_value_t = 100)]
     pub every: u32,
+    /// Operations of the hypervisor beside the guest's work: so many times, a page is lent, given away and taken back,
+    /// and a device writes to it
+    #[arg(long, value_name = "N", default_value_t = 0, conflicts_with_all = ["bare", "initrd"])]
+    pub operations: u32,
     /// Show the whole console
     #[arg(long, short)]
     pub verbose: bool,

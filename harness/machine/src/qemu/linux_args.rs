@@ -27,6 +27,9 @@ pub fn arguments(config: &LinuxConfig, paths: &Paths<'_>) -> Vec<OsString> {
     let ports = "guestfwd=tcp:10.0.2.100:1-chardev:net-in,guestfwd=tcp:10.0.2.100:2-chardev:net-out";
     args.pair("-netdev", &format!("user,id=net0,restrict=on,{ports}"));
     args.pair("-device", "virtio-net-pci,netdev=net0,disable-legacy=on,iommu_platform=on,romfile=,addr=4.0");
+    if config.edu {
+        args.pair("-device", "edu,dma_mask=0xffffffffffffffff,addr=5.0");
+    }
     args.0.extend(["-initrd".into(), config.initrd.clone().into()]);
     if config.bare {
         args.0.extend(["-kernel".into(), paths.payload.into()]);
@@ -57,6 +60,7 @@ mod tests {
             nvme: "a.img".into(),
             virtio_blk: "b,c.img".into(),
             net: ("in".into(), "out".into()),
+            edu: false,
             bare,
         };
         let path = Path::new;

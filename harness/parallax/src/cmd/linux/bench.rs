@@ -11,6 +11,7 @@ use anstream::eprintln;
 use anyhow::Result;
 
 use super::boot::{Boot, Show};
+use super::drive::Plan;
 use super::guest::{Rate, Said};
 use super::{FOLDER, built, verdict};
 use crate::cli::BenchLinux;
@@ -52,12 +53,13 @@ pub(in crate::cmd) fn bench(args: &BenchLinux) -> Result<Status> {
         images: &images,
         cancel: &cancel,
     };
+    let plan = Plan::run(Duration::from_secs(args.machine.timeout.into()));
     let (mut pairs, mut good) = (Vec::new(), true);
     for round in 0..args.rounds {
         let mut run = |bare| {
             let which = if bare { "alone" } else { "under the hypervisor" };
             eprintln!("pair {} of {}: {which}", round + 1, args.rounds);
-            let outcome = boot.run(bare, Duration::ZERO)?;
+            let outcome = boot.run(bare, &plan)?;
             good &= outcome.said.verdict == Some(true);
             anyhow::Ok(outcome.said)
         };

@@ -1,22 +1,21 @@
 //! One boot of that Linux, from its disks to what was found.
 
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::sync::mpsc;
 
 use anstream::eprintln;
 use anyhow::{Context, Result};
 use parallax_abi::fault::Fault;
 use parallax_machine::toolchain::BuiltImages;
-use parallax_machine::{
-    CancellationToken, HostView, Linux, LinuxConfig, MachineConfig, MachineError, Pause, SmmuMode,
-};
-use parallax_model::{Finding, Reporter, check};
+use parallax_machine::{CancellationToken, HostView, Linux, LinuxConfig, MachineConfig, SmmuMode};
+use parallax_model::Finding;
 
 use super::disks::KnownData;
+use super::drive::{Looks, Plan, drive};
 use super::guest::{self, Job, Said};
+use super::operations::{KEPT, Operations};
 use super::watch::Watch;
 use crate::cli::LinuxMachine;
-use crate::engine::Observer;
 use crate::status::Failure;
 
 /// How much of the console is shown.
@@ -58,6 +57,8 @@ pub(super) struct Outcome {
     /// Where the guest was to write, and whether the harness found there what it had to; not known when the guest has an
     /// initramfs of its own.
     pub(super) written: Option<Vec<(&'static str, bool)>>,
+    /// What was done beside the guest's work.
+    pub(super) operations: Operations,
 }
 
 impl Outcome {
@@ -67,14 +68,13 @@ impl Outcome {
             .written
             .as_ref()
             .is_none_or(|written| self.said.verdict == Some(true) && written.iter().all(|(_, good)| *good));
-        guest && self.findings.is_empty()
+        guest && self.findings.is_empty() && self.operations.good()
     }
 }
 
 impl Boot<'_> {
-    /// Boots it, `bare` or under the hypervisor, and waits until it has switched itself off. Looks at all tables
-    /// every `every`, if that is not zero.
-    pub(super) fn run(&self, bare: bool, every: Duration) -> Result<Outcome> {
+    /// Boots it, `bare` or under the hypervisor, does what `plan` says, and waits until it has switched itself off.
+    pub(super) fn run(&self, bare: bool, plan: &Plan) -> Result<Outcome> {
         let args = self.machine;
         let folder = tempfile::Builder::new().prefix("parallax-linux-").tempdir()?;
         let path = |name: &str| folder.path().join(name);
@@ -87,7 +87,13 @@ impl Boot<'_> {
             Some(initrd) => initrd.to_owned(),
             None => {
                 let smmu = bare || args.smmu == SmmuMode::Off || args.smmu_host == HostView::Emulated;
-                let job = Job { cpus: args.cpus, smmu, measure: self.measure, data: &data };
+                let job = Job {
+                    cpus: args.cpus,
+                    smmu,
+                    measure: self.measure,
+                    operations: plan.operations > 0,
+                    data: &data,
+                };
                 let archive = guest::initramfs(self.folder, job);
                 let archive = archive.map_err(|error| self.missing(&error.to_string()))?;
                 std::fs::write(path("initrd"), archive)?;
@@ -98,17 +104,18 @@ impl Boot<'_> {
             machine: self.machine_config(),
             kernel: args.kernel.clone().unwrap_or_else(|| self.folder.join("Image")),
             initrd,
-            append: self.command_line(),
+            append: self.command_line(plan),
             nvme: path("nvme"),
             virtio_blk: path("virtio"),
             net: (path("net-in"), path("net-out")),
+            edu: plan.operations > 0,
             bare,
         };
         if !config.kernel.is_file() {
             return Err(self.missing(&format!("no kernel at {}", config.kernel.display())).into());
         }
         let mut linux = Linux::start(&config, self.images, self.cancel).map_err(Failure::from)?;
-        let mut outcome = self.watch(&mut linux, every)?;
+        let mut outcome = self.watch(&mut linux, plan)?;
         if self.initrd.is_none() && self.measure == 0 {
             let mut written = Vec::new();
             let behind = data.behind();
@@ -143,44 +150,34 @@ impl Boot<'_> {
         machine
     }
 
-    fn command_line(&self) -> String {
+    fn command_line(&self, plan: &Plan) -> String {
         let passthrough = self.machine.passthrough;
-        let own = format!("console=ttyAMA0 panic=-1 iommu.passthrough={passthrough}");
+        let mut own = format!("console=ttyAMA0 panic=-1 iommu.passthrough={passthrough}");
+        if plan.operations > 0 {
+            own.push_str(&format!(" mem={}K", (self.machine.mem - KEPT) >> 10));
+        }
         self.machine.append.as_ref().map_or(own.clone(), |append| format!("{own} {append}"))
     }
 
     /// Lets it run to its end.
-    fn watch(&self, linux: &mut Linux, every: Duration) -> Result<Outcome> {
+    fn watch(&self, linux: &mut Linux, plan: &Plan) -> Result<Outcome> {
         let show = self.show;
         let console = linux.console().map_err(Failure::from)?;
         let clock = linux.cpu_clock().map_err(Failure::from)?;
+        let (send, lines) = mpsc::channel();
         let watch = Watch::start(console, clock, move |line| {
             if show == Show::All || show == Show::Steps && line.starts_with("PLX ") {
                 eprintln!("{line}");
             }
+            // Who does not listen any more has what it wanted.
+            let _ = send.send(line.to_owned());
         });
-        let mut outcome = Outcome::default();
-        let result = self.drive(linux, every, &mut outcome);
-        outcome.said = watch.finish();
+        let mut looks = Looks::default();
+        let mut operations = Operations::new(plan.operations);
+        let result = drive(linux, plan, &lines, &mut looks, &mut operations);
+        let said = watch.finish();
         result.map_err(Failure::from)?;
-        Ok(outcome)
-    }
-
-    fn drive(&self, linux: &mut Linux, every: Duration, outcome: &mut Outcome) -> Result<(), MachineError> {
-        let limit = Duration::from_secs(self.machine.timeout.into());
-        let period = if every.is_zero() { limit } else { every };
-        let (begin, mut observer, mut reporter) = (Instant::now(), None, Reporter::default());
-        while linux.run_for(period)? == Pause::Running {
-            if begin.elapsed() >= limit {
-                let waiting_for = "the guest's switching itself off";
-                return Err(MachineError::Hang { waiting_for, limit, report: linux.printed() });
-            }
-            let Some((info, registers)) = linux.look()? else { continue };
-            let observer = observer.get_or_insert_with(|| Observer::new(linux.description(), info));
-            let snapshot = observer.observe(linux.memory(), &registers);
-            outcome.findings.extend(reporter.fresh(check(&snapshot, observer.context())));
-            outcome.looks += 1;
-        }
-        Ok(())
+        let Looks { count, findings, .. } = looks;
+        Ok(Outcome { said, looks: count, findings, written: None, operations })
     }
 }

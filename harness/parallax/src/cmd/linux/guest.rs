@@ -16,6 +16,8 @@ pub(super) struct Job<'a> {
     pub(super) smmu: bool,
     /// Only measure, so often, and test nothing; or test.
     pub(super) measure: u8,
+    /// There are operations of others beside what it does.
+    pub(super) operations: bool,
     /// What is on the disks.
     pub(super) data: &'a KnownData,
 }
@@ -26,12 +28,12 @@ pub(super) fn initramfs(linux: &Path, job: Job<'_>) -> io::Result<Vec<u8>> {
     ["bin", "dev", "modules"].into_iter().for_each(|name| archive.folder(name));
     archive.device("dev/console", 5, 1);
     archive.file("init", include_bytes!("init.sh"));
-    let Job { cpus, smmu, measure, data } = job;
-    let smmu = if smmu { "yes" } else { "no" };
+    let Job { cpus, smmu, measure, operations, data } = job;
+    let [smmu, operations] = [smmu, operations].map(|set| if set { "yes" } else { "no" });
     let (mib, behind, sum) = (data.mib(), data.behind(), data.sha256());
     let (net_mib, net_sum) = (data.of_network().mib(), data.of_network().sha256());
     let settings = format!(
-        "CPUS={cpus}\nSMMU={smmu}\nMEASURE={measure}\nMIB={mib}\nBEHIND={behind}\nSUM={sum}\nNET_MIB={net_mib}\nNET_SUM={net_sum}\n"
+        "CPUS={cpus}\nSMMU={smmu}\nMEASURE={measure}\nOPERATIONS={operations}\nMIB={mib}\nBEHIND={behind}\nSUM={sum}\nNET_MIB={net_mib}\nNET_SUM={net_sum}\n"
     );
     archive.file("parallax.conf", settings.as_bytes());
     archive.file("bin/busybox", &std::fs::read(linux.join("busybox"))?);

@@ -14,7 +14,10 @@ mod bench;
 mod boot;
 mod cpio;
 mod disks;
+mod drive;
+mod edu;
 mod guest;
+mod operations;
 mod watch;
 
 use std::fmt::Write;
@@ -27,6 +30,7 @@ use parallax_machine::{CancellationToken, MachineError};
 
 pub(super) use self::bench::bench;
 use self::boot::{Boot, Outcome, Show};
+use self::drive::Plan;
 use super::print;
 use crate::cli::{Linux, LinuxMachine};
 use crate::interrupt;
@@ -51,7 +55,9 @@ pub(super) fn linux(args: &Linux) -> Result<Status> {
         cancel: &cancel,
     };
     let every = if args.bare { Duration::ZERO } else { Duration::from_millis(args.every.into()) };
-    let outcome = boot.run(args.bare, every)?;
+    let limit = Duration::from_secs(args.machine.timeout.into());
+    let plan = Plan { every, limit, operations: args.operations };
+    let outcome = boot.run(args.bare, &plan)?;
     let good = outcome.good() && (every.is_zero() || outcome.looks > 0);
     print(&(told(&args.machine, args.bare, &outcome) + if good { "good\n" } else { "not good\n" }))?;
     Ok(verdict(good))
@@ -105,6 +111,7 @@ fn told(args: &LinuxMachine, bare: bool, outcome: &Outcome) -> String {
         let _ =
             writeln!(text, "  {} looks at all tables, {} findings", outcome.looks, outcome.findings.len());
     }
+    text.push_str(&outcome.operations.to_string());
     outcome.findings.iter().for_each(|finding| text.push_str(&format!("  {finding}\n")));
     text
 }
