@@ -13,12 +13,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parallax_abi::info::{HypInfo, INFO_SYMBOL, PANIC_SYMBOL};
+use parallax_abi::smmu_host::HostSmmu;
 use parallax_vmsa::PhysMem;
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use zerocopy::FromBytes;
 
 use crate::config::MachineConfig;
 use crate::cpu_clock::CpuClock;
@@ -215,6 +217,22 @@ impl Linux {
             below.info = read_info(&self.ram, &sys, below.info_va).ok();
         }
         Ok(below.info)
+    }
+
+    /// The SMMU as the hypervisor shows it to the kernel, the last state when the machine has ended; nothing where it shows
+    /// none, and before [`Self::info`] has given anything.
+    #[must_use]
+    pub fn host_smmu(&self) -> Option<HostSmmu> {
+        let pa = self.below.as_ref()?.info?.smmu_host_pa;
+        let mut bytes = vec![0; size_of::<HostSmmu>()];
+        self.ram.read(pa, &mut bytes).ok()?;
+        HostSmmu::read_from_bytes(&bytes).ok()
+    }
+
+    /// The address of a function of the hypervisor, by the end of its path.
+    #[must_use]
+    pub fn function(&self, path: &str) -> Option<u64> {
+        self.below.as_ref()?.symbols.hyp.function(path)
     }
 
     /// Lets it run for `limit` of wall time, until it switches itself off, is woken, or comes to one of its stops.

@@ -349,6 +349,19 @@ pub struct Linux {
     /// Stop and check all tables so often, in milliseconds of wall time; 0 for never
     #[arg(long, value_name = "MS", default_value_t = 100)]
     pub every: u32,
+    /// Also whenever a CPU comes to SYMBOL: a function of the hypervisor, an address (0x...), or, once the guest is in
+    /// userspace, a symbol of the kernel. Again and again; SIGUSR1 asks for one look
+    #[arg(long, value_name = "SYMBOL", conflicts_with = "bare")]
+    pub at: Vec<String>,
+    /// Also when the console shows TEXT
+    #[arg(long, value_name = "TEXT", conflicts_with = "bare")]
+    pub at_console: Vec<String>,
+    /// Show the SMMU as the kernel sees it beside the hardware, at each look by --at, --at-console and SIGUSR1
+    #[arg(long)]
+    pub views: bool,
+    /// Count the kernel's commands to its emulated SMMU, and what became of them
+    #[arg(long, conflicts_with = "bare")]
+    pub commands: bool,
     /// Operations of the hypervisor beside the guest's work: so many times, a page is lent, given away and taken back,
     /// and a device writes to it
     #[arg(long, value_name = "N", default_value_t = 0, conflicts_with_all = ["bare", "initrd"])]

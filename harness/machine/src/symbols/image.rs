@@ -109,6 +109,16 @@ impl Image {
         self.symbols.get(name).copied()
     }
 
+    /// The address of the first function whose demangled path is `path` or ends with it.
+    #[must_use]
+    pub fn function(&self, path: &str) -> Option<u64> {
+        let of = |name: &str| readable(&addr2line::demangle_auto(name.into(), None));
+        let ends =
+            |name: &str| name.strip_suffix(path).is_some_and(|head| head.is_empty() || head.ends_with("::"));
+        let mut found = self.symbols.iter().filter(|(_, address)| self.is_code(**address));
+        found.find(|(name, _)| ends(&of(name))).map(|(_, address)| *address)
+    }
+
     /// The address of a symbol that must be there.
     ///
     /// # Errors

@@ -53,7 +53,7 @@ pub(in crate::cmd) fn bench(args: &BenchLinux) -> Result<Status> {
         images: &images,
         cancel: &cancel,
     };
-    let plan = Plan::run(Duration::from_secs(args.machine.timeout.into()));
+    let plan = Plan { limit: Duration::from_secs(args.machine.timeout.into()), ..Plan::default() };
     let (mut pairs, mut good) = (Vec::new(), true);
     for round in 0..args.rounds {
         let mut run = |bare| {

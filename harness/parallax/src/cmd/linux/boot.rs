@@ -10,6 +10,7 @@ use parallax_machine::toolchain::BuiltImages;
 use parallax_machine::{CancellationToken, HostView, Linux, LinuxConfig, MachineConfig, SmmuMode};
 use parallax_model::Finding;
 
+use super::commands::Commands;
 use super::disks::KnownData;
 use super::drive::{Looks, Plan, drive};
 use super::guest::{self, Job, Said};
@@ -59,6 +60,8 @@ pub(super) struct Outcome {
     pub(super) written: Option<Vec<(&'static str, bool)>>,
     /// What was done beside the guest's work.
     pub(super) operations: Operations,
+    /// What became of the kernel's commands to its SMMU.
+    pub(super) commands: Option<Commands>,
 }
 
 impl Outcome {
@@ -92,6 +95,7 @@ impl Boot<'_> {
                     smmu,
                     measure: self.measure,
                     operations: plan.operations > 0,
+                    at: &plan.at,
                     data: &data,
                 };
                 let archive = guest::initramfs(self.folder, job);
@@ -165,7 +169,11 @@ impl Boot<'_> {
         let console = linux.console().map_err(Failure::from)?;
         let clock = linux.cpu_clock().map_err(Failure::from)?;
         let (send, lines) = mpsc::channel();
+        let (wake, markers) = (linux.wake(), plan.at_console.clone());
         let watch = Watch::start(console, clock, move |line| {
+            if markers.iter().any(|marker| line.contains(marker)) {
+                wake.wake();
+            }
             if show == Show::All || show == Show::Steps && line.starts_with("PLX ") {
                 eprintln!("{line}");
             }
@@ -173,11 +181,12 @@ impl Boot<'_> {
             let _ = send.send(line.to_owned());
         });
         let mut looks = Looks::default();
+        looks.commands = plan.commands.then(Commands::default);
         let mut operations = Operations::new(plan.operations);
         let result = drive(linux, plan, &lines, &mut looks, &mut operations);
         let said = watch.finish();
         result.map_err(Failure::from)?;
-        let Looks { count, findings, .. } = looks;
-        Ok(Outcome { said, looks: count, findings, written: None, operations })
+        let Looks { count, findings, commands, .. } = looks;
+        Ok(Outcome { said, looks: count, findings, written: None, operations, commands })
     }
 }

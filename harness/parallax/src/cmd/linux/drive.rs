@@ -1,19 +1,25 @@
 //! Lets that Linux run, and looks at it meanwhile.
 
+use std::collections::BTreeMap;
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
-use parallax_machine::{Linux, MachineError, Pause};
+use anstream::{eprint, eprintln};
+use parallax_machine::{Linux, MachineError, Pause, Registers};
 use parallax_model::{Finding, Reporter, check};
 
+use super::commands::Commands;
 use super::operations::Operations;
+use super::view;
 use crate::engine::Observer;
 
-/// How often there is an operation at least, while there are any to do.
-const OPERATION: Duration = Duration::from_millis(50);
+/// The hypervisor comes here whenever its account of the kernel's commands is full.
+const COMMANDS_FULL: &str = "smmu_host_commands_full";
+/// How soon what the guest says is heard, while something waits for that.
+const SOON: Duration = Duration::from_millis(50);
 
 /// What is done while it runs.
-#[derive(Debug)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Plan {
     /// How often all tables are looked at; zero for never.
     pub(super) every: Duration,
@@ -21,13 +27,14 @@ pub(super) struct Plan {
     pub(super) limit: Duration,
     /// Rounds of operations beside its work.
     pub(super) operations: u32,
-}
-
-impl Plan {
-    /// Nothing but running.
-    pub(super) const fn run(limit: Duration) -> Self {
-        Self { every: Duration::ZERO, limit, operations: 0 }
-    }
+    /// A look whenever a CPU comes to one of these: a function of the hypervisor, an address, or a symbol of the kernel.
+    pub(super) at: Vec<String>,
+    /// A look when the console shows one of these.
+    pub(super) at_console: Vec<String>,
+    /// Show both views of the SMMU at each look that was asked for.
+    pub(super) views: bool,
+    /// Keep account of the kernel's commands to its SMMU.
+    pub(super) commands: bool,
 }
 
 /// All looks at a machine.
@@ -39,17 +46,43 @@ pub(super) struct Looks {
     pub(super) count: usize,
     /// What they found.
     pub(super) findings: Vec<Finding>,
+    /// What was seen of the kernel's commands.
+    pub(super) commands: Option<Commands>,
 }
 
 impl Looks {
-    /// Looks once, if the hypervisor has booted.
-    fn look(&mut self, linux: &mut Linux) -> Result<(), MachineError> {
-        let Some((info, registers)) = linux.look()? else { return Ok(()) };
+    /// Looks once, if the hypervisor has booted. Gives the registers.
+    fn look(&mut self, linux: &mut Linux) -> Result<Option<Registers>, MachineError> {
+        // Before the machine runs on to get out of the hypervisor.
+        self.read_commands(linux);
+        let Some((info, registers)) = linux.look()? else { return Ok(None) };
         let observer = self.observer.get_or_insert_with(|| Observer::new(linux.description(), info));
         let snapshot = observer.observe(linux.memory(), &registers);
         self.findings.extend(self.reporter.fresh(check(&snapshot, observer.context())));
         self.count += 1;
+        self.read_commands(linux);
+        Ok(Some(registers))
+    }
+
+    /// A look that was asked for: says so.
+    fn asked(&mut self, linux: &mut Linux, why: &str, views: bool) -> Result<(), MachineError> {
+        let before = self.findings.len();
+        let Some(registers) = self.look(linux)? else { return Ok(()) };
+        eprintln!("look {}, {why}: {} new findings", self.count, self.findings.len() - before);
+        if views {
+            let text = match linux.host_smmu() {
+                Some(host) => view::text(&host, &registers, linux.memory()),
+                None => "the kernel sees no SMMU of the hypervisor's\n".to_owned(),
+            };
+            eprint!("{text}");
+        }
         Ok(())
+    }
+
+    fn read_commands(&mut self, linux: &Linux) {
+        if let (Some(commands), Some(host)) = (&mut self.commands, linux.host_smmu()) {
+            commands.read(&host);
+        }
     }
 }
 
@@ -63,13 +96,36 @@ pub(super) fn drive(
 ) -> Result<(), MachineError> {
     let begin = Instant::now();
     let (mut next, mut working) = (begin + plan.every, false);
+    let mut places = stops(linux, plan)?;
+    let full = if plan.commands { linux.function(COMMANDS_FULL) } else { None };
+    if let Some(full) = full {
+        linux.stop_at(full)?;
+    }
     loop {
         let mut period = if plan.every.is_zero() { plan.limit } else { plan.every };
-        if operations.left > 0 {
-            period = period.min(OPERATION);
+        if operations.left > 0 || !plan.at.is_empty() {
+            period = period.min(SOON);
         }
-        if linux.run_for(period)? == Pause::Ended {
-            return Ok(());
+        match linux.run_for(period)? {
+            Pause::Ended => {
+                for name in plan.at.iter().filter(|name| !places.values().any(|place| place == *name)) {
+                    eprintln!(
+                        "--at {name}: no function of the hypervisor and no symbol of the kernel is called so"
+                    );
+                }
+                looks.read_commands(linux);
+                return Ok(());
+            }
+            Pause::At(address) if Some(address) == full => {
+                linux.info()?;
+                looks.read_commands(linux);
+            }
+            Pause::At(address) => {
+                let place = places.get(&address).map_or_else(|| format!("{address:#x}"), Clone::clone);
+                looks.asked(linux, &format!("at {place}"), plan.views)?;
+            }
+            Pause::Woken => looks.asked(linux, "asked for", plan.views)?,
+            Pause::Running => {}
         }
         if begin.elapsed() >= plan.limit {
             let waiting_for = "the guest's switching itself off";
@@ -79,10 +135,53 @@ pub(super) fn drive(
             looks.look(linux)?;
             next = Instant::now() + plan.every;
         }
-        // The disks are at work from then on.
-        working |= console.try_iter().any(|line| line.contains("PLX step virtio_appears"));
-        if working && operations.left > 0 && operations.round(linux, |linux| looks.look(linux))?.is_none() {
+        for line in console.try_iter() {
+            // The disks are at work from then on.
+            working |= line.contains("PLX step virtio_appears");
+            if let Some((name, address)) = kernel_symbol(&line).filter(|(name, _)| plan.at.contains(name)) {
+                linux.stop_at(address)?;
+                places.insert(address, name);
+            }
+        }
+        let look = |linux: &mut Linux| looks.look(linux).map(|_| ());
+        if working && operations.left > 0 && operations.round(linux, look)?.is_none() {
+            looks.read_commands(linux);
             return Ok(());
         }
+    }
+}
+
+/// Sets the stops whose address is known now, and gives their names. The kernel's symbols come from the guest.
+fn stops(linux: &mut Linux, plan: &Plan) -> Result<BTreeMap<u64, String>, MachineError> {
+    let mut places = BTreeMap::new();
+    for name in &plan.at {
+        let number = name.strip_prefix("0x").and_then(|digits| u64::from_str_radix(digits, 16).ok());
+        if let Some(address) = number.or_else(|| linux.function(name)) {
+            linux.stop_at(address)?;
+            places.insert(address, name.clone());
+        }
+    }
+    Ok(places)
+}
+
+/// Name and address in a line such as `PLX symbol nvme_queue_rq ffff800080abcdef`; the guest has it from /proc/kallsyms.
+fn kernel_symbol(line: &str) -> Option<(String, u64)> {
+    let (_, text) = line.split_once("PLX symbol ")?;
+    let (name, digits) = text.split_once(' ')?;
+    Some((name.to_owned(), u64::from_str_radix(digits.trim(), 16).ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_symbol_of_the_kernel_is_read_from_the_console() {
+        assert_eq!(
+            kernel_symbol("x PLX symbol f ffff800080abcd00\r"),
+            Some(("f".to_owned(), 0xffff_8000_80ab_cd00))
+        );
+        assert_eq!(kernel_symbol("PLX symbol f"), None);
+        assert_eq!(kernel_symbol("PLX step f ok"), None);
     }
 }

@@ -18,6 +18,8 @@ pub(super) struct Job<'a> {
     pub(super) measure: u8,
     /// There are operations of others beside what it does.
     pub(super) operations: bool,
+    /// Symbols whose addresses it is to tell, as far as they are the kernel's.
+    pub(super) at: &'a [String],
     /// What is on the disks.
     pub(super) data: &'a KnownData,
 }
@@ -28,13 +30,14 @@ pub(super) fn initramfs(linux: &Path, job: Job<'_>) -> io::Result<Vec<u8>> {
     ["bin", "dev", "modules"].into_iter().for_each(|name| archive.folder(name));
     archive.device("dev/console", 5, 1);
     archive.file("init", include_bytes!("init.sh"));
-    let Job { cpus, smmu, measure, operations, data } = job;
+    let Job { cpus, smmu, measure, operations, at, data } = job;
     let [smmu, operations] = [smmu, operations].map(|set| if set { "yes" } else { "no" });
     let (mib, behind, sum) = (data.mib(), data.behind(), data.sha256());
     let (net_mib, net_sum) = (data.of_network().mib(), data.of_network().sha256());
     let settings = format!(
         "CPUS={cpus}\nSMMU={smmu}\nMEASURE={measure}\nOPERATIONS={operations}\nMIB={mib}\nBEHIND={behind}\nSUM={sum}\nNET_MIB={net_mib}\nNET_SUM={net_sum}\n"
     );
+    archive.file("symbols", (at.join("\n") + "\n").as_bytes());
     archive.file("parallax.conf", settings.as_bytes());
     archive.file("bin/busybox", &std::fs::read(linux.join("busybox"))?);
     let mut modules: Vec<_> = std::fs::read_dir(linux.join("modules"))?.collect::<io::Result<_>>()?;

@@ -4,6 +4,7 @@
 #   PLX step NAME ok|failed          what was tried
 #   PLX begin NAME                   something begins that gets a rate
 #   PLX rate NAME MIB FROM TO        it took from FROM to TO, in seconds
+#   PLX symbol NAME ADDRESS          of the kernel, in hexadecimal
 #   PLX note TEXT                    for people
 #   PLX verdict ok|failed            the end
 /bin/busybox mkdir -p /proc /sys /dev /mnt
@@ -17,6 +18,10 @@ say() { echo "PLX $*"; }
 say userspace "$(now)"
 dmesg -n 1
 . /parallax.conf
+while read -r symbol; do
+    address=$([ -z "$symbol" ] || grep " $symbol\$" /proc/kallsyms | head -n 1 | cut -d' ' -f1)
+    [ -z "$address" ] || say symbol "$symbol" "$address"
+done </symbols
 
 verdict=ok
 step() {

@@ -12,12 +12,14 @@
 
 mod bench;
 mod boot;
+mod commands;
 mod cpio;
 mod disks;
 mod drive;
 mod edu;
 mod guest;
 mod operations;
+mod view;
 mod watch;
 
 use std::fmt::Write;
@@ -56,7 +58,15 @@ pub(super) fn linux(args: &Linux) -> Result<Status> {
     };
     let every = if args.bare { Duration::ZERO } else { Duration::from_millis(args.every.into()) };
     let limit = Duration::from_secs(args.machine.timeout.into());
-    let plan = Plan { every, limit, operations: args.operations };
+    let plan = Plan {
+        every,
+        limit,
+        operations: args.operations,
+        at: args.at.clone(),
+        at_console: args.at_console.clone(),
+        views: args.views,
+        commands: args.commands,
+    };
     let outcome = boot.run(args.bare, &plan)?;
     let good = outcome.good() && (every.is_zero() || outcome.looks > 0);
     print(&(told(&args.machine, args.bare, &outcome) + if good { "good\n" } else { "not good\n" }))?;
@@ -112,6 +122,9 @@ fn told(args: &LinuxMachine, bare: bool, outcome: &Outcome) -> String {
             writeln!(text, "  {} looks at all tables, {} findings", outcome.looks, outcome.findings.len());
     }
     text.push_str(&outcome.operations.to_string());
+    if let Some(commands) = &outcome.commands {
+        text.push_str(&commands.to_string());
+    }
     outcome.findings.iter().for_each(|finding| text.push_str(&format!("  {finding}\n")));
     text
 }
