@@ -10,6 +10,7 @@
 #![deny(unsafe_code)]
 
 pub mod config;
+pub mod coverage;
 pub mod doctor;
 pub mod error;
 pub mod journal;

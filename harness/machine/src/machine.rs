@@ -8,6 +8,7 @@ use parallax_vmsa::{PhysMem, SysRegs};
 use serde::{Deserialize, Serialize};
 
 use crate::config::MachineConfig;
+use crate::coverage::Executed;
 use crate::error::MachineError;
 use crate::memory_map::Region;
 use crate::symbols::Symbols;
@@ -69,6 +70,11 @@ pub trait Machine {
     /// The plugin's journal cannot be believed.
     fn events(&mut self) -> Result<Vec<Record>, MachineError> {
         Ok(Vec::new())
+    }
+
+    /// Which instructions of the hypervisor ran since power-on; none without a plugin that notes it.
+    fn executed(&self) -> Option<Executed> {
+        None
     }
 
     /// Symbols of the images that run, where there are any (not in a recording).

@@ -28,6 +28,11 @@ pub trait Boot: Sync {
     /// It does not boot.
     fn boot(&self, trace: &Trace) -> Result<Box<dyn Machine>, MachineError>;
 
+    /// Takes leave of the machine of `trace`, which performed it or failed on the way.
+    fn finished(&self, trace: &Trace, machine: &dyn Machine) {
+        let _ = (trace, machine);
+    }
+
     /// Revision of the hypervisor's source, for recordings.
     fn revision(&self) -> &str;
 }
@@ -136,7 +141,9 @@ fn record(case: &Case, boot: &dyn Boot, mode: Mode, path: Option<&Path>) -> Resu
         Recorder::create(path, boot.revision(), machine.description(), machine.info())
             .map_err(MachineError::from)
     });
-    Ok(run_trace(&case.trace.ops, machine.as_mut(), recorder.transpose()?, mode))
+    let run = run_trace(&case.trace.ops, machine.as_mut(), recorder.transpose()?, mode);
+    boot.finished(&case.trace, machine.as_ref());
+    Ok(run)
 }
 
 /// The verdict on a trace that got to its end. What can never be right does not become a golden.

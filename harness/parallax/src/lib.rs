@@ -8,12 +8,14 @@
 //! | [`jobs`] | many traces side by side, against their goldens |
 //! | [`golden`] | the goldens |
 //! | [`report`] | telling what came of it |
+//! | [`coverage`] | which lines of the hypervisor traces reach |
 //! | [`source`] | states one after the other, from a trace or a recording |
 //! | [`cli`], [`cmd`] | the command line, a module a subcommand |
 #![forbid(unsafe_code)]
 
 pub mod cli;
 pub mod cmd;
+pub mod coverage;
 pub mod engine;
 pub mod event_text;
 pub mod golden;

@@ -18,7 +18,7 @@ use crate::config::MachineConfig;
 use crate::error::MachineError;
 use crate::machine::Description;
 use crate::memory_map::{PAYLOAD_BASE, Region, regions};
-use crate::qemu::{Pagewatch, Qemu, QemuError};
+use crate::qemu::{Pagewatch, Qemu, QemuError, Watched};
 use crate::qmp::Qmp;
 use crate::ram::MappedRam;
 use crate::rsp::{Client, RspError};
@@ -47,8 +47,9 @@ impl Live {
         let runtime = Builder::new_current_thread().enable_all().build();
         let runtime = runtime
             .map_err(|source| QemuError::Start { what: "making a runtime for its sockets", source })?;
-        let plugin = options.pagewatch.as_deref().map(|library| pagewatch(library, &symbols)).transpose()?;
-        let (mut qemu, ram, journal) =
+        let plugin = options.pagewatch.as_deref();
+        let plugin = plugin.map(|library| pagewatch(library, &symbols, options.coverage)).transpose()?;
+        let (mut qemu, ram, watched) =
             Qemu::start(&config, &images.hyp_img, &images.payload_img, plugin.as_ref())?;
         let (client, qmp, registers) = connect(&runtime, &mut qemu, &config, &options, stops)?;
         qemu.hide();
@@ -59,7 +60,7 @@ impl Live {
             qmp,
             qemu,
             ram,
-            journal,
+            watched,
             symbols,
             description,
             info: HypInfo::default(),
@@ -89,7 +90,7 @@ impl Live {
             Err(error) => return Err(self.connection_lost(error)),
         };
         self.info = read_info(&self.ram, &sys, info_va)?;
-        if let Some(journal) = &self.journal {
+        if let Watched::Journal(journal) = &self.watched {
             journal.enable(true);
         }
         Ok(())
@@ -97,12 +98,13 @@ impl Live {
 }
 
 /// What the plugin has to know of the images.
-fn pagewatch(library: &Path, symbols: &Symbols) -> Result<Pagewatch, MachineError> {
+fn pagewatch(library: &Path, symbols: &Symbols, coverage: bool) -> Result<Pagewatch, MachineError> {
     Ok(Pagewatch {
         library: library.to_owned(),
         image: symbols.hyp.extent(),
         vectors: symbols.hyp.required(VECTORS_SYMBOL)?,
         mark: symbols.payload.required(MARK_SYMBOL)?,
+        coverage,
     })
 }
 

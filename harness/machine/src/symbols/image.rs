@@ -138,6 +138,11 @@ impl Image {
         })
     }
 
+    /// The addresses of all instructions, in order within each section.
+    pub fn instructions(&self) -> impl Iterator<Item = u64> {
+        self.code.iter().flat_map(|(base, bytes)| (*base..*base + bytes.len() as u64 / 4 * 4).step_by(4))
+    }
+
     /// The function at `address` and the functions that it was inlined into, innermost first. Empty for an address
     /// that belongs to no function.
     #[must_use]

@@ -4,6 +4,7 @@ mod accept;
 mod bench;
 mod build;
 mod check;
+mod coverage;
 mod diff;
 mod doctor;
 mod dump;
@@ -30,6 +31,7 @@ pub fn main(cli: Cli) -> Result<Status> {
         Command::Dump(args) => dump::dump(&args),
         Command::Diff(args) => diff::diff(&args),
         Command::Check(args) => check::check(&args),
+        Command::Coverage(args) => coverage::coverage(&args),
         Command::Events(args) => events::events(&args),
         Command::Explain(args) => explain::explain(&args),
         Command::Build(args) => build::build(&args),

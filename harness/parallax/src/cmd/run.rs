@@ -48,7 +48,7 @@ pub(super) fn run(args: &Run) -> Result<Status> {
     }
     progress.set_message("running");
     let options = Options {
-        jobs: job_count(args),
+        jobs: job_count(args.jobs),
         golden: golden_mode(args),
         record: args.record.clone(),
         repeat: usize::from(args.repeat),
@@ -90,9 +90,10 @@ fn formatted(format: Format, reports: &[report::TraceReport]) -> Result<String> 
     })
 }
 
-fn job_count(args: &Run) -> usize {
+/// How many traces to run at a time: as the user says, or one for each core.
+pub(super) fn job_count(jobs: Option<u16>) -> usize {
     let cores = || std::thread::available_parallelism().map_or(1, usize::from);
-    args.jobs.map_or_else(cores, usize::from)
+    jobs.map_or_else(cores, usize::from)
 }
 
 const fn golden_mode(args: &Run) -> GoldenMode {
@@ -104,7 +105,7 @@ const fn golden_mode(args: &Run) -> GoldenMode {
 }
 
 /// A progress bar, shown only where a person watches.
-fn progress(cases: usize) -> ProgressBar {
+pub(super) fn progress(cases: usize) -> ProgressBar {
     let watched = std::io::stderr().is_terminal();
     let target = if watched { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
     let bar = ProgressBar::with_draw_target(Some(cases as u64), target);
