@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use parallax_abi::info::HypInfo;
+use parallax_abi::journal::Record;
 use parallax_abi::mailbox::{Request, Response};
 use parallax_machine::memory_map::{RAM_BASE, Region, regions};
 use parallax_machine::recording::format::KEYFRAME_EVERY;
@@ -37,7 +38,10 @@ fn step(op: u64) -> (Operation, Registers, SparseMem) {
     let requests = if op == 0 { vec![] } else { vec![Request { cpu: 0, op: 1, args: [op; 7] }] };
     let responses =
         requests.iter().map(|_| Response { kind: 1, x: [op; 4], ..Response::default() }).collect();
-    let operation = Operation { line: op as u32, text: format!("op {op}"), requests, responses };
+    let event = Record { kind: 1, cpu: 2, size: 8, pc: op, a: 3, b: 4, value: u64::MAX, ..Record::default() };
+    let (events, findings) = (vec![event; op as usize % 3], vec![format!("found {op}"); op as usize % 2]);
+    let text = format!("op {op}");
+    let operation = Operation { line: op as u32, text, requests, responses, events, findings };
     let sys = SysRegs { vttbr_el2: op / 20, ..SysRegs::default() };
     let smmu = RawRegs([(0x20, 1), (0x98, op as u32)].into());
     (operation, Registers { sys, smmu: Some(smmu) }, memory)
@@ -172,11 +176,16 @@ fn handmade(path: &Path, frames: &[&str]) {
     fs::write(path, bytes).unwrap();
 }
 
+/// All lines of the recording at `path`.
+fn lines_of(path: &Path) -> Vec<String> {
+    let text = String::from_utf8(zstd::decode_all(&fs::read(path).unwrap()[..]).unwrap()).unwrap();
+    text.lines().map(|line| format!("{line}\n")).collect()
+}
+
 #[test]
 fn a_malformed_line_is_named() {
     let (_dir, path) = recorded();
-    let text = String::from_utf8(zstd::decode_all(&fs::read(&path).unwrap()[..]).unwrap()).unwrap();
-    let lines: Vec<String> = text.lines().map(|line| format!("{line}\n")).collect();
+    let lines = lines_of(&path);
     let (header, boot, next) = (&lines[0], &lines[1], &lines[2]);
     let broken = |change: &str| {
         handmade(&path, &[header, &format!("{boot}{change}"), "{\"entries\":2}\n"]);
@@ -205,4 +214,17 @@ fn another_schema_is_refused_by_its_number() {
     handmade(&path, &["{\"parallax_recording\":99,\"new_field\":1}\n", "x\n", "{\"entries\":1}\n"]);
     let error = Replay::open(&path).unwrap_err();
     assert!(matches!(error, RecordingError::Schema { found: 99, .. }), "{error}");
+}
+
+#[test]
+fn a_recording_of_the_first_schema_is_still_read() {
+    let (_dir, path) = recorded();
+    let lines = lines_of(&path);
+    let header = lines[0].replace("\"parallax_recording\":2", "\"parallax_recording\":1");
+    assert_ne!(header, lines[0]);
+    // The boot has neither events nor findings here, so its line is what the first schema wrote.
+    handmade(&path, &[&header, &lines[1], "{\"entries\":1}\n"]);
+    let mut replay = Replay::open(&path).unwrap();
+    assert_at(&mut replay, 0);
+    assert!(replay.events().unwrap().is_empty() && replay.site(0).is_none());
 }

@@ -34,6 +34,10 @@ pub struct Operation {
     pub requests: Vec<parallax_abi::mailbox::Request>,
     /// What came of it.
     pub responses: Vec<parallax_abi::mailbox::Response>,
+    /// What a plugin saw of it; nothing without a plugin.
+    pub events: Vec<parallax_abi::journal::Record>,
+    /// What was found after it and not before, in words.
+    pub findings: Vec<String>,
 }
 
 /// A recording that cannot be read or written.
@@ -66,7 +70,7 @@ pub enum RecordingError {
         what: String,
     },
     /// The file was written by another version of Parallax.
-    #[error("{}: a recording of schema {found}; this version reads schema {}", path.display(), format::SCHEMA)]
+    #[error("{}: a recording of schema {found}; this version reads schemas {} to {}", path.display(), format::OLDEST, format::SCHEMA)]
     Schema {
         /// The file.
         path: PathBuf,

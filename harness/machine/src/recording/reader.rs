@@ -3,19 +3,21 @@
 //! A file may come from anywhere: its size, its lines and the memory that it describes are limited, and whatever is
 //! wrong with it is an error that names the line.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Cursor, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use parallax_abi::info::HypInfo;
+use parallax_abi::journal::Record;
 use parallax_abi::mailbox::{Request, Response};
 use parallax_vmsa::{PhysMem, SparseMem};
 use serde::de::DeserializeOwned;
 use zstd::stream::read::Decoder;
 use zstd::zstd_safe;
 
-use super::format::{Entry, Footer, Header, SCHEMA};
+use super::format::{Entry, Footer, Header, Hex, OLDEST, SCHEMA, Site};
 use super::mem::PAGE;
 use super::{Operation, RecordingError};
 use crate::error::MachineError;
@@ -41,6 +43,7 @@ pub struct Replay {
     frames: Vec<usize>,
     header: Header,
     entries: u64,
+    sites: BTreeMap<Hex, Site>,
     lines: Lines,
     line: u64,
     op: u64,
@@ -95,6 +98,7 @@ impl Replay {
             frames,
             header,
             entries: footer.entries,
+            sites: footer.sites,
             lines,
             line: 1,
             op: 0,
@@ -129,6 +133,12 @@ impl Replay {
     #[must_use]
     pub const fn operation(&self) -> &Operation {
         &self.operation
+    }
+
+    /// The instruction at `pc`, if an event names it.
+    #[must_use]
+    pub fn site(&self, pc: u64) -> Option<&Site> {
+        self.sites.get(&Hex(pc))
     }
 
     /// Goes on to the next operation; false when there is none.
@@ -201,6 +211,8 @@ impl Replay {
             text: entry.text,
             requests: entry.requests.into_iter().map(|line| line.0).collect(),
             responses: entry.responses.into_iter().map(|line| line.0).collect(),
+            events: entry.events.into_iter().map(Record::from).collect(),
+            findings: entry.findings,
         };
         Ok(())
     }
@@ -271,6 +283,11 @@ impl Machine for Replay {
         &self.memory
     }
 
+    /// What was recorded of the operation after which it stands.
+    fn events(&mut self) -> Result<Vec<Record>, MachineError> {
+        Ok(self.operation.events.clone())
+    }
+
     fn symbols(&self) -> Option<&Symbols> {
         None
     }
@@ -325,7 +342,7 @@ fn check_schema(text: &str, path: &Path) -> Result<(), RecordingError> {
         parallax_recording: u32,
     }
     let start: Start = parse(text, path, 1)?;
-    if start.parallax_recording == SCHEMA {
+    if (OLDEST..=SCHEMA).contains(&start.parallax_recording) {
         return Ok(());
     }
     Err(RecordingError::Schema { path: path.to_owned(), found: start.parallax_recording })

@@ -43,7 +43,8 @@ pub(super) fn run(args: &Run) -> Result<Status> {
     let progress = progress(cases.len());
     progress.set_message("building");
     let mut boot = LiveBoot::build(&root, cases.iter().map(|case| &case.trace), &cancel)?;
-    if args.mode == Mode::Stream {
+    // A recording holds what the plugin saw, for `parallax explain`.
+    if args.mode == Mode::Stream || args.record.is_some() {
         boot = boot.with_events(&root)?;
     }
     progress.set_message("running");

@@ -100,11 +100,16 @@ impl<'m> Session<'m> {
         let ram = places.ram().map_or(Span::default(), |ram| Span::new(ram.base, ram.size));
         let mut observer = Observer::new(machine.description(), info);
         let registers = machine.registers()?;
-        let boot =
-            || Operation { line: 0, text: "boot".to_owned(), requests: Vec::new(), responses: Vec::new() };
-        let now = observe(machine.memory(), &mut observer, &registers, &mut recorder, boot)?;
+        let read = recorder.is_some().then(|| RecordingMem::new(machine.memory()));
+        let memory = read.as_ref().map_or(machine.memory(), |read| read);
+        let now = observer.observe(memory, &registers);
         let mut reporter = Reporter::default();
         let findings = reporter.fresh(check(&now, observer.context()));
+        if let Some((recorder, read)) = recorder.as_mut().zip(read) {
+            let findings = findings.iter().map(ToString::to_string).collect();
+            let boot = Operation { text: "boot".to_owned(), findings, ..Operation::default() };
+            recorder.add(&boot, &registers, &read)?;
+        }
         let form = Canonical::of(&now, BlockSize::Shown);
         Ok((
             Self { machine, places, ram, observer, registers, now, form, reporter, recorder, stream: None },
@@ -189,8 +194,8 @@ impl<'m> Session<'m> {
         let live = self.machine.memory();
         let copy = self.stream.as_ref().map(|stream| stream.over(live));
         let memory = copy.as_ref().map_or(live, |copy| copy as &dyn PhysMem);
-        let record = || operation(op, request, response);
-        let after = observe(memory, &mut self.observer, &self.registers, &mut self.recorder, record)?;
+        let read = self.recorder.is_some().then(|| RecordingMem::new(memory));
+        let after = self.observer.observe(read.as_ref().map_or(memory, |read| read), &self.registers);
 
         let context = self.observer.context();
         let outcome = Outcome::of(op.verb, &response);
@@ -200,6 +205,14 @@ impl<'m> Session<'m> {
             findings.extend(watch.after(&request, &response, &outcome, live, &context.symbols));
         }
         findings.extend(check(&after, context));
+        let findings = self.reporter.fresh(findings);
+        if let Some((recorder, read)) = self.recorder.as_mut().zip(read) {
+            let operation = operation(op, (request, response), &events, &findings);
+            if let Some(symbols) = self.machine.symbols() {
+                recorder.note_code(&operation, symbols);
+            }
+            recorder.add(&operation, &self.registers, &read)?;
+        }
 
         let form = Canonical::of(&after, BlockSize::Shown);
         let lines = match op.verb.action {
@@ -208,7 +221,7 @@ impl<'m> Session<'m> {
         };
         self.now = after;
         self.form = form;
-        Ok(Step { outcome, lines, findings: self.reporter.fresh(findings), events })
+        Ok(Step { outcome, lines, findings, events })
     }
 
     /// The state now.
@@ -245,27 +258,20 @@ impl<'m> Session<'m> {
     }
 }
 
-/// Takes a snapshot, and records what it read.
-fn observe(
-    memory: &dyn PhysMem,
-    observer: &mut Observer,
-    registers: &Registers,
-    recorder: &mut Option<Recorder>,
-    operation: impl FnOnce() -> Operation,
-) -> Result<Snapshot, MachineError> {
-    let Some(recorder) = recorder else { return Ok(observer.observe(memory, registers)) };
-    let memory = RecordingMem::new(memory);
-    let snapshot = observer.observe(&memory, registers);
-    recorder.add(&operation(), registers, &memory)?;
-    Ok(snapshot)
-}
-
-fn operation(op: &Op, request: Request, response: Response) -> Operation {
+/// `op` as a recording holds it.
+fn operation(
+    op: &Op,
+    (request, response): (Request, Response),
+    events: &[Record],
+    findings: &[Finding],
+) -> Operation {
     Operation {
         line: u32::try_from(op.line).unwrap_or(u32::MAX),
         text: op.to_string(),
         requests: vec![request],
         responses: vec![response],
+        events: events.to_vec(),
+        findings: findings.iter().map(ToString::to_string).collect(),
     }
 }
 
