@@ -9,6 +9,7 @@
 //! | [`golden`] | the goldens |
 //! | [`report`] | telling what came of it |
 //! | [`coverage`] | which lines of the hypervisor traces reach |
+//! | [`explain`] | who changed an entry, and what invalidation followed |
 //! | [`source`] | states one after the other, from a trace or a recording |
 //! | [`cli`], [`cmd`] | the command line, a module a subcommand |
 #![forbid(unsafe_code)]
@@ -18,6 +19,7 @@ pub mod cmd;
 pub mod coverage;
 pub mod engine;
 pub mod event_text;
+pub mod explain;
 pub mod golden;
 pub mod interrupt;
 pub mod jobs;

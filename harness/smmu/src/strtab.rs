@@ -76,6 +76,31 @@ pub struct TableMemory {
     pub level: u8,
 }
 
+/// Stream table entries that lie behind one another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SteArray {
+    /// Physical address of the first.
+    pub pa: u64,
+    /// Its StreamID.
+    pub first: u64,
+    /// How many there are.
+    pub count: u64,
+}
+
+impl SteArray {
+    /// StreamID and address of the entry that holds the byte at physical address `pa`.
+    #[must_use]
+    pub const fn entry_at(&self, pa: u64) -> Option<(u64, u64)> {
+        match pa.checked_sub(self.pa) {
+            Some(offset) if offset / Ste::SIZE < self.count => {
+                let index = offset / Ste::SIZE;
+                Some((self.first + index, self.pa + index * Ste::SIZE))
+            }
+            _ => None,
+        }
+    }
+}
+
 /// A level-1 stream table descriptor (L1STD, 5.1) that is valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Level2 {
@@ -164,6 +189,20 @@ impl StreamTable {
         memory.sort_unstable();
         memory.dedup();
         (runs.done, memory)
+    }
+
+    /// Where the entries of all streams are that have one.
+    pub fn arrays<M: PhysMem + ?Sized>(&self, mem: &M) -> Vec<SteArray> {
+        let Layout::TwoLevel { split } = self.layout else {
+            return vec![SteArray { pa: self.base, first: 0, count: self.streams() }];
+        };
+        let tables = 0..self.streams().div_ceil(1 << split);
+        let array = |number: u64| {
+            let level2 = self.level2(mem, number, split).ok()?;
+            let count = self.streams().min(1 << split).min(level2.streams);
+            Some(SteArray { pa: level2.base, first: number << split, count })
+        };
+        tables.filter_map(array).collect()
     }
 
     fn level2<M: PhysMem + ?Sized>(&self, mem: &M, number: u64, split: u32) -> Result<Level2, StreamFault> {
