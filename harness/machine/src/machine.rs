@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::MachineConfig;
 use crate::error::MachineError;
+use crate::live::Live;
 use crate::memory_map::Region;
 use crate::symbols::Symbols;
 
@@ -73,4 +74,9 @@ pub trait Machine {
 
     /// Symbols of the images that run, where there are any (not in a recording).
     fn symbols(&self) -> Option<&Symbols>;
+
+    /// The machine itself if it is a live one, for a debugger.
+    fn live(&mut self) -> Option<&mut Live> {
+        None
+    }
 }

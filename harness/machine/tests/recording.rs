@@ -7,7 +7,9 @@ use parallax_abi::info::HypInfo;
 use parallax_abi::mailbox::{Request, Response};
 use parallax_machine::memory_map::{RAM_BASE, Region, regions};
 use parallax_machine::recording::format::KEYFRAME_EVERY;
-use parallax_machine::recording::{Operation, Recorder, RecordingError, RecordingMem, Replay};
+use parallax_machine::recording::{
+    Change, Operation, Recorder, RecordingError, RecordingMem, Replay, Search,
+};
 use parallax_machine::{Description, Machine, MachineConfig, MachineError, Registers};
 use parallax_smmu::RawRegs;
 use parallax_vmsa::{PhysMem, SparseMem, SysRegs};
@@ -205,4 +207,64 @@ fn another_schema_is_refused_by_its_number() {
     handmade(&path, &["{\"parallax_recording\":99,\"new_field\":1}\n", "x\n", "{\"entries\":1}\n"]);
     let error = Replay::open(&path).unwrap_err();
     assert!(matches!(error, RecordingError::Schema { found: 99, .. }), "{error}");
+}
+
+/// Goes through a search to its end, or to what it finds.
+fn found(mut search: Search, replay: &mut Replay) -> Option<Change> {
+    while !search.done() {
+        let change = search.stretch(replay).unwrap();
+        if change.is_some() {
+            return change;
+        }
+    }
+    None
+}
+
+#[test]
+fn the_list_of_operations_is_that_of_the_run() {
+    let (_dir, path) = recorded();
+    let mut replay = Replay::open(&path).unwrap();
+    replay.go_to(70).unwrap();
+    let list = replay.operations().unwrap();
+    assert_eq!((list.len() as u64, replay.position()), (OPS, 70));
+    for (listed, op) in list.iter().zip(0..) {
+        let (operation, ..) = step(op);
+        assert_eq!((listed.line, &listed.text), (operation.line, &operation.text));
+        assert_eq!(listed.response, operation.responses.first().copied());
+    }
+}
+
+#[test]
+fn a_change_is_found_forward_and_back_across_keyframes() {
+    let (_dir, path) = recorded();
+    let mut replay = Replay::open(&path).unwrap();
+    // The first word changes with each tenth operation, the other one twice.
+    let pieces = vec![(TABLE + 0xff8, 8), (TABLE + 8 * 66, 8)];
+    let changes: Vec<Change> = (1..OPS)
+        .filter_map(|op| match op {
+            _ if op.is_multiple_of(10) => Some(Change { op, piece: 0 }),
+            66 | 67 => Some(Change { op, piece: 1 }),
+            _ => None,
+        })
+        .collect();
+    for at in 0..OPS {
+        let next = changes.iter().find(|change| change.op > at).copied();
+        assert_eq!(found(Search::forward(pieces.clone(), at, OPS - 1), &mut replay), next, "after {at}");
+        let last = changes.iter().rev().find(|change| change.op <= at).copied();
+        assert_eq!(found(Search::back(pieces.clone(), at, 0), &mut replay), last, "up to {at}");
+    }
+    assert_eq!(found(Search::back(pieces, 69, 67), &mut replay), None);
+}
+
+#[test]
+fn what_a_keyframe_no_longer_knows_has_not_changed() {
+    let (_dir, path) = recorded();
+    let mut replay = Replay::open(&path).unwrap();
+    // Only operation 63 touched this page, and the keyframe after it does not hold it.
+    let piece = vec![(TABLE + 0x1000 * 64, 8)];
+    assert_eq!(
+        found(Search::back(piece.clone(), OPS - 1, 0), &mut replay),
+        Some(Change { op: 63, piece: 0 })
+    );
+    assert_eq!(found(Search::forward(piece, 63, OPS - 1), &mut replay), None);
 }

@@ -114,11 +114,11 @@ impl StreamTable {
         1 << self.log2size
     }
 
-    /// The entry of stream `sid`.
+    /// Physical address of the entry of stream `sid`.
     ///
     /// # Errors
     /// [`StreamFault`] when the SMMU would not get as far as an entry.
-    pub fn stream<M: PhysMem + ?Sized>(&self, mem: &M, sid: u32) -> Result<Ste, StreamFault> {
+    pub fn entry_address<M: PhysMem + ?Sized>(&self, mem: &M, sid: u32) -> Result<u64, StreamFault> {
         let sid = u64::from(sid);
         if sid >= self.streams() {
             return Err(StreamFault::OutOfRange);
@@ -134,8 +134,16 @@ impl StreamTable {
                 (level2.base, index)
             }
         };
+        Ok(table + index * Ste::SIZE)
+    }
+
+    /// The entry of stream `sid`.
+    ///
+    /// # Errors
+    /// [`StreamFault`] when the SMMU would not get as far as an entry.
+    pub fn stream<M: PhysMem + ?Sized>(&self, mem: &M, sid: u32) -> Result<Ste, StreamFault> {
         let mut bytes = [0; 64];
-        mem.read(table + index * Ste::SIZE, &mut bytes).map_err(StreamFault::Fetch)?;
+        mem.read(self.entry_address(mem, sid)?, &mut bytes).map_err(StreamFault::Fetch)?;
         Ok(Ste::from_bytes(&bytes))
     }
 

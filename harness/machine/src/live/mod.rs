@@ -8,6 +8,7 @@
 //! inside another asynchronous runtime. QEMU ends with the thread that called [`Live::boot`].
 
 pub(crate) mod boot;
+pub mod debug;
 mod mailbox;
 pub(crate) mod registers;
 pub(crate) mod report;
@@ -225,5 +226,9 @@ impl Machine for Live {
 
     fn symbols(&self) -> Option<&Symbols> {
         Some(&self.symbols)
+    }
+
+    fn live(&mut self) -> Option<&mut Live> {
+        Some(self)
     }
 }

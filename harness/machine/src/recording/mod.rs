@@ -12,15 +12,19 @@
 //! the memory pages that its snapshot read, both as differences from the entry before. The same run gives the same
 //! bytes. A file is written under another name and renamed when it is complete.
 
+mod contents;
 pub mod format;
 mod mem;
 mod reader;
+mod search;
 mod writer;
 
 use std::path::PathBuf;
 
+pub use self::contents::Listed;
 pub use self::mem::RecordingMem;
 pub use self::reader::Replay;
+pub use self::search::{Change, Search};
 pub use self::writer::Recorder;
 
 /// What one operation was, apart from what it did to the machine.

@@ -31,14 +31,14 @@ const MAX_PAGES: usize = 1 << 18;
 /// The largest window that a frame may ask the decoder for, as a power of two.
 const MAX_WINDOW_LOG: u32 = 27;
 
-type Lines = BufReader<Decoder<'static, Cursor<Arc<[u8]>>>>;
+pub(super) type Lines = BufReader<Decoder<'static, Cursor<Arc<[u8]>>>>;
 
 /// A recording, standing after one of its operations.
 pub struct Replay {
-    path: PathBuf,
-    data: Arc<[u8]>,
+    pub(super) path: PathBuf,
+    pub(super) data: Arc<[u8]>,
     /// Offset of each frame.
-    frames: Vec<usize>,
+    pub(super) frames: Vec<usize>,
     header: Header,
     entries: u64,
     lines: Lines,
@@ -129,6 +129,11 @@ impl Replay {
     #[must_use]
     pub const fn operation(&self) -> &Operation {
         &self.operation
+    }
+
+    /// How many operations lie between two moments that it can begin at.
+    pub(super) const fn keyframe_every(&self) -> u64 {
+        self.header.keyframe_every
     }
 
     /// Goes on to the next operation; false when there is none.
@@ -288,7 +293,7 @@ fn frames(data: &[u8]) -> Option<Vec<usize>> {
     Some(offsets)
 }
 
-fn lines_from(data: &Arc<[u8]>, offset: usize) -> std::io::Result<Lines> {
+pub(super) fn lines_from(data: &Arc<[u8]>, offset: usize) -> std::io::Result<Lines> {
     let mut cursor = Cursor::new(Arc::clone(data));
     cursor.set_position(offset as u64);
     let mut decoder = Decoder::with_buffer(cursor)?;
@@ -297,7 +302,7 @@ fn lines_from(data: &Arc<[u8]>, offset: usize) -> std::io::Result<Lines> {
 }
 
 /// The next line without its end; none at the end of the file.
-fn read_line(lines: &mut Lines, path: &Path, line: u64) -> Result<Option<String>, RecordingError> {
+pub(super) fn read_line(lines: &mut Lines, path: &Path, line: u64) -> Result<Option<String>, RecordingError> {
     let wrong = |what: String| RecordingError::Line { path: path.to_owned(), line, what };
     let mut bytes = Vec::new();
     lines.take(MAX_LINE).read_until(b'\n', &mut bytes).map_err(|error| wrong(error.to_string()))?;
@@ -309,7 +314,7 @@ fn read_line(lines: &mut Lines, path: &Path, line: u64) -> Result<Option<String>
     }
 }
 
-fn parse<T: DeserializeOwned>(text: &str, path: &Path, line: u64) -> Result<T, RecordingError> {
+pub(super) fn parse<T: DeserializeOwned>(text: &str, path: &Path, line: u64) -> Result<T, RecordingError> {
     serde_json::from_str(text).map_err(|error| {
         let what = error.to_string();
         let what = what.rsplit_once(" at line ").map_or(&*what, |(what, _)| what);
