@@ -58,6 +58,9 @@ pub enum Command {
     /// Tell which stores of an operation changed tables, from where in the source, and what invalidation followed
     #[command(after_help = EXPLAIN_EXAMPLE)]
     Explain(Explain),
+    /// Serve gdb: a trace that is performed, or a recording that also goes back
+    #[command(after_help = GDB_EXAMPLE)]
+    Gdb(Gdb),
     /// Build the hypervisor and the test host
     #[command(after_help = BUILD_EXAMPLE)]
     Build(Build),
@@ -302,6 +305,34 @@ pub struct Explain {
     /// Only entries that translate this input address (hexadecimal)
     #[arg(long, value_name = "ADDRESS", value_parser = hexadecimal)]
     pub ipa: Option<u64>,
+}
+
+const GDB_EXAMPLE: &str = "\
+Examples:
+  parallax gdb traces/good/donate.trace       boots it; continue in gdb performs the operations
+  parallax gdb donate.plx --port 0            a recording; reverse-continue goes back
+  parallax gdb --print-gdbinit                commands that load symbols and printers
+
+docs/gdb.md shows a session. `monitor help` in gdb lists what else there is.";
+
+/// Arguments of `gdb`.
+#[derive(Debug, Args)]
+pub struct Gdb {
+    /// A trace, or a recording (*.plx)
+    #[arg(value_name = "TRACE|RECORDING", required_unless_present = "print_gdbinit")]
+    pub source: Option<PathBuf>,
+    /// Port of this machine to listen at; 0 takes one that is free
+    #[arg(long, value_name = "N", default_value_t = 1234)]
+    pub port: u16,
+    /// Listen at a unix socket instead
+    #[arg(long, value_name = "PATH", conflicts_with = "port")]
+    pub socket: Option<PathBuf>,
+    /// End when the first client is gone
+    #[arg(long)]
+    pub once: bool,
+    /// Print gdb commands that load the hypervisor's symbols, the test host's and the printers, and end
+    #[arg(long, conflicts_with = "source")]
+    pub print_gdbinit: bool,
 }
 
 fn hexadecimal(text: &str) -> Result<u64, String> {

@@ -54,14 +54,22 @@ impl LiveBoot {
         self.pagewatch = Some(plugin);
         Ok(self)
     }
+
+    /// The images that `trace` boots.
+    ///
+    /// # Errors
+    /// It was not among the traces that this was built for.
+    pub fn images(&self, trace: &Trace) -> Result<&BuiltImages, MachineError> {
+        let images = if trace.machine.faults_build { &self.faults } else { &self.normal };
+        images
+            .as_ref()
+            .ok_or_else(|| MachineError::Contract("the images of this trace have not been built".to_owned()))
+    }
 }
 
 impl Boot for LiveBoot {
     fn boot(&self, trace: &Trace) -> Result<Box<dyn Machine>, MachineError> {
-        let images = if trace.machine.faults_build { &self.faults } else { &self.normal };
-        let images = images.as_ref().ok_or_else(|| {
-            MachineError::Contract("the images of this trace have not been built".to_owned())
-        })?;
+        let images = self.images(trace)?;
         let (cancel, pagewatch) = (self.cancel.clone(), self.pagewatch.clone());
         let options = BootOptions { cancel, pagewatch, ..BootOptions::default() };
         Ok(Box::new(Live::boot(trace.machine.clone(), images, options)?))

@@ -3,6 +3,7 @@
 use std::ops::ControlFlow;
 use std::path::Path;
 
+use parallax_abi::mailbox::Response;
 use parallax_machine::recording::Replay;
 use parallax_machine::{CancellationToken, Machine, MachineError, Registers};
 use parallax_model::{Context, Snapshot};
@@ -145,8 +146,14 @@ fn replay_all(
 /// The result of the operation at which `replay` stands; empty for the boot.
 fn recorded_result(replay: &Replay) -> String {
     let operation = replay.operation();
-    let Some(response) = operation.responses.first() else { return String::new() };
-    let line = format!("machine cpus=8\n{}", operation.text);
+    result(&operation.text, operation.responses.first())
+}
+
+/// The result of the recorded operation `text` that was answered with `response`, without values; empty for the boot.
+#[must_use]
+pub fn result(text: &str, response: Option<&Response>) -> String {
+    let Some(response) = response else { return String::new() };
+    let line = format!("machine cpus=8\n{text}");
     let op = Trace::parse("recording", &line).ok().and_then(|trace| trace.ops.into_iter().next());
     op.map_or_else(String::new, |op| Outcome::of(op.verb, response).without_value().to_string())
 }

@@ -10,6 +10,7 @@ mod dump;
 mod events;
 mod explain;
 mod faults;
+mod gdb;
 mod linux;
 mod run;
 
@@ -32,6 +33,7 @@ pub fn main(cli: Cli) -> Result<Status> {
         Command::Check(args) => check::check(&args),
         Command::Events(args) => events::events(&args),
         Command::Explain(args) => explain::explain(&args),
+        Command::Gdb(args) => gdb::gdb(&args),
         Command::Build(args) => build::build(&args),
         Command::Faults(args) => faults::faults(&args),
         Command::Linux(args) => linux::linux(&args),

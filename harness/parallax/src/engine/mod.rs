@@ -16,5 +16,5 @@ mod stream;
 pub use observer::Observer;
 pub use places::{Places, UnknownPlace};
 pub use run::{TraceRun, run_trace};
-pub use session::{Session, SessionError, Step};
+pub use session::{Begun, Session, SessionError, Step};
 pub use stream::{batches, touches_data};

@@ -71,6 +71,13 @@ pub struct Step {
     pub events: Vec<Record>,
 }
 
+/// An operation that is about to be performed.
+pub struct Begun {
+    /// What the test host is asked for.
+    pub request: Request,
+    watch: Option<Watch>,
+}
+
 /// A machine between two operations.
 pub struct Session<'m> {
     machine: &'m mut dyn Machine,
@@ -129,9 +136,27 @@ impl<'m> Session<'m> {
     /// # Errors
     /// The machine failed, `op` names a place that it does not have, or the recording cannot be written.
     pub fn step(&mut self, op: &Op) -> Result<Step, SessionError> {
+        let begun = self.begin(op)?;
+        let response = self.machine.perform(&[begun.request])?.pop().ok_or(SessionError::NoResponse)?;
+        self.end(op, begun, response)
+    }
+
+    /// Looks at what stands before `op`, which another is to have performed.
+    ///
+    /// # Errors
+    /// `op` names a place that the machine does not have.
+    pub fn begin(&mut self, op: &Op) -> Result<Begun, SessionError> {
         let request = self.request(op)?;
         let watch = Watch::before(&request, self.machine.memory(), self.ram);
-        let response = self.machine.perform(&[request])?.pop().ok_or(SessionError::NoResponse)?;
+        Ok(Begun { request, watch })
+    }
+
+    /// Looks at what `op` did, which was begun and answered with `response`.
+    ///
+    /// # Errors
+    /// As [`Self::step`].
+    pub fn end(&mut self, op: &Op, begun: Begun, response: Response) -> Result<Step, SessionError> {
+        let Begun { request, watch } = begun;
         let events = self.machine.events()?;
         self.registers = self.machine.registers()?;
         if let Some(stream) = &mut self.stream {
@@ -226,6 +251,11 @@ impl<'m> Session<'m> {
     /// The machine.
     #[must_use]
     pub fn machine(&self) -> &dyn Machine {
+        self.machine
+    }
+
+    /// The machine, for a debugger.
+    pub fn machine_mut(&mut self) -> &mut dyn Machine {
         self.machine
     }
 
