@@ -218,10 +218,20 @@ gdb.pretty_printers.append(lookup)
 def moved():
     """After a monitor command, which may have moved the machine: registers and watched values are read anew."""
     gdb.execute("maintenance flush register-cache", to_string=True)
+    language = gdb.parameter("language")
     for point in gdb.breakpoints():
         if point.type == gdb.BP_HARDWARE_WATCHPOINT and point.enabled:
             point.enabled = False
-            point.enabled = True
+            # Its expression may be in another language than the frame that one is in now.
+            for other in ("c", "rust", language):
+                gdb.execute("set language " + other, to_string=True)
+                try:
+                    point.enabled = True
+                except gdb.error:
+                    pass
+                if point.enabled:
+                    break
+    gdb.execute("set language " + language, to_string=True)
 
 
 gdb.execute("define hookpost-monitor\npython moved()\nend")
