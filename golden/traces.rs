@@ -49,8 +49,16 @@ fn all_as_agreed(mode: Mode) {
     let boot = LiveBoot::build(root, cases.iter().map(|case| &case.trace), &cancel).expect("images");
     let boot = boot.with_events(root).expect("the plugin");
     let jobs = available_parallelism().map_or(1, usize::from);
-    let options =
-        Options { jobs, golden: GoldenMode::Compare, record: None, repeat: 1, mode, events: true, cancel };
+    let options = Options {
+        jobs,
+        golden: GoldenMode::Compare,
+        record: None,
+        export: None,
+        repeat: 1,
+        mode,
+        events: true,
+        cancel,
+    };
     let mut reports = jobs::run(&cases, &boot, &options, |_| ());
     assert_eq!(reports.len(), cases.len());
     if review {

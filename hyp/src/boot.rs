@@ -21,7 +21,7 @@ use crate::hw::{Machine, Yield};
 use crate::layout::{self, LINEAR_OFFSET};
 use crate::platform::{self, Platform};
 use crate::smmu::{Driver, Taken};
-use crate::{boot_tables, cpus, host_tree, info, stage1, sysreg};
+use crate::{boot_tables, cpus, gic, host_tree, info, stage1, sysreg};
 
 /// Alignment of the page pool.
 const POOL_ALIGN: u64 = 2 << 20;
@@ -95,7 +95,9 @@ fn make_hyp(platform: &Platform, image: Range, options: Options, info: &mut HypI
         linear_offset: LINEAR_OFFSET,
     };
     let mut boot = Boot::new(Machine, config).unwrap_or_else(fatal("page pool"));
-    let frames = [Some(platform.uart), smmu.as_ref().map(Taken::frame)];
+    let emulated = smmu.is_some() && view == HostView::Emulated;
+    let gicd = if emulated { gic::init(platform) } else { None };
+    let frames = [Some(platform.uart), smmu.as_ref().map(Taken::frame), gicd];
     stage1::map(&mut boot, platform.cpus().len(), frames.into_iter().flatten()).unwrap_or_else(fatal("EL2"));
     cpus::prepare(&stage1::regime(boot.el2_root()));
     *info = HypInfo {
@@ -122,6 +124,7 @@ fn make_hyp(platform: &Platform, image: Range, options: Options, info: &mut HypI
     host::set_stage2(Stage2 { vttbr_el2: stage2.vttbr_el2(), vtcr_el2: stage2.vtcr_el2() });
     let driver = smmu.map(|(smmu, buffers)| smmu.init(&buffers, &stage2, view));
     let hyp = HYP.call_once(|| stage2.finish(driver).unwrap_or_else(fatal("stage 2")));
+    info.smmu_host_pa = hyp.smmu_host_view().map_or(0, |va| layout::image_to_phys(va).0);
     if let Some(result) = hyp.with_smmu(Driver::enable) {
         result.unwrap_or_else(fatal("SMMU"));
         log!("SMMU enabled");

@@ -25,6 +25,7 @@ mod boot;
 mod boot_tables;
 mod console;
 mod cpus;
+mod gic;
 mod host;
 mod host_tree;
 mod hw;

@@ -1,11 +1,14 @@
 //! The host's accesses to registers that are emulated, taken apart by their syndrome (Arm ARM D24.2.40, "ISS encoding
 //! for an exception from a Data Abort").
 
+use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use hyp_core::addr::Ipa;
+use hyp_core::smmu::emul::Refusal;
 
 use crate::boot::hyp;
-use crate::sysreg;
+use crate::console::log;
 use crate::traps::HostRegs;
+use crate::{gic, sysreg};
 
 const EC_DABT_LOW: u64 = 0x24;
 /// ESR_EL2.IL: the instruction has 32 bits.
@@ -23,6 +26,9 @@ const WNR: u64 = 1 << 6;
 /// SPSR_EL2.BTYPE and SPSR_EL2.SS, which the execution of an instruction clears.
 const SPSR_BTYPE_SS: u64 = 0b11 << 10 | 1 << 21;
 
+/// How many refusals are logged one by one.
+const TOLD: u64 = 32;
+
 /// Performs the host's access to `ipa` (its page; the offset is in FAR_EL2) if it is to emulated registers, and goes on
 /// behind it. `false` leaves the abort to others: nothing is emulated there, or the syndrome does not tell what the
 /// instruction does (load of a pair, cache maintenance, fetch).
@@ -35,11 +41,17 @@ pub(crate) fn emulate(esr: u64, ipa: Ipa, regs: &mut HostRegs) -> bool {
     let register = (esr >> 16 & 0x1f) as usize;
     // x31 is the zero register.
     let write = (esr & WNR != 0).then(|| regs.x.get(register).copied().unwrap_or(0));
-    let Some(value) = hyp().smmu_access(address, width, write) else { return false };
+    let Some(outcome) = hyp().smmu_access(address, width, write) else { return false };
+    if outcome.gerror {
+        gic::raise_gerror();
+    }
+    if let Some(refusal) = outcome.refusal {
+        tell(refusal);
+    }
     if write.is_none()
         && let Some(target) = regs.x.get_mut(register)
     {
-        *target = extend(value, width, esr);
+        *target = extend(outcome.value, width, esr);
     }
     let next = sysreg::read!("elr_el2").wrapping_add(if esr & IL == 0 { 2 } else { 4 });
     let spsr = sysreg::read!("spsr_el2") & !SPSR_BTYPE_SS;
@@ -49,6 +61,16 @@ pub(crate) fn emulate(esr: u64, ipa: Ipa, regs: &mut HostRegs) -> bool {
         sysreg::write!("spsr_el2", spsr);
     }
     true
+}
+
+/// Logs what the host did not get: the first [`TOLD`] times, then whenever the number has doubled, because the console
+/// is slow and the host decides how often.
+fn tell(refusal: Refusal) {
+    static REFUSALS: AtomicU64 = AtomicU64::new(0);
+    let nr = REFUSALS.fetch_add(1, Relaxed) + 1;
+    if nr <= TOLD || nr.is_power_of_two() {
+        log!("SMMU: {refusal} (refusal {nr})");
+    }
 }
 
 /// What a load of `width` bytes puts into its register.

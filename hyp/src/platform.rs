@@ -28,6 +28,10 @@ pub(crate) struct Platform {
     pub(crate) host: Range,
     /// The SMMUv3's register frame.
     pub(crate) smmu: Option<Range>,
+    /// The wire of its global errors: the number of an SPI.
+    pub(crate) smmu_gerror: Option<u32>,
+    /// The GICv3 distributor's register frame.
+    pub(crate) gicd: Option<Range>,
     /// The UART's register frame.
     pub(crate) uart: Range,
 }
@@ -96,6 +100,8 @@ pub(crate) fn parse(fdt: Fdt<'_>, dtb: PhysAddr, ipa_bits: u32) -> Platform {
         cpus_len: 0,
         host: Range { base: PhysAddr(0), size: 0 },
         smmu: None,
+        smmu_gerror: None,
+        gicd: None,
         uart: uart(fdt),
     };
     for node in fdt.root().children() {
@@ -117,7 +123,9 @@ pub(crate) fn parse(fdt: Fdt<'_>, dtb: PhysAddr, ipa_bits: u32) -> Platform {
             _ if node.is_compatible("arm,smmu-v3") => {
                 assert!(platform.smmu.is_none(), "device tree: more than one SMMUv3");
                 platform.smmu = Some(first_reg(node, "smmuv3"));
+                platform.smmu_gerror = gerror_spi(node);
             }
+            _ if node.is_compatible("arm,gic-v3") => platform.gicd = Some(first_reg(node, "gic")),
             _ => {}
         }
     }
@@ -129,6 +137,17 @@ pub(crate) fn parse(fdt: Fdt<'_>, dtb: PhysAddr, ipa_bits: u32) -> Platform {
     assert!(platform.regions.memory().next().is_some(), "device tree: no memory");
     assert!(platform.host.size != 0, "device tree: /chosen is missing");
     platform
+}
+
+/// The SPI that `interrupts` has (type 0, number, trigger) where `interrupt-names` has "gerror" or "combined".
+fn gerror_spi(node: FdtNode<'_>) -> Option<u32> {
+    let names = node.property("interrupt-names")?;
+    let mut names = names.value().split(|&byte| byte == 0);
+    let index = names.position(|name| matches!(name, b"gerror" | b"combined"))?;
+    match node.property("interrupts")?.value().as_chunks::<12>().0.get(index)? {
+        [0, 0, 0, 0, number @ .., _, _, _, _] => Some(u32::from_be_bytes(*number)),
+        _ => None,
+    }
 }
 
 /// The ranges of a node's `reg`.

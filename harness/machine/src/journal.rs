@@ -13,6 +13,7 @@
 
 use std::io;
 use std::mem::{offset_of, size_of};
+use std::ops::Range;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -78,6 +79,12 @@ impl Journal {
     /// Has the plugin record from now on, or not any more.
     pub fn enable(&self, on: bool) {
         self.ring.word(offset_of!(Header, enabled)).store(u64::from(on), Ordering::Release);
+    }
+
+    /// Has the plugin record loads too, except from `own`: the physical addresses of the hypervisor's own memory.
+    pub fn watch_loads(&self, own: Range<u64>) {
+        self.ring.word(offset_of!(Header, own_start)).store(own.start, Ordering::Relaxed);
+        self.ring.word(offset_of!(Header, own_end)).store(own.end, Ordering::Release);
     }
 
     /// The records since the last call, in the order of what happened. The machine must stand still.

@@ -10,6 +10,8 @@
 #![deny(unsafe_code)]
 
 pub mod config;
+pub mod coverage;
+pub mod cpu_clock;
 pub mod doctor;
 pub mod error;
 pub mod journal;
@@ -28,8 +30,9 @@ pub mod symbols;
 pub mod toolchain;
 
 pub use config::{DmaDevice, HostView, HypOptions, MachineConfig, MapMode, MmioPolicy, SmmuMode};
+pub use cpu_clock::CpuClock;
 pub use error::{FailureClass, MachineError};
-pub use linux::{Linux, LinuxConfig, Pause};
+pub use linux::{Linux, LinuxConfig, Pause, Wake};
 pub use live::{BootOptions, Live};
 pub use machine::{Description, Machine, Registers};
 pub use memory_map::{RAM_BASE, Region};

@@ -8,7 +8,9 @@ use parallax_vmsa::{PhysMem, SysRegs};
 use serde::{Deserialize, Serialize};
 
 use crate::config::MachineConfig;
+use crate::coverage::Executed;
 use crate::error::MachineError;
+use crate::live::Live;
 use crate::memory_map::Region;
 use crate::symbols::Symbols;
 
@@ -79,6 +81,16 @@ pub trait Machine {
         Ok(0)
     }
 
+    /// Which instructions of the hypervisor ran since power-on; none without a plugin that notes it.
+    fn executed(&self) -> Option<Executed> {
+        None
+    }
+
     /// Symbols of the images that run, where there are any (not in a recording).
     fn symbols(&self) -> Option<&Symbols>;
+
+    /// The machine itself if it is a live one, for a debugger.
+    fn live(&mut self) -> Option<&mut Live> {
+        None
+    }
 }

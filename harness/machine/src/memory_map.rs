@@ -13,6 +13,9 @@ pub const LINUX_BASE: u64 = 0x5000_0000;
 /// First byte of the SMMU's register frame.
 pub const SMMU_BASE: u64 = 0x0905_0000;
 
+/// Where PCI's configuration space is.
+pub const ECAM_BASE: u64 = 0x40_1000_0000;
+
 /// A named range of physical addresses.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Region {
@@ -53,7 +56,7 @@ const DEVICES: &[(&str, u64, u64)] = &[
     ("platform_bus", 0x0c00_0000, 0x0200_0000),
     ("pcie_mmio", 0x1000_0000, 0x2eff_0000),
     ("pcie_pio", 0x3eff_0000, 0x1_0000),
-    ("ecam", 0x40_1000_0000, 0x1000_0000),
+    ("ecam", ECAM_BASE, 0x1000_0000),
     ("pcie_mmio_high", 0x80_0000_0000, 0x80_0000_0000),
 ];
 

@@ -12,6 +12,8 @@ use crate::memory_map::Region;
 
 /// Size of a page in bytes.
 const PAGE: u64 = 4096;
+/// Most writes that are remembered.
+const LOG: usize = 1 << 16;
 /// Registers of the SMMU that move by themselves: CMDQ_PROD, CMDQ_CONS, EVENTQ_PROD and EVENTQ_CONS (IHI 0070, 6.3).
 const INDEXES: [u32; 4] = [0x98, 0x9c, 0x1_00a8, 0x1_00ac];
 /// CR0 and CR0ACK, which follows it.
@@ -25,7 +27,11 @@ const GBPA_UPDATE: u32 = 1 << 31;
 #[derive(Clone, Debug)]
 pub struct Shadow {
     spans: Vec<Span>,
-    versions: u64,
+    /// Pages in the order in which they were written. A page's version is the moment of its last write: the number of
+    /// writes until then.
+    log: Vec<u64>,
+    /// Writes that are forgotten.
+    forgotten: u64,
     smmu: (u64, u64),
     registers: Registers,
 }
@@ -56,7 +62,7 @@ impl Shadow {
             Ok(Span { base: span.base, bytes, versions })
         };
         let spans = spans.iter().map(copy).collect::<Result<_, MemError>>()?;
-        Ok(Self { spans, versions: 0, smmu: (smmu.base, smmu.size), registers })
+        Ok(Self { spans, log: Vec::new(), forgotten: 0, smmu: (smmu.base, smmu.size), registers })
     }
 
     /// The registers after the last record.
@@ -67,11 +73,12 @@ impl Shadow {
 
     /// Does what `records` tell of.
     pub fn apply(&mut self, records: &[Record]) {
+        let since = self.open_log();
         for record in records {
             match record.kind {
                 kind::STORE => {
                     let bytes = record.value.to_le_bytes();
-                    self.write(record.b, &bytes[..usize::from(record.size).min(bytes.len())]);
+                    self.write(record.b, &bytes[..usize::from(record.size).min(bytes.len())], since);
                 }
                 kind::MMIO_WRITE => self.device(record, true),
                 kind::MMIO_READ => self.device(record, false),
@@ -92,13 +99,14 @@ impl Shadow {
         registers: &Registers,
         pages: impl Iterator<Item = u64>,
     ) -> Result<Option<u64>, MemError> {
+        let since = self.open_log();
         let mut first = None;
         let mut now = [0; PAGE as usize];
         for pa in pages {
             let Some((span, offset)) = self.find(pa, now.len()) else { continue };
             memory.read(pa, &mut now)?;
             if self.spans[span].bytes[offset..offset + now.len()] != now {
-                self.write(pa, &now);
+                self.write(pa, &now, since);
                 first = first.or(Some(pa));
             }
         }
@@ -132,12 +140,30 @@ impl Shadow {
         })
     }
 
-    fn write(&mut self, pa: u64, bytes: &[u8]) {
+    const fn moment(&self) -> u64 {
+        self.forgotten + self.log.len() as u64
+    }
+
+    /// Makes room in the log, and says what moment it is.
+    fn open_log(&mut self) -> u64 {
+        if self.log.len() >= LOG {
+            self.forgotten = self.moment();
+            self.log.clear();
+        }
+        self.moment()
+    }
+
+    /// Writes, in a series of writes that began at moment `since` and is seen as a whole.
+    fn write(&mut self, pa: u64, bytes: &[u8], since: u64) {
         let Some((span, offset)) = self.find(pa, bytes.len()) else { return };
+        let moment = self.moment() + 1;
         let span = &mut self.spans[span];
-        self.versions += 1;
-        span.versions[offset / PAGE as usize] = self.versions;
         span.bytes[offset..offset + bytes.len()].copy_from_slice(bytes);
+        let version = &mut span.versions[offset / PAGE as usize];
+        if *version <= since {
+            *version = moment;
+            self.log.push(pa & !(PAGE - 1));
+        }
     }
 
     fn device(&mut self, record: &Record, written: bool) {
@@ -198,6 +224,18 @@ impl PhysMem for Over<'_> {
     fn version(&self, pa: u64) -> Option<u64> {
         let (span, offset) = self.shadow.find(pa, PAGE as usize)?;
         Some(self.shadow.spans[span].versions[offset / PAGE as usize])
+    }
+
+    fn moment(&self) -> Option<u64> {
+        Some(self.shadow.moment())
+    }
+
+    fn written(&self, moment: u64) -> Option<Vec<u64>> {
+        let known = usize::try_from(moment.checked_sub(self.shadow.forgotten)?).ok()?;
+        let mut pages = self.shadow.log.get(known..)?.to_vec();
+        pages.sort_unstable();
+        pages.dedup();
+        Some(pages)
     }
 }
 

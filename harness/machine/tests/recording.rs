@@ -4,10 +4,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use parallax_abi::info::HypInfo;
+use parallax_abi::journal::Record;
 use parallax_abi::mailbox::{Request, Response};
 use parallax_machine::memory_map::{RAM_BASE, Region, regions};
 use parallax_machine::recording::format::KEYFRAME_EVERY;
-use parallax_machine::recording::{Operation, Recorder, RecordingError, RecordingMem, Replay};
+use parallax_machine::recording::{
+    Change, Operation, Recorder, RecordingError, RecordingMem, Replay, Search,
+};
 use parallax_machine::{Description, Machine, MachineConfig, MachineError, Registers};
 use parallax_smmu::RawRegs;
 use parallax_vmsa::{PhysMem, SparseMem, SysRegs};
@@ -37,7 +40,10 @@ fn step(op: u64) -> (Operation, Registers, SparseMem) {
     let requests = if op == 0 { vec![] } else { vec![Request { cpu: 0, op: 1, args: [op; 7] }] };
     let responses =
         requests.iter().map(|_| Response { kind: 1, x: [op; 4], ..Response::default() }).collect();
-    let operation = Operation { line: op as u32, text: format!("op {op}"), requests, responses };
+    let event = Record { kind: 1, cpu: 2, size: 8, pc: op, a: 3, b: 4, value: u64::MAX, ..Record::default() };
+    let (events, findings) = (vec![event; op as usize % 3], vec![format!("found {op}"); op as usize % 2]);
+    let text = format!("op {op}");
+    let operation = Operation { line: op as u32, text, requests, responses, events, findings };
     let sys = SysRegs { vttbr_el2: op / 20, ..SysRegs::default() };
     let smmu = RawRegs([(0x20, 1), (0x98, op as u32)].into());
     (operation, Registers { sys, smmu: Some(smmu) }, memory)
@@ -172,11 +178,16 @@ fn handmade(path: &Path, frames: &[&str]) {
     fs::write(path, bytes).unwrap();
 }
 
+/// All lines of the recording at `path`.
+fn lines_of(path: &Path) -> Vec<String> {
+    let text = String::from_utf8(zstd::decode_all(&fs::read(path).unwrap()[..]).unwrap()).unwrap();
+    text.lines().map(|line| format!("{line}\n")).collect()
+}
+
 #[test]
 fn a_malformed_line_is_named() {
     let (_dir, path) = recorded();
-    let text = String::from_utf8(zstd::decode_all(&fs::read(&path).unwrap()[..]).unwrap()).unwrap();
-    let lines: Vec<String> = text.lines().map(|line| format!("{line}\n")).collect();
+    let lines = lines_of(&path);
     let (header, boot, next) = (&lines[0], &lines[1], &lines[2]);
     let broken = |change: &str| {
         handmade(&path, &[header, &format!("{boot}{change}"), "{\"entries\":2}\n"]);
@@ -205,4 +216,77 @@ fn another_schema_is_refused_by_its_number() {
     handmade(&path, &["{\"parallax_recording\":99,\"new_field\":1}\n", "x\n", "{\"entries\":1}\n"]);
     let error = Replay::open(&path).unwrap_err();
     assert!(matches!(error, RecordingError::Schema { found: 99, .. }), "{error}");
+}
+
+#[test]
+fn a_recording_of_the_first_schema_is_still_read() {
+    let (_dir, path) = recorded();
+    let lines = lines_of(&path);
+    let header = lines[0].replace("\"parallax_recording\":2", "\"parallax_recording\":1");
+    assert_ne!(header, lines[0]);
+    // The boot has neither events nor findings here, so its line is what the first schema wrote.
+    handmade(&path, &[&header, &lines[1], "{\"entries\":1}\n"]);
+    let mut replay = Replay::open(&path).unwrap();
+    assert_at(&mut replay, 0);
+    assert!(replay.events().unwrap().is_empty() && replay.site(0).is_none());
+}
+
+/// Goes through a search to its end, or to what it finds.
+fn found(mut search: Search, replay: &mut Replay) -> Option<Change> {
+    while !search.done() {
+        let change = search.stretch(replay).unwrap();
+        if change.is_some() {
+            return change;
+        }
+    }
+    None
+}
+
+#[test]
+fn the_list_of_operations_is_that_of_the_run() {
+    let (_dir, path) = recorded();
+    let mut replay = Replay::open(&path).unwrap();
+    replay.go_to(70).unwrap();
+    let list = replay.operations().unwrap();
+    assert_eq!((list.len() as u64, replay.position()), (OPS, 70));
+    for (listed, op) in list.iter().zip(0..) {
+        let (operation, ..) = step(op);
+        assert_eq!((listed.line, &listed.text), (operation.line, &operation.text));
+        assert_eq!(listed.response, operation.responses.first().copied());
+    }
+}
+
+#[test]
+fn a_change_is_found_forward_and_back_across_keyframes() {
+    let (_dir, path) = recorded();
+    let mut replay = Replay::open(&path).unwrap();
+    // The first word changes with each tenth operation, the other one twice.
+    let pieces = vec![(TABLE + 0xff8, 8), (TABLE + 8 * 66, 8)];
+    let changes: Vec<Change> = (1..OPS)
+        .filter_map(|op| match op {
+            _ if op.is_multiple_of(10) => Some(Change { op, piece: 0 }),
+            66 | 67 => Some(Change { op, piece: 1 }),
+            _ => None,
+        })
+        .collect();
+    for at in 0..OPS {
+        let next = changes.iter().find(|change| change.op > at).copied();
+        assert_eq!(found(Search::forward(pieces.clone(), at, OPS - 1), &mut replay), next, "after {at}");
+        let last = changes.iter().rev().find(|change| change.op <= at).copied();
+        assert_eq!(found(Search::back(pieces.clone(), at, 0), &mut replay), last, "up to {at}");
+    }
+    assert_eq!(found(Search::back(pieces, 69, 67), &mut replay), None);
+}
+
+#[test]
+fn what_a_keyframe_no_longer_knows_has_not_changed() {
+    let (_dir, path) = recorded();
+    let mut replay = Replay::open(&path).unwrap();
+    // Only operation 63 touched this page, and the keyframe after it does not hold it.
+    let piece = vec![(TABLE + 0x1000 * 64, 8)];
+    assert_eq!(
+        found(Search::back(piece.clone(), OPS - 1, 0), &mut replay),
+        Some(Change { op: 63, piece: 0 })
+    );
+    assert_eq!(found(Search::forward(piece, 63, OPS - 1), &mut replay), None);
 }

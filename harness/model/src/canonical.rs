@@ -8,7 +8,7 @@ use std::fmt;
 use crate::lane::{self, Lane};
 use crate::leaf::{S1Entry, S2Entry};
 use crate::page::PageState;
-use crate::registers;
+use crate::registers::{self, Register};
 use crate::run::{self, Run};
 use crate::smmu_state::Stream;
 use crate::snapshot::{Layout, Snapshot};
@@ -33,7 +33,7 @@ pub struct Canonical {
     pub(crate) el2: Vec<Run<S1Entry>>,
     pub(crate) smmu: Vec<Vec<Run<S2Entry>>>,
     pub(crate) ste: Vec<Run<Stream>>,
-    pub(crate) regs: Vec<String>,
+    pub(crate) regs: Vec<Register>,
     pub(crate) pages: Vec<Run<PageState>>,
 }
 

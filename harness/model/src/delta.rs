@@ -7,6 +7,7 @@ use crate::canonical::{self, BlockSize, Canonical, Line, Sign};
 use crate::lane::{self, Lane, View};
 use crate::leaf::{S1Entry, S2Entry};
 use crate::page::PageState;
+use crate::registers::Register;
 use crate::run::{self, Run};
 use crate::smmu_state::Stream;
 use crate::snapshot::{Layout, Snapshot};
@@ -73,9 +74,9 @@ pub struct Delta {
     /// STEs, by StreamID.
     pub ste: Changes<Stream>,
     /// Register lines that are gone.
-    pub regs_removed: Vec<String>,
+    pub regs_removed: Vec<Register>,
     /// Register lines that are new.
-    pub regs_added: Vec<String>,
+    pub regs_added: Vec<Register>,
     /// EL2's stage 1, by virtual address.
     pub el2: Changes<S1Entry>,
     /// Page states, by physical address.
@@ -100,7 +101,7 @@ impl Delta {
     pub fn of(before: &Canonical, after: &Canonical) -> Self {
         let tables = before.smmu.len().max(after.smmu.len());
         let table = |form: &Canonical, n: usize| form.smmu.get(n).cloned().unwrap_or_default();
-        let not_in = |lines: &[String], other: &[String]| {
+        let not_in = |lines: &[Register], other: &[Register]| {
             lines.iter().filter(|line| !other.contains(line)).cloned().collect::<Vec<_>>()
         };
         Self {
@@ -155,10 +156,10 @@ impl Delta {
         }
         if view.shows(Lane::Regs) {
             for value in &self.regs_removed {
-                add(Lane::Regs, 0, String::new(), Sign::Removed, value.clone());
+                add(Lane::Regs, 0, String::new(), Sign::Removed, value.line(symbols));
             }
             for value in &self.regs_added {
-                add(Lane::Regs, 0, String::new(), Sign::Added, value.clone());
+                add(Lane::Regs, 0, String::new(), Sign::Added, value.line(symbols));
             }
         }
         if view.shows(Lane::El2) {

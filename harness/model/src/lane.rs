@@ -167,7 +167,7 @@ pub fn s2_entry(entry: &S2Entry, ipa: u64, lane: Lane, symbols: &SymbolMap) -> S
     }
 }
 
-fn annotated(entry: &S2Entry, raw: u64) -> String {
+pub(crate) fn annotated(entry: &S2Entry, raw: u64) -> String {
     let Some(note) = entry.annotation() else { return format!("annotated {raw:#018x}") };
     let owner = match note.owner {
         0 => "host".to_owned(),

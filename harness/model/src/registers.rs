@@ -2,11 +2,30 @@
 
 use crate::smmu_state::SmmuControl;
 use crate::snapshot::{CpuControl, Layout, Snapshot};
+use crate::symbols::SymbolMap;
+
+/// A line of the `regs` lane.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Register {
+    text: String,
+    /// The address that the line ends with, unless it is the hypervisor's own.
+    address: Option<u64>,
+}
+
+impl Register {
+    /// The line, with the address by name.
+    #[must_use]
+    pub fn line(&self, symbols: &SymbolMap) -> String {
+        let address = self.address.map(|address| symbols.address(address)).unwrap_or_default();
+        format!("{}{address}", self.text)
+    }
+}
 
 /// The lines of the `regs` lane.
 #[must_use]
-pub fn text(snapshot: &Snapshot) -> Vec<String> {
-    let mut lines = cpu(&snapshot.control);
+pub fn text(snapshot: &Snapshot) -> Vec<Register> {
+    let mut lines: Vec<Register> =
+        cpu(&snapshot.control).into_iter().map(|text| Register { text, address: None }).collect();
     if let Some(smmu) = &snapshot.smmu {
         lines.extend(self::smmu(&smmu.control, &snapshot.layout));
     }
@@ -26,14 +45,15 @@ fn cpu(control: &CpuControl) -> Vec<String> {
     ]
 }
 
-fn smmu(c: &SmmuControl, layout: &Layout) -> Vec<String> {
-    let place = |address: u64| {
+fn smmu(c: &SmmuControl, layout: &Layout) -> Vec<Register> {
+    let line = |text: String| Register { text, address: None };
+    let placed = |text: String, address: u64| {
         if layout.pool.contains(address) {
-            "pool".to_owned()
+            line(format!("{text} in pool"))
         } else if layout.image.contains(address) {
-            "hyp".to_owned()
+            line(format!("{text} in hyp"))
         } else {
-            format!("{address:#x}")
+            Register { text: format!("{text} in "), address: Some(address) }
         }
     };
     let strtab = match c.strtab_split {
@@ -41,17 +61,17 @@ fn smmu(c: &SmmuControl, layout: &Layout) -> Vec<String> {
         None => format!("linear log2size={}", c.strtab_log2size),
     };
     vec![
-        format!(
+        line(format!(
             "SMMU_CR0: SMMUEN={} CMDQEN={} EVENTQEN={}",
             u8::from(c.enabled),
             u8::from(c.cmdq_enabled),
             u8::from(c.evtq_enabled)
-        ),
-        format!("SMMU_GBPA: ABORT={}", u8::from(c.gbpa_abort)),
-        format!("SMMU_CR1={:#x} SMMU_CR2={:#x} SMMU_IRQ_CTRL={:#x}", c.cr1, c.cr2, c.irq_ctrl),
-        format!("SMMU_GERROR: active={:#x} CMDQ_CONS.ERR={:#x}", c.gerror, c.cmdq_error),
-        format!("SMMU_STRTAB: {strtab} in {}", place(c.strtab_base)),
-        format!("SMMU_CMDQ: log2size={} in {}", c.cmdq.log2size, place(c.cmdq.base)),
-        format!("SMMU_EVENTQ: log2size={} in {}", c.evtq.log2size, place(c.evtq.base)),
+        )),
+        line(format!("SMMU_GBPA: ABORT={}", u8::from(c.gbpa_abort))),
+        line(format!("SMMU_CR1={:#x} SMMU_CR2={:#x} SMMU_IRQ_CTRL={:#x}", c.cr1, c.cr2, c.irq_ctrl)),
+        line(format!("SMMU_GERROR: active={:#x} CMDQ_CONS.ERR={:#x}", c.gerror, c.cmdq_error)),
+        placed(format!("SMMU_STRTAB: {strtab}"), c.strtab_base),
+        placed(format!("SMMU_CMDQ: log2size={}", c.cmdq.log2size), c.cmdq.base),
+        placed(format!("SMMU_EVENTQ: log2size={}", c.evtq.log2size), c.evtq.base),
     ]
 }

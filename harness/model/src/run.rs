@@ -47,6 +47,23 @@ pub fn push<T: PartialEq>(runs: &mut Vec<Run<T>>, run: Run<T>) {
     }
 }
 
+/// Puts `new` in the place of what `runs` says of `span`; `new` is sorted, maximal and inside of `span`.
+pub fn replace<T: Clone + PartialEq>(runs: &mut Vec<Run<T>>, span: Span, new: &[Run<T>]) {
+    let first = runs.partition_point(|run| run.end() <= span.base);
+    let behind = runs.partition_point(|run| run.base < span.end());
+    // The neighbours may join with what comes between them.
+    let (from, to) = (first.saturating_sub(1), (behind + 1).min(runs.len()));
+    let before = Span::between(0, span.base);
+    let after = Span::between(span.end(), u64::MAX);
+    let mut middle = Vec::with_capacity(new.len() + 4);
+    let part =
+        |run: &Run<T>, of: Span| run.span().intersect(of).map(|part| Run::new(part, run.value.clone()));
+    runs[from..behind].iter().filter_map(|run| part(run, before)).for_each(|run| push(&mut middle, run));
+    new.iter().for_each(|run| push(&mut middle, run.clone()));
+    runs[first..to].iter().filter_map(|run| part(run, after)).for_each(|run| push(&mut middle, run));
+    runs.splice(from..to, middle);
+}
+
 /// The same map with every value passed through `change`, maximal again.
 pub fn map<T, U: PartialEq>(runs: &[Run<T>], mut change: impl FnMut(&Run<T>) -> U) -> Vec<Run<U>> {
     let mut out = Vec::with_capacity(runs.len());
@@ -140,6 +157,22 @@ mod tests {
             for (at, cell) in cells.iter().enumerate() {
                 prop_assert_eq!(find(&runs, at as u64).map(|run| run.value), *cell);
             }
+        }
+
+        #[test]
+        fn what_is_replaced_is_as_if_it_had_always_been_so(
+            old in prop::collection::vec(prop::option::of(0..3_u8), 24),
+            new in prop::collection::vec(prop::option::of(0..3_u8), 24),
+            (from, to) in (0..24_usize, 0..=24_usize),
+        ) {
+            let to = to.max(from);
+            let mut cells = old.clone();
+            cells[from..to].copy_from_slice(&new[from..to]);
+            let mut only = vec![None; 24];
+            only[from..to].copy_from_slice(&new[from..to]);
+            let mut replaced = runs(&old);
+            replace(&mut replaced, Span::between(from as u64, to as u64), &runs(&only));
+            prop_assert_eq!(replaced, runs(&cells));
         }
 
         #[test]

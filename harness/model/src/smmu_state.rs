@@ -33,6 +33,9 @@ pub struct SmmuControl {
     pub cr2: u32,
     /// IRQ_CTRL.
     pub irq_ctrl: u32,
+    /// Where global errors and events are written as MSIs (GERROR_IRQ_CFG0, EVENTQ_IRQ_CFG0); 0 for nowhere.
+    #[serde(default)]
+    pub msi: [u64; 2],
     /// Errors that are active: GERROR exclusive-or GERRORN.
     pub gerror: u32,
     /// CMDQ_CONS.ERR.

@@ -1,11 +1,16 @@
 //! Which table a physical address belongs to: what a store to it means.
 
-use parallax_smmu::{RawRegs, SmmuRegs, StreamTable};
+use parallax_smmu::strtab::SteArray;
+use parallax_smmu::{RawRegs, SmmuRegs, Ste, StreamTable};
 use parallax_vmsa::desc::{self, Kind, Level};
+use parallax_vmsa::regime::Stage2Controls;
+use parallax_vmsa::stage1::TableAttrs;
 use parallax_vmsa::walk::Visit;
-use parallax_vmsa::{PhysMem, Regime, Stage, Stage2Attrs, SysRegs, walk};
+use parallax_vmsa::{PhysMem, Regime, S2Xn, Stage, Stage1Attrs, Stage2Attrs, SysRegs, walk};
 
-use crate::lane::Lane;
+use crate::lane::{self, Lane};
+use crate::leaf::S2Entry;
+use crate::smmu_state::Stream;
 use crate::span::Span;
 
 /// A translation table in memory.
@@ -21,6 +26,8 @@ pub struct Table {
     pub ia: u64,
     /// Entries that it has, 1 to 512.
     pub entries: u16,
+    /// What decides the meaning of attributes.
+    pub stage: Stage,
 }
 
 impl Table {
@@ -32,26 +39,54 @@ impl Table {
         (index < u64::from(self.entries)).then(|| Span::new(self.ia + index * size, size))
     }
 
-    /// What `desc` means in an entry of this table.
+    /// What `desc` means in an entry of this table: what it maps, permissions, memory type, shareability; or the owner
+    /// that it names. Permissions are the entry's own, without the limits that tables above it set.
     #[must_use]
     pub fn meaning(&self, desc: u64) -> String {
         match desc::kind(desc, self.level) {
             Kind::Table => format!("table at {:#x}", desc::table_address(desc)),
             Kind::Leaf => {
-                let allowed = match self.lane {
-                    Lane::El2 => String::new(),
-                    _ => {
-                        let attrs = Stage2Attrs::decode(desc, self.level < Level::LAST, false);
-                        let flag = |on, name| if on { name } else { "-" };
-                        format!(", {}{}", flag(attrs.read, "R"), flag(attrs.write, "W"))
-                    }
-                };
-                format!("maps {:#x}{allowed}", desc::leaf_address(desc, self.level))
+                format!("maps {:#x}, {}", desc::leaf_address(desc, self.level), self.attributes(desc))
             }
             _ if desc == 0 => "empty".to_owned(),
-            _ if desc & 1 == 0 => "invalid, annotated".to_owned(),
+            _ if desc & 1 == 0 && self.lane == Lane::El2 => "invalid".to_owned(),
+            _ if desc & 1 == 0 => lane::annotated(&S2Entry::Annotated { raw: desc }, desc),
             _ => "malformed".to_owned(),
         }
+    }
+
+    fn attributes(&self, desc: u64) -> String {
+        let block = self.level < Level::LAST;
+        let flag = |on, name| if on { name } else { "-" };
+        let (letters, memory, sh, af, sw) = match self.stage {
+            Stage::Two(Stage2Controls { fwb, .. }) => {
+                let attrs = Stage2Attrs::decode(desc, block, fwb);
+                let execute = match attrs.xn {
+                    S2Xn::All => "X",
+                    S2Xn::None => "-",
+                    S2Xn::El0Only => "u",
+                    S2Xn::El1Only => "k",
+                };
+                let letters = [flag(attrs.read, "R"), flag(attrs.write, "W"), execute].concat();
+                (letters, attrs.mem.to_string(), attrs.sh, attrs.af, attrs.sw)
+            }
+            Stage::One(controls) => {
+                let attrs = Stage1Attrs::decode(desc, block);
+                let allowed = attrs.el2_permissions(TableAttrs::decode(0), &controls);
+                let letters = ["R", flag(allowed.write, "W"), flag(allowed.execute, "X")].concat();
+                let memory = attrs.mem_type(controls.mair);
+                let memory = memory.map_or_else(|| "reserved".to_owned(), |memory| memory.to_string());
+                (letters, memory, attrs.sh, attrs.af, attrs.sw)
+            }
+        };
+        let mut text = format!("{letters} {memory} {sh}");
+        if !af {
+            text += " AF=0";
+        }
+        if sw != 0 {
+            text += &format!(" sw={sw:#x}");
+        }
+        text
     }
 }
 
@@ -62,7 +97,7 @@ pub fn tables(mem: &dyn PhysMem, sys: &SysRegs, smmu: Option<&RawRegs>) -> Vec<T
     let mut tree = |lane, regime: &Regime| {
         walk(mem, regime, |visit| {
             if let Visit::Table { pa, level, ia, entries, .. } = visit {
-                tables.push(Table { lane, pa, level, ia, entries });
+                tables.push(Table { lane, pa, level, ia, entries, stage: regime.stage });
             }
         });
     };
@@ -83,12 +118,37 @@ pub fn tables(mem: &dyn PhysMem, sys: &SysRegs, smmu: Option<&RawRegs>) -> Vec<T
     tables
 }
 
+/// Where the SMMU's stream table entries are; nowhere without an SMMU.
+#[must_use]
+pub fn ste_arrays(mem: &dyn PhysMem, smmu: Option<&RawRegs>) -> Vec<SteArray> {
+    let regs = smmu.and_then(|raw| SmmuRegs::decode(raw).ok());
+    regs.map(|regs| StreamTable::from_regs(&regs).arrays(mem)).unwrap_or_default()
+}
+
+/// What a stream table entry means: what it does and each field that is not 0, its table's address among them.
+#[must_use]
+pub fn ste_meaning(ste: Ste) -> String {
+    if !ste.v() {
+        return "invalid (V=0)".to_owned();
+    }
+    lane::stream(&Stream { dwords: ste.0, table: None, illegal: String::new() })
+}
+
 #[cfg(test)]
 mod tests {
+    use parallax_vmsa::regime::Stage1Controls;
+
     use super::*;
 
-    const TABLE: Table =
-        Table { lane: Lane::Cpu, pa: 0x8000, level: Level::LAST, ia: 0x4020_0000, entries: 512 };
+    const TABLE: Table = Table {
+        lane: Lane::Cpu,
+        pa: 0x8000,
+        level: Level::LAST,
+        ia: 0x4020_0000,
+        entries: 512,
+        stage: STAGE,
+    };
+    const STAGE: Stage = Stage::Two(Stage2Controls { fwb: false, vmid: 0 });
 
     #[test]
     fn an_entry_of_a_table_translates_its_share_of_the_input() {
@@ -100,10 +160,14 @@ mod tests {
     #[test]
     fn a_descriptor_means_what_its_level_makes_of_it() {
         assert_eq!(TABLE.meaning(0), "empty");
-        assert_eq!(TABLE.meaning(0x1000_0000_0000_0000), "invalid, annotated");
-        assert_eq!(TABLE.meaning(0x4002_07ff), "maps 0x40020000, RW");
-        assert_eq!(TABLE.meaning(0x4002_077f), "maps 0x40020000, R-");
+        assert_eq!(TABLE.meaning(0x2000_0000_0000_0002), "annotated hyp");
+        assert_eq!(TABLE.meaning(0x4002_07ff), "maps 0x40020000, RWX Normal-WB ISH");
+        assert_eq!(TABLE.meaning(0x0040_0000_4002_0347), "maps 0x40020000, R-- Device-nGnRE ISH AF=0");
         let upper = Level::new(2).map(|level| Table { level, ..TABLE }.meaning(0x4040_6003));
         assert_eq!(upper.as_deref(), Some("table at 0x40406000"));
+        let controls = Stage1Controls { mair: 0x04ff, hpd: false, wxn: true };
+        let el2 = Table { lane: Lane::El2, stage: Stage::One(controls), ..TABLE };
+        assert_eq!(el2.meaning(0x0040_0000_4002_0703), "maps 0x40020000, RW- Normal-WB ISH");
+        assert_eq!(el2.meaning(0x4002_0787), "maps 0x40020000, R-X Device-nGnRE ISH");
     }
 }

@@ -114,6 +114,7 @@ fn smmu() -> SmmuState {
             cr1: 0xd75,
             cr2: 0,
             irq_ctrl: 0,
+            msi: [0; 2],
             gerror: 0,
             cmdq_error: 0,
             strtab_base: POOL.base + 0x2000,

@@ -1,11 +1,12 @@
 //! Snapshots of hand-made registers and memory.
 
-use std::collections::BTreeMap;
+use std::cell::Cell;
+use std::collections::{BTreeMap, BTreeSet};
 
 use parallax_abi::info::HypInfo;
 use parallax_model::{Ownership, S1Entry, S2Entry, Snapshot, TakeCache, take};
 use parallax_smmu::RawRegs;
-use parallax_vmsa::{SparseMem, SysRegs};
+use parallax_vmsa::{MemError, PhysMem, SparseMem, SysRegs};
 use proptest::prelude::*;
 
 const RAM: u64 = 0x4000_0000;
@@ -113,6 +114,65 @@ impl Setup {
     fn fresh(&self) -> Snapshot {
         self.take(&mut TakeCache::default())
     }
+}
+
+/// Memory that tells what was written, and counts what is read.
+struct Told {
+    mem: SparseMem,
+    log: Vec<u64>,
+    reads: Cell<usize>,
+}
+
+impl Told {
+    fn write_u64(&mut self, pa: u64, word: u64) {
+        self.mem.write_u64(pa, word);
+        self.log.push(pa & !0xfff);
+    }
+}
+
+impl PhysMem for Told {
+    fn read(&self, pa: u64, buf: &mut [u8]) -> Result<(), MemError> {
+        self.reads.set(self.reads.get() + 1);
+        self.mem.read(pa, buf)
+    }
+
+    fn version(&self, pa: u64) -> Option<u64> {
+        self.mem.read(pa, &mut [0; 4096]).ok()?;
+        Some(self.log.iter().rposition(|page| *page == pa).map_or(0, |at| at as u64 + 1))
+    }
+
+    fn moment(&self) -> Option<u64> {
+        Some(self.log.len() as u64)
+    }
+
+    fn written(&self, moment: u64) -> Option<Vec<u64>> {
+        let pages: BTreeSet<u64> = self.log[moment as usize..].iter().copied().collect();
+        Some(pages.into_iter().collect())
+    }
+}
+
+fn told() -> (Told, SysRegs, RawRegs, HypInfo) {
+    let Setup { mem, sys, smmu, info } = setup();
+    (Told { mem, log: Vec::new(), reads: Cell::new(0) }, sys, smmu, info)
+}
+
+#[test]
+fn only_what_was_written_is_read_again() {
+    let (mut mem, sys, smmu, info) = told();
+    let mut cache = TakeCache::default();
+    let mut reads = |mem: &Told| {
+        mem.reads.set(0);
+        let _ = take(&mut cache, mem, &sys, Some(&smmu), &info);
+        mem.reads.get()
+    };
+    assert!(reads(&mem) > 8);
+    assert_eq!(reads(&mem), 0, "nothing was written");
+    mem.write_u64(L3 + 8, 0);
+    assert_eq!(reads(&mem), 1, "a table of the last level");
+    mem.write_u64(VMEMMAP + 8, 0);
+    assert_eq!(reads(&mem), 1, "the page-state array");
+    mem.write_u64(L3 + 0x1000 * 100, 0);
+    assert_eq!(reads(&mem), 0, "no table");
 }
 
 fn bases<T>(runs: &[parallax_model::Run<T>]) -> Vec<(u64, u64)> {
@@ -225,6 +285,20 @@ proptest! {
             let cached = setup.take(&mut cache);
             prop_assert_eq!(&cached, &setup.take(&mut cache));
             prop_assert_eq!(cached, setup.fresh());
+        }
+    }
+
+    #[test]
+    fn what_memory_tells_is_enough(changes in prop::collection::vec((0_u64..14 * 512, word()), 1..24)) {
+        let (mut mem, sys, smmu, info) = told();
+        let mut cache = TakeCache::default();
+        let _first = take(&mut cache, &mem, &sys, Some(&smmu), &info);
+        for two in changes.chunks(2) {
+            for (index, word) in two {
+                mem.write_u64(ROOT + 8 * (index & !0x1f0), *word);
+            }
+            let followed = take(&mut cache, &mem, &sys, Some(&smmu), &info);
+            prop_assert_eq!(followed, take(&mut TakeCache::default(), &mem.mem, &sys, Some(&smmu), &info));
         }
     }
 

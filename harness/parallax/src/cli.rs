@@ -1,5 +1,6 @@
 //! The command line.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use anstyle::{AnsiColor, Style};
@@ -46,6 +47,9 @@ pub enum Command {
     /// Go through results that wait for a review, old and new side by side, in a terminal
     #[command(after_help = REVIEW_EXAMPLE)]
     Review(Review),
+    /// Let a hostile host attack the hypervisor: random operations from a seed, all states checked
+    #[command(after_help = ATTACK_EXAMPLE)]
+    Attack(Attack),
     /// Show the tables of both sides after an operation
     #[command(after_help = DUMP_EXAMPLE)]
     Dump(Dump),
@@ -61,6 +65,12 @@ pub enum Command {
     /// Tell which stores of an operation changed tables, from where in the source, and what invalidation followed
     #[command(after_help = EXPLAIN_EXAMPLE)]
     Explain(Explain),
+    /// Tell which lines of the hypervisor no trace reaches
+    #[command(after_help = COVERAGE_EXAMPLE)]
+    Coverage(Coverage),
+    /// Serve gdb: a trace that is performed, or a recording that also goes back
+    #[command(after_help = GDB_EXAMPLE)]
+    Gdb(Gdb),
     /// Build the hypervisor and the test host
     #[command(after_help = BUILD_EXAMPLE)]
     Build(Build),
@@ -89,6 +99,7 @@ Examples:
   parallax run                                        every trace under traces/
   parallax run traces/good --jobs 4
   parallax run traces/good/share.trace --record share.plx
+  parallax run traces/good/share.trace --export casemate share.cm
   parallax run --format junit > results.xml
   parallax run traces/bad --without-faults            the same operations on a hypervisor in order
   parallax run --repeat 20 traces/good/dma.trace      twenty times the same bytes
@@ -110,6 +121,9 @@ pub struct Run {
     /// Record the run of a single trace
     #[arg(long, value_name = "FILE")]
     pub record: Option<PathBuf>,
+    /// Write the events of a single trace in a form that `parallax check` reads: casemate
+    #[arg(long, num_args = 2, value_names = ["FORMAT", "FILE"], conflicts_with = "without_events")]
+    pub export: Vec<OsString>,
     /// How to drive the machine
     #[arg(long, value_enum, default_value_t)]
     pub mode: Mode,
@@ -186,6 +200,50 @@ pub struct Review {
     /// Only tell what waits, and what kinds of lines differ
     #[arg(long)]
     pub list: bool,
+}
+
+const ATTACK_EXAMPLE: &str = "\
+Examples:
+  parallax attack                                     100,000 operations, about a minute
+  parallax attack --seed 7 --ops 5000
+  parallax attack --fault emul_ste_unchecked --save found.trace
+  parallax attack --replay 7:4711 --save until.trace  all that led to operation 4711 of seed 7
+
+The same seed gives the same operations, the same verdict and the same digest, whatever --jobs is.
+
+Exit status: 0 nothing found, 1 something was found, 125 could not build or boot.";
+
+/// Arguments of `attack`.
+#[derive(Debug, Args)]
+pub struct Attack {
+    /// What decides the operations
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+    /// How many operations
+    #[arg(long, value_name = "N", default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1..))]
+    pub ops: u64,
+    /// How many CPUs [default: one and two, in turn]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=8))]
+    pub cpus: Option<u8>,
+    /// How many machines at a time [default: one for each core]
+    #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub jobs: Option<u16>,
+    /// Switch a fault of the hypervisor on: then something must be found (`parallax faults` lists them)
+    #[arg(long, value_name = "NAME", value_parser = fault)]
+    pub fault: Option<Fault>,
+    /// Perform one machine's operations up to this one
+    #[arg(long, value_name = "SEED:OP", value_parser = replay, conflicts_with_all = ["seed", "ops"])]
+    pub replay: Option<(u64, u64)>,
+    /// Write what was found as a trace, as short as it gets; with --replay all that was performed
+    #[arg(long, value_name = "FILE")]
+    pub save: Option<PathBuf>,
+}
+
+fn replay(text: &str) -> Result<(u64, u64), String> {
+    let parts = text.split_once(':').and_then(|(seed, op)| Some((seed.parse().ok()?, op.parse().ok()?)));
+    parts
+        .filter(|(_, op)| *op != 0)
+        .ok_or_else(|| "expected a seed and an operation, such as 1:4711".to_owned())
 }
 
 const DUMP_EXAMPLE: &str = "\
@@ -319,23 +377,90 @@ pub struct Events {
     pub op: Option<usize>,
 }
 
+const COVERAGE_EXAMPLE: &str = "\
+Examples:
+  parallax coverage                                   all traces: a table, and what is not reached
+  parallax coverage traces/good/share.trace
+  parallax coverage --lcov target/coverage            total.info, and one NAME.info for each trace
+  parallax coverage --allow ci/uncovered.txt          only what is in this list may be missing
+
+docs/coverage.md tells what counts.
+
+Exit status: 0, or 1 when the list says otherwise or a trace is not in order.";
+
+/// Arguments of `coverage`.
+#[derive(Debug, Args)]
+pub struct Coverage {
+    /// Traces, or folders of traces
+    #[arg(value_name = "TRACE|DIR", default_value = "traces")]
+    pub traces: Vec<PathBuf>,
+    /// Write lcov files and the summary into this folder
+    #[arg(long, value_name = "DIR")]
+    pub lcov: Option<PathBuf>,
+    /// Compare with this list of lines that need not be reached
+    #[arg(long, value_name = "FILE")]
+    pub allow: Option<PathBuf>,
+    /// How many traces at a time [default: one for each core]
+    #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub jobs: Option<u16>,
+}
+
 const EXPLAIN_EXAMPLE: &str = "\
 Examples:
   parallax explain traces/good/donate.trace --op 4
-  parallax explain traces/good/donate.trace --op 4 --ipa 0x40020000";
+  parallax explain traces/good/donate.trace --op 4 --ipa 0x40020000
+  parallax explain traces/bad/emul_ste_unchecked.trace --op 9 --sid 8
+  parallax explain share.plx --op 3                   a recording (parallax run TRACE --record share.plx)
+
+docs/explain.md shows three faults.";
 
 /// Arguments of `explain`.
 #[derive(Debug, Args)]
 pub struct Explain {
-    /// The trace to perform
-    #[arg(value_name = "TRACE")]
-    pub trace: PathBuf,
+    /// A trace, or a recording (*.plx)
+    #[arg(value_name = "TRACE|RECORDING")]
+    pub source: PathBuf,
     /// Line of the operation
     #[arg(long, value_name = "LINE")]
     pub op: usize,
     /// Only entries that translate this input address (hexadecimal)
     #[arg(long, value_name = "ADDRESS", value_parser = hexadecimal)]
     pub ipa: Option<u64>,
+    /// Only the stream table entry of this stream (hexadecimal)
+    #[arg(long, value_name = "STREAM", value_parser = stream_id)]
+    pub sid: Option<u32>,
+}
+
+fn stream_id(text: &str) -> Result<u32, String> {
+    u32::from_str_radix(text.strip_prefix("0x").unwrap_or(text), 16).map_err(|error| error.to_string())
+}
+
+const GDB_EXAMPLE: &str = "\
+Examples:
+  parallax gdb traces/good/donate.trace       boots it; continue in gdb performs the operations
+  parallax gdb donate.plx --port 0            a recording; reverse-continue goes back
+  parallax gdb --print-gdbinit                commands that load symbols and printers
+
+docs/gdb.md shows a session. `monitor help` in gdb lists what else there is.";
+
+/// Arguments of `gdb`.
+#[derive(Debug, Args)]
+pub struct Gdb {
+    /// A trace, or a recording (*.plx)
+    #[arg(value_name = "TRACE|RECORDING", required_unless_present = "print_gdbinit")]
+    pub source: Option<PathBuf>,
+    /// Port of this machine to listen at; 0 takes one that is free
+    #[arg(long, value_name = "N", default_value_t = 1234)]
+    pub port: u16,
+    /// Listen at a unix socket instead
+    #[arg(long, value_name = "PATH", conflicts_with = "port")]
+    pub socket: Option<PathBuf>,
+    /// End when the first client is gone
+    #[arg(long)]
+    pub once: bool,
+    /// Print gdb commands that load the hypervisor's symbols, the test host's and the printers, and end
+    #[arg(long, conflicts_with = "source")]
+    pub print_gdbinit: bool,
 }
 
 fn hexadecimal(text: &str) -> Result<u64, String> {
@@ -361,7 +486,7 @@ const LINUX_EXAMPLE: &str = "\
 Examples:
   parallax linux                                the kernel that ci/setup --linux fetches
   parallax linux --cpus 4 --io 64 --every 50
-  parallax linux --compare                      the same without the hypervisor first; ratios
+  parallax linux --cpus 4 --events              also judge the order of all that the hypervisor does
   parallax linux --kernel Image --initrd initrd.cpio --append quiet --verbose
 
 Exit status: 0 all went well, 1 the guest failed or a check did, 125 could not build or boot.";
@@ -369,12 +494,52 @@ Exit status: 0 all went well, 1 the guest failed or a check did, 125 could not b
 /// Arguments of `linux`.
 #[derive(Debug, Args)]
 pub struct Linux {
-    /// An arm64 Image, not compressed [default: target/linux/Image]
-    #[arg(long, value_name = "IMAGE")]
-    pub kernel: Option<PathBuf>,
+    /// The kernel and its machine.
+    #[command(flatten)]
+    pub machine: LinuxMachine,
     /// An initramfs of your own, which must switch the machine off [default: one that tests disks and network]
     #[arg(long, value_name = "FILE")]
     pub initrd: Option<PathBuf>,
+    /// Switch a fault of the hypervisor on: then the checks must find something (`parallax faults` lists them)
+    #[arg(long, value_name = "NAME", value_parser = fault, conflicts_with = "bare")]
+    pub fault: Option<Fault>,
+    /// Without the hypervisor, at EL1 of a machine without EL2
+    #[arg(long)]
+    pub bare: bool,
+    /// Judge the order of all that the hypervisor does, too, with the QEMU plugin; the CPUs take turns then
+    #[arg(long, conflicts_with = "bare")]
+    pub events: bool,
+    /// Stop and check all tables so often, in milliseconds of wall time; 0 for never
+    #[arg(long, value_name = "MS", default_value_t = 100)]
+    pub every: u32,
+    /// Also whenever a CPU comes to SYMBOL: a function of the hypervisor, an address (0x...), or, once the guest is in
+    /// userspace, a symbol of the kernel. Again and again; SIGUSR1 asks for one look
+    #[arg(long, value_name = "SYMBOL", conflicts_with = "bare")]
+    pub at: Vec<String>,
+    /// Also when the console shows TEXT
+    #[arg(long, value_name = "TEXT", conflicts_with = "bare")]
+    pub at_console: Vec<String>,
+    /// Show the SMMU as the kernel sees it beside the hardware, at each look by --at, --at-console and SIGUSR1
+    #[arg(long)]
+    pub views: bool,
+    /// Count the kernel's commands to its emulated SMMU, and what became of them
+    #[arg(long, conflicts_with = "bare")]
+    pub commands: bool,
+    /// Operations of the hypervisor beside the guest's work: so many times, a page is lent, given away and taken back,
+    /// and a device writes to it
+    #[arg(long, value_name = "N", default_value_t = 0, conflicts_with_all = ["bare", "initrd"])]
+    pub operations: u32,
+    /// Show the whole console
+    #[arg(long, short)]
+    pub verbose: bool,
+}
+
+/// A Linux and the machine that it runs on.
+#[derive(Debug, Args)]
+pub struct LinuxMachine {
+    /// An arm64 Image, not compressed [default: target/linux/Image]
+    #[arg(long, value_name = "IMAGE")]
+    pub kernel: Option<PathBuf>,
     /// More for the kernel's command line
     #[arg(long, value_name = "WORDS")]
     pub append: Option<String>,
@@ -393,27 +558,12 @@ pub struct Linux {
     /// How the hypervisor uses the SMMU: shadow, shared or off (then it is the kernel's)
     #[arg(long, value_name = "MODE", default_value = "shadow", value_parser = smmu_mode)]
     pub smmu: SmmuMode,
-    /// Switch a fault of the hypervisor on: then the checks must find something (`parallax faults` lists them)
-    #[arg(long, value_name = "NAME", value_parser = fault, conflicts_with_all = ["bare", "compare"])]
-    pub fault: Option<Fault>,
     /// What the kernel sees of an SMMU that the hypervisor uses: hidden or emulated
     #[arg(long, value_name = "VIEW", default_value = "hidden", value_parser = smmu_host)]
     pub smmu_host: HostView,
-    /// Without the hypervisor, at EL1 of a machine without EL2
-    #[arg(long)]
-    pub bare: bool,
-    /// Both, without the hypervisor and with it, and compare the times
-    #[arg(long, conflicts_with = "bare")]
-    pub compare: bool,
-    /// Stop and check all tables so often, in milliseconds of wall time; 0 for never
-    #[arg(long, value_name = "MS", default_value_t = 100)]
-    pub every: u32,
     /// Give up after so long, in seconds
     #[arg(long, value_name = "S", default_value_t = 300, value_parser = clap::value_parser!(u32).range(1..))]
     pub timeout: u32,
-    /// Show the whole console
-    #[arg(long, short)]
-    pub verbose: bool,
 }
 
 /// The least RAM for a Linux: its image is loaded 256 MiB behind the start.
@@ -445,6 +595,7 @@ const BENCH_EXAMPLE: &str = "\
 Examples:
   parallax bench
   parallax bench --quick
+  parallax bench linux --smmu-host emulated --passthrough 0
 
 The times depend on the machine and on what else runs there; the ratios are what counts.";
 
@@ -454,6 +605,27 @@ pub struct Bench {
     /// A tenth of the operations: less exact, sooner done
     #[arg(long)]
     pub quick: bool,
+    /// Something else.
+    #[command(subcommand)]
+    pub what: Option<BenchWhat>,
+}
+
+/// What else can be measured.
+#[derive(Debug, Subcommand)]
+pub enum BenchWhat {
+    /// Boot an unmodified Linux alone and as the hypervisor's host, in turn, and compare the times
+    Linux(BenchLinux),
+}
+
+/// Arguments of `bench linux`.
+#[derive(Debug, Args)]
+pub struct BenchLinux {
+    /// The kernel and its machine.
+    #[command(flatten)]
+    pub machine: LinuxMachine,
+    /// How many pairs of boots
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..))]
+    pub rounds: u16,
 }
 
 const DOCTOR_EXAMPLE: &str = "\

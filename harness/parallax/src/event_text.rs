@@ -11,6 +11,7 @@ pub fn line(record: &Record, symbols: Option<&Symbols>) -> String {
     let instruction = || symbols.and_then(|symbols| symbols.instruction(record.pc)).unwrap_or_default();
     let what = match record.kind {
         kind::STORE => format!("store      {:#014x} = {:#0digits$x}", record.b, record.value),
+        kind::LOAD => format!("load       {:#014x} gave {:#0digits$x}", record.b, record.value),
         kind::MMIO_WRITE => format!("device     {:#014x} = {:#0digits$x}", record.b, record.value),
         kind::MMIO_READ => format!("device     {:#014x} gave {:#0digits$x}", record.b, record.value),
         kind::TLBI => format!("invalidate {}, operand {:#x}", instruction(), record.value),
@@ -40,17 +41,29 @@ pub fn place(address: u64, symbols: &Symbols) -> String {
 
 /// The innermost function at `address` that is the hypervisor's own and no wrapper of an instruction.
 #[must_use]
-pub fn function(address: u64, symbols: &Symbols) -> Option<String> {
+pub fn innermost(address: u64, symbols: &Symbols) -> Option<Place> {
     let places = symbols.image_at(address)?.places(address);
     let file = |place: &Place| place.line.as_ref().map_or("", |(file, _)| file).to_owned();
     let own = |place: &&Place| file(place).starts_with("hyp/") && !file(place).starts_with(WRAPPERS);
-    places.iter().find(own).or(places.last()).map(|place| place.function.clone())
+    places.iter().find(own).or(places.last()).cloned()
 }
 
 fn source_lines(described: &str) -> Vec<&str> {
-    let frames =
-        described.split(" in ").filter_map(|frame| Some(frame.rsplit_once('(')?.1.trim_end_matches(')')));
-    frames.filter(|line| line.starts_with("hyp/") && !line.starts_with(WRAPPERS)).take(LINES).collect()
+    frames(described).into_iter().filter_map(source_line).collect()
+}
+
+fn source_line(frame: &str) -> Option<&str> {
+    Some(frame.rsplit_once('(')?.1.trim_end_matches(')'))
+}
+
+/// The frames of a described address that [`place`] is made from: `<Tree>::set (hyp/core/src/tree.rs:9)`.
+#[must_use]
+pub fn frames(described: &str) -> Vec<&str> {
+    let frames = described.split_once(' ').map_or("", |(_, frames)| frames).split(" in ");
+    let shown = |frame: &&str| {
+        source_line(frame).is_some_and(|line| line.starts_with("hyp/") && !line.starts_with(WRAPPERS))
+    };
+    frames.filter(shown).take(LINES).collect()
 }
 
 #[cfg(test)]
@@ -62,6 +75,7 @@ mod tests {
         let described = "0x10 store::<u64> (library/core/src/sync/atomic.rs:9) in <M as Memory>::write \
                          (hyp/src/hw.rs:29) in <Tree>::split (hyp/core/src/tree.rs:263) in f+0x4 (hyp/src/a.rs:2)";
         assert_eq!(source_lines(described), ["hyp/core/src/tree.rs:263", "hyp/src/a.rs:2"]);
+        assert_eq!(frames(described), ["<Tree>::split (hyp/core/src/tree.rs:263)", "f+0x4 (hyp/src/a.rs:2)"]);
         assert!(source_lines("0x10 (in no image)").is_empty());
     }
 }

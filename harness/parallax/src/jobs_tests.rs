@@ -55,6 +55,7 @@ fn options(golden: GoldenMode) -> Options {
         jobs: 3,
         golden,
         record: None,
+        export: None,
         repeat: 1,
         mode: Mode::Step,
         events: true,
@@ -142,15 +143,16 @@ fn a_trace_that_checks_nothing_is_an_error() {
 fn without_events_nothing_is_missed_that_only_events_can_tell() {
     let root = project(&[("bad/a.trace", BAD)]);
     let case = &suite::load(&[root.path().join("traces")]).unwrap()[0];
-    let golden = |findings: &str| {
-        golden::save(&case.place, &case.place.golden, &format!("1: nop -> ok\n{findings}")).unwrap();
-    };
+    let save = |text: &str| golden::save(&case.place, &case.place.golden, text).unwrap();
+    let golden = |findings: &str| save(&format!("1: nop -> ok\n{findings}"));
     let run = TraceRun { golden: "1: nop -> ok\n".to_owned(), ops: 1, checked: true, ..TraceRun::default() };
     let verdict = |events| judge(case, &run, &Options { events, ..options(GoldenMode::Compare) }).unwrap();
     golden("   ! protocol/unclean-remake cpu ram: level 3, in f\n");
     assert_eq!([verdict(false), verdict(true)], [Verdict::Same, Verdict::Clean]);
     golden("   ! access/stale cpu ram: x\n");
     assert_eq!(verdict(false), Verdict::Clean);
+    save("boot\n   ! protocol/unpublished cpu ram: level 3, in f\n1: nop -> ok\n");
+    assert_eq!(verdict(false), Verdict::Same);
 }
 
 #[test]
@@ -162,7 +164,7 @@ fn a_bad_trace_must_find_something_and_a_good_one_nothing() {
         findings,
         ops: 1,
         checked: true,
-        failure: None,
+        ..TraceRun::default()
     };
     let found = || vec![Found { line: 1, op: "nop".to_owned(), finding: finding(), detail: Vec::new() }];
     let options = options(GoldenMode::Compare);

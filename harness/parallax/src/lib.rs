@@ -5,17 +5,23 @@
 //! | [`trace`] | what to perform: the trace grammar |
 //! | [`suite`] | which traces: files and folders |
 //! | [`engine`] | performing them, and judging every state |
+//! | [`attack`] | a hostile host: random operations from a seed |
 //! | [`jobs`] | many traces side by side, against their goldens |
 //! | [`golden`] | the goldens |
 //! | [`report`] | telling what came of it |
+//! | [`coverage`] | which lines of the hypervisor traces reach |
+//! | [`explain`] | who changed an entry, and what invalidation followed |
 //! | [`source`] | states one after the other, from a trace or a recording |
 //! | [`cli`], [`cmd`] | the command line, a module a subcommand |
 #![forbid(unsafe_code)]
 
+pub mod attack;
 pub mod cli;
 pub mod cmd;
+pub mod coverage;
 pub mod engine;
 pub mod event_text;
+pub mod explain;
 pub mod golden;
 pub mod interrupt;
 pub mod jobs;
@@ -28,3 +34,4 @@ pub mod status;
 pub mod suite;
 pub mod text_diff;
 pub mod trace;
+mod whole_file;

@@ -1,7 +1,9 @@
 //! Live machines for traces: built once, booted for each.
 
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
+use parallax_machine::coverage::Executed;
 use parallax_machine::toolchain::{self, BuiltImages, Variant, build};
 use parallax_machine::{BootOptions, CancellationToken, Live, Machine, MachineError};
 
@@ -18,6 +20,19 @@ pub struct LiveBoot {
     pagewatch: Option<PathBuf>,
     revision: String,
     cancel: CancellationToken,
+    /// What ran, where it is to be noted.
+    coverage: Option<Mutex<Vec<Ran>>>,
+}
+
+/// What ran of the hypervisor during a trace.
+#[derive(Clone, Debug)]
+pub struct Ran {
+    /// The trace's path.
+    pub trace: String,
+    /// Whether it was the build with the switchable faults.
+    pub faults_build: bool,
+    /// The instructions.
+    pub executed: Executed,
 }
 
 impl LiveBoot {
@@ -42,6 +57,7 @@ impl LiveBoot {
             pagewatch: None,
             revision: project::revision(root),
             cancel: cancel.clone(),
+            coverage: None,
         })
     }
 
@@ -54,17 +70,54 @@ impl LiveBoot {
         self.pagewatch = Some(plugin);
         Ok(self)
     }
+
+    /// Builds the plugin too, in the source tree at `root`, and has it note what runs, for [`Self::ran`].
+    ///
+    /// # Errors
+    /// It cannot be built.
+    pub fn with_coverage(mut self, root: &Path) -> Result<Self, Failure> {
+        self.coverage = Some(Mutex::default());
+        self.with_events(root)
+    }
+
+    /// What ran during each trace, in the order in which they ended.
+    #[must_use]
+    pub fn ran(&self) -> Vec<Ran> {
+        let ran = self.coverage.as_ref().map(|ran| ran.lock().unwrap_or_else(PoisonError::into_inner));
+        ran.map(|ran| ran.clone()).unwrap_or_default()
+    }
+
+    /// The images of the normal build or of that with the switchable faults, if a trace needs them.
+    #[must_use]
+    pub const fn images(&self, faults_build: bool) -> Option<&BuiltImages> {
+        if faults_build { self.faults.as_ref() } else { self.normal.as_ref() }
+    }
+
+    /// The images that `trace` boots.
+    ///
+    /// # Errors
+    /// It was not among the traces that this was built for.
+    pub fn images_of(&self, trace: &Trace) -> Result<&BuiltImages, MachineError> {
+        self.images(trace.machine.faults_build)
+            .ok_or_else(|| MachineError::Contract("the images of this trace have not been built".to_owned()))
+    }
 }
 
 impl Boot for LiveBoot {
     fn boot(&self, trace: &Trace) -> Result<Box<dyn Machine>, MachineError> {
-        let images = if trace.machine.faults_build { &self.faults } else { &self.normal };
-        let images = images.as_ref().ok_or_else(|| {
-            MachineError::Contract("the images of this trace have not been built".to_owned())
-        })?;
+        let images = self.images_of(trace)?;
         let (cancel, pagewatch) = (self.cancel.clone(), self.pagewatch.clone());
-        let options = BootOptions { cancel, pagewatch, ..BootOptions::default() };
+        let options =
+            BootOptions { cancel, pagewatch, coverage: self.coverage.is_some(), ..BootOptions::default() };
         Ok(Box::new(Live::boot(trace.machine.clone(), images, options)?))
+    }
+
+    fn finished(&self, trace: &Trace, machine: &dyn Machine) {
+        if let (Some(ran), Some(executed)) = (&self.coverage, machine.executed()) {
+            let (path, faults_build) = (trace.path.clone(), trace.machine.faults_build);
+            let ran = &mut ran.lock().unwrap_or_else(PoisonError::into_inner);
+            ran.push(Ran { trace: path, faults_build, executed });
+        }
     }
 
     fn revision(&self) -> &str {

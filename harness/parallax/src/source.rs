@@ -3,7 +3,8 @@
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use parallax_machine::recording::Replay;
+use parallax_abi::mailbox::Response;
+use parallax_machine::recording::{Operation, Replay};
 use parallax_machine::{CancellationToken, Machine, MachineError, Registers};
 use parallax_model::{Context, Snapshot};
 use parallax_vmsa::PhysMem;
@@ -130,7 +131,7 @@ fn replay_all(
         let moment = Moment {
             line: operation.line as usize,
             text: &operation.text,
-            result: &recorded_result(&replay),
+            result: &recorded_result(operation),
             snapshot: &snapshot,
             registers: &registers,
             memory: replay.memory(),
@@ -142,11 +143,16 @@ fn replay_all(
     }
 }
 
-/// The result of the operation at which `replay` stands; empty for the boot.
-fn recorded_result(replay: &Replay) -> String {
-    let operation = replay.operation();
-    let Some(response) = operation.responses.first() else { return String::new() };
-    let line = format!("machine cpus=8\n{}", operation.text);
+/// The result of a recorded operation; empty for the boot.
+pub(crate) fn recorded_result(operation: &Operation) -> String {
+    result(&operation.text, operation.responses.first())
+}
+
+/// The result of the recorded operation `text` that was answered with `response`, without values; empty for the boot.
+#[must_use]
+pub fn result(text: &str, response: Option<&Response>) -> String {
+    let Some(response) = response else { return String::new() };
+    let line = format!("machine cpus=8\n{text}");
     let op = Trace::parse("recording", &line).ok().and_then(|trace| trace.ops.into_iter().next());
     op.map_or_else(String::new, |op| Outcome::of(op.verb, response).without_value().to_string())
 }

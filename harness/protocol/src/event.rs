@@ -32,7 +32,7 @@ pub enum Kind {
         /// Whether it was a store-release.
         release: bool,
     },
-    /// A load. Rules do not depend on it.
+    /// A load. Between [`Kind::Enter`] and [`Kind::Return`]: of memory that is not the hypervisor's own.
     Load {
         /// Physical address.
         pa: u64,

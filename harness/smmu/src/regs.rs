@@ -25,6 +25,8 @@ pub const OFFSETS: &[u32] = &[
     IRQ_CTRL,
     GERROR,
     GERRORN,
+    GERROR_IRQ_CFG0,
+    GERROR_IRQ_CFG0 + 4,
     STRTAB_BASE,
     STRTAB_BASE + 4,
     STRTAB_BASE_CFG,
@@ -34,6 +36,8 @@ pub const OFFSETS: &[u32] = &[
     CMDQ_CONS,
     EVENTQ_BASE,
     EVENTQ_BASE + 4,
+    EVENTQ_IRQ_CFG0,
+    EVENTQ_IRQ_CFG0 + 4,
     EVENTQ_PROD,
     EVENTQ_CONS,
 ];
@@ -51,12 +55,14 @@ const GBPA: u32 = 0x44;
 const IRQ_CTRL: u32 = 0x50;
 const GERROR: u32 = 0x60;
 const GERRORN: u32 = 0x64;
+const GERROR_IRQ_CFG0: u32 = 0x68;
 const STRTAB_BASE: u32 = 0x80;
 const STRTAB_BASE_CFG: u32 = 0x88;
 const CMDQ_BASE: u32 = 0x90;
 const CMDQ_PROD: u32 = 0x98;
 const CMDQ_CONS: u32 = 0x9c;
 const EVENTQ_BASE: u32 = 0xa0;
+const EVENTQ_IRQ_CFG0: u32 = 0xb0;
 const EVENTQ_PROD: u32 = 0x1_00a8;
 const EVENTQ_CONS: u32 = 0x1_00ac;
 
@@ -142,6 +148,8 @@ pub struct SmmuRegs {
     pub gerror: Gerror,
     /// GERRORN.
     pub gerrorn: Gerror,
+    /// GERROR_IRQ_CFG0.ADDR and EVENTQ_IRQ_CFG0.ADDR: where the SMMU writes its MSIs, past all translation; 0 for none.
+    pub msi: [u64; 2],
     /// STRTAB_BASE.
     pub strtab_base: StrtabBase,
     /// STRTAB_BASE_CFG.
@@ -174,6 +182,7 @@ impl SmmuRegs {
             irq_ctrl: IrqCtrl(raw.word(IRQ_CTRL)?),
             gerror: Gerror(raw.word(GERROR)?),
             gerrorn: Gerror(raw.word(GERRORN)?),
+            msi: [msi(raw.dword(GERROR_IRQ_CFG0)?), msi(raw.dword(EVENTQ_IRQ_CFG0)?)],
             strtab_base: StrtabBase(raw.dword(STRTAB_BASE)?),
             strtab_base_cfg: StrtabBaseCfg(raw.word(STRTAB_BASE_CFG)?),
             cmdq: Queue::commands(
@@ -202,4 +211,9 @@ impl SmmuRegs {
     pub const fn cmdq_error(&self) -> Cerror {
         Cerror::from_bits(bits(self.cmdq.cons as u64, 30, 24) as u8)
     }
+}
+
+/// ADDR of an IRQ_CFG0 register.
+fn msi([register]: [u64; 1]) -> u64 {
+    register & 0x000f_ffff_ffff_fffc
 }

@@ -76,6 +76,31 @@ pub struct TableMemory {
     pub level: u8,
 }
 
+/// Stream table entries that lie behind one another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SteArray {
+    /// Physical address of the first.
+    pub pa: u64,
+    /// Its StreamID.
+    pub first: u64,
+    /// How many there are.
+    pub count: u64,
+}
+
+impl SteArray {
+    /// StreamID and address of the entry that holds the byte at physical address `pa`.
+    #[must_use]
+    pub const fn entry_at(&self, pa: u64) -> Option<(u64, u64)> {
+        match pa.checked_sub(self.pa) {
+            Some(offset) if offset / Ste::SIZE < self.count => {
+                let index = offset / Ste::SIZE;
+                Some((self.first + index, self.pa + index * Ste::SIZE))
+            }
+            _ => None,
+        }
+    }
+}
+
 /// A level-1 stream table descriptor (L1STD, 5.1) that is valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Level2 {
@@ -114,11 +139,11 @@ impl StreamTable {
         1 << self.log2size
     }
 
-    /// The entry of stream `sid`.
+    /// Physical address of the entry of stream `sid`.
     ///
     /// # Errors
     /// [`StreamFault`] when the SMMU would not get as far as an entry.
-    pub fn stream<M: PhysMem + ?Sized>(&self, mem: &M, sid: u32) -> Result<Ste, StreamFault> {
+    pub fn entry_address<M: PhysMem + ?Sized>(&self, mem: &M, sid: u32) -> Result<u64, StreamFault> {
         let sid = u64::from(sid);
         if sid >= self.streams() {
             return Err(StreamFault::OutOfRange);
@@ -134,8 +159,16 @@ impl StreamTable {
                 (level2.base, index)
             }
         };
+        Ok(table + index * Ste::SIZE)
+    }
+
+    /// The entry of stream `sid`.
+    ///
+    /// # Errors
+    /// [`StreamFault`] when the SMMU would not get as far as an entry.
+    pub fn stream<M: PhysMem + ?Sized>(&self, mem: &M, sid: u32) -> Result<Ste, StreamFault> {
         let mut bytes = [0; 64];
-        mem.read(table + index * Ste::SIZE, &mut bytes).map_err(StreamFault::Fetch)?;
+        mem.read(self.entry_address(mem, sid)?, &mut bytes).map_err(StreamFault::Fetch)?;
         Ok(Ste::from_bytes(&bytes))
     }
 
@@ -164,6 +197,20 @@ impl StreamTable {
         memory.sort_unstable();
         memory.dedup();
         (runs.done, memory)
+    }
+
+    /// Where the entries of all streams are that have one.
+    pub fn arrays<M: PhysMem + ?Sized>(&self, mem: &M) -> Vec<SteArray> {
+        let Layout::TwoLevel { split } = self.layout else {
+            return vec![SteArray { pa: self.base, first: 0, count: self.streams() }];
+        };
+        let tables = 0..self.streams().div_ceil(1 << split);
+        let array = |number: u64| {
+            let level2 = self.level2(mem, number, split).ok()?;
+            let count = self.streams().min(1 << split).min(level2.streams);
+            Some(SteArray { pa: level2.base, first: number << split, count })
+        };
+        tables.filter_map(array).collect()
     }
 
     fn level2<M: PhysMem + ?Sized>(&self, mem: &M, number: u64, split: u32) -> Result<Level2, StreamFault> {

@@ -31,6 +31,18 @@ pub trait PhysMem {
         let _ = pa;
         None
     }
+
+    /// The moment: a number that grows with every change of a page that has a version; nothing where that is not known.
+    fn moment(&self) -> Option<u64> {
+        None
+    }
+
+    /// The 4 KiB pages with a version that were written after `moment`, in order of address and each once; nothing
+    /// where that is not known (any more). It takes time by how many they are, not by how large the memory is.
+    fn written(&self, moment: u64) -> Option<Vec<u64>> {
+        let _ = moment;
+        None
+    }
 }
 
 impl<M: PhysMem + ?Sized> PhysMem for &M {
@@ -40,6 +52,14 @@ impl<M: PhysMem + ?Sized> PhysMem for &M {
 
     fn version(&self, pa: u64) -> Option<u64> {
         (**self).version(pa)
+    }
+
+    fn moment(&self) -> Option<u64> {
+        (**self).moment()
+    }
+
+    fn written(&self, moment: u64) -> Option<Vec<u64>> {
+        (**self).written(moment)
     }
 }
 

@@ -3,7 +3,8 @@
 //! The visitor is called once a run, not once an entry. A walk always ends: it follows each table once, so loops
 //! and tables used twice become findings ([`Malformed`]), as does memory that cannot be read. [`TableCache`] keeps
 //! the bytes and runs of each table; a second walk decodes only tables whose bytes changed, and where memory knows
-//! its versions ([`PhysMem::version`]) it reads only those.
+//! its versions ([`PhysMem::version`]) it reads only those. When it also says what was written
+//! ([`PhysMem::written`]), [`TableCache::rewalk`] looks at nothing else.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -27,6 +28,8 @@ pub struct TableCache {
     walks: u64,
     /// Whether there will be a second walk that compares bytes.
     keep: bool,
+    /// What was walked last, if every table of it has a version.
+    steady: Option<Regime>,
 }
 
 impl Default for TableCache {
@@ -46,6 +49,9 @@ enum Fetched {
 #[derive(Clone, Debug)]
 struct Cached {
     walk: u64,
+    /// Where it was first come across.
+    ia: u64,
+    above: TableAttrs,
     level: Level,
     oa_bits: u32,
     version: Option<u64>,
@@ -57,13 +63,14 @@ impl TableCache {
     /// A cache without any table. Keep one for each regime that is walked again and again.
     #[must_use]
     pub fn new() -> Self {
-        Self { tables: HashMap::new(), walks: 0, keep: true }
+        Self { tables: HashMap::new(), walks: 0, keep: true, steady: None }
     }
 
     /// Walks all of `regime` and calls `visit` in order of input addresses; decodes only what changed since this
     /// cache's last walk.
     pub fn walk<M: PhysMem + ?Sized>(&mut self, mem: &M, regime: &Regime, visit: impl FnMut(Visit)) {
         self.walks += 1;
+        self.steady = Some(*regime);
         let mut walker = Walker { mem, regime, cache: self, visit, path: Vec::with_capacity(4) };
         let mut left = regime.root_entries();
         for number in 0..regime.root_tables() {
@@ -81,6 +88,28 @@ impl TableCache {
         self.tables.retain(|_, table| table.walk == walks);
     }
 
+    /// Visits only those of the last walk's tables that are among the pages `written`, on the memory's word that no other
+    /// page changed since then. False when that cannot do, whatever was visited until then: another
+    /// regime, a table above the last level, memory that does not tell of every table.
+    pub fn rewalk<M: PhysMem + ?Sized>(
+        &mut self,
+        mem: &M,
+        regime: &Regime,
+        written: &[u64],
+        visit: impl FnMut(Visit),
+    ) -> bool {
+        if self.steady != Some(*regime) {
+            return false;
+        }
+        self.walks += 1;
+        let mut walker = Walker { mem, regime, cache: self, visit, path: Vec::new() };
+        written.iter().all(|pa| {
+            let Some(table) = walker.cache.tables.get(pa) else { return true };
+            let (level, ia, above) = (table.level, table.ia, table.above);
+            level == Level::LAST && walker.table(*pa, level, ia, 512, above).is_ok()
+        })
+    }
+
     /// The tables of the last walk and their bytes, in no order.
     pub fn tables(&self) -> impl Iterator<Item = (u64, &[u8])> {
         self.tables.iter().map(|(pa, table)| (*pa, &*table.bytes))
@@ -93,6 +122,7 @@ impl TableCache {
         pa: u64,
         (level, oa_bits): (Level, u32),
         entries: u16,
+        (ia, above): (u64, TableAttrs),
     ) -> Result<Fetched, MemError> {
         let known = self.tables.get_mut(&pa);
         if known.as_ref().is_some_and(|table| table.walk == self.walks) {
@@ -104,8 +134,11 @@ impl TableCache {
             && version.is_some()
             && table.version == version
         {
-            table.walk = self.walks;
+            (table.walk, table.ia, table.above) = (self.walks, ia, above);
             return Ok(Fetched::Table { items: Arc::clone(&table.items), changed: false });
+        }
+        if version.is_none() {
+            self.steady = None;
         }
         let known = self.tables.get_mut(&pa);
         let mut buffer = [0; 4096];
@@ -115,14 +148,16 @@ impl TableCache {
             && (table.level, table.oa_bits) == (level, oa_bits)
             && *table.bytes == *bytes
         {
-            table.walk = self.walks;
+            (table.walk, table.ia, table.above) = (self.walks, ia, above);
             table.version = version;
             return Ok(Fetched::Table { items: Arc::clone(&table.items), changed: false });
         }
         let descs = bytes.as_chunks().0.iter().map(|chunk| u64::from_le_bytes(*chunk));
         let items: Arc<[Item]> = runs(descs, level, oa_bits).into();
         let (walk, bytes) = (self.walks, if self.keep { Box::from(&*bytes) } else { Box::default() });
-        self.tables.insert(pa, Cached { walk, level, oa_bits, version, bytes, items: Arc::clone(&items) });
+        let items_kept = Arc::clone(&items);
+        let table = Cached { walk, ia, above, level, oa_bits, version, bytes, items: items_kept };
+        self.tables.insert(pa, table);
         Ok(Fetched::Table { items, changed: true })
     }
 }
@@ -147,7 +182,7 @@ impl<M: PhysMem + ?Sized, V: FnMut(Visit)> Walker<'_, M, V> {
         if self.path.contains(&pa) {
             return Err(Malformed::Cycle(pa));
         }
-        let fetched = self.cache.fetch(self.mem, pa, (level, self.regime.oa_bits), entries);
+        let fetched = self.cache.fetch(self.mem, pa, (level, self.regime.oa_bits), entries, (ia, tables));
         let (items, changed) = match fetched.map_err(Malformed::Unreadable)? {
             Fetched::Table { items, changed } => (items, changed),
             Fetched::Seen => return Err(Malformed::Reused(pa)),

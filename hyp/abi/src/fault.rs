@@ -130,4 +130,92 @@ faults! {
     EmulEvtqUnchecked = 73, "emul_evtq_unchecked";
     /// What the host's queues and tables lie in is checked, but neither lent nor pinned.
     EmulMemoryNotHeld = 74, "emul_memory_not_held";
+    /// A page that returns to the host is mapped in the idmap without the idmap's lock.
+    SmmuMapUnlocked = 78, "smmu_map_unlocked";
+    /// A command of the host is checked, and then read again to be issued.
+    EmulQueueReread = 79, "emul_queue_reread";
+    /// A table's TLBs are invalidated before its entries are changed instead of after.
+    TlbiBeforeClear = 80, "tlbi_before_clear";
+    /// Nothing makes a cleared entry of the host's table visible before the TLBI.
+    HostTlbiBeforeDsb = 81, "host_tlbi_before_dsb";
+    /// VMALLE1IS does not wait for IPAS2E1IS.
+    HostTlbiStagesUnordered = 82, "host_tlbi_stages_unordered";
+    /// Entries that the CPUs combined with the host's stage 1 are not invalidated.
+    HostTlbiStage2Only = 83, "host_tlbi_stage2_only";
+    /// The host's TLBI is not waited for.
+    HostTlbiNotAwaited = 84, "host_tlbi_not_awaited";
+    /// The DSB after a TLBI is non-shareable: it does not wait for the other CPUs.
+    DsbNotShareable = 85, "dsb_not_shareable";
+    /// The host's TLBI reaches the CPU that issues it and no other.
+    HostTlbiLocal = 86, "host_tlbi_local";
+    /// The host's TLBI promises a level-2 block, whatever was changed.
+    HostTlbiWrongLevel = 87, "host_tlbi_wrong_level";
+    /// A stream table entry is made valid by a plain store right after its other dwords.
+    SteUnordered = 88, "ste_unordered";
+    /// A block of the host's table is replaced by a table without a break.
+    HostSplitNotBroken = 89, "host_split_not_broken";
+    /// A block of the host's table is broken, but a table made in its place before anything is invalidated.
+    HostSplitNotInvalidated = 90, "host_split_not_invalidated";
+    /// A table is replaced by a block without a break.
+    TableReplacedInPlace = 91, "table_replaced_in_place";
+    /// A leaf is made valid with another output address, and then corrected.
+    LeafInTwoSteps = 92, "leaf_in_two_steps";
+    /// The tables below an entry go back to the pool before what is cached of them is invalidated.
+    TableFreedUnclean = 93, "table_freed_unclean";
+    /// MMIO recycling gives empty tables back to the pool without an invalidation.
+    RecycleNotInvalidated = 94, "recycle_not_invalidated";
+    /// No DSB follows an entry of the host's table that becomes valid.
+    HostMapNotPublished = 95, "host_map_not_published";
+    /// A host fault is mapped after the lock of the host's table was given back.
+    HostMapUnlocked = 96, "host_map_unlocked";
+    /// EL2's TLBI names the page after the one that was unmapped.
+    El2TlbiWrongPage = 97, "el2_tlbi_wrong_page";
+    /// EL2's TLBI reaches the CPU that issues it and no other.
+    El2TlbiLocal = 98, "el2_tlbi_local";
+    /// More commands are put into the SMMU's queue than it has room for.
+    SmmuQueueOverrun = 99, "smmu_queue_overrun";
+    /// CMDQ_PROD is written before the commands are visible.
+    SmmuProdBeforeDsb = 100, "smmu_prod_before_dsb";
+    /// The SMMU's commands are given, but CMDQ_CONS is not looked at.
+    SmmuSyncNotAwaited = 101, "smmu_sync_not_awaited";
+    /// The SMMU's commands are consumed, but no CMD_SYNC says that they are complete.
+    SmmuSyncSkipped = 102, "smmu_sync_skipped";
+    /// TLBI_NH_ALL comes before stage 2's own invalidation is complete.
+    SmmuCombinedFirst = 103, "smmu_combined_first";
+    /// A block of the idmap is replaced by an empty table, which is filled afterwards.
+    SmmuSplitFilledLate = 104, "smmu_split_filled_late";
+    /// A table of the idmap is hooked in by a plain store right after it was filled.
+    SmmuSplitUnordered = 105, "smmu_split_unordered";
+    /// A stream table entry is made valid before its other dwords are written.
+    SteValidFirst = 106, "ste_valid_first";
+    /// A stream table entry is rewritten while it is valid.
+    SteChangedLive = 107, "ste_changed_live";
+    /// CFGI_STE comes before a stream table entry is made invalid, not after.
+    SteCfgiBeforeClear = 108, "ste_cfgi_before_clear";
+    /// No CMD_SYNC separates the steps in which a stream table entry is replaced.
+    SteStepsNotSynced = 109, "ste_steps_not_synced";
+    /// A refused command of the host raises no interrupt.
+    EmulGerrorNoIrq = 110, "emul_gerror_no_irq";
+    /// The host chooses where the hardware writes its MSIs.
+    EmulMsiLetThrough = 111, "emul_msi_let_through";
+    /// A stream table entry that changes while it is live gets its dword 0 and nothing else.
+    EmulLiveHeadOnly = 112, "emul_live_head_only";
+    /// The commands that follow the end of the host's queue, from its first slot on, are taken as done.
+    EmulWrapDropsRest = 113, "emul_wrap_drops_rest";
+    /// The host's event queue is given back while the hardware still writes to it.
+    EmulEvtqReleasedEarly = 114, "emul_evtq_released_early";
+    /// What was held for the emulated SMMU is never given back.
+    EmulHeldForever = 115, "emul_held_forever";
+    /// A level-2 table of the host is read beyond the span that its descriptor gives.
+    EmulSpanIgnored = 116, "emul_span_ignored";
+    /// The host's level-2 tables are taken to have 256 entries, whatever STRTAB_BASE_CFG.SPLIT says.
+    EmulSplitIgnored = 117, "emul_split_ignored";
+    /// The host's queue goes on although a refused command is not acknowledged.
+    EmulErrorDoesNotStop = 118, "emul_error_does_not_stop";
+    /// The host's S1STALLD is let through, which makes an entry ILLEGAL where nothing ever stalls.
+    EmulStalldLetThrough = 119, "emul_stalld_let_through";
+    /// The host's TLBI_NH_ASID loses its ASID.
+    EmulAsidDropped = 120, "emul_asid_dropped";
+    /// Combined TLB entries survive the last nested stream, and are not looked after until the next one.
+    EmulCombinedSurvive = 121, "emul_combined_survive";
 }

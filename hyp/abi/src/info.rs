@@ -52,6 +52,8 @@ pub struct HypInfo {
     pub evtq_pa: u64,
     /// Size of the event queue's memory.
     pub evtq_size: u64,
+    /// The emulated SMMU, [`crate::smmu_host::HostSmmu`]; 0 when the host sees none.
+    pub smmu_host_pa: u64,
     /// Number of the switched-on fault ([`crate::fault::Fault`]), 0 for none.
     pub fault: u64,
     /// Number of CPUs that run under the hypervisor.

@@ -9,7 +9,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 /// [`Header::magic`]: `PLXJOURN` read as little-endian bytes.
 pub const MAGIC: u64 = u64::from_le_bytes(*b"PLXJOURN");
 /// [`Header::version`].
-pub const VERSION: u64 = 2;
+pub const VERSION: u64 = 3;
 /// Offset of the first record in the file, in bytes.
 pub const RECORDS: usize = 4096;
 
@@ -39,6 +39,11 @@ pub struct Header {
     pub waits: u64,
     /// A number of [`error`]; by the plugin. Whatever it is, the records are not the whole truth if it is not 0.
     pub error: u64,
+    /// Physical addresses of the hypervisor's own memory, from here to before `own_end`; both 0 while they are not
+    /// known. By the harness. Loads from elsewhere are recorded once they are known.
+    pub own_start: u64,
+    /// See `own_start`.
+    pub own_end: u64,
 }
 
 /// What made a journal worthless.
@@ -53,7 +58,7 @@ pub mod error {
 
 /// What a record tells of; `a`, `b` and `value` of [`Record`] for each.
 pub mod kind {
-    /// A store of EL2 that has been done. a: virtual address, b: physical address.
+    /// A store of EL2 that has been done, unless it is to the stack ([`super::word::is_by_sp`]). a: virtual address, b: physical address.
     pub const STORE: u8 = 1;
     /// A store of EL2 to a device. a: virtual address, b: physical address.
     pub const MMIO_WRITE: u8 = 2;
@@ -72,6 +77,9 @@ pub mod kind {
     /// The test host has answered a request. a: its slot, b: instructions executed at EL2 since recording began,
     /// by all CPUs.
     pub const MARK: u8 = 9;
+    /// A load of EL2 from memory outside of [`Header::own_start`](super::Header::own_start). a: virtual address,
+    /// b: physical address, value: what it gave.
+    pub const LOAD: u8 = 10;
 }
 
 /// One thing that happened.
@@ -122,9 +130,39 @@ pub mod word {
         matches!(word, 0xd69f_03e0 | 0xd69f_0bff | 0xd69f_0fff)
     }
 
+    /// A load, store or atomic operation.
+    #[must_use]
+    pub const fn is_access(word: u32) -> bool {
+        word & 0x0a00_0000 == 0x0800_0000
+    }
+
+    /// A load or store whose address is SP, or SP and something added: of the stack.
+    #[must_use]
+    pub const fn is_by_sp(word: u32) -> bool {
+        let literal = word & 0x3b00_0000 == 0x1800_0000;
+        is_access(word) && !literal && word >> 5 & 31 == 31
+    }
+
     /// Number of the general-purpose register Rt; 31 is the zero register.
     #[must_use]
     pub const fn rt(word: u32) -> u8 {
         (word & 31) as u8
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::word::is_by_sp;
+
+    #[test]
+    fn accesses_by_sp_are_told_from_those_by_other_registers() {
+        // stp x29, x30, [sp, #-16]!; ldr x0, [sp, #8]; str q0, [sp, #32]; ldp x0, x1, [sp], #16
+        for word in [0xa9bf_7bfd, 0xf940_07e0, 0x3d80_0be0, 0xa8c1_07e0] {
+            assert!(is_by_sp(word), "{word:#x}");
+        }
+        // str x0, [x30]; ldr x31 literal whose immediate looks like SP; add x0, sp, #8; str x30, [x0]; stlr x0, [x1]
+        for word in [0xf900_03c0, 0x5800_03ff, 0x9100_23e0, 0xf900_001e, 0xc89f_fc20] {
+            assert!(!is_by_sp(word), "{word:#x}");
+        }
     }
 }

@@ -18,7 +18,7 @@ pub const MAGIC: u64 = u64::from_le_bytes(*b"PLXMAILB");
 /// [`Mailbox::version`].
 pub const VERSION: u64 = 1;
 /// How many requests fit into one batch.
-pub const SLOTS: usize = 64;
+pub const SLOTS: usize = 1024;
 
 /// What a request asks for. `args` are the request's arguments.
 pub mod op {
@@ -26,9 +26,10 @@ pub mod op {
     pub const NOP: u64 = 0;
     /// `hvc #0` with x0..x6 = args[0..7]. Response: x[0..4] = x0..x3 after it.
     pub const HYPERCALL: u64 = 1;
-    /// Load `args[1]` bytes (1, 2, 4 or 8) from IPA args[0]. Response: x[0] = the value.
+    /// Load `args[1]` bytes (1, 2, 4 or 8) from IPA args[0]; through a Normal mapping, whatever is there, if args[2] is
+    /// not 0. Response: x[0] = the value.
     pub const READ: u64 = 2;
-    /// Store the low `args[1]` bytes of args[2] to IPA args[0].
+    /// Store the low `args[1]` bytes of args[2] to IPA args[0]; through a Normal mapping if args[3] is not 0.
     pub const WRITE: u64 = 3;
     /// Branch to IPA args[0]; the code there must return with `ret`.
     pub const EXEC: u64 = 4;
@@ -45,6 +46,14 @@ pub mod op {
     pub const DMA_WRITE: u64 = 9;
     /// `smc #0` with x0..x6 = args[0..7]. Response: x[0..4] = x0..x3 after it.
     pub const SMC: u64 = 10;
+    /// Store a pair of registers (`stp`), args[1] and args[2], to IPA args[0].
+    pub const WRITE_PAIR: u64 = 11;
+    /// Swap args[1] with the u64 at IPA args[0] in one instruction (`swp`). Response: x[0] = old value.
+    pub const SWAP: u64 = 12;
+    /// CPU 0 stores the low 4 bytes of args[4] to IPA args[3] while CPU 1 writes args[1] and args[2] in turn to the
+    /// u64 at IPA args[0]. args[5] seeds the moments at which one is interrupted by the other. Response: x[0] = how
+    /// often CPU 1 has written both.
+    pub const RACE: u64 = 13;
 }
 
 /// How a request ended.

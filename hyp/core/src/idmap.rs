@@ -182,6 +182,11 @@ impl<S: SmmuTlb> Idmap<S> {
         }
     }
 
+    /// A copy of the table, and what it holds for `kind`: for [`Fault::SmmuMapUnlocked`], which has no lock.
+    pub fn to_map(&self, kind: Kind) -> Option<(Tree, Content)> {
+        self.tree.map(|tree| (tree, self.content_after(Change::Gained, kind)))
+    }
+
     /// How many pages of the pool [`Idmap::host_changed`] may take.
     pub fn tables_needed<M: Memory>(&self, mem: &M, range: Range, kind: Kind, change: Change) -> u64 {
         let content = self.content_after(change, kind);

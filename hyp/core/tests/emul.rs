@@ -19,6 +19,7 @@ const FEATURES: Features = Features {
     sid_bits: 16,
     cmdq_log2: 19,
     evtq_log2: 19,
+    stalls: false,
     range_invalidation: true,
     bbml2: true,
     input_bits: 44,
@@ -128,7 +129,7 @@ fn fake(fill: fn(u64, u64) -> u64) -> Fake {
 
 fn write(smmu: &mut Emulated, fake: &mut Fake, offset: u64, value: u64) {
     let width = if [STRTAB_BASE, CMDQ_BASE, EVENTQ_BASE].contains(&offset) { 8 } else { 4 };
-    assert_eq!(smmu.access(fake, offset, width, Some(value)), 0);
+    assert_eq!(smmu.access(fake, offset, width, Some(value)).value, 0);
 }
 
 /// A queue of 4 commands and a linear table of 16 entries, both on.
@@ -138,7 +139,7 @@ fn enabled(fake: &mut Fake) -> Emulated {
     {
         write(&mut smmu, fake, offset, value);
     }
-    assert_eq!(smmu.access(fake, CR0ACK, 4, None), 0b1001);
+    assert_eq!(smmu.access(fake, CR0ACK, 4, None).value, 0b1001);
     fake.reads.borrow_mut().clear();
     smmu
 }
@@ -149,7 +150,7 @@ fn commands_and_entries_are_read_once() {
     let mut fake = fake(|pa, nr| if nr == 1 && pa < STRTAB { 0x0000_0008_0000_0003 } else { 0x9 });
     let mut smmu = enabled(&mut fake);
     write(&mut smmu, &mut fake, CMDQ_PROD, 1);
-    assert_eq!(smmu.access(&mut fake, CMDQ_CONS, 4, None), 1);
+    assert_eq!(smmu.access(&mut fake, CMDQ_CONS, 4, None).value, 1);
     assert_eq!(fake.driver.issued, [[0x0000_0008_0000_0003, 1]]);
     assert_eq!(fake.driver.streams[&8], Ste::stage2_only(&fake.driver.stage2));
     assert!(fake.reads.borrow().values().all(|&nr| nr == 1), "{:x?}", fake.reads);
@@ -161,7 +162,7 @@ fn the_queue_wraps_and_everything_is_complete_when_cons_moves() {
     let mut smmu = enabled(&mut fake);
     for (prod, issued) in [(4, 4), (5, 5), (1, 9)] {
         write(&mut smmu, &mut fake, CMDQ_PROD, prod);
-        assert_eq!(smmu.access(&mut fake, CMDQ_CONS, 4, None), prod);
+        assert_eq!(smmu.access(&mut fake, CMDQ_CONS, 4, None).value, prod);
         assert_eq!((fake.driver.issued.len(), fake.driver.incomplete), (issued, false));
     }
 }
@@ -172,13 +173,40 @@ fn a_refused_command_stops_the_queue_until_it_is_acknowledged() {
     fake.memory.insert(CMDQ + 16, 0x28);
     let mut smmu = enabled(&mut fake);
     write(&mut smmu, &mut fake, CMDQ_PROD, 3);
-    assert_eq!(smmu.access(&mut fake, CMDQ_CONS, 4, None), 1 | 1 << 24);
-    assert_eq!(smmu.access(&mut fake, GERROR, 4, None), 1);
+    assert_eq!(smmu.access(&mut fake, CMDQ_CONS, 4, None).value, 1 | 1 << 24);
+    assert_eq!(smmu.access(&mut fake, GERROR, 4, None).value, 1);
     fake.memory.remove(&(CMDQ + 16));
     write(&mut smmu, &mut fake, CMDQ_PROD, 3);
     assert_eq!(fake.driver.issued.len(), 1);
     write(&mut smmu, &mut fake, GERRORN, 1);
-    assert_eq!(smmu.access(&mut fake, CMDQ_CONS, 4, None), 3);
+    assert_eq!(smmu.access(&mut fake, CMDQ_CONS, 4, None).value, 3);
+}
+
+#[test]
+fn what_the_host_does_not_get_is_told() {
+    let mut fake = fake(|_, _| 0x46);
+    fake.memory.insert(CMDQ, 0x28);
+    fake.memory.insert(STRTAB + 8 * 64, 0xd);
+    let mut smmu = Emulated::new();
+    let mut told = |offset, width, write| {
+        let outcome = smmu.access(&mut fake, offset, width, write);
+        (outcome.refusal.map(|refusal| refusal.to_string()), outcome.gerror)
+    };
+    let mut tells = |offset, width, write, text: &str| {
+        assert_eq!(told(offset, width, write).0.as_deref().unwrap_or(""), text, "{offset:#x}");
+    };
+    for (offset, value) in [(CMDQ_BASE, CMDQ | 2), (STRTAB_BASE, STRTAB)] {
+        tells(offset, 8, Some(value), "");
+    }
+    tells(0x1_fff0, 4, None, "4 bytes at 0x1fff0 read as zero");
+    tells(CR0, 8, Some(9), "8 bytes at 0x20 ignore 0x9");
+    tells(0x68, 8, Some(0), "");
+    tells(0x68, 8, Some(0x1000), "8 bytes at 0x68 ignore 0x1000");
+    tells(CR0, 4, Some(1), "CR0 0x1 stays off");
+    tells(STRTAB_BASE_CFG, 4, Some(4), "");
+    tells(CR0, 4, Some(9), "stream 0x8: entry 0xd is refused");
+    tells(CMDQ_PROD, 4, Some(1), "command 0x0000000000000028 0x0000000000000046 is refused");
+    tells(CMDQ_BASE, 8, Some(0), "8 bytes at 0x90 ignore 0x0");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use hyp_core::{
     addr::{HypVa, Ipa, PhysAddr},
     hw::{Cpu, Memory, Mmio},
+    smmu::emul::Hardware,
     smmu::{
         Buffers, Closed, CommandError, Event, Features, HostView, Layout, Smmu, SmmuError, SmmuTlb, Stage2,
         Ste, StreamId, regs,
@@ -226,6 +227,7 @@ fn features_are_read_from_the_identification_registers() {
         sid_bits: 16,
         cmdq_log2: 19,
         evtq_log2: 19,
+        stalls: false,
         range_invalidation: true,
         bbml2: true,
         input_bits: 44,
@@ -246,6 +248,7 @@ fn an_smmu_that_cannot_confine_devices_is_refused_and_stays_closed() {
         (regs::IDR0, 0x0d44_101a, "IDR0", "stage 2"),
         (regs::IDR0, 0x0d44_1017, "IDR0", "AArch64 tables"),
         (regs::IDR0, 0x0d44_100b, "IDR0", "coherent table walks"),
+        (regs::IDR0, 0x0e44_101b, "IDR0", "faults that do not stall"),
         (regs::IDR1, 1 << 30, "IDR1", "tables and queues of free choice"),
         (regs::IDR5, 0x64, "IDR5", "4 KiB granule"),
         (regs::IDR5, 0x17, "IDR5", "known output address size"),
@@ -321,16 +324,47 @@ fn store_offset(step: &Step) -> Option<u64> {
 fn a_live_entry_is_replaced_in_steps_that_the_smmu_has_seen() {
     let fake = Fake::new();
     let mut smmu = fake.enabled();
-    smmu.replace_ste(StreamId(3), &Ste([1, 2, 3, 4, 5, 6, 7, 8])).unwrap();
+    smmu.replace_ste(StreamId(3), &Ste([0xf, 2, 3, 4, 5, 6, 7, 8])).unwrap();
     let at = STRTAB + 3 * 64;
     let in_table = |step: &Step| !matches!(step, Step::Write32(..) | Step::Store(CMDQ.., _));
     let log: Vec<Step> = fake.log().into_iter().filter(in_table).collect();
     let cfgi = Step::Command(3 << 32 | 0x03, 0);
     let mut expected = vec![Step::Store(at, 0), cfgi, SYNC];
     expected.extend((1..8).map(|index| Step::Store(at + index * 8, index + 1)));
-    expected.extend([cfgi, SYNC, Step::Store(at, 1), cfgi, SYNC]);
-    assert_eq!(log, expected);
+    expected.extend([cfgi, SYNC, Step::Store(at, 0xf), cfgi, SYNC]);
+    assert_eq!(log, expected, "as many fields differ as can: through an invalid entry");
     assert_eq!(smmu.replace_ste(StreamId(256), &Ste([0; 8])), Err(SmmuError::NoSuchStream(StreamId(256))));
+}
+
+#[test]
+fn a_change_of_one_used_dword_is_hitless() {
+    let fake = Fake::new();
+    let mut smmu = fake.enabled();
+    let at = STRTAB + 3 * 64;
+    let stage2 = Stage2::new(smmu.features(), PhysAddr(ROOT), 40, 1, 40).unwrap();
+    let stage2_only = Ste::stage2_only(&stage2);
+    let nested = |context, fetch| Ste::nested(&stage2, context, fetch);
+    let mut change = |to: &Ste| -> Vec<Step> {
+        fake.log();
+        smmu.replace_ste(StreamId(3), to).unwrap();
+        let stores = |step: &Step| matches!(step, Step::Store(pa, _) if !(CMDQ..EVTQ).contains(pa));
+        let is_sync = |step: &Step| *step == SYNC;
+        fake.log().into_iter().filter(|step| stores(step) || is_sync(step)).collect()
+    };
+    let write = |index: usize, of: &Ste| Step::Store(at + index as u64 * 8, of.0[index]);
+    let first = nested(0x1000, 0x55);
+    assert_eq!(
+        change(&first),
+        [write(1, &first), SYNC, write(0, &first), SYNC],
+        "what is not used comes first"
+    );
+    let second = nested(0x2000, 0x55);
+    assert_eq!(change(&second), [write(0, &second), SYNC]);
+    assert_eq!(change(&stage2_only), [write(0, &stage2_only), SYNC, write(1, &stage2_only), SYNC]);
+    assert_eq!(change(&Ste::abort())[..2], [write(0, &Ste::abort()), SYNC]);
+    assert_eq!(change(&first)[3..], [SYNC, write(0, &first), SYNC]);
+    let third = nested(0x3000, 0x66);
+    assert_eq!(change(&third)[..2], [Step::Store(at, 0), SYNC], "two used dwords: through an invalid entry");
 }
 
 #[test]
@@ -342,6 +376,22 @@ fn invalidations_name_each_page_and_are_complete_after_sync() {
         smmu.tlbi_s2_ipa(Ipa(0x8000_0000), 0x2000);
         smmu.sync();
         assert_eq!(fake.commands(), [s2_ipa(0x8000_0000), s2_ipa(0x8000_1000), SYNC]);
+    }
+}
+
+#[test]
+fn combined_entries_go_also_when_no_stream_is_nested_any_more() {
+    let fake = Fake::new();
+    let mut smmu = fake.enabled();
+    let features = *Fake::new().take().unwrap().features();
+    let table = Stage2::new(&features, PhysAddr(ROOT), 40, 1, 40).unwrap();
+    smmu.replace_ste(StreamId(3), &Ste::nested(&table, 0, 0)).unwrap();
+    smmu.replace_ste(StreamId(3), &Ste::abort()).unwrap();
+    fake.log();
+    for nh_all in [&[Step::Command(0x10, 0), SYNC][..], &[]] {
+        smmu.tlbi_s2_ipa(Ipa(0x8000_0000), 0x1000);
+        smmu.sync();
+        assert_eq!(fake.commands(), [&[s2_ipa(0x8000_0000), SYNC], nh_all].concat());
     }
 }
 

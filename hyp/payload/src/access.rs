@@ -43,12 +43,22 @@ access! {
     store32: "str {v:w}, [{va}]";
     store64: "str {v}, [{va}]";
     load_pair_access: "ldp {v}, {w}, [{va}]";
+    store_pair_access: "stp {v}, {w}, [{va}]";
+    swap_access: ".arch_extension lse", "swpal {v}, {w}, [{va}]", ".arch_extension nolse";
     add_nothing: "1: ldxr {v}, [{va}]", "stxr {status:w}, {v}, [{va}]", "cbnz {status:w}, 1b";
     clean_to_unification: "dc cvau, {va}", "dsb ish";
 }
 
 fn perform(access: unsafe extern "C" fn(*mut Access), va: u64, value: u64) -> Result<[u64; 2], Trap> {
-    let mut argument = Access { va, value: [value, 0] };
+    perform_pair(access, va, [value, 0])
+}
+
+fn perform_pair(
+    access: unsafe extern "C" fn(*mut Access),
+    va: u64,
+    value: [u64; 2],
+) -> Result<[u64; 2], Trap> {
+    let mut argument = Access { va, value };
     // SAFETY: the functions above own nothing; the argument lives until the call is over.
     unsafe { guarded_call(access, &raw mut argument)? };
     Ok(argument.value)
@@ -89,6 +99,16 @@ pub(crate) fn clean(va: u64) -> Result<(), Trap> {
 /// `ldp` of 16 bytes.
 pub(crate) fn load_pair(va: u64) -> Result<[u64; 2], Trap> {
     perform(load_pair_access, va, 0)
+}
+
+/// `stp` of 16 bytes.
+pub(crate) fn store_pair(va: u64, value: [u64; 2]) -> Result<(), Trap> {
+    perform_pair(store_pair_access, va, value).map(|_| ())
+}
+
+/// `swpal` of a u64. Returns what was there.
+pub(crate) fn swap(va: u64, value: u64) -> Result<u64, Trap> {
+    perform(swap_access, va, value).map(|[_, old]| old)
 }
 
 /// Exclusive load and store of the same value. Returns it.

@@ -118,17 +118,38 @@ impl Cpu {
 ///
 /// A CPU that is still busy with an earlier request, or does not answer within [`PATIENCE`], gives [`kind::TIMEOUT`].
 pub(crate) fn ask(board: &Board, index: usize, request: &Request) -> Response {
-    let timeout = Response { kind: kind::TIMEOUT, ..Response::default() };
+    if begin(board, index, request) { end(index) } else { TIMEOUT }
+}
+
+const TIMEOUT: Response = Response {
+    kind: kind::TIMEOUT,
+    x: [0; 4],
+    esr: 0,
+    far: 0,
+    events: 0,
+    event: 0,
+    event_sid: 0,
+    event_addr: 0,
+};
+
+/// The first half of [`ask`]: hands `request` to CPU `index`, unless that is busy or not up. CPU 0 only.
+pub(crate) fn begin(board: &Board, index: usize, request: &Request) -> bool {
     let cpu = &CPUS[index];
     if !cpu.is_idle() {
-        return timeout;
+        return false;
     }
     // SAFETY: in state IDLE the area is CPU 0's.
     unsafe { (*cpu.exchange.get()).0 = *request };
     cpu.state.store(ASKED, Ordering::Release);
     gic::wake(board.cpus[index]);
+    true
+}
+
+/// The second half: waits for the response of CPU `index`. CPU 0 only, after [`begin`].
+pub(crate) fn end(index: usize) -> Response {
+    let cpu = &CPUS[index];
     if !cpu.becomes_idle() {
-        return timeout;
+        return TIMEOUT;
     }
     // SAFETY: in state IDLE the area is CPU 0's.
     unsafe { (*cpu.exchange.get()).1 }

@@ -77,7 +77,11 @@ impl Events {
 
     /// The events of one transfer.
     fn of(device: &Device, transfer: impl FnOnce() -> Result<(), TimedOut>) -> Result<Self, TimedOut> {
-        Self::collect(device.stream_id);
+        if evtq::is_ours() {
+            evtq::drain();
+        } else {
+            Self::collect(device.stream_id);
+        }
         transfer()?;
         Ok(Self::collect(device.stream_id))
     }

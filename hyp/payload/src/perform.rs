@@ -9,6 +9,7 @@ use crate::cpus::Cpu;
 use crate::dma;
 use crate::host;
 use crate::mmu::{self, MemoryType};
+use crate::race;
 use crate::vectors::Trap;
 
 const BAD_REQUEST: Response = ended(kind::BAD_REQUEST);
@@ -23,14 +24,15 @@ pub(crate) fn perform(cpu: &Cpu, request: &Request) -> Response {
     let window = |size, kind| mmu::window(cpu.index, args[0], size, kind);
     let by_address =
         || if host().board.ram.contains(args[0]) { MemoryType::Normal } else { MemoryType::Device };
+    let asked = |normal| if normal != 0 { MemoryType::Normal } else { by_address() };
     let done = match request.op {
         op::NOP => Some(Ok([0; 4])),
         op::HYPERCALL => Some(calls::call(Conduit::Hvc, args)),
         op::SMC => Some(calls::call(Conduit::Smc, args)),
         op::READ if access::is_size(args[1]) => {
-            window(args[1], by_address()).map(|va| access::load(va, args[1]).map(one))
+            window(args[1], asked(args[2])).map(|va| access::load(va, args[1]).map(one))
         }
-        op::WRITE if access::is_size(args[1]) => window(args[1], by_address()).map(|va| {
+        op::WRITE if access::is_size(args[1]) => window(args[1], asked(args[3])).map(|va| {
             access::store(va, args[1], args[2])?;
             if by_address() == MemoryType::Normal { access::clean(va).map(nothing) } else { Ok([0; 4]) }
         }),
@@ -41,6 +43,11 @@ pub(crate) fn perform(cpu: &Cpu, request: &Request) -> Response {
         }
         op::WALK => mmu::walk_through(args[0]).map(|walked| walked.map(nothing)),
         op::ATOMIC => window(8, by_address()).map(|va| access::atomic_add_nothing(va).map(one)),
+        op::WRITE_PAIR => {
+            window(16, by_address()).map(|va| access::store_pair(va, [args[1], args[2]]).map(nothing))
+        }
+        op::SWAP => window(8, by_address()).map(|va| access::swap(va, args[1]).map(one)),
+        op::RACE => race::perform(cpu, request),
         op::DMA_READ | op::DMA_WRITE => return perform_dma(request),
         _ => None,
     };

@@ -13,11 +13,16 @@ pub(crate) struct Deadline(u64);
 impl Deadline {
     /// `ms` milliseconds from now.
     pub(crate) fn in_ms(ms: u64) -> Self {
-        let frequency: u64;
-        // SAFETY: a read of a register.
-        unsafe { asm!("mrs {f}, cntfrq_el0", f = out(reg) frequency, options(nomem, nostack)) };
-        Self(now() + frequency * ms / 1000)
+        Self(now() + frequency() * ms / 1000)
     }
+}
+
+/// Ticks in a second.
+fn frequency() -> u64 {
+    let frequency: u64;
+    // SAFETY: a read of a register.
+    unsafe { asm!("mrs {f}, cntfrq_el0", f = out(reg) frequency, options(nomem, nostack)) };
+    frequency
 }
 
 fn now() -> u64 {
@@ -53,4 +58,15 @@ pub(crate) fn wait_until(deadline: Deadline, done: impl Fn() -> bool) -> bool {
     // SAFETY: stops the timer.
     unsafe { asm!("msr cntv_ctl_el0, xzr", "isb", options(nomem, nostack)) };
     result
+}
+
+/// Arms the virtual timer `ns` nanoseconds from now, or turns it off with 0. It ends no wait: under QEMU's single thread the
+/// next alarm is what bounds the time that one CPU has before the next one runs.
+pub(crate) fn cut_slice(ns: u64) {
+    let (at, on) = (now() + frequency() * ns / 1_000_000_000, u64::from(ns != 0));
+    // SAFETY: as in `wait_until`; interrupts are masked.
+    unsafe {
+        asm!("msr cntv_cval_el0, {at}", "msr cntv_ctl_el0, {on}", "isb",
+            at = in(reg) at, on = in(reg) on, options(nomem, nostack));
+    }
 }

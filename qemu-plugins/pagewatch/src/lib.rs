@@ -3,13 +3,18 @@
 //! Loaded with `-plugin libpagewatch.so,journal=FILE,low=A,high=B,entry=E,vectors=V,mark=M`: the file is mapped
 //! ([`ring`]), and every instruction with a virtual address in `A..B`, the hypervisor's image, is watched, as is the
 //! image's first page where it runs with the MMU off, at the physical address `E`. Other exception levels do not use
-//! these addresses. `M` is the test host's mark, the one instruction of EL1 that is watched.
+//! these addresses. Loads and stores by SP are left out: a stack is no table and no device. `M` is the test host's mark,
+//! the one instruction of EL1 that is watched.
 //!
 //! QEMU runs all CPUs on one thread (`-accel tcg,thread=single`), so the order of records is the order of what
 //! happened. The callback of a memory access runs after the access, all others before their instruction.
 //!
+//! With `coverage=FILE` in place of `journal=FILE` it only notes which instructions ran ([`coverage`]), from power-on.
+//!
 //! The plugin never stops QEMU: what it cannot tell truly it says in the header's error word.
 
+mod coverage;
+mod known;
 mod registers;
 mod ring;
 mod watch;
@@ -18,6 +23,7 @@ use qemu_plugin::{
     Args, Error, HasCallbacks, Info, PluginId, Register, Result, TranslationBlock, VCPUIndex, register,
 };
 
+use crate::coverage::Coverage;
 use crate::ring::Ring;
 use crate::watch::{Places, Watcher};
 
@@ -25,16 +31,22 @@ use crate::watch::{Places, Watcher};
 #[derive(Default)]
 struct Pagewatch {
     watcher: Option<Watcher>,
+    coverage: Option<Coverage>,
 }
 
 impl Register for Pagewatch {
     fn register(&mut self, _: PluginId, args: &Args, info: &Info) -> Result<()> {
-        let journal = argument(args, "journal")?;
         let number = |key: &str| {
             let text = argument(args, key)?;
             let digits = text.strip_prefix("0x").unwrap_or(text);
             u64::from_str_radix(digits, 16).map_err(|_| invalid(args))
         };
+        if let Ok(file) = argument(args, "coverage") {
+            let image = number("low")?..number("high")?;
+            self.coverage = Some(Coverage::open(file.as_ref(), image).map_err(|_| invalid(args))?);
+            return Ok(());
+        }
+        let journal = argument(args, "journal")?;
         let places = Places {
             image: number("low")?..number("high")?,
             entry: number("entry")?,
@@ -59,6 +71,9 @@ impl HasCallbacks for Pagewatch {
     fn on_translation_block_translate(&mut self, _: PluginId, block: TranslationBlock<'_>) -> Result<()> {
         if let Some(watcher) = &self.watcher {
             watcher.watch(&block);
+        }
+        if let Some(coverage) = &self.coverage {
+            coverage.watch(&block);
         }
         Ok(())
     }

@@ -24,15 +24,34 @@ const NAP: Duration = Duration::from_micros(50);
 pub(crate) struct Ring {
     map: MmapRaw,
     capacity: u64,
+    ends: Mutex<Ends>,
+}
+
+/// Whose some memory is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Owner {
+    /// The hypervisor's.
+    Own,
+    /// Anybody else's.
+    Foreign,
+    /// The harness has not said yet where the hypervisor's is.
+    Unknown,
+}
+
+/// How far the ring is filled.
+#[derive(Default)]
+struct Ends {
     /// Records made.
-    head: Mutex<u64>,
+    head: u64,
+    /// Records that may have been made before the harness must be asked for room.
+    room: u64,
 }
 
 impl Ring {
     /// Maps the journal at `path`.
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
         let map = MmapOptions::new().map_raw(&File::options().read(true).write(true).open(path)?)?;
-        let mut ring = Self { map, capacity: 0, head: Mutex::new(0) };
+        let mut ring = Self { map, capacity: 0, ends: Mutex::default() };
         if ring.map.len() < RECORDS
             || ring.word(offset_of!(Header, magic)).load(Ordering::Relaxed) != MAGIC
             || ring.word(offset_of!(Header, version)).load(Ordering::Relaxed) != VERSION
@@ -52,6 +71,17 @@ impl Ring {
         self.word(offset_of!(Header, enabled)).load(Ordering::Relaxed) != 0
     }
 
+    /// Whose memory the physical address `pa` is.
+    pub(crate) fn owner(&self, pa: u64) -> Owner {
+        let end = self.word(offset_of!(Header, own_end)).load(Ordering::Acquire);
+        let start = self.word(offset_of!(Header, own_start)).load(Ordering::Relaxed);
+        match end {
+            0 => Owner::Unknown,
+            _ if (start..end).contains(&pa) => Owner::Own,
+            _ => Owner::Foreign,
+        }
+    }
+
     /// Says that the journal is not the whole truth; the first reason stays.
     pub(crate) fn fail(&self, reason: u64) {
         let word = self.word(offset_of!(Header, error));
@@ -60,20 +90,24 @@ impl Ring {
 
     /// Adds `record`; waits while there is no room.
     pub(crate) fn push(&self, record: Record) {
-        let mut head = self.head.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let tail = self.word(offset_of!(Header, tail));
-        if *head - tail.load(Ordering::Acquire) >= self.capacity {
-            self.word(offset_of!(Header, waits)).fetch_add(1, Ordering::Relaxed);
-            while *head - tail.load(Ordering::Acquire) >= self.capacity {
+        let mut ends = self.ends.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if ends.head >= ends.room {
+            let room = || self.word(offset_of!(Header, tail)).load(Ordering::Acquire) + self.capacity;
+            ends.room = room();
+            if ends.head >= ends.room {
+                self.word(offset_of!(Header, waits)).fetch_add(1, Ordering::Relaxed);
+            }
+            while ends.head >= ends.room {
                 thread::sleep(NAP);
+                ends.room = room();
             }
         }
-        let slot = RECORDS + (*head % self.capacity) as usize * size_of::<Record>();
+        let slot = RECORDS + (ends.head % self.capacity) as usize * size_of::<Record>();
         // SAFETY: the slot is inside the mapping, as `open` compared the capacity with its length, and the harness
-        // has given it back. Nobody else writes records: `head` is locked.
+        // has given it back. Nobody else writes records: `ends` is locked.
         unsafe { self.map.as_mut_ptr().add(slot).cast::<Record>().write_unaligned(record) };
-        *head += 1;
-        self.word(offset_of!(Header, head)).store(*head, Ordering::Release);
+        ends.head += 1;
+        self.word(offset_of!(Header, head)).store(ends.head, Ordering::Release);
     }
 
     /// The header's word at `offset`.

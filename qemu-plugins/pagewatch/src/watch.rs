@@ -7,8 +7,9 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use parallax_abi::journal::{Record, error, kind, word};
 use qemu_plugin::{CallbackFlags, Instruction, MemRW, MemValue, MemoryInfo, Result, TranslationBlock};
 
+use crate::known::Known;
 use crate::registers::{Registers, Value};
-use crate::ring::Ring;
+use crate::ring::{Owner, Ring};
 
 /// Bytes of the vector table, and of one vector.
 const VECTORS: (u64, u64) = (0x800, 0x80);
@@ -51,6 +52,8 @@ struct Shared {
     instructions: AtomicU64,
     /// A CPU has returned to the host.
     booted: AtomicBool,
+    /// Where loads are of no interest.
+    memory: Known,
 }
 
 impl Shared {
@@ -85,7 +88,8 @@ impl Watcher {
 
     /// Has QEMU call back for what is worth a record in `block`.
     pub(crate) fn watch(&self, block: &TranslationBlock<'_>) {
-        if self.many && (self.places.linked(block.vaddr()).is_some() || self.holds_mark(block)) {
+        let watched = self.places.linked(block.vaddr()).is_some();
+        if self.many && (watched || self.holds_mark(block)) {
             let (ring, shared) = (Arc::clone(&self.ring), Arc::clone(&self.shared));
             let register = self.registers.mpidr();
             let callback = move |_| {
@@ -95,23 +99,36 @@ impl Watcher {
             };
             block.register_execute_callback_flags(callback, CallbackFlags::QEMU_PLUGIN_CB_R_REGS);
         }
-        block.instructions().for_each(|instruction| self.watch_instruction(&instruction));
+        // Instructions are counted in groups, each by its first one. An access to a device can end a block early, after
+        // which QEMU goes on behind it in another block: what may be one ends its group.
+        let mut group = None;
+        for (instruction, left) in block.instructions().zip((0..block.size()).rev()) {
+            let ends = self.watch_instruction(&instruction) || left == 0;
+            let (first, size) = group.take().map_or((instruction, 1), |(first, size)| (first, size + 1));
+            if watched && ends {
+                self.count(&first, size);
+            } else {
+                group = Some((first, size));
+            }
+        }
     }
 
     fn holds_mark(&self, block: &TranslationBlock<'_>) -> bool {
         block.instructions().any(|instruction| instruction.vaddr() == self.places.mark)
     }
 
-    fn watch_instruction(&self, instruction: &Instruction<'_>) {
+    /// Says whether the instruction may access a device.
+    fn watch_instruction(&self, instruction: &Instruction<'_>) -> bool {
         let pc = instruction.vaddr();
         if pc == self.places.mark {
-            return self.mark(instruction, pc);
+            self.mark(instruction, pc);
+            return false;
         }
-        let Some(pc) = self.places.linked(pc) else { return };
-        self.count(instruction);
+        let Some(pc) = self.places.linked(pc) else { return false };
         let mut bytes = [0; 4];
         if instruction.read_data(&mut bytes) != bytes.len() {
-            return self.ring.fail(error::REGISTER);
+            self.ring.fail(error::REGISTER);
+            return false;
         }
         let code = u32::from_le_bytes(bytes);
         let offset = pc.wrapping_sub(self.places.vectors);
@@ -127,17 +144,20 @@ impl Watcher {
             self.with_operand(instruction, with_word(kind::MSR), word::rt(code));
         } else if word::is_eret(code) {
             self.returns(instruction, Record { kind: kind::ERET, pc, ..Record::default() });
-        } else {
+        } else if !word::is_by_sp(code) {
             self.accesses(instruction, pc);
+            return word::is_access(code);
         }
+        false
     }
 
-    fn count(&self, instruction: &Instruction<'_>) {
+    /// Has `first` count `size` instructions.
+    fn count(&self, first: &Instruction<'_>, size: u64) {
         let (ring, shared) = (Arc::clone(&self.ring), Arc::clone(&self.shared));
-        instruction.register_execute_callback(move |_| {
+        first.register_execute_callback(move |_| {
             if ring.enabled() {
                 let count = shared.instructions.load(Ordering::Relaxed);
-                shared.instructions.store(count + 1, Ordering::Relaxed);
+                shared.instructions.store(count + size, Ordering::Relaxed);
             }
         });
     }
@@ -167,6 +187,8 @@ impl Watcher {
         let (ring, shared) = (Arc::clone(&self.ring), Arc::clone(&self.shared));
         let register = self.registers.general(number);
         let callback = move |_| {
+            // Whatever is invalidated or switched may lead elsewhere from now on.
+            shared.memory.forget();
             if ring.enabled() {
                 ring.push(Record { cpu: shared.cpu(), value: value_of(&register, &ring), ..record });
             }
@@ -189,24 +211,39 @@ impl Watcher {
     fn accesses(&self, instruction: &Instruction<'_>, pc: u64) {
         let (ring, shared) = (Arc::clone(&self.ring), Arc::clone(&self.shared));
         instruction.register_memory_access_callback(
-            move |_, info, address| access(&ring, &shared, pc, &info, address),
-            MemRW::QEMU_PLUGIN_MEM_RW,
+            move |_, info, address| {
+                if ring.enabled() {
+                    let record = Record { kind: kind::STORE, pc, ..Record::default() };
+                    access(&ring, &shared, record, &info, address);
+                }
+            },
+            MemRW::QEMU_PLUGIN_MEM_W,
+        );
+        let (ring, shared) = (Arc::clone(&self.ring), Arc::clone(&self.shared));
+        instruction.register_memory_access_callback(
+            move |_, info, address| {
+                if ring.enabled() && !shared.memory.contains(address) {
+                    let record = Record { kind: kind::MMIO_READ, pc, ..Record::default() };
+                    access(&ring, &shared, record, &info, address);
+                }
+            },
+            MemRW::QEMU_PLUGIN_MEM_R,
         );
     }
 }
 
-/// Records an access to memory or to a device.
-fn access(ring: &Ring, shared: &Shared, pc: u64, info: &MemoryInfo<'_>, address: u64) {
-    if !ring.enabled() {
-        return;
-    }
+/// Records an access to memory or to a device; `record` is what it is unless the address says otherwise.
+fn access(ring: &Ring, shared: &Shared, record: Record, info: &MemoryInfo<'_>, address: u64) {
     let physical = info.hwaddr(address);
     let device = physical.as_ref().is_some_and(|physical| physical.is_io());
-    let kind = match (info.is_store(), device) {
-        (true, false) => kind::STORE,
-        (true, true) => kind::MMIO_WRITE,
-        (false, true) => kind::MMIO_READ,
-        (false, false) => return,
+    let kind = match (record.kind, device, &physical) {
+        (kind::STORE, true, _) => kind::MMIO_WRITE,
+        (kind::MMIO_READ, false, Some(physical)) => match ring.owner(physical.hwaddr()) {
+            Owner::Foreign => kind::LOAD,
+            Owner::Own => return shared.memory.add(address),
+            Owner::Unknown => return,
+        },
+        (kind, ..) => kind,
     };
     let (parts, size) = match info.value() {
         MemValue::U8(value) => ([u64::from(value), 0], 1),
@@ -218,7 +255,7 @@ fn access(ring: &Ring, shared: &Shared, pc: u64, info: &MemoryInfo<'_>, address:
     match physical {
         Some(physical) if address % PAGE + size <= PAGE => {
             let b = physical.hwaddr();
-            let record = Record { kind, cpu: shared.cpu(), pc, size: size.min(8) as u8, ..Record::default() };
+            let record = Record { kind, cpu: shared.cpu(), size: size.min(8) as u8, ..record };
             ring.push(Record { a: address, b, value: parts[0], ..record });
             if size == 16 {
                 ring.push(Record { a: address + 8, b: b + 8, value: parts[1], ..record });
@@ -229,7 +266,7 @@ fn access(ring: &Ring, shared: &Shared, pc: u64, info: &MemoryInfo<'_>, address:
         Some(physical)
             if !shared.booted.load(Ordering::Relaxed) && address % BOOT_BLOCK + size <= BOOT_BLOCK =>
         {
-            let record = Record { kind, cpu: shared.cpu(), pc, size: 1, ..Record::default() };
+            let record = Record { kind, cpu: shared.cpu(), size: 1, ..record };
             let bytes = parts.map(u64::to_le_bytes);
             for (n, byte) in (0..size).zip(bytes.as_flattened()) {
                 ring.push(Record {

@@ -18,7 +18,7 @@ use crate::config::MachineConfig;
 use crate::error::MachineError;
 use crate::machine::Description;
 use crate::memory_map::{HYP_BASE, PAYLOAD_BASE, Region, regions};
-use crate::qemu::{Pagewatch, Qemu, QemuError};
+use crate::qemu::{Pagewatch, Qemu, QemuError, Watched};
 use crate::qmp::Qmp;
 use crate::ram::MappedRam;
 use crate::rsp::{Client, RspError};
@@ -47,8 +47,13 @@ impl Live {
         let runtime = Builder::new_current_thread().enable_all().build();
         let runtime = runtime
             .map_err(|source| QemuError::Start { what: "making a runtime for its sockets", source })?;
-        let plugin = options.pagewatch.as_deref().map(|library| pagewatch(library, &symbols)).transpose()?;
-        let (mut qemu, ram, journal) =
+        let plugin = options.pagewatch.as_deref().map(|library| {
+            let mark = symbols.payload.required(MARK_SYMBOL)?;
+            let watched = pagewatch(library, &symbols, mark)?;
+            Ok::<_, MachineError>(Pagewatch { coverage: options.coverage, ..watched })
+        });
+        let plugin = plugin.transpose()?;
+        let (mut qemu, ram, watched) =
             Qemu::start(&config, &images.hyp_img, &images.payload_img, plugin.as_ref())?;
         let (client, qmp, registers) = connect(&runtime, &mut qemu, &config, &options, stops)?;
         qemu.hide();
@@ -59,7 +64,7 @@ impl Live {
             qmp,
             qemu,
             ram,
-            journal,
+            watched,
             symbols,
             description,
             info: HypInfo::default(),
@@ -74,7 +79,7 @@ impl Live {
 
     /// Runs the boot itself, then reads what both programs say of themselves.
     fn finish(&mut self, info_va: u64) -> Result<(), MachineError> {
-        if let Some(journal) = &self.journal {
+        if let Watched::Journal(journal) = &self.watched {
             journal.enable(true);
         }
         self.resume(&[], "the end of the boot", self.options.boot_timeout)?;
@@ -92,24 +97,28 @@ impl Live {
             Err(error) => return Err(self.connection_lost(error)),
         };
         self.info = read_info(&self.ram, &sys, info_va)?;
-        if self.journal.is_some() && self.info.image_pa != HYP_BASE {
-            let at = self.info.image_pa;
-            return Err(MachineError::Contract(format!(
-                "the image is at {at:#x}, and its entry was watched at {HYP_BASE:#x}"
-            )));
+        if let Watched::Journal(journal) = &self.watched {
+            if self.info.image_pa != HYP_BASE {
+                let at = self.info.image_pa;
+                return Err(MachineError::Contract(format!(
+                    "the image is at {at:#x}, and its entry was watched at {HYP_BASE:#x}"
+                )));
+            }
+            journal.watch_loads(self.info.image_pa..self.info.pool_pa + self.info.pool_size);
         }
         Ok(())
     }
 }
 
-/// What the plugin has to know of the images.
-fn pagewatch(library: &Path, symbols: &Symbols) -> Result<Pagewatch, MachineError> {
+/// What the plugin has to know of the images, and the address of the mark.
+pub(crate) fn pagewatch(library: &Path, symbols: &Symbols, mark: u64) -> Result<Pagewatch, MachineError> {
     Ok(Pagewatch {
         library: library.to_owned(),
         image: symbols.hyp.extent(),
         entry: HYP_BASE,
         vectors: symbols.hyp.required(VECTORS_SYMBOL)?,
-        mark: symbols.payload.required(MARK_SYMBOL)?,
+        mark,
+        coverage: false,
     })
 }
 

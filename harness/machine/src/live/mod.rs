@@ -8,6 +8,7 @@
 //! inside another asynchronous runtime. QEMU ends with the thread that called [`Live::boot`].
 
 pub(crate) mod boot;
+pub mod debug;
 mod mailbox;
 pub(crate) mod registers;
 pub(crate) mod report;
@@ -24,10 +25,10 @@ use tokio_util::sync::CancellationToken;
 
 use self::mailbox::MailboxAt;
 use self::registers::RegisterSet;
+use crate::coverage::Executed;
 use crate::error::MachineError;
-use crate::journal::Journal;
 use crate::machine::{Description, Machine, Registers};
-use crate::qemu::Qemu;
+use crate::qemu::{Qemu, Watched};
 use crate::qmp::Qmp;
 use crate::ram::MappedRam;
 use crate::rsp::{Client, RspError, StopReply};
@@ -44,6 +45,8 @@ pub struct BootOptions {
     pub cancel: CancellationToken,
     /// The plugin to load, see [`crate::toolchain::plugin`]. It records from the hypervisor's first instruction on.
     pub pagewatch: Option<PathBuf>,
+    /// Have the plugin note only which instructions ran, from power-on, and record nothing else.
+    pub coverage: bool,
 }
 
 impl Default for BootOptions {
@@ -53,6 +56,7 @@ impl Default for BootOptions {
             perform_timeout: Duration::from_secs(30),
             cancel: CancellationToken::new(),
             pagewatch: None,
+            coverage: false,
         }
     }
 }
@@ -79,7 +83,7 @@ pub struct Live {
     qmp: Qmp,
     qemu: Qemu,
     ram: MappedRam,
-    journal: Option<Journal>,
+    watched: Watched,
     symbols: Symbols,
     description: Description,
     info: HypInfo,
@@ -99,7 +103,7 @@ impl Live {
     /// Whether a plugin records what happens.
     #[must_use]
     pub const fn events_recorded(&self) -> bool {
-        self.journal.is_some()
+        matches!(self.watched, Watched::Journal(_))
     }
 
     /// The gdbstub and what drives it, for [`crate::step`].
@@ -220,7 +224,17 @@ impl Machine for Live {
     }
 
     fn events(&mut self) -> Result<Vec<Record>, MachineError> {
-        Ok(self.journal.as_ref().map(Journal::take).transpose()?.unwrap_or_default())
+        match &self.watched {
+            Watched::Journal(journal) => Ok(journal.take()?),
+            Watched::Nothing | Watched::Coverage(_) => Ok(Vec::new()),
+        }
+    }
+
+    fn executed(&self) -> Option<Executed> {
+        match &self.watched {
+            Watched::Coverage(coverage) => coverage.executed().ok(),
+            Watched::Nothing | Watched::Journal(_) => None,
+        }
     }
 
     fn bbm_level(&mut self) -> Result<u8, MachineError> {
@@ -230,5 +244,9 @@ impl Machine for Live {
 
     fn symbols(&self) -> Option<&Symbols> {
         Some(&self.symbols)
+    }
+
+    fn live(&mut self) -> Option<&mut Live> {
+        Some(self)
     }
 }

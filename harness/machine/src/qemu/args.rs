@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::config::{DmaDevice, MachineConfig};
 use crate::memory_map::PAYLOAD_BASE;
 
-/// The plugin that journals what EL2 does, and what it has to know.
+/// The plugin that watches EL2, and what it has to know.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pagewatch {
     /// The shared library.
@@ -18,8 +18,10 @@ pub struct Pagewatch {
     pub entry: u64,
     /// Virtual address of EL2's vectors.
     pub vectors: u64,
-    /// Virtual address of the test host's mark.
+    /// Virtual address of the test host's mark; `u64::MAX` where there is none.
     pub mark: u64,
+    /// Whether it only notes which instructions ran, instead of a journal of what they did.
+    pub coverage: bool,
 }
 
 /// Files and sockets of one QEMU process.
@@ -37,7 +39,7 @@ pub struct Paths<'a> {
     pub qmp: &'a Path,
     /// What the machine prints.
     pub uart: &'a Path,
-    /// A plugin and its journal.
+    /// A plugin and the file that it writes.
     pub plugin: Option<(&'a Pagewatch, &'a Path)>,
 }
 
@@ -56,8 +58,8 @@ pub fn arguments(config: &MachineConfig, paths: &Paths<'_>) -> Vec<OsString> {
     args.0.extend(["-kernel".into(), paths.hyp.into()]);
     args.pair("-append", &config.hyp.to_string());
     args.with_path("-device", &format!("guest-loader,addr={PAYLOAD_BASE:#x},kernel="), paths.payload, "");
-    if let Some((plugin, journal)) = paths.plugin {
-        args.plugin(plugin, journal);
+    if let Some((plugin, file)) = paths.plugin {
+        args.plugin(plugin, file);
     }
     args.0.extend(config.extra.iter().map(OsString::from));
     args.0
@@ -124,11 +126,11 @@ impl Args {
         self.0.extend([flag.into(), value]);
     }
 
-    fn plugin(&mut self, plugin: &Pagewatch, journal: &Path) {
+    pub(super) fn plugin(&mut self, plugin: &Pagewatch, file: &Path) {
         let mut value = OsString::from("file=");
         value.push(doubled(&plugin.library));
-        value.push(",journal=");
-        value.push(doubled(journal));
+        value.push(if plugin.coverage { ",coverage=" } else { ",journal=" });
+        value.push(doubled(file));
         let Pagewatch { image: (low, high), entry, vectors, mark, .. } = plugin;
         value.push(format!(",low={low:#x},high={high:#x},entry={entry:#x}"));
         value.push(format!(",vectors={vectors:#x},mark={mark:#x}"));

@@ -1,6 +1,6 @@
 //! QEMU's argument vector for a Linux, with the hypervisor below it or without.
 //!
-//! The machine runs by the clock, its CPUs side by side: what is measured here is time, and nothing of it is compared
+//! The machine runs by the clock, its CPUs side by side (with the plugin: in turn): what is measured here is time, and nothing of it is compared
 //! byte by byte. The devices are those that a distribution's kernel has drivers for, each behind the SMMU.
 
 use std::ffi::OsString;
@@ -13,7 +13,9 @@ use crate::memory_map::LINUX_BASE;
 #[must_use]
 pub fn arguments(config: &LinuxConfig, paths: &Paths<'_>) -> Vec<OsString> {
     let mut args = Args::machine(&config.machine, paths, !config.bare);
-    args.pair("-accel", "tcg,thread=multi");
+    // The plugin tells CPUs apart by what runs on the one thread.
+    let threads = if paths.plugin.is_some() { "single" } else { "multi" };
+    args.pair("-accel", &format!("tcg,thread={threads}"));
     args.pair("-rtc", "base=2020-01-01,clock=host");
     let drives = [(&config.nvme, "nvme0"), (&config.virtio_blk, "blk0")];
     for (path, id) in drives {
@@ -21,8 +23,18 @@ pub fn arguments(config: &LinuxConfig, paths: &Paths<'_>) -> Vec<OsString> {
     }
     args.pair("-device", "nvme,drive=nvme0,serial=parallax,addr=2.0");
     args.pair("-device", "virtio-blk-pci,drive=blk0,disable-legacy=on,iommu_platform=on,addr=3.0");
-    args.pair("-netdev", "user,id=net0,restrict=on");
+    let (from, to) = &config.net;
+    args.with_path("-chardev", "file,id=net-in,path=/dev/null,input-path=", from, "");
+    args.with_path("-chardev", "file,id=net-out,path=", to, "");
+    let ports = "guestfwd=tcp:10.0.2.100:1-chardev:net-in,guestfwd=tcp:10.0.2.100:2-chardev:net-out";
+    args.pair("-netdev", &format!("user,id=net0,restrict=on,{ports}"));
     args.pair("-device", "virtio-net-pci,netdev=net0,disable-legacy=on,iommu_platform=on,romfile=,addr=4.0");
+    if config.edu {
+        args.pair("-device", "edu,dma_mask=0xffffffffffffffff,addr=5.0");
+    }
+    if let Some((plugin, journal)) = paths.plugin {
+        args.plugin(plugin, journal);
+    }
     args.0.extend(["-initrd".into(), config.initrd.clone().into()]);
     if config.bare {
         args.0.extend(["-kernel".into(), paths.payload.into()]);
@@ -52,7 +64,10 @@ mod tests {
             append: "console=ttyAMA0,115200".into(),
             nvme: "a.img".into(),
             virtio_blk: "b,c.img".into(),
+            net: ("in".into(), "out".into()),
+            edu: false,
             bare,
+            pagewatch: None,
         };
         let path = Path::new;
         let paths = Paths {

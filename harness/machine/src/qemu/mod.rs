@@ -22,6 +22,7 @@ use tempfile::{NamedTempFile, TempDir};
 pub use self::args::Pagewatch;
 pub use self::version::Version;
 use crate::config::MachineConfig;
+use crate::coverage::Coverage;
 use crate::journal::Journal;
 use crate::ram::MappedRam;
 
@@ -69,6 +70,31 @@ pub struct Qemu {
     names: Option<Names>,
 }
 
+/// What a plugin writes.
+#[derive(Debug)]
+pub enum Watched {
+    /// There is no plugin.
+    Nothing,
+    /// What EL2 does.
+    Journal(Journal),
+    /// Which instructions ran.
+    Coverage(Coverage),
+}
+
+impl Watched {
+    /// Makes what `plugin` shall write to, and its file.
+    fn create(plugin: Option<&Pagewatch>, dir: &Path) -> io::Result<(Self, Option<NamedTempFile>)> {
+        match plugin {
+            None => Ok((Self::Nothing, None)),
+            Some(plugin) if plugin.coverage => {
+                let (coverage, file) = Coverage::create(dir, plugin.image)?;
+                Ok((Self::Coverage(coverage), Some(file)))
+            }
+            Some(_) => Journal::create(dir).map(|(journal, file)| (Self::Journal(journal), Some(file))),
+        }
+    }
+}
+
 /// What other processes of the user can see while a machine is being connected.
 #[derive(Debug)]
 struct Names {
@@ -78,7 +104,7 @@ struct Names {
 }
 
 impl Qemu {
-    /// Starts QEMU with `config` and gives it together with its mapped RAM, and with the journal of `plugin` if there is
+    /// Starts QEMU with `config` and gives it together with its mapped RAM, and with what `plugin` writes, if there is
     /// one. The machine stands still.
     ///
     /// The process ends with the *thread* that calls this, whatever becomes of it.
@@ -90,7 +116,7 @@ impl Qemu {
         hyp: &Path,
         payload: &Path,
         plugin: Option<&Pagewatch>,
-    ) -> Result<(Self, MappedRam, Option<Journal>), QemuError> {
+    ) -> Result<(Self, MappedRam, Watched), QemuError> {
         Self::launch(config.mem_bytes, hyp, payload, plugin, |paths| args::arguments(config, paths))
     }
 
@@ -102,7 +128,7 @@ impl Qemu {
         payload: &Path,
         plugin: Option<&Pagewatch>,
         arguments: impl FnOnce(&args::Paths<'_>) -> Vec<OsString>,
-    ) -> Result<(Self, MappedRam, Option<Journal>), QemuError> {
+    ) -> Result<(Self, MappedRam, Watched), QemuError> {
         let (program, version) = usable_program()?;
         let start = |what| move |source| QemuError::Start { what, source };
         let dir = tempfile::Builder::new()
@@ -123,9 +149,9 @@ impl Qemu {
         let (stderr, child_stderr) =
             stderr_file(dir.path()).map_err(start("making a file for its messages"))?;
 
-        let journal = plugin.map(|_| Journal::create(dir.path())).transpose();
-        let (journal, journal_file) = journal.map_err(start("making a plugin's journal"))?.unzip();
-        let plugin = plugin.zip(journal_file.as_ref()).map(|(plugin, file)| (plugin, file.path()));
+        let (watched, watched_file) =
+            Watched::create(plugin, dir.path()).map_err(start("making a plugin's file"))?;
+        let plugin = plugin.zip(watched_file.as_ref()).map(|(plugin, file)| (plugin, file.path()));
         let paths = args::Paths {
             plugin,
             hyp,
@@ -139,9 +165,9 @@ impl Qemu {
         command.args(arguments(&paths));
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(child_stderr);
         let child = command.process_group(0).spawn().map_err(start("running it"))?;
-        let files = std::iter::once(ram_file).chain(journal_file).collect();
+        let files = std::iter::once(ram_file).chain(watched_file).collect();
         let names = Some(Names { dir, _files: files });
-        Ok((Self { child, version, uart, stderr, names }, ram, journal))
+        Ok((Self { child, version, uart, stderr, names }, ram, watched))
     }
 
     /// Its process id.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use parallax_abi::info::HypInfo;
+use parallax_abi::journal::Record;
 use parallax_abi::mailbox::{Request, Response};
 use parallax_vmsa::SysRegs;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
@@ -10,7 +11,14 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 use crate::machine::Description;
 
 /// Version of this schema.
-pub const SCHEMA: u32 = 1;
+///
+/// | version | what is new |
+/// | --- | --- |
+/// | 1 | |
+/// | 2 | [`Entry::events`], [`Entry::findings`], [`Footer::sites`] |
+pub const SCHEMA: u32 = 2;
+/// The oldest schema that is read.
+pub const OLDEST: u32 = 1;
 /// How many operations lie between two complete entries.
 pub const KEYFRAME_EVERY: u64 = 64;
 
@@ -37,6 +45,21 @@ pub struct Header {
 pub struct Footer {
     /// Number of entries, the boot included.
     pub entries: u64,
+    /// The instructions that events name, by address.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub sites: BTreeMap<Hex, Site>,
+}
+
+/// An instruction.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Site {
+    /// Function and source line, as [`crate::symbols::Symbols::describe`] says.
+    pub place: String,
+    /// The instruction.
+    pub instruction: String,
+    /// The instructions around it, itself marked.
+    pub around: String,
 }
 
 /// One operation.
@@ -61,6 +84,30 @@ pub struct Entry {
     pub smmu: Option<BTreeMap<u32, u32>>,
     /// Pages that were read for the first time, or have changed.
     pub pages: Vec<Page>,
+    /// What a plugin saw of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub events: Vec<Event>,
+    /// What was found after it and not before.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub findings: Vec<String>,
+}
+
+/// [`Record`] on a line: kind, CPU, size, program counter, a, b, value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event(u8, u8, u8, Hex, Hex, Hex, Hex);
+
+impl From<Record> for Event {
+    fn from(record: Record) -> Self {
+        let Record { kind, cpu, size, pc, a, b, value, .. } = record;
+        Self(kind, cpu, size, Hex(pc), Hex(a), Hex(b), Hex(value))
+    }
+}
+
+impl From<Event> for Record {
+    fn from(event: Event) -> Self {
+        let Event(kind, cpu, size, Hex(pc), Hex(a), Hex(b), Hex(value)) = event;
+        Self { kind, cpu, size, pc, a, b, value, ..Self::default() }
+    }
 }
 
 /// What has changed in a page; a new page was all zero before.
@@ -142,6 +189,8 @@ struct HypInfoLine {
     cmdq_size: u64,
     evtq_pa: u64,
     evtq_size: u64,
+    #[serde(default)]
+    smmu_host_pa: u64,
     fault: u64,
     cpus: u64,
 }

@@ -12,15 +12,19 @@
 //! the memory pages that its snapshot read, both as differences from the entry before. The same run gives the same
 //! bytes. A file is written under another name and renamed when it is complete.
 
+mod contents;
 pub mod format;
 mod mem;
 mod reader;
+mod search;
 mod writer;
 
 use std::path::PathBuf;
 
+pub use self::contents::Listed;
 pub use self::mem::RecordingMem;
 pub use self::reader::Replay;
+pub use self::search::{Change, Search};
 pub use self::writer::Recorder;
 
 /// What one operation was, apart from what it did to the machine.
@@ -34,6 +38,10 @@ pub struct Operation {
     pub requests: Vec<parallax_abi::mailbox::Request>,
     /// What came of it.
     pub responses: Vec<parallax_abi::mailbox::Response>,
+    /// What a plugin saw of it; nothing without a plugin.
+    pub events: Vec<parallax_abi::journal::Record>,
+    /// What was found after it and not before, in words.
+    pub findings: Vec<String>,
 }
 
 /// A recording that cannot be read or written.
@@ -66,7 +74,7 @@ pub enum RecordingError {
         what: String,
     },
     /// The file was written by another version of Parallax.
-    #[error("{}: a recording of schema {found}; this version reads schema {}", path.display(), format::SCHEMA)]
+    #[error("{}: a recording of schema {found}; this version reads schemas {} to {}", path.display(), format::OLDEST, format::SCHEMA)]
     Schema {
         /// The file.
         path: PathBuf,

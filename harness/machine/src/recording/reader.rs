@@ -3,19 +3,21 @@
 //! A file may come from anywhere: its size, its lines and the memory that it describes are limited, and whatever is
 //! wrong with it is an error that names the line.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Cursor, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use parallax_abi::info::HypInfo;
+use parallax_abi::journal::Record;
 use parallax_abi::mailbox::{Request, Response};
 use parallax_vmsa::{PhysMem, SparseMem};
 use serde::de::DeserializeOwned;
 use zstd::stream::read::Decoder;
 use zstd::zstd_safe;
 
-use super::format::{Entry, Footer, Header, SCHEMA};
+use super::format::{Entry, Footer, Header, Hex, OLDEST, SCHEMA, Site};
 use super::mem::PAGE;
 use super::{Operation, RecordingError};
 use crate::error::MachineError;
@@ -31,16 +33,17 @@ const MAX_PAGES: usize = 1 << 18;
 /// The largest window that a frame may ask the decoder for, as a power of two.
 const MAX_WINDOW_LOG: u32 = 27;
 
-type Lines = BufReader<Decoder<'static, Cursor<Arc<[u8]>>>>;
+pub(super) type Lines = BufReader<Decoder<'static, Cursor<Arc<[u8]>>>>;
 
 /// A recording, standing after one of its operations.
 pub struct Replay {
-    path: PathBuf,
-    data: Arc<[u8]>,
+    pub(super) path: PathBuf,
+    pub(super) data: Arc<[u8]>,
     /// Offset of each frame.
-    frames: Vec<usize>,
+    pub(super) frames: Vec<usize>,
     header: Header,
     entries: u64,
+    sites: BTreeMap<Hex, Site>,
     lines: Lines,
     line: u64,
     op: u64,
@@ -95,6 +98,7 @@ impl Replay {
             frames,
             header,
             entries: footer.entries,
+            sites: footer.sites,
             lines,
             line: 1,
             op: 0,
@@ -129,6 +133,17 @@ impl Replay {
     #[must_use]
     pub const fn operation(&self) -> &Operation {
         &self.operation
+    }
+
+    /// The instruction at `pc`, if an event names it.
+    #[must_use]
+    pub fn site(&self, pc: u64) -> Option<&Site> {
+        self.sites.get(&Hex(pc))
+    }
+
+    /// How many operations lie between two moments that it can begin at.
+    pub(super) const fn keyframe_every(&self) -> u64 {
+        self.header.keyframe_every
     }
 
     /// Goes on to the next operation; false when there is none.
@@ -201,6 +216,8 @@ impl Replay {
             text: entry.text,
             requests: entry.requests.into_iter().map(|line| line.0).collect(),
             responses: entry.responses.into_iter().map(|line| line.0).collect(),
+            events: entry.events.into_iter().map(Record::from).collect(),
+            findings: entry.findings,
         };
         Ok(())
     }
@@ -271,6 +288,11 @@ impl Machine for Replay {
         &self.memory
     }
 
+    /// What was recorded of the operation after which it stands.
+    fn events(&mut self) -> Result<Vec<Record>, MachineError> {
+        Ok(self.operation.events.clone())
+    }
+
     fn symbols(&self) -> Option<&Symbols> {
         None
     }
@@ -288,7 +310,7 @@ fn frames(data: &[u8]) -> Option<Vec<usize>> {
     Some(offsets)
 }
 
-fn lines_from(data: &Arc<[u8]>, offset: usize) -> std::io::Result<Lines> {
+pub(super) fn lines_from(data: &Arc<[u8]>, offset: usize) -> std::io::Result<Lines> {
     let mut cursor = Cursor::new(Arc::clone(data));
     cursor.set_position(offset as u64);
     let mut decoder = Decoder::with_buffer(cursor)?;
@@ -297,7 +319,7 @@ fn lines_from(data: &Arc<[u8]>, offset: usize) -> std::io::Result<Lines> {
 }
 
 /// The next line without its end; none at the end of the file.
-fn read_line(lines: &mut Lines, path: &Path, line: u64) -> Result<Option<String>, RecordingError> {
+pub(super) fn read_line(lines: &mut Lines, path: &Path, line: u64) -> Result<Option<String>, RecordingError> {
     let wrong = |what: String| RecordingError::Line { path: path.to_owned(), line, what };
     let mut bytes = Vec::new();
     lines.take(MAX_LINE).read_until(b'\n', &mut bytes).map_err(|error| wrong(error.to_string()))?;
@@ -309,7 +331,7 @@ fn read_line(lines: &mut Lines, path: &Path, line: u64) -> Result<Option<String>
     }
 }
 
-fn parse<T: DeserializeOwned>(text: &str, path: &Path, line: u64) -> Result<T, RecordingError> {
+pub(super) fn parse<T: DeserializeOwned>(text: &str, path: &Path, line: u64) -> Result<T, RecordingError> {
     serde_json::from_str(text).map_err(|error| {
         let what = error.to_string();
         let what = what.rsplit_once(" at line ").map_or(&*what, |(what, _)| what);
@@ -325,7 +347,7 @@ fn check_schema(text: &str, path: &Path) -> Result<(), RecordingError> {
         parallax_recording: u32,
     }
     let start: Start = parse(text, path, 1)?;
-    if start.parallax_recording == SCHEMA {
+    if (OLDEST..=SCHEMA).contains(&start.parallax_recording) {
         return Ok(());
     }
     Err(RecordingError::Schema { path: path.to_owned(), found: start.parallax_recording })

@@ -13,11 +13,13 @@ use serde::Serialize;
 use tempfile::NamedTempFile;
 
 use super::format::{
-    Entry, Footer, Header, Hex, KEYFRAME_EVERY, Page, RequestLine, ResponseLine, SCHEMA, Words, difference,
+    Entry, Event, Footer, Header, Hex, KEYFRAME_EVERY, Page, RequestLine, ResponseLine, SCHEMA, Site, Words,
+    difference,
 };
 use super::{Operation, RecordingError, RecordingMem};
 use crate::error::MachineError;
 use crate::machine::{Description, Registers};
+use crate::symbols::Symbols;
 
 /// Compression level of zstd.
 const LEVEL: i32 = 3;
@@ -32,6 +34,7 @@ pub struct Recorder {
     entries: u64,
     registers: Option<Registers>,
     pages: BTreeMap<u64, Box<Words>>,
+    sites: BTreeMap<Hex, Site>,
 }
 
 impl Recorder {
@@ -58,6 +61,7 @@ impl Recorder {
             entries: 0,
             registers: None,
             pages: BTreeMap::new(),
+            sites: BTreeMap::new(),
         };
         recorder.line(&Header {
             parallax_recording: SCHEMA,
@@ -96,11 +100,24 @@ impl Recorder {
                 .then_some(registers.sys),
             smmu: self.smmu_changes(registers),
             pages: self.page_changes(memory)?,
+            events: operation.events.iter().copied().map(Event::from).collect(),
+            findings: operation.findings.clone(),
         };
         self.registers = Some(registers.clone());
         self.line(&entry)?;
         self.entries += 1;
         Ok(())
+    }
+
+    /// Takes down which instructions the events of `operation` name.
+    pub fn note_code(&mut self, operation: &Operation, symbols: &Symbols) {
+        for pc in operation.events.iter().map(|event| event.pc) {
+            self.sites.entry(Hex(pc)).or_insert_with(|| Site {
+                place: symbols.describe(pc),
+                instruction: symbols.instruction(pc).unwrap_or_default(),
+                around: symbols.disassembly(pc),
+            });
+        }
     }
 
     /// Completes the file and puts it at its path, in place of what was there.
@@ -109,7 +126,7 @@ impl Recorder {
     /// It cannot be written or renamed; what was at the path is still there then.
     pub fn finish(mut self) -> Result<(), RecordingError> {
         self.end_frame()?;
-        let footer = Footer { entries: self.entries };
+        let footer = Footer { entries: self.entries, sites: std::mem::take(&mut self.sites) };
         self.line(&footer)?;
         self.end_frame()?;
         let path = self.path;

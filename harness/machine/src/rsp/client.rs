@@ -104,16 +104,28 @@ impl Client {
     /// The connection failed or the description is malformed.
     pub async fn target_description(&mut self) -> Result<TargetDescription, RspError> {
         let mut target = TargetDescription::default();
-        let mut queue = vec!["target.xml".to_owned()];
-        let mut seen = BTreeSet::new();
-        while !queue.is_empty() {
-            let name = queue.remove(0);
-            if seen.insert(name.clone()) {
-                let xml = self.read_feature(&name).await?;
-                queue.extend(target.add(&xml)?);
-            }
+        for (_, xml) in self.documents().await? {
+            target.add(&xml)?;
         }
         Ok(target)
+    }
+
+    /// Fetches the documents of the target description with their names, `target.xml` first.
+    ///
+    /// # Errors
+    /// The connection failed or the description is malformed.
+    pub async fn documents(&mut self) -> Result<Vec<(String, String)>, RspError> {
+        let mut queue = vec!["target.xml".to_owned()];
+        let mut documents: Vec<(String, String)> = Vec::new();
+        while !queue.is_empty() {
+            let name = queue.remove(0);
+            if documents.iter().all(|(known, _)| *known != name) {
+                let xml = self.read_feature(&name).await?;
+                queue.extend(TargetDescription::default().add(&xml)?);
+                documents.push((name, xml));
+            }
+        }
+        Ok(documents)
     }
 
     async fn read_feature(&mut self, name: &str) -> Result<String, RspError> {
@@ -225,13 +237,40 @@ impl Client {
         StopReply::parse(&reply).ok_or_else(|| refused(action, &reply))
     }
 
+    /// Sends a resuming `action` (`vCont;...`) and does not wait; [`Self::stopped`] does.
+    ///
+    /// # Errors
+    /// The connection failed.
+    pub async fn start(&mut self, action: &str) -> Result<(), RspError> {
+        Ok(self.framed.send(Outgoing::Packet(action.as_bytes())).await?)
+    }
+
+    /// Waits for a machine that was started to stop, `limit` at most, and gives its stop reply.
+    ///
+    /// # Errors
+    /// As [`Self::request`].
+    pub async fn stopped(&mut self, limit: Duration) -> Result<Option<Vec<u8>>, RspError> {
+        match self.reply_until("a stop", Instant::now() + limit).await {
+            Err(RspError::Timeout(_)) => Ok(None),
+            reply => reply.map(Some),
+        }
+    }
+
+    /// Stops a running machine and gives its stop reply.
+    ///
+    /// # Errors
+    /// As [`Self::request`].
+    pub async fn halt(&mut self) -> Result<Vec<u8>, RspError> {
+        self.framed.send(Outgoing::Interrupt).await?;
+        self.reply("interrupt").await
+    }
+
     /// Stops a running machine.
     ///
     /// # Errors
     /// As [`Self::request`].
     pub async fn interrupt(&mut self) -> Result<StopReply, RspError> {
-        self.framed.send(Outgoing::Interrupt).await?;
-        let reply = self.reply("interrupt").await?;
+        let reply = self.halt().await?;
         StopReply::parse(&reply).ok_or_else(|| refused("interrupt", &reply))
     }
 

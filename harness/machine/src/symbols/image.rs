@@ -110,6 +110,16 @@ impl Image {
         self.symbols.get(name).copied()
     }
 
+    /// The address of the first function whose demangled path is `path` or ends with it.
+    #[must_use]
+    pub fn function(&self, path: &str) -> Option<u64> {
+        let of = |name: &str| readable(&addr2line::demangle_auto(name.into(), None));
+        let ends =
+            |name: &str| name.strip_suffix(path).is_some_and(|head| head.is_empty() || head.ends_with("::"));
+        let mut found = self.symbols.iter().filter(|(_, address)| self.is_code(**address));
+        found.find(|(name, _)| ends(&of(name))).map(|(_, address)| *address)
+    }
+
     /// The address of a symbol that must be there.
     ///
     /// # Errors
@@ -152,6 +162,11 @@ impl Image {
             let offset = usize::try_from(address.checked_sub(*base)?).ok()?;
             bytes.get(offset..).filter(|rest| !rest.is_empty())
         })
+    }
+
+    /// The addresses of all instructions, in order within each section.
+    pub fn instructions(&self) -> impl Iterator<Item = u64> {
+        self.code.iter().flat_map(|(base, bytes)| (*base..*base + bytes.len() as u64 / 4 * 4).step_by(4))
     }
 
     /// The function at `address` and the functions that it was inlined into, innermost first. Empty for an address

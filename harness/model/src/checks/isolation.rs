@@ -38,7 +38,8 @@ pub fn check(snapshot: &Snapshot, context: &Context) -> Vec<Finding> {
                 reachable(&mut findings, Space::Smmu, &table.entries, &secret);
             }
         }
-        gate(&mut findings, smmu);
+        gate(&mut findings, smmu, context.emulated);
+        messages(&mut findings, smmu, &secret);
         if context.emulated {
             events(&mut findings, smmu);
         }
@@ -113,9 +114,12 @@ fn unclaimed(findings: &mut Findings<'_>, secret: &[Span]) {
     }
 }
 
-/// The SMMU lets nothing past it.
-fn gate(findings: &mut Findings<'_>, smmu: &SmmuState) {
+/// The SMMU lets nothing past it, and takes the hypervisor's commands. Errors of another kind are those of a host with
+/// an SMMU of its own, to acknowledge or not.
+fn gate(findings: &mut Findings<'_>, smmu: &SmmuState, emulated: bool) {
+    const CMDQ_ERR: u32 = 1 << 0;
     let control = &smmu.control;
+    let gerror = control.gerror & if emulated { CMDQ_ERR } else { u32::MAX };
     if !control.enabled && !control.gbpa_abort {
         findings.add(
             "open",
@@ -124,13 +128,30 @@ fn gate(findings: &mut Findings<'_>, smmu: &SmmuState) {
             "SMMUEN=0 and GBPA.ABORT=0: every device reaches everything",
         );
     }
-    if control.enabled && (control.gerror != 0 || control.cmdq_error != 0) {
+    if control.enabled && (gerror != 0 || control.cmdq_error != 0) {
         findings.add(
             "smmu-error",
             Space::Regs,
             Span::default(),
             "the SMMU reports an error that nobody has answered",
         );
+    }
+}
+
+/// The SMMU writes its own MSIs past all translation: none goes to the hypervisor.
+fn messages(findings: &mut Findings<'_>, smmu: &SmmuState, secret: &[Span]) {
+    for address in smmu.control.msi.into_iter().filter(|&address| address != 0) {
+        let word = Span::new(address, 4);
+        let page = run::find(&findings.snapshot.pages, address).map(|run| run.value);
+        let taken = page.is_some_and(|page| page.host == Ownership::NoPage);
+        if taken || secret.iter().any(|span| span.intersect(word).is_some()) {
+            findings.add(
+                "msi",
+                Space::Page,
+                word,
+                "the SMMU writes its interrupts to memory that is not the host's",
+            );
+        }
     }
 }
 

@@ -179,6 +179,18 @@ fn isolation_wants_the_gates_closed() {
     assert_eq!(planted(|state| state.control.stage2_enabled = false), one("open", ""));
     assert_eq!(planted(|state| state.control.el2_enabled = false), one("el2-off", ""));
     assert_eq!(planted(|state| smmu_of(state).control.cmdq_error = 1), one("smmu-error", ""));
+    assert_eq!(planted(|state| smmu_of(state).control.gerror = 4), one("smmu-error", ""));
+}
+
+#[test]
+fn errors_of_a_hosts_own_smmu_are_its_own_but_for_the_command_queues() {
+    let rules = |gerror| {
+        let mut state = clean();
+        smmu_of(&mut state).control.gerror = gerror;
+        let context = Context { emulated: true, ..context() };
+        check(&state, &context).iter().filter(|finding| finding.rule == "smmu-error").count()
+    };
+    assert_eq!((rules(4), rules(5)), (0, 1));
 }
 
 #[test]

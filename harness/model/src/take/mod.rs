@@ -1,8 +1,10 @@
 //! Makes a snapshot from registers and memory.
 //!
 //! A [`TakeCache`] remembers every table's bytes and what they meant. Taking the next snapshot reads all tables again,
-//! at memory speed, and decodes only those whose bytes changed.
+//! at memory speed, and decodes only those whose bytes changed. Where memory knows what was written in between
+//! ([`PhysMem::written`]), only that is read: the work then follows what changed.
 
+mod lane;
 mod pages;
 mod smmu;
 mod tables;
@@ -10,8 +12,12 @@ mod tables;
 use parallax_abi::info::HypInfo;
 use parallax_smmu::RawRegs;
 use parallax_vmsa::regs::{Hcr, Sctlr, Ttbr, bits};
-use parallax_vmsa::{PhysMem, Regime, RegimeError, SysRegs, TableCache};
+use parallax_vmsa::{PhysMem, Regime, RegimeError, SysRegs};
 
+use self::lane::Lane;
+use self::smmu::SmmuCache;
+use self::tables::Entry;
+use crate::leaf::{S1Entry, S2Entry};
 use crate::run::{self, Run};
 use crate::snapshot::{CpuControl, Layout, Snapshot, TableUse};
 use crate::span::Span;
@@ -19,51 +25,49 @@ use crate::span::Span;
 /// What the last snapshot was made from. One for each machine.
 #[derive(Debug, Default)]
 pub struct TakeCache {
-    cpu: TableCache,
-    el2: TableCache,
-    smmu: smmu::SmmuCache,
+    cpu: Option<Lane<S2Entry>>,
+    el2: Option<Lane<S1Entry>>,
+    smmu: SmmuCache,
     pages: pages::PagesCache,
+    /// The pages that were read as tables.
+    tables: Vec<Run<TableUse>>,
 }
 
-/// What walks come across on the way.
-#[derive(Debug, Default)]
-struct Gathered {
-    tables: Vec<(u64, TableUse)>,
-    faults: Vec<String>,
+/// Takes over what the table of `regime` holds now; nothing is left without one. Says whether the tables may be
+/// others than before.
+fn follow<E: Entry>(lane: &mut Option<Lane<E>>, mem: &dyn PhysMem, regime: Option<&Regime>) -> bool {
+    match regime {
+        Some(regime) => lane.get_or_insert_default().follow(mem, regime),
+        None => lane.take().is_some(),
+    }
 }
 
-impl Gathered {
-    fn table(&mut self, pa: u64, user: TableUse) {
-        self.tables.push((pa & !0xfff, user));
-    }
+/// What a lane holds.
+fn entries<E: Clone>(lane: Option<&Lane<E>>) -> Vec<Run<E>> {
+    lane.map_or_else(Vec::new, |lane| lane.entries.clone())
+}
 
-    fn memory(&mut self, span: Span, user: TableUse) {
-        let first = span.base & !0xfff;
-        self.tables.extend((first..span.end()).step_by(0x1000).map(|pa| (pa, user)));
-    }
-
-    fn regime(&mut self, name: &str, regime: Result<Option<Regime>, RegimeError>) -> Option<Regime> {
-        regime.unwrap_or_else(|error| {
-            self.faults.push(format!("{name}: {error}"));
-            None
-        })
-    }
-
-    /// The table pages as runs.
-    fn runs(mut self) -> (Vec<Run<TableUse>>, Vec<String>) {
-        self.tables.sort_unstable_by_key(|(pa, _)| *pa);
-        let mut runs: Vec<Run<TableUse>> = Vec::new();
-        for users in self.tables.chunk_by(|one, two| one.0 == two.0) {
-            let mut all = TableUse::default();
+impl TakeCache {
+    fn list_tables(&mut self) {
+        let user = TableUse::default();
+        let mut all: Vec<(u64, TableUse)> = Vec::new();
+        let mut add = |tables: &[u64], user| all.extend(tables.iter().map(|pa| (pa & !0xfff, user)));
+        add(self.cpu.as_ref().map_or(&[], |lane| &lane.tables), TableUse { cpu: true, ..user });
+        add(self.el2.as_ref().map_or(&[], |lane| &lane.tables), TableUse { el2: true, ..user });
+        self.smmu.lanes().for_each(|lane| add(&lane.tables, TableUse { smmu: true, ..user }));
+        add(&self.smmu.strtab_pages(), TableUse { strtab: true, ..user });
+        all.sort_unstable_by_key(|(pa, _)| *pa);
+        self.tables.clear();
+        for users in all.chunk_by(|one, two| one.0 == two.0) {
+            let mut all = user;
             for (_, user) in users {
                 all.cpu |= user.cpu;
                 all.el2 |= user.el2;
                 all.smmu |= user.smmu;
                 all.strtab |= user.strtab;
             }
-            run::push(&mut runs, Run::new(Span::new(users[0].0, 0x1000), all));
+            run::push(&mut self.tables, Run::new(Span::new(users[0].0, 0x1000), all));
         }
-        (runs, self.faults)
     }
 }
 
@@ -77,24 +81,33 @@ pub fn take(
     smmu: Option<&RawRegs>,
     info: &HypInfo,
 ) -> Snapshot {
-    let mut gathered = Gathered::default();
-    let stage2 = gathered.regime("the host's stage 2", Regime::stage2(sys));
-    let stage1 = gathered.regime("EL2's stage 1", Regime::el2_stage1(sys));
-    let user = TableUse { cpu: true, ..TableUse::default() };
-    let cpu = stage2.map(|regime| tables::stage2(&mut cache.cpu, mem, &regime, user, &mut gathered));
-    let el2 = stage1.map(|regime| tables::stage1(&mut cache.el2, mem, &regime, &mut gathered));
-    let smmu = smmu.and_then(|raw| cache.smmu.take(mem, raw, &mut gathered));
+    let mut faults = Vec::new();
+    let mut known = |name: &str, regime: Result<Option<Regime>, RegimeError>| {
+        regime.map_err(|error| faults.push(format!("{name}: {error}"))).ok().flatten()
+    };
+    let stage2 = known("the host's stage 2", Regime::stage2(sys));
+    let stage1 = known("EL2's stage 1", Regime::el2_stage1(sys));
+    let mut others = follow(&mut cache.cpu, mem, stage2.as_ref());
+    others |= follow(&mut cache.el2, mem, stage1.as_ref());
+    faults.extend(cache.cpu.iter().flat_map(|lane| lane.faults.clone()));
+    faults.extend(cache.el2.iter().flat_map(|lane| lane.faults.clone()));
+    let (smmu, other) = match smmu {
+        Some(raw) => cache.smmu.take(mem, raw, &mut faults),
+        None => (None, cache.smmu.forget()),
+    };
+    if others | other {
+        cache.list_tables();
+    }
     let array = (info.vmemmap_pa, info.vmemmap_first_pfn, info.vmemmap_nr);
-    let pages = cache.pages.take(mem, array, &mut gathered.faults);
-    let (tables, faults) = gathered.runs();
+    let pages = cache.pages.take(mem, array, &mut faults);
     Snapshot {
         layout: Layout::from(info),
         control: control(sys, stage2.as_ref()),
-        cpu: cpu.unwrap_or_default(),
-        el2: el2.unwrap_or_default(),
+        cpu: entries(cache.cpu.as_ref()),
+        el2: entries(cache.el2.as_ref()),
         pages,
         smmu,
-        tables,
+        tables: cache.tables.clone(),
         faults,
     }
 }

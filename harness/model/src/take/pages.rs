@@ -18,6 +18,10 @@ const LAST_PFN: u64 = (1 << 40) - 1;
 pub(super) struct PagesCache {
     array: (u64, u64, u64),
     chunks: Vec<Chunk>,
+    /// When that was, if every chunk has a version.
+    moment: Option<u64>,
+    /// All chunks' runs.
+    runs: Vec<Run<PageState>>,
 }
 
 #[derive(Debug, Default)]
@@ -41,20 +45,38 @@ impl PagesCache {
         }
         if self.array != (array, first_pfn, nr) {
             self.array = (array, first_pfn, nr);
+            self.moment = None;
             self.chunks.clear();
             self.chunks.resize_with((nr * 8).div_ceil(CHUNK) as usize, Chunk::default);
         }
-        let mut runs = Vec::new();
+        let written = self.moment.and_then(|moment| mem.written(moment));
+        let numbers: Vec<u64> = match &written {
+            Some(written) => {
+                let whole = Span::new(array, CHUNK * self.chunks.len() as u64);
+                let inside = written.iter().filter(|page| whole.contains(**page));
+                inside.map(|page| (page - array) / CHUNK).collect()
+            }
+            None => (0..self.chunks.len() as u64).collect(),
+        };
+        if written.is_none() {
+            self.runs.clear();
+        }
+        self.moment = mem.moment();
         let mut buffer = [0; CHUNK as usize];
-        for (chunk, number) in self.chunks.iter_mut().zip(0_u64..) {
+        for number in numbers {
+            let chunk = &mut self.chunks[number as usize];
             let bytes = &mut buffer[..(nr * 8 - number * CHUNK).min(CHUNK) as usize];
             let at = array.wrapping_add(number * CHUNK);
             // A chunk of an array that begins inside a page is in two pages.
             let version = if at.is_multiple_of(CHUNK) { mem.version(at) } else { None };
+            if version.is_none() {
+                self.moment = None;
+            }
             if version.is_none() || chunk.version != version {
                 if let Err(error) = mem.read(at, bytes) {
                     faults.push(format!("the page-state array cannot be read: {error}"));
-                    return runs;
+                    self.moment = None;
+                    return self.runs.clone();
                 }
                 if chunk.bytes != *bytes {
                     chunk.bytes = bytes.to_vec();
@@ -62,11 +84,15 @@ impl PagesCache {
                 }
                 chunk.version = version;
             }
-            for page_run in &chunk.runs {
-                run::push(&mut runs, *page_run);
+            if written.is_none() {
+                chunk.runs.iter().for_each(|run| run::push(&mut self.runs, *run));
+            } else {
+                let frames = bytes.len() as u64 / 8;
+                let span = Span::new((first_pfn + number * (CHUNK / 8)) << 12, frames << 12);
+                run::replace(&mut self.runs, span, &chunk.runs);
             }
         }
-        runs
+        self.runs.clone()
     }
 }
 

@@ -1,60 +1,122 @@
 //! Registers, stream table and stage-2 tables of the SMMU.
 
 use parallax_smmu::strtab::Layout;
-use parallax_smmu::{RawRegs, SmmuRegs, Ste, StreamTable, illegal};
-use parallax_vmsa::{PhysMem, Regime, TableCache};
+use parallax_smmu::{Queue, RawRegs, SmmuRegs, Ste, StreamTable, illegal};
+use parallax_vmsa::{PhysMem, Regime};
 
-use super::{Gathered, tables};
+use super::lane::Lane;
+use crate::leaf::S2Entry;
 use crate::run::{self, Run};
-use crate::smmu_state::{Queue, SmmuControl, SmmuState, SmmuTable, Stream};
-use crate::snapshot::TableUse;
+use crate::smmu_state::{self, SmmuControl, SmmuState, SmmuTable, Stream};
 use crate::span::Span;
 
-/// The tables that were walked last.
+/// What was there last.
 #[derive(Debug, Default)]
 pub(super) struct SmmuCache {
-    tables: Vec<(Regime, TableCache)>,
+    strtab: Strtab,
+    tables: Vec<(Regime, Lane<S2Entry>)>,
+}
+
+/// The stream table's entries as they were last.
+#[derive(Debug, Default)]
+struct Strtab {
+    /// The registers that they were read by, without what moves by itself, if all of the table's memory has versions.
+    regs: Option<SmmuRegs>,
+    moment: Option<u64>,
+    memory: Vec<Span>,
+    streams: Vec<Run<Stream>>,
+    regimes: Vec<Regime>,
 }
 
 impl SmmuCache {
-    /// The SMMU with these registers; none when they cannot be decoded, which is then among the faults.
+    /// The SMMU with these registers, and whether its tables may be others than before; none when the registers cannot
+    /// be decoded, which is then among the faults.
     pub(super) fn take(
         &mut self,
         mem: &dyn PhysMem,
         raw: &RawRegs,
-        gathered: &mut Gathered,
-    ) -> Option<SmmuState> {
-        let regs = SmmuRegs::decode(raw).map_err(|error| gathered.faults.push(error.to_string())).ok()?;
+        faults: &mut Vec<String>,
+    ) -> (Option<SmmuState>, bool) {
+        let regs = match SmmuRegs::decode(raw) {
+            Ok(regs) => regs,
+            Err(error) => {
+                faults.push(error.to_string());
+                return (None, self.forget());
+            }
+        };
         let strtab = StreamTable::from_regs(&regs);
-        let (mut streams, mut regimes) = (Vec::new(), Vec::new());
-        // A table that nobody has set up has no streams; while SMMUEN = 0 nobody reads it.
-        if regs.cr0ack.smmuen() {
-            let (found, memory) = strtab.scan(mem);
-            let user = TableUse { strtab: true, ..TableUse::default() };
-            for piece in memory {
-                gathered.memory(Span::new(piece.pa, piece.size), user);
-            }
-            for stream in found {
-                if let Some(value) = stream.entry.ok().and_then(|ste| valid(ste, &regs, &mut regimes)) {
-                    let span = Span::new(u64::from(stream.first), stream.count);
-                    run::push(&mut streams, Run::new(span, value));
-                }
-            }
+        let mut others = self.strtab.follow(mem, &regs, &strtab);
+        let Self { strtab: Strtab { streams, regimes, .. }, tables } = self;
+        tables.retain(|(known, _)| regimes.contains(known));
+        let mut states = Vec::with_capacity(regimes.len());
+        for regime in regimes {
+            let known = tables.iter().position(|(known, _)| known == regime).unwrap_or_else(|| {
+                tables.push((*regime, Lane::default()));
+                tables.len() - 1
+            });
+            let lane = &mut tables[known].1;
+            others |= lane.follow(mem, regime);
+            faults.extend_from_slice(&lane.faults);
+            let entries = lane.entries.clone();
+            states.push(SmmuTable { root: regime.root, input_bits: regime.ia_bits as u8, entries });
         }
-        self.tables.retain(|(known, _)| regimes.contains(known));
-        let tables = regimes.into_iter().map(|regime| self.table(mem, regime, gathered)).collect();
-        Some(SmmuState { control: control(&regs, &strtab), streams, tables })
+        let state = SmmuState { control: control(&regs, &strtab), streams: streams.clone(), tables: states };
+        (Some(state), others)
     }
 
-    fn table(&mut self, mem: &dyn PhysMem, regime: Regime, gathered: &mut Gathered) -> SmmuTable {
-        let known = self.tables.iter().position(|(known, _)| *known == regime);
-        let index = known.unwrap_or_else(|| {
-            self.tables.push((regime, TableCache::new()));
-            self.tables.len() - 1
-        });
-        let user = TableUse { smmu: true, ..TableUse::default() };
-        let entries = tables::stage2(&mut self.tables[index].1, mem, &regime, user, gathered);
-        SmmuTable { root: regime.root, input_bits: regime.ia_bits as u8, entries }
+    /// There is no SMMU; says whether there was one.
+    pub(super) fn forget(&mut self) -> bool {
+        let others = !self.strtab.memory.is_empty() || !self.tables.is_empty();
+        *self = Self::default();
+        others
+    }
+
+    /// The stage-2 tables.
+    pub(super) fn lanes(&self) -> impl Iterator<Item = &Lane<S2Entry>> {
+        self.tables.iter().map(|(_, lane)| lane)
+    }
+
+    /// The pages that hold the stream table.
+    pub(super) fn strtab_pages(&self) -> Vec<u64> {
+        self.strtab.pages().collect()
+    }
+}
+
+impl Strtab {
+    /// Takes over what the stream table holds now, and says whether it may have changed.
+    fn follow(&mut self, mem: &dyn PhysMem, regs: &SmmuRegs, table: &StreamTable) -> bool {
+        let still = |queue: &Queue| Queue { prod: 0, cons: 0, ..*queue };
+        let steady = SmmuRegs { cmdq: still(&regs.cmdq), eventq: still(&regs.eventq), ..*regs };
+        let written = self.moment.and_then(|moment| mem.written(moment));
+        let kept = self.regs == Some(steady)
+            && written.is_some_and(|written| self.pages().all(|page| written.binary_search(&page).is_err()));
+        if !kept {
+            self.read(mem, regs, table);
+            let told = self.pages().all(|page| mem.version(page).is_some());
+            self.regs = told.then_some(steady);
+        }
+        self.moment = mem.moment();
+        !kept
+    }
+
+    fn read(&mut self, mem: &dyn PhysMem, regs: &SmmuRegs, table: &StreamTable) {
+        (self.memory, self.streams, self.regimes) = (Vec::new(), Vec::new(), Vec::new());
+        // A table that nobody has set up has no streams; while SMMUEN = 0 nobody reads it.
+        if !regs.cr0ack.smmuen() {
+            return;
+        }
+        let (found, memory) = table.scan(mem);
+        self.memory = memory.iter().map(|piece| Span::new(piece.pa, piece.size)).collect();
+        for stream in found {
+            if let Some(value) = stream.entry.ok().and_then(|ste| valid(ste, regs, &mut self.regimes)) {
+                let span = Span::new(u64::from(stream.first), stream.count);
+                run::push(&mut self.streams, Run::new(span, value));
+            }
+        }
+    }
+
+    fn pages(&self) -> impl Iterator<Item = u64> {
+        self.memory.iter().flat_map(|span| (span.base & !0xfff..span.end()).step_by(0x1000))
     }
 }
 
@@ -77,7 +139,7 @@ fn valid(ste: Ste, regs: &SmmuRegs, regimes: &mut Vec<Regime>) -> Option<Stream>
 }
 
 fn control(regs: &SmmuRegs, strtab: &StreamTable) -> SmmuControl {
-    let queue = |queue: &parallax_smmu::Queue| Queue { base: queue.base, log2size: queue.log2size as u8 };
+    let queue = |queue: &Queue| smmu_state::Queue { base: queue.base, log2size: queue.log2size as u8 };
     SmmuControl {
         enabled: regs.cr0ack.smmuen(),
         cmdq_enabled: regs.cr0ack.cmdqen(),
@@ -86,6 +148,7 @@ fn control(regs: &SmmuRegs, strtab: &StreamTable) -> SmmuControl {
         cr1: regs.cr1.0[0] as u32,
         cr2: regs.cr2.0[0] as u32,
         irq_ctrl: regs.irq_ctrl.0[0] as u32,
+        msi: regs.msi,
         gerror: regs.active_errors().0[0] as u32,
         cmdq_error: (regs.cmdq.cons >> 24 & 0x7f) as u8,
         strtab_base: strtab.base,

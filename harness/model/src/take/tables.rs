@@ -1,13 +1,11 @@
-//! One translation table tree as runs of entries.
+//! What a walk comes across, as a snapshot holds it.
 
 use parallax_vmsa::regs::bits;
-use parallax_vmsa::walk::{Malformed, Run as Walked, TableCache, Visit};
-use parallax_vmsa::{PhysMem, Regime, Stage, Stage1Controls, desc};
+use parallax_vmsa::walk::{Malformed, Run as Walked, Visit};
+use parallax_vmsa::{Regime, Stage, Stage1Controls, desc};
 
-use super::Gathered;
 use crate::leaf::{S1Entry, S1Leaf, S2Entry, S2Leaf};
-use crate::run::{self, Run};
-use crate::snapshot::TableUse;
+use crate::run::Run;
 use crate::span::Span;
 
 /// Bits of a stage-2 leaf that [`S2Leaf`] has no field for: 63:59, FnXS, and nT in a block.
@@ -19,31 +17,56 @@ const fn span(walked: &Walked) -> Span {
     Span::new(walked.ia, walked.size())
 }
 
-/// Walks stage 2 and gives its entries by IPA.
-pub(super) fn stage2(
-    cache: &mut TableCache,
-    mem: &dyn PhysMem,
-    regime: &Regime,
-    user: TableUse,
-    gathered: &mut Gathered,
-) -> Vec<Run<S2Entry>> {
-    let mut entries = Vec::new();
-    let fwb = regime.fwb();
-    cache.walk(mem, regime, |visit| match visit {
-        Visit::Table { pa, .. } => gathered.table(pa, user),
-        Visit::Leaf(walked) => {
-            run::push(&mut entries, Run::new(span(&walked), S2Entry::Mapped(s2_leaf(&walked, fwb))));
-        }
-        Visit::Invalid(walked) => {
-            run::push(&mut entries, Run::new(span(&walked), S2Entry::Annotated { raw: walked.desc }));
-        }
-        Visit::Malformed(walked, why) => {
-            if gathered.malformed(&walked, why) {
-                run::push(&mut entries, Run::new(span(&walked), S2Entry::Malformed { raw: walked.desc }));
+/// What a snapshot holds of a table's entries.
+pub(super) trait Entry: Clone + PartialEq {
+    /// The run for what was visited, where there is to be one.
+    fn of(visit: &Visit, regime: &Regime) -> Option<Run<Self>>;
+}
+
+impl Entry for S2Entry {
+    fn of(visit: &Visit, regime: &Regime) -> Option<Run<Self>> {
+        let (walked, entry) = match visit {
+            Visit::Table { .. } => return None,
+            Visit::Leaf(walked) => (walked, Self::Mapped(s2_leaf(walked, regime.fwb()))),
+            Visit::Invalid(walked) => (walked, Self::Annotated { raw: walked.desc }),
+            Visit::Malformed(walked, why) => {
+                (walked, stands(why).then_some(Self::Malformed { raw: walked.desc })?)
             }
+        };
+        Some(Run::new(span(walked), entry))
+    }
+}
+
+impl Entry for S1Entry {
+    fn of(visit: &Visit, regime: &Regime) -> Option<Run<Self>> {
+        let Stage::One(controls) = regime.stage else { return None };
+        let (walked, entry) = match visit {
+            Visit::Table { .. } | Visit::Invalid(_) => return None,
+            Visit::Leaf(walked) => (walked, Self::Mapped(s1_leaf(walked, &controls))),
+            Visit::Malformed(walked, why) => {
+                (walked, stands(why).then_some(Self::Malformed { raw: walked.desc })?)
+            }
+        };
+        Some(Run::new(span(walked), entry))
+    }
+}
+
+/// Whether a malformed entry stands in the map as such. Bits that must be 0 do not keep an entry from working: in a
+/// leaf they are part of the leaf, for a table they are a [`fault`].
+const fn stands(why: &Malformed) -> bool {
+    !matches!(why, Malformed::Res0 { .. })
+}
+
+/// What is wrong with a table, where the map does not say it.
+pub(super) fn fault(visit: &Visit) -> Option<String> {
+    match visit {
+        Visit::Malformed(walked, why @ Malformed::Res0 { .. })
+            if desc::kind(walked.desc, walked.level) != desc::Kind::Leaf =>
+        {
+            Some(format!("input address {:#x}: {why}", walked.ia))
         }
-    });
-    entries
+        _ => None,
+    }
 }
 
 fn s2_leaf(walked: &Walked, fwb: bool) -> S2Leaf {
@@ -66,31 +89,6 @@ fn s2_leaf(walked: &Walked, fwb: bool) -> S2Leaf {
     }
 }
 
-/// Walks EL2's stage 1 and gives its entries by virtual address.
-pub(super) fn stage1(
-    cache: &mut TableCache,
-    mem: &dyn PhysMem,
-    regime: &Regime,
-    gathered: &mut Gathered,
-) -> Vec<Run<S1Entry>> {
-    let mut entries = Vec::new();
-    let Stage::One(controls) = regime.stage else { return entries };
-    let user = TableUse { el2: true, ..TableUse::default() };
-    cache.walk(mem, regime, |visit| match visit {
-        Visit::Table { pa, .. } => gathered.table(pa, user),
-        Visit::Leaf(walked) => {
-            run::push(&mut entries, Run::new(span(&walked), S1Entry::Mapped(s1_leaf(&walked, &controls))));
-        }
-        Visit::Invalid(_) => {}
-        Visit::Malformed(walked, why) => {
-            if gathered.malformed(&walked, why) {
-                run::push(&mut entries, Run::new(span(&walked), S1Entry::Malformed { raw: walked.desc }));
-            }
-        }
-    });
-    entries
-}
-
 fn s1_leaf(walked: &Walked, controls: &Stage1Controls) -> S1Leaf {
     let attrs = walked.stage1();
     let allowed = attrs.el2_permissions(walked.tables, controls);
@@ -104,20 +102,5 @@ fn s1_leaf(walked: &Walked, controls: &Stage1Controls) -> S1Leaf {
         af: attrs.af,
         contiguous: attrs.contiguous,
         sw: attrs.sw,
-    }
-}
-
-impl Gathered {
-    /// Takes note of a malformed entry; says whether it stands in the map as such. Bits that must be 0 do not keep an
-    /// entry from working: in a leaf they are part of the leaf, for a table they are reported here.
-    fn malformed(&mut self, walked: &Walked, why: Malformed) -> bool {
-        match why {
-            Malformed::Res0 { .. } if desc::kind(walked.desc, walked.level) == desc::Kind::Leaf => false,
-            Malformed::Res0 { .. } => {
-                self.faults.push(format!("input address {:#x}: {why}", walked.ia));
-                false
-            }
-            _ => true,
-        }
     }
 }

@@ -1,164 +1,126 @@
 //! `parallax explain`: who wrote an entry, with what, and what invalidation followed.
 //!
 //! ```text
-//! smmu L3 ram+0x20000..+0x21000: maps 0x40020000, RW -> empty
-//!   0x00000000400207ff -> 0x0000000000000000 by cpu0
-//!   at 0xa0000000412c hyp/core/src/pgtable/tree.rs:232 < hyp/core/src/pgtable/tree.rs:198
-//!   then cpu0 command    CMD_TLBI_S2_IPA NUM=0 SCALE=0 VMID=0 Leaf=0 TTL=0 TG=0 Address=0x40020000
+//! smmu L3 ram+0x20000..+0x21000
+//!   was 0x00000000400207ff  maps 0x40020000, RWX Normal-WB ISH
+//!   now 0x0000000000000000  empty
+//!   by  cpu0, <Tree>::replace (hyp/core/src/pgtable/tree.rs:232)
+//! then  cpu0 CMD_TLBI_S2_IPA VMID=0x0 Address=0x40020000
 //! ```
+//!
+//! A trace is performed and recorded first, so that there is one way to tell it.
 
-use std::fmt::Write;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use parallax_abi::journal::{Record, kind};
-use parallax_machine::shadow::Shadow;
-use parallax_machine::symbols::Symbols;
-use parallax_machine::{Machine, Region};
-use parallax_model::table_map::{Table, tables};
-use parallax_model::{Span, SymbolMap};
-use parallax_smmu::Command;
-use parallax_vmsa::PhysMem;
-use parallax_vmsa::mem::read_u64;
+use parallax_machine::recording::{Recorder, Replay};
+use parallax_machine::{Machine, MachineError};
+use parallax_model::Span;
+use parallax_model::table_map::{Table, ste_arrays, tables};
+use parallax_smmu::strtab::SteArray;
 
 use super::print;
 use crate::cli;
-use crate::engine::Session;
-use crate::event_text;
+use crate::engine::{Observer, Session};
+use crate::explain::{Scene, Wanted, tell};
 use crate::interrupt;
 use crate::jobs::Boot;
 use crate::live::LiveBoot;
 use crate::project;
+use crate::source::{self, Source};
 use crate::status::{Failure, Status};
-use crate::suite;
+use crate::suite::Case;
 
 /// Runs it.
 pub(super) fn explain(args: &cli::Explain) -> Result<Status> {
-    let cases = suite::load(std::slice::from_ref(&args.trace)).map_err(Failure::from)?;
-    let [case] = &cases[..] else { return Err(Failure::usage("name one trace").into()) };
-    let ops = &case.trace.ops;
-    let Some(wanted) = ops.iter().position(|op| op.line == args.op) else {
-        return Err(Failure::usage(format!("no operation in line {}", args.op)).into());
+    let folder = tempfile::tempdir()?;
+    let path = match Source::open(&args.source, &[])? {
+        Source::Recording(_) => args.source.clone(),
+        Source::Trace(case) => record(&case, args.op, folder.path())?,
     };
+    print(&text(&path, args)?)?;
+    Ok(Status::Same)
+}
+
+/// Records `case` into `folder`, up to the operation in line `op`.
+fn record(case: &Case, op: usize, folder: &Path) -> Result<PathBuf> {
+    let ops = &case.trace.ops;
+    let last = ops.iter().position(|known| known.line == op).ok_or_else(|| unknown(op))?;
     let cancel = interrupt::token()?;
     let root = project::root(std::slice::from_ref(&case.place.golden))?;
     let boot = LiveBoot::build(&root, [&case.trace], &cancel)?.with_events(&root)?;
     let mut machine = boot.boot(&case.trace).map_err(Failure::from)?;
-    let (mut session, _) = Session::start(machine.as_mut(), None).map_err(Failure::from)?;
-    for op in &ops[..wanted] {
+    let path = folder.join("trace.plx");
+    let recorder = Recorder::create(&path, boot.revision(), machine.description(), machine.info())?;
+    let (mut session, _) = Session::start(machine.as_mut(), Some(recorder)).map_err(Failure::from)?;
+    for op in &ops[..=last] {
         session.step(op).map_err(Failure::from)?;
     }
-    let before = Before::of(&session)?;
-    let op = &ops[wanted];
-    let step = session.step(op).map_err(Failure::from)?;
-    let mut known = before.tables.clone();
-    known.extend(all_tables(&session));
-    let info = session.machine().info();
-    let story = Story {
-        args,
-        known: &known,
-        symbols: session.machine().symbols(),
-        map: &session.context().symbols,
+    session.finish().map_err(Failure::from)?;
+    Ok(path)
+}
+
+/// The story of the operation in line `args.op` of the recording at `path`.
+fn text(path: &Path, args: &cli::Explain) -> Result<String> {
+    let open = || Replay::open(path).map_err(MachineError::from).map_err(Failure::from);
+    let (mut before, mut after) = (open()?, open()?);
+    let mut found = false;
+    while !found && after.step()? {
+        found = after.operation().line as usize == args.op;
+    }
+    if !found {
+        return Err(unknown(args.op).into());
+    }
+    before.go_to(after.position() - 1)?;
+    let operation = after.operation().clone();
+    if operation.events.is_empty() {
+        let path = args.source.display();
+        return Err(Failure::usage(format!(
+            "{path}: recorded without the plugin: record it again (parallax run TRACE --record {path})"
+        ))
+        .into());
+    }
+    let known = all_tables(&mut before)?;
+    let new: Vec<Table> =
+        all_tables(&mut after)?.into_iter().filter(|table| !known.contains(table)).collect();
+    let mut streams = all_streams(&mut before)?;
+    let new_streams = all_streams(&mut after)?;
+    streams.extend(new_streams.into_iter().filter(|array| !streams.contains(array)).collect::<Vec<_>>());
+    let info = after.info();
+    let observer = Observer::new(after.description(), info);
+    let scene = Scene {
+        before: before.memory(),
+        tables: &known,
+        new_tables: &new,
+        streams: &streams,
+        map: &observer.context().symbols,
         commands: Span::new(info.cmdq_pa, info.cmdq_size),
+        smmu: Span::new(info.smmu_pa, info.smmu_size),
+        linear: info.linear_offset,
+        site: &|pc| after.site(pc),
     };
-    let text = story.tell(before.shadow, session.machine(), &step.events);
-    let mut out = format!("{}: {op} -> {}\n{text}", op.line, step.outcome.without_value());
-    for finding in &step.findings {
-        let _ = writeln!(out, "found: {finding}");
+    let story = tell(&scene, Wanted { ipa: args.ipa, sid: args.sid }, &operation.events);
+    let result = source::recorded_result(&operation);
+    let mut text = format!("{}: {} -> {result}\n{story}", operation.line, operation.text);
+    if !operation.findings.is_empty() {
+        text.push('\n');
     }
-    print(&out)?;
-    Ok(Status::Same)
-}
-
-/// The state in front of the operation.
-struct Before {
-    shadow: Shadow,
-    tables: Vec<Table>,
-}
-
-impl Before {
-    fn of(session: &Session<'_>) -> Result<Self> {
-        let machine = session.machine();
-        let info = machine.info();
-        let spans = [
-            Region::new("hyp", info.image_pa, info.image_size),
-            Region::new("pool", info.pool_pa, info.pool_size),
-        ];
-        let smmu = Region::new("smmu", info.smmu_pa, info.smmu_size);
-        let shadow = Shadow::new(machine.memory(), session.registers().clone(), &spans, smmu)?;
-        Ok(Self { shadow, tables: all_tables(session) })
+    for finding in &operation.findings {
+        text += &format!("found {finding}\n");
     }
+    Ok(text)
 }
 
-fn all_tables(session: &Session<'_>) -> Vec<Table> {
-    let registers = session.registers();
-    tables(session.machine().memory(), &registers.sys, registers.smmu.as_ref())
+fn unknown(op: usize) -> Failure {
+    Failure::usage(format!("no operation in line {op}"))
 }
 
-struct Story<'a> {
-    args: &'a cli::Explain,
-    known: &'a [Table],
-    symbols: Option<&'a Symbols>,
-    map: &'a SymbolMap,
-    /// The SMMU's command queue.
-    commands: Span,
+fn all_tables(replay: &mut Replay) -> Result<Vec<Table>> {
+    let registers = replay.registers()?;
+    Ok(tables(replay.memory(), &registers.sys, registers.smmu.as_ref()))
 }
 
-impl Story<'_> {
-    /// The stores to the entries that are asked for, and the invalidations and barriers behind each.
-    fn tell(&self, mut shadow: Shadow, machine: &dyn Machine, events: &[Record]) -> String {
-        let mut text = String::new();
-        for event in events {
-            match event.kind {
-                kind::STORE => {
-                    let at = event.b & !7;
-                    let old = read_u64(&shadow.over(machine.memory()), at).unwrap_or_default();
-                    shadow.apply(std::slice::from_ref(event));
-                    let new = read_u64(&shadow.over(machine.memory()), at).unwrap_or_default();
-                    if old != new {
-                        self.entry(&mut text, event, at, (old, new));
-                    }
-                    // The second dword of a command completes it.
-                    if !text.is_empty() && self.commands.contains(at) && at % 16 == 8 {
-                        let mut bytes = [0; 16];
-                        if shadow.over(machine.memory()).read(at - 8, &mut bytes).is_ok() {
-                            let _ = writeln!(
-                                text,
-                                "  then cpu{} command    {}",
-                                event.cpu,
-                                Command::from_bytes(&bytes)
-                            );
-                        }
-                    }
-                }
-                kind::TLBI | kind::BARRIER | kind::MMIO_WRITE if !text.is_empty() => {
-                    let _ = writeln!(text, "  then {}", event_text::line(event, self.symbols).trim_start());
-                }
-                _ => (),
-            }
-        }
-        if text.is_empty() {
-            text.push_str("no store changed such an entry\n");
-        }
-        text
-    }
-
-    fn entry(&self, text: &mut String, event: &Record, at: u64, (old, new): (u64, u64)) {
-        let found = self.known.iter().find_map(|table| Some((table, table.entry_at(at)?)));
-        let Some((table, span)) = found else { return };
-        let asked = self.args.ipa.is_none_or(|ipa| span.contains(ipa));
-        if !asked {
-            return;
-        }
-        let place = self.map.span(span);
-        let (was, is) = (table.meaning(old), table.meaning(new));
-        let _ = writeln!(text, "{} {} {place}: {was} -> {is}", table.lane.name(), table.level);
-        let _ = writeln!(text, "  {old:#018x} -> {new:#018x} by cpu{}", event.cpu);
-        if let Some(symbols) = self.symbols {
-            let _ = writeln!(text, "  at {}", event_text::place(event.pc, symbols));
-            text.push_str(&symbols.disassembly(event.pc));
-            if !text.ends_with('\n') {
-                text.push('\n');
-            }
-        }
-    }
+fn all_streams(replay: &mut Replay) -> Result<Vec<SteArray>> {
+    let registers = replay.registers()?;
+    Ok(ste_arrays(replay.memory(), registers.smmu.as_ref()))
 }

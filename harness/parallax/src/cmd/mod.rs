@@ -1,15 +1,18 @@
 //! The subcommands, one a module.
 
 mod accept;
+mod attack;
 mod bench;
 mod build;
 mod check;
+mod coverage;
 mod diff;
 mod doctor;
 mod dump;
 mod events;
 mod explain;
 mod faults;
+mod gdb;
 mod linux;
 mod review;
 mod run;
@@ -30,11 +33,14 @@ pub fn main(cli: Cli) -> Result<Status> {
         Command::Run(args) => run::run(&args),
         Command::Accept(args) => accept::accept(&args),
         Command::Review(args) => review::review(&args),
+        Command::Attack(args) => attack::attack(&args),
         Command::Dump(args) => dump::dump(&args),
         Command::Diff(args) => diff::diff(&args),
         Command::Check(args) => check::check(&args),
+        Command::Coverage(args) => coverage::coverage(&args),
         Command::Events(args) => events::events(&args),
         Command::Explain(args) => explain::explain(&args),
+        Command::Gdb(args) => gdb::gdb(&args),
         Command::Build(args) => build::build(&args),
         Command::Faults(args) => faults::faults(&args),
         Command::Linux(args) => linux::linux(&args),

@@ -38,6 +38,7 @@ pub(super) fn run(args: &Run) -> Result<Status> {
         let message = format!("--record takes one trace, {} are named", cases.len());
         return Err(Failure::usage(message).into());
     }
+    let export = export(args, cases.len())?;
     if args.without_events && args.mode == Mode::Stream {
         return Err(Failure::usage("--mode stream needs the plugin; leave --without-events out").into());
     }
@@ -55,9 +56,10 @@ pub(super) fn run(args: &Run) -> Result<Status> {
     }
     progress.set_message("running");
     let options = Options {
-        jobs: job_count(args),
+        jobs: job_count(args.jobs),
         golden: golden_mode(args),
         record: args.record.clone(),
+        export,
         repeat: usize::from(args.repeat),
         mode: args.mode,
         events: !args.without_events,
@@ -92,6 +94,19 @@ fn unreferenced(args: &Run) -> Result<Status> {
     Ok(if orphans.is_empty() { Status::Same } else { Status::Diverged })
 }
 
+/// The file that the events of the one trace go to.
+fn export(args: &Run, traces: usize) -> Result<Option<PathBuf>, Failure> {
+    let [format, file] = &args.export[..] else { return Ok(None) };
+    if format != "casemate" {
+        let format = format.to_string_lossy();
+        return Err(Failure::usage(format!("--export: no format `{format}`; there is casemate")));
+    }
+    if traces != 1 {
+        return Err(Failure::usage(format!("--export takes one trace, {traces} are named")));
+    }
+    Ok(Some(file.into()))
+}
+
 /// That the reader of our output went away is no error.
 fn report_broken_pipe(told: std::io::Result<()>) -> std::io::Result<()> {
     match told {
@@ -109,9 +124,10 @@ fn formatted(format: Format, reports: &[report::TraceReport]) -> Result<String> 
     })
 }
 
-fn job_count(args: &Run) -> usize {
+/// How many traces to run at a time: as the user says, or one for each core.
+pub(super) fn job_count(jobs: Option<u16>) -> usize {
     let cores = || std::thread::available_parallelism().map_or(1, usize::from);
-    args.jobs.map_or_else(cores, usize::from)
+    jobs.map_or_else(cores, usize::from)
 }
 
 const fn golden_mode(args: &Run) -> GoldenMode {
@@ -123,7 +139,7 @@ const fn golden_mode(args: &Run) -> GoldenMode {
 }
 
 /// A progress bar, shown only where a person watches.
-fn progress(cases: usize) -> ProgressBar {
+pub(super) fn progress(cases: usize) -> ProgressBar {
     let watched = std::io::stderr().is_terminal();
     let target = if watched { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
     let bar = ProgressBar::with_draw_target(Some(cases as u64), target);

@@ -60,8 +60,9 @@ fn access(request: &Request, response: &Response, outcome: &Outcome) -> Option<A
         op::WRITE => (AccessKind::Write, Span::new(first, second)),
         op::EXEC => (AccessKind::Execute, Span::new(first, 4)),
         op::READ_PAIR => (AccessKind::Read, Span::new(first, 16)),
+        op::WRITE_PAIR => (AccessKind::Write, Span::new(first, 16)),
         op::WALK => (AccessKind::Read, Span::new(first & !0xfff, 0x1000)),
-        op::ATOMIC => (AccessKind::Write, Span::new(first, 8)),
+        op::ATOMIC | op::SWAP => (AccessKind::Write, Span::new(first, 8)),
         op::DMA_READ => (AccessKind::Read, Span::new(second, third)),
         op::DMA_WRITE => (AccessKind::Write, Span::new(second, third)),
         _ => return None,
@@ -81,6 +82,8 @@ fn passage(op: u64, response: &Response, outcome: &Outcome) -> Option<Passage> {
         Outcome::Abort if op == op::WALK && response.esr & S1PTW == 0 => Some(Passage::Passed),
         Outcome::Abort if matches!(op, op::DMA_READ | op::DMA_WRITE) => Some(Passage::Refused),
         Outcome::Abort if fsc <= LAST_TRANSLATION_FSC => Some(Passage::Refused),
+        // A CPU without the instruction.
+        Outcome::Undefined if op == op::SWAP => None,
         Outcome::Ok { .. } | Outcome::Bus | Outcome::Undefined => Some(Passage::Passed),
         _ => None,
     }

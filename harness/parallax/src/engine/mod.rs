@@ -4,6 +4,7 @@
 //! does so for a whole trace and gives its golden text and findings. [`crate::jobs`] runs many side by side.
 
 mod access;
+mod burst;
 mod data;
 #[cfg(test)]
 pub(crate) mod fake;
@@ -13,8 +14,9 @@ mod run;
 mod session;
 mod stream;
 
+pub use burst::{Burst, is_device};
 pub use observer::Observer;
 pub use places::{Places, UnknownPlace};
-pub use run::{TraceRun, run_trace};
-pub use session::{Session, SessionError, Step};
+pub use run::{Keep, TraceRun, run_trace};
+pub use session::{Begun, Session, SessionError, Step};
 pub use stream::{batches, touches_data};

@@ -85,16 +85,16 @@ mod tests {
     #[test]
     fn frames_and_bytes_count_from_the_same_place() {
         assert_eq!(arguments("host_share_hyp pfn=ram+0x10").unwrap(), [0x40010]);
-        assert_eq!(arguments("host_read ipa=ram+0x10").unwrap(), [0x4000_0010, 8]);
+        assert_eq!(arguments("host_read ipa=ram+0x10").unwrap(), [0x4000_0010, 8, 0]);
         assert_eq!(arguments("host_share_hyp pfn=ram_end-1").unwrap(), [0x4ffff]);
-        assert_eq!(arguments("host_read ipa=pool_end-8").unwrap(), [0x4140_0000 - 8, 8]);
-        assert_eq!(arguments("host_read ipa=mmio:uart+0x18").unwrap(), [0x0900_0018, 8]);
-        assert_eq!(arguments("host_read ipa=host").unwrap(), [0x4300_0000, 8]);
+        assert_eq!(arguments("host_read ipa=pool_end-8").unwrap(), [0x4140_0000 - 8, 8, 0]);
+        assert_eq!(arguments("host_read ipa=mmio:uart+0x18").unwrap(), [0x0900_0018, 8, 0]);
+        assert_eq!(arguments("host_read ipa=host").unwrap(), [0x4300_0000, 8, 0]);
     }
 
     #[test]
     fn plain_numbers_stay_as_they_are() {
         assert_eq!(arguments("host_share_hyp pfn=0x123").unwrap(), [0x123]);
-        assert_eq!(arguments("host_read ipa=0x8000000000").unwrap(), [0x80_0000_0000, 8]);
+        assert_eq!(arguments("host_read ipa=0x8000000000").unwrap(), [0x80_0000_0000, 8, 0]);
     }
 }

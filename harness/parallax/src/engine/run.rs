@@ -24,14 +24,25 @@ pub struct TraceRun {
     pub checked: bool,
     /// Why it did not get to its end, if it did not. What was found until then is there all the same.
     pub failure: Option<Failure>,
+    /// Its events as a Casemate trace, if they were asked for and a plugin saw them.
+    pub exported: Option<String>,
 }
 
-/// Performs `ops` on `machine`, which has just booted, and records it. [`Mode::Stream`] needs a machine
+/// What a run leaves behind beside its result.
+#[derive(Debug, Default)]
+pub struct Keep {
+    /// Where to record it.
+    pub recorder: Option<Recorder>,
+    /// Whether [`TraceRun::exported`] is to have its events.
+    pub export: bool,
+}
+
+/// Performs `ops` on `machine`, which has just booted, and keeps what `keep` says. [`Mode::Stream`] needs a machine
 /// with the plugin.
-pub fn run_trace(ops: &[Op], machine: &mut dyn Machine, recorder: Option<Recorder>, mode: Mode) -> TraceRun {
+pub fn run_trace(ops: &[Op], machine: &mut dyn Machine, keep: Keep, mode: Mode) -> TraceRun {
     let mut run = TraceRun::default();
     let mut golden = Golden::default();
-    if let Err(failure) = perform(ops, machine, (recorder, mode), &mut run, &mut golden) {
+    if let Err(failure) = perform(ops, machine, (keep, mode), &mut run, &mut golden) {
         run.failure = Some(failure);
     }
     run.golden = golden.text().to_owned();
@@ -41,11 +52,11 @@ pub fn run_trace(ops: &[Op], machine: &mut dyn Machine, recorder: Option<Recorde
 fn perform(
     ops: &[Op],
     machine: &mut dyn Machine,
-    (recorder, mode): (Option<Recorder>, Mode),
+    (keep, mode): (Keep, Mode),
     run: &mut TraceRun,
     golden: &mut Golden,
 ) -> Result<(), Failure> {
-    let (mut session, at_boot) = Session::start(machine, recorder)?;
+    let (mut session, at_boot) = Session::start_with(machine, keep.recorder, keep.export)?;
     golden.boot(&at_boot);
     let boot = |finding| Found { line: 0, op: "boot".to_owned(), finding, detail: Vec::new() };
     run.findings.extend(at_boot.into_iter().map(boot));
@@ -66,6 +77,7 @@ fn perform(
             run.checked |= op.expect.is_some() || !step.lines.is_empty() || !run.findings.is_empty();
         }
     }
+    run.exported = session.exported().map(str::to_owned);
     run.findings.iter_mut().for_each(|found| found.detail = session.detail(&found.finding));
     Ok(session.finish()?)
 }

@@ -72,17 +72,24 @@ pub struct Step {
     pub events: Vec<Record>,
 }
 
+/// An operation that is about to be performed.
+pub struct Begun {
+    /// What the test host is asked for.
+    pub request: Request,
+    watch: Option<Watch>,
+}
+
 /// A machine between two operations.
 pub struct Session<'m> {
-    machine: &'m mut dyn Machine,
+    pub(super) machine: &'m mut dyn Machine,
     places: Places,
-    ram: Span,
-    observer: Observer,
-    registers: Registers,
-    now: Snapshot,
+    pub(super) ram: Span,
+    pub(super) observer: Observer,
+    pub(super) registers: Registers,
+    pub(super) now: Snapshot,
     /// Canonical form of `now`.
-    form: Canonical,
-    reporter: Reporter,
+    pub(super) form: Canonical,
+    pub(super) reporter: Reporter,
     recorder: Option<Recorder>,
     stream: Option<Stream>,
     /// Only with a plugin.
@@ -98,20 +105,37 @@ impl<'m> Session<'m> {
     /// The machine cannot be read, or the recording cannot be written.
     pub fn start(
         machine: &'m mut dyn Machine,
+        recorder: Option<Recorder>,
+    ) -> Result<(Self, Vec<Finding>), SessionError> {
+        Self::start_with(machine, recorder, false)
+    }
+
+    /// As [`Self::start`]; with `export`, [`Self::exported`] is to have all events.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn start_with(
+        machine: &'m mut dyn Machine,
         mut recorder: Option<Recorder>,
+        export: bool,
     ) -> Result<(Self, Vec<Finding>), SessionError> {
         let info = machine.info();
         let places = Places::new(machine.description(), &info);
         let ram = places.ram().map_or(Span::default(), |ram| Span::new(ram.base, ram.size));
         let mut observer = Observer::new(machine.description(), info);
         let registers = machine.registers()?;
-        let boot =
-            || Operation { line: 0, text: "boot".to_owned(), requests: Vec::new(), responses: Vec::new() };
-        let now = observe(machine.memory(), &mut observer, &registers, &mut recorder, boot)?;
+        let (boot, bbm) = (machine.events()?, machine.bbm_level()?);
+        let read = recorder.is_some().then(|| RecordingMem::new(machine.memory()));
+        let memory = read.as_ref().map_or(machine.memory(), |read| read);
+        let now = observer.observe(memory, &registers);
         let mut reporter = Reporter::default();
         let mut findings = reporter.fresh(check(&now, observer.context()));
-        let boot = machine.events()?;
-        let order = order_from(machine, &boot, &registers, observer.context(), &mut findings)?;
+        let order = order_from(machine, (&boot, bbm, export), observer.context(), &mut findings);
+        if let Some((recorder, read)) = recorder.as_mut().zip(read) {
+            let findings = findings.iter().map(ToString::to_string).collect();
+            let boot = Operation { text: "boot".to_owned(), findings, ..Operation::default() };
+            recorder.add(&boot, &registers, &read)?;
+        }
         let boot_instructions =
             boot.iter().rev().find(|record| record.kind == kind::ERET).map_or(0, |record| record.b);
         let form = Canonical::of(&now, BlockSize::Shown);
@@ -150,9 +174,27 @@ impl<'m> Session<'m> {
     /// # Errors
     /// The machine failed, `op` names a place that it does not have, or the recording cannot be written.
     pub fn step(&mut self, op: &Op) -> Result<Step, SessionError> {
+        let begun = self.begin(op)?;
+        let response = self.machine.perform(&[begun.request])?.pop().ok_or(SessionError::NoResponse)?;
+        self.end(op, begun, response)
+    }
+
+    /// Looks at what stands before `op`, which another is to have performed.
+    ///
+    /// # Errors
+    /// `op` names a place that the machine does not have.
+    pub fn begin(&mut self, op: &Op) -> Result<Begun, SessionError> {
         let request = self.request(op)?;
         let watch = Watch::before(&request, self.machine.memory(), self.ram);
-        let response = self.machine.perform(&[request])?.pop().ok_or(SessionError::NoResponse)?;
+        Ok(Begun { request, watch })
+    }
+
+    /// Looks at what `op` did, which was begun and answered with `response`.
+    ///
+    /// # Errors
+    /// As [`Self::step`].
+    pub fn end(&mut self, op: &Op, begun: Begun, response: Response) -> Result<Step, SessionError> {
+        let Begun { request, watch } = begun;
         let events = self.machine.events()?;
         self.registers = self.machine.registers()?;
         if let Some(stream) = &mut self.stream {
@@ -199,7 +241,7 @@ impl<'m> Session<'m> {
     }
 
     /// What the test host is asked for.
-    fn request(&self, op: &Op) -> Result<Request, SessionError> {
+    pub(super) fn request(&self, op: &Op) -> Result<Request, SessionError> {
         Ok(op.verb.request(op.cpu, &self.places.arguments(op)?))
     }
 
@@ -214,8 +256,8 @@ impl<'m> Session<'m> {
         let live = self.machine.memory();
         let copy = self.stream.as_ref().map(|stream| stream.over(live));
         let memory = copy.as_ref().map_or(live, |copy| copy as &dyn PhysMem);
-        let record = || operation(op, request, response);
-        let after = observe(memory, &mut self.observer, &self.registers, &mut self.recorder, record)?;
+        let read = self.recorder.is_some().then(|| RecordingMem::new(memory));
+        let after = self.observer.observe(read.as_ref().map_or(memory, |read| read), &self.registers);
 
         let context = self.observer.context();
         let outcome = Outcome::of(op.verb, &response);
@@ -225,16 +267,24 @@ impl<'m> Session<'m> {
             findings.extend(watch.after(&request, &response, &outcome, live, &context.symbols));
         }
         findings.extend(check(&after, context));
+        let mut findings = self.reporter.fresh(findings);
+        if let Some(order) = &mut self.order {
+            order.operation(op.line);
+            findings.extend(order.judge(&events, self.machine.symbols(), &context.symbols));
+        }
+        if let Some((recorder, read)) = self.recorder.as_mut().zip(read) {
+            let operation = operation(op, (request, response), &events, &findings);
+            if let Some(symbols) = self.machine.symbols() {
+                recorder.note_code(&operation, symbols);
+            }
+            recorder.add(&operation, &self.registers, &read)?;
+        }
 
         let form = Canonical::of(&after, BlockSize::Shown);
         let lines = match op.verb.action {
             Action::Snapshot => state_lines(&after, &context.symbols, View::All, BlockSize::Shown),
             _ => Delta::of(&self.form, &form).lines(&context.symbols, View::All),
         };
-        let mut findings = self.reporter.fresh(findings);
-        if let Some(order) = &mut self.order {
-            findings.extend(order.judge(&events, self.machine.symbols(), &context.symbols));
-        }
         self.now = after;
         self.form = form;
         Ok(Step { outcome, lines, findings, events })
@@ -243,8 +293,13 @@ impl<'m> Session<'m> {
     /// What there is to say of `finding` beyond its text: source lines, and how often until now.
     #[must_use]
     pub fn detail(&self, finding: &Finding) -> Vec<String> {
-        let order = self.order.as_ref().filter(|_| finding.check == Check::Protocol);
-        order.map_or_else(Vec::new, |order| order.detail(finding, self.machine.symbols()))
+        self.order.as_ref().map_or_else(Vec::new, |order| order.detail(finding, self.machine.symbols()))
+    }
+
+    /// All events so far as a Casemate trace; nothing without a plugin, or if they were not to be kept.
+    #[must_use]
+    pub fn exported(&self) -> Option<&str> {
+        self.order.as_ref().and_then(Order::exported)
     }
 
     /// Instructions at EL2 until the end of the boot; 0 without a plugin.
@@ -271,6 +326,11 @@ impl<'m> Session<'m> {
         self.machine
     }
 
+    /// The machine, for a debugger.
+    pub fn machine_mut(&mut self) -> &mut dyn Machine {
+        self.machine
+    }
+
     /// What the checks know of the machine.
     #[must_use]
     pub const fn context(&self) -> &Context {
@@ -289,48 +349,39 @@ impl<'m> Session<'m> {
 
 /// Judges the `boot`, and adds to `findings` what was wrong. Nothing comes of it without a plugin.
 fn order_from(
-    machine: &mut dyn Machine,
-    boot: &[Record],
-    registers: &Registers,
+    machine: &dyn Machine,
+    (boot, bbm, export): (&[Record], u8, bool),
     context: &Context,
     findings: &mut Vec<Finding>,
-) -> Result<Option<Order>, MachineError> {
+) -> Option<Order> {
     if boot.is_empty() {
-        return Ok(None);
+        return None;
     }
-    let bbm = machine.bbm_level()?;
-    let mut order = Order::new(&machine.info(), machine.symbols(), bbm);
+    let mut order = Order::new(&machine.info(), machine.symbols(), bbm, export);
     findings.extend(order.judge(boot, machine.symbols(), &context.symbols));
-    order.locks(machine.memory(), registers);
-    Ok(Some(order))
+    order.booted();
+    Some(order)
 }
 
-/// Takes a snapshot, and records what it read.
-fn observe(
-    memory: &dyn PhysMem,
-    observer: &mut Observer,
-    registers: &Registers,
-    recorder: &mut Option<Recorder>,
-    operation: impl FnOnce() -> Operation,
-) -> Result<Snapshot, MachineError> {
-    let Some(recorder) = recorder else { return Ok(observer.observe(memory, registers)) };
-    let memory = RecordingMem::new(memory);
-    let snapshot = observer.observe(&memory, registers);
-    recorder.add(&operation(), registers, &memory)?;
-    Ok(snapshot)
-}
-
-fn operation(op: &Op, request: Request, response: Response) -> Operation {
+/// `op` as a recording holds it.
+fn operation(
+    op: &Op,
+    (request, response): (Request, Response),
+    events: &[Record],
+    findings: &[Finding],
+) -> Operation {
     Operation {
         line: u32::try_from(op.line).unwrap_or(u32::MAX),
         text: op.to_string(),
         requests: vec![request],
         responses: vec![response],
+        events: events.to_vec(),
+        findings: findings.iter().map(ToString::to_string).collect(),
     }
 }
 
 /// The finding that the result is not the expected one.
-fn expectation(op: &Op, outcome: &Outcome) -> Option<Finding> {
+pub(super) fn expectation(op: &Op, outcome: &Outcome) -> Option<Finding> {
     let expected = op.expect.as_ref().filter(|expected| !expected.admits(outcome))?;
     let with_value = matches!(expected, Outcome::Ok { value: Some(_) });
     let actual = if with_value { outcome.clone() } else { outcome.clone().without_value() };

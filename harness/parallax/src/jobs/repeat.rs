@@ -23,7 +23,7 @@ pub(super) fn same_again(
     let mut before: Option<Vec<u8>> = None;
     for run in 2..times + 2 {
         let path = folder.path().join("run.plx");
-        let again = record(case, boot, mode, Some(&path))?;
+        let again = record(case, boot, mode, Some(&path), false)?;
         if again.golden != first.golden {
             return Err(differs(format!("run {run} of {} gave another result than run 1", times + 1)));
         }

@@ -48,6 +48,7 @@ impl Converter {
     pub(super) fn event(&self, record: &Record) -> Option<Kind> {
         match record.kind {
             kind::STORE => self.store(record),
+            kind::LOAD => Some(Kind::Load { pa: record.b, value: record.value }),
             kind::MMIO_WRITE | kind::MMIO_READ => {
                 let (base, size) = self.smmu;
                 let offset = record.b.checked_sub(base).filter(|offset| *offset < size)?;

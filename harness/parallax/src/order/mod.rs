@@ -5,26 +5,22 @@
 //! there is counted.
 
 mod convert;
+mod export;
 mod text;
 
 use std::collections::BTreeMap;
 
 use parallax_abi::info::HypInfo;
 use parallax_abi::journal::Record;
-use parallax_machine::Registers;
 use parallax_machine::symbols::Symbols;
-use parallax_model::lane::Lane;
-use parallax_model::table_map::tables;
-use parallax_model::{Finding, SymbolMap};
-use parallax_protocol::{Checker, Config, Event, HintKind, Kind, Sysreg};
-use parallax_vmsa::PhysMem;
+use parallax_model::{Check, Finding, SymbolMap};
+use parallax_protocol::{Checker, Config, Event, HintKind, Kind, Regime, Sysreg};
 
 use self::convert::Converter;
+use self::export::Export;
 
 /// ID_AA64MMFR2_EL1.BBM: its first bit.
 const BBM: u32 = 52;
-/// Root of a tree in VTTBR_EL2 and TTBR0_EL2.
-const ROOT: u64 = 0xffff_ffff_f000;
 
 /// Judges the order of one machine's events.
 #[derive(Debug)]
@@ -33,39 +29,53 @@ pub struct Order {
     info: HypInfo,
     checker: Checker,
     seq: u64,
+    booted: bool,
     /// Findings of the checker that have been looked at.
     seen: usize,
     /// Those that were told, by rule and function: which of the checker's they are.
     sites: BTreeMap<(&'static str, String), Vec<usize>>,
+    export: Option<Export>,
 }
 
 impl Order {
-    /// For a machine that has booted; `bbm` is the level of FEAT_BBM of its CPUs.
+    /// For a machine that has booted; `bbm` is the level of FEAT_BBM of its CPUs. With `export`, [`Self::exported`] is
+    /// to have all events.
     #[must_use]
-    pub fn new(info: &HypInfo, symbols: Option<&Symbols>, bbm: u8) -> Self {
+    pub fn new(info: &HypInfo, symbols: Option<&Symbols>, bbm: u8, export: bool) -> Self {
         let converter = Converter::new(info, symbols);
         let mut order = Self {
             converter,
             info: *info,
             checker: Checker::new(Config::default()),
             seq: 0,
+            booted: false,
             seen: 0,
             sites: BTreeMap::new(),
+            export: export.then(Export::default),
         };
         let reg = Sysreg::IdAa64mmfr2El1;
-        order.event(0, 0, Kind::SysregRead { reg, value: u64::from(bbm) << BBM });
+        order.event(0, 0, Kind::SysregRead { reg, value: u64::from(bbm) << BBM }, None);
         order
     }
 
-    /// Which lock protects which tree, from here on: one CPU alone needs none to boot.
-    pub fn locks(&mut self, memory: &dyn PhysMem, registers: &Registers) {
-        let (sys, smmu) = (&registers.sys, registers.smmu.as_ref());
-        let (host, el2) = (sys.vttbr_el2 & ROOT, sys.ttbr0_el2 & ROOT);
-        let shadow = tables(memory, sys, smmu).into_iter().find(|table| table.lane == Lane::Smmu);
-        let shadow = shadow.map(|table| table.pa).filter(|root| *root != host);
-        for (root, lock) in [(Some(host), "host"), (Some(el2), "el2"), (shadow, "smmu")] {
-            if let Some((location, value)) = root.zip(self.converter.lock(lock)) {
-                self.event(0, 0, Kind::Hint { kind: HintKind::SetRootLock, location, value });
+    /// The boot is over: from here on trees are written under their locks, which one CPU alone needs not.
+    pub fn booted(&mut self) {
+        self.booted = true;
+        self.lock_trees();
+    }
+
+    /// Tells the checker which lock protects each tree that it has met since the last time. The host's VMID is 0.
+    fn lock_trees(&mut self) {
+        let new: Vec<(u64, Regime)> = self.checker.without_lock().collect();
+        for (location, regime) in new {
+            let lock = match regime {
+                Regime::Cpu(0) => "host",
+                Regime::Cpu(_) => continue,
+                Regime::El2 => "el2",
+                Regime::Smmu(_) => "smmu",
+            };
+            if let Some(value) = self.converter.lock(lock) {
+                self.event(0, 0, Kind::Hint { kind: HintKind::SetRootLock, location, value }, None);
             }
         }
     }
@@ -79,8 +89,11 @@ impl Order {
     ) -> Vec<Finding> {
         for record in records {
             if let Some(kind) = self.converter.event(record) {
-                self.event(record.pc, u16::from(record.cpu), kind);
+                self.event(record.pc, u16::from(record.cpu), kind, symbols);
             }
+        }
+        if self.booted {
+            self.lock_trees();
         }
         let mut fresh = Vec::new();
         for (index, finding) in self.checker.findings().iter().enumerate().skip(self.seen) {
@@ -95,14 +108,39 @@ impl Order {
         fresh
     }
 
-    fn event(&mut self, pc: u64, cpu: u16, kind: Kind) {
+    /// What is judged from here on belongs to the operation in line `line`.
+    pub fn operation(&mut self, line: usize) {
+        self.event(0, 0, Kind::Op { number: line as u64 }, None);
+    }
+
+    fn event(&mut self, pc: u64, cpu: u16, kind: Kind, symbols: Option<&Symbols>) {
         self.seq += 1;
-        self.checker.event(&Event { seq: self.seq, pc, cpu, kind });
+        let event = Event { seq: self.seq, pc, cpu, kind };
+        self.checker.event(&event);
+        if let Some(export) = &mut self.export {
+            export.add(&event, symbols);
+        }
+    }
+
+    /// All events so far as a Casemate trace; nothing if they were not to be kept.
+    #[must_use]
+    pub fn exported(&self) -> Option<&str> {
+        self.export.as_ref().map(Export::text)
+    }
+
+    /// How many events were judged.
+    #[must_use]
+    pub const fn events(&self) -> u64 {
+        self.checker.events()
     }
 
     /// What there is to say of a finding beyond a golden: what was missing, the lines of the source, how often.
+    /// Nothing for a finding of another check.
     #[must_use]
     pub fn detail(&self, finding: &Finding, symbols: Option<&Symbols>) -> Vec<String> {
+        if finding.check != Check::Protocol {
+            return Vec::new();
+        }
         let function = text::function_of(finding);
         let site = function.and_then(|function| self.sites.get(&(finding.rule, function.to_owned())));
         let all = self.checker.findings();

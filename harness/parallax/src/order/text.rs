@@ -13,7 +13,8 @@ const IN: &str = "in ";
 
 /// The function of the instruction at `pc`.
 pub(super) fn function(pc: u64, symbols: Option<&Symbols>) -> String {
-    symbols.and_then(|symbols| event_text::function(pc, symbols)).unwrap_or_else(|| format!("{pc:#x}"))
+    let place = symbols.and_then(|symbols| event_text::innermost(pc, symbols));
+    place.map_or_else(|| format!("{pc:#x}"), |place| place.function)
 }
 
 /// The function that a finding names.
@@ -40,11 +41,13 @@ pub(super) fn finding(
         Subject::Page { .. } => (Space::Page, Span::default(), "a page of tables, ".to_owned()),
         Subject::Stream(sid) => (Space::Ste, Span::new(sid.into(), 1), String::new()),
         Subject::Command(_) => (Space::Regs, Span::default(), "command queue, ".to_owned()),
+        Subject::Foreign { pa } => (Space::Page, Span::new(pa, 8), String::new()),
     };
     let subject = match space {
         Space::Cpu | Space::Smmu => names.span(span),
         Space::El2 => el2(span, info, names),
         Space::Ste => format!("{:#x}", span.base),
+        Space::Page if span.size != 0 => names.span(span),
         Space::Page | Space::Regs => String::new(),
     };
     let message = format!("{what}{IN}{function}");

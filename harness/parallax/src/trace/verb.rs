@@ -82,6 +82,17 @@ const IPA: Param = required("ipa", Kind::Address);
 const SIZE: Param = optional("size", Kind::Size, 8);
 const SID: Param = required("sid", Kind::Stream);
 const LEN: Param = optional("len", Kind::Length, 8);
+/// Whether the test host's own mapping is Normal memory even where there is none.
+const NORMAL: Param = optional("normal", Kind::Value, 0);
+/// CPU 1 writes `value` and `second` in turn to `ipa`, while CPU 0 stores 4 bytes, `data`, to `at`.
+const RACE: &[Param] = &[
+    IPA,
+    required("value", Kind::Value),
+    required("second", Kind::Value),
+    required("at", Kind::Address),
+    required("data", Kind::Value),
+    optional("seed", Kind::Value, 1),
+];
 const CALL: &[Param] = &[
     required("id", Kind::Value),
     optional("x1", Kind::Value, 0),
@@ -108,10 +119,17 @@ pub static VERBS: &[Verb] = &[
     verb("hyp_donate_host_mmio", &[PFN, NR], Action::Hypercall(hypercall::HYP_DONATE_HOST_MMIO)),
     verb("hypercall", CALL, Action::AnyHypercall),
     verb("smc", CALL, Action::Smc),
-    verb("host_read", &[IPA, SIZE], Action::Cpu(op::READ)),
-    verb("host_write", &[IPA, SIZE, required("value", Kind::Value)], Action::Cpu(op::WRITE)),
+    verb("host_read", &[IPA, SIZE, NORMAL], Action::Cpu(op::READ)),
+    verb("host_write", &[IPA, SIZE, required("value", Kind::Value), NORMAL], Action::Cpu(op::WRITE)),
     verb("host_exec", &[IPA], Action::Cpu(op::EXEC)),
     verb("host_read_pair", &[IPA], Action::Cpu(op::READ_PAIR)),
+    verb(
+        "host_write_pair",
+        &[IPA, required("value", Kind::Value), required("second", Kind::Value)],
+        Action::Cpu(op::WRITE_PAIR),
+    ),
+    verb("host_swap", &[IPA, required("value", Kind::Value)], Action::Cpu(op::SWAP)),
+    verb("host_race", RACE, Action::Cpu(op::RACE)),
     verb("host_walk", &[IPA], Action::Cpu(op::WALK)),
     verb("host_atomic", &[IPA], Action::Cpu(op::ATOMIC)),
     verb("dma_read", &[SID, IPA, LEN], Action::DmaRead),
@@ -157,7 +175,7 @@ mod tests {
         let donate = request("host_donate_hyp", &[0x40020, 4]);
         assert_eq!((donate.cpu, donate.op), (2, op::HYPERCALL));
         assert_eq!(donate.args, [hypercall::HOST_DONATE_HYP, 0x40020, 4, 0, 0, 0, 0]);
-        assert_eq!(request("host_write", &[0x1000, 4, 7]).args[..3], [0x1000, 4, 7]);
+        assert_eq!(request("host_write", &[0x1000, 4, 7, 1]).args[..4], [0x1000, 4, 7, 1]);
         assert_eq!(request("dma_write", &[8, 0x1000, 16, 7]).args[..4], [8, 0x1000, 16, 7]);
         assert_eq!(request("hypercall", &[5, 1, 2, 3, 4, 5, 6]).args, [5, 1, 2, 3, 4, 5, 6]);
         assert_eq!(request("snapshot", &[]).op, op::NOP);

@@ -1,5 +1,7 @@
 //! What each CPU has done lately.
 
+use std::collections::HashMap;
+
 use super::finding::{Site, Subject};
 
 /// One CPU.
@@ -27,6 +29,10 @@ pub(super) struct Cpu {
     pub(super) open: usize,
     /// The first entry that it made valid since its last DSB.
     pub(super) publish: Option<(Site, Subject)>,
+    /// It entered EL2 and has not returned.
+    pub(super) inside: bool,
+    /// What it has loaded since: by address the first instruction that did.
+    pub(super) loads: HashMap<u64, Site>,
 }
 
 /// The CPUs by number; those that nothing was heard of do not exist.

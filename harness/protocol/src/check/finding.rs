@@ -45,6 +45,8 @@ names! {
         CommandUnordered = "command-unordered",
         /// A command was overwritten before it was consumed.
         CommandOverwritten = "command-overwritten",
+        /// Memory that others can write was read a second time, elsewhere in the code, in one stay at EL2.
+        DoubleFetch = "double-fetch",
     }
 }
 
@@ -92,6 +94,11 @@ pub enum Subject {
     Stream(u32),
     /// An index of the command queue, counted from the first command ever.
     Command(u64),
+    /// Memory of somebody else.
+    Foreign {
+        /// Its physical address.
+        pa: u64,
+    },
 }
 
 impl fmt::Display for Subject {
@@ -103,6 +110,7 @@ impl fmt::Display for Subject {
             Self::Page { pa } => write!(f, "page {pa:#x}"),
             Self::Stream(sid) => write!(f, "STE of StreamID {sid}"),
             Self::Command(index) => write!(f, "command {index}"),
+            Self::Foreign { pa } => write!(f, "memory at {pa:#x}"),
         }
     }
 }

@@ -119,6 +119,12 @@ impl Checker {
         self.memory.lost
     }
 
+    /// Live trees whose lock is not known: the root, and the first regime that walks it.
+    pub fn without_lock(&self) -> impl Iterator<Item = (u64, Regime)> + '_ {
+        let live = self.trees.iter().filter(|tree| tree.lock.is_none());
+        live.filter_map(|tree| Some((tree.root, tree.cpu.or(tree.smmu.map(Regime::Smmu))?)))
+    }
+
     /// Judges the next event.
     pub fn event(&mut self, event: &Event) {
         self.time += 1;
@@ -142,9 +148,26 @@ impl Checker {
             Kind::Synced => self.bare_synced(),
             Kind::Lock { address } | Kind::Trylock { address } => self.cpus.of(at.cpu).locks.push(address),
             Kind::Unlock { address } => self.unlock(at, address),
+            Kind::Enter => self.cpus.of(at.cpu).inside = true,
+            Kind::Load { pa, .. } => self.load(at, pa),
             Kind::Return => self.returned(at),
             Kind::Hint { kind, location, value } => self.hint(at, kind, location, value),
-            Kind::Load { .. } | Kind::SysregRead { .. } | Kind::Enter | Kind::Op { .. } => {}
+            Kind::SysregRead { .. } | Kind::Op { .. } => {}
+        }
+    }
+
+    /// A load, between entry and return, from memory that the other side may write meanwhile: what was checked in
+    /// one copy must not be used from another. The same instruction may come by again, for another request.
+    fn load(&mut self, at: Site, pa: u64) {
+        let cpu = self.cpus.of(at.cpu);
+        if !cpu.inside {
+            return;
+        }
+        let first = *cpu.loads.entry(pa).or_insert(at);
+        if first.pc != at.pc {
+            let what = "read a second time: it may have changed since it was looked at".to_owned();
+            let missing = "one copy that is checked and used".to_owned();
+            self.report(Rule::DoubleFetch, Subject::Foreign { pa }, at, Some(first), what, missing);
         }
     }
 
@@ -257,6 +280,8 @@ impl Checker {
     fn returned(&mut self, at: Site) {
         let cpu = self.cpus.of(at.cpu);
         let publish = cpu.publish.take();
+        cpu.inside = false;
+        cpu.loads.clear();
         if cpu.open > 0 {
             self.released(at, None);
         }
@@ -325,7 +350,7 @@ impl Checker {
         missing: String,
     ) {
         let place = match subject {
-            Subject::Entry { pa, .. } | Subject::Page { pa } => pa,
+            Subject::Entry { pa, .. } | Subject::Page { pa } | Subject::Foreign { pa } => pa,
             Subject::Stream(sid) => u64::from(sid),
             Subject::Command(index) => index,
         };

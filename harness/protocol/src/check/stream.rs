@@ -152,7 +152,8 @@ impl Checker {
         }
         let (sid, start) = (first.wrapping_add(((pa - base) / 64) as u32), pa & !63);
         let dword = pa / 8 % 8;
-        let valid = if dword == 0 { old & 1 != 0 } else { self.memory.read(start) & 1 != 0 };
+        // Config 0b0xx, abort, uses dword 0 alone (5.2): the others may be prepared behind it.
+        let valid = if dword == 0 { old & 1 != 0 } else { self.memory.read(start) & 0b1001 == 0b1001 };
         let (subject, bit) = (Subject::Stream(sid), 1_u8 << dword);
         let cfgi = "CMD_CFGI_STE and CMD_SYNC consumed".to_owned();
         let stream = self.smmu.streams.get(&sid).copied();

@@ -45,7 +45,10 @@ fn control_registers_are_read_by_field() {
         (0x28, 0xd75),
         (0x2c, 2),
         (0x50, 5),
+        (0x68, 0x808_0043),
+        (0x6c, 0xfff0_0001),
     ]);
+    assert_eq!(regs.msi, [0x1_0808_0040, 0]);
     assert!(regs.cr0.smmuen() && regs.cr0.eventqen() && regs.cr0.cmdqen() && !regs.cr0.priqen());
     assert!(regs.cr0ack.smmuen() && !regs.cr0ack.cmdqen());
     assert!(regs.gbpa.abort() && !regs.gbpa.mtcfg() && !regs.gbpa.update());

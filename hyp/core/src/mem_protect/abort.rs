@@ -5,7 +5,9 @@ use crate::addr::{Ipa, PAGE_SIZE};
 use crate::fault::{Fault, on};
 use crate::hw::{Cpu, Memory};
 use crate::idmap::host_attrs;
-use crate::pgtable::{Content, LAST_LEVEL, Level, span};
+use crate::page_pool::PagePool;
+use crate::pgtable::invalidate::HostTlb;
+use crate::pgtable::{Content, Env, LAST_LEVEL, Level, span};
 use crate::regions::{Kind, Range};
 use crate::smmu::SmmuTlb;
 use spin::RelaxStrategy;
@@ -72,6 +74,14 @@ impl<H: Memory + Cpu, S: SmmuTlb, R: RelaxStrategy> Hyp<H, S, R> {
         if region.kind == Kind::Memory && on(Fault::HostFaultMapsWrongPa) {
             let offset = ia.0 - range.base.0;
             content = Content::Map { offset, attrs: host_attrs(region.kind), largest: 1 };
+        }
+        if on(Fault::HostMapUnlocked) {
+            let tree = host.tree;
+            drop(host);
+            let pool = &mut PagePool::new(Range { base: range.base, size: 0 });
+            let mut env = Env { mem: &self.hw, pool, tlb: &mut HostTlb(&self.hw) };
+            let mapped = tree.set(&mut env, range.base.0, range.size, content);
+            return if mapped.is_ok() { HostAbort::Retry } else { HostAbort::Inject };
         }
         let mapped =
             self.reserve_host(&mut host, range, content).and_then(|()| host.set(&self.hw, range, content));

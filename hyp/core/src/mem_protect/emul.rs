@@ -6,13 +6,13 @@ use crate::error::Error;
 use crate::hw::{Cpu, Memory};
 use crate::regions::Range;
 use crate::smmu::SmmuTlb;
-use crate::smmu::emul::{Env, Hardware};
+use crate::smmu::emul::{Env, Hardware, Outcome};
 use spin::RelaxStrategy;
 
 impl<H: Memory + Cpu, S: SmmuTlb + Hardware, R: RelaxStrategy> Hyp<H, S, R> {
     /// The host accesses the SMMU's registers: `width` bytes at `address`, written if `write` is the value. Returns
-    /// what it reads; `None` when that is not a register frame that the host may believe in.
-    pub fn smmu_access(&self, address: PhysAddr, width: u64, write: Option<u64>) -> Option<u64> {
+    /// what came of it; `None` when that is not a register frame that the host may believe in.
+    pub fn smmu_access(&self, address: PhysAddr, width: u64, write: Option<u64>) -> Option<Outcome> {
         let frame = self.emulated_frame?;
         let offset = address.0.checked_sub(frame.base.0).filter(|&offset| offset < frame.size)?;
         Some(self.emulated.lock().access(&mut Surroundings(self), offset, width, write))

@@ -59,6 +59,9 @@ impl<H: Memory + Cpu, S: SmmuTlb, R: RelaxStrategy> Hyp<H, S, R> {
 
     /// Undoes [`Hyp::hold`] of the same range. Pages that nobody else pinned are the host's alone again.
     pub(super) fn release(&self, range: Range) {
+        if on(Fault::EmulHeldForever) {
+            return;
+        }
         let (_host, mut el2) = (self.host.lock(), self.el2.lock());
         let Some(slot) = el2.held.iter_mut().find(|slot| **slot == Some(range)) else { return };
         *slot = None;

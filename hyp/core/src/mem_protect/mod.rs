@@ -136,6 +136,13 @@ impl<H: Memory + Cpu, S: SmmuTlb, R: RelaxStrategy> Hyp<H, S, R> {
         self.emulated_frame.is_some()
     }
 
+    /// Address of the emulated SMMU's [`parallax_abi::smmu_host::HostSmmu`], for the harness; `None` when the host
+    /// sees no SMMU.
+    pub fn smmu_host_view(&self) -> Option<u64> {
+        let emulated = self.emulated_frame.map(|_| self.emulated.lock())?;
+        Some(core::ptr::from_ref(emulated.published()).addr() as u64)
+    }
+
     /// The frames `pfn` to `pfn + nr - 1` as a range in one region.
     ///
     /// # Errors
@@ -242,6 +249,13 @@ impl<H: Memory + Cpu, S: SmmuTlb, R: RelaxStrategy> Hyp<H, S, R> {
             for page in pages(range) {
                 let state = self.pages.get(&self.hw, page);
                 self.pages.set(&self.hw, page, state.with(host_state, hyp_state));
+            }
+        }
+        if change == Change::Gained && on(Fault::SmmuMapUnlocked) {
+            let copy = self.smmu.lock().as_ref().and_then(|idmap| idmap.to_map(kind));
+            if let Some((tree, content)) = copy {
+                let mut env = Env { mem: &self.hw, pool: &mut el2.pool, tlb: &mut HostTlb(&self.hw) };
+                tree.set(&mut env, range.base.0, range.size, content)?;
             }
         }
         match self.smmu.lock().as_mut() {

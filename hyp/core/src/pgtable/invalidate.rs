@@ -26,22 +26,32 @@ impl<C: Cpu> Invalidate for HostTlb<'_, C> {
         if on(Fault::HostDonateNoTlbi) {
             return;
         }
-        self.0.dsb_ishst();
+        if !on(Fault::HostTlbiBeforeDsb) {
+            self.0.dsb_ishst();
+        }
         if size / granule <= MAX_SINGLE {
             for offset in (0..size).step_by(granule as usize) {
                 self.0.tlbi_ipas2e1is(Ipa(ia + offset));
             }
-            self.0.dsb_ish();
-            self.0.tlbi_vmalle1is();
+            if !on(Fault::HostTlbiStagesUnordered) {
+                self.0.dsb_ish();
+            }
+            if !on(Fault::HostTlbiStage2Only) {
+                self.0.tlbi_vmalle1is();
+            }
         } else {
             self.0.tlbi_vmalls12e1is();
         }
-        self.0.dsb_ish();
+        if !on(Fault::HostTlbiNotAwaited) {
+            self.0.dsb_ish();
+        }
         self.0.isb();
     }
 
     fn publish(&mut self) {
-        self.0.dsb_ishst();
+        if !on(Fault::HostMapNotPublished) {
+            self.0.dsb_ishst();
+        }
     }
 }
 
@@ -52,9 +62,10 @@ impl<C: Cpu> Invalidate for El2Tlb<'_, C> {
     fn invalidate(&mut self, ia: u64, size: u64, _granule: u64) {
         self.0.dsb_ishst();
         let page = span(LAST_LEVEL);
+        let shift = if on(Fault::El2TlbiWrongPage) { page } else { 0 };
         if size / page <= MAX_SINGLE {
             for offset in (0..size).step_by(page as usize) {
-                self.0.tlbi_vae2is(HypVa(ia + offset));
+                self.0.tlbi_vae2is(HypVa(ia + offset + shift));
             }
         } else {
             self.0.tlbi_alle2is();

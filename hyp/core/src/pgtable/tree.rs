@@ -75,7 +75,7 @@ pub struct Env<'a, M> {
 }
 
 /// A tree of tables.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Tree {
     root: PhysAddr,
     geometry: Geometry,
@@ -170,8 +170,12 @@ impl Tree {
         size: u64,
         content: Content,
     ) -> Result<(), Error> {
+        let early = on(Fault::TlbiBeforeClear);
+        if early {
+            env.tlb.invalidate(ia, size, PAGE_SIZE);
+        }
         let stale = self.set_table(env, self.root, self.geometry.start_level(), (ia, ia + size), content)?;
-        if stale {
+        if stale && !early {
             env.tlb.invalidate(ia, size, PAGE_SIZE);
         } else {
             env.tlb.publish();
@@ -222,12 +226,21 @@ impl Tree {
             return false;
         }
         if old.is_table(level) {
-            env.mem.write(slot, Descriptor::LOCKED.0);
+            let between = if on(Fault::TableReplacedInPlace) { new } else { Descriptor::LOCKED };
+            env.mem.write(slot, between.0);
+            if on(Fault::TableFreedUnclean) {
+                self.free_tables(env, old.next_table(), level + 1);
+            }
             env.tlb.invalidate(ia, span(level), PAGE_SIZE);
-            self.free_tables(env, old.next_table(), level + 1);
+            if !on(Fault::TableFreedUnclean) {
+                self.free_tables(env, old.next_table(), level + 1);
+            }
         } else if old.is_valid() && new.is_valid() {
             env.mem.write(slot, Descriptor::LOCKED.0);
             env.tlb.invalidate(ia, span(level), span(level));
+        }
+        if new.is_valid() && on(Fault::LeafInTwoSteps) {
+            env.mem.write_release(slot, new.0 ^ span(level));
         }
         env.mem.write_release(slot, new.0);
         old.is_valid() && !old.is_table(level) && !new.is_valid()
@@ -257,15 +270,23 @@ impl Tree {
     ) -> Result<PhysAddr, Error> {
         let table = env.pool.alloc(env.mem).ok_or(Error::NoMem)?;
         let in_place = self.split == SplitRule::InPlace;
+        if in_place && on(Fault::SmmuSplitFilledLate) {
+            env.mem.write_release(slot, Descriptor::table(table).0);
+        }
         if old != Descriptor::ZERO && !(old.is_valid() && in_place && on(Fault::SmmuSplitDropsNeighbours)) {
             let drift = u64::from(old.is_valid() && !in_place && on(Fault::HostSplitDrifts));
             for index in 0..ENTRIES {
                 env.mem.write(table.add(index * 8), old.child(level, index + drift).0);
             }
         }
-        if old.is_valid() && !in_place {
+        if old.is_valid() && !in_place && !on(Fault::HostSplitNotBroken) {
             env.mem.write(slot, Descriptor::LOCKED.0);
-            env.tlb.invalidate(base, span(level), span(level));
+            if !on(Fault::HostSplitNotInvalidated) {
+                env.tlb.invalidate(base, span(level), span(level));
+            }
+        }
+        if in_place && on(Fault::SmmuSplitUnordered) {
+            env.mem.write(slot, Descriptor::table(table).0);
         }
         env.mem.write_release(slot, Descriptor::table(table).0);
         Ok(table)
@@ -323,7 +344,9 @@ impl Tree {
                 self.prune(env, child, level + 1, (ia, next));
                 if (0..ENTRIES).all(|index| env.mem.read(child.add(index * 8)) == 0) {
                     env.mem.write(slot, 0);
-                    env.tlb.invalidate(base, span(level), span(level));
+                    if !on(Fault::RecycleNotInvalidated) {
+                        env.tlb.invalidate(base, span(level), span(level));
+                    }
                     env.pool.free(env.mem, child);
                 }
             }

@@ -13,6 +13,7 @@ use super::{
 };
 use crate::{
     addr::{Ipa, PhysAddr},
+    fault::{Fault, on},
     hw::{Cpu, Memory, Mmio},
 };
 
@@ -84,7 +85,7 @@ impl CommandQueue {
         hw: &Hardware<R, M, C>,
         command: Command,
     ) -> Result<(), SmmuError> {
-        if self.ring.is_full(self.prod, self.cons) {
+        if self.ring.is_full(self.prod, self.cons) && !on(Fault::SmmuQueueOverrun) {
             self.flush(hw)?;
         }
         let slot = self.ring.slot(self.prod);
@@ -100,14 +101,22 @@ impl CommandQueue {
         &mut self,
         hw: &Hardware<R, M, C>,
     ) -> Result<(), SmmuError> {
-        self.push(hw, Command::Sync)?;
+        if !on(Fault::SmmuSyncSkipped) {
+            self.push(hw, Command::Sync)?;
+        }
         self.flush(hw)
     }
 
     /// Hands everything to the SMMU and waits until it is consumed.
     fn flush<R: Mmio, M: Memory, C: Cpu>(&mut self, hw: &Hardware<R, M, C>) -> Result<(), SmmuError> {
-        hw.cpu.dsb_sy();
+        if !on(Fault::SmmuProdBeforeDsb) {
+            hw.cpu.dsb_sy();
+        }
         hw.regs.write32(CMDQ_PROD, self.prod);
+        if on(Fault::SmmuSyncNotAwaited) {
+            self.cons = self.prod;
+            return Ok(());
+        }
         let mut refused = None;
         hw.poll("CMDQ_CONS", |regs| {
             let cons = regs.read32(CMDQ_CONS);

@@ -7,7 +7,10 @@ use super::{
     evtq::{self, Event, EventQueue},
     hardware::Hardware,
     probe::Features,
-    regs::{CR0, CR1, CR1_WB_ISH, CR2, Cr0, Cr2, GERROR, GERRORN, Gerror, IRQ_CTRL, IRQ_CTRLACK},
+    regs::{
+        CR0, CR1, CR1_WB_ISH, CR2, Cr0, Cr2, EVENTQ_IRQ_CFG0, GERROR, GERROR_IRQ_CFG0, GERRORN, Gerror,
+        IRQ_CTRL, IRQ_CTRLACK, PRIQ_IRQ_CFG0,
+    },
     ste::{Stage2, Ste},
     strtab::{Shape, StreamTable},
 };
@@ -119,8 +122,11 @@ pub struct Smmu<R, M, C> {
     state: State,
     pub(super) stage2: Stage2,
     view: HostView,
-    /// Streams whose entry is nested: combined TLB entries may exist.
+    /// Streams whose entry is nested.
     nested: u64,
+    /// A stream was nested since the last TLBI_NH_ALL: combined TLB entries may exist, also when none is nested any
+    /// more, and a stream that becomes nested again would hit them.
+    combined: bool,
     /// A stage-2 entry was invalidated since the last CMD_SYNC.
     stage2_changed: bool,
 }
@@ -148,6 +154,10 @@ impl<R: Mmio, M: Memory, C: Cpu> Closed<R, M, C> {
         hw.regs.write32(CR1, CR1_WB_ISH);
         hw.regs.write32(CR2, (Cr2::RECINVSID | Cr2::PTM).bits());
         hw.write_ack("IRQ_CTRLACK", IRQ_CTRL, IRQ_CTRLACK, 0)?;
+        // Nobody's MSIs: they are unknown after reset, and an SMMU writes them past all translation.
+        for address in [GERROR_IRQ_CFG0, EVENTQ_IRQ_CFG0, PRIQ_IRQ_CFG0] {
+            hw.regs.write64(address, 0);
+        }
         let ste = match view {
             HostView::Hidden => Ste::stage2_only(stage2),
             HostView::Emulated => Ste::abort(),
@@ -167,6 +177,7 @@ impl<R: Mmio, M: Memory, C: Cpu> Closed<R, M, C> {
             stage2: *stage2,
             view,
             nested: 0,
+            combined: false,
             stage2_changed: false,
         })
     }
@@ -216,25 +227,42 @@ impl<R: Mmio, M: Memory, C: Cpu> Smmu<R, M, C> {
         Ok(())
     }
 
-    /// Replaces the entry of one stream. Its traffic is aborted meanwhile: the old entry is made invalid, then all
-    /// but dword 0 is written, then dword 0 (3.21.3), each step seen by the SMMU before the next.
+    /// Replaces the entry of one stream in the steps of [`Ste::steps_to`]. Between them its traffic meets the old entry
+    /// or the new one, or is aborted.
     ///
     /// # Errors
     /// The stream lies outside of the table; or the SMMU failed, and is turned off for good.
     pub fn replace_ste(&mut self, stream: StreamId, ste: &Ste) -> Result<(), SmmuError> {
         let entry = self.strtab.ste(stream).ok_or(SmmuError::NoSuchStream(stream))?;
-        let was_nested = Ste::read(&self.hw.mem, entry).is_nested();
-        self.hw.mem.write(entry, 0);
-        self.command(Command::CfgiSte(stream));
-        self.sync();
-        ste.write_body(&self.hw.mem, entry);
-        self.command(Command::CfgiSte(stream));
-        self.sync();
-        ste.write_head(&self.hw.mem, entry);
-        self.command(Command::CfgiSte(stream));
-        self.sync();
+        let mut now = Ste::read(&self.hw.mem, entry);
+        let was_nested = now.is_nested();
+        for step in now.steps_to(ste) {
+            if step != now {
+                let too_early = fault::on(Fault::SteCfgiBeforeClear) && step == step.without_head();
+                if too_early {
+                    self.forget_ste(stream);
+                }
+                step.write_over(&now, &self.hw.mem, entry);
+                if !too_early {
+                    self.forget_ste(stream);
+                }
+                now = step;
+            }
+        }
         self.nested = self.nested + u64::from(ste.is_nested()) - u64::from(was_nested);
+        self.combined |= self.nested != 0;
+        if self.nested == 0 && fault::on(Fault::EmulCombinedSurvive) {
+            self.combined = false;
+        }
         self.failure().map_or(Ok(()), Err)
+    }
+
+    /// Has the SMMU read a stream's entry anew.
+    fn forget_ste(&mut self, stream: StreamId) {
+        self.command(Command::CfgiSte(stream));
+        if !fault::on(Fault::SteStepsNotSynced) {
+            self.sync();
+        }
     }
 
     /// Takes the oldest event off the event queue.
@@ -293,7 +321,7 @@ fn vmid() -> Vmid {
 
 impl<R: Mmio, M: Memory, C: Cpu> SmmuTlb for Smmu<R, M, C> {
     fn tlbi_s2_ipa(&mut self, ipa: Ipa, size: u64) {
-        if size > TLBI_PAGES * PAGE_SIZE {
+        if size > TLBI_PAGES * PAGE_SIZE && !fault::on(Fault::SmmuQueueOverrun) {
             self.tlbi_s12_vmall();
             return;
         }
@@ -314,12 +342,17 @@ impl<R: Mmio, M: Memory, C: Cpu> SmmuTlb for Smmu<R, M, C> {
     }
 
     fn sync(&mut self) {
-        self.wait();
         // Combined entries of a nested stream are not reached by IPA: they follow once stage 2's are gone.
-        let combined = core::mem::take(&mut self.stage2_changed) && self.nested != 0;
-        if combined && !fault::on(Fault::EmulMissingNhAll) {
+        let combined = core::mem::take(&mut self.stage2_changed) && self.combined;
+        let early = combined && fault::on(Fault::SmmuCombinedFirst);
+        if early {
+            self.command(Command::TlbiNhAll(vmid()));
+        }
+        self.wait();
+        if combined && !early && !fault::on(Fault::EmulMissingNhAll) {
             self.command(Command::TlbiNhAll(vmid()));
             self.wait();
+            self.combined = self.nested != 0;
         }
     }
 }

@@ -3,8 +3,8 @@
 use super::{
     error::SmmuError,
     regs::{
-        ADDRESS_BITS, IDR0, IDR0_ST_LEVEL, IDR0_TTF, IDR1, IDR1_CMDQS, IDR1_EVENTQS, IDR1_SIDSIZE, IDR3,
-        IDR3_BBML, IDR5, IDR5_OAS, Idr0, Idr1, Idr3, Idr5,
+        ADDRESS_BITS, IDR0, IDR0_ST_LEVEL, IDR0_STALL_MODEL, IDR0_TTF, IDR1, IDR1_CMDQS, IDR1_EVENTQS,
+        IDR1_SIDSIZE, IDR3, IDR3_BBML, IDR5, IDR5_OAS, Idr0, Idr1, Idr3, Idr5,
     },
 };
 use crate::hw::Mmio;
@@ -25,6 +25,8 @@ pub struct Features {
     pub cmdq_log2: u32,
     /// log2 of the most entries of the event queue (IDR1.EVENTQS).
     pub evtq_log2: u32,
+    /// Faults of stage 1 may stall a transaction, unless S1STALLD says no (IDR0.STALL_MODEL = 0b00).
+    pub stalls: bool,
     /// Range invalidation (IDR3.RIL).
     pub range_invalidation: bool,
     /// The block size of a live mapping may change in place (IDR3.BBML = 2).
@@ -45,6 +47,7 @@ impl Features {
         sid_bits: 16,
         cmdq_log2: 8,
         evtq_log2: 8,
+        stalls: false,
         range_invalidation: true,
         bbml2: true,
         input_bits: 44,
@@ -73,6 +76,8 @@ impl Features {
         need(idr0.contains(Idr0::S2P), "stage 2", "IDR0", idr0.bits())?;
         need(ttf & 0b10 != 0, "AArch64 tables", "IDR0", idr0.bits())?;
         need(idr0.contains(Idr0::COHACC), "coherent table walks", "IDR0", idr0.bits())?;
+        let stall_model = IDR0_STALL_MODEL.of(idr0.bits());
+        need(stall_model & 0b10 == 0, "faults that do not stall", "IDR0", idr0.bits())?;
         let preset = Idr1::TABLES_PRESET | Idr1::QUEUES_PRESET;
         need(!idr1.intersects(preset), "tables and queues of free choice", "IDR1", idr1.bits())?;
         need(idr5.contains(Idr5::GRAN4K), "4 KiB granule", "IDR5", idr5.bits())?;
@@ -88,6 +93,7 @@ impl Features {
             sid_bits: IDR1_SIDSIZE.of(idr1.bits()),
             cmdq_log2: IDR1_CMDQS.of(idr1.bits()),
             evtq_log2: IDR1_EVENTQS.of(idr1.bits()),
+            stalls: stall_model == 0,
             range_invalidation: idr3.contains(Idr3::RIL),
             bbml2: IDR3_BBML.of(idr3.bits()) == 2,
             input_bits: ias.min(GRANULE_4K_BITS),

@@ -33,6 +33,10 @@ pub const IRQ_CTRLACK: u64 = 0x54;
 pub const GERROR: u64 = 0x60;
 /// Acknowledged global errors.
 pub const GERRORN: u64 = 0x64;
+/// GERROR's MSI: address (64 bits), data, attributes. An address of 0 is no MSI.
+pub const GERROR_IRQ_CFG0: u64 = 0x68;
+/// The last of them.
+pub const GERROR_IRQ_CFG2: u64 = 0x74;
 /// Stream table base, 64 bits.
 pub const STRTAB_BASE: u64 = 0x80;
 /// Stream table format and size.
@@ -45,11 +49,21 @@ pub const CMDQ_PROD: u64 = 0x98;
 pub const CMDQ_CONS: u64 = 0x9c;
 /// Event queue base and size, 64 bits.
 pub const EVENTQ_BASE: u64 = 0xa0;
+/// The event queue's MSI: address (64 bits), data, attributes.
+pub const EVENTQ_IRQ_CFG0: u64 = 0xb0;
+/// The last of them.
+pub const EVENTQ_IRQ_CFG2: u64 = 0xbc;
+/// The PRI queue's MSI address, 64 bits.
+pub const PRIQ_IRQ_CFG0: u64 = 0xd0;
 /// Event queue write index and overflow flag, in register page 1.
 pub const EVENTQ_PROD: u64 = 0x1_00a8;
 /// Event queue read index and overflow acknowledgement, in register page 1.
 pub const EVENTQ_CONS: u64 = 0x1_00ac;
 
+/// IRQ_CTRL: global errors raise an interrupt.
+pub const GERROR_IRQEN: u32 = 1 << 0;
+/// IRQ_CTRL: events raise an interrupt.
+pub const EVENTQ_IRQEN: u32 = 1 << 2;
 /// CR1: tables and queues are inner shareable, write-back, inner and outer.
 pub const CR1_WB_ISH: u32 = 0b11 << 10 | 0b01 << 8 | 0b01 << 6 | 0b11 << 4 | 0b01 << 2 | 0b01;
 /// STRTAB_BASE.RA, CMDQ_BASE.RA, EVENTQ_BASE.WA: the allocation hint in bit 62.
@@ -81,6 +95,8 @@ pub const STRTAB_CFG_SPLIT: Field = Field(10, 6);
 pub const STRTAB_CFG_FMT: Field = Field(17, 16);
 /// IDR0.TTF: bit 0 AArch32, bit 1 AArch64 tables.
 pub const IDR0_TTF: Field = Field(3, 2);
+/// IDR0.STALL_MODEL: 0 faults may stall, 1 they do not, 2 they always do.
+pub const IDR0_STALL_MODEL: Field = Field(25, 24);
 /// IDR0.ST_LEVEL: 1 when two-level stream tables are there.
 pub const IDR0_ST_LEVEL: Field = Field(28, 27);
 /// IDR1.SIDSIZE: bits of a StreamID.

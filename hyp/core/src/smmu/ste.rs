@@ -23,8 +23,10 @@ const CONFIG_NESTED: u64 = 0b111 << 1;
 pub(super) const S1_CONTEXT_PTR: u64 = 0x000f_ffff_ffff_ffc0;
 /// Dword 0, S1CDMax: log2 of the number of context descriptors.
 pub(super) const S1_CD_MAX: u64 = 0x1f << 59;
-/// Dword 1, what describes stage 1's context fetches: S1DSS, S1CIR, S1COR, S1CSH, and S1STALLD.
-const STAGE1_FETCH: u64 = 0xff | 1 << 27;
+/// Dword 1, what describes stage 1's context fetches: S1DSS, S1CIR, S1COR, S1CSH.
+const STAGE1_FETCH: u64 = 0xff;
+/// Dword 1, S1STALLD: stage 1 stalls nothing, whatever a context descriptor says. ILLEGAL where nothing ever stalls.
+pub(super) const S1STALLD: u64 = 1 << 27;
 const CONFIG_S2_ONLY: u64 = 0b110 << 1;
 /// Dword 1, SHCFG = 0b01: the device's own shareability is combined with stage 2's.
 const SHCFG_INCOMING: u64 = 0b01 << 44;
@@ -45,6 +47,8 @@ pub struct Stage2 {
     t0sz: u64,
     sl0: u64,
     ps: u64,
+    /// What keeps a stage 1 over it from stalling: S1STALLD or nothing.
+    no_stall: u64,
 }
 
 impl Stage2 {
@@ -84,7 +88,9 @@ impl Stage2 {
         if !root.is_aligned(align) {
             return Err(SmmuError::Misaligned { what: "the stage-2 root", pa: root, align });
         }
-        Ok(Self { root, t0sz: u64::from(64 - input_bits), sl0: u64::from(below - 1), ps: ps as u64 })
+        let no_stall = if features.stalls { S1STALLD } else { 0 };
+        let (t0sz, sl0) = (u64::from(64 - input_bits), u64::from(below - 1));
+        Ok(Self { root, t0sz, sl0, ps: ps as u64, no_stall })
     }
 }
 
@@ -108,7 +114,7 @@ impl Ste {
     pub fn nested(table: &Stage2, dword0: u64, dword1: u64) -> Self {
         let Self([_, attributes, stage2, root, ..]) = Self::stage2_only(table);
         let head = V | CONFIG_NESTED | dword0 & S1_CONTEXT_PTR;
-        Self([head, attributes | dword1 & STAGE1_FETCH, stage2, root, 0, 0, 0, 0])
+        Self([head, attributes | dword1 & STAGE1_FETCH | table.no_stall, stage2, root, 0, 0, 0, 0])
     }
 
     /// All traffic is aborted without a record.
@@ -128,9 +134,75 @@ impl Ste {
         self.0[0] & (V | CONFIG) == V | CONFIG_NESTED
     }
 
+    /// The bits that the SMMU looks at, by dword: V alone, or what the entry's Config uses.
+    fn used(&self) -> [u64; 8] {
+        let rest = match self.0[0] & CONFIG {
+            _ if self.0[0] & V == 0 => return [V, 0, 0, 0, 0, 0, 0, 0],
+            0 => [0; 7],
+            CONFIG_S2_ONLY => [!(STAGE1_FETCH | S1STALLD), !0, !0, !0, !0, !0, !0],
+            _ => return [!0; 8],
+        };
+        let mut used = [V | CONFIG; 8];
+        used[1..].copy_from_slice(&rest);
+        used
+    }
+
+    /// The way from this entry to `target`, each step to be seen by the SMMU before the next (3.21.3).
+    ///
+    /// When only one dword that is in use changes, traffic meets the old entry or the new one: what is not used yet is
+    /// written first, then that dword, then what is not used any more. Otherwise the entry is made invalid, all but
+    /// dword 0 is written, then dword 0.
+    #[must_use]
+    pub fn steps_to(&self, target: &Self) -> [Self; 3] {
+        let (now, then) = (self.used(), target.used());
+        let filled: [u64; 8] = core::array::from_fn(|i| self.0[i] & now[i] | target.0[i] & !now[i]);
+        let mut critical = (0..8).filter(|&i| (filled[i] ^ target.0[i]) & then[i] != 0);
+        let (first, second) = (critical.next(), critical.next());
+        if fault::on(Fault::SteChangedLive) {
+            return [*target; 3];
+        }
+        if fault::on(Fault::SteUnordered) {
+            return [self.without_head(), *target, *target];
+        }
+        if fault::on(Fault::SteValidFirst) {
+            let mut early = *self;
+            early.0[0] = target.0[0];
+            return [self.without_head(), early, *target];
+        }
+        if second.is_some() {
+            return [self.without_head(), target.without_head(), *target];
+        }
+        let mut steps = [Self(filled), Self(filled), *target];
+        if let Some(i) = first {
+            steps[0].0[i] = self.0[i];
+            steps[1].0[i] = target.0[i];
+        }
+        if fault::on(Fault::EmulLiveHeadOnly) {
+            let mut head = *self;
+            head.0[0] = target.0[0];
+            return [*self, head, head];
+        }
+        steps
+    }
+
+    /// The same, not valid.
+    pub(super) fn without_head(&self) -> Self {
+        Self(core::array::from_fn(|i| if i == 0 { 0 } else { self.0[i] }))
+    }
+
     /// The entry at `pa`.
     pub(super) fn read(mem: &impl Memory, pa: PhysAddr) -> Self {
         Self([0, 8, 16, 24, 32, 40, 48, 56].map(|offset| mem.read(pa.add(offset))))
+    }
+
+    /// Writes the dwords that differ from `old`, the entry at `pa`; dword 0, which holds the valid bit, last.
+    pub(super) fn write_over(&self, old: &Self, mem: &impl Memory, pa: PhysAddr) {
+        for index in (1..8).filter(|&index| self.0[index] != old.0[index]) {
+            mem.write(pa.add(index as u64 * 8), self.0[index]);
+        }
+        if self.0[0] != old.0[0] {
+            self.write_head(mem, pa);
+        }
     }
 
     /// Writes everything except dword 0, which holds the valid bit, to the entry at `pa`.
@@ -142,6 +214,10 @@ impl Ste {
 
     /// Writes dword 0, after everything that was written before.
     pub(super) fn write_head(&self, mem: &impl Memory, pa: PhysAddr) {
-        mem.write_release(pa, self.0[0]);
+        if fault::on(Fault::SteUnordered) {
+            mem.write(pa, self.0[0]);
+        } else {
+            mem.write_release(pa, self.0[0]);
+        }
     }
 }

@@ -63,6 +63,7 @@ fn features(bbml2: bool) -> Features {
         sid_bits: 16,
         cmdq_log2: 8,
         evtq_log2: 8,
+        stalls: false,
         range_invalidation: true,
         bbml2,
         input_bits: 44,

@@ -1,12 +1,15 @@
 //! `parallax bench`: how fast it is, as ratios within one run.
 //!
-//! Three questions: how many operations a second with and without looking (and how many when gdb does the looking),
-//! how long one look takes, and how many instructions the hypervisor spends on an operation.
+//! Four questions: how many operations a second with and without looking (and how many when gdb does the looking), what
+//! an operation costs in stream mode and whether that depends on how much is mapped, how long one look takes, and
+//! how many instructions the hypervisor spends on an operation.
 
+mod cpu_time;
 mod dumps;
 mod gdb;
 mod instructions;
 mod rates;
+mod volume;
 
 use std::path::PathBuf;
 
@@ -16,7 +19,7 @@ use parallax_machine::toolchain::{self, BuiltImages, Variant};
 use parallax_machine::{BootOptions, CancellationToken, Live, MachineConfig, MachineError};
 
 use super::print;
-use crate::cli::Bench;
+use crate::cli::{Bench, BenchWhat};
 use crate::interrupt;
 use crate::project;
 use crate::status::{Failure, Status};
@@ -53,6 +56,9 @@ impl Setup {
 
 /// Runs it.
 pub(super) fn bench(args: &Bench) -> Result<Status> {
+    if let Some(BenchWhat::Linux(args)) = &args.what {
+        return super::linux::bench(args);
+    }
     let cancel = interrupt::token()?;
     let root = project::root(&[])?;
     let images = toolchain::build(&root, Variant::Normal, &cancel);
@@ -60,6 +66,7 @@ pub(super) fn bench(args: &Bench) -> Result<Status> {
     let pagewatch = toolchain::plugin(&root, &cancel).map_err(MachineError::from).map_err(Failure::from)?;
     let setup = Setup { images, pagewatch, cancel, quick: args.quick };
     print(&rates::measure(&setup)?)?;
+    print(&volume::measure(&setup)?)?;
     print(&dumps::measure(&setup)?)?;
     print(&instructions::measure(&setup)?)?;
     Ok(Status::Same)

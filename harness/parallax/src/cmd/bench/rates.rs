@@ -44,10 +44,10 @@ pub(super) fn measure(setup: &Setup) -> Result<String, Failure> {
         ]
     };
     let rows = [
-        row("bare: no stop for 64 operations, no look", bare),
+        row("bare: no stop for 1024 operations, no look", bare),
         row("step: stop, snapshot, checks, delta, golden text", step),
         row("the same, host_donate_hyp and hyp_donate_host in turn", donate),
-        row("stream: no stop for 64, as step from the journal", stream),
+        row("stream: no stop for 1024, as step from the journal", stream),
         row("the same, host_donate_hyp and hyp_donate_host in turn", stream_donate),
         row("gdb: stop, gdb's Python reads the same tables", gdb_rate),
     ];
@@ -67,7 +67,7 @@ fn bare(setup: &Setup, config: &MachineConfig) -> Result<f64, Failure> {
     let mut live = setup.boot(config)?;
     let pair = [hypercall(HOST_SHARE_HYP, &[PFN]), hypercall(HOST_UNSHARE_HYP, &[PFN])];
     let batch: Vec<_> = pair.into_iter().cycle().take(SLOTS).collect();
-    let batches = setup.scaled(BARE) / SLOTS;
+    let batches = setup.scaled(BARE).div_ceil(SLOTS);
     let begin = Instant::now();
     for _ in 0..batches {
         all_succeeded(&live.perform(&batch)?)?;
@@ -75,7 +75,7 @@ fn bare(setup: &Setup, config: &MachineConfig) -> Result<f64, Failure> {
     Ok((batches * SLOTS) as f64 / begin.elapsed().as_secs_f64())
 }
 
-fn all_succeeded(responses: &[Response]) -> Result<(), Failure> {
+pub(super) fn all_succeeded(responses: &[Response]) -> Result<(), Failure> {
     let failed = responses.iter().find(|response| response.kind != kind::OK || response.x[..2] != [0, 0]);
     failed.map_or(Ok(()), |response| {
         Err(MachineError::Contract(format!("a measured operation failed: {response:?}")).into())
@@ -113,13 +113,7 @@ fn checked(
     let begin = Instant::now();
     for _ in 0..batches {
         for (op, step) in batch.iter().zip(perform(&mut session, &batch)?) {
-            golden.operation(
-                op.line,
-                &op.to_string(),
-                &step.outcome.to_string(),
-                &step.lines,
-                &step.findings,
-            );
+            write(&mut golden, op, &step);
         }
     }
     let seconds = begin.elapsed().as_secs_f64();
@@ -127,4 +121,9 @@ fn checked(
         return Err(MachineError::Contract("a measured operation had a finding".to_owned()).into());
     }
     Ok((batches * SLOTS) as f64 / seconds)
+}
+
+/// Adds what `op` did to `golden`.
+pub(super) fn write(golden: &mut Golden, op: &Op, step: &Step) {
+    golden.operation(op.line, &op.to_string(), &step.outcome.to_string(), &step.lines, &step.findings);
 }

@@ -1,28 +1,52 @@
 //! One boot of that Linux, from its disks to what was found.
 
-use std::path::Path;
-use std::time::{Duration, Instant};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc;
 
 use anstream::eprintln;
 use anyhow::{Context, Result};
+use parallax_abi::fault::Fault;
 use parallax_machine::toolchain::BuiltImages;
-use parallax_machine::{CancellationToken, Linux, LinuxConfig, MachineConfig, MachineError, Pause};
-use parallax_model::{Finding, Reporter, check};
+use parallax_machine::{CancellationToken, HostView, Linux, LinuxConfig, MachineConfig, SmmuMode};
+use parallax_model::Finding;
 
+use super::commands::Commands;
 use super::disks::KnownData;
+use super::drive::{Looks, Plan, drive};
 use super::guest::{self, Job, Said};
+use super::operations::{KEPT, Operations};
 use super::watch::Watch;
-use crate::cli;
-use crate::engine::Observer;
+use crate::cli::LinuxMachine;
 use crate::status::Failure;
+
+/// How much of the console is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Show {
+    /// Nothing.
+    Nothing,
+    /// What is for the harness.
+    Steps,
+    /// Everything.
+    All,
+}
 
 /// What one boot needs besides its arguments.
 #[derive(Debug)]
 pub(super) struct Boot<'a> {
-    pub(super) args: &'a cli::Linux,
+    pub(super) machine: &'a LinuxMachine,
+    /// An initramfs instead of the one that tests.
+    pub(super) initrd: Option<&'a Path>,
+    /// A fault of the hypervisor.
+    pub(super) fault: Option<Fault>,
+    /// How much of the console is shown while it runs.
+    pub(super) show: Show,
+    /// Only measure, so often, and test nothing; or test.
+    pub(super) measure: u8,
     /// The folder of the kernel and of busybox.
     pub(super) folder: &'a Path,
     pub(super) images: &'a BuiltImages,
+    /// The plugin, if the order of events is to be judged.
+    pub(super) plugin: Option<PathBuf>,
     pub(super) cancel: &'a CancellationToken,
 }
 
@@ -33,33 +57,53 @@ pub(super) struct Outcome {
     /// How often all tables were looked at.
     pub(super) looks: usize,
     pub(super) findings: Vec<Finding>,
-    /// The harness found on the disk what the guest was to write; not known when the guest has an initramfs of its own.
-    pub(super) written: Option<bool>,
+    /// For each finding what else there is to say.
+    pub(super) details: Vec<Vec<String>>,
+    /// How many events were judged, if any were recorded.
+    pub(super) events: Option<u64>,
+    /// Where the guest was to write, and whether the harness found there what it had to; not known when the guest has an
+    /// initramfs of its own.
+    pub(super) written: Option<Vec<(&'static str, bool)>>,
+    /// What was done beside the guest's work.
+    pub(super) operations: Operations,
+    /// What became of the kernel's commands to its SMMU.
+    pub(super) commands: Option<Commands>,
 }
 
 impl Outcome {
     /// Whether everything was in order.
     pub(super) fn good(&self) -> bool {
-        let guest = self.written.is_none() || self.said.verdict == Some(true) && self.written == Some(true);
-        guest && self.findings.is_empty()
+        let guest = self
+            .written
+            .as_ref()
+            .is_none_or(|written| self.said.verdict == Some(true) && written.iter().all(|(_, good)| *good));
+        guest && self.findings.is_empty() && self.operations.good()
     }
 }
 
 impl Boot<'_> {
-    /// Boots it, `bare` or under the hypervisor, and waits until it has switched itself off. Looks at all tables
-    /// every `every`, if that is not zero.
-    pub(super) fn run(&self, bare: bool, every: Duration) -> Result<Outcome> {
-        let args = self.args;
+    /// Boots it, `bare` or under the hypervisor, does what `plan` says, and waits until it has switched itself off.
+    pub(super) fn run(&self, bare: bool, plan: &Plan) -> Result<Outcome> {
+        let args = self.machine;
         let folder = tempfile::Builder::new().prefix("parallax-linux-").tempdir()?;
         let path = |name: &str| folder.path().join(name);
         let data = KnownData::new(args.io);
         for disk in ["nvme", "virtio"] {
             data.disk(&path(disk)).context("making a disk")?;
         }
-        let initrd = match &args.initrd {
-            Some(initrd) => initrd.clone(),
+        data.of_network().file(&path("net-in")).context("making what the network sends")?;
+        let initrd = match self.initrd {
+            Some(initrd) => initrd.to_owned(),
             None => {
-                let job = Job { cpus: args.cpus, data: &data };
+                let smmu = bare || args.smmu == SmmuMode::Off || args.smmu_host == HostView::Emulated;
+                let job = Job {
+                    cpus: args.cpus,
+                    smmu,
+                    measure: self.measure,
+                    operations: plan.operations > 0,
+                    at: &plan.at,
+                    data: &data,
+                };
                 let archive = guest::initramfs(self.folder, job);
                 let archive = archive.map_err(|error| self.missing(&error.to_string()))?;
                 std::fs::write(path("initrd"), archive)?;
@@ -67,21 +111,32 @@ impl Boot<'_> {
             }
         };
         let config = LinuxConfig {
-            machine: self.machine(),
+            machine: self.machine_config(),
             kernel: args.kernel.clone().unwrap_or_else(|| self.folder.join("Image")),
             initrd,
-            append: self.command_line(),
+            append: self.command_line(plan),
             nvme: path("nvme"),
             virtio_blk: path("virtio"),
+            net: (path("net-in"), path("net-out")),
+            edu: plan.operations > 0,
             bare,
+            pagewatch: self.plugin.clone(),
         };
         if !config.kernel.is_file() {
             return Err(self.missing(&format!("no kernel at {}", config.kernel.display())).into());
         }
         let mut linux = Linux::start(&config, self.images, self.cancel).map_err(Failure::from)?;
-        let mut outcome = self.watch(&mut linux, every)?;
-        if args.initrd.is_none() {
-            outcome.written = Some(data.is_copied(&path("virtio")).context("reading a disk")?);
+        let mut outcome = self.watch(&mut linux, plan)?;
+        if self.initrd.is_none() && self.measure == 0 {
+            let mut written = Vec::new();
+            let behind = data.behind();
+            let network = data.of_network();
+            for (file, data, mib) in
+                [("nvme", &data, behind), ("virtio", &data, behind), ("net-out", &network, 0)]
+            {
+                written.push((file, data.is_at(&path(file), mib).context("reading what the guest wrote")?));
+            }
+            outcome.written = Some(written);
         }
         Ok(outcome)
     }
@@ -92,57 +147,55 @@ impl Boot<'_> {
         Failure { status, message: format!("{what}; `ci/setup --linux` puts a Linux into {folder}") }
     }
 
-    fn machine(&self) -> MachineConfig {
+    fn machine_config(&self) -> MachineConfig {
         let mut machine = MachineConfig {
-            cpus: self.args.cpus,
-            mem_bytes: self.args.mem,
+            cpus: self.machine.cpus,
+            mem_bytes: self.machine.mem,
             devices: Vec::new(),
-            faults_build: self.args.fault.is_some(),
+            faults_build: self.fault.is_some(),
             ..MachineConfig::default()
         };
-        machine.hyp.smmu = self.args.smmu;
-        machine.hyp.fault = self.args.fault;
-        machine.hyp.smmu_host = self.args.smmu_host;
+        machine.hyp.smmu = self.machine.smmu;
+        machine.hyp.fault = self.fault;
+        machine.hyp.smmu_host = self.machine.smmu_host;
         machine
     }
 
-    fn command_line(&self) -> String {
-        let passthrough = self.args.passthrough;
-        let own = format!("console=ttyAMA0 panic=-1 iommu.passthrough={passthrough}");
-        self.args.append.as_ref().map_or(own.clone(), |append| format!("{own} {append}"))
+    fn command_line(&self, plan: &Plan) -> String {
+        let passthrough = self.machine.passthrough;
+        let mut own = format!("console=ttyAMA0 panic=-1 iommu.passthrough={passthrough}");
+        if plan.operations > 0 {
+            own.push_str(&format!(" mem={}K", (self.machine.mem - KEPT) >> 10));
+        }
+        self.machine.append.as_ref().map_or(own.clone(), |append| format!("{own} {append}"))
     }
 
     /// Lets it run to its end.
-    fn watch(&self, linux: &mut Linux, every: Duration) -> Result<Outcome> {
-        let verbose = self.args.verbose;
+    fn watch(&self, linux: &mut Linux, plan: &Plan) -> Result<Outcome> {
+        let show = self.show;
         let console = linux.console().map_err(Failure::from)?;
-        let watch = Watch::start(console, move |line| {
-            if verbose || line.starts_with("PLX ") {
+        let clock = linux.cpu_clock().map_err(Failure::from)?;
+        let (send, lines) = mpsc::channel();
+        let (wake, markers) = (linux.wake(), plan.at_console.clone());
+        let watch = Watch::start(console, clock, move |line| {
+            if markers.iter().any(|marker| line.contains(marker)) {
+                wake.wake();
+            }
+            if show == Show::All || show == Show::Steps && line.starts_with("PLX ") {
                 eprintln!("{line}");
             }
+            // Who does not listen any more has what it wanted.
+            let _ = send.send(line.to_owned());
         });
-        let mut outcome = Outcome::default();
-        let result = self.drive(linux, every, &mut outcome);
-        outcome.said = watch.finish();
+        let mut looks = Looks::default();
+        looks.commands = plan.commands.then(Commands::default);
+        let mut operations = Operations::new(plan.operations);
+        let result = drive(linux, plan, &lines, &mut looks, &mut operations);
+        let said = watch.finish();
         result.map_err(Failure::from)?;
-        Ok(outcome)
-    }
-
-    fn drive(&self, linux: &mut Linux, every: Duration, outcome: &mut Outcome) -> Result<(), MachineError> {
-        let limit = Duration::from_secs(self.args.timeout.into());
-        let period = if every.is_zero() { limit } else { every };
-        let (begin, mut observer, mut reporter) = (Instant::now(), None, Reporter::default());
-        while linux.run_for(period)? == Pause::Running {
-            if begin.elapsed() >= limit {
-                let waiting_for = "the guest's switching itself off";
-                return Err(MachineError::Hang { waiting_for, limit, report: linux.printed() });
-            }
-            let Some((info, registers)) = linux.look()? else { continue };
-            let observer = observer.get_or_insert_with(|| Observer::new(linux.description(), info));
-            let snapshot = observer.observe(linux.memory(), &registers);
-            outcome.findings.extend(reporter.fresh(check(&snapshot, observer.context())));
-            outcome.looks += 1;
-        }
-        Ok(())
+        let Looks { count, findings, commands, judge, .. } = looks;
+        let details = findings.iter().map(|finding| judge.detail(linux, finding)).collect();
+        let events = judge.events();
+        Ok(Outcome { said, looks: count, findings, details, events, written: None, operations, commands })
     }
 }

@@ -38,18 +38,35 @@ impl KnownData {
         Sha256::digest(&self.0).iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
-    /// Makes a disk image with the data at its beginning and room for three times as much behind it.
+    /// Where on a disk the guest writes the data again, in MiB: behind a file system that can hold it.
+    pub(super) fn behind(&self) -> usize {
+        2 * self.mib() + 16
+    }
+
+    /// The first of it, which goes over the network: QEMU's user network takes about a second for a MiB.
+    pub(super) fn of_network(&self) -> Self {
+        Self(self.0[..self.0.len().min(2 * MIB)].to_vec())
+    }
+
+    /// Makes a file of the data alone.
+    pub(super) fn file(&self, path: &Path) -> io::Result<()> {
+        File::create_new(path)?.write_all(&self.0)
+    }
+
+    /// Makes a disk image with the data at its beginning and room for what the guest writes.
     pub(super) fn disk(&self, path: &Path) -> io::Result<()> {
         let mut file = File::create_new(path)?;
         file.write_all(&self.0)?;
-        file.set_len((4 * self.0.len() + 16 * MIB) as u64)
+        file.set_len(((self.behind() + self.mib()) * MIB) as u64)
     }
 
-    /// Whether the disk image at `path` has the data a second time behind the first.
-    pub(super) fn is_copied(&self, path: &Path) -> io::Result<bool> {
+    /// Whether the file at `path` has the data at `mib`.
+    pub(super) fn is_at(&self, path: &Path, mib: usize) -> io::Result<bool> {
         let mut copy = vec![0; self.0.len()];
-        File::open(path)?.read_exact_at(&mut copy, self.0.len() as u64)?;
-        Ok(copy == self.0)
+        match File::open(path)?.read_exact_at(&mut copy, (mib * MIB) as u64) {
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
+            read => read.map(|()| copy == self.0),
+        }
     }
 }
 
@@ -69,9 +86,12 @@ mod tests {
         let path = dir.path().join("disk");
         let data = KnownData::new(1);
         data.disk(&path).unwrap();
-        assert!(!data.is_copied(&path).unwrap());
+        assert!(data.is_at(&path, 0).unwrap());
+        assert!(!data.is_at(&path, data.behind()).unwrap());
         let file = File::options().write(true).open(&path).unwrap();
-        file.write_all_at(&data.0, MIB as u64).unwrap();
-        assert!(data.is_copied(&path).unwrap());
+        file.write_all_at(&data.0, (data.behind() * MIB) as u64).unwrap();
+        assert!(data.is_at(&path, data.behind()).unwrap());
+        file.set_len(MIB as u64).unwrap();
+        assert!(!data.is_at(&path, data.behind()).unwrap());
     }
 }

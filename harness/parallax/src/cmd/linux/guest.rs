@@ -12,6 +12,14 @@ use super::disks::KnownData;
 pub(super) struct Job<'a> {
     /// CPUs that must be there.
     pub(super) cpus: u8,
+    /// The kernel sees an SMMU.
+    pub(super) smmu: bool,
+    /// Only measure, so often, and test nothing; or test.
+    pub(super) measure: u8,
+    /// There are operations of others beside what it does.
+    pub(super) operations: bool,
+    /// Symbols whose addresses it is to tell, as far as they are the kernel's.
+    pub(super) at: &'a [String],
     /// What is on the disks.
     pub(super) data: &'a KnownData,
 }
@@ -22,7 +30,14 @@ pub(super) fn initramfs(linux: &Path, job: Job<'_>) -> io::Result<Vec<u8>> {
     ["bin", "dev", "modules"].into_iter().for_each(|name| archive.folder(name));
     archive.device("dev/console", 5, 1);
     archive.file("init", include_bytes!("init.sh"));
-    let settings = format!("CPUS={}\nMIB={}\nSUM={}\n", job.cpus, job.data.mib(), job.data.sha256());
+    let Job { cpus, smmu, measure, operations, at, data } = job;
+    let [smmu, operations] = [smmu, operations].map(|set| if set { "yes" } else { "no" });
+    let (mib, behind, sum) = (data.mib(), data.behind(), data.sha256());
+    let (net_mib, net_sum) = (data.of_network().mib(), data.of_network().sha256());
+    let settings = format!(
+        "CPUS={cpus}\nSMMU={smmu}\nMEASURE={measure}\nOPERATIONS={operations}\nMIB={mib}\nBEHIND={behind}\nSUM={sum}\nNET_MIB={net_mib}\nNET_SUM={net_sum}\n"
+    );
+    archive.file("symbols", (at.join("\n") + "\n").as_bytes());
     archive.file("parallax.conf", settings.as_bytes());
     archive.file("bin/busybox", &std::fs::read(linux.join("busybox"))?);
     let mut modules: Vec<_> = std::fs::read_dir(linux.join("modules"))?.collect::<io::Result<_>>()?;
@@ -34,20 +49,33 @@ pub(super) fn initramfs(linux: &Path, job: Job<'_>) -> io::Result<Vec<u8>> {
     Ok(archive.finish())
 }
 
+/// A moment of a run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Moment {
+    /// Wall time since its beginning.
+    pub(super) wall: Duration,
+    /// CPU time that the machine has taken since then, all its CPUs together.
+    pub(super) cpu: Duration,
+}
+
 /// How fast something went.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Rate {
     /// What.
     pub(super) name: String,
-    /// MiB a second.
+    /// MiB a second, by the guest's clock.
     pub(super) mib_per_second: f64,
+    /// CPU time of the machine.
+    pub(super) cpu: Duration,
 }
 
 /// What it said.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Said {
-    /// From the first instruction of the machine to PID 1, in wall time.
-    pub(super) userspace: Option<Duration>,
+    /// From the first instruction of the machine to PID 1.
+    pub(super) userspace: Option<Moment>,
+    /// When the last thing with a rate began.
+    begun: Moment,
     /// What it tried, and whether that went well.
     pub(super) steps: Vec<(String, bool)>,
     /// How fast.
@@ -60,18 +88,20 @@ pub(super) struct Said {
 
 impl Said {
     /// Takes in a line of the console that was seen `at` after the start. Lines of others are none of ours.
-    pub(super) fn line(&mut self, at: Duration, line: &str) {
+    pub(super) fn line(&mut self, at: Moment, line: &str) {
         let Some((_, text)) = line.split_once("PLX ") else { return };
         let words: Vec<&str> = text.split_whitespace().collect();
         match words[..] {
             ["userspace", ..] => self.userspace = Some(at),
+            ["begin", ..] => self.begun = at,
             ["step", name, result] => self.steps.push((name.to_owned(), result == "ok")),
             ["rate", name, mib, from, to] => {
                 let number = |text: &str| text.parse::<f64>().ok();
                 if let (Some(mib), Some(from), Some(to)) = (number(mib), number(from), number(to)) {
                     // The guest counts in hundredths of a second.
                     let mib_per_second = mib / (to - from).max(0.01);
-                    self.rates.push(Rate { name: name.to_owned(), mib_per_second });
+                    let cpu = at.cpu.saturating_sub(self.begun.cpu);
+                    self.rates.push(Rate { name: name.to_owned(), mib_per_second, cpu });
                 }
             }
             ["note", ..] => self.notes.push(words[1..].join(" ")),
@@ -89,13 +119,20 @@ mod tests {
     fn what_it_says_is_understood_among_other_output() {
         let mut said = Said::default();
         let lines = "[ 0.1] PLX\nPLX userspace 2.87\r\nPLX step ext4 ok\nPLX step net failed\n\
-                     [ 3.0] noisePLX rate nvme_read 16 3.00 3.50\nPLX rate x 16 a b\nPLX note 0 groups\nPLX verdict failed";
+                     PLX begin nvme_read\n[ 3.0] noisePLX rate nvme_read 16 3.00 3.50\nPLX rate x 16 a b\nPLX note 0 groups\nPLX verdict failed";
         for (index, line) in lines.lines().enumerate() {
-            said.line(Duration::from_secs(index as u64), line);
+            let wall = Duration::from_secs(index as u64);
+            said.line(Moment { wall, cpu: 2 * wall }, line);
         }
-        assert_eq!(said.userspace, Some(Duration::from_secs(1)));
+        assert_eq!(
+            said.userspace,
+            Some(Moment { wall: Duration::from_secs(1), cpu: Duration::from_secs(2) })
+        );
         assert_eq!(said.steps, [("ext4".to_owned(), true), ("net".to_owned(), false)]);
-        assert_eq!(said.rates, [Rate { name: "nvme_read".to_owned(), mib_per_second: 32.0 }]);
+        assert_eq!(
+            said.rates,
+            [Rate { name: "nvme_read".to_owned(), mib_per_second: 32.0, cpu: Duration::from_secs(2) }]
+        );
         assert_eq!(said.notes, ["0 groups"]);
         assert_eq!(said.verdict, Some(false));
     }

@@ -5,49 +5,87 @@
 //!   userspace after 3.1 s
 //!   ok      nvme_read       210 MiB/s
 //!   ...
-//!   ok      written: the harness finds on the disk what the guest wrote
+//!   ok      nvme            the file holds what the guest had to write
 //!   22 looks at all tables, 0 findings
 //! good
 //! ```
 
+mod bench;
 mod boot;
+mod commands;
 mod cpio;
 mod disks;
+mod drive;
+mod edu;
 mod guest;
+mod judge;
+mod operations;
+mod view;
 mod watch;
 
 use std::fmt::Write;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Result;
-use parallax_machine::MachineError;
-use parallax_machine::toolchain::{self, Variant};
+use parallax_machine::toolchain::{self, BuiltImages, Variant};
+use parallax_machine::{CancellationToken, MachineError};
 
-use self::boot::{Boot, Outcome};
+pub(super) use self::bench::bench;
+use self::boot::{Boot, Outcome, Show};
+use self::drive::Plan;
 use super::print;
-use crate::cli::Linux;
+use crate::cli::{Linux, LinuxMachine};
 use crate::interrupt;
 use crate::project;
 use crate::status::{Failure, Status};
 
+/// Where `ci/setup --linux` puts a Linux, in the project's folder.
+const FOLDER: &str = "target/linux";
+
 /// Runs it.
 pub(super) fn linux(args: &Linux) -> Result<Status> {
-    let cancel = interrupt::token()?;
-    let root = project::root(&[])?;
-    let variant = if args.fault.is_some() { Variant::Faults } else { Variant::Normal };
-    let images = toolchain::build(&root, variant, &cancel);
-    let images = images.map_err(|error| Failure::from(MachineError::from(error)))?;
-    let boot = Boot { args, folder: &root.join("target/linux"), images: &images, cancel: &cancel };
-    if args.compare {
-        let (bare, under) = (boot.run(true, Duration::ZERO)?, boot.run(false, Duration::ZERO)?);
-        print(&(told(args, true, &bare) + &told(args, false, &under) + &compared(&bare, &under)))?;
-        return Ok(verdict(bare.good() && under.good()));
+    if args.events && args.every == 0 {
+        return Err(Failure::usage("--events needs looks at the machine; leave --every 0 out").into());
     }
+    let cancel = interrupt::token()?;
+    let (root, images) = built(args.fault.is_some(), &cancel)?;
+    let plugin = args.events.then(|| toolchain::plugin(&root, &cancel)).transpose();
+    let boot = Boot {
+        machine: &args.machine,
+        initrd: args.initrd.as_deref(),
+        fault: args.fault,
+        show: if args.verbose { Show::All } else { Show::Steps },
+        measure: 0,
+        folder: &root.join(FOLDER),
+        images: &images,
+        plugin: plugin.map_err(|error| Failure::from(MachineError::from(error)))?,
+        cancel: &cancel,
+    };
     let every = if args.bare { Duration::ZERO } else { Duration::from_millis(args.every.into()) };
-    let outcome = boot.run(args.bare, every)?;
+    let limit = Duration::from_secs(args.machine.timeout.into());
+    let plan = Plan {
+        every,
+        limit,
+        operations: args.operations,
+        at: args.at.clone(),
+        at_console: args.at_console.clone(),
+        views: args.views,
+        commands: args.commands,
+    };
+    let outcome = boot.run(args.bare, &plan)?;
     let good = outcome.good() && (every.is_zero() || outcome.looks > 0);
-    print(&(told(args, args.bare, &outcome) + if good { "good\n" } else { "not good\n" }))?;
+    let good = good && (!args.events || outcome.events.is_some());
+    print(&(told(&args.machine, args.bare, &outcome) + if good { "good\n" } else { "not good\n" }))?;
     Ok(verdict(good))
+}
+
+/// The project's folder and the hypervisor, built.
+fn built(faults: bool, cancel: &CancellationToken) -> Result<(PathBuf, BuiltImages)> {
+    let root = project::root(&[])?;
+    let variant = if faults { Variant::Faults } else { Variant::Normal };
+    let images = toolchain::build(&root, variant, cancel);
+    Ok((root, images.map_err(|error| Failure::from(MachineError::from(error)))?))
 }
 
 const fn verdict(good: bool) -> Status {
@@ -55,7 +93,7 @@ const fn verdict(good: bool) -> Status {
 }
 
 /// What is told of a boot.
-fn told(args: &Linux, bare: bool, outcome: &Outcome) -> String {
+fn told(args: &LinuxMachine, bare: bool, outcome: &Outcome) -> String {
     let mut text = String::new();
     let under = format!("under the hypervisor, SMMU {}", args.smmu);
     let _ = writeln!(
@@ -68,7 +106,7 @@ fn told(args: &Linux, bare: bool, outcome: &Outcome) -> String {
     );
     let said = &outcome.said;
     if let Some(time) = said.userspace {
-        let _ = writeln!(text, "  userspace after {:.2} s", time.as_secs_f64());
+        let _ = writeln!(text, "  userspace after {:.2} s", time.wall.as_secs_f64());
     }
     let word = |good: bool| if good { "ok" } else { "FAILED" };
     for (name, good) in &said.steps {
@@ -76,9 +114,11 @@ fn told(args: &Linux, bare: bool, outcome: &Outcome) -> String {
         let rate = rate.map_or_else(String::new, |rate| format!("{:.0} MiB/s", rate.mib_per_second));
         let _ = writeln!(text, "{}", format!("  {:<7} {name:<15} {rate}", word(*good)).trim_end());
     }
-    if let Some(written) = outcome.written {
-        let what = "written         the disk's file holds what the guest had to write";
-        let _ = writeln!(text, "  {:<7} {what}", word(written));
+    if let Some(written) = &outcome.written {
+        for (file, good) in written {
+            let _ =
+                writeln!(text, "  {:<7} {file:<15} the file holds what the guest had to write", word(*good));
+        }
         if said.verdict.is_none() {
             let _ = writeln!(text, "  FAILED  the guest did not come to its verdict");
         }
@@ -88,24 +128,16 @@ fn told(args: &Linux, bare: bool, outcome: &Outcome) -> String {
         let _ =
             writeln!(text, "  {} looks at all tables, {} findings", outcome.looks, outcome.findings.len());
     }
-    outcome.findings.iter().for_each(|finding| text.push_str(&format!("  {finding}\n")));
-    text
-}
-
-/// The two boots beside each other, as ratios.
-fn compared(bare: &Outcome, under: &Outcome) -> String {
-    let mut text = format!("{:<16} {:>10} {:>10} {:>8}\n", "", "alone", "under hyp", "ratio");
-    let mut row = |name: &str, unit: &str, alone: f64, under: f64| {
-        let ratio = under / alone;
-        let _ = writeln!(text, "{name:<16} {alone:>10.2} {under:>10.2} {ratio:>8.2}  {unit}");
-    };
-    if let (Some(alone), Some(under)) = (bare.said.userspace, under.said.userspace) {
-        row("userspace", "s, less is better", alone.as_secs_f64(), under.as_secs_f64());
+    text.push_str(&outcome.operations.to_string());
+    if let Some(commands) = &outcome.commands {
+        text.push_str(&commands.to_string());
     }
-    for alone in &bare.said.rates {
-        if let Some(under) = under.said.rates.iter().find(|under| under.name == alone.name) {
-            row(&alone.name, "MiB/s, more is better", alone.mib_per_second, under.mib_per_second);
-        }
+    if let Some(events) = outcome.events {
+        let _ = writeln!(text, "  {events} events judged");
+    }
+    for (finding, detail) in outcome.findings.iter().zip(&outcome.details) {
+        let _ = writeln!(text, "  {finding}");
+        detail.iter().for_each(|line| text.push_str(&format!("    {line}\n")));
     }
     text
 }

@@ -7,7 +7,9 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use super::guest::Said;
+use parallax_machine::CpuClock;
+
+use super::guest::{Moment, Said};
 
 /// How often it looks.
 const PERIOD: Duration = Duration::from_millis(5);
@@ -20,8 +22,8 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    /// Starts to read `console`; times count from now. `tell` gets every line.
-    pub(super) fn start(console: File, tell: impl Fn(&str) + Send + 'static) -> Self {
+    /// Starts to read `console`; wall time counts from now, CPU time is that of `clock`. `tell` gets every line.
+    pub(super) fn start(console: File, clock: CpuClock, tell: impl Fn(&str) + Send + 'static) -> Self {
         let done = Arc::new(AtomicBool::new(false));
         let (end, begin) = (Arc::clone(&done), Instant::now());
         let thread = std::thread::spawn(move || {
@@ -30,7 +32,7 @@ impl Watch {
                 // Asked for before the last look, so that nothing that was printed until then is missed.
                 let last = end.load(Relaxed);
                 reader.read(|line| {
-                    said.line(begin.elapsed(), line);
+                    said.line(Moment { wall: begin.elapsed(), cpu: clock.now() }, line);
                     tell(line);
                 });
                 if last {
@@ -79,7 +81,8 @@ mod tests {
     #[test]
     fn everything_printed_before_the_end_is_heard() {
         let mut file = tempfile::tempfile().unwrap();
-        let watch = Watch::start(file.try_clone().unwrap(), |_| ());
+        let watch =
+            Watch::start(file.try_clone().unwrap(), CpuClock::of(std::process::id()).unwrap(), |_| ());
         writeln!(file, "noise\r\nPLX step one ok\r\nPLX verdict ok\r").unwrap();
         let said = watch.finish();
         assert_eq!(said.verdict, Some(true));

@@ -49,6 +49,7 @@ pub(super) fn check([low, high]: [u64; 2], features: &Features) -> Verdict {
     let opcode = low & 0xff;
     // VMID 0 is the host's, whatever it says.
     let vmid = if on(Fault::EmulHostVmidLetThrough) { low & VMID } else { 0 };
+    let asid = if on(Fault::EmulAsidDropped) { 0 } else { low & ASID };
     match opcode {
         // PREFETCH_CONFIG, PREFETCH_ADDR
         0x01 | 0x02 => Verdict::Ignore,
@@ -65,7 +66,7 @@ pub(super) fn check([low, high]: [u64; 2], features: &Features) -> Verdict {
         0x06 => Verdict::Issue([opcode | low & SID, 0]),
         // TLBI_NH_ALL, NH_ASID, NH_VA, NH_VAA, NSNH_ALL
         0x10 => Verdict::Issue([opcode | vmid, 0]),
-        0x11 => Verdict::Issue([opcode | vmid | low & ASID, 0]),
+        0x11 => Verdict::Issue([opcode | vmid | asid, 0]),
         0x12 => by_address(opcode | vmid | low & ASID, low, high, features),
         0x13 => by_address(opcode | vmid, low, high, features),
         0x30 => Verdict::Issue([opcode, 0]),

@@ -1,6 +1,6 @@
 //! CR0: what is turned on and off, and the memory that is held meanwhile.
 
-use super::{Emulated, Env, Hardware, queue, strtab::HostTable};
+use super::{Emulated, Env, Hardware, Refusal, queue, strtab::HostTable};
 use crate::fault::{Fault, on};
 use crate::smmu::regs::Cr0;
 use crate::smmu::{cmdq, evtq};
@@ -15,7 +15,9 @@ impl Emulated {
         if !wanted.contains(Cr0::EVENTQEN)
             && let Some(range) = self.evtq.take()
         {
-            env.smmu(|smmu| smmu.record_events(None));
+            if !on(Fault::EmulEvtqReleasedEarly) {
+                env.smmu(|smmu| smmu.record_events(None));
+            }
             env.release(range);
         }
         if !wanted.contains(Cr0::CMDQEN)
@@ -25,32 +27,35 @@ impl Emulated {
         }
         if wanted.contains(Cr0::CMDQEN) && self.cmdq.is_none() {
             let limit = env.smmu(|smmu| super::regs::queue_limits(smmu).0);
-            self.cmdq = queue::hold(env, self.cmdq_base, limit, cmdq::ENTRY_SIZE);
+            self.cmdq = queue::hold(env, self.host.cmdq_base, limit, cmdq::ENTRY_SIZE);
             self.run_commands(env);
         }
         if wanted.contains(Cr0::EVENTQEN) && self.evtq.is_none() {
             self.enable_events(env);
         }
         if wanted.contains(Cr0::SMMUEN) && self.strtab.is_none() && self.cmdq.is_some() {
-            self.strtab = HostTable::hold(env, self.strtab_base, self.strtab_cfg);
+            self.strtab = HostTable::hold(env, self.host.strtab_base, self.host.strtab_cfg);
             self.shadow_all(env);
         }
         let mut cr0 = Cr0::empty();
         cr0.set(Cr0::SMMUEN, self.strtab.is_some());
         cr0.set(Cr0::EVENTQEN, self.evtq.is_some());
         cr0.set(Cr0::CMDQEN, self.cmdq.is_some());
-        self.cr0 = cr0.bits();
+        self.host.cr0 = cr0.bits();
+        if !cr0.contains(wanted) {
+            self.refuse(Refusal::Cr0(wanted - cr0));
+        }
     }
 
     /// The hardware writes events straight into the host's queue, whose pages stay the host's meanwhile.
     fn enable_events<E: Env>(&mut self, env: &mut E) {
         let limit = env.smmu(|smmu| super::regs::queue_limits(smmu).1);
         if on(Fault::EmulEvtqUnchecked) {
-            let base = self.evtq_base;
+            let base = self.host.evtq_base;
             env.smmu(|smmu| smmu.record_events(Some(base)));
             return;
         }
-        if let Some((ring, range)) = queue::hold(env, self.evtq_base, limit, evtq::ENTRY_SIZE) {
+        if let Some((ring, range)) = queue::hold(env, self.host.evtq_base, limit, evtq::ENTRY_SIZE) {
             env.smmu(|smmu| smmu.record_events(Some(ring.base_register())));
             self.evtq = Some(range);
         }

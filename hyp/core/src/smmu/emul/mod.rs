@@ -13,15 +13,21 @@
 
 mod command;
 mod cr0;
+mod outcome;
 mod queue;
 mod regs;
 mod shadow;
 mod strtab;
 
+pub use outcome::{Outcome, Refusal};
+
+use super::regs::{GERROR_IRQEN, IRQ_CTRL};
 use super::{Features, Ste, StreamId, queue::Ring, ste::Stage2};
 use crate::addr::PhysAddr;
 use crate::error::Error;
+use crate::fault::{Fault, on};
 use crate::regions::Range;
+use parallax_abi::smmu_host::HostSmmu;
 use strtab::HostTable;
 
 /// What the emulation needs of the hardware's driver.
@@ -66,25 +72,16 @@ pub trait Env {
 /// The emulated SMMU: what the host wrote to it, and what of the host's memory it uses.
 #[derive(Debug, Default)]
 pub struct Emulated {
-    cr0: u32,
-    cr2: u32,
-    /// GERROR and GERRORN, of which only CMDQ_ERR is emulated.
-    gerror: u32,
-    gerrorn: u32,
-    strtab_base: u64,
-    strtab_cfg: u32,
-    cmdq_base: u64,
-    cmdq_prod: u32,
-    cmdq_cons: u32,
-    /// CMDQ_CONS.ERR.
-    cmdq_error: u32,
-    evtq_base: u64,
+    /// The registers, and what the host commanded.
+    host: HostSmmu,
     /// The command queue while CMDQEN = 1.
     cmdq: Option<(Ring, Range)>,
     /// The event queue's memory while EVENTQEN = 1.
     evtq: Option<Range>,
     /// The stream table while SMMUEN = 1.
     strtab: Option<HostTable>,
+    /// What was refused first in this access.
+    refusal: Option<Refusal>,
 }
 
 impl Emulated {
@@ -94,17 +91,38 @@ impl Emulated {
         Self::default()
     }
 
-    /// The host reads (`write` is `None`) or writes `width` bytes at `offset` of the register frame. Returns what it
-    /// reads. Offsets and widths that mean nothing read as zero, and writing to them does nothing.
-    pub fn access<E: Env>(&mut self, env: &mut E, offset: u64, width: u64, write: Option<u64>) -> u64 {
-        match (regs::part(offset, width), write) {
-            (Some(part), None) => part.of(self.read(env, part.register)),
+    /// What the harness may read of it, for as long as this lives where it is.
+    #[must_use]
+    pub const fn published(&self) -> &HostSmmu {
+        &self.host
+    }
+
+    /// The host reads (`write` is `None`) or writes `width` bytes at `offset` of the register frame. Offsets and
+    /// widths that mean nothing read as zero, and writing to them does nothing.
+    pub fn access<E: Env>(&mut self, env: &mut E, offset: u64, width: u64, write: Option<u64>) -> Outcome {
+        let errors = self.host.gerror;
+        let value = match (regs::part(offset, width), write) {
+            (Some(part), None) => self.read(env, part.register).map(|value| part.of(value)),
             (Some(part), Some(value)) => {
-                let old = if part.is_whole() { 0 } else { self.read(env, part.register) };
-                self.write(env, part.register, part.put(old, value));
-                0
+                let old = if part.is_whole() { 0 } else { self.read(env, part.register).unwrap_or(0) };
+                self.write(env, part.register, part.put(old, value)).then_some(0)
             }
-            (None, _) => 0,
+            (None, _) => None,
+        };
+        if value.is_none() {
+            self.refuse(match write {
+                None => Refusal::Read(offset, width),
+                Some(value) => Refusal::Write(offset, width, value),
+            });
         }
+        let gerror = self.host.gerror != errors
+            && env.smmu(|smmu| smmu.register(IRQ_CTRL) & GERROR_IRQEN != 0)
+            && !on(Fault::EmulGerrorNoIrq);
+        Outcome { value: value.unwrap_or(0), refusal: self.refusal.take(), gerror }
+    }
+
+    /// Notes what is refused in this access, if it is the first.
+    fn refuse(&mut self, refusal: Refusal) {
+        self.refusal.get_or_insert(refusal);
     }
 }

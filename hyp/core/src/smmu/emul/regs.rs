@@ -1,9 +1,11 @@
 //! The registers that the host sees (IHI 0070, chapter 6).
 
 use super::{Emulated, Env, Hardware};
+use crate::fault::{Fault, on};
 use crate::smmu::regs::{
     BASE_ALLOCATE, CMDQ_BASE, CMDQ_CONS, CMDQ_PROD, CR0, CR0ACK, CR1, CR1_WB_ISH, CR2, Cr0, Cr2, EVENTQ_BASE,
-    EVENTQ_CONS, EVENTQ_PROD, GBPA, GERROR, GERRORN, Gbpa, Gerror, IDR0, IDR1, IDR3, IDR5, IIDR, IRQ_CTRL,
+    EVENTQ_CONS, EVENTQ_IRQ_CFG0, EVENTQ_IRQ_CFG2, EVENTQ_IRQEN, EVENTQ_PROD, GBPA, GERROR, GERROR_IRQ_CFG0,
+    GERROR_IRQ_CFG2, GERROR_IRQEN, GERRORN, Gbpa, Gerror, IDR0, IDR1, IDR3, IDR5, IIDR, IRQ_CTRL,
     IRQ_CTRLACK, STRTAB_BASE, STRTAB_BASE_CFG,
 };
 
@@ -44,7 +46,7 @@ pub(super) fn part(offset: u64, width: u64) -> Option<Part> {
     let low = 0xffff_ffff;
     let base = offset & !7;
     match (base, width) {
-        (STRTAB_BASE | CMDQ_BASE | EVENTQ_BASE, 8) if offset == base => {
+        (STRTAB_BASE | CMDQ_BASE | EVENTQ_BASE | GERROR_IRQ_CFG0 | EVENTQ_IRQ_CFG0, 8) if offset == base => {
             Some(Part { register: base, shift: 0, mask: !0 })
         }
         (STRTAB_BASE | CMDQ_BASE | EVENTQ_BASE, 4) if offset.is_multiple_of(4) => {
@@ -77,30 +79,31 @@ impl Part {
 impl Emulated {
     /// Whether bits of CR0 are set.
     pub(super) const fn on(&self, bits: Cr0) -> bool {
-        self.cr0 & bits.bits() == bits.bits()
+        self.host.cr0 & bits.bits() == bits.bits()
     }
 
-    /// The value of a register.
-    pub(super) fn read<E: Env>(&self, env: &mut E, register: u64) -> u64 {
-        match register {
-            STRTAB_BASE => self.strtab_base,
-            CMDQ_BASE => self.cmdq_base,
-            EVENTQ_BASE => self.evtq_base,
-            CR0 | CR0ACK => self.cr0.into(),
+    /// The value of a register; `None` where there is none.
+    pub(super) fn read<E: Env>(&self, env: &mut E, register: u64) -> Option<u64> {
+        Some(match register {
+            STRTAB_BASE => self.host.strtab_base,
+            CMDQ_BASE => self.host.cmdq_base,
+            EVENTQ_BASE => self.host.evtq_base,
+            CR0 | CR0ACK => self.host.cr0.into(),
             CR1 => CR1_WB_ISH.into(),
-            CR2 => self.cr2.into(),
+            CR2 => self.host.cr2.into(),
             GBPA => Gbpa::ABORT.bits().into(),
-            STRTAB_BASE_CFG => self.strtab_cfg.into(),
-            CMDQ_PROD => self.cmdq_prod.into(),
-            CMDQ_CONS => (self.cmdq_cons | self.cmdq_error << CONS_ERR_SHIFT).into(),
-            GERROR => self.with_hardware(env, GERROR, self.gerror).into(),
-            GERRORN => self.with_hardware(env, GERRORN, self.gerrorn).into(),
+            STRTAB_BASE_CFG => self.host.strtab_cfg.into(),
+            CMDQ_PROD => self.host.cmdq_prod.into(),
+            CMDQ_CONS => (self.host.cmdq_cons | self.host.cmdq_error << CONS_ERR_SHIFT).into(),
+            GERROR => self.with_hardware(env, GERROR, self.host.gerror).into(),
+            GERRORN => self.with_hardware(env, GERRORN, self.host.gerrorn).into(),
             IDR0 | IDR1 | IDR3 => env.smmu(|smmu| shown(smmu, register)).into(),
             IDR5 | IIDR | IRQ_CTRL | IRQ_CTRLACK | EVENTQ_PROD | EVENTQ_CONS => {
                 env.smmu(|smmu| smmu.register(register)).into()
             }
-            _ => 0,
-        }
+            GERROR_IRQ_CFG0..=GERROR_IRQ_CFG2 | EVENTQ_IRQ_CFG0..=EVENTQ_IRQ_CFG2 => 0,
+            _ => return None,
+        })
     }
 
     /// A hardware error register with the emulated CMDQ_ERR.
@@ -109,29 +112,37 @@ impl Emulated {
         hardware & !Gerror::CMDQ_ERR.bits() | emulated
     }
 
-    /// Writes a register. What the hardware would not let be written at this time is not.
-    pub(super) fn write<E: Env>(&mut self, env: &mut E, register: u64, value: u64) {
+    /// Writes a register. What the hardware would not let be written at this time is not: `false`.
+    pub(super) fn write<E: Env>(&mut self, env: &mut E, register: u64, value: u64) -> bool {
         let word = value as u32;
         match register {
-            STRTAB_BASE if !self.on(Cr0::SMMUEN) => self.strtab_base = value & STRTAB_BASE_BITS,
-            STRTAB_BASE_CFG if !self.on(Cr0::SMMUEN) => self.strtab_cfg = word & STRTAB_CFG_BITS,
-            CMDQ_BASE if !self.on(Cr0::CMDQEN) => self.cmdq_base = value & QUEUE_BASE,
-            EVENTQ_BASE if !self.on(Cr0::EVENTQEN) => self.evtq_base = value & QUEUE_BASE,
+            STRTAB_BASE if !self.on(Cr0::SMMUEN) => self.host.strtab_base = value & STRTAB_BASE_BITS,
+            STRTAB_BASE_CFG if !self.on(Cr0::SMMUEN) => self.host.strtab_cfg = word & STRTAB_CFG_BITS,
+            CMDQ_BASE if !self.on(Cr0::CMDQEN) => self.host.cmdq_base = value & QUEUE_BASE,
+            EVENTQ_BASE if !self.on(Cr0::EVENTQEN) => self.host.evtq_base = value & QUEUE_BASE,
             CMDQ_PROD => {
-                self.cmdq_prod = word & INDEX;
+                self.host.cmdq_prod = word & INDEX;
                 self.run_commands(env);
             }
             CMDQ_CONS if !self.on(Cr0::CMDQEN) => {
-                self.cmdq_cons = word & INDEX;
-                self.cmdq_error = 0;
+                self.host.cmdq_cons = word & INDEX;
+                self.host.cmdq_error = 0;
             }
             CR0 => self.write_cr0(env, Cr0::from_bits_truncate(word)),
-            CR2 if !self.on(Cr0::SMMUEN) => self.cr2 = word & (Cr2::RECINVSID | Cr2::PTM).bits(),
+            CR2 if !self.on(Cr0::SMMUEN) => self.host.cr2 = word & (Cr2::RECINVSID | Cr2::PTM).bits(),
             GERRORN => self.acknowledge(env, word),
-            IRQ_CTRL | EVENTQ_CONS => env.smmu(|smmu| smmu.set_register(register, word)),
+            IRQ_CTRL => env.smmu(|smmu| smmu.set_register(register, word & (GERROR_IRQEN | EVENTQ_IRQEN))),
+            EVENTQ_CONS => env.smmu(|smmu| smmu.set_register(register, word)),
             EVENTQ_PROD if !self.on(Cr0::EVENTQEN) => env.smmu(|smmu| smmu.set_register(register, word)),
-            _ => {}
+            GERROR_IRQ_CFG0 | EVENTQ_IRQ_CFG0 if on(Fault::EmulMsiLetThrough) => {
+                env.smmu(|smmu| smmu.set_register(register, word));
+            }
+            // Without IDR0.MSI these are RES0, and the wires are all there is; drivers clear them all the same.
+            GERROR_IRQ_CFG0..=GERROR_IRQ_CFG2 | EVENTQ_IRQ_CFG0..=EVENTQ_IRQ_CFG2 => return value == 0,
+            CR1 => return word == CR1_WB_ISH,
+            _ => return false,
         }
+        true
     }
 
     /// GERRORN: the hardware's errors are the host's to acknowledge, but for the command queue's.
@@ -141,7 +152,7 @@ impl Emulated {
             let hardware = smmu.register(GERRORN);
             smmu.set_register(GERRORN, value & !ours | hardware & ours);
         });
-        self.gerrorn = value & ours;
+        self.host.gerrorn = value & ours;
         self.run_commands(env);
     }
 }

@@ -1,8 +1,8 @@
 //! What the hardware gets for a stream table entry of the host (IHI 0070, 5.2).
 
-use super::{Emulated, Env, Hardware};
+use super::{Emulated, Env, Hardware, Refusal};
 use crate::fault::{Fault, on};
-use crate::smmu::ste::{CONFIG, CONFIG_BYPASS, CONFIG_S1_ONLY, S1_CD_MAX, S1_CONTEXT_PTR, V};
+use crate::smmu::ste::{CONFIG, CONFIG_BYPASS, CONFIG_S1_ONLY, S1_CD_MAX, S1_CONTEXT_PTR, S1STALLD, V};
 use crate::smmu::{Stage2, Ste, StreamId};
 
 /// The hardware's entry for the host's `entry`: bypass becomes stage 2 only, stage 1 becomes nested, an entry that
@@ -22,24 +22,36 @@ pub(super) fn shadow(entry: &[u64; 8], table: &Stage2, output_bits: u32) -> Ste 
     if on(Fault::EmulSteUnchecked) {
         return Ste(*entry);
     }
+    if on(Fault::EmulStalldLetThrough) && ste.is_nested() {
+        return Ste([ste.0[0], ste.0[1] | entry[1] & S1STALLD, ste.0[2], ste.0[3], 0, 0, 0, 0]);
+    }
     if on(Fault::EmulS2FieldsFromHost) && entry[0] & V != 0 {
         return Ste([ste.0[0], ste.0[1], ste.0[2] | entry[2] & 0xffff, ste.0[3], 0, 0, 0, 0]);
     }
     ste
 }
 
+/// Whether an entry is valid and anything but abort.
+const fn wants_traffic(entry: &[u64; 8]) -> bool {
+    entry[0] & (V | CONFIG_BYPASS) == V | CONFIG_BYPASS
+}
+
 impl Emulated {
     /// Shadows the entries of `count` streams from `first` on; streams that the hardware has no entry for, or that are
     /// beyond the host's table, keep what they have.
     pub(super) fn shadow_streams<E: Env>(&mut self, env: &mut E, first: StreamId, count: u64) {
-        let Some(strtab) = &self.strtab else { return };
+        let Some(strtab) = self.strtab else { return };
         let first = u64::from(first.0);
         let last = strtab.streams().min(first.saturating_add(count));
         let mut at = first;
         while at < last {
             at = strtab.copy_run(env, at, last, |smmu, stream, entry| {
                 let ste = entry.map_or(Ste::invalid(), |entry| {
-                    shadow(entry, smmu.stage2(), smmu.features().output_bits)
+                    let ste = shadow(entry, smmu.stage2(), smmu.features().output_bits);
+                    if wants_traffic(entry) && !wants_traffic(&ste.0) {
+                        self.refuse(Refusal::Entry(stream, entry[0]));
+                    }
+                    ste
                 });
                 smmu.confine(stream, &ste);
             });

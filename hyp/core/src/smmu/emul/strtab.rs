@@ -2,6 +2,7 @@
 
 use super::{Env, Hardware};
 use crate::addr::{PAGE_SIZE, PhysAddr};
+use crate::fault::{Fault, on};
 use crate::regions::Range;
 use crate::smmu::StreamId;
 use crate::smmu::regs::{STRTAB_CFG_FMT, STRTAB_CFG_LOG2SIZE, STRTAB_CFG_SPLIT, STRTAB_FMT_2LVL};
@@ -78,6 +79,7 @@ impl HostTable {
         let start = from >> split << split;
         let descriptor = env.read(self.base.add((from >> split) * L1_SIZE));
         let span = descriptor & SPAN;
+        let span = if on(Fault::EmulSpanIgnored) && span != 0 { u64::from(split) + 1 } else { span };
         let filled = if span == 0 || span > u64::from(split) + 1 { 0 } else { 1 << (span - 1) };
         let level2 = PhysAddr(descriptor & ADDRESS).align_down((STE_SIZE * filled).max(64));
         let range = pages_of(level2, STE_SIZE * filled);
@@ -93,8 +95,9 @@ impl HostTable {
 }
 
 /// STRTAB_BASE_CFG.SPLIT; reserved values behave as 6.
-const fn split(config: u32) -> u32 {
+fn split(config: u32) -> u32 {
     match STRTAB_CFG_SPLIT.of(config) {
+        _ if on(Fault::EmulSplitIgnored) => 8,
         split @ (8 | 10) => split,
         _ => 6,
     }

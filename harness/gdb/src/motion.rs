@@ -1,0 +1,71 @@
+//! Forward and back.
+
+use gdbstub::common::{Signal, Tid};
+use gdbstub::target::Target;
+use gdbstub::target::ext::base::multithread::{
+    MultiThreadResume, MultiThreadSchedulerLocking, MultiThreadSchedulerLockingOps, MultiThreadSingleStep,
+    MultiThreadSingleStepOps,
+};
+use gdbstub::target::ext::base::reverse_exec::{ReverseCont, ReverseContOps, ReverseStep, ReverseStepOps};
+
+use crate::debuggee::{Lost, Motion};
+use crate::target::{Front, cpu};
+
+impl MultiThreadResume for Front<'_> {
+    fn resume(&mut self) -> Result<(), Lost> {
+        self.debuggee.resume(self.motion)
+    }
+
+    fn clear_resume_actions(&mut self) -> Result<(), Lost> {
+        self.motion = Motion::Continue;
+        Ok(())
+    }
+
+    fn set_resume_action_continue(&mut self, _tid: Tid, _signal: Option<Signal>) -> Result<(), Lost> {
+        Ok(())
+    }
+
+    fn support_single_step(&mut self) -> Option<MultiThreadSingleStepOps<'_, Self>> {
+        Some(self)
+    }
+
+    fn support_reverse_step(&mut self) -> Option<ReverseStepOps<'_, Tid, Self>> {
+        if self.debuggee.reverses() { Some(self) } else { None }
+    }
+
+    fn support_reverse_cont(&mut self) -> Option<ReverseContOps<'_, Tid, Self>> {
+        if self.debuggee.reverses() { Some(self) } else { None }
+    }
+
+    fn support_scheduler_locking(&mut self) -> Option<MultiThreadSchedulerLockingOps<'_, Self>> {
+        Some(self)
+    }
+}
+
+impl MultiThreadSingleStep for Front<'_> {
+    fn set_resume_action_step(&mut self, tid: Tid, _signal: Option<Signal>) -> Result<(), Lost> {
+        self.motion = Motion::Step { cpu: cpu(tid), alone: false };
+        Ok(())
+    }
+}
+
+impl MultiThreadSchedulerLocking for Front<'_> {
+    fn set_resume_action_scheduler_lock(&mut self) -> Result<(), Lost> {
+        if let Motion::Step { alone, .. } = &mut self.motion {
+            *alone = true;
+        }
+        Ok(())
+    }
+}
+
+impl ReverseCont<Tid> for Front<'_> {
+    fn reverse_cont(&mut self) -> Result<(), <Self as Target>::Error> {
+        self.debuggee.resume(Motion::ReverseContinue)
+    }
+}
+
+impl ReverseStep<Tid> for Front<'_> {
+    fn reverse_step(&mut self, _tid: Tid) -> Result<(), <Self as Target>::Error> {
+        self.debuggee.resume(Motion::ReverseStep)
+    }
+}

@@ -1,0 +1,77 @@
+//! Which instructions of the hypervisor ran (`parallax_abi::coverage`).
+//!
+//! The plugin maps the file, this side reads it: both see the same pages of the page cache, and bits are only ever
+//! set, so what is read at a stop is all that ran until then.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use parallax_abi::coverage::{bit, file_size};
+use tempfile::NamedTempFile;
+
+/// A file that a plugin marks instructions in.
+#[derive(Debug)]
+pub struct Coverage {
+    file: File,
+    image: (u64, u64),
+}
+
+impl Coverage {
+    /// Makes one for the image with the virtual addresses `image` (the first, and the first behind it), in a new file
+    /// in memory if there is a file system for it, else in `dir`. The file's name may go once the plugin has opened it.
+    ///
+    /// # Errors
+    /// The file cannot be made.
+    pub fn create(dir: &Path, image: (u64, u64)) -> io::Result<(Self, NamedTempFile)> {
+        let size = file_size(image.1.saturating_sub(image.0));
+        let file = crate::qemu::shared_file(dir, "parallax-coverage-", size)?;
+        Ok((Self { file: file.as_file().try_clone()?, image }, file))
+    }
+
+    /// What ran until now.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn executed(&self) -> io::Result<Executed> {
+        let mut bits = vec![0; file_size(self.image.1.saturating_sub(self.image.0)) as usize];
+        self.file.read_exact_at(&mut bits, 0)?;
+        Ok(Executed { first: self.image.0, bits })
+    }
+}
+
+/// The instructions of an image that ran.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Executed {
+    first: u64,
+    bits: Vec<u8>,
+}
+
+impl Executed {
+    /// Whether the instruction at virtual address `pc` did.
+    #[must_use]
+    pub fn contains(&self, pc: u64) -> bool {
+        let Some(offset) = pc.checked_sub(self.first) else { return false };
+        let (byte, mask) = bit(offset);
+        usize::try_from(byte).ok().and_then(|byte| self.bits.get(byte)).is_some_and(|byte| byte & mask != 0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_plugin_marks_is_what_ran() {
+        let dir = tempfile::tempdir().unwrap();
+        let (coverage, file) = Coverage::create(dir.path(), (0x1000, 0x1104)).unwrap();
+        // 0x104 bytes are 65 instructions, in nine bytes.
+        assert_eq!(file.as_file().metadata().unwrap().len(), 9);
+        file.as_file().write_all_at(&[0b10], 0).unwrap();
+        file.as_file().write_all_at(&[1], 8).unwrap();
+        let executed = coverage.executed().unwrap();
+        let ran: Vec<u64> = (0xff0..0x1200).step_by(4).filter(|pc| executed.contains(*pc)).collect();
+        assert_eq!(ran, [0x1004, 0x1100]);
+    }
+}

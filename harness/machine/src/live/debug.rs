@@ -1,0 +1,182 @@
+//! A live machine in the hands of a debugger: an operation can be stopped half-way, and QEMU's own gdbstub answers what it
+//! can answer.
+//!
+//! A debugger begins an operation with [`Live::begin`], lets the machine go with [`Live::go`] until it stands at
+//! [`Stops::wait`] again, and takes the answer with [`Live::answer`]. In between [`crate::Machine::perform`] must not be called.
+
+use std::time::Duration;
+
+use parallax_abi::mailbox::{Request, Response};
+
+use super::{Live, little_endian_hex};
+use crate::error::MachineError;
+use crate::rsp::{RspError, StopReply};
+
+/// Addresses where the machine stops by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stops {
+    /// `parallax_wait`, at EL1: it waits for its next operation.
+    pub wait: u64,
+    /// `parallax_stuck`, at EL1: the test host has no answer.
+    pub stuck: u64,
+    /// `parallax_panic_stop`, at EL2: the hypervisor panicked.
+    pub panic: u64,
+}
+
+/// Where and why it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stand {
+    /// Signal number as GDB counts them.
+    pub signal: u8,
+    /// The CPU, from 0.
+    pub cpu: usize,
+    /// Address of the watchpoint that stopped it.
+    pub watch: Option<u64>,
+    /// Its program counter.
+    pub pc: u64,
+    /// Its exception level, 0 to 3.
+    pub el: u8,
+}
+
+impl Live {
+    /// Where it stops by itself.
+    #[must_use]
+    pub const fn stops(&self) -> Stops {
+        let stops = self.stops;
+        Stops { wait: stops.wait, stuck: stops.stuck, panic: stops.panic }
+    }
+
+    /// What the machine printed so far, with its addresses explained.
+    #[must_use]
+    pub fn said(&self) -> String {
+        self.printed()
+    }
+
+    /// The documents of the target description with their names, `target.xml` first.
+    ///
+    /// # Errors
+    /// The connection failed.
+    pub fn documents(&mut self) -> Result<Vec<(String, String)>, MachineError> {
+        let documents = self.runtime.block_on(self.client.documents());
+        documents.map_err(|error| self.connection_lost(error))
+    }
+
+    /// Has the gdbstub answer `requests` for `cpu`, in one go.
+    ///
+    /// # Errors
+    /// The connection failed, or there is no such CPU.
+    pub fn ask(&mut self, cpu: usize, requests: &[String]) -> Result<Vec<Vec<u8>>, MachineError> {
+        let mut all = vec![format!("Hg{}", self.thread(cpu)?)];
+        all.extend_from_slice(requests);
+        let replies = self.runtime.block_on(self.client.pipeline(&all));
+        let mut replies = replies.map_err(|error| self.connection_lost(error))?;
+        replies.remove(0);
+        Ok(replies)
+    }
+
+    /// The gdbstub's name of a CPU.
+    fn thread(&mut self, cpu: usize) -> Result<String, MachineError> {
+        let threads = self.runtime.block_on(self.client.threads());
+        let mut threads = threads.map_err(|error| self.connection_lost(error))?;
+        if cpu >= threads.len() {
+            return Err(MachineError::Contract(format!("there is no CPU {cpu}")));
+        }
+        Ok(threads.swap_remove(cpu))
+    }
+
+    /// Hands `request` to the test host, which waits; [`Self::go`] has it performed.
+    ///
+    /// # Errors
+    /// The connection failed.
+    pub fn begin(&mut self, request: Request) -> Result<(), MachineError> {
+        self.put(request)?;
+        let skip = format!("P{:x}={}", self.registers.pc.number, little_endian_hex(self.stops.wait + 4));
+        self.ask(0, &[skip]).map(|_| ())
+    }
+
+    /// Takes the answer to what was begun. The machine stands at [`Stops::wait`].
+    ///
+    /// # Errors
+    /// There is none, or the connection failed.
+    pub fn answer(&mut self) -> Result<Response, MachineError> {
+        // From now on CPU 0 is meant again.
+        self.ask(0, &[])?;
+        self.take()
+    }
+
+    /// Lets it go: all CPUs, or one step of one of them, while the others go on unless it is to go `alone`.
+    ///
+    /// # Errors
+    /// The connection failed.
+    pub fn go(&mut self, step: Option<usize>, alone: bool) -> Result<(), MachineError> {
+        let action = match step {
+            None => "vCont;c".to_owned(),
+            Some(cpu) if alone => format!("vCont;s:{}", self.thread(cpu)?),
+            Some(cpu) => format!("vCont;s:{};c", self.thread(cpu)?),
+        };
+        let started = self.runtime.block_on(self.client.start(&action));
+        started.map_err(|error| self.connection_lost(error))
+    }
+
+    /// Waits for it to stop, `limit` at most.
+    ///
+    /// # Errors
+    /// The connection failed, or QEMU ended.
+    pub fn stopped(&mut self, limit: Duration) -> Result<Option<Stand>, MachineError> {
+        match self.runtime.block_on(self.client.stopped(limit)) {
+            Ok(reply) => reply.map(|reply| self.stand(&reply)).transpose(),
+            Err(error) => Err(self.connection_lost(error)),
+        }
+    }
+
+    /// Brings it to a stop while it goes.
+    ///
+    /// # Errors
+    /// The connection failed, or QEMU ended.
+    pub fn halt(&mut self) -> Result<Stand, MachineError> {
+        match self.runtime.block_on(self.client.halt()) {
+            Ok(reply) => self.stand(&reply),
+            Err(error) => Err(self.connection_lost(error)),
+        }
+    }
+
+    fn stand(&mut self, reply: &[u8]) -> Result<Stand, MachineError> {
+        let refused = || {
+            let reply = String::from_utf8_lossy(reply).into_owned();
+            MachineError::Rsp(RspError::Refused { request: "vCont".to_owned(), reply })
+        };
+        let (signal, thread) = match StopReply::parse(reply).ok_or_else(refused)? {
+            StopReply::Stopped { signal, thread } => (signal, thread),
+            StopReply::Exited { .. } => return Err(self.died()),
+        };
+        let threads = self.runtime.block_on(self.client.threads());
+        let threads = threads.map_err(|error| self.connection_lost(error))?;
+        let cpu = thread.and_then(|thread| threads.iter().position(|known| *known == thread)).unwrap_or(0);
+        let registers = [self.registers.pc, self.registers.cpsr];
+        let values = self.ask(cpu, &registers.map(|register| format!("p{:x}", register.number)))?;
+        let value = |reply: &[u8]| crate::rsp::client::number("p", reply).map_err(MachineError::Rsp);
+        let (pc, cpsr) = (value(&values[0])?, value(&values[1])?);
+        Ok(Stand { signal, cpu, watch: watched(reply), pc, el: (cpsr >> 2 & 3) as u8 })
+    }
+}
+
+/// The address in a stop reply that names a watchpoint.
+fn watched(reply: &[u8]) -> Option<u64> {
+    let text = std::str::from_utf8(reply).ok()?.get(3..)?;
+    let mut pairs = text.split(';').filter_map(|pair| pair.split_once(':'));
+    let (_, address) = pairs.find(|(key, _)| matches!(*key, "watch" | "rwatch" | "awatch"))?;
+    u64::from_str_radix(address, 16).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_watchpoint_is_found_among_other_pairs() {
+        assert_eq!(watched(b"T05thread:p01.01;watch:80004040;"), Some(0x8000_4040));
+        assert_eq!(watched(b"T05awatch:1f;thread:p01.01;"), Some(0x1f));
+        assert_eq!(watched(b"T05thread:p01.01;"), None);
+        assert_eq!(watched(b"S05"), None);
+    }
+}

@@ -1,0 +1,86 @@
+//! The entries of one translation regime, followed from one moment to the next.
+//!
+//! Where memory says what was written since the last look, only the tables among that are looked at, and what they hold
+//! replaces what they held.
+
+use parallax_vmsa::walk::{TableCache, Visit};
+use parallax_vmsa::{PhysMem, Regime};
+
+use super::tables::{self, Entry};
+use crate::run::{self, Run};
+use crate::span::Span;
+
+/// Bytes of input addresses that a table of the last level covers.
+const LAST_TABLE: u64 = 512 * 4096;
+
+/// The entries as they were last.
+#[derive(Debug)]
+pub(super) struct Lane<E> {
+    cache: TableCache,
+    /// When that was.
+    moment: Option<u64>,
+    pub(super) entries: Vec<Run<E>>,
+    /// Addresses of the tables, in the order of the walk.
+    pub(super) tables: Vec<u64>,
+    /// What is wrong with the tables themselves.
+    pub(super) faults: Vec<String>,
+}
+
+impl<E> Default for Lane<E> {
+    fn default() -> Self {
+        Self {
+            cache: TableCache::new(),
+            moment: None,
+            entries: Vec::new(),
+            tables: Vec::new(),
+            faults: Vec::new(),
+        }
+    }
+}
+
+impl<E: Entry> Lane<E> {
+    /// Takes over what `regime` is now, and says whether its tables may be others than before.
+    pub(super) fn follow(&mut self, mem: &dyn PhysMem, regime: &Regime) -> bool {
+        let written = self.moment.and_then(|moment| mem.written(moment));
+        let kept = written.is_some_and(|written| self.follow_written(mem, regime, &written));
+        if !kept {
+            self.walk(mem, regime);
+        }
+        self.moment = mem.moment();
+        !kept
+    }
+
+    fn follow_written(&mut self, mem: &dyn PhysMem, regime: &Regime, written: &[u64]) -> bool {
+        let mut parts: Vec<(Span, Vec<Run<E>>)> = Vec::new();
+        let kept = self.cache.rewalk(mem, regime, written, |visit| match visit {
+            Visit::Table { ia, .. } => parts.push((Span::new(ia, LAST_TABLE), Vec::new())),
+            _ => {
+                if let (Some((_, runs)), Some(entry)) = (parts.last_mut(), E::of(&visit, regime)) {
+                    run::push(runs, entry);
+                }
+            }
+        });
+        if kept {
+            for (span, runs) in parts {
+                run::replace(&mut self.entries, span, &runs);
+            }
+        }
+        kept
+    }
+
+    fn walk(&mut self, mem: &dyn PhysMem, regime: &Regime) {
+        self.entries.clear();
+        self.tables.clear();
+        self.faults.clear();
+        let Self { cache, entries, tables, faults, .. } = self;
+        cache.walk(mem, regime, |visit| {
+            if let Visit::Table { pa, .. } = visit {
+                tables.push(pa);
+            }
+            faults.extend(tables::fault(&visit));
+            if let Some(entry) = E::of(&visit, regime) {
+                run::push(entries, entry);
+            }
+        });
+    }
+}

@@ -1,0 +1,141 @@
+//! `parallax gdb`: a GDB server on a live run or on a recording.
+//!
+//! ```text
+//! (gdb) watch *(unsigned long *)0x40406100
+//! (gdb) reverse-continue
+//! Hardware watchpoint 1: *(unsigned long *)0x40406100
+//!
+//! Old value = 2305843009213693954
+//! New value = 0
+//! trace () at share.trace:4
+//! 4       host_donate_hyp pfn=ram+0x20 nr=4 -> ok
+//! ```
+
+mod commands;
+mod history;
+mod inside;
+mod listen;
+mod performed;
+mod recorded;
+mod recorded_registers;
+mod scene;
+mod session;
+
+use std::path::Path;
+
+use anyhow::Result;
+use parallax_gdb::{Debuggee, Ending, serve};
+use parallax_machine::toolchain::{self, Variant};
+use parallax_machine::{CancellationToken, MachineError};
+
+use self::listen::Listener;
+use self::performed::Performed;
+use self::recorded::Recorded;
+use self::session::Session;
+use super::print;
+use crate::cli::Gdb;
+use crate::engine;
+use crate::interrupt;
+use crate::jobs::Boot;
+use crate::live::LiveBoot;
+use crate::project;
+use crate::source::Source;
+use crate::status::{Failure, Status};
+
+/// Runs it.
+pub(super) fn gdb(args: &Gdb) -> Result<Status> {
+    let cancel = interrupt::token()?;
+    if args.print_gdbinit {
+        return gdbinit(&cancel);
+    }
+    let path = args.source.as_deref().ok_or_else(|| Failure::usage("name a trace or a recording"))?;
+    let source = Source::open(path, &[])?;
+    let listener = Listener::open(args.port, args.socket.as_deref())?;
+    let server = Server { listener, session: Session::new()?, once: args.once, cancel };
+    match source {
+        Source::Recording(replay) => {
+            let mut recorded =
+                Recorded::new(*replay).map_err(|error| Failure::from(MachineError::from(error)))?;
+            let program = server.session.program(path, recorded.operations())?;
+            let images = recorded.events().then(|| images_of(recorded.revision(), &server.cancel)).flatten();
+            server.announce(path, Some(&program), images.as_ref())?;
+            server.serve(&mut recorded)
+        }
+        Source::Trace(case) => {
+            let root = project::root(std::slice::from_ref(&case.place.golden))?;
+            let boot = LiveBoot::build(&root, [&case.trace], &server.cancel)?.with_events(&root)?;
+            let mut machine = boot.boot(&case.trace).map_err(Failure::from)?;
+            let (session, _) = engine::Session::start(machine.as_mut(), None).map_err(Failure::from)?;
+            let mut performed = Performed::new(session, &case.trace.ops).map_err(Failure::from)?;
+            server.announce(path, None, Some(boot.images_of(&case.trace).map_err(Failure::from)?))?;
+            server.serve(&mut performed)
+        }
+    }
+}
+
+/// The images of a recorded machine, if this is the source tree that they were built from.
+fn images_of(revision: &str, cancel: &CancellationToken) -> Option<toolchain::BuiltImages> {
+    let root = project::root(&[]).ok()?;
+    if project::revision(&root) != revision {
+        return None;
+    }
+    toolchain::build(&root, Variant::Normal, cancel).ok()
+}
+
+/// Prints the commands that load symbols and printers of the source tree.
+fn gdbinit(cancel: &CancellationToken) -> Result<Status> {
+    let root = project::root(&[])?;
+    let images = toolchain::build(&root, Variant::Normal, cancel);
+    let images = images.map_err(|error| Failure::from(MachineError::from(error)))?;
+    let printers = root.join("harness/gdb/python/parallax.py");
+    print(&session::commands(None, Some(&images), &printers))?;
+    Ok(Status::Same)
+}
+
+/// The server, between clients.
+struct Server {
+    listener: Listener,
+    session: Session,
+    once: bool,
+    cancel: CancellationToken,
+}
+
+impl Server {
+    /// Says how to connect.
+    fn announce(
+        &self,
+        what: &Path,
+        program: Option<&Path>,
+        images: Option<&toolchain::BuiltImages>,
+    ) -> Result<()> {
+        let address = self.listener.address()?;
+        let commands = self.session.commands(program, images, &address)?;
+        let text = format!(
+            "{}: waiting for gdb at {address}\nwith symbols: gdb-multiarch -x {}\nwithout:      target remote {address}\n",
+            what.display(),
+            commands.display()
+        );
+        print(&text)
+    }
+
+    /// Serves one client after another.
+    fn serve(&self, debuggee: &mut dyn Debuggee) -> Result<Status> {
+        let cancelled = || self.cancel.is_cancelled();
+        while let Some(wire) = self.listener.next(&cancelled)? {
+            let ending = serve(wire, debuggee, &cancelled)
+                .map_err(|lost| Failure { status: Status::Diverged, message: lost.to_string() })?;
+            match ending {
+                Ending::Killed => return Ok(Status::Same),
+                Ending::Cancelled => break,
+                Ending::Misunderstood(why) => {
+                    anstream::eprintln!("a client sent what is not understood: {why}")
+                }
+                Ending::Detached | Ending::Gone => {}
+            }
+            if self.once {
+                return Ok(Status::Same);
+            }
+        }
+        Ok(Status::Interrupted)
+    }
+}

@@ -1,0 +1,81 @@
+//! QEMU's `edu` device, used from outside: the harness writes its registers, the kernel has no driver for it.
+
+use std::time::Duration;
+
+use parallax_machine::memory_map::ECAM_BASE;
+use parallax_machine::{Linux, MachineError, Pause};
+
+/// Its configuration space: bus 0, slot 5, function 0.
+const CONFIG: u64 = ECAM_BASE + (5 << 15);
+/// Its StreamID.
+pub(super) const STREAM: u64 = 5 << 3;
+/// Vendor and device id.
+const PCI_ID: u64 = 0x11e8_1234;
+/// Offsets in the configuration space: command, first base address.
+const COMMAND: u64 = 0x04;
+const BAR: u64 = 0x10;
+/// Memory space and bus master.
+const ENABLE: u16 = 0b110;
+
+/// Offsets of its registers: source, destination, count in bytes, command (bit 0 starts, and is 1 until the end; bit 1: to
+/// memory).
+const REGISTERS: [u64; 4] = [0x80, 0x88, 0x90, 0x98];
+const RUN: u64 = 1;
+const TO_MEMORY: u64 = 2;
+/// Its buffer, as an address of its own.
+const BUFFER: u64 = 0x4_0000;
+/// A transfer takes 100 ms of the machine's time. How often that is looked for, and how many times.
+const PERIOD: (Duration, usize) = (Duration::from_millis(20), 100);
+
+/// The device.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Edu {
+    registers: u64,
+}
+
+impl Edu {
+    /// Finds it where the kernel has put it, and lets it do DMA. None before the kernel has looked at its buses.
+    pub(super) fn find(linux: &mut Linux) -> Result<Option<Self>, MachineError> {
+        let bar = number(&linux.read_physical(CONFIG + BAR, 4)?) & !0xf;
+        if number(&linux.read_physical(CONFIG, 4)?) != PCI_ID || bar == 0 {
+            return Ok(None);
+        }
+        linux.write_physical(CONFIG + COMMAND, &ENABLE.to_le_bytes())?;
+        Ok(Some(Self { registers: bar }))
+    }
+
+    /// Moves `count` bytes (4096 at most) from bus address `from` to its buffer. The machine runs meanwhile; nothing when it
+    /// has ended.
+    pub(super) fn fetch(self, linux: &mut Linux, from: u64, count: u64) -> Result<Option<()>, MachineError> {
+        self.transfer(linux, [from, BUFFER, count, RUN])
+    }
+
+    /// Moves `count` bytes of its buffer to bus address `to`, as [`Self::fetch`].
+    pub(super) fn store(self, linux: &mut Linux, to: u64, count: u64) -> Result<Option<()>, MachineError> {
+        self.transfer(linux, [BUFFER, to, count, RUN | TO_MEMORY])
+    }
+
+    fn transfer(self, linux: &mut Linux, values: [u64; 4]) -> Result<Option<()>, MachineError> {
+        for (offset, value) in REGISTERS.iter().zip(values) {
+            linux.write_physical(self.registers + offset, &value.to_le_bytes())?;
+        }
+        let (period, tries) = PERIOD;
+        for _ in 0..tries {
+            if linux.run_for(period)? == Pause::Ended {
+                return Ok(None);
+            }
+            if number(&linux.read_physical(self.registers + REGISTERS[3], 8)?) & RUN == 0 {
+                return Ok(Some(()));
+            }
+        }
+        Err(MachineError::Hang {
+            waiting_for: "the end of a DMA transfer",
+            limit: period * tries as u32,
+            report: linux.printed(),
+        })
+    }
+}
+
+fn number(bytes: &[u8]) -> u64 {
+    bytes.iter().rev().fold(0, |value, byte| value << 8 | u64::from(*byte))
+}

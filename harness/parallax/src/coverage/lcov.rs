@@ -1,0 +1,38 @@
+//! The format of lcov (geninfo(1)), as far as it tells of lines.
+
+use std::fmt::Write;
+
+use super::Files;
+
+/// `files` as a tracefile of the test `name`. Counts are traces, not executions.
+#[must_use]
+pub fn text(name: &str, files: &Files) -> String {
+    // lcov allows letters, digits and underscores in the name of a test.
+    let name: String = name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
+    let mut text = String::new();
+    for (file, lines) in files {
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "TN:{name}\nSF:{file}");
+        for (number, line) in lines {
+            let _ = writeln!(text, "DA:{number},{}", line.traces);
+        }
+        let hit = lines.values().filter(|line| line.traces != 0).count();
+        let _ = writeln!(text, "LF:{}\nLH:{hit}\nend_of_record", lines.len());
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{sample, site};
+
+    #[test]
+    fn each_file_has_its_lines_and_their_count() {
+        let mut tally = sample();
+        tally.add(&[site("hyp/a.rs", 4, "a::split")]);
+        let expected = "\
+TN:good_x\nSF:hyp/a.rs\nDA:3,0\nDA:4,1\nDA:9,0\nLF:3\nLH:1\nend_of_record
+TN:good_x\nSF:hyp/b.rs\nDA:1,0\nLF:1\nLH:0\nend_of_record\n";
+        assert_eq!(super::text("good/x", tally.files()), expected);
+    }
+}

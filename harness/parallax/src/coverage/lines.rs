@@ -1,0 +1,75 @@
+//! From instructions to source lines.
+
+use std::collections::HashMap;
+
+use parallax_machine::coverage::Executed;
+use parallax_machine::symbols::Image;
+
+/// Whose lines count.
+const SOURCE: (&str, &str) = ("hyp/", ".rs");
+
+/// A source line, as one instruction has it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Site {
+    /// The file, relative to the repository.
+    pub file: String,
+    /// The line, from 1.
+    pub line: u32,
+    /// The function, without generics.
+    pub function: String,
+}
+
+/// The lines of an image.
+#[derive(Debug, Default)]
+pub struct Lines {
+    sites: Vec<Site>,
+    /// Each instruction that stands for lines, and those lines' numbers in `sites`.
+    instructions: Vec<(u64, Vec<usize>)>,
+}
+
+impl Lines {
+    /// Those of `image`.
+    #[must_use]
+    pub fn of(image: &Image) -> Self {
+        let mut lines = Self::default();
+        let mut known = HashMap::new();
+        for pc in image.instructions() {
+            let places = image.places(pc).into_iter().filter_map(|place| {
+                let (file, line) = place.line?;
+                Some(Site { file, line, function: place.function })
+            });
+            let counted = places.filter(|site| {
+                site.line != 0 && site.file.starts_with(SOURCE.0) && site.file.ends_with(SOURCE.1)
+            });
+            let numbers: Vec<usize> = counted
+                .map(|site| {
+                    *known.entry(site).or_insert_with_key(|site| {
+                        lines.sites.push(site.clone());
+                        lines.sites.len() - 1
+                    })
+                })
+                .collect();
+            if !numbers.is_empty() {
+                lines.instructions.push((pc, numbers));
+            }
+        }
+        lines
+    }
+
+    /// All lines, some of them more than once with different functions.
+    #[must_use]
+    pub fn sites(&self) -> &[Site] {
+        &self.sites
+    }
+
+    /// The lines of what ran.
+    pub fn reached<'a>(&'a self, executed: &'a Executed) -> impl Iterator<Item = &'a Site> {
+        let ran = self.instructions.iter().filter(|(pc, _)| executed.contains(*pc));
+        ran.flat_map(|(_, numbers)| numbers.iter().filter_map(|number| self.sites.get(*number)))
+    }
+
+    #[cfg(test)]
+    pub(crate) fn from_sites(sites: impl IntoIterator<Item = Site>) -> Self {
+        Self { sites: sites.into_iter().collect(), instructions: Vec::new() }
+    }
+}

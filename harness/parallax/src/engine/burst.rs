@@ -1,0 +1,195 @@
+//! Many operations between two stops without a plugin: what they did together.
+
+use parallax_abi::mailbox::{Request, Response, op};
+use parallax_model::{AccessKind, Agent, BlockSize, Finding, Outcome as Passage, Span, check, check_access};
+use parallax_vmsa::PhysMem;
+
+use super::access;
+use super::session::{Session, SessionError, expectation};
+use crate::trace::{Action, Op, Outcome};
+
+/// A page, in bytes.
+const PAGE: u64 = 0x1000;
+
+/// What came of a burst.
+#[derive(Clone, Debug)]
+pub struct Burst {
+    /// How each operation ended.
+    pub outcomes: Vec<Outcome>,
+    /// What was found and had not been found before.
+    pub findings: Vec<Finding>,
+    /// Whether anything that translates an address changed.
+    pub changed: bool,
+}
+
+impl Session<'_> {
+    /// Performs `ops`, at most as many as a mailbox holds, without a stop between them, and looks at the state after
+    /// all of them. An access of a CPU is judged unless a hypercall of the burst names its page: what held in the
+    /// meantime cannot be seen.
+    ///
+    /// An operation of a device must be alone. It is judged by its data, not by what the SMMU says of it: the host may
+    /// have turned that off.
+    ///
+    /// # Errors
+    /// As [`Session::step`].
+    pub fn burst(&mut self, ops: &[&Op]) -> Result<Burst, SessionError> {
+        let requests = ops.iter().map(|op| self.request(op)).collect::<Result<Vec<_>, _>>()?;
+        let evidence = match requests[..] {
+            [request] => Evidence::before(&request, self.machine.memory(), self.ram),
+            _ => None,
+        };
+        let responses = self.machine.perform(&requests)?;
+        if responses.len() != ops.len() {
+            return Err(SessionError::NoResponse);
+        }
+        self.registers = self.machine.registers()?;
+        let after = self.observer.observe(self.machine.memory(), &self.registers);
+        let context = self.observer.context();
+        let mut findings = Vec::new();
+        let mut outcomes = Vec::with_capacity(ops.len());
+        for ((op, request), response) in ops.iter().zip(&requests).zip(&responses) {
+            let outcome = Outcome::of(op.verb, response);
+            findings.extend(expectation(op, &outcome));
+            if !is_device(op) && !requests.iter().any(|other| names(other, request)) {
+                findings.extend(access::check(request, response, &outcome, &self.now, &after, context));
+            }
+            outcomes.push(outcome);
+        }
+        if let (Some(evidence), [response]) = (evidence, &responses[..]) {
+            for access in evidence.after(response, self.machine.memory()) {
+                findings.extend(check_access(&access, &self.now, &after, context));
+            }
+        }
+        findings.extend(check(&after, context));
+        let form = parallax_model::canonical::Canonical::of(&after, BlockSize::Shown);
+        let changed = form != self.form;
+        self.now = after;
+        self.form = form;
+        Ok(Burst { outcomes, findings: self.reporter.fresh(findings), changed })
+    }
+}
+
+/// Whether `op` is one of a device.
+#[must_use]
+pub const fn is_device(op: &Op) -> bool {
+    matches!(op.verb.action, Action::DmaRead | Action::DmaWrite)
+}
+
+/// Whether hypercall `call` may have changed who has the page that `access` reaches.
+fn names(call: &Request, access: &Request) -> bool {
+    if call.op != op::HYPERCALL {
+        return false;
+    }
+    let [_, first, count, ..] = call.args;
+    let pages = access.args[0] / PAGE..=access.args[0].saturating_add(16) / PAGE;
+    let last = first.saturating_add(count.max(1) - 1);
+    first <= *pages.end() && *pages.start() <= last
+}
+
+/// What memory held where a device is about to reach.
+struct Evidence {
+    request: Request,
+    span: Span,
+    before: Vec<u8>,
+}
+
+impl Evidence {
+    fn before(request: &Request, memory: &dyn PhysMem, ram: Span) -> Option<Self> {
+        let [_, base, size, ..] = request.args;
+        let device = matches!(request.op, op::DMA_READ | op::DMA_WRITE);
+        let inside = device && ram.contains(base) && size <= ram.end() - base;
+        let span = Span::new(base, size);
+        let before = inside.then(|| bytes(memory, span)).flatten()?;
+        Some(Self { request: *request, span, before })
+    }
+
+    /// The accesses that the data give evidence of, page by page.
+    fn after(&self, response: &Response, memory: &dyn PhysMem) -> Vec<parallax_model::Access> {
+        let Some(now) = bytes(memory, self.span) else { return Vec::new() };
+        let [stream, _, _, pattern, ..] = self.request.args;
+        let Ok(stream) = u32::try_from(stream) else { return Vec::new() };
+        let mut accesses = Vec::new();
+        let mut at = self.span.base;
+        while at < self.span.end() {
+            let end = ((at / PAGE + 1) * PAGE).min(self.span.end());
+            let range = (at - self.span.base) as usize..(end - self.span.base) as usize;
+            let (old, new) = (&self.before[range.clone()], &now[range.clone()]);
+            let passed = if self.request.op == op::DMA_WRITE {
+                let sent = pattern.to_le_bytes();
+                let sent: Vec<u8> =
+                    sent.iter().copied().cycle().skip(range.start % 8).take(old.len()).collect();
+                written(old, new, &sent)
+            } else {
+                // Only its first 8 bytes are told.
+                read(old, response.x[0]).filter(|_| range.start == 0)
+            };
+            let kind = if self.request.op == op::DMA_WRITE { AccessKind::Write } else { AccessKind::Read };
+            if let Some(passed) = passed {
+                let outcome = if passed { Passage::Passed } else { Passage::Refused };
+                let span = Span::between(at, end);
+                accesses.push(parallax_model::Access { agent: Agent::Device(stream), kind, span, outcome });
+            }
+            at = end;
+        }
+        accesses
+    }
+}
+
+/// Whether `sent` was written over `old`, which became `new`; `None` if it cannot be told.
+fn written(old: &[u8], new: &[u8], sent: &[u8]) -> Option<bool> {
+    match (old == sent, new == sent, new == old) {
+        (false, true, _) => Some(true),
+        (false, _, true) => Some(false),
+        _ => None,
+    }
+}
+
+/// Whether a device that says that it read `value` did so from `memory`; `None` if it cannot be told.
+fn read(memory: &[u8], value: u64) -> Option<bool> {
+    let there = u64::from_le_bytes(memory.get(..8)?.try_into().ok()?);
+    match (there, value) {
+        (0, _) => None,
+        (there, value) if there == value => Some(true),
+        (_, 0) => Some(false),
+        _ => None,
+    }
+}
+
+fn bytes(memory: &dyn PhysMem, span: Span) -> Option<Vec<u8>> {
+    let mut bytes = vec![0; usize::try_from(span.size).ok().filter(|size| *size <= 0x1_0000)?];
+    memory.read(span.base, &mut bytes).ok()?;
+    Some(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn data_tell_whether_a_write_passed() {
+        assert_eq!(written(&[1, 2], &[7, 8], &[7, 8]), Some(true));
+        assert_eq!(written(&[1, 2], &[1, 2], &[7, 8]), Some(false));
+        assert_eq!(written(&[7, 8], &[7, 8], &[7, 8]), None);
+        assert_eq!(written(&[1, 2], &[7, 2], &[7, 8]), None);
+    }
+
+    #[test]
+    fn data_tell_whether_a_read_passed() {
+        let memory = 5_u64.to_le_bytes();
+        assert_eq!(read(&memory, 5), Some(true));
+        assert_eq!(read(&memory, 0), Some(false));
+        assert_eq!(read(&memory, 6), None);
+        assert_eq!(read(&[0; 8], 0), None);
+    }
+
+    #[test]
+    fn a_page_that_a_hypercall_names_is_not_judged() {
+        let call = |pfn, nr| Request { cpu: 0, op: op::HYPERCALL, args: [1, pfn, nr, 0, 0, 0, 0] };
+        let access = Request { cpu: 0, op: op::READ, args: [0x4000_1008, 8, 0, 0, 0, 0, 0] };
+        assert!(names(&call(0x40001, 1), &access));
+        assert!(names(&call(0x40000, 2), &access));
+        assert!(names(&call(0x40000, u64::MAX), &access));
+        assert!(!names(&call(0x40000, 1), &access));
+        assert!(!names(&access, &access));
+    }
+}

@@ -1,0 +1,88 @@
+//! Entries: of translation tables, and of the stream table.
+
+use parallax_model::{Lane, Span};
+use parallax_vmsa::desc::Level;
+
+use super::{Scene, Wanted};
+
+/// What a store changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Entry {
+    /// An entry of a translation table.
+    Page {
+        /// Who walks it.
+        lanes: Vec<Lane>,
+        /// The table's level.
+        level: Level,
+        /// The input addresses that it translates.
+        span: Span,
+        /// Whether a walk could reach it before the operation.
+        live: bool,
+    },
+    /// A stream table entry.
+    Stream {
+        /// The StreamID.
+        sid: u64,
+    },
+}
+
+impl Entry {
+    /// The entry that the word at `pa` belongs to, and the address of its first byte.
+    pub(super) fn at(scene: &Scene<'_>, pa: u64) -> Option<(Self, u64)> {
+        if let Some((sid, base)) = scene.streams.iter().find_map(|array| array.entry_at(pa)) {
+            return Some((Self::Stream { sid }, base));
+        }
+        let all = scene.tables.iter().map(|table| (table, true));
+        let all = all.chain(scene.new_tables.iter().map(|table| (table, false)));
+        let mut found: Option<Self> = None;
+        for (table, in_use) in all {
+            let Some(here) = table.entry_at(pa) else { continue };
+            match &mut found {
+                Some(Self::Page { lanes, span, .. }) if *span == here => {
+                    if !lanes.contains(&table.lane) {
+                        lanes.push(table.lane);
+                    }
+                }
+                Some(_) => (),
+                None => {
+                    let (lanes, level) = (vec![table.lane], table.level);
+                    found = Some(Self::Page { lanes, level, span: here, live: in_use });
+                }
+            }
+        }
+        found.map(|entry| (entry, pa))
+    }
+
+    /// Whether it is asked for.
+    pub(super) fn is_wanted(&self, wanted: Wanted, linear: u64) -> bool {
+        match (self, wanted) {
+            (_, Wanted { ipa: None, sid: None }) => true,
+            (Self::Stream { sid }, Wanted { sid: Some(asked), .. }) => *sid == u64::from(asked),
+            (Self::Page { lanes, span, .. }, Wanted { ipa: Some(ipa), .. }) => {
+                let at_el2 = lanes.contains(&Lane::El2) && span.contains(ipa.wrapping_add(linear));
+                span.contains(ipa) || at_el2
+            }
+            _ => false,
+        }
+    }
+
+    /// How it is called: `cpu L3 ram+0x20000..+0x21000`, `ste 0x8`.
+    pub(super) fn name(&self, scene: &Scene<'_>) -> String {
+        match self {
+            Self::Stream { sid } => format!("ste {sid:#x}"),
+            Self::Page { lanes, level, span, .. } => {
+                let lanes: Vec<&str> = lanes.iter().map(|lane| lane.name()).collect();
+                format!("{} {level} {}", lanes.join("+"), scene.map.span(*span))
+            }
+        }
+    }
+
+    /// Whose caches may hold the entry, which was `old` before: an entry that is not valid is cached of streams only.
+    pub(super) fn cached_by(&self, old: u64) -> Vec<Lane> {
+        match self {
+            Self::Stream { .. } => vec![Lane::Ste],
+            Self::Page { lanes, live: true, .. } if old & 1 != 0 => lanes.clone(),
+            Self::Page { .. } => Vec::new(),
+        }
+    }
+}

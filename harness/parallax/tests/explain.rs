@@ -1,0 +1,94 @@
+//! docs/explain.md shows what `parallax explain` prints, and a recording tells the same as its trace.
+//!
+//! What any change of the hypervisor moves is not compared: line numbers, addresses of code and of tables, positions
+//! in a queue, and the instructions around the one that is shown.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+const PAGE: &str = "docs/explain.md";
+const PROMPT: &str = "```console\n$ parallax ";
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// What the command prints.
+fn parallax(args: &str) -> String {
+    let output = Command::new(env!("CARGO_BIN_EXE_parallax"))
+        .args(args.split_whitespace())
+        .current_dir(root())
+        .output()
+        .expect("the command runs");
+    assert!(output.status.success(), "parallax {args}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("text")
+}
+
+/// `text` without what does not count.
+fn steady(text: &str) -> String {
+    let lines = text.lines().filter(|line| !line.starts_with("        0x"));
+    lines.map(|line| steady_line(line) + "\n").collect()
+}
+
+fn steady_line(line: &str) -> String {
+    if let Some(instruction) = line.strip_prefix("      > ") {
+        // The mnemonic: registers are the compiler's choice.
+        return instruction.split_whitespace().nth(1).unwrap_or_default().to_owned();
+    }
+    let instruction = line.starts_with("then");
+    let place_of_table = line.contains("table at ");
+    let mut words = Vec::new();
+    for word in line.split_whitespace() {
+        let word = word.split("+0x").next().filter(|_| word.starts_with('<')).unwrap_or(word);
+        words.push(match word.split_once(".rs:") {
+            Some((file, _)) => format!("{file}.rs"),
+            None if place_of_table && word.starts_with("0x") => "0x".to_owned(),
+            None if instruction && (word.starts_with("0x") || word.starts_with('x')) => "operand".to_owned(),
+            None => word.to_owned(),
+        });
+    }
+    words.join(" ")
+}
+
+#[test]
+fn the_page_shows_what_the_command_prints() {
+    let path = root().join(PAGE);
+    let page = fs::read_to_string(&path).expect(PAGE);
+    let mut parts = page.split(PROMPT);
+    let mut new = parts.next().unwrap_or_default().to_owned();
+    let mut shown = 0;
+    let mut differs = String::new();
+    for part in parts {
+        let (args, rest) = part.split_once('\n').expect("a command on a line");
+        let (expected, after) = rest.split_once("```").expect("the end of a block");
+        let actual = parallax(args);
+        if steady(expected) != steady(&actual) {
+            differs += &format!("$ parallax {args}\n{actual}\n");
+        }
+        new += &format!("{PROMPT}{args}\n{actual}```{after}");
+        shown += 1;
+    }
+    assert_eq!(shown, 3, "{PAGE} shows three faults");
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        fs::write(&path, new).unwrap();
+    } else {
+        assert!(differs.is_empty(), "{PAGE} is out of date (UPDATE_DOCS=1 writes it anew):\n{differs}");
+    }
+}
+
+#[test]
+fn a_recording_tells_the_same_as_its_trace() {
+    let folder = tempfile::tempdir().unwrap();
+    let recording = folder.path().join("a.plx");
+    let recording = recording.to_str().unwrap();
+    let trace = "traces/good/donate.trace";
+    parallax(&format!("run {trace} --no-golden --record {recording}"));
+    let line = fs::read_to_string(root().join(trace)).unwrap();
+    let line = 1 + line.lines().position(|line| line.starts_with("host_donate_hyp")).unwrap();
+    let told = parallax(&format!("explain {recording} --op {line}"));
+    assert_eq!(told, parallax(&format!("explain {trace} --op {line}")));
+    assert!(told.contains("now 0x2000000000000002  annotated hyp"), "{told}");
+    assert!(told.contains("then  cpu0 tlbi ipas2e1is") && told.contains("CMD_TLBI_S2_IPA"), "{told}");
+    assert!(!told.contains("nothing in this operation"), "{told}");
+}

@@ -1,0 +1,51 @@
+//! What `parallax run --export casemate` writes is judged by `parallax check` as the run was.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use parallax::cli::Mode;
+use parallax::engine::{Keep, run_trace};
+use parallax::jobs::Boot;
+use parallax::live::LiveBoot;
+use parallax::suite;
+use parallax_machine::CancellationToken;
+use parallax_model::Check;
+use parallax_protocol::{Checker, Config, casemate};
+
+/// Rules that are broken in a run of `trace`, and in the file that comes of it.
+fn judged_twice(trace: &str) -> [BTreeSet<String>; 2] {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("the root of the workspace");
+    let cases = suite::load(&[root.join("traces").join(trace)]).expect("a trace");
+    let trace = &cases[0].trace;
+    let boot = LiveBoot::build(root, [trace], &CancellationToken::new()).expect("images");
+    let boot = boot.with_events(root).expect("the plugin");
+    let mut machine = boot.boot(trace).expect("a machine");
+    let keep = Keep { recorder: None, export: true };
+    let run = run_trace(&trace.ops, machine.as_mut(), keep, Mode::Step);
+    assert!(run.failure.is_none(), "{:?}", run.failure);
+    let found = run.findings.iter().filter(|found| found.finding.check == Check::Protocol);
+    let found = found.map(|found| found.finding.rule.to_owned()).collect();
+
+    let log = casemate::parse(&run.exported.expect("events")).expect("a file that can be read");
+    let mut checker = Checker::new(Config::default());
+    log.events.iter().for_each(|event| checker.event(event));
+    assert!(log.events.len() > 10_000 && checker.lost() == 0, "{} events", log.events.len());
+    let sources = checker.findings().iter().map(|finding| log.source(finding.at.pc));
+    assert!(sources.flatten().all(|source| source.contains(" hyp/core/src/")), "functions and lines");
+    [found, checker.findings().iter().map(|finding| finding.rule.name().to_owned()).collect()]
+}
+
+#[test]
+fn a_good_trace_is_good_in_its_file() {
+    for trace in ["good/four_cpus.trace", "good/emul_two_cpus.trace"] {
+        assert_eq!(judged_twice(trace), [BTreeSet::new(), BTreeSet::new()], "{trace}");
+    }
+}
+
+#[test]
+fn a_bad_trace_breaks_the_same_rules_in_its_file() {
+    for trace in ["bad/smmu_no_tlbi.trace", "bad/emul_missing_cfgi.trace"] {
+        let [run, file] = judged_twice(trace);
+        assert!(!run.is_empty() && run == file, "{trace}: {run:?}, {file:?}");
+    }
+}
