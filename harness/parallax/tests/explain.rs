@@ -1,4 +1,4 @@
-//! docs/explain.md shows what `parallax explain` prints, and a recording tells the same as its trace.
+//! docs/explain.md and the README show what `parallax explain` prints, and a recording tells the same as its trace.
 //!
 //! What any change of the hypervisor moves is not compared: line numbers, addresses of code and of tables, positions
 //! in a queue, and the instructions around the one that is shown.
@@ -7,8 +7,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-const PAGE: &str = "docs/explain.md";
-const PROMPT: &str = "```console\n$ parallax ";
+/// The pages, and how an output begins there. The README's are no `console` blocks, which another test compares word by
+/// word.
+const PAGES: [(&str, &str); 2] =
+    [("docs/explain.md", "```console\n$ parallax explain "), ("README.md", "```text\n$ parallax explain ")];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
@@ -52,28 +54,34 @@ fn steady_line(line: &str) -> String {
 }
 
 #[test]
-fn the_page_shows_what_the_command_prints() {
-    let path = root().join(PAGE);
-    let page = fs::read_to_string(&path).expect(PAGE);
-    let mut parts = page.split(PROMPT);
+fn the_pages_show_what_the_command_prints() {
+    for (page, prompt) in PAGES {
+        check(page, prompt);
+    }
+}
+
+fn check(page: &str, prompt: &str) {
+    let path = root().join(page);
+    let text = fs::read_to_string(&path).expect(page);
+    let mut parts = text.split(prompt);
     let mut new = parts.next().unwrap_or_default().to_owned();
     let mut shown = 0;
     let mut differs = String::new();
     for part in parts {
         let (args, rest) = part.split_once('\n').expect("a command on a line");
         let (expected, after) = rest.split_once("```").expect("the end of a block");
-        let actual = parallax(args);
+        let actual = parallax(&format!("explain {args}"));
         if steady(expected) != steady(&actual) {
-            differs += &format!("$ parallax {args}\n{actual}\n");
+            differs += &format!("$ parallax explain {args}\n{actual}\n");
         }
-        new += &format!("{PROMPT}{args}\n{actual}```{after}");
+        new += &format!("{prompt}{args}\n{actual}```{after}");
         shown += 1;
     }
-    assert_eq!(shown, 3, "{PAGE} shows three faults");
+    assert_eq!(shown, 3, "{page} shows three faults");
     if std::env::var_os("UPDATE_DOCS").is_some() {
         fs::write(&path, new).unwrap();
     } else {
-        assert!(differs.is_empty(), "{PAGE} is out of date (UPDATE_DOCS=1 writes it anew):\n{differs}");
+        assert!(differs.is_empty(), "{page} is out of date (UPDATE_DOCS=1 writes it anew):\n{differs}");
     }
 }
 
