@@ -29,6 +29,8 @@ names! {
         Unlocked = "unlocked-write",
         /// A VMID names two live roots.
         VmidDuplicate = "vmid-duplicate",
+        /// A VMID was given to another tree while translations of the last one could be cached under it.
+        VmidStale = "vmid-stale",
         /// A live root changed its VMID.
         VmidChanged = "vmid-changed",
         /// TTBR0_EL2 was given an ASID, which EL2 does not have.

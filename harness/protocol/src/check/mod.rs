@@ -12,6 +12,7 @@
 //! | `memory`, `tree` | contents of memory; which page is a table of which tree |
 //! | `entry` | stores to entries of live tables |
 //! | `unclean`, `tlb` | unclean entries; TLBI and DSB on the CPUs |
+//! | `vmid` | VMIDs whose tree was given up |
 //! | `cpu` | what each CPU has done lately |
 //! | `smmu`, `stream` | command queue and TLBI commands; stream table entries |
 //!
@@ -27,6 +28,7 @@ mod stream;
 mod tlb;
 mod tree;
 mod unclean;
+mod vmid;
 
 use std::collections::HashMap;
 
@@ -36,6 +38,7 @@ use self::memory::{Memory, PAGE, Role};
 use self::smmu::Smmu;
 use self::tree::{Group, Tree};
 use self::unclean::Records;
+use self::vmid::Stale;
 use crate::event::{Barrier, Event, HintKind, Kind, Sysreg};
 
 /// What is known before the first event.
@@ -65,6 +68,7 @@ pub struct Checker {
     trees: Vec<Tree>,
     roots: HashMap<u64, u32>,
     vmids: HashMap<u16, u32>,
+    stale_vmids: HashMap<u16, Stale>,
     locks: HashMap<u64, u64>,
     owners: HashMap<u64, u64>,
     records: Records,
@@ -88,6 +92,7 @@ impl Checker {
             trees: Vec::new(),
             roots: HashMap::new(),
             vmids: HashMap::new(),
+            stale_vmids: HashMap::new(),
             locks: HashMap::new(),
             owners: HashMap::new(),
             records: Records::default(),
@@ -262,6 +267,7 @@ impl Checker {
                 }
                 if option.full() {
                     self.complete(at, option.shared());
+                    self.complete_vmids(at, option.shared());
                 }
             }
         }

@@ -11,6 +11,7 @@ use crate::tlbi::{Operand, Scope, Select, Target, TlbiOp};
 
 impl Checker {
     pub(super) fn tlbi(&mut self, at: Site, op: TlbiOp, operand: u64) {
+        self.tlbi_vmid(at, op);
         let range = op.operand(operand);
         if self.records.all().next().is_none() {
             return;

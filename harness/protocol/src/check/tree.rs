@@ -95,6 +95,7 @@ impl Checker {
             self.report(Rule::VmidChanged, Subject::Page { pa: root }, at, None, what, String::new());
             self.vmids.remove(&old);
         }
+        self.take_vmid(at, vmid, root);
         if let Some(other) = self.vmids.insert(vmid, id).filter(|other| *other != id) {
             let what =
                 format!("VMID {vmid} is in use for the root at {:#x}", self.trees[other as usize].root);
@@ -143,7 +144,7 @@ impl Checker {
             if self.trees[index].cpu == Some(Regime::El2)
                 && !self.cpus.iter().any(|cpu| cpu.ttbr0.is_some_and(|ttbr| ttbr & 0xffff_ffff_f000 == root))
             {
-                self.forget(index as u32);
+                self.forget(at, index as u32);
             }
         }
     }
@@ -190,13 +191,17 @@ impl Checker {
     }
 
     /// Makes a tree no tree, and its pages plain memory.
-    fn forget(&mut self, id: u32) {
+    fn forget(&mut self, at: Site, id: u32) {
         let tree = &mut self.trees[id as usize];
+        let (cpu, loaded, root) = (tree.cpu, tree.loaded, tree.root);
         (tree.cpu, tree.loaded) = (None, 0);
-        if tree.smmu.is_some() {
+        let (tables, smmu) = (tree.tables, tree.smmu);
+        if let Some(Regime::Cpu(vmid)) = cpu {
+            self.give_up_vmid(at, vmid, root, loaded);
+        }
+        if smmu.is_some() {
             return;
         }
-        let (root, tables) = (tree.root, tree.tables);
         self.roots.remove(&root);
         self.vmids.retain(|_, tree| *tree != id);
         let mut ids = Vec::new();
@@ -291,7 +296,7 @@ impl Checker {
                 let (since, missing) = (record.by, self.missing(record));
                 self.report(Rule::FreedTable, Subject::Page { pa: page }, at, Some(since), what, missing);
             }
-            self.forget(id);
+            self.forget(at, id);
         } else if let Role::Detached(_) = self.memory.role(page) {
             let missing = self.missing_of_page(page);
             let what = "released while walks could still reach it".to_owned();
