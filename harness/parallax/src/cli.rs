@@ -1,5 +1,7 @@
 //! The command line.
 
+mod bisect;
+
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -12,6 +14,8 @@ use parallax_machine::SmmuMode;
 use parallax_machine::config::HostView;
 
 use crate::report::Format;
+
+pub use self::bisect::{Bisect, BisectFormat, BisectMode};
 
 /// How the word `error:` looks.
 pub const ERROR: Style = AnsiColor::Red.on_default().bold();
@@ -47,6 +51,9 @@ pub enum Command {
     /// Go through results that wait for a review, old and new side by side, in a terminal
     #[command(after_help = REVIEW_EXAMPLE)]
     Review(Review),
+    /// Find the commit that broke a trace, then the operation, the entry and the store
+    #[command(after_help = bisect::EXAMPLE)]
+    Bisect(Bisect),
     /// Let a hostile host attack the hypervisor: random operations from a seed, all states checked
     #[command(after_help = ATTACK_EXAMPLE)]
     Attack(Attack),
@@ -103,6 +110,8 @@ Examples:
   parallax run --format junit > results.xml
   parallax run traces/bad --without-faults            the same operations on a hypervisor in order
   parallax run --repeat 20 traces/good/dma.trace      twenty times the same bytes
+  parallax run --machine cpus=2 --machine smmu.map=pages
+  parallax run --partition 2/5                        every fifth trace from the second on
 
 Exit status: 0 as agreed, 1 diverged or a check failed, 2 malformed trace, 125 could not build or boot.";
 
@@ -145,6 +154,21 @@ pub struct Run {
     /// Run each trace N times; every run must give the same result and recording, byte for byte
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
     pub repeat: u16,
+    /// Change the machine of every trace. Traces that do not fit it (an operation on a CPU that is not there) are left
+    /// out; nothing is compared with goldens, which are those of the traces' own machines
+    #[arg(long, value_name = "KEY=VALUE", conflicts_with = "accept")]
+    pub machine: Vec<String>,
+    /// Run part I of N equal parts of the traces: every Nth, from the Ith on
+    #[arg(long, value_name = "I/N", value_parser = partition)]
+    pub partition: Option<(usize, usize)>,
+}
+
+/// `2/5`.
+fn partition(text: &str) -> Result<(usize, usize), String> {
+    let parts = text.split_once('/').and_then(|(part, of)| Some((part.parse().ok()?, of.parse().ok()?)));
+    parts
+        .filter(|(part, of)| (1..=*of).contains(part))
+        .ok_or_else(|| "expected a part and how many there are, such as 1/3".to_owned())
 }
 
 /// How to drive the machine.

@@ -6,6 +6,7 @@
 //! | [`suite`] | which traces: files and folders |
 //! | [`engine`] | performing them, and judging every state |
 //! | [`attack`] | a hostile host: random operations from a seed |
+//! | [`bisect`] | which commit broke a trace |
 //! | [`jobs`] | many traces side by side, against their goldens |
 //! | [`golden`] | the goldens |
 //! | [`report`] | telling what came of it |
@@ -16,6 +17,7 @@
 #![forbid(unsafe_code)]
 
 pub mod attack;
+pub mod bisect;
 pub mod cli;
 pub mod cmd;
 pub mod coverage;

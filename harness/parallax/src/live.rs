@@ -61,6 +61,14 @@ impl LiveBoot {
         })
     }
 
+    /// Boots `images`, which are there already; they are those of `revision`, normal or with the switchable faults.
+    #[must_use]
+    pub fn of(images: BuiltImages, faults_build: bool, revision: &str, cancel: &CancellationToken) -> Self {
+        let (normal, faults) = if faults_build { (None, Some(images)) } else { (Some(images), None) };
+        let (revision, cancel) = (revision.to_owned(), cancel.clone());
+        Self { normal, faults, pagewatch: None, revision, cancel, coverage: None }
+    }
+
     /// Builds the plugin too, in the source tree at `root`, and has every machine record its events.
     ///
     /// # Errors

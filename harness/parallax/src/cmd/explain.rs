@@ -42,13 +42,24 @@ pub(super) fn explain(args: &cli::Explain) -> Result<Status> {
     Ok(Status::Same)
 }
 
-/// Records `case` into `folder`, up to the operation in line `op`.
+/// Builds what `case` needs, and records it into `folder`, up to the operation in line `op`.
 fn record(case: &Case, op: usize, folder: &Path) -> Result<PathBuf> {
-    let ops = &case.trace.ops;
-    let last = ops.iter().position(|known| known.line == op).ok_or_else(|| unknown(op))?;
     let cancel = interrupt::token()?;
     let root = project::root(std::slice::from_ref(&case.place.golden))?;
     let boot = LiveBoot::build(&root, [&case.trace], &cancel)?.with_events(&root)?;
+    record_on(&boot, case, op, folder)
+}
+
+/// The story of the operation in line `args.op` of `case` on a machine that `boot` boots with the plugin.
+pub(super) fn story(boot: &LiveBoot, case: &Case, args: &cli::Explain) -> Result<String> {
+    let folder = tempfile::tempdir()?;
+    text(&record_on(boot, case, args.op, folder.path())?, args)
+}
+
+/// Records `case` into `folder`, up to the operation in line `op`.
+fn record_on(boot: &LiveBoot, case: &Case, op: usize, folder: &Path) -> Result<PathBuf> {
+    let ops = &case.trace.ops;
+    let last = ops.iter().position(|known| known.line == op).ok_or_else(|| unknown(op))?;
     let mut machine = boot.boot(&case.trace).map_err(Failure::from)?;
     let path = folder.join("trace.plx");
     let recorder = Recorder::create(&path, boot.revision(), machine.description(), machine.info())?;

@@ -3,6 +3,7 @@
 mod accept;
 mod attack;
 mod bench;
+mod bisect;
 mod build;
 mod check;
 mod coverage;
@@ -33,6 +34,7 @@ pub fn main(cli: Cli) -> Result<Status> {
         Command::Run(args) => run::run(&args),
         Command::Accept(args) => accept::accept(&args),
         Command::Review(args) => review::review(&args),
+        Command::Bisect(args) => bisect::bisect(&args),
         Command::Attack(args) => attack::attack(&args),
         Command::Dump(args) => dump::dump(&args),
         Command::Diff(args) => diff::diff(&args),

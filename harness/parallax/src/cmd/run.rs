@@ -34,6 +34,12 @@ pub(super) fn run(args: &Run) -> Result<Status> {
     if args.without_faults {
         cases.iter_mut().for_each(|case| case.trace.switch_fault_off());
     }
+    if !args.machine.is_empty() {
+        change_machines(&mut cases, &args.machine.join(" "))?;
+    }
+    if let Some((part, of)) = args.partition {
+        cases = partition(cases, part, of);
+    }
     if args.record.is_some() && cases.len() != 1 {
         let message = format!("--record takes one trace, {} are named", cases.len());
         return Err(Failure::usage(message).into());
@@ -84,6 +90,28 @@ pub(super) fn run(args: &Run) -> Result<Status> {
     Ok(report::status(&reports).and(all).and(unreferenced(args)?))
 }
 
+/// Changes the machines of `cases`, and leaves those out, telling so, that do not fit it.
+fn change_machines(cases: &mut Vec<suite::Case>, keys: &str) -> Result<(), Failure> {
+    let mut refused = None;
+    cases.retain_mut(|case| match case.trace.change_machine(keys) {
+        Ok(()) => true,
+        Err(error) => {
+            anstream::eprintln!("left out: {}: {}, not {}", case.place.label, error.found, error.expected);
+            refused = Some(error);
+            false
+        }
+    });
+    match refused {
+        Some(error) if cases.is_empty() => Err(Failure::usage(error)),
+        _ => Ok(()),
+    }
+}
+
+/// Part `part` (from 1 on) of `of`. Neighbours are often alike and take alike: they go to different parts.
+fn partition<T>(cases: Vec<T>, part: usize, of: usize) -> Vec<T> {
+    cases.into_iter().skip(part - 1).step_by(of).collect()
+}
+
 /// Tells of goldens in the folders that were run whose trace is gone.
 fn unreferenced(args: &Run) -> Result<Status> {
     let folders: Vec<PathBuf> = args.traces.iter().filter(|path| path.is_dir()).cloned().collect();
@@ -131,7 +159,7 @@ pub(super) fn job_count(jobs: Option<u16>) -> usize {
 }
 
 const fn golden_mode(args: &Run) -> GoldenMode {
-    match (args.accept, args.no_golden || args.without_faults) {
+    match (args.accept, args.no_golden || args.without_faults || !args.machine.is_empty()) {
         (true, _) => GoldenMode::Accept,
         (false, true) => GoldenMode::Ignore,
         (false, false) => GoldenMode::Compare,
@@ -147,4 +175,19 @@ pub(super) fn progress(cases: usize) -> ProgressBar {
     let bar = bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
     bar.enable_steady_tick(Duration::from_millis(200));
     bar
+}
+
+#[cfg(test)]
+mod tests {
+    use super::partition;
+
+    #[test]
+    fn the_parts_together_are_everything_once() {
+        let all: Vec<usize> = (0..23).collect();
+        for of in 1..30 {
+            let mut parts: Vec<usize> = (1..=of).flat_map(|part| partition(all.clone(), part, of)).collect();
+            parts.sort_unstable();
+            assert_eq!(parts, all);
+        }
+    }
 }

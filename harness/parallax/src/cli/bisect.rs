@@ -1,0 +1,64 @@
+//! Arguments of `bisect`.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+pub(super) const EXAMPLE: &str = "\
+Examples:
+  parallax bisect --good v0.1 --trace traces/good/donate.trace
+  parallax bisect --good v0.1 --bad main --trace traces/good/donate.trace --mode golden
+  parallax bisect --good v0.1 --trace traces/good/split_2m.trace --format markdown > report.md
+
+The hypervisor and the test host are those of each revision; the harness is this one. docs/bisect.md shows a report.
+Without it: git bisect run parallax run --no-golden TRACE
+
+Exit status: 0 found, 1 only narrowed down, 2 usage, 125 an end of the range could not be built or booted.";
+
+/// Arguments of `bisect`.
+#[derive(Debug, Args)]
+pub struct Bisect {
+    /// A revision in which the trace is in order
+    #[arg(long, value_name = "REV")]
+    pub good: String,
+    /// A revision in which it is not; it must descend from the good one
+    #[arg(long, value_name = "REV", default_value = "HEAD")]
+    pub bad: String,
+    /// The trace to perform, as it is in the working tree
+    #[arg(long, value_name = "TRACE")]
+    pub trace: PathBuf,
+    /// What makes a revision bad
+    #[arg(long, value_enum, default_value_t)]
+    pub mode: BisectMode,
+    /// How to tell what was found
+    #[arg(long, value_enum, default_value_t)]
+    pub format: BisectFormat,
+    /// Keep the worktrees of the revisions that were built
+    #[arg(long)]
+    pub keep: bool,
+}
+
+/// What makes a revision bad.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum BisectMode {
+    /// The checks find something (or, in a trace with a fault, nothing), or the trace does not get to its end.
+    #[default]
+    Findings,
+    /// The same, or the result is not that of the golden in the working tree.
+    Golden,
+    /// The same, by the trace and the golden that each revision has itself: where a golden changed on purpose in
+    /// between.
+    Range,
+}
+
+/// How a bisection is told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum BisectFormat {
+    /// For a person.
+    #[default]
+    Human,
+    /// For a comment or a ticket.
+    Markdown,
+    /// One JSON object.
+    Json,
+}
