@@ -72,6 +72,7 @@ impl Live {
             stops,
             mailbox,
             options,
+            in_flight: false,
         };
         live.finish(info_va).map_err(|cause| MachineError::Boot(Box::new(cause)))?;
         Ok(live)

@@ -4,7 +4,7 @@ use std::mem::{offset_of, size_of};
 
 use parallax_abi::mailbox::{MAGIC, Mailbox, Request, Response, SLOTS, Slot, VERSION};
 use parallax_vmsa::PhysMem;
-use zerocopy::{FromBytes, IntoBytes};
+use zerocopy::IntoBytes;
 
 use crate::error::MachineError;
 use crate::ram::MappedRam;
@@ -42,19 +42,33 @@ impl MailboxAt {
         Ok(())
     }
 
+    /// How many requests there still are to answer: all or none, as the test host sees them as a whole.
+    pub(super) fn unanswered(self, ram: &MappedRam) -> Result<u64, MachineError> {
+        self.field(ram, offset_of!(Mailbox, count))
+    }
+
+    /// Makes sure that none is left.
+    pub(super) fn all_answered(self, ram: &MappedRam) -> Result<(), MachineError> {
+        match self.unanswered(ram)? {
+            0 => Ok(()),
+            left => {
+                Err(MachineError::Contract(format!("the test host waits with {left} requests unanswered")))
+            }
+        }
+    }
+
     /// Takes the responses to the last `count` requests.
     pub(super) fn take(self, ram: &MappedRam, count: usize) -> Result<Vec<Response>, MachineError> {
-        let left = self.field(ram, offset_of!(Mailbox, count))?;
-        if left != 0 {
-            return Err(MachineError::Contract(format!(
-                "the test host waits with {left} requests unanswered"
-            )));
-        }
-        let mut bytes = vec![0; count * size_of::<Slot>()];
-        ram.read(self.0 + offset_of!(Mailbox, slots) as u64, &mut bytes)?;
-        let slots =
-            bytes.chunks_exact(size_of::<Slot>()).filter_map(|bytes| Slot::read_from_bytes(bytes).ok());
-        Ok(slots.map(|slot| slot.response).collect())
+        self.all_answered(ram)?;
+        (0..count).map(|slot| self.response(ram, slot)).collect()
+    }
+
+    /// The response in `slot`.
+    pub(super) fn response(self, ram: &MappedRam, slot: usize) -> Result<Response, MachineError> {
+        let mut bytes = [0; size_of::<Response>()];
+        let place = offset_of!(Mailbox, slots) + slot.min(SLOTS - 1) * size_of::<Slot>();
+        ram.read(self.0 + (place + offset_of!(Slot, response)) as u64, &mut bytes)?;
+        Ok(zerocopy::transmute!(bytes))
     }
 
     fn field(self, ram: &MappedRam, offset: usize) -> Result<u64, MachineError> {
@@ -66,6 +80,8 @@ impl MailboxAt {
 
 #[cfg(test)]
 mod tests {
+    use zerocopy::FromBytes;
+
     use super::*;
     use crate::memory_map::RAM_BASE;
 

@@ -1,14 +1,15 @@
 //! A live machine: the hypervisor and the test host under QEMU, driven through the gdbstub.
 //!
-//! The machine stands still at the test host's `parallax_wait` whenever no call is under way. [`Live::perform`]
-//! fills the mailbox in mapped RAM, resumes past the breakpoint and waits for the next stop. Breakpoints at
-//! `parallax_panic_stop` and `parallax_stuck` catch what must not happen.
+//! The machine stands still at the test host's `parallax_wait` whenever no call is under way (but see
+//! [`Live::launch`]). [`Live::perform`] fills the mailbox in mapped RAM, resumes past the breakpoint and waits for the
+//! next stop. Breakpoints at `parallax_panic_stop` and `parallax_stuck` catch what must not happen.
 //!
 //! The interface is synchronous: a runtime of its own drives the sockets, so a [`Live`] must not be used from
 //! inside another asynchronous runtime. QEMU ends with the thread that called [`Live::boot`].
 
 pub(crate) mod boot;
 pub mod debug;
+mod flight;
 mod mailbox;
 pub(crate) mod registers;
 pub(crate) mod report;
@@ -91,6 +92,8 @@ pub struct Live {
     stops: StopPoints,
     mailbox: MailboxAt,
     options: BootOptions,
+    /// Whether operations are being performed that nobody waits for ([`Live::launch`]).
+    in_flight: bool,
 }
 
 impl Live {
@@ -98,12 +101,6 @@ impl Live {
     #[must_use]
     pub fn qemu_id(&self) -> u32 {
         self.qemu.id()
-    }
-
-    /// Whether a plugin records what happens.
-    #[must_use]
-    pub const fn events_recorded(&self) -> bool {
-        matches!(self.watched, Watched::Journal(_))
     }
 
     /// The gdbstub and what drives it, for [`crate::step`].
@@ -149,12 +146,14 @@ impl Live {
         waiting_for: &'static str,
         limit: Duration,
     ) -> Result<(), MachineError> {
-        let stop = self.runtime.block_on(self.client.resume(before, "vCont;c", limit));
-        let stop = match stop {
-            Ok(stop) => stop,
-            Err(RspError::Timeout(_)) => return Err(self.hang(waiting_for, limit)),
-            Err(error) => return Err(self.connection_lost(error)),
-        };
+        match self.runtime.block_on(self.client.resume(before, "vCont;c", limit)) {
+            Ok(stop) => self.at_stop(stop),
+            Err(RspError::Timeout(_)) => Err(self.hang(waiting_for, limit)),
+            Err(error) => Err(self.connection_lost(error)),
+        }
+    }
+
+    fn at_stop(&mut self, stop: StopReply) -> Result<(), MachineError> {
         match stop {
             StopReply::Stopped { signal, thread } => self.judge_stop(signal, thread),
             StopReply::Exited { .. } => Err(self.died()),
@@ -220,7 +219,7 @@ impl Machine for Live {
     }
 
     fn memory(&self) -> &dyn PhysMem {
-        &self.ram
+        if self.in_flight { self } else { &self.ram }
     }
 
     fn events(&mut self) -> Result<Vec<Record>, MachineError> {

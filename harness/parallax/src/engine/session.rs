@@ -1,10 +1,12 @@
 //! A machine, taken from operation to operation.
 
+use std::time::Duration;
+
 use parallax_abi::journal::{Record, kind};
 use parallax_abi::mailbox::{Request, Response};
 use parallax_machine::journal::by_operation;
 use parallax_machine::recording::{Operation, Recorder, RecordingMem};
-use parallax_machine::{Machine, MachineError, Registers};
+use parallax_machine::{Live, Machine, MachineError, Registers};
 use parallax_model::canonical::Canonical;
 use parallax_model::{
     BlockSize, Check, Context, Delta, Finding, Line, Reporter, Snapshot, Space, Span, View, check,
@@ -20,6 +22,11 @@ use super::stream::Stream;
 use crate::order::Order;
 use crate::status::{Failure, Status};
 use crate::trace::{Action, Op, Outcome};
+
+/// Pause when the machine has not done another operation yet.
+const PAUSE: Duration = Duration::from_micros(50);
+/// Pauses in a row after which the batch's end is waited for.
+const MOST_PAUSES: u32 = 100;
 
 /// A trace could not be taken to its end.
 #[derive(Debug, thiserror::Error)]
@@ -205,39 +212,62 @@ impl<'m> Session<'m> {
     }
 
     /// Performs `ops`, at most as many as a mailbox holds, without a stop between them, and looks at what each of them
-    /// did, as the plugin's journal tells it. None of them may be one that [`touches_data`].
+    /// did, as the plugin's journal tells it, while the machine goes on with the next ones. None of them may be one that [`touches_data`].
     ///
     /// # Errors
     /// As [`Self::step`]; or the journal is not all that happened.
     pub fn batch(&mut self, ops: &[&Op]) -> Result<Vec<Step>, SessionError> {
         let requests = ops.iter().map(|op| self.request(op)).collect::<Result<Vec<_>, _>>()?;
-        let responses = self.machine.perform(&requests)?;
-        let events = self.machine.events()?;
-        let (operations, rest) = by_operation(&events);
-        if operations.len() != ops.len() || responses.len() != ops.len() {
-            let text = format!("{} operations were performed, {} have a mark", ops.len(), operations.len());
+        self.live()?.launch(&requests)?;
+        let mut steps = Vec::with_capacity(ops.len());
+        let mut events = Vec::new();
+        let mut idle = 0;
+        loop {
+            // In this order: when it has ended, all that happened is in the journal.
+            let ended = self.live()?.ended(idle > MOST_PAUSES)?;
+            events.extend(self.machine.events()?);
+            let (operations, rest) = by_operation(&events);
+            idle = if operations.is_empty() { idle + 1 } else { 0 };
+            let next = ops.iter().zip(&requests).skip(steps.len());
+            if operations.len() > next.len() {
+                return Err(SessionError::Unseen(format!("more than {} operations have a mark", ops.len())));
+            }
+            for ((op, request), (_, events)) in next.zip(operations) {
+                let response = self.live()?.response(steps.len())?;
+                let stream = self.stream.as_mut().ok_or(SessionError::NoStream)?;
+                stream.apply(events);
+                self.registers = stream.registers().clone();
+                steps.push(self.judge(op, (*request, response), None, events.to_vec())?);
+            }
+            let judged = events.len() - rest.len();
+            events.drain(..judged);
+            if ended {
+                break;
+            }
+            if idle > 0 {
+                std::thread::sleep(PAUSE);
+            }
+        }
+        if steps.len() != ops.len() {
+            let text = format!("{} operations were performed, {} have a mark", ops.len(), steps.len());
             return Err(SessionError::Unseen(text));
         }
-        let mut steps = Vec::with_capacity(ops.len());
-        for (((op, request), response), (_, events)) in
-            ops.iter().zip(requests).zip(responses).zip(operations)
-        {
-            let stream = self.stream.as_mut().ok_or(SessionError::NoStream)?;
-            stream.apply(events);
-            self.registers = stream.registers().clone();
-            steps.push(self.judge(op, (request, response), None, events.to_vec())?);
-        }
         let stream = self.stream.as_mut().ok_or(SessionError::NoStream)?;
-        stream.apply(rest);
+        stream.apply(&events);
         if let (Some(order), Some(last)) = (&mut self.order, steps.last_mut()) {
             let names = &self.observer.context().symbols;
-            last.findings.extend(order.judge(rest, self.machine.symbols(), names));
+            last.findings.extend(order.judge(&events, self.machine.symbols(), names));
         }
         self.registers = self.machine.registers()?;
         match stream.agree(self.machine.memory(), &self.registers, &self.now)? {
             None => Ok(steps),
             Some(difference) => Err(SessionError::Unseen(difference)),
         }
+    }
+
+    /// The machine, which must be a live one to be looked at while it runs.
+    fn live(&mut self) -> Result<&mut Live, SessionError> {
+        self.machine.live().ok_or(SessionError::NoStream)
     }
 
     /// What the test host is asked for.

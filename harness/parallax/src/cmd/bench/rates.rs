@@ -30,6 +30,7 @@ pub(super) fn measure(setup: &Setup) -> Result<String, Failure> {
     let step_of = |pair| step(setup, &config, pair);
     let step = step_of(SHARING)?;
     let donate = step_of(DONATING)?;
+    let with_events = step_with_events(setup, &config)?;
     let stream_of = |pair| stream(setup, &config, pair);
     let stream = stream_of(SHARING)?;
     let stream_donate = stream_of(DONATING)?;
@@ -47,7 +48,8 @@ pub(super) fn measure(setup: &Setup) -> Result<String, Failure> {
         row("bare: no stop for 1024 operations, no look", bare),
         row("step: stop, snapshot, checks, delta, golden text", step),
         row("the same, host_donate_hyp and hyp_donate_host in turn", donate),
-        row("stream: no stop for 1024, as step from the journal", stream),
+        row("step with the plugin's events, so check 5 too", with_events),
+        row("stream: no stop for 1024, as step from the journal, check 5 too", stream),
         row("the same, host_donate_hyp and hyp_donate_host in turn", stream_donate),
         row("gdb: stop, gdb's Python reads the same tables", gdb_rate),
     ];
@@ -83,18 +85,26 @@ pub(super) fn all_succeeded(responses: &[Response]) -> Result<(), Failure> {
 }
 
 fn step(setup: &Setup, config: &MachineConfig, pair: [&str; 2]) -> Result<f64, Failure> {
-    checked(setup.boot(config)?, setup.scaled(STEP), pair, |session, ops| {
-        ops.iter().map(|op| session.step(op)).collect()
-    })
+    checked(setup.boot(config)?, false, setup.scaled(STEP), pair, one_by_one)
+}
+
+fn step_with_events(setup: &Setup, config: &MachineConfig) -> Result<f64, Failure> {
+    checked(setup.boot_watched(config)?, false, setup.scaled(STEP), SHARING, one_by_one)
+}
+
+fn one_by_one(session: &mut Session<'_>, ops: &[&Op]) -> Result<Vec<Step>, SessionError> {
+    ops.iter().map(|op| session.step(op)).collect()
 }
 
 fn stream(setup: &Setup, config: &MachineConfig, pair: [&str; 2]) -> Result<f64, Failure> {
-    checked(setup.boot_watched(config)?, setup.scaled(STREAM), pair, |session, ops| session.batch(ops))
+    checked(setup.boot_watched(config)?, true, setup.scaled(STREAM), pair, |session, ops| session.batch(ops))
 }
 
-/// Performs `count` operations on `live`, a `pair` in turn, as many at a time as a mailbox holds, all of them checked.
+/// Performs `count` operations on `live`, a `pair` in turn, as many at a time as a mailbox holds, all of them checked;
+/// with `copied`, from a copy that follows the journal.
 fn checked(
     mut live: Live,
+    copied: bool,
     count: usize,
     pair: [&str; 2],
     perform: impl Fn(&mut Session<'_>, &[&Op]) -> Result<Vec<Step>, SessionError>,
@@ -103,9 +113,8 @@ fn checked(
     let trace = Trace::parse("bench", &pair).map_err(Failure::usage)?;
     let batch: Vec<&Op> = trace.ops.iter().cycle().take(SLOTS).collect();
     let batches = count.div_ceil(SLOTS);
-    let watched = live.events_recorded();
     let (mut session, findings) = Session::start(&mut live, None)?;
-    if watched {
+    if copied {
         session.stream()?;
     }
     let mut golden = Golden::default();
