@@ -1,0 +1,31 @@
+-- The history of ci/nightly; docs/nightly.md describes it.
+create table if not exists night(
+    id integer primary key,
+    started integer not null,      -- seconds since 1970
+    revision text not null,        -- as git describes it
+    form text not null,            -- full or short
+    part text not null,            -- I/N
+    seconds real,                  -- null: it did not get to its end
+    status integer);               -- 0 in order, 1 not
+create table if not exists cell(
+    night integer not null references night(id),
+    name text not null,
+    traces integer not null,
+    operations integer not null,
+    seconds real not null,
+    status integer not null);      -- exit status
+create table if not exists problem(
+    night integer not null references night(id),
+    cell text not null,
+    trace text not null,
+    text text not null,
+    flaky integer not null);       -- 1: came out in order when run again
+create table if not exists fault(
+    night integer not null references night(id),
+    name text not null,
+    caught integer not null,
+    primary key (night, name));
+create table if not exists measure(
+    night integer not null references night(id),
+    name text not null,
+    value real not null);
