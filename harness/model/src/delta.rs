@@ -116,6 +116,12 @@ impl Delta {
         }
     }
 
+    /// All of `form`, as what came where nothing was.
+    #[must_use]
+    pub fn whole(form: &Canonical) -> Self {
+        Self::of(&Canonical::empty(form.layout), form)
+    }
+
     /// Whether nothing changed.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -180,7 +186,7 @@ impl Delta {
 /// The full state of `snapshot` as lines.
 #[must_use]
 pub fn state_lines(snapshot: &Snapshot, symbols: &SymbolMap, view: View, block_size: BlockSize) -> Vec<Line> {
-    let state = Delta::of(&Canonical::empty(snapshot.layout), &Canonical::of(snapshot, block_size));
+    let state = Delta::whole(&Canonical::of(snapshot, block_size));
     state.lines(symbols, view).into_iter().map(|line| Line { sign: Sign::State, ..line }).collect()
 }
 

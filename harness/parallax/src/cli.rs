@@ -78,6 +78,9 @@ pub enum Command {
     /// Serve gdb: a trace that is performed, or a recording that also goes back
     #[command(after_help = GDB_EXAMPLE)]
     Gdb(Gdb),
+    /// Write a recording as a page that opens from disk, or as a trace for Perfetto
+    #[command(after_help = REPORT_EXAMPLE)]
+    Report(Report),
     /// Build the hypervisor and the test host
     #[command(after_help = BUILD_EXAMPLE)]
     Build(Build),
@@ -367,6 +370,31 @@ pub struct Check {
     /// IDR3.BBML of the SMMU, where the file does not tell
     #[arg(long, value_name = "LEVEL", default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=2))]
     pub smmu_bbm: u8,
+}
+
+const REPORT_EXAMPLE: &str = "\
+Examples:
+  parallax report donate.plx                              donate.html, one file that needs no network
+  parallax report before.plx --compare after.plx -o x.html
+  parallax report donate.plx --perfetto donate.json       for ui.perfetto.dev or chrome://tracing
+
+`parallax run TRACE --record FILE.plx` makes a recording. docs/report.md shows the page.";
+
+/// Arguments of `report`.
+#[derive(Debug, Args)]
+pub struct Report {
+    /// A recording (*.plx)
+    #[arg(value_name = "RECORDING")]
+    pub recording: PathBuf,
+    /// The file to write [default: the recording's name with .html]
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// A second recording to be shown beside the first
+    #[arg(long, value_name = "RECORDING")]
+    pub compare: Option<PathBuf>,
+    /// Write operations and events of each CPU as a Chrome trace instead
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["output", "compare"])]
+    pub perfetto: Option<PathBuf>,
 }
 
 const BUILD_EXAMPLE: &str = "\

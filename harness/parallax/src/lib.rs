@@ -13,6 +13,7 @@
 //! | [`coverage`] | which lines of the hypervisor traces reach |
 //! | [`explain`] | who changed an entry, and what invalidation followed |
 //! | [`source`] | states one after the other, from a trace or a recording |
+//! | [`html`] | a recording as a page that opens from disk, and as a trace for Perfetto |
 //! | [`cli`], [`cmd`] | the command line, a module a subcommand |
 #![forbid(unsafe_code)]
 
@@ -25,6 +26,7 @@ pub mod engine;
 pub mod event_text;
 pub mod explain;
 pub mod golden;
+pub mod html;
 pub mod interrupt;
 pub mod jobs;
 pub mod live;

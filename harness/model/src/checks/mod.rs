@@ -81,7 +81,7 @@ fn subject(snapshot: &Snapshot, context: &Context, space: Space, span: Span) -> 
 }
 
 /// What both tables and the page-state array say at one address.
-fn views(snapshot: &Snapshot, context: &Context, space: Space, at: u64) -> Vec<(&'static str, String)> {
+pub fn views(snapshot: &Snapshot, context: &Context, space: Space, at: u64) -> Vec<(&'static str, String)> {
     let symbols = &context.symbols;
     let nothing = || "unmapped".to_owned();
     let page = |pa| run::find(&snapshot.pages, pa).map(|run| ("page", lane::page_state(&run.value)));

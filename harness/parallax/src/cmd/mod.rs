@@ -15,6 +15,7 @@ mod explain;
 mod faults;
 mod gdb;
 mod linux;
+mod report;
 mod review;
 mod run;
 mod shell;
@@ -43,6 +44,7 @@ pub fn main(cli: Cli) -> Result<Status> {
         Command::Events(args) => events::events(&args),
         Command::Explain(args) => explain::explain(&args),
         Command::Gdb(args) => gdb::gdb(&args),
+        Command::Report(args) => report::report(&args),
         Command::Build(args) => build::build(&args),
         Command::Faults(args) => faults::faults(&args),
         Command::Linux(args) => linux::linux(&args),

@@ -13,6 +13,7 @@
 mod error;
 mod expr;
 mod machine_line;
+mod machine_text;
 mod op;
 mod outcome;
 mod parse;
@@ -24,6 +25,7 @@ use parallax_machine::MachineConfig;
 
 pub use error::TraceError;
 pub use expr::{Base, Expr, Symbol};
+pub use machine_text::machine_text;
 pub use op::Op;
 pub use outcome::Outcome;
 pub use verb::{Action, DMA_PATTERN, Kind, Param, VERBS, Verb};

@@ -1,0 +1,81 @@
+// What is told in words and tables of the chosen operation.
+const LANES = ['cpu', 'smmu', 'page', 'ste'];
+function ranges(all) {
+  const rows = [], lanes = all.filter((track) => track.left);
+  for (const { label, left, right } of lanes)
+    for (const [from, to, a, b] of overlay(left, right, view.from, view.to)) {
+      if (rows.length >= 400) break;
+      const differs = verdict(a, b);
+      rows.push([differs && differs[0] === 'bad' ? 'bad' : '', (PAIRED ? label[0] + ' ' : '') + frames(from, to), size((to - from) * 4096), value(a), value(b), differs ? '≠ ' + differs[1] : '']);
+    }
+  if (!lanes.length) for (const [from, to, number] of all[0].map) if (from < view.to && to > view.from && rows.length < 400) rows.push(['', frames(from, to), size((to - from) * 4096), VALUES[number][0], 'not used', '']);
+  fill('ranges', rows.length ? table(['addresses', 'size', 'CPU', 'SMMU', ''], rows) : none('No entries here.'));
+}
+function changeLines(op) {
+  const lines = [];
+  for (let n = 0; n < op.changes.length && lines.length < 300; n += 5) {
+    const [lane, number, from, long, id] = op.changes.slice(n, n + 5);
+    const where = lane === STE ? hex(from) + (long > 1 ? '..' + hex(from + long) : '') : frames(from, from + long);
+    const what = id < 0 ? 'gone' : VALUES[id][0];
+    if (id < 0 && op.changes.some((_, m) => m % 5 === 0 && op.changes[m] === lane && op.changes[m + 1] === number && op.changes[m + 4] >= 0 && op.changes[m + 2] <= from && op.changes[m + 2] + op.changes[m + 3] >= from + long)) continue;
+    lines.push(make('div', { class: id < 0 ? 'del' : 'add' }, (id < 0 ? '− ' : '+ ') + LANES[lane] + (number ? ':' + number : '') + ' ' + where + '  ' + what));
+  }
+  for (const id of op.lines.slice(0, 200)) lines.push(make('div', { class: 'lane' }, TEXTS[id]));
+  return lines;
+}
+const bySide = (side, nodes) => PAIRED ? [make('div', { class: 'lane' }, 'AB'[side] + ' ' + RUNS[side].name), ...nodes] : nodes;
+const each = (tell) => RUNS.flatMap((_, side) => { const op = opOf(chosen, side); return op ? bySide(side, tell(op, side)) : bySide(side, [none('It does not perform this operation.')]); });
+function panels() {
+  const op = anyOp(chosen), differs = STEPS[chosen].differs;
+  $('title').textContent = (op.line ? op.line + ': ' : '') + TEXTS[op.text] + (TEXTS[op.result] ? ' → ' + TEXTS[op.result] : '');
+  const facts = each((op) => [make('span', {}, op.instructions === null ? 'instructions not counted' : op.instructions.toLocaleString('en') + ' instructions at EL2',
+    ...['stores', 'TLBI', 'barriers', 'register writes', 'device accesses'].map((kind, n) => op.counts[n] ? ' · ' + op.counts[n] + ' ' + kind : ''))]);
+  const words = [[1, 'result'], [2, 'state'], [4, 'findings'], [8, 'only one performs it']].filter(([bit]) => differs & bit).map(([, word]) => word);
+  fill('facts', ...facts, words.length ? make('b', { class: 'del' }, ' ≠ ' + words.join(', ')) : '');
+  fill('changes', ...each((op) => { const lines = changeLines(op); return lines.length ? lines : [none('Nothing.')]; }));
+  fill('events', ...each((op) => op.events.length ? op.events.map((id) => make('div', {}, TEXTS[id])) : [none(op.counts.some(Boolean) ? 'None.' : 'None recorded.')]));
+  streams(); attributes(); owners();
+}
+function streams() {
+  const rows = RUNS.flatMap((_, side) => stateAt(chosen, side).ste.map(([from, to, id]) => {
+    const words = VALUES[id][0].split(' ');
+    return ['', (PAIRED ? 'AB'[side] + ' ' : '') + hex(from) + (to - from > 1 ? '..' + hex(to) : ''), words[0], words.slice(1).join(' ')];
+  }));
+  fill('streams', rows.length ? table(['streams', 'does', 'fields that are not 0'], rows) : none('No valid entry: every stream aborts, or the SMMU is not used.'));
+}
+function attributes() {
+  const node = make('div', { class: 'attrs' });
+  for (const [title, where, rows] of JSON.parse(TEXTS[anyOp(chosen).attributes] || '[]'))
+    node.append(make('div', {}, make('h4', {}, title + ', such as ' + where), table(['incoming', 'CPU', 'SMMU', ''], rows.map(([a, b, c, same]) => ['', a, b, c, same ? '' : '≠']))));
+  fill('attributes', node.children.length ? node : none('No stream goes through the SMMU.'), make('p', { class: 'none' }, 'Computed from the specifications: QEMU models no attributes.'));
+}
+// All of memory, row by row: of the pages that share a cell the one that is least the host's is drawn.
+function owners() {
+  const ram = regions().find(([name]) => name === 'ram'), first = ram[1] / 4096, nr = ram[2] / 4096;
+  const columns = 128, lines = 16, per = Math.ceil(nr / (columns * lines)), cell = 8, map = stateAt(chosen, 0).page;
+  const canvas = make('canvas', { width: columns * cell, height: lines * cell, role: 'img' }), context = canvas.getContext('2d');
+  const style = getComputedStyle(document.documentElement), colour = (name) => style.getPropertyValue(name);
+  const rank = { o: 0, n: 1, p: 2, s: 3 }, cells = new Array(columns * lines).fill('o'), pages = {};
+  for (const [from, to, id] of map) {
+    const kind = VALUES[id][1], a = Math.max(from, first), b = Math.min(to, first + nr);
+    if (a >= b) continue;
+    pages[VALUES[id][0]] = (pages[VALUES[id][0]] || 0) + b - a;
+    for (let n = Math.floor((a - first) / per); n <= Math.floor((b - 1 - first) / per); n++) if (rank[kind] > rank[cells[n]]) cells[n] = kind;
+  }
+  cells.forEach((kind, n) => {
+    const x = n % columns * cell, y = Math.floor(n / columns) * cell;
+    context.fillStyle = colour({ o: '--memory', p: '--hyp', s: '--shared', n: '--guest' }[kind]);
+    context.fillRect(x, y, cell - 1, cell - 1);
+    context.strokeStyle = context.fillStyle = colour('--ink');
+    if (kind === 'p') { context.beginPath(); context.moveTo(x, y + cell - 1); context.lineTo(x + cell - 1, y); context.stroke(); }
+    if (kind === 's') context.fillRect(x, y + 3, cell - 1, 1.5);
+    if (kind === 'n') context.fillRect(x + 3, y + 3, 2, 2);
+  });
+  const list = Object.entries(pages).sort((a, b) => b[1] - a[1]);
+  canvas.setAttribute('aria-label', list.map(([text, nr]) => text + ': ' + nr + ' pages').join('; '));
+  const frame = (event) => { const box = canvas.getBoundingClientRect(); return first + per * (Math.floor((event.clientY - box.top) / box.height * lines) * columns + Math.floor((event.clientX - box.left) / box.width * columns)); };
+  canvas.addEventListener('pointermove', (event) => tip(event, told(frame(event))));
+  canvas.addEventListener('pointerleave', () => { $('tip').hidden = true; });
+  canvas.addEventListener('click', (event) => look(frame(event) - per * 8, frame(event) + per * 8));
+  fill('owners', canvas, table(['state', 'pages', 'size'], list.map(([text, nr]) => ['', text, nr.toLocaleString('en'), size(nr * 4096)])), none('One cell is ' + size(per * 4096) + '; a click shows it above.'));
+}
