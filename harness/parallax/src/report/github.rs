@@ -15,7 +15,12 @@ pub fn github(reports: &[TraceReport]) -> String {
         for found in report.news() {
             let finding = &found.finding;
             let title = format!("{}/{}", finding.check.name(), finding.rule);
-            let message = format!("after {}\n{finding}\nreproduce: {}", found.op, report.reproduce());
+            let message = format!(
+                "after {}\n{}\nreproduce: {}",
+                found.op,
+                found.lines().join("\n"),
+                report.reproduce()
+            );
             annotation(&mut text, label, found.line.max(1), &title, &message);
         }
         if report.verdict.status() != Status::Same {

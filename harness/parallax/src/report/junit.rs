@@ -29,7 +29,7 @@ fn case(report: &TraceReport) -> TestCase {
         let findings = report
             .news()
             .iter()
-            .map(|found| format!("after {}: {}\n  {}\n", found.line, found.op, found.finding));
+            .map(|found| format!("after {}: {}\n  {}\n", found.line, found.op, found.lines().join("\n  ")));
         let end = [report.verdict.advice(&report.label), format!("\nreproduce: {}\n", report.reproduce())];
         let text: String = findings.chain(end).collect();
         status.set_type(report.verdict.word());
@@ -53,6 +53,6 @@ mod tests {
         assert!(xml.contains(r#"tests="4""#), "{xml}");
         assert!(xml.contains(r#"failures="2""#), "{xml}");
         assert!(xml.contains(r#"errors="1""#), "{xml}");
-        assert!(xml.contains("sync/extra"), "{xml}");
+        assert!(xml.contains("sync/extra") && xml.contains("missing: a DSB"), "{xml}");
     }
 }

@@ -56,6 +56,7 @@ fn section(report: &TraceReport) -> String {
     );
     for found in report.news() {
         line(&mut text, format_args!("- after line {}, `{}`: {}", found.line, found.op, found.finding));
+        found.detail.iter().for_each(|detail| line(&mut text, format_args!("  - {detail}")));
     }
     let advice = report.verdict.advice(&report.label);
     let (advice, cut) = shortened(advice.trim_end());

@@ -47,6 +47,15 @@ pub struct Found {
     pub detail: Vec<String>,
 }
 
+impl Found {
+    /// The finding in lines, with all that there is to say of it.
+    #[must_use]
+    pub fn lines(&self) -> Vec<String> {
+        let detail = self.detail.iter().map(|line| format!("  {line}"));
+        std::iter::once(self.finding.to_string()).chain(detail).collect()
+    }
+}
+
 /// What became of a trace.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
