@@ -4,6 +4,7 @@
 //! ([`crate::state_lines`]) and differences ([`crate::Delta`]) are both written from it.
 
 use std::fmt;
+use std::sync::Arc;
 
 use crate::lane::{self, Lane};
 use crate::leaf::{S1Entry, S2Entry};
@@ -33,7 +34,7 @@ pub struct Canonical {
     pub(crate) el2: Vec<Run<S1Entry>>,
     pub(crate) smmu: Vec<Vec<Run<S2Entry>>>,
     pub(crate) ste: Vec<Run<Stream>>,
-    pub(crate) regs: Vec<Register>,
+    pub(crate) regs: Arc<[Register]>,
     pub(crate) pages: Vec<Run<PageState>>,
 }
 
@@ -46,7 +47,7 @@ impl Canonical {
             el2: Vec::new(),
             smmu: Vec::new(),
             ste: Vec::new(),
-            regs: Vec::new(),
+            regs: Arc::default(),
             pages: Vec::new(),
         }
     }
@@ -54,6 +55,19 @@ impl Canonical {
     /// The canonical form of `snapshot`.
     #[must_use]
     pub fn of(snapshot: &Snapshot, block_size: BlockSize) -> Self {
+        Self::with_regs(snapshot, block_size, registers::text(snapshot).into())
+    }
+
+    /// The same, of the state after `before`, whose form this is: what is the same is not made again.
+    #[must_use]
+    pub fn after(&self, before: &Snapshot, snapshot: &Snapshot, block_size: BlockSize) -> Self {
+        let [old, new] = [before, snapshot].map(|state| state.smmu.as_ref().map(|smmu| &smmu.control));
+        let same = before.control == snapshot.control && before.layout == snapshot.layout && old == new;
+        let regs = if same { Arc::clone(&self.regs) } else { registers::text(snapshot).into() };
+        Self::with_regs(snapshot, block_size, regs)
+    }
+
+    fn with_regs(snapshot: &Snapshot, block_size: BlockSize, regs: Arc<[Register]>) -> Self {
         let tables = snapshot.smmu.as_ref().map_or(&[][..], |smmu| &smmu.tables);
         let (cpu, el2, smmu) = match block_size {
             BlockSize::Shown => (
@@ -73,7 +87,7 @@ impl Canonical {
             el2,
             smmu,
             ste: snapshot.smmu.as_ref().map_or_else(Vec::new, |smmu| smmu.streams.clone()),
-            regs: registers::text(snapshot),
+            regs,
             pages: without_own_references(&snapshot.pages, &snapshot.layout),
         }
     }

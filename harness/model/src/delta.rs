@@ -3,6 +3,8 @@
 //! Removed and added runs are each maximal on their own: when a 1 GiB block is split for one page, one line says that
 //! the block went and a few say what stands there now.
 
+use std::sync::Arc;
+
 use crate::canonical::{self, BlockSize, Canonical, Line, Sign};
 use crate::lane::{self, Lane, View};
 use crate::leaf::{S1Entry, S2Entry};
@@ -101,7 +103,9 @@ impl Delta {
     pub fn of(before: &Canonical, after: &Canonical) -> Self {
         let tables = before.smmu.len().max(after.smmu.len());
         let table = |form: &Canonical, n: usize| form.smmu.get(n).cloned().unwrap_or_default();
+        let same = Arc::ptr_eq(&before.regs, &after.regs);
         let not_in = |lines: &[Register], other: &[Register]| {
+            let lines = if same { &[] } else { lines };
             lines.iter().filter(|line| !other.contains(line)).cloned().collect::<Vec<_>>()
         };
         Self {

@@ -78,29 +78,82 @@ impl PagesCache {
                     self.moment = None;
                     return self.runs.clone();
                 }
-                if chunk.bytes != *bytes {
-                    chunk.bytes = bytes.to_vec();
-                    chunk.runs = decode(bytes, (first_pfn + number * (CHUNK / 8)) << 12);
+                let first = (first_pfn + number * (CHUNK / 8)) << 12;
+                if let Some((span, runs)) = chunk.follow(bytes, first)
+                    && written.is_some()
+                {
+                    run::replace(&mut self.runs, span, &runs);
                 }
                 chunk.version = version;
             }
             if written.is_none() {
                 chunk.runs.iter().for_each(|run| run::push(&mut self.runs, *run));
-            } else {
-                let frames = bytes.len() as u64 / 8;
-                let span = Span::new((first_pfn + number * (CHUNK / 8)) << 12, frames << 12);
-                run::replace(&mut self.runs, span, &chunk.runs);
             }
         }
         self.runs.clone()
     }
 }
 
-fn decode(bytes: &[u8], pa: u64) -> Vec<Run<PageState>> {
+impl Chunk {
+    /// Takes what the chunk holds now; its first frame is at `pa`. Gives what changed, if anything did.
+    fn follow(&mut self, bytes: &[u8], pa: u64) -> Option<(Span, Vec<Run<PageState>>)> {
+        let (old, new) = (self.bytes.as_chunks::<8>().0, bytes.as_chunks::<8>().0);
+        let (first, end) = if old.len() == new.len() {
+            let mut pairs = old.iter().zip(new);
+            let first = pairs.position(|(old, new)| old != new)?;
+            (first, 1 + first + pairs.rposition(|(old, new)| old != new).map_or(0, |last| last + 1))
+        } else {
+            (0, new.len())
+        };
+        let span = Span::between(pa + ((first as u64) << 12), pa + ((end as u64) << 12));
+        let runs = decode(&new[first..end], span.base);
+        if old.len() == new.len() {
+            run::replace(&mut self.runs, span, &runs);
+        } else {
+            self.runs.clone_from(&runs);
+        }
+        self.bytes.clear();
+        self.bytes.extend_from_slice(bytes);
+        Some((span, runs))
+    }
+}
+
+fn decode(words: &[[u8; 8]], pa: u64) -> Vec<Run<PageState>> {
     let mut runs = Vec::new();
-    let raws = bytes.as_chunks().0.iter().map(|chunk| u64::from_le_bytes(*chunk));
+    let raws = words.iter().map(|word| u64::from_le_bytes(*word));
     for (raw, frame) in raws.zip(0_u64..) {
         run::push(&mut runs, Run::new(Span::new(pa + (frame << 12), 0x1000), PageState::from_raw(raw)));
     }
     runs
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn what_changed_makes_the_same_of_a_chunk_as_all_of_it(
+            old in prop::collection::vec(0_u8..4, 512),
+            changes in prop::collection::vec((0_usize..512, 0_u8..4), 0..4),
+        ) {
+            let bytes = |states: &[u8]| -> Vec<u8> {
+                states.iter().flat_map(|state| u64::from(*state).to_le_bytes()).collect()
+            };
+            let mut new = old.clone();
+            changes.iter().for_each(|(at, state)| new[*at] = *state);
+            let mut chunk = Chunk::default();
+            chunk.follow(&bytes(&old), 0x4000_0000);
+            let mut outside = chunk.runs.clone();
+            if let Some((span, runs)) = chunk.follow(&bytes(&new), 0x4000_0000) {
+                run::replace(&mut outside, span, &runs);
+            }
+            let all = decode(bytes(&new).as_chunks().0, 0x4000_0000);
+            prop_assert_eq!(&chunk.runs, &all);
+            prop_assert_eq!(&outside, &all);
+            prop_assert_eq!(chunk.bytes, bytes(&new));
+        }
+    }
 }

@@ -310,7 +310,7 @@ impl<'m> Session<'m> {
             recorder.add(&operation, &self.registers, &read)?;
         }
 
-        let form = Canonical::of(&after, BlockSize::Shown);
+        let form = self.form.after(&self.now, &after, BlockSize::Shown);
         let lines = match op.verb.action {
             Action::Snapshot => state_lines(&after, &context.symbols, View::All, BlockSize::Shown),
             _ => Delta::of(&self.form, &form).lines(&context.symbols, View::All),
