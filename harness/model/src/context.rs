@@ -55,22 +55,20 @@ impl Context {
     }
 
     /// Cuts `span` at the borders of memory: each piece and whether it is memory.
-    pub fn pieces(&self, span: Span) -> Vec<(Span, bool)> {
-        let mut pieces = Vec::new();
+    pub fn pieces(&self, span: Span) -> impl Iterator<Item = (Span, bool)> {
         let mut at = span.base;
-        for part in self.memory.iter().filter_map(|memory| memory.intersect(span)) {
-            let gap = Span::between(at, part.base);
-            if !gap.is_empty() {
-                pieces.push((gap, false));
+        let mut parts = self.memory.iter().filter_map(move |memory| memory.intersect(span)).peekable();
+        std::iter::from_fn(move || match parts.next_if(|part| part.base <= at) {
+            Some(part) => {
+                at = part.end();
+                Some((part, true))
             }
-            pieces.push((part, true));
-            at = part.end();
-        }
-        let rest = Span::between(at, span.end());
-        if !rest.is_empty() {
-            pieces.push((rest, false));
-        }
-        pieces
+            None => {
+                let gap = Span::between(at, parts.peek().map_or(span.end(), |part| part.base));
+                at = gap.end();
+                (!gap.is_empty()).then_some((gap, false))
+            }
+        })
     }
 }
 
@@ -89,13 +87,16 @@ mod tests {
             emulated: false,
         };
         assert_eq!(
-            context.pieces(Span::between(0x1000, 0xa000)),
+            context.pieces(Span::between(0x1000, 0xa000)).collect::<Vec<_>>(),
             [
                 (Span::between(0x1000, 0x4000), false),
                 (Span::between(0x4000, 0x8000), true),
                 (Span::between(0x8000, 0xa000), false)
             ]
         );
-        assert_eq!(context.pieces(Span::between(0x5000, 0x6000)), [(Span::between(0x5000, 0x6000), true)]);
+        assert_eq!(
+            context.pieces(Span::between(0x5000, 0x6000)).collect::<Vec<_>>(),
+            [(Span::between(0x5000, 0x6000), true)]
+        );
     }
 }

@@ -236,7 +236,9 @@ impl<'m> Session<'m> {
                 let response = self.live()?.response(steps.len())?;
                 let stream = self.stream.as_mut().ok_or(SessionError::NoStream)?;
                 stream.apply(events);
-                self.registers = stream.registers().clone();
+                if self.registers != *stream.registers() {
+                    self.registers.clone_from(stream.registers());
+                }
                 steps.push(self.judge(op, (*request, response), None, events.to_vec())?);
             }
             let judged = events.len() - rest.len();
