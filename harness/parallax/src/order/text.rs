@@ -39,6 +39,9 @@ pub(super) fn finding(
             (space, Span::new(ia, 0x1000 << (9 * (3 - u32::from(level.min(3))))), format!("level {level}, "))
         }
         Subject::Page { .. } => (Space::Page, Span::default(), "a page of tables, ".to_owned()),
+        Subject::Context { sid, ssid } => {
+            (Space::Ste, Span::new(sid.into(), 1), format!(" context descriptor {ssid}"))
+        }
         Subject::Stream(sid) => (Space::Ste, Span::new(sid.into(), 1), String::new()),
         Subject::Command(_) => (Space::Regs, Span::default(), "command queue, ".to_owned()),
         Subject::Foreign { pa } => (Space::Page, Span::new(pa, 8), String::new()),

@@ -43,6 +43,14 @@ names! {
         SteEarly = "ste-early-write",
         /// A CPU returned to EL1 before the SMMU had dropped a changed stream table entry.
         SteUnclean = "ste-unclean",
+        /// A context descriptor was made valid before its other dwords were ordered.
+        CdValidFirst = "cd-valid-first",
+        /// A live context descriptor was changed in more than one dword without CFGI and SYNC between.
+        CdLive = "cd-live-change",
+        /// A context descriptor was written while the SMMU could still hold its valid form.
+        CdEarly = "cd-early-write",
+        /// A CPU returned to EL1 before the SMMU had dropped a changed context descriptor.
+        CdUnclean = "cd-unclean",
         /// CMDQ_PROD was written before the commands were visible.
         CommandUnordered = "command-unordered",
         /// A command was overwritten before it was consumed.
@@ -94,6 +102,13 @@ pub enum Subject {
     },
     /// The stream table entry of a StreamID.
     Stream(u32),
+    /// A context descriptor.
+    Context {
+        /// The StreamID whose stream table entry points to it.
+        sid: u32,
+        /// Its SubstreamID.
+        ssid: u32,
+    },
     /// An index of the command queue, counted from the first command ever.
     Command(u64),
     /// Memory of somebody else.
@@ -111,6 +126,7 @@ impl fmt::Display for Subject {
             }
             Self::Page { pa } => write!(f, "page {pa:#x}"),
             Self::Stream(sid) => write!(f, "STE of StreamID {sid}"),
+            Self::Context { sid, ssid } => write!(f, "CD of StreamID {sid}, SubstreamID {ssid}"),
             Self::Command(index) => write!(f, "command {index}"),
             Self::Foreign { pa } => write!(f, "memory at {pa:#x}"),
         }

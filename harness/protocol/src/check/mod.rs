@@ -15,10 +15,12 @@
 //! | `vmid` | VMIDs whose tree was given up |
 //! | `cpu` | what each CPU has done lately |
 //! | `smmu`, `stream` | command queue and TLBI commands; stream table entries |
+//! | `context` | where context descriptors are, and what differs for them |
 //!
 //! Any events are safe to feed: nothing panics, and memory is bounded by [`Config::max_pages`] and the events.
 
 mod change;
+mod context;
 mod cpu;
 mod entry;
 mod finding;
@@ -358,6 +360,7 @@ impl Checker {
         let place = match subject {
             Subject::Entry { pa, .. } | Subject::Page { pa } | Subject::Foreign { pa } => pa,
             Subject::Stream(sid) => u64::from(sid),
+            Subject::Context { sid, ssid } => u64::from(sid) << 32 | u64::from(ssid),
             Subject::Command(index) => index,
         };
         let key = (rule, at.pc, if at.pc == 0 { place } else { 0 });

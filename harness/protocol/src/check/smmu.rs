@@ -6,6 +6,7 @@ use parallax_smmu::command::{Command, CommandKind};
 use parallax_smmu::idr::Idr5;
 
 use super::Checker;
+use super::context::{Contexts, Structure};
 use super::finding::{Rule, Site, Subject};
 use super::memory::PAGE;
 use super::stream::Stream;
@@ -49,15 +50,16 @@ pub(super) struct Smmu {
     pub(super) arrays: BTreeMap<u64, (u64, u32)>,
     /// The level-1 table: first byte, end.
     pub(super) level1: (u64, u64),
-    pub(super) streams: HashMap<u32, Stream>,
+    pub(super) contexts: Contexts,
+    pub(super) streams: HashMap<Structure, Stream>,
     pub(super) streams_open: usize,
     pub(super) vmids: HashMap<u16, u32>,
     /// Unclean entries (with the time of their store) that a TLBI command covers, and no CMD_SYNC yet.
     sent: Vec<(u32, u64)>,
     /// The same with a CMD_SYNC.
     synced: Vec<(u32, u64)>,
-    /// Streams with a CFGI command on its way.
-    pub(super) cfgi: Vec<u32>,
+    /// Structures with a CFGI command on its way.
+    pub(super) cfgi: Vec<Structure>,
 }
 
 impl Default for Smmu {
@@ -75,6 +77,7 @@ impl Default for Smmu {
             strtab_cfg: 0,
             arrays: BTreeMap::new(),
             level1: (0, 0),
+            contexts: Contexts::default(),
             streams: HashMap::new(),
             streams_open: 0,
             vmids: HashMap::new(),
@@ -97,7 +100,7 @@ impl Smmu {
             .range(..page.saturating_add(PAGE))
             .next_back()
             .is_some_and(|(_, (end, _))| *end > page);
-        queue || level1 || array
+        queue || level1 || array || self.contexts.overlap(page, page.saturating_add(PAGE))
     }
 }
 
@@ -266,12 +269,21 @@ impl Checker {
             CommandKind::TlbiNhAll => self.command_nested(vmid),
             CommandKind::CfgiSte => {
                 let sid = field("StreamID") as u32;
-                self.cfgi(sid, 1);
+                self.cfgi(|structure| structure.sid() == sid);
             }
             CommandKind::CfgiSteRange => {
                 let log2 = field("Range") as u32 + 1;
                 let first = u64::from(field("StreamID") as u32) & !((1_u64 << log2) - 1);
-                self.cfgi(first as u32, 1 << log2);
+                let streams = first..first + (1 << log2);
+                self.cfgi(|structure| streams.contains(&structure.sid().into()));
+            }
+            CommandKind::CfgiCd => {
+                let (sid, ssid) = (field("StreamID") as u32, field("SubstreamID") as u32);
+                self.cfgi(|structure| structure == Structure::Cd { sid, ssid });
+            }
+            CommandKind::CfgiCdAll => {
+                let all = field("StreamID") as u32;
+                self.cfgi(|structure| matches!(structure, Structure::Cd { sid, .. } if sid == all));
             }
             CommandKind::Sync => self.command_sync(index),
             _ => {}

@@ -1,4 +1,5 @@
-//! Stream table entries: valid-bit order, hitless steps, CFGI (IHI 0070, 3.21.3), and the stage-2 tables they give life to.
+//! Stream table entries and context descriptors: valid-bit order, hitless steps, CFGI (IHI 0070, 3.21.3), and the
+//! stage-2 tables that stream table entries give life to.
 //!
 //! The SMMU may have read any dword of an entry that was valid at any time since the last CFGI of it was complete. So
 //! a live entry may differ in one dword at most from what was there then.
@@ -8,6 +9,7 @@ use parallax_vmsa::Stage;
 
 use super::Checker;
 use super::change;
+use super::context::Structure;
 use super::finding::{Rule, Site, Subject};
 use super::memory::PAGE;
 use super::unclean::SmmuStep;
@@ -22,7 +24,7 @@ pub(super) struct Stream {
     step: SmmuStep,
     time: u64,
     by: Site,
-    reported: bool,
+    pub(super) reported: bool,
 }
 
 impl Checker {
@@ -32,6 +34,7 @@ impl Checker {
         let base = self.smmu.strtab_base & 0x000f_ffff_ffff_ffc0;
         let (log2, split) = (cfg & 0x3f, cfg >> 6 & 0x1f);
         self.smmu.arrays.clear();
+        self.smmu.contexts.clear();
         self.smmu.level1 = (0, 0);
         if base == 0 || log2 > 32 {
             return;
@@ -88,6 +91,7 @@ impl Checker {
     pub(super) fn streams_disabled(&mut self) {
         self.smmu.enabled = false;
         self.smmu.streams.clear();
+        self.smmu.contexts.clear();
         (self.smmu.streams_open, self.smmu.cfgi) = (0, Vec::new());
         self.smmu.vmids.clear();
         let ids: Vec<u32> = self.records.all().collect();
@@ -104,8 +108,9 @@ impl Checker {
         }
     }
 
-    /// The table that a valid entry points to is live from here on.
+    /// The tables that a valid entry points to are live from here on.
     fn give_life(&mut self, at: Site, sid: u32, pa: u64) {
+        self.find_contexts(sid, pa);
         let Ok(Some(regime)) = self.ste(pa).stage2(&self.smmu.idr5) else { return };
         let nested = self.ste(pa).config().stage1();
         let vmid = match regime.stage {
@@ -126,11 +131,11 @@ impl Checker {
         tree.nested |= nested;
     }
 
-    fn ste(&self, pa: u64) -> Ste {
+    pub(super) fn ste(&self, pa: u64) -> Ste {
         Ste(std::array::from_fn(|dword| self.memory.read(pa + 8 * dword as u64)))
     }
 
-    /// A store to memory that is no translation table: it may be part of the stream table.
+    /// A store to memory that is no translation table: it may be part of the stream table, or of context descriptors.
     pub(super) fn stream_store(
         &mut self,
         at: Site,
@@ -146,49 +151,51 @@ impl Checker {
         if !self.smmu.enabled || old == new {
             return;
         }
-        let Some((base, (end, first))) = self.smmu.arrays.range(..=pa).next_back() else { return };
-        if pa >= *end {
-            return;
-        }
-        let (sid, start) = (first.wrapping_add(((pa - base) / 64) as u32), pa & !63);
-        let dword = pa / 8 % 8;
-        // Config 0b0xx, abort, uses dword 0 alone (5.2): the others may be prepared behind it.
-        let valid = if dword == 0 { old & 1 != 0 } else { self.memory.read(start) & 0b1001 == 0b1001 };
-        let (subject, bit) = (Subject::Stream(sid), 1_u8 << dword);
-        let cfgi = "CMD_CFGI_STE and CMD_SYNC consumed".to_owned();
-        let stream = self.smmu.streams.get(&sid).copied();
+        let array = self.smmu.arrays.range(..=pa).next_back().filter(|(_, (end, _))| pa < *end);
+        let entry = array
+            .map(|(base, (_, first))| Structure::Ste(first.wrapping_add(((pa - base) / 64) as u32)))
+            .or_else(|| self.smmu.contexts.at(pa));
+        let Some(structure) = entry else { return };
+        let (start, dword) = (pa & !63, pa / 8 % 8);
+        let valid = if dword == 0 { structure.v(old) } else { structure.uses_all(self.memory.read(start)) };
+        let made = dword == 0 && structure.v(new);
+        let (subject, bit, rules) = (structure.subject(), 1_u8 << dword, structure.rules());
+        let cfgi = format!("{} and CMD_SYNC consumed", rules.command);
+        let stream = self.smmu.streams.get(&structure).copied();
         let held = stream.filter(|stream| stream.valid);
         let since = stream.map(|stream| stream.by);
         let changed = stream.map_or(0, |stream| stream.changed);
-        if valid && new & 1 == 0 && dword == 0 {
+        if valid && dword == 0 && !made {
             // Clearing V stops whatever the other dwords say.
         } else if valid && (changed & !bit) != 0 {
             let what =
                 format!("dword {dword} written, and another one since the last CFGI, while it is valid");
-            self.report(Rule::SteLive, subject, at, since, what, cfgi);
+            self.report(rules.live, subject, at, since, what, cfgi);
         } else if !valid && held.is_some() {
             let what =
                 format!("dword {dword} written after V was cleared, while the SMMU may hold the valid entry");
-            self.report(Rule::SteEarly, subject, at, since, what, cfgi);
-        } else if !valid && dword == 0 && new & 1 != 0 {
+            self.report(rules.early, subject, at, since, what, cfgi);
+        } else if !valid && made {
             let ordered = self.cpus.get(at.cpu).map_or(0, |cpu| cpu.ordered);
             let body = changed & !1 != 0 && last.is_some_and(|(cpu, time)| cpu == at.cpu && time > ordered);
             if body && !release {
                 let what = "made valid by a plain store right after stores to its other dwords".to_owned();
                 let missing = "store-release, or a barrier between".to_owned();
-                self.report(Rule::SteValidFirst, subject, at, since, what, missing);
+                self.report(rules.valid_first, subject, at, since, what, missing);
             }
         }
-        let live = valid || (dword == 0 && new & 1 != 0);
-        self.stream_changed(at, sid, bit, live, valid);
-        if live {
+        let live = valid || made;
+        self.stream_changed(at, structure, bit, live, valid);
+        if let Structure::Ste(sid) = structure
+            && live
+        {
             self.give_life(at, sid, start);
         }
     }
 
-    fn stream_changed(&mut self, at: Site, sid: u32, bit: u8, live: bool, was_valid: bool) {
+    fn stream_changed(&mut self, at: Site, structure: Structure, bit: u8, live: bool, was_valid: bool) {
         let time = self.time;
-        let stream = self.smmu.streams.entry(sid).or_insert(Stream {
+        let stream = self.smmu.streams.entry(structure).or_insert(Stream {
             changed: 0,
             valid: false,
             step: SmmuStep::Stored,
@@ -206,29 +213,24 @@ impl Checker {
         }
     }
 
-    /// CMD_CFGI_STE and its relatives.
-    pub(super) fn cfgi(&mut self, first: u32, count: u64) {
-        let end = u64::from(first) + count;
-        let mut sids: Vec<u32> = if count == 1 {
-            vec![first]
-        } else {
-            let all = self.smmu.streams.keys().copied();
-            all.filter(|sid| (u64::from(first)..end).contains(&u64::from(*sid))).collect()
-        };
-        sids.sort_unstable();
-        for sid in sids {
-            let Some(stream) = self.smmu.streams.get_mut(&sid) else { continue };
+    /// CMD_CFGI_STE, CMD_CFGI_CD and their relatives.
+    pub(super) fn cfgi(&mut self, covers: impl Fn(Structure) -> bool) {
+        let mut structures: Vec<Structure> =
+            self.smmu.streams.keys().copied().filter(|structure| covers(*structure)).collect();
+        structures.sort_unstable();
+        for structure in structures {
+            let Some(stream) = self.smmu.streams.get_mut(&structure) else { continue };
             let visible = self.cpus.get(stream.by.cpu).is_some_and(|cpu| cpu.dsb_shared > stream.time);
             if visible && stream.step == SmmuStep::Stored {
                 stream.step = SmmuStep::Sent { done: true };
-                self.smmu.cfgi.push(sid);
+                self.smmu.cfgi.push(structure);
             }
         }
     }
 
     pub(super) fn cfgi_sync(&mut self, index: u64) {
-        for sid in &self.smmu.cfgi {
-            if let Some(stream) = self.smmu.streams.get_mut(sid)
+        for structure in &self.smmu.cfgi {
+            if let Some(stream) = self.smmu.streams.get_mut(structure)
                 && matches!(stream.step, SmmuStep::Sent { .. })
             {
                 stream.step = SmmuStep::Synced { sync: index, done: true };
@@ -237,15 +239,18 @@ impl Checker {
     }
 
     pub(super) fn cfgi_consumed(&mut self, cons: u64) {
-        for sid in std::mem::take(&mut self.smmu.cfgi) {
-            let Some(stream) = self.smmu.streams.get(&sid) else { continue };
+        for structure in std::mem::take(&mut self.smmu.cfgi) {
+            let Some(stream) = self.smmu.streams.get(&structure) else { continue };
             match stream.step {
                 SmmuStep::Synced { sync, .. } if sync < cons => {
                     self.smmu.streams_open -= usize::from(!stream.reported);
-                    self.smmu.streams.remove(&sid);
+                    self.smmu.streams.remove(&structure);
+                    if let Structure::Ste(stream) = structure {
+                        self.forget_contexts(stream);
+                    }
                 }
                 SmmuStep::Stored => {}
-                _ => self.smmu.cfgi.push(sid),
+                _ => self.smmu.cfgi.push(structure),
             }
         }
     }
@@ -256,11 +261,16 @@ impl Checker {
             return;
         }
         let late = |stream: &Stream| !stream.reported && stream.by.cpu == at.cpu;
-        let mut sids: Vec<u32> =
-            self.smmu.streams.iter().filter(|(_, stream)| late(stream)).map(|(sid, _)| *sid).collect();
-        sids.sort_unstable();
-        for sid in sids {
-            let Some(stream) = self.smmu.streams.get_mut(&sid) else { continue };
+        let mut structures: Vec<Structure> = self
+            .smmu
+            .streams
+            .iter()
+            .filter(|(_, stream)| late(stream))
+            .map(|(structure, _)| *structure)
+            .collect();
+        structures.sort_unstable();
+        for structure in structures {
+            let Some(stream) = self.smmu.streams.get_mut(&structure) else { continue };
             stream.reported = true;
             let by = stream.by;
             self.smmu.streams_open -= 1;
@@ -268,8 +278,8 @@ impl Checker {
                 "written here, and the CPU returned to EL1 (event {}) before the SMMU had dropped it",
                 at.seq
             );
-            let missing = "DSB, CMD_CFGI_STE and CMD_SYNC consumed".to_owned();
-            self.report(Rule::SteUnclean, Subject::Stream(sid), by, None, what, missing);
+            let missing = format!("DSB, {} and CMD_SYNC consumed", structure.rules().command);
+            self.report(structure.rules().unclean, structure.subject(), by, None, what, missing);
         }
     }
 }
