@@ -131,11 +131,13 @@ impl Image {
     /// The locks inside the variable called `variable`, by the debugging information.
     ///
     /// # Errors
-    /// The file cannot be read any more, or its debugging information makes no sense.
-    pub fn locks(&self, variable: &str) -> Result<Vec<Lock>, SymbolError> {
+    /// The file cannot be read any more, its debugging information makes no sense, or one of `names` is not there.
+    pub fn locks(&self, variable: &str, names: &[&str]) -> Result<Vec<Lock>, SymbolError> {
         let path = || self.path.clone();
         let data = std::fs::read(&self.path).map_err(|source| SymbolError::Read { path: path(), source })?;
-        locks::find(&data, variable).map_err(|what| SymbolError::Format { path: path(), what })
+        locks::find(&data, variable)
+            .and_then(|locks| locks::require(locks, names))
+            .map_err(|what| SymbolError::Format { path: path(), what })
     }
 
     /// First address and first address past the end of all that is in memory when it runs, zeroed data included.
@@ -240,7 +242,8 @@ mod tests {
 
     #[test]
     fn a_variable_that_is_not_there_has_no_locks() {
-        assert_eq!(own_image().locks("NO_SUCH_VARIABLE").unwrap(), []);
+        assert_eq!(own_image().locks("NO_SUCH_VARIABLE", &[]).unwrap(), []);
+        assert!(own_image().locks("NO_SUCH_VARIABLE", &["host"]).is_err());
     }
 
     #[test]

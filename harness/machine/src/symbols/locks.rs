@@ -38,6 +38,17 @@ pub(super) fn find(data: &[u8], variable: &str) -> Result<Vec<Lock>, String> {
     search(&dwarf, variable).map_err(|error| format!("debugging information: {error}"))
 }
 
+/// `locks` if all of `names` are among them.
+pub(super) fn require(locks: Vec<Lock>, names: &[&str]) -> Result<Vec<Lock>, String> {
+    match names.iter().find(|name| locks.iter().all(|lock| lock.name != **name)) {
+        None => Ok(locks),
+        Some(name) => Err(format!(
+            "where the lock `{name}` is cannot be told, and the order of events not be judged; build the image with \
+             debugging information, or use --without-events"
+        )),
+    }
+}
+
 fn search(dwarf: &Dwarf<Slice<'_>>, variable: &str) -> Result<Vec<Lock>, Error> {
     let mut units = dwarf.units();
     while let Some(header) = units.next()? {
@@ -129,5 +140,21 @@ impl<'a> Types<'_, 'a> {
         let Some(value) = value else { return Ok(None) };
         let text = self.dwarf.attr_string(self.unit, value)?;
         Ok(std::str::from_utf8(text.slice()).ok())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_that_is_not_found_is_named_with_the_remedy() {
+        let lock = |name: &str| Lock { name: name.to_owned(), address: 0x1000 };
+        let names = ["host", "el2", "smmu"];
+        let all: Vec<Lock> = names.map(lock).into();
+        assert_eq!(require(all.clone(), &names), Ok(all.clone()));
+        let text = require(all[..2].to_vec(), &names).unwrap_err();
+        assert!(text.contains("`smmu`") && text.contains("--without-events"), "{text}");
+        assert!(require(Vec::new(), &names).unwrap_err().contains("`host`"));
     }
 }

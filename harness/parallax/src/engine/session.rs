@@ -137,7 +137,7 @@ impl<'m> Session<'m> {
         let now = observer.observe(memory, &registers);
         let mut reporter = Reporter::default();
         let mut findings = reporter.fresh(check(&now, observer.context()));
-        let order = order_from(machine, (&boot, bbm, export), observer.context(), &mut findings);
+        let order = order_from(machine, (&boot, bbm, export), observer.context(), &mut findings)?;
         if let Some((recorder, read)) = recorder.as_mut().zip(read) {
             let findings = findings.iter().map(ToString::to_string).collect();
             let boot = Operation { text: "boot".to_owned(), findings, ..Operation::default() };
@@ -385,14 +385,14 @@ fn order_from(
     (boot, bbm, export): (&[Record], u8, bool),
     context: &Context,
     findings: &mut Vec<Finding>,
-) -> Option<Order> {
+) -> Result<Option<Order>, MachineError> {
     if boot.is_empty() {
-        return None;
+        return Ok(None);
     }
-    let mut order = Order::new(&machine.info(), machine.symbols(), bbm, export);
+    let mut order = Order::new(&machine.info(), machine.symbols(), bbm, export)?;
     findings.extend(order.judge(boot, machine.symbols(), &context.symbols));
     order.booted();
-    Some(order)
+    Ok(Some(order))
 }
 
 /// `op` as a recording holds it.

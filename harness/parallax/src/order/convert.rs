@@ -5,13 +5,15 @@
 
 use parallax_abi::info::HypInfo;
 use parallax_abi::journal::{Record, kind};
-use parallax_machine::symbols::{Image, Symbols};
+use parallax_machine::symbols::{Image, SymbolError, Symbols};
 use parallax_protocol::{Barrier, Dsb, Kind, Sysreg, TlbiOp};
 
 /// Symbols around the tables that the hypervisor boots on.
 const BOOT_TABLES: [&str; 2] = ["__boot_tables", "__boot_tables_end"];
 /// The variable that holds the hypervisor's locks.
 const HYP: &str = "HYP";
+/// Its locks that protect trees.
+const LOCKS: [&str; 3] = ["host", "el2", "smmu"];
 
 /// Knows where the hypervisor's memory, its locks and the SMMU are.
 #[derive(Debug)]
@@ -26,17 +28,20 @@ pub(super) struct Converter {
 
 impl Converter {
     /// For a machine that has booted, with the `symbols` of its images.
-    pub(super) fn new(info: &HypInfo, symbols: Option<&Symbols>) -> Self {
+    ///
+    /// # Errors
+    /// The image does not tell where its locks are.
+    pub(super) fn new(info: &HypInfo, symbols: Option<&Symbols>) -> Result<Self, SymbolError> {
         let image = symbols.map(|symbols| &symbols.hyp);
         let physical = |va: u64| va.wrapping_sub(info.image_va).wrapping_add(info.image_pa);
         let boot = BOOT_TABLES.map(|name| image.and_then(|image| image.symbol(name)).map_or(0, physical));
-        let locks = image.and_then(|image| image.locks(HYP).ok()).unwrap_or_default();
-        Self {
+        let locks = image.map(|image| image.locks(HYP, &LOCKS)).transpose()?.unwrap_or_default();
+        Ok(Self {
             memory: [(info.pool_pa, info.pool_pa + info.pool_size), (boot[0], boot[1])],
             smmu: (info.smmu_pa, info.smmu_size),
             locks: locks.into_iter().map(|lock| (lock.name, physical(lock.address))).collect(),
             releases: image.map_or_else(Vec::new, releases),
-        }
+        })
     }
 
     /// Physical address of the lock called `name`.

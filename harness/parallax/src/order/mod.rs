@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 
 use parallax_abi::info::HypInfo;
 use parallax_abi::journal::Record;
-use parallax_machine::symbols::Symbols;
+use parallax_machine::symbols::{SymbolError, Symbols};
 use parallax_model::{Check, Finding, SymbolMap};
 use parallax_protocol::{Checker, Config, Event, HintKind, Kind, Regime, Sysreg};
 
@@ -40,9 +40,16 @@ pub struct Order {
 impl Order {
     /// For a machine that has booted; `bbm` is the level of FEAT_BBM of its CPUs. With `export`, [`Self::exported`] is
     /// to have all events.
-    #[must_use]
-    pub fn new(info: &HypInfo, symbols: Option<&Symbols>, bbm: u8, export: bool) -> Self {
-        let converter = Converter::new(info, symbols);
+    ///
+    /// # Errors
+    /// The image does not tell where its locks are.
+    pub fn new(
+        info: &HypInfo,
+        symbols: Option<&Symbols>,
+        bbm: u8,
+        export: bool,
+    ) -> Result<Self, SymbolError> {
+        let converter = Converter::new(info, symbols)?;
         let mut order = Self {
             converter,
             info: *info,
@@ -55,7 +62,7 @@ impl Order {
         };
         let reg = Sysreg::IdAa64mmfr2El1;
         order.event(0, 0, Kind::SysregRead { reg, value: u64::from(bbm) << BBM }, None);
-        order
+        Ok(order)
     }
 
     /// The boot is over: from here on trees are written under their locks, which one CPU alone needs not.

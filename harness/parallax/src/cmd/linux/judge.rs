@@ -42,7 +42,7 @@ impl Judge {
         linux.watch_loads(info);
         self.names = names.clone();
         let bbm = linux.bbm_level()?;
-        let mut order = Order::new(info, linux.symbols(), bbm, false);
+        let mut order = Order::new(info, linux.symbols(), bbm, false)?;
         let findings = order.judge(&std::mem::take(&mut self.waiting), linux.symbols(), names);
         order.booted();
         self.order = Some(order);
