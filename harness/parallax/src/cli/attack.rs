@@ -1,0 +1,52 @@
+//! Arguments of `attack`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use parallax_abi::fault::Fault;
+
+use super::linux::fault;
+
+pub(super) const ATTACK_EXAMPLE: &str = "\
+Examples:
+  parallax attack                                     100,000 operations, about a minute
+  parallax attack --seed 7 --ops 5000
+  parallax attack --fault emul_ste_unchecked --save found.trace
+  parallax attack --replay 7:4711 --save until.trace  all that led to operation 4711 of seed 7
+
+The same seed gives the same operations, the same verdict and the same digest, whatever --jobs is.
+
+Exit status: 0 nothing found, 1 something was found, 125 could not build or boot.";
+
+/// Arguments of `attack`.
+#[derive(Debug, Args)]
+pub struct Attack {
+    /// What decides the operations
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+    /// How many operations
+    #[arg(long, value_name = "N", default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1..))]
+    pub ops: u64,
+    /// How many CPUs [default: one and two, in turn]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=8))]
+    pub cpus: Option<u8>,
+    /// How many machines at a time [default: one for each core]
+    #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub jobs: Option<u16>,
+    /// Switch a fault of the hypervisor on: then something must be found (`parallax faults` lists them)
+    #[arg(long, value_name = "NAME", value_parser = fault)]
+    pub fault: Option<Fault>,
+    /// Perform one machine's operations up to this one
+    #[arg(long, value_name = "SEED:OP", value_parser = replay, conflicts_with_all = ["seed", "ops"])]
+    pub replay: Option<(u64, u64)>,
+    /// Write what was found as a trace, as short as it gets; with --replay all that was performed
+    #[arg(long, value_name = "FILE")]
+    pub save: Option<PathBuf>,
+}
+
+fn replay(text: &str) -> Result<(u64, u64), String> {
+    let parts = text.split_once(':').and_then(|(seed, op)| Some((seed.parse().ok()?, op.parse().ok()?)));
+    parts
+        .filter(|(_, op)| *op != 0)
+        .ok_or_else(|| "expected a seed and an operation, such as 1:4711".to_owned())
+}

@@ -1,0 +1,154 @@
+//! Arguments of `linux` and `bench`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use parallax_abi::fault::Fault;
+use parallax_machine::SmmuMode;
+use parallax_machine::config::HostView;
+
+pub(super) const LINUX_EXAMPLE: &str = "\
+Examples:
+  parallax linux                                the kernel that ci/setup --linux fetches
+  parallax linux --cpus 4 --io 64 --every 50
+  parallax linux --cpus 4 --events              also judge the order of all that the hypervisor does
+  parallax linux --kernel Image --initrd initrd.cpio --append quiet --verbose
+
+Exit status: 0 all went well, 1 the guest failed or a check did, 125 could not build or boot.";
+
+/// Arguments of `linux`.
+#[derive(Debug, Args)]
+pub struct Linux {
+    /// The kernel and its machine.
+    #[command(flatten)]
+    pub machine: LinuxMachine,
+    /// An initramfs of your own, which must switch the machine off [default: one that tests disks and network]
+    #[arg(long, value_name = "FILE")]
+    pub initrd: Option<PathBuf>,
+    /// Switch a fault of the hypervisor on: then the checks must find something (`parallax faults` lists them)
+    #[arg(long, value_name = "NAME", value_parser = fault, conflicts_with = "bare")]
+    pub fault: Option<Fault>,
+    /// Without the hypervisor, at EL1 of a machine without EL2
+    #[arg(long)]
+    pub bare: bool,
+    /// Judge the order of all that the hypervisor does, too, with the QEMU plugin; the CPUs take turns then
+    #[arg(long, conflicts_with = "bare")]
+    pub events: bool,
+    /// Stop and check all tables so often, in milliseconds of wall time; 0 for never
+    #[arg(long, value_name = "MS", default_value_t = 100)]
+    pub every: u32,
+    /// Also whenever a CPU comes to SYMBOL: a function of the hypervisor, an address (0x...), or, once the guest is in
+    /// userspace, a symbol of the kernel. Again and again; SIGUSR1 asks for one look
+    #[arg(long, value_name = "SYMBOL", conflicts_with = "bare")]
+    pub at: Vec<String>,
+    /// Also when the console shows TEXT
+    #[arg(long, value_name = "TEXT", conflicts_with = "bare")]
+    pub at_console: Vec<String>,
+    /// Show the SMMU as the kernel sees it beside the hardware, at each look by --at, --at-console and SIGUSR1
+    #[arg(long)]
+    pub views: bool,
+    /// Count the kernel's commands to its emulated SMMU, and what became of them
+    #[arg(long, conflicts_with = "bare")]
+    pub commands: bool,
+    /// Operations of the hypervisor beside the guest's work: so many times, a page is lent, given away and taken back,
+    /// and a device writes to it
+    #[arg(long, value_name = "N", default_value_t = 0, conflicts_with_all = ["bare", "initrd"])]
+    pub operations: u32,
+    /// Show the whole console
+    #[arg(long, short)]
+    pub verbose: bool,
+}
+
+/// A Linux and the machine that it runs on.
+#[derive(Debug, Args)]
+pub struct LinuxMachine {
+    /// An arm64 Image, not compressed [default: target/linux/Image]
+    #[arg(long, value_name = "IMAGE")]
+    pub kernel: Option<PathBuf>,
+    /// More for the kernel's command line
+    #[arg(long, value_name = "WORDS")]
+    pub append: Option<String>,
+    /// How many CPUs
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=8))]
+    pub cpus: u8,
+    /// How much RAM, such as 768M or 2G
+    #[arg(long, value_name = "SIZE", default_value = "1G", value_parser = memory_size)]
+    pub mem: u64,
+    /// How much data to write to each disk and to read back, in MiB
+    #[arg(long, value_name = "MIB", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub io: u16,
+    /// The kernel's iommu.passthrough, where it has an SMMU: 0 translates, 1 does not
+    #[arg(long, value_name = "0|1", default_value_t = 1, value_parser = clap::value_parser!(u8).range(0..=1))]
+    pub passthrough: u8,
+    /// How the hypervisor uses the SMMU: shadow, shared or off (then it is the kernel's)
+    #[arg(long, value_name = "MODE", default_value = "shadow", value_parser = smmu_mode)]
+    pub smmu: SmmuMode,
+    /// What the kernel sees of an SMMU that the hypervisor uses: hidden or emulated
+    #[arg(long, value_name = "VIEW", default_value = "hidden", value_parser = smmu_host)]
+    pub smmu_host: HostView,
+    /// Give up after so long, in seconds
+    #[arg(long, value_name = "S", default_value_t = 300, value_parser = clap::value_parser!(u32).range(1..))]
+    pub timeout: u32,
+}
+
+/// The least RAM for a Linux: its image is loaded 256 MiB behind the start.
+const LINUX_RAM: u64 = 512 << 20;
+
+fn memory_size(text: &str) -> Result<u64, String> {
+    let (number, shift) = match text.strip_suffix('G') {
+        Some(number) => (number, 30),
+        None => (text.strip_suffix('M').unwrap_or(text), 20),
+    };
+    let number = number.parse::<u32>().map_err(|_| "expected a size such as 768M or 2G".to_owned())?;
+    let size = u64::from(number) << shift;
+    if size >= LINUX_RAM { Ok(size) } else { Err("a Linux needs at least 512M".to_owned()) }
+}
+
+pub(super) fn fault(text: &str) -> Result<Fault, String> {
+    Fault::from_name(text).ok_or_else(|| "no such fault".to_owned())
+}
+
+fn smmu_host(text: &str) -> Result<HostView, String> {
+    HostView::from_name(text).ok_or_else(|| "expected hidden or emulated".to_owned())
+}
+
+fn smmu_mode(text: &str) -> Result<SmmuMode, String> {
+    SmmuMode::from_name(text).ok_or_else(|| "expected shadow, shared or off".to_owned())
+}
+
+pub(super) const BENCH_EXAMPLE: &str = "\
+Examples:
+  parallax bench
+  parallax bench --quick
+  parallax bench linux --smmu-host emulated --passthrough 0
+
+The times depend on the machine and on what else runs there; the ratios are what counts.";
+
+/// Arguments of `bench`.
+#[derive(Debug, Args)]
+pub struct Bench {
+    /// A tenth of the operations: less exact, sooner done
+    #[arg(long)]
+    pub quick: bool,
+    /// Something else.
+    #[command(subcommand)]
+    pub what: Option<BenchWhat>,
+}
+
+/// What else can be measured.
+#[derive(Debug, Subcommand)]
+pub enum BenchWhat {
+    /// Boot an unmodified Linux alone and as the hypervisor's host, in turn, and compare the times
+    Linux(BenchLinux),
+}
+
+/// Arguments of `bench linux`.
+#[derive(Debug, Args)]
+pub struct BenchLinux {
+    /// The kernel and its machine.
+    #[command(flatten)]
+    pub machine: LinuxMachine,
+    /// How many pairs of boots
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..))]
+    pub rounds: u16,
+}

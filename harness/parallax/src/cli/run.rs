@@ -1,0 +1,133 @@
+//! Arguments of what performs traces and takes their results: `run`, `accept`, `review`.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use crate::report::Format;
+
+pub(super) const RUN_EXAMPLE: &str = "\
+Examples:
+  parallax run                                        every trace under traces/
+  parallax run traces/good --jobs 4
+  parallax run traces/good/share.trace --record share.plx
+  parallax run traces/good/share.trace --export casemate share.cm
+  parallax run --format junit > results.xml
+  parallax run traces/bad --without-faults            the same operations on a hypervisor in order
+  parallax run --repeat 20 traces/good/dma.trace      twenty times the same bytes
+  parallax run --machine cpus=2 --machine smmu.map=pages
+  parallax run --partition 2/5                        every fifth trace from the second on
+
+Exit status: 0 as agreed, 1 diverged or a check failed, 2 malformed trace, 125 could not build or boot.";
+
+/// Arguments of `run`.
+#[derive(Debug, Args)]
+pub struct Run {
+    /// Traces, or folders of traces
+    #[arg(value_name = "TRACE|DIR", default_value = "traces")]
+    pub traces: Vec<PathBuf>,
+    /// How many traces at a time [default: one for each core]
+    #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub jobs: Option<u16>,
+    /// How to tell the results
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+    /// Record the run of a single trace
+    #[arg(long, value_name = "FILE")]
+    pub record: Option<PathBuf>,
+    /// Write the events of a single trace in a form that `parallax check` reads: casemate
+    #[arg(long, num_args = 2, value_names = ["FORMAT", "FILE"], conflicts_with = "without_events")]
+    pub export: Vec<OsString>,
+    /// How to drive the machine
+    #[arg(long, value_enum, default_value_t)]
+    pub mode: Mode,
+    /// What to run on
+    #[arg(long, value_enum, default_value_t)]
+    pub target: Target,
+    /// Take results that differ as the new goldens
+    #[arg(long, conflicts_with = "no_golden")]
+    pub accept: bool,
+    /// Check only; compare with no golden
+    #[arg(long)]
+    pub no_golden: bool,
+    /// Leave the faults of bad traces switched off: nothing may be found then. Compares with no golden
+    #[arg(long, conflicts_with = "accept")]
+    pub without_faults: bool,
+    /// Do without the QEMU plugin, and so without check 5, the order of events; only in mode `step`
+    #[arg(long, conflicts_with = "accept")]
+    pub without_events: bool,
+    /// Run each trace N times; every run must give the same result and recording, byte for byte
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
+    pub repeat: u16,
+    /// Change the machine of every trace. Traces that do not fit it (an operation on a CPU that is not there) are left
+    /// out; nothing is compared with goldens, which are those of the traces' own machines
+    #[arg(long, value_name = "KEY=VALUE", conflicts_with = "accept")]
+    pub machine: Vec<String>,
+    /// Run part I of N equal parts of the traces: every Nth, from the Ith on
+    #[arg(long, value_name = "I/N", value_parser = partition)]
+    pub partition: Option<(usize, usize)>,
+}
+
+/// `2/5`.
+fn partition(text: &str) -> Result<(usize, usize), String> {
+    let parts = text.split_once('/').and_then(|(part, of)| Some((part.parse().ok()?, of.parse().ok()?)));
+    parts
+        .filter(|(part, of)| (1..=*of).contains(part))
+        .ok_or_else(|| "expected a part and how many there are, such as 1/3".to_owned())
+}
+
+/// How to drive the machine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Mode {
+    /// Stop after every operation.
+    #[default]
+    Step,
+    /// Stop after many operations; what each did is read from the plugin's journal.
+    Stream,
+}
+
+/// What to run on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Target {
+    /// The hypervisor of this project.
+    #[default]
+    Hyp,
+}
+
+pub(super) const ACCEPT_EXAMPLE: &str = "\
+Examples:
+  parallax accept                             everything that waits under golden/
+  parallax accept traces/good/share.trace     the result of one trace
+
+To go through them one by one: parallax review, or cargo insta review";
+
+/// Arguments of `accept`.
+#[derive(Debug, Args)]
+pub struct Accept {
+    /// Traces, pending goldens (*.snap.new), or folders of either [default: all of the project]
+    #[arg(value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+    /// Also take results that hold findings, outside of folders named bad
+    #[arg(long)]
+    pub even_with_findings: bool,
+}
+
+pub(super) const REVIEW_EXAMPLE: &str = "\
+Examples:
+  parallax review                     everything that waits under golden/
+  parallax review traces/good
+  parallax review --list              what waits, for a script
+
+Exit status: 0 nothing waits any more, 1 something does, 2 no terminal, 130 left without a change.";
+
+/// Arguments of `review`.
+#[derive(Debug, Args)]
+pub struct Review {
+    /// Traces, pending goldens (*.snap.new), or folders of either [default: all of the project]
+    #[arg(value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+    /// Only tell what waits, and what kinds of lines differ
+    #[arg(long)]
+    pub list: bool,
+}

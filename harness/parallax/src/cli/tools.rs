@@ -1,0 +1,85 @@
+//! Arguments of what keeps the house: `build`, `faults`, `doctor`, `completions`, `man`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+pub(super) const BUILD_EXAMPLE: &str = "\
+Examples:
+  parallax build
+  parallax build --faults --clippy";
+
+/// Arguments of `build`.
+#[derive(Debug, Args)]
+pub struct Build {
+    /// With the switchable faults
+    #[arg(long)]
+    pub faults: bool,
+    /// Run clippy on it as well (and on the QEMU plugin, without `--faults`); warnings are errors
+    #[arg(long)]
+    pub clippy: bool,
+}
+
+pub(super) const FAULTS_EXAMPLE: &str = "\
+Examples:
+  parallax faults
+  parallax faults traces/bad
+
+Exit status: 0, or 1 when no trace catches one of the faults.";
+
+/// Arguments of `faults`.
+#[derive(Debug, Args)]
+pub struct Faults {
+    /// Traces, or folders of traces
+    #[arg(value_name = "TRACE|DIR", default_value = "traces/bad")]
+    pub traces: Vec<PathBuf>,
+}
+
+pub(super) const DOCTOR_EXAMPLE: &str = "\
+Examples:
+  parallax doctor
+  parallax doctor --fix                    runs the commands that mend it, after a question for each
+  parallax doctor --fix --yes              without a question
+
+Exit status: 0 ready, 125 something is missing.";
+
+/// Arguments of `doctor`.
+#[derive(Debug, Args)]
+pub struct Doctor {
+    /// Also try to build the hypervisor
+    #[arg(long)]
+    pub build: bool,
+    /// Run the commands that mend what is missing, and look again
+    #[arg(long)]
+    pub fix: bool,
+    /// Ask nothing before a command is run
+    #[arg(long, short, requires = "fix")]
+    pub yes: bool,
+}
+
+pub(super) const COMPLETIONS_EXAMPLE: &str = "\
+Examples:
+  parallax completions bash > ~/.local/share/bash-completion/completions/parallax
+  parallax completions fish > ~/.config/fish/completions/parallax.fish
+  parallax completions zsh > _parallax     in a folder of $fpath";
+
+/// Arguments of `completions`.
+#[derive(Debug, Args)]
+pub struct Completions {
+    /// For which shell
+    #[arg(value_enum, value_name = "SHELL")]
+    pub shell: clap_complete::Shell,
+}
+
+pub(super) const MAN_EXAMPLE: &str = "\
+Examples:
+  parallax man > parallax.1
+  parallax man ~/.local/share/man/man1     a page for each subcommand";
+
+/// Arguments of `man`.
+#[derive(Debug, Args)]
+pub struct Man {
+    /// Where to write a page for each subcommand [default: print the page of the command itself]
+    #[arg(value_name = "DIR")]
+    pub folder: Option<PathBuf>,
+}
