@@ -50,6 +50,7 @@ fn all_as_agreed(mode: Mode) {
     let boot = boot.with_events(root).expect("the plugin");
     let jobs = available_parallelism().map_or(1, usize::from);
     let options = Options {
+        flags: Vec::new(),
         jobs,
         golden: GoldenMode::Compare,
         record: None,

@@ -23,8 +23,10 @@ use self::look::{
 pub use self::look::{Check, Coverage, Diff, Dump, DumpView, Events, Explain, Gdb, Ignore, Report};
 use self::run::{ACCEPT_EXAMPLE, REVIEW_EXAMPLE, RUN_EXAMPLE};
 pub use self::run::{Accept, Mode, Review, Run, Target};
-use self::tools::{BUILD_EXAMPLE, COMPLETIONS_EXAMPLE, DOCTOR_EXAMPLE, FAULTS_EXAMPLE, MAN_EXAMPLE};
-pub use self::tools::{Build, Completions, Doctor, Faults, Man};
+use self::tools::{
+    BUILD_EXAMPLE, COMPLETIONS_EXAMPLE, DOCTOR_EXAMPLE, FAULTS_EXAMPLE, MAN_EXAMPLE, SCHEMA_EXAMPLE,
+};
+pub use self::tools::{Build, Completions, Doctor, Faults, Man, Schema};
 
 /// How the word `error:` looks.
 pub const ERROR: Style = AnsiColor::Red.on_default().bold();
@@ -105,6 +107,9 @@ pub enum Command {
     /// Tell what is missing on this machine, and the command that mends it
     #[command(after_help = DOCTOR_EXAMPLE)]
     Doctor(Doctor),
+    /// Print the JSON Schema of what is printed as JSON, or list what there is
+    #[command(after_help = SCHEMA_EXAMPLE)]
+    Schema(Schema),
     /// Print what a shell needs to complete this command
     #[command(after_help = COMPLETIONS_EXAMPLE)]
     Completions(Completions),

@@ -21,6 +21,16 @@ impl Case {
     pub const fn is_bad(&self) -> bool {
         self.trace.fault.is_some()
     }
+
+    /// The trace as a command names it that is given in this folder: its name in the project where that is right, and
+    /// otherwise as the user named it.
+    #[must_use]
+    pub fn name_here(&self) -> String {
+        let (label, path) = (Path::new(&self.place.label), Path::new(&self.trace.path));
+        let same =
+            fs::canonicalize(label).is_ok_and(|label| fs::canonicalize(path).is_ok_and(|path| path == label));
+        if same { self.place.label.clone() } else { self.trace.path.clone() }
+    }
 }
 
 /// What the user named cannot be run.

@@ -7,6 +7,7 @@ use parallax::cli::Mode;
 use parallax::engine::{Keep, run_trace};
 use parallax::jobs::Boot;
 use parallax::live::LiveBoot;
+use parallax::report::Again;
 use parallax::suite;
 use parallax_machine::CancellationToken;
 use parallax_model::Check;
@@ -20,7 +21,7 @@ fn judged_twice(trace: &str) -> [BTreeSet<String>; 2] {
     let boot = LiveBoot::build(root, [trace], &CancellationToken::new()).expect("images");
     let boot = boot.with_events(root).expect("the plugin");
     let mut machine = boot.boot(trace).expect("a machine");
-    let keep = Keep { recorder: None, export: true };
+    let keep = Keep { again: Again::new(["run"]), recorder: None, export: true };
     let run = run_trace(&trace.ops, machine.as_mut(), keep, Mode::Step);
     assert!(run.failure.is_none(), "{:?}", run.failure);
     let found = run.findings.iter().filter(|found| found.finding.check == Check::Protocol);

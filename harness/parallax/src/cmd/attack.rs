@@ -25,6 +25,7 @@ use crate::cli::Attack;
 use crate::interrupt;
 use crate::live::LiveBoot;
 use crate::project;
+use crate::report::Found;
 use crate::status::{Failure, Status};
 
 /// Runs it.
@@ -159,11 +160,15 @@ fn rows(counts: &Counts) -> String {
 
 fn told_trouble(plan: &Plan, trouble: &Trouble) -> String {
     let mut text = format!("found after {} operations: {}\n", trouble.at, trouble.key);
-    for finding in &trouble.texts {
-        for line in finding.lines() {
-            let _ = writeln!(text, "  {line}");
-        }
+    let again = plan.again(trouble.at);
+    let line = usize::try_from(trouble.at).unwrap_or(usize::MAX);
+    let found = trouble.findings.iter().map(|finding| Found::new(line, &trouble.op, finding.clone(), &again));
+    let lines = found.flat_map(|found| found.lines());
+    let end = trouble.end.iter().flat_map(|message| message.lines().map(str::to_owned));
+    let _ = writeln!(text, "  after operation {}: {}", trouble.at, trouble.op);
+    for line in lines.chain(end) {
+        let _ = writeln!(text, "  {line}");
     }
-    let _ = writeln!(text, "again: parallax attack --replay {}:{}", plan.seed, trouble.at);
+    let _ = writeln!(text, "again: {again}");
     text
 }

@@ -22,7 +22,7 @@ use parallax_model::{Finding, Space};
 use super::{explain, print};
 use crate::bisect::history::{Commit, Repository};
 use crate::bisect::images::Images;
-use crate::bisect::report::{BadOperation, Report, Suspect, Tried, comparable};
+use crate::bisect::report::{BadOperation, Report, SCHEMA, Suspect, Tried, comparable};
 use crate::bisect::search::{Narrowed, Verdict, search};
 use crate::bisect::trial::{self, Trial, first_operation};
 use crate::cli::{self, BisectFormat, BisectMode};
@@ -30,6 +30,7 @@ use crate::golden;
 use crate::interrupt;
 use crate::live::LiveBoot;
 use crate::project;
+use crate::report::{Again, Found, FoundForm};
 use crate::status::{Failure, Status};
 use crate::suite::{self, Case};
 use crate::text_diff;
@@ -81,6 +82,11 @@ pub(super) fn bisect(args: &cli::Bisect) -> Result<Status> {
         BisectFormat::Json => report.json()?,
     })?;
     Ok(if report.first_bad.len() == 1 { Status::Same } else { Status::Diverged })
+}
+
+/// The command that runs `case` on `commit`.
+fn again(commit: &Commit, case: &Case) -> Again {
+    Again::on_revision(commit.short(), ["run", case.place.label.as_str()])
 }
 
 /// Trace and golden, below `root`.
@@ -183,7 +189,10 @@ impl Bench<'_> {
             Err(why) => Trial { verdict: Verdict::Skip(why), run: Default::default() },
             Ok(boot) => match self.case_of(commit) {
                 Err(why) => Trial { verdict: Verdict::Skip(why), run: Default::default() },
-                Ok((case, golden)) => trial::run(&boot, &case, self.args.mode, golden.as_deref())?,
+                Ok((case, golden)) => {
+                    let again = again(commit, &case);
+                    trial::run(&boot, &case, self.args.mode, golden.as_deref(), again)?
+                }
             },
         };
         if self.cancel.is_cancelled() {
@@ -240,7 +249,8 @@ impl Bench<'_> {
         let failure = new.and_then(|run| run.failure.as_ref()).map(|failure| failure.message.clone());
         let label = self.case.place.label.clone();
         Ok(Report {
-            schema: Report::SCHEMA,
+            document: "bisect",
+            schema: SCHEMA,
             mode: match self.args.mode {
                 BisectMode::Findings => "findings",
                 BisectMode::Golden => "golden",
@@ -254,10 +264,7 @@ impl Bench<'_> {
             failure,
             operation,
             difference,
-            reproduce: format!(
-                "git switch --detach {}\ncargo run --release -p parallax -- run {label}\n",
-                bad.short()
-            ),
+            reproduce: format!("{}\n", again(bad, &self.case)),
             trace: label,
         })
     }
@@ -280,11 +287,10 @@ impl Bench<'_> {
             return Ok(None);
         };
         let Some((line, text)) = first_operation(&old.run, &new.run) else { return Ok(None) };
-        let fresh = |found: &&crate::report::Found| found.line == line && !old.run.findings.contains(found);
-        let found: Vec<&Finding> =
-            new.run.findings.iter().filter(fresh).map(|found| &found.finding).collect();
-        let findings = found.iter().map(ToString::to_string).collect();
-        let wanted = found.first().map(|found| wanted(found)).unwrap_or_default();
+        let fresh = |found: &&Found| found.line == line && !old.run.findings.contains(found);
+        let found: Vec<&Found> = new.run.findings.iter().filter(fresh).collect();
+        let findings = found.iter().map(|found| FoundForm::from(*found)).collect();
+        let wanted = found.first().map(|found| wanted(&found.finding)).unwrap_or_default();
         let (mut story, mut story_difference) = (String::new(), String::new());
         if line != 0 {
             let (before, after) = (self.story(good, line, wanted)?, self.story(bad, line, wanted)?);

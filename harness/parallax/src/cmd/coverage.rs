@@ -47,6 +47,7 @@ pub(super) fn coverage(args: &cli::Coverage) -> Result<Status> {
     let faults = boot.images(true).map(image).transpose()?.map(|image| Lines::of(&image));
     progress.set_message("running");
     let options = Options {
+        flags: Vec::new(),
         jobs: run::job_count(args.jobs),
         golden: GoldenMode::Ignore,
         record: None,

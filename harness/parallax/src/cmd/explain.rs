@@ -27,6 +27,7 @@ use crate::interrupt;
 use crate::jobs::Boot;
 use crate::live::LiveBoot;
 use crate::project;
+use crate::report::Again;
 use crate::source::{self, Source};
 use crate::status::{Failure, Status};
 use crate::suite::Case;
@@ -38,8 +39,20 @@ pub(super) fn explain(args: &cli::Explain) -> Result<Status> {
         Source::Recording(_) => args.source.clone(),
         Source::Trace(case) => record(&case, args.op, folder.path())?,
     };
-    print(&text(&path, args)?)?;
+    let told = text(&path, args)?;
+    let found: String = told.findings.iter().map(|finding| format!("found {finding}\n")).collect();
+    let found = if found.is_empty() { found } else { format!("\n{found}again {}\n", again(args)) };
+    print(&(told.story + &found))?;
     Ok(Status::Same)
+}
+
+/// The command that tells the same again.
+fn again(args: &cli::Explain) -> Again {
+    let source = args.source.to_string_lossy().into_owned();
+    let mut words = vec!["explain".to_owned(), source, "--op".to_owned(), args.op.to_string()];
+    words.extend(args.ipa.into_iter().flat_map(|ipa| ["--ipa".to_owned(), format!("{ipa:#x}")]));
+    words.extend(args.sid.into_iter().flat_map(|sid| ["--sid".to_owned(), format!("{sid:#x}")]));
+    Again::new(words)
 }
 
 /// Builds what `case` needs, and records it into `folder`, up to the operation in line `op`.
@@ -53,7 +66,7 @@ fn record(case: &Case, op: usize, folder: &Path) -> Result<PathBuf> {
 /// The story of the operation in line `args.op` of `case` on a machine that `boot` boots with the plugin.
 pub(super) fn story(boot: &LiveBoot, case: &Case, args: &cli::Explain) -> Result<String> {
     let folder = tempfile::tempdir()?;
-    text(&record_on(boot, case, args.op, folder.path())?, args)
+    Ok(text(&record_on(boot, case, args.op, folder.path())?, args)?.story)
 }
 
 /// Records `case` into `folder`, up to the operation in line `op`.
@@ -71,8 +84,15 @@ fn record_on(boot: &LiveBoot, case: &Case, op: usize, folder: &Path) -> Result<P
     Ok(path)
 }
 
+/// What is told of an operation.
+struct Told {
+    story: String,
+    /// What was found after it.
+    findings: Vec<String>,
+}
+
 /// The story of the operation in line `args.op` of the recording at `path`.
-fn text(path: &Path, args: &cli::Explain) -> Result<String> {
+fn text(path: &Path, args: &cli::Explain) -> Result<Told> {
     let open = || Replay::open(path).map_err(MachineError::from).map_err(Failure::from);
     let (mut before, mut after) = (open()?, open()?);
     let mut found = false;
@@ -112,14 +132,8 @@ fn text(path: &Path, args: &cli::Explain) -> Result<String> {
     };
     let story = tell(&scene, Wanted { ipa: args.ipa, sid: args.sid }, &operation.events);
     let result = source::recorded_result(&operation);
-    let mut text = format!("{}: {} -> {result}\n{story}", operation.line, operation.text);
-    if !operation.findings.is_empty() {
-        text.push('\n');
-    }
-    for finding in &operation.findings {
-        text += &format!("found {finding}\n");
-    }
-    Ok(text)
+    let story = format!("{}: {} -> {result}\n{story}", operation.line, operation.text);
+    Ok(Told { story, findings: operation.findings })
 }
 
 fn unknown(op: usize) -> Failure {

@@ -18,6 +18,7 @@ mod linux;
 mod report;
 mod review;
 mod run;
+mod schema;
 mod shell;
 
 use anyhow::Result;
@@ -50,6 +51,7 @@ pub fn main(cli: Cli) -> Result<Status> {
         Command::Linux(args) => linux::linux(&args),
         Command::Bench(args) => bench::bench(&args),
         Command::Doctor(args) => doctor::doctor(&args),
+        Command::Schema(args) => schema::schema(&args),
         Command::Completions(args) => shell::completions(&args),
         Command::Man(args) => shell::man(&args),
     }

@@ -14,6 +14,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
+use clap::ValueEnum;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::print;
@@ -27,8 +28,18 @@ use crate::report::{self, Format, Human};
 use crate::status::{Failure, Status};
 use crate::suite;
 
-/// Runs it.
+/// Runs it. Who asked for JSON gets it whatever happens.
 pub(super) fn run(args: &Run) -> Result<Status> {
+    let told = perform(args);
+    if let (Err(error), Format::Json) = (&told, args.format) {
+        let status = error.downcast_ref::<Failure>().map_or(Status::Setup, |failure| failure.status);
+        let failure = Failure { status, message: format!("{error:#}") };
+        print(&(report::json_failure(&failure)? + "\n"))?;
+    }
+    told
+}
+
+fn perform(args: &Run) -> Result<Status> {
     let begin = Instant::now();
     let mut cases = suite::load(&args.traces).map_err(Failure::from)?;
     if args.without_faults {
@@ -68,6 +79,7 @@ pub(super) fn run(args: &Run) -> Result<Status> {
         export,
         repeat: usize::from(args.repeat),
         mode: args.mode,
+        flags: flags(args),
         events: !args.without_events,
         cancel,
     };
@@ -81,13 +93,14 @@ pub(super) fn run(args: &Run) -> Result<Status> {
         progress.inc(1);
     });
     progress.finish_and_clear();
+    let all = if options.cancel.is_cancelled() { Status::Interrupted } else { Status::Same };
+    let status = report::status(&reports).and(all).and(unreferenced(args)?);
     match &mut human {
         Some(human) => told = told.and_then(|()| human.summary(&reports, begin.elapsed())),
-        None => print(&formatted(args.format, &reports)?)?,
+        None => print(&formatted(args.format, &reports, status)?)?,
     }
     report_broken_pipe(told)?;
-    let all = if options.cancel.is_cancelled() { Status::Interrupted } else { Status::Same };
-    Ok(report::status(&reports).and(all).and(unreferenced(args)?))
+    Ok(status)
 }
 
 /// Changes the machines of `cases`, and leaves those out, telling so, that do not fit it.
@@ -105,6 +118,26 @@ fn change_machines(cases: &mut Vec<suite::Case>, keys: &str) -> Result<(), Failu
         Some(error) if cases.is_empty() => Err(Failure::usage(error)),
         _ => Ok(()),
     }
+}
+
+/// The arguments that decide what comes of a trace.
+fn flags(args: &Run) -> Vec<String> {
+    let mut flags = Vec::new();
+    if args.mode != Mode::Step {
+        flags.extend(["--mode".to_owned(), value_name(args.mode)]);
+    }
+    flags.extend(args.machine.iter().flat_map(|keys| ["--machine".to_owned(), keys.clone()]));
+    let switches = [("--without-faults", args.without_faults), ("--without-events", args.without_events)];
+    flags.extend(switches.iter().filter(|(_, on)| *on).map(|(name, _)| (*name).to_owned()));
+    if args.repeat != 1 {
+        flags.extend(["--repeat".to_owned(), args.repeat.to_string()]);
+    }
+    flags
+}
+
+/// A value as the command line has it.
+fn value_name(value: impl ValueEnum) -> String {
+    value.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
 }
 
 /// Part `part` (from 1 on) of `of`. Neighbours are often alike and take alike: they go to different parts.
@@ -143,9 +176,9 @@ fn report_broken_pipe(told: std::io::Result<()>) -> std::io::Result<()> {
     }
 }
 
-fn formatted(format: Format, reports: &[report::TraceReport]) -> Result<String> {
+fn formatted(format: Format, reports: &[report::TraceReport], status: Status) -> Result<String> {
     Ok(match format {
-        Format::Json => report::json(reports)? + "\n",
+        Format::Json => report::json(reports, status)? + "\n",
         Format::Junit => report::junit(reports)?,
         Format::Github => report::github(reports),
         Format::Human | Format::Markdown => report::markdown(reports),
@@ -179,7 +212,21 @@ pub(super) fn progress(cases: usize) -> ProgressBar {
 
 #[cfg(test)]
 mod tests {
-    use super::partition;
+    use clap::Parser;
+
+    use super::{flags, partition};
+    use crate::cli::{Cli, Command};
+
+    #[test]
+    fn a_run_is_repeated_with_what_makes_it_what_it_is() {
+        let words =
+            ["parallax", "run", "--mode", "stream", "--machine", "cpus=2", "--machine", "smmu.map=pages"];
+        let all = [&words[..], &["--without-faults", "--jobs", "3", "--format", "json"]].concat();
+        let Command::Run(args) = Cli::parse_from(all).command else { panic!("it is `run`") };
+        assert_eq!(flags(&args), [&words[2..], &["--without-faults"]].concat());
+        let Command::Run(args) = Cli::parse_from(["parallax", "run"]).command else { panic!("it is `run`") };
+        assert!(flags(&args).is_empty());
+    }
 
     #[test]
     fn the_parts_together_are_everything_once() {

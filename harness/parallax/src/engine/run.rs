@@ -7,7 +7,7 @@ use parallax_model::Golden;
 use super::session::{Session, SessionError, Step};
 use super::stream;
 use crate::cli::Mode;
-use crate::report::Found;
+use crate::report::{Again, Found};
 use crate::status::Failure;
 use crate::trace::{Op, Outcome};
 
@@ -29,8 +29,10 @@ pub struct TraceRun {
 }
 
 /// What a run leaves behind beside its result.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Keep {
+    /// The command that runs it again.
+    pub again: Again,
     /// Where to record it.
     pub recorder: Option<Recorder>,
     /// Whether [`TraceRun::exported`] is to have its events.
@@ -58,8 +60,7 @@ fn perform(
 ) -> Result<(), Failure> {
     let (mut session, at_boot) = Session::start_with(machine, keep.recorder, keep.export)?;
     golden.boot(&at_boot);
-    let boot = |finding| Found { line: 0, op: "boot".to_owned(), finding, detail: Vec::new() };
-    run.findings.extend(at_boot.into_iter().map(boot));
+    run.findings.extend(at_boot.into_iter().map(|finding| Found::new(0, "boot", finding, &keep.again)));
     if mode == Mode::Stream {
         session.stream()?;
     }
@@ -71,7 +72,7 @@ fn perform(
         for (op, step) in batch.into_iter().zip(steps) {
             let text = op.to_string();
             golden.operation(op.line, &text, &shown(op, &step.outcome), &step.lines, &step.findings);
-            let found = |finding| Found { line: op.line, op: text.clone(), finding, detail: Vec::new() };
+            let found = |finding| Found::new(op.line, &text, finding, &keep.again);
             run.findings.extend(step.findings.into_iter().map(found));
             run.ops += 1;
             run.checked |= op.expect.is_some() || !step.lines.is_empty() || !run.findings.is_empty();

@@ -8,7 +8,7 @@ use parallax_model::delta::Changes;
 use parallax_model::lane::{self, Lane};
 use parallax_model::page::Ownership;
 use parallax_model::{
-    BlockSize, Context, Delta, PageState, Run, S2Entry, Snapshot, Space, Span, View, attrs, checks,
+    BlockSize, Context, Delta, PageState, Run, S2Entry, Snapshot, Span, View, Views, attrs,
 };
 use serde::Serialize;
 
@@ -218,6 +218,8 @@ fn found(text: &str, operation: &str, snapshot: &Snapshot, context: &Context, in
         _ => None,
     };
     let page = direct.or_else(|| place::page(operation, &context.symbols)).map(|at| at & !0xfff);
-    let views = page.map_or_else(Vec::new, |at| checks::views(snapshot, context, Space::Page, at));
+    let registers = || Views::of_registers(snapshot, context);
+    let views = page.map_or_else(registers, |at| Views::of_page(snapshot, context, at));
+    let views = views.iter().map(|(side, view)| (side, view.to_owned())).collect();
     Found { text: intern.text(text.to_owned()), page, views }
 }

@@ -61,10 +61,11 @@ impl<W: Write> Human<W> {
     }
 
     fn finding(&mut self, found: &Found) -> io::Result<()> {
-        let Found { line, op, finding, detail } = found;
-        writeln!(self.out, "    after {line}: {op}")?;
-        writeln!(self.out, "      {RED}{finding}{RED:#}")?;
-        detail.iter().try_for_each(|line| writeln!(self.out, "        {line}"))
+        let lines = found.lines();
+        let (first, rest) = lines.split_first().map_or(("", &[][..]), |(first, rest)| (first.as_str(), rest));
+        writeln!(self.out, "    after {}: {}", found.line, found.op)?;
+        writeln!(self.out, "      {RED}{first}{RED:#}")?;
+        rest.iter().try_for_each(|line| writeln!(self.out, "      {line}"))
     }
 
     /// Tells what became of all of them, in `elapsed`.
@@ -122,7 +123,8 @@ mod tests {
         let text = plain(|human| human.trace(&sample()[1]).unwrap());
         assert!(text.contains("after 4: host_donate_hyp pfn=ram+0x20"), "{text}");
         assert!(text.contains("sync/extra smmu ram+0x20000..+0x21000"), "{text}");
-        assert!(text.contains("cpu: annotated hyp"), "{text}");
+        assert!(text.contains("[cpu: annotated hyp; smmu: RW normal 4K]"), "{text}");
+        assert!(text.contains("\n        page 0x40020000..0x40021000\n"), "{text}");
         assert!(text.contains("reproduce: parallax run traces/good/b.trace\n"), "{text}");
         assert!(text.contains("\n        missing: a DSB\n"), "{text}");
     }

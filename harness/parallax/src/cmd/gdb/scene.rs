@@ -214,10 +214,12 @@ impl Scene<'_> {
         if findings.is_empty() {
             return "nothing found\n".to_owned();
         }
-        findings.iter().fold(String::new(), |mut out, finding| {
-            let _ = writeln!(out, "! {finding}");
+        let mut out = findings.iter().fold(String::new(), |mut out, finding| {
+            let _ = writeln!(out, "! {finding}\n  {}", finding.about());
             out
-        })
+        });
+        out.push_str("again: `monitor op N` to this operation, then `monitor check`\n");
+        out
     }
 }
 
