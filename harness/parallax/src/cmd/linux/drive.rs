@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anstream::{eprint, eprintln};
 use parallax_machine::{Linux, MachineError, Pause, Registers};
-use parallax_model::{Finding, Reporter, Snapshot, check};
+use parallax_model::{Claim, Finding, Reporter, Snapshot, check};
 
 use super::commands::Commands;
 use super::judge::Judge;
@@ -101,6 +101,16 @@ impl Looks {
         self.found(why, findings);
         self.read_commands(linux);
         Ok(Some(registers))
+    }
+
+    /// A look after operation `op`, with what was wrong with the operation itself.
+    fn after(&mut self, linux: &mut Linux, op: &str, wrong: Option<Claim>) -> Result<(), MachineError> {
+        self.look(linux, op)?;
+        if let (Some(observer), Some(last), Some(claim)) = (&self.observer, &self.last, wrong) {
+            let finding = claim.seen(last, observer.context());
+            self.found(op, [finding]);
+        }
+        Ok(())
     }
 
     /// A look that was asked for: says so.
@@ -205,7 +215,7 @@ pub(super) fn drive(
                 places.insert(address, name);
             }
         }
-        let look = |linux: &mut Linux| looks.look(linux, "after an operation").map(|_| ());
+        let look = |linux: &mut Linux, op: &str, wrong| looks.after(linux, op, wrong);
         if working && operations.left > 0 && operations.round(linux, look)?.is_none() {
             looks.read_commands(linux);
             return looks.read_events(linux, false);
