@@ -172,6 +172,14 @@ fn every_end_of_a_run_keeps_to_the_schema() {
         fs::write(&path, text).expect("a trace");
         path.to_str().expect("UTF-8").to_owned()
     };
+    let project = |name: &str| {
+        let path = folder.path().join(name);
+        fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+        fs::write(&path, "nop => ok\n").expect("a file");
+    };
+    project("traces/good/a.trace");
+    project("golden/good/gone.snap");
+    let orphaned = folder.path().join("traces").to_str().expect("UTF-8").to_owned();
     let malformed = file("malformed.trace", "nopp\n");
     let diverged = file("it's new.trace", "host_share_hyp pfn=ram+0x10 => EPERM\n");
     let unmachined = file("mmio.trace", "host_read ipa=mmio:none+0x0\n");
@@ -189,6 +197,10 @@ fn every_end_of_a_run_keeps_to_the_schema() {
         assert_eq!(wrong(&validator, &document), Vec::<String>::new(), "{args:?}");
         assert_eq!((status, &document["status"]), (expected, &json!(expected)), "{args:?}: {document:#}");
     }
+    let (status, document) = run(&["--no-golden", &orphaned]);
+    let orphans = document["orphans"].as_array().expect("orphans");
+    assert_eq!((status, orphans.len(), &document["status"]), (1, 1, &json!(1)), "{document:#}");
+    assert_eq!(wrong(&validator, &document), Vec::<String>::new());
     let (_, document) = run(&["--no-golden", "--machine", "cpus=2", &diverged]);
     let again =
         findings(&document).next().expect("a finding")["reproduce"].as_str().expect("text").to_owned();

@@ -10,7 +10,7 @@
 //! ```
 
 use std::io::{IsTerminal, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
@@ -93,11 +93,16 @@ fn perform(args: &Run) -> Result<Status> {
         progress.inc(1);
     });
     progress.finish_and_clear();
+    let orphans = orphans(args, &root)?;
+    for path in &orphans {
+        anstream::eprintln!("{path}: no trace refers to it: remove it, or bring its trace back");
+    }
     let all = if options.cancel.is_cancelled() { Status::Interrupted } else { Status::Same };
-    let status = report::status(&reports).and(all).and(unreferenced(args)?);
+    let referenced = if orphans.is_empty() { Status::Same } else { Status::Diverged };
+    let status = report::status(&reports).and(all).and(referenced);
     match &mut human {
         Some(human) => told = told.and_then(|()| human.summary(&reports, begin.elapsed())),
-        None => print(&formatted(args.format, &reports, status)?)?,
+        None => print(&formatted(args.format, &reports, (status, &orphans))?)?,
     }
     report_broken_pipe(told)?;
     Ok(status)
@@ -145,14 +150,11 @@ fn partition<T>(cases: Vec<T>, part: usize, of: usize) -> Vec<T> {
     cases.into_iter().skip(part - 1).step_by(of).collect()
 }
 
-/// Tells of goldens in the folders that were run whose trace is gone.
-fn unreferenced(args: &Run) -> Result<Status> {
+/// The goldens in the folders that were run whose trace is gone, as seen from the project's root.
+fn orphans(args: &Run, root: &Path) -> Result<Vec<String>, Failure> {
     let folders: Vec<PathBuf> = args.traces.iter().filter(|path| path.is_dir()).cloned().collect();
     let orphans = golden::orphans(&folders).map_err(Failure::usage)?;
-    for path in &orphans {
-        anstream::eprintln!("{}: no trace refers to it: remove it, or bring its trace back", path.display());
-    }
-    Ok(if orphans.is_empty() { Status::Same } else { Status::Diverged })
+    Ok(orphans.iter().map(|path| path.strip_prefix(root).unwrap_or(path).display().to_string()).collect())
 }
 
 /// The file that the events of the one trace go to.
@@ -176,9 +178,13 @@ fn report_broken_pipe(told: std::io::Result<()>) -> std::io::Result<()> {
     }
 }
 
-fn formatted(format: Format, reports: &[report::TraceReport], status: Status) -> Result<String> {
+fn formatted(
+    format: Format,
+    reports: &[report::TraceReport],
+    (status, orphans): (Status, &[String]),
+) -> Result<String> {
     Ok(match format {
-        Format::Json => report::json(reports, status)? + "\n",
+        Format::Json => report::json(reports, status, orphans)? + "\n",
         Format::Junit => report::junit(reports)?,
         Format::Github => report::github(reports),
         Format::Human | Format::Markdown => report::markdown(reports),

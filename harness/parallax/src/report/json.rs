@@ -27,6 +27,8 @@ pub struct Document<'a> {
     error: Option<&'a str>,
     /// All traces that were run, in order.
     traces: Vec<Entry<'a>>,
+    /// Goldens in the folders that were run that no trace refers to; each makes the exit status another than 0.
+    orphans: &'a [String],
 }
 
 /// What came of a trace.
@@ -56,16 +58,22 @@ struct Entry<'a> {
     message: Option<&'a str>,
 }
 
-fn text(status: Status, error: Option<&str>, traces: Vec<Entry<'_>>) -> serde_json::Result<String> {
-    let document = Document { document: "run", schema: SCHEMA, status: status.code(), error, traces };
+fn text(
+    status: Status,
+    error: Option<&str>,
+    traces: Vec<Entry<'_>>,
+    orphans: &[String],
+) -> serde_json::Result<String> {
+    let document =
+        Document { document: "run", schema: SCHEMA, status: status.code(), error, traces, orphans };
     serde_json::to_string_pretty(&document)
 }
 
-/// All results as one JSON object.
+/// All results as one JSON object, with the goldens that no trace refers to.
 ///
 /// # Errors
 /// None in practice: nothing in a report is beyond JSON.
-pub fn json(reports: &[TraceReport], status: Status) -> serde_json::Result<String> {
+pub fn json(reports: &[TraceReport], status: Status, orphans: &[String]) -> serde_json::Result<String> {
     let traces = reports.iter().map(|report| Entry {
         trace: &report.label,
         bad: report.bad,
@@ -76,7 +84,7 @@ pub fn json(reports: &[TraceReport], status: Status) -> serde_json::Result<Strin
         diff: if let Verdict::Diverged { diff } = &report.verdict { Some(diff) } else { None },
         message: if let Verdict::Failed { message, .. } = &report.verdict { Some(message) } else { None },
     });
-    text(status, None, traces.collect())
+    text(status, None, traces.collect(), orphans)
 }
 
 /// That nothing could be run, as the same object.
@@ -84,7 +92,7 @@ pub fn json(reports: &[TraceReport], status: Status) -> serde_json::Result<Strin
 /// # Errors
 /// As [`json`].
 pub fn json_failure(failure: &Failure) -> serde_json::Result<String> {
-    text(failure.status, Some(&failure.message), Vec::new())
+    text(failure.status, Some(&failure.message), Vec::new(), &[])
 }
 
 #[cfg(test)]
@@ -93,7 +101,7 @@ mod tests {
     use super::*;
 
     fn of(reports: &[TraceReport]) -> serde_json::Value {
-        let text = json(reports, super::super::status(reports)).unwrap();
+        let text = json(reports, super::super::status(reports), &[]).unwrap();
         serde_json::from_str(&text).unwrap()
     }
 
