@@ -54,6 +54,16 @@ fn what_is_not_there_is_told_on_standard_error_with_the_status_of_its_kind() {
 }
 
 #[test]
+fn what_cannot_be_written_is_no_revision_to_be_skipped() {
+    let full = std::fs::File::options().write(true).open("/dev/full").expect("/dev/full");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_parallax"));
+    let output = command.arg("schema").stdout(full).output().expect("a command");
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{error}");
+    assert!(error.starts_with("error: standard output: "), "{error}");
+}
+
+#[test]
 fn colours_are_there_on_demand_and_never_in_a_pipe() {
     let commands = NOT_THERE.iter().map(|(args, _)| *args).chain(["--help", "run --help", "doctor"]);
     for args in commands {

@@ -15,7 +15,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use parallax_machine::CancellationToken;
 
@@ -27,6 +27,7 @@ use crate::live::LiveBoot;
 use crate::project;
 use crate::report::Found;
 use crate::status::{Failure, Status};
+use crate::whole_file;
 
 /// Runs it.
 pub(super) fn attack(args: &Attack) -> Result<Status> {
@@ -72,14 +73,8 @@ pub(super) fn attack(args: &Attack) -> Result<Status> {
 const MAX_SHOWN: usize = 100;
 
 fn save(path: &Path, text: &str) -> Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let written = || -> std::io::Result<()> {
-        let mut file = tempfile::NamedTempFile::new_in(folder)?;
-        std::io::Write::write_all(&mut file, text.as_bytes())?;
-        file.persist(path)?;
-        Ok(())
-    };
-    written().with_context(|| format!("{}: cannot be written", path.display()))?;
+    whole_file::write(path, text.as_bytes())
+        .map_err(|error| Failure::usage(format!("{}: cannot be written: {error}", path.display())))?;
     print(&format!("written to {}\n", path.display()))
 }
 

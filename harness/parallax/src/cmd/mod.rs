@@ -25,7 +25,7 @@ use anyhow::Result;
 use comfy_table::{CellAlignment, Table};
 
 use crate::cli::{Cli, Command};
-use crate::status::Status;
+use crate::status::{Failure, Status};
 
 /// Does what the command line says.
 ///
@@ -62,7 +62,9 @@ fn print(text: &str) -> Result<()> {
     use std::io::Write;
     let mut out = anstream::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Failure::usage(format!("standard output: {error}")).into())
+        }
         _ => Ok(()),
     }
 }

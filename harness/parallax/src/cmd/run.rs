@@ -104,7 +104,7 @@ fn perform(args: &Run) -> Result<Status> {
         Some(human) => told = told.and_then(|()| human.summary(&reports, begin.elapsed())),
         None => print(&formatted(args.format, &reports, (status, &orphans))?)?,
     }
-    report_broken_pipe(told)?;
+    report_broken_pipe(told).map_err(|error| Failure::usage(format!("standard output: {error}")))?;
     Ok(status)
 }
 
