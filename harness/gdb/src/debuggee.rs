@@ -101,7 +101,7 @@ pub trait Debuggee {
     /// The debuggee is gone.
     fn write_register(&mut self, cpu: usize, number: usize, bytes: &[u8]) -> Result<bool, Lost>;
 
-    /// Fills `buf` with memory as `cpu` sees it, or by physical address in [physical mode](Self::set_physical).
+    /// Fills `buf` with memory as `cpu` sees it, or by physical address in [physical mode](Self::physical).
     ///
     /// # Errors
     /// The debuggee is gone.
@@ -113,11 +113,8 @@ pub trait Debuggee {
     /// The debuggee is gone.
     fn write(&mut self, cpu: usize, address: u64, bytes: &[u8]) -> Result<bool, Lost>;
 
-    /// Whether addresses are physical.
-    fn physical(&self) -> bool;
-
-    /// Takes addresses as physical from now on, or not.
-    fn set_physical(&mut self, on: bool);
+    /// Whether addresses are physical, to be read and to be set.
+    fn physical(&mut self) -> &mut bool;
 
     /// Sets a point.
     ///

@@ -149,10 +149,10 @@ fn qemu_packet(wire: &mut Wire, debuggee: &mut dyn Debuggee) -> io::Result<()> {
     const REST: (usize, usize) = (4, 2);
     let input = wire.input().make_contiguous();
     let (len, reply) = if input.starts_with(SET) && input.len() >= SET.len() + REST.0 {
-        debuggee.set_physical(input[SET.len()] != b'0');
+        *debuggee.physical() = input[SET.len()] != b'0';
         (SET.len() + REST.0, "+$OK#9a")
     } else if input.starts_with(ASK) && input.len() >= ASK.len() + REST.1 {
-        (ASK.len() + REST.1, if debuggee.physical() { "+$1#31" } else { "+$0#30" })
+        (ASK.len() + REST.1, if *debuggee.physical() { "+$1#31" } else { "+$0#30" })
     } else {
         return Ok(());
     };

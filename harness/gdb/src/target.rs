@@ -266,9 +266,9 @@ impl MonitorCmd for Front<'_> {
     fn handle_monitor_cmd(&mut self, command: &[u8], mut out: ConsoleOutput<'_>) -> Result<(), Lost> {
         let command = String::from_utf8_lossy(command);
         let text = match command.split_whitespace().collect::<Vec<_>>()[..] {
-            ["phys"] => format!("phys {}\n", if self.debuggee.physical() { "on" } else { "off" }),
+            ["phys"] => format!("phys {}\n", if *self.debuggee.physical() { "on" } else { "off" }),
             ["phys", word @ ("on" | "off")] => {
-                self.debuggee.set_physical(word == "on");
+                *self.debuggee.physical() = word == "on";
                 String::new()
             }
             _ => self.debuggee.monitor(&command)?,

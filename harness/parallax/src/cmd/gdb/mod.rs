@@ -17,7 +17,6 @@ mod inside;
 mod listen;
 mod performed;
 mod recorded;
-mod recorded_registers;
 mod scene;
 mod session;
 

@@ -4,24 +4,62 @@ use std::fmt::Write as _;
 
 use parallax_abi::info::HypInfo;
 use parallax_gdb::reader;
-use parallax_machine::Registers;
+use parallax_machine::{Description, Registers};
 use parallax_model::table_map::Table;
-use parallax_model::{Context, Lane, Ownership, PageState, S2Entry, Snapshot, canonical, check, lane, run};
+use parallax_model::{
+    Context, Lane, Ownership, PageState, S2Entry, Snapshot, SymbolMap, canonical, check, lane, run,
+};
 use parallax_smmu::{Config, SmmuRegs, Ste, StreamTable, illegal};
 use parallax_vmsa::desc::{self, Kind};
 use parallax_vmsa::mem::read_u64;
 use parallax_vmsa::{PhysMem, Regime};
+
+use crate::engine::Observer;
 
 /// log2 of the size of a page frame.
 const PAGE_SHIFT: u32 = 12;
 
 /// A state, and what to look at it with.
 pub(super) struct Scene<'a> {
-    pub(super) snapshot: &'a Snapshot,
-    pub(super) registers: &'a Registers,
-    pub(super) memory: &'a dyn PhysMem,
-    pub(super) context: &'a Context,
-    pub(super) info: &'a HypInfo,
+    snapshot: &'a Snapshot,
+    registers: &'a Registers,
+    memory: &'a dyn PhysMem,
+    context: &'a Context,
+    info: &'a HypInfo,
+}
+
+/// What makes scenes of states of one machine.
+pub(super) struct Stage {
+    pub(super) info: HypInfo,
+    observer: Observer,
+}
+
+impl Stage {
+    pub(super) fn new(description: &Description, info: HypInfo) -> Self {
+        Self { info, observer: Observer::new(description, info) }
+    }
+
+    /// What addresses are called.
+    pub(super) const fn symbols(&self) -> &SymbolMap {
+        &self.observer.context().symbols
+    }
+
+    /// The state that `registers` and `memory` describe.
+    pub(super) fn snapshot(&mut self, memory: &dyn PhysMem, registers: &Registers) -> Snapshot {
+        self.observer.observe(memory, registers)
+    }
+
+    /// Looks at the state that `registers` and `memory` describe.
+    pub(super) fn look<T>(
+        &mut self,
+        memory: &dyn PhysMem,
+        registers: &Registers,
+        look: impl FnOnce(&Scene<'_>) -> T,
+    ) -> T {
+        let snapshot = self.snapshot(memory, registers);
+        let context = self.observer.context();
+        look(&Scene { snapshot: &snapshot, registers, memory, context, info: &self.info })
+    }
 }
 
 impl Scene<'_> {
