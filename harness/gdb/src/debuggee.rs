@@ -44,7 +44,10 @@ pub enum Motion {
     /// Back, until something stops it.
     ReverseContinue,
     /// One step back.
-    ReverseStep,
+    ReverseStep {
+        /// The CPU that is told to have made it.
+        cpu: usize,
+    },
 }
 
 /// Why it stands still again.

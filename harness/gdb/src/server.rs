@@ -35,7 +35,7 @@ type Machine<'a> = GdbStubStateMachine<'static, Front<'a>, Wire>;
 /// # Errors
 /// The debuggee is gone.
 pub fn serve(wire: Wire, debuggee: &mut dyn Debuggee, cancelled: &dyn Fn() -> bool) -> Result<Ending, Lost> {
-    let mut front = Front { debuggee, motion: Motion::Continue };
+    let mut front = Front { debuggee, motion: Motion::Continue, moved: false, stay: false, pending: None };
     let stub = GdbStub::builder(wire).packet_buffer_size(PACKET).build();
     let mut machine = match stub
         .map_err(|error| error.to_string())
@@ -100,7 +100,7 @@ fn turn<'a>(machine: Machine<'a>, front: &mut Front<'a>) -> Result<Turn<'a>, Tro
             }
         }
         GdbStubStateMachine::Running(mut running) => {
-            if let Some(stop) = front.debuggee.poll().map_err(Trouble::Lost)? {
+            if let Some(stop) = front.poll().map_err(Trouble::Lost)? {
                 return Ok(Turn::Next(running.report_stop(front, Front::reason(stop))?));
             }
             let wire = running.borrow_conn();

@@ -14,6 +14,8 @@ diff [N]            what the operation in line N changed; without N the last one
 check               everything that must hold, now
 explain IPA         who changed the entries that translate an address
 phys [on|off]       take addresses as physical, as QEMU's Qqemu.PhyMemMode does
+stay                after `op N`, have the next `stepi` stay there: shows an editor where that is
+help                these lines
 
 Addresses are 0x40020000 or ram+0x20000, page frames 0x40020 or ram+0x20.
 ";

@@ -17,6 +17,12 @@ pub(super) struct Named {
 }
 
 impl Named {
+    /// The CPU that performs it.
+    pub(super) fn cpu(&self) -> usize {
+        let word = self.text.split(' ').next().and_then(|word| word.strip_prefix("cpu="));
+        word.and_then(|number| number.parse().ok()).unwrap_or(0)
+    }
+
     /// The operation and its result in one line, without an end.
     pub(super) fn shown(&self) -> String {
         match &self.result {
@@ -115,6 +121,7 @@ mod tests {
         let (text, lines) = source(&[named(2, "nop"), named(5, "snapshot")]);
         assert_eq!(text, "\nnop -> ok\n\n\nsnapshot -> ok\n# the end\n");
         assert_eq!(lines, [2, 5, 6]);
+        assert_eq!((named(1, "nop").cpu(), named(1, "cpu=3 nop").cpu()), (0, 3));
     }
 
     #[test]

@@ -127,6 +127,12 @@ impl Scene<'_> {
     pub(super) fn last_entries(&self, ia: u64) -> Result<Vec<(&'static str, u64)>, String> {
         let mut entries = Vec::new();
         if let Ok(Some(regime)) = Regime::stage2(&self.registers.sys) {
+            if ia >= regime.ia_end() {
+                return Err(format!(
+                    "{ia:#x} is above the input size of {} bits: no entry translates it",
+                    regime.ia_bits
+                ));
+            }
             entries.push((Lane::Cpu.name(), self.last_entry(&regime, ia)));
         }
         let streams = self.snapshot.smmu.iter().flat_map(|smmu| &smmu.streams);

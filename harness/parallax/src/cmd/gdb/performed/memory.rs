@@ -17,7 +17,7 @@ impl Performed<'_> {
     }
 
     /// Reads physical memory, a device's too.
-    fn read_physical(&mut self, pa: u64, buf: &mut [u8]) -> Result<bool, Lost> {
+    pub(super) fn read_physical(&mut self, pa: u64, buf: &mut [u8]) -> Result<bool, Lost> {
         if self.session.machine().memory().read(pa, buf).is_ok() {
             return Ok(true);
         }
@@ -99,12 +99,4 @@ fn take(reply: &[u8], buf: &mut [u8]) -> bool {
         }
         None => false,
     }
-}
-
-/// The bytes of a `g` packet; `xx` is one that is not known.
-pub(super) fn register_bytes(reply: &[u8]) -> Option<Vec<Option<u8>>> {
-    let pairs = reply.chunks(2);
-    pairs
-        .map(|pair| if pair == b"xx" { Some(None) } else { Some(Some(*hex::decode(pair)?.first()?)) })
-        .collect()
 }

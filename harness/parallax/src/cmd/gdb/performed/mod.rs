@@ -8,6 +8,7 @@
 mod journey;
 mod memory;
 mod points;
+mod registers;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -76,7 +77,8 @@ impl<'m> Performed<'m> {
         let stage = Stage::new(session.machine().description(), session.machine().info());
         let live = session.machine_mut().live();
         let live = live.ok_or_else(|| MachineError::Contract("the machine is no live one".to_owned()))?;
-        let (documents, stops) = (live.documents()?, live.stops());
+        let (mut documents, stops) = (live.documents()?, live.stops());
+        registers::complete(&mut documents, stage.info.smmu_pa != 0);
         let named = |op: &Op| Named { line: op.line as u64, text: op.to_string(), result: None };
         Ok(Self {
             session,
@@ -189,7 +191,7 @@ impl Debuggee for Performed<'_> {
     }
 
     fn registers(&mut self, cpu: usize) -> Result<Option<Vec<Option<u8>>>, Lost> {
-        Ok(memory::register_bytes(&self.ask(cpu, &["g".to_owned()])?[0]))
+        Ok(registers::bytes(&self.ask(cpu, &["g".to_owned()])?[0]))
     }
 
     fn write_registers(&mut self, cpu: usize, bytes: &[u8]) -> Result<bool, Lost> {
@@ -197,6 +199,11 @@ impl Debuggee for Performed<'_> {
     }
 
     fn register(&mut self, cpu: usize, number: usize) -> Result<Option<Vec<u8>>, Lost> {
+        if let Some(offset) = registers::smmu(number) {
+            let mut bytes = [0; 4];
+            let known = self.read_physical(self.stage.info.smmu_pa.wrapping_add(offset), &mut bytes)?;
+            return Ok(known.then(|| bytes.to_vec()));
+        }
         Ok(hex::decode(&self.ask(cpu, &[format!("p{number:x}")])?[0]))
     }
 

@@ -12,6 +12,7 @@ use std::collections::BTreeSet;
 
 use parallax_gdb::{Debuggee, Lost, Motion, Point, PointKind, Stop, program};
 use parallax_machine::recording::{RecordingError, Replay};
+use parallax_machine::toolchain::Variant;
 use parallax_machine::{Machine, Registers};
 use parallax_model::Snapshot;
 use parallax_vmsa::{Regime, translate};
@@ -81,6 +82,11 @@ impl Recorded {
         self.replay.revision()
     }
 
+    /// Which build of it ran.
+    pub(super) fn variant(&self) -> Variant {
+        if self.replay.description().config.faults_build { Variant::Faults } else { Variant::Normal }
+    }
+
     const fn position(&self) -> u64 {
         self.replay.position()
     }
@@ -122,7 +128,11 @@ impl Debuggee for Recorded {
     }
 
     fn cpu_name(&self, cpu: usize) -> String {
-        format!("CPU {cpu}, recorded")
+        let next = self.operations.get(self.position() as usize);
+        match next.is_some_and(|next| next.cpu() == cpu) {
+            true => format!("CPU {cpu}, performs the next operation"),
+            false => format!("CPU {cpu}"),
+        }
     }
 
     fn description(&self, document: &str) -> Option<&str> {
@@ -131,7 +141,7 @@ impl Debuggee for Recorded {
 
     fn registers(&mut self, cpu: usize) -> Result<Option<Vec<Option<u8>>>, Lost> {
         let pc = match &self.inside {
-            Some(inside) => inside.next().map_or(program::address(inside.op), |store| store.pc),
+            Some(inside) => inside.next_of(cpu).map_or(program::address(inside.op), |store| store.pc),
             None => program::address(self.position()),
         };
         let registers = self.replay.registers().map_err(|error| Lost(error.to_string()))?;
@@ -180,7 +190,9 @@ impl Debuggee for Recorded {
     fn insert(&mut self, point: Point) -> Result<bool, Lost> {
         let pa = match point.kind {
             PointKind::Execute => Some(point.address),
-            _ => self.resolve(point.address),
+            // A recording knows of no loads.
+            PointKind::Read | PointKind::Access => None,
+            PointKind::Write => self.resolve(point.address),
         };
         Ok(pa.is_some_and(|pa| {
             self.points.insert((point, pa));

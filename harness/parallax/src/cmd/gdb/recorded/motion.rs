@@ -18,12 +18,9 @@ pub(super) enum Way {
 }
 
 impl Recorded {
-    /// Watchpoints of stores: each piece of memory with its point. A recording knows of no loads.
+    /// Watchpoints: each piece of memory with its point.
     fn watched(&self) -> Vec<(Point, (u64, u64))> {
-        let stores = self
-            .points
-            .iter()
-            .filter(|(point, _)| matches!(point.kind, PointKind::Write | PointKind::Access));
+        let stores = self.points.iter().filter(|(point, _)| point.kind == PointKind::Write);
         stores.map(|(point, pa)| (*point, (*pa, point.len))).collect()
     }
 
@@ -39,8 +36,8 @@ impl Recorded {
         let (to, stop) = match motion {
             Motion::Step { .. } if at == last => return Way::To(at, Stop::End),
             Motion::Step { cpu, .. } => (at + 1, Stop::Done(cpu)),
-            Motion::ReverseStep if at == 0 => return Way::To(at, Stop::Begin),
-            Motion::ReverseStep => (at - 1, Stop::Done(0)),
+            Motion::ReverseStep { .. } if at == 0 => return Way::To(at, Stop::Begin),
+            Motion::ReverseStep { cpu } => (at - 1, Stop::Done(cpu)),
             Motion::Continue => match self.breakpoints().filter(|&point| point > at && point <= last).min() {
                 Some(point) => (point, Stop::Break(0)),
                 None => (last, Stop::End),
@@ -85,7 +82,7 @@ impl Recorded {
             }
             (inside.next_change(self.replay.memory(), &pieces)?, inside.next().map(|store| store.cpu))
         } else {
-            (inside.last_change(self.replay.memory(), &pieces)?, None)
+            (inside.last_change(self.replay.memory(), &pieces)?, inside.last().map(|store| store.cpu))
         };
         Some(Stop::Watch(usize::from(cpu.unwrap_or(0)), watched.get(found)?.0))
     }
@@ -96,7 +93,7 @@ impl Recorded {
         let op = inside.op;
         let stop = match motion {
             Motion::Step { cpu, .. } => (inside.step() && inside.next().is_some()).then_some(Stop::Done(cpu)),
-            Motion::ReverseStep => inside.back().then_some(Stop::Done(0)),
+            Motion::ReverseStep { cpu } => inside.back().then_some(Stop::Done(cpu)),
             Motion::Continue if inside.next().is_some() => self.change(&mut inside, true),
             Motion::Continue => None,
             Motion::ReverseContinue => self.change(&mut inside, false),
@@ -108,7 +105,7 @@ impl Recorded {
         Ok(match motion {
             // Out of it: to its end, or to its beginning, where the replay stands.
             Motion::Step { cpu, .. } => Some(Way::To(op, Stop::Done(cpu))),
-            Motion::ReverseStep => Some(Way::Here(Stop::Done(0))),
+            Motion::ReverseStep { cpu } => Some(Way::Here(Stop::Done(cpu))),
             Motion::Continue => {
                 self.replay.go_to(op)?;
                 None
