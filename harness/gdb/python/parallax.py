@@ -265,7 +265,7 @@ def moved():
                 if point.enabled:
                     break
     gdb.execute("set language " + language, to_string=True)
-    if gdb.execute("monitor stay", to_string=True):
+    if "gdb.dap" in sys.modules and gdb.execute("monitor stay", to_string=True):
         gdb.execute("stepi", to_string=True)
 
 

@@ -11,6 +11,9 @@ use serde_json::{Value, json};
 
 use super::server::{LIMIT, Server, root};
 
+/// What an editor starts gdb with, before the name of the file that the server prints.
+pub(crate) const ARGUMENTS: [&str; 5] = ["-nx", "-q", "-i", "dap", "-x"];
+
 /// A gdb that speaks the protocol: gdb 14 and newer.
 fn program() -> PathBuf {
     let fetched = root().join("target/tools/gdb/bin/gdb-multiarch");
@@ -47,7 +50,7 @@ impl Editor {
     /// gdb with the arguments that `server` prints for an editor, connected to it: `configure` sets breakpoints in between.
     pub(crate) fn attach(server: &Server, configure: impl FnOnce(&mut Self)) -> Self {
         let mut gdb = Command::new(program())
-            .args(["-nx", "-q", "-i", "dap", "-x"])
+            .args(ARGUMENTS)
             .arg(&server.alone)
             .current_dir(root())
             .stdin(Stdio::piped())

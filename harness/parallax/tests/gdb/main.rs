@@ -1,7 +1,9 @@
 //! The real gdb on both kinds of debuggee: by itself, and behind an editor.
 
+mod answers;
 mod clients;
 mod dap;
+mod documented;
 mod editor;
 mod server;
 mod sessions;

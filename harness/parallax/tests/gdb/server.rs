@@ -50,6 +50,11 @@ impl Server {
 
     /// What gdb prints when it does what `script` says.
     pub(crate) fn gdb(&self, script: &str) -> String {
+        self.script(script).0
+    }
+
+    /// The same, and whether gdb says with its exit status that all went well.
+    pub(crate) fn script(&self, script: &str) -> (String, bool) {
         let folder = TempDir::new().unwrap();
         let file = folder.path().join("script");
         fs::write(&file, script).unwrap();
@@ -75,7 +80,7 @@ impl Server {
         }
         let output = output.join().unwrap().unwrap();
         assert!(Instant::now() < limit, "gdb hung:\n{output}");
-        output
+        (output, gdb.wait().unwrap().success())
     }
 
     /// Its exit status, which it must come to by itself.

@@ -71,13 +71,18 @@ pub(super) fn after(list: &[Named], line: u64) -> Result<usize, String> {
 
 /// Where one stands after `performed` operations of `list`.
 pub(super) fn standing(list: &[Named], performed: usize) -> String {
-    let last = match performed.checked_sub(1).and_then(|index| list.get(index)) {
-        Some(operation) => format!("after {}\n", operation.shown()),
-        None => "after the boot\n".to_owned(),
-    };
+    let last = after_text(list, performed);
     match list.get(performed) {
-        Some(next) => format!("{last}next  {}: {}\n", next.line, next.text),
-        None => format!("{last}that was the last one\n"),
+        Some(next) => format!("{last}\nnext  {}: {}\n", next.line, next.text),
+        None => format!("{last}\nthat was the last one\n"),
+    }
+}
+
+/// The last one of `performed` operations of `list`, as the moment after it.
+pub(super) fn after_text(list: &[Named], performed: usize) -> String {
+    match performed.checked_sub(1).and_then(|index| list.get(index)) {
+        Some(operation) => format!("after {}", operation.shown()),
+        None => "after the boot".to_owned(),
     }
 }
 

@@ -59,21 +59,23 @@ pub(super) fn gdb(args: &Gdb) -> Result<Status> {
     let server = Server { listener, session, once: args.once, cancel };
     match source {
         Source::Recording(replay) => {
-            let mut recorded =
-                Recorded::new(*replay).map_err(|error| Failure::from(MachineError::from(error)))?;
+            let mut recorded = Recorded::new(*replay, path.display().to_string())
+                .map_err(|error| Failure::from(MachineError::from(error)))?;
             let program = server.session.program(path, recorded.operations())?;
             let images = recorded.events().then(|| images_of(&recorded, &server.cancel)).flatten();
             server.announce(path, Some(&program), images.as_ref())?;
-            server.serve(&mut recorded)
+            // What goes wrong with a recording is the file's fault.
+            server.serve(&mut recorded, Status::Usage)
         }
         Source::Trace(case) => {
             let root = project::root(std::slice::from_ref(&case.place.golden))?;
             let boot = LiveBoot::build(&root, [&case.trace], &server.cancel)?.with_events(&root)?;
             let mut machine = boot.boot(&case.trace).map_err(Failure::from)?;
             let (session, _) = engine::Session::start(machine.as_mut(), None).map_err(Failure::from)?;
-            let mut performed = Performed::new(session, &case.trace.ops).map_err(Failure::from)?;
+            let mut performed = Performed::new(session, &case.trace.ops, path.display().to_string())
+                .map_err(Failure::from)?;
             server.announce(path, None, Some(boot.images_of(&case.trace).map_err(Failure::from)?))?;
-            server.serve(&mut performed)
+            server.serve(&mut performed, Status::Diverged)
         }
     }
 }
@@ -132,8 +134,8 @@ impl Server {
         print(&text)
     }
 
-    /// Serves one client after another.
-    fn serve(&self, debuggee: &mut dyn Debuggee) -> Result<Status> {
+    /// Serves one client after another; ends with `status` if the debuggee is lost.
+    fn serve(&self, debuggee: &mut dyn Debuggee, status: Status) -> Result<Status> {
         let cancelled = || self.cancel.is_cancelled();
         let busy = || {
             if self.listener.turn_away() {
@@ -142,8 +144,8 @@ impl Server {
             cancelled()
         };
         while let Some(wire) = self.listener.next(&cancelled)? {
-            let ending = serve(wire, debuggee, &busy)
-                .map_err(|lost| Failure { status: Status::Diverged, message: lost.to_string() })?;
+            let ending =
+                serve(wire, debuggee, &busy).map_err(|lost| Failure { status, message: lost.to_string() })?;
             match ending {
                 Ending::Killed => return Ok(Status::Same),
                 Ending::Cancelled => break,

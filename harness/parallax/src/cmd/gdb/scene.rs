@@ -14,6 +14,7 @@ use parallax_vmsa::desc::{self, Kind};
 use parallax_vmsa::mem::read_u64;
 use parallax_vmsa::{PhysMem, Regime};
 
+use super::commands::Moment;
 use crate::engine::Observer;
 
 /// log2 of the size of a page frame.
@@ -213,7 +214,8 @@ impl Scene<'_> {
         let mut out = format!("page {pfn:#x} at {pa:#x} ({})\n", self.named(pa));
         match run::find(&self.snapshot.pages, pa) {
             Some(found) => {
-                let word = self.info.vmemmap_pa + 8 * (pfn - self.info.vmemmap_first_pfn);
+                let word =
+                    self.info.vmemmap_pa.wrapping_add(8 * pfn.wrapping_sub(self.info.vmemmap_first_pfn));
                 let _ = writeln!(out, "state {} (word at {word:#x})", lane::page_state(&found.value));
                 let _ = writeln!(out, "owner {}", owner(&found.value));
             }
@@ -252,16 +254,18 @@ impl Scene<'_> {
         }
     }
 
-    /// `check`: everything that must hold, now.
-    pub(super) fn check(&self) -> String {
+    /// `check`: everything that must hold, now, which is at `moment`.
+    pub(super) fn check(&self, moment: &Moment) -> String {
         let findings = check(self.snapshot, self.context);
         if findings.is_empty() {
             return "nothing found\n".to_owned();
         }
-        findings.iter().fold(String::new(), |mut out, finding| {
+        let mut out = format!("{}\n", moment.when);
+        for finding in findings {
             let _ = writeln!(out, "! {finding}");
-            out
-        })
+        }
+        let _ = writeln!(out, "reproduce: {}", moment.again);
+        out
     }
 }
 

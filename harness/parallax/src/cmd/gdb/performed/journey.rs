@@ -6,7 +6,7 @@ use std::time::Duration;
 use parallax_gdb::{Lost, Motion};
 use parallax_vmsa::mem::read_u64;
 
-use super::super::commands::{self, Command, Journey, told};
+use super::super::commands::{self, Command, Journey, Moment, told};
 use super::super::history;
 use super::{Performed, lost};
 use crate::event_text;
@@ -54,6 +54,11 @@ impl Performed<'_> {
         Ok(())
     }
 
+    /// The command that shows the same findings.
+    fn again(&self) -> String {
+        format!("parallax run {}", self.file)
+    }
+
     fn difference(&self, line: Option<u64>) -> Result<String, String> {
         let performed = line.map_or(Ok(self.steps.len()), |line| history::after(&self.operations, line))?;
         let Some(index) = performed.checked_sub(1) else {
@@ -67,7 +72,10 @@ impl Performed<'_> {
             let _ = writeln!(out, "   {line}");
         }
         for finding in findings {
-            let _ = writeln!(out, "   ! {finding}");
+            let _ = writeln!(out, "   {finding}");
+        }
+        if !findings.is_empty() {
+            let _ = writeln!(out, "   reproduce: {}", self.again());
         }
         if lines.is_empty() && findings.is_empty() {
             out.push_str("   nothing\n");
@@ -124,7 +132,20 @@ impl Performed<'_> {
         self.ask(0, &[])?;
         let registers = self.session.machine_mut().registers().map_err(lost)?;
         let memory = self.session.machine().memory();
-        let mut text = told(self.stage.look(memory, &registers, |scene| commands::on_scene(command, scene)));
+        let performed = self.steps.len();
+        let moment = match self.begun.as_ref().and_then(|_| self.operations.get(performed)) {
+            Some(under_way) => Moment {
+                when: format!("in the middle of {}, whose end may mend it", under_way.shown()),
+                again: format!(
+                    "parallax gdb {}, then `op {}` and go on to here",
+                    self.file,
+                    performed.checked_sub(1).map_or(0, |index| self.operations[index].line)
+                ),
+            },
+            None => Moment { when: history::after_text(&self.operations, performed), again: self.again() },
+        };
+        let mut text =
+            told(self.stage.look(memory, &registers, |scene| commands::on_scene(command, scene, &moment)));
         if let (Command::Check, Some(why)) = (command, &self.failed) {
             let _ = writeln!(text, "{why}");
         }

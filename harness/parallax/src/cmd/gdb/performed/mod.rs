@@ -18,7 +18,7 @@ use parallax_gdb::{Debuggee, Lost, Motion, Point, PointKind, Stop};
 use parallax_machine::live::debug::{Stand, Stops};
 use parallax_machine::rsp::hex;
 use parallax_machine::{Live, MachineError};
-use parallax_model::{Finding, Line};
+use parallax_model::Line;
 
 use super::history::Named;
 use super::scene::Stage;
@@ -42,11 +42,13 @@ struct Store {
 /// A machine that performs a trace.
 pub(super) struct Performed<'m> {
     session: Session<'m>,
+    /// The trace's name, for a person.
+    file: String,
     stage: Stage,
     ops: &'m [Op],
     operations: Vec<Named>,
-    /// What each operation that was performed did.
-    steps: Vec<(Vec<Line>, Vec<Finding>)>,
+    /// What each operation that was performed did, and what was found then, with all that there is to say of it.
+    steps: Vec<(Vec<Line>, Vec<String>)>,
     begun: Option<Begun>,
     documents: Vec<(String, String)>,
     stops: Stops,
@@ -72,8 +74,8 @@ fn done(reply: &[u8]) -> bool {
 }
 
 impl<'m> Performed<'m> {
-    /// For a machine that has booted, and the operations of its trace.
-    pub(super) fn new(mut session: Session<'m>, ops: &'m [Op]) -> Result<Self, MachineError> {
+    /// For a machine that has booted, and the operations of its trace, which is `file`.
+    pub(super) fn new(mut session: Session<'m>, ops: &'m [Op], file: String) -> Result<Self, MachineError> {
         let stage = Stage::new(session.machine().description(), session.machine().info());
         let live = session.machine_mut().live();
         let live = live.ok_or_else(|| MachineError::Contract("the machine is no live one".to_owned()))?;
@@ -82,6 +84,7 @@ impl<'m> Performed<'m> {
         let named = |op: &Op| Named { line: op.line as u64, text: op.to_string(), result: None };
         Ok(Self {
             session,
+            file,
             stage,
             ops,
             operations: ops.iter().map(named).collect(),
@@ -135,7 +138,12 @@ impl<'m> Performed<'m> {
         }
         let found = if step.findings.is_empty() { "" } else { "  !" };
         self.operations[number].result = Some(format!("{}{found}", step.outcome.without_value()));
-        self.steps.push((step.lines, step.findings));
+        let said = step.findings.iter().flat_map(|finding| {
+            let detail = self.session.detail(finding).into_iter().map(|line| format!("    {line}"));
+            std::iter::once(format!("! {finding}")).chain(detail)
+        });
+        let said = said.collect();
+        self.steps.push((step.lines, said));
     }
 
     /// What a stop of the machine is to the debugger; none if it is to go on.

@@ -7,7 +7,7 @@ use parallax_machine::recording::{RecordingError, Replay, Search};
 use parallax_model::canonical::Canonical;
 use parallax_model::{BlockSize, Delta, View, state_lines};
 
-use super::super::commands::{self, Command, Journey};
+use super::super::commands::{self, Command, Journey, Moment};
 use super::super::history;
 use super::Recorded;
 
@@ -108,7 +108,15 @@ impl Recorded {
     pub(super) fn command(&mut self, command: &str) -> Result<String, String> {
         match Command::parse(command)? {
             Command::Journey(journey) => self.journey(journey),
-            command => self.look(|scene| commands::on_scene(command, scene)),
+            command => {
+                let performed = self.position() as usize;
+                let line = performed.checked_sub(1).map_or(0, |index| self.operations[index].line);
+                let moment = Moment {
+                    when: history::after_text(&self.operations, performed),
+                    again: format!("parallax gdb {}, then `op {line}` and `check`", self.file),
+                };
+                self.look(|scene| commands::on_scene(command, scene, &moment))
+            }
         }
     }
 }

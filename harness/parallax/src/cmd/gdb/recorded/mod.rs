@@ -27,6 +27,8 @@ use crate::source;
 /// The recording.
 pub(super) struct Recorded {
     replay: Replay,
+    /// The file's name, for a person.
+    file: String,
     operations: Vec<Named>,
     events: bool,
     stage: Stage,
@@ -44,8 +46,8 @@ fn lost(error: RecordingError) -> Lost {
 }
 
 impl Recorded {
-    /// For `replay`.
-    pub(super) fn new(replay: Replay) -> Result<Self, RecordingError> {
+    /// For `replay`, which is `file`.
+    pub(super) fn new(replay: Replay, file: String) -> Result<Self, RecordingError> {
         let listed = replay.operations()?;
         let events = listed.iter().any(|listed| listed.events);
         let operations = listed.into_iter().skip(1).map(|listed| {
@@ -56,6 +58,7 @@ impl Recorded {
         let stage = Stage::new(replay.description(), replay.info());
         Ok(Self {
             replay,
+            file,
             operations,
             events,
             stage,
