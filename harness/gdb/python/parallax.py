@@ -269,9 +269,14 @@ def moved():
         gdb.execute("stepi", to_string=True)
 
 
-def stores_only():
-    """A recording knows of no loads, so that nothing would ever stop at them."""
-    raise gdb.GdbError("a recording knows of stores only; `watch` stops at those")
+class StoresOnly(gdb.Command):
+    """A recording knows of no loads, so that nothing would ever stop at them: what `rwatch` and `awatch` say there."""
+
+    def __init__(self):
+        super().__init__("parallax-stores-only", gdb.COMMAND_BREAKPOINTS)
+
+    def invoke(self, text, from_tty):
+        raise gdb.GdbError("a recording knows of stores only; `watch` stops at those")
 
 
 def step_back():
@@ -295,8 +300,9 @@ def step_back():
 
 gdb.execute("define hookpost-monitor\npython moved()\nend")
 if gdb.convenience_variable("parallax_recording"):
+    StoresOnly()
     for command in ("rwatch", "awatch"):
-        gdb.execute("define hook-%s\npython stores_only()\nend" % command)
+        gdb.execute("define hook-%s\nparallax-stores-only\nend" % command)
     # Only gdb in an editor has this loaded.
     if "gdb.dap" in sys.modules:
         try:

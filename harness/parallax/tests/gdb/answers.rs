@@ -202,7 +202,7 @@ fn a_recording_tells_which_cpu_did_what() {
          python word = gdb.execute('monitor page ram+0x20', to_string=True).split('word at ')[1].split(')')[0]\n\
          python gdb.execute('watch *(unsigned long *)' + word)\n\
          continue\n\
-         thread apply 1 info symbol $pc\n\
+         thread apply 1 info line *$pc\n\
          set language c\nop 16\nreverse-continue\nreverse-continue\nreverse-continue\n\
          delete\n\
          thread 1\nwatch *(unsigned long *)0x40400000\nrwatch *(unsigned long *)0x40400000\n",
@@ -217,10 +217,11 @@ fn a_recording_tells_which_cpu_did_what() {
             // Line 5: CPU 1 gives the page away.
             "Thread 2 hit Hardware watchpoint 1",
             "Old value = 0\nNew value = 855638016",
-            "trace",
+            "of \"two_cpus.trace\"",
             "a recording knows of stores only; `watch` stops at those",
         ],
     );
+    assert!(!text.contains("Traceback"), "{text}");
 }
 
 #[test]
