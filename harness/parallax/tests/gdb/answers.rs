@@ -33,20 +33,20 @@ const WRONG: [(&str, &str); 22] = [
     ("dance", "error: no command is called `dance`; `monitor help` lists them"),
 ];
 
-/// One word of each command, and what each must be listed with.
+/// Each command, as it must be listed.
 const HELP: [&str; 12] = [
-    "ops",
-    "op N",
-    "s2 IPA",
-    "smmu sid",
-    "smmu walk",
-    "page PFN",
-    "diff",
-    "check",
-    "explain IPA",
-    "phys",
-    "stay",
-    "help",
+    "ops [all] ",
+    "\nop N ",
+    "\ns2 IPA ",
+    "\nsmmu sid N ",
+    "\nsmmu walk SID IPA ",
+    "\npage PFN ",
+    "\ndiff [N] ",
+    "\ncheck ",
+    "\nexplain IPA ",
+    "\nphys [on|off] ",
+    "\nstay ",
+    "\nhelp ",
 ];
 
 #[test]

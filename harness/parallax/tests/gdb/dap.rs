@@ -69,7 +69,7 @@ impl Editor {
         let stdin = gdb.stdin.take().unwrap();
         let events = VecDeque::new();
         let mut editor = Self { gdb, stdin, messages, events, sent: 0, capabilities: Value::Null };
-        let arguments = json!({"clientID": "test", "adapterID": "gdb", "supportsMemoryReferences": true});
+        let arguments = json!({"clientID": "test", "adapterID": "gdb"});
         editor.capabilities = editor.ask("initialize", arguments);
         let attach = editor.send("attach", json!({"target": server.address}));
         editor.event("initialized");

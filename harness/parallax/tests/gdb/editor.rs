@@ -94,6 +94,11 @@ fn an_editor_stops_inside_of_a_live_hypervisor() {
             "{name}"
         );
     }
+    let frame = editor.frames(thread)[0]["id"].clone();
+    let scopes = editor.ask("scopes", json!({"frameId": frame}))["scopes"].clone();
+    for scope in scopes.as_array().unwrap().iter().filter(|scope| scope["name"] != "Registers") {
+        editor.ask("variables", json!({"variablesReference": scope["variablesReference"], "count": 20}));
+    }
     let at = editor.frames(thread)[0]["instructionPointerReference"].clone();
     let code = editor.ask("disassemble", json!({"memoryReference": at, "instructionCount": 2}));
     assert_eq!(code["instructions"].as_array().unwrap().len(), 2);
