@@ -13,16 +13,13 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
+use parallax_machine::MachineError;
 use parallax_machine::recording::{Recorder, Replay};
-use parallax_machine::{Machine, MachineError};
-use parallax_model::Span;
-use parallax_model::table_map::{Table, ste_arrays, tables};
-use parallax_smmu::strtab::SteArray;
 
 use super::print;
 use crate::cli;
-use crate::engine::{Observer, Session};
-use crate::explain::{Scene, Wanted, tell};
+use crate::engine::Session;
+use crate::explain::{self, Wanted};
 use crate::interrupt;
 use crate::jobs::Boot;
 use crate::live::LiveBoot;
@@ -82,36 +79,16 @@ fn text(path: &Path, args: &cli::Explain) -> Result<String> {
     if !found {
         return Err(unknown(args.op).into());
     }
-    before.go_to(after.position() - 1)?;
-    let operation = after.operation().clone();
-    if operation.events.is_empty() {
+    if after.operation().events.is_empty() {
         let path = args.source.display();
         return Err(Failure::usage(format!(
             "{path}: recorded without the plugin: record it again (parallax run TRACE --record {path})"
         ))
         .into());
     }
-    let known = all_tables(&mut before)?;
-    let new: Vec<Table> =
-        all_tables(&mut after)?.into_iter().filter(|table| !known.contains(table)).collect();
-    let mut streams = all_streams(&mut before)?;
-    let new_streams = all_streams(&mut after)?;
-    streams.extend(new_streams.into_iter().filter(|array| !streams.contains(array)).collect::<Vec<_>>());
-    let info = after.info();
-    let observer = Observer::new(after.description(), info);
-    let scene = Scene {
-        before: before.memory(),
-        tables: &known,
-        new_tables: &new,
-        streams: &streams,
-        map: &observer.context().symbols,
-        commands: Span::new(info.cmdq_pa, info.cmdq_size),
-        smmu: Span::new(info.smmu_pa, info.smmu_size),
-        linear: info.linear_offset,
-        site: &|pc| after.site(pc),
-    };
-    let story = tell(&scene, Wanted { ipa: args.ipa, sid: args.sid }, &operation.events);
-    let result = source::recorded_result(&operation);
+    let story = explain::story(&mut before, &mut after, Wanted { ipa: args.ipa, sid: args.sid })?;
+    let operation = after.operation();
+    let result = source::recorded_result(operation);
     let mut text = format!("{}: {} -> {result}\n{story}", operation.line, operation.text);
     if !operation.findings.is_empty() {
         text.push('\n');
@@ -124,14 +101,4 @@ fn text(path: &Path, args: &cli::Explain) -> Result<String> {
 
 fn unknown(op: usize) -> Failure {
     Failure::usage(format!("no operation in line {op}"))
-}
-
-fn all_tables(replay: &mut Replay) -> Result<Vec<Table>> {
-    let registers = replay.registers()?;
-    Ok(tables(replay.memory(), &registers.sys, registers.smmu.as_ref()))
-}
-
-fn all_streams(replay: &mut Replay) -> Result<Vec<SteArray>> {
-    let registers = replay.registers()?;
-    Ok(ste_arrays(replay.memory(), registers.smmu.as_ref()))
 }
