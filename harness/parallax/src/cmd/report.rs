@@ -18,16 +18,19 @@ use crate::whole_file;
 
 /// Runs it.
 pub(super) fn report(args: &Report) -> Result<Status> {
-    let recording = open(&args.recording)?;
     if let Some(path) = &args.perfetto {
-        write(path, &perfetto::trace(recording)?)?;
+        write(path, &perfetto::trace(open(&args.recording)?)?)?;
         return Ok(Status::Same);
     }
     let path = args.output.clone().unwrap_or_else(|| args.recording.with_extension("html"));
-    let other =
-        args.compare.as_deref().map(|path| Ok::<_, Failure>((name(path), open(path)?))).transpose()?;
-    write(&path, &html::page((name(&args.recording), recording), other)?)?;
+    let other = args.compare.as_deref().map(opened).transpose()?;
+    write(&path, &html::page(opened(&args.recording)?, other)?)?;
     Ok(Status::Same)
+}
+
+fn opened(path: &Path) -> Result<html::Opened, Failure> {
+    let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
+    Ok(html::Opened { name, replay: open(path)?, back: [open(path)?, open(path)?] })
 }
 
 fn open(path: &Path) -> Result<Replay, Failure> {
@@ -38,10 +41,6 @@ fn open(path: &Path) -> Result<Replay, Failure> {
         )));
     }
     Ok(Replay::open(path).map_err(MachineError::from)?)
-}
-
-fn name(path: &Path) -> String {
-    path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
 }
 
 fn write(path: &Path, text: &str) -> Result<()> {
