@@ -18,7 +18,7 @@ fn row(page: &str, name: &str) -> Option<String> {
         let (names, text) = line.strip_prefix("| ")?.strip_suffix(" |")?.split_once(" | ")?;
         let mut names = names.split(", ");
         (!text.contains(" | ") && names.any(|one| one.trim_matches('`') == name))
-            .then(|| text.replace('`', ""))
+            .then(|| text.replace('`', "\""))
     })
 }
 

@@ -14,8 +14,9 @@ function search() {
     const text = (op.line + ': ' + TEXTS[op.text] + ' ' + TEXTS[op.result] + ' ' + findingsOf(step).map(({ found }) => TEXTS[found.text]).join(' ')).toLowerCase();
     return words.every((word) => text.includes(word));
   });
-  $('count').textContent = shown.length === STEPS.length ? STEPS.length + ' operations, ' + SPECIAL.length + (PAIRED ? ' differ or have findings' : ' with findings')
-    : shown.length + ' of ' + STEPS.length;
+  const differ = STEPS.filter(({ differs }) => differs).length, found = SPECIAL.filter((step) => findingsOf(step).length).length;
+  $('count').textContent = shown.length !== STEPS.length ? shown.length + ' of ' + STEPS.length
+    : STEPS.length + ' operations, ' + (PAIRED ? (differ ? differ + ' differ, ' : 'A and B are the same in all of them, ') : '') + found + ' with findings';
   $('rows').style.height = shown.length * ROW + 'px';
   rows();
 }

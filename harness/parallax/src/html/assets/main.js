@@ -3,6 +3,7 @@ let chosen = 0;
 function choose(step) {
   chosen = Math.min(STEPS.length - 1, Math.max(0, step));
   history.replaceState(null, '', '#op=' + chosen);
+  pointer = null;
   findings(); panels();
   if (!lookAtChanges()) lanes();
   $('probe').replaceChildren(); reveal(); moveNow();
@@ -19,9 +20,14 @@ const KEYS = {
   j: () => along(shown, 1), ArrowDown: () => along(shown, 1), k: () => along(shown, -1), ArrowUp: () => along(shown, -1),
   n: () => along(SPECIAL, 1), p: () => along(SPECIAL, -1), Home: () => choose(0), End: () => choose(STEPS.length - 1),
   '+': () => zoom(1 / 2), '=': () => zoom(1 / 2), '-': () => zoom(2), 0: memory, f: lookAtChanges,
+  '.': () => point(1), ',': () => point(-1),
   a: () => move(-0.25), d: () => move(0.25), ArrowLeft: () => move(-0.25), ArrowRight: () => move(0.25),
-  '/': () => $('search').focus(), '?': () => $('keys').showModal(), t: () => $('theme').click(),
+  r: () => $('region').focus(), o: toggleOnly, '/': () => $('search').focus(), '?': () => $('keys').showModal(), t: () => $('theme').click(),
 };
+function toggleOnly() {
+  $('only').setAttribute('aria-pressed', $('only').getAttribute('aria-pressed') !== 'true');
+  search();
+}
 function watchKeys() {
   addEventListener('keydown', (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || $('keys').open) return;
@@ -33,7 +39,7 @@ function watchKeys() {
   $('list').addEventListener('scroll', rows);
   $('rows').addEventListener('click', (event) => { const row = event.target.closest('.op'); if (row) choose(Number(row.dataset.step)); });
   $('search').addEventListener('input', search);
-  $('only').addEventListener('click', (event) => { event.target.setAttribute('aria-pressed', event.target.getAttribute('aria-pressed') !== 'true'); search(); });
+  $('only').addEventListener('click', toggleOnly);
   $('help').addEventListener('click', () => $('keys').showModal());
   $('theme').addEventListener('click', () => theme(document.documentElement.dataset.theme === 'dark' ? 'light' : 'dark'));
   addEventListener('resize', () => { timeline(); lanes(); rows(); });

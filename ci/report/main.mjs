@@ -1,0 +1,65 @@
+// The browser's part of ci/report-test: BROWSER FOLDER PARALLAX [FOLDER FOR PICTURES]
+import { execFileSync, spawnSync } from 'node:child_process';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { start } from './browser.mjs';
+import { night } from './night.mjs';
+import { check, save } from './page.mjs';
+import { planted } from './planted.mjs';
+import { perfetto } from './perfetto.mjs';
+
+const [path, folder, parallax, pictures] = process.argv.slice(2);
+const at = (name) => join(folder, name);
+// What must be seen comes from the run and its golden, not from the recording.
+function operations() {
+  const found = JSON.parse(readFileSync(at('run.json'))).traces[0].findings;
+  const lines = readFileSync('golden/bad/smmu_no_tlbi.snap', 'utf8').split('\n');
+  const ops = lines.flatMap((line) => { const m = /^(\d+): (.*) -> (.*)$/.exec(line); return m ? [{ line: +m[1], text: m[2], result: m[3], findings: [] }] : []; });
+  for (const one of found) ops.find((op) => op.line === one.line).findings.push(one.text);
+  if (!found.length || !ops.length) throw new Error('nothing to compare with');
+  const donate = ops.find((op) => op.text.startsWith('host_donate_hyp'));
+  donate.holds = ['+ cpu ram+0x4000000..+0x4001000  annotated hyp'];
+  // The same as `parallax explain` says.
+  const told = execFileSync(parallax, ['explain', at('stale.plx'), '--op', String(donate.line), '--ipa', '0x44000000'], { encoding: 'utf8' });
+  donate.story = told.split('\n').filter((line) => /^ {2}(was|now|by) |^then|nothing in this operation/.test(line));
+  if (donate.story.length < 10 || !donate.story.some((line) => line.includes('nothing in this operation'))) throw new Error('no story to compare with');
+  return ops;
+}
+const ops = operations(), special = ops.filter((op) => op.findings.length);
+const expected = {
+  stale: { ops, special: true, name: 'report' },
+  compare: { steps: ops.length + 1, differ: special.map((op) => op.line + (op.line === 5 ? ' findings' : ' result, findings')), special: true, name: 'report-compare' },
+  equal: { steps: ops.length + 1, differ: [], special: true },
+  hostile: { safe: true },
+  long: {},
+};
+const problems = [];
+const browser = await start(path, at('profile'));
+try {
+  for (const [name, wanted] of Object.entries(expected)) {
+    const seen = await check(browser, at(name + '.html'), wanted, pictures);
+    console.log(`${name}: ${seen.bytes} bytes, interactive after ${seen.milliseconds} ms`);
+    problems.push(...seen.problems.map((problem) => `${name}: ${problem}`));
+  }
+  // What the page saves is performed and comes to the same.
+  mkdirSync(at('saved'));
+  await save(browser, at('stale.html'), at('saved'), 'stale.trace');
+  const again = spawnSync(parallax, ['run', at('saved/stale.trace'), '--no-golden', '--format', 'json', '--record', at('saved/again.plx')], { encoding: 'utf8' });
+  const same = spawnSync(parallax, ['diff', at('stale.plx'), at('saved/again.plx')], { encoding: 'utf8' });
+  const trace = readFileSync(at('saved/stale.trace'), 'utf8');
+  for (const op of ops) if (trace.split('\n')[op.line - 1] !== `${op.text} => ${op.result}`) problems.push(`saved trace, line ${op.line}: ${trace.split('\n')[op.line - 1]}`);
+  // What it expects is what came, so a wrong result is none any more; all else must be found again.
+  const texts = (found) => JSON.stringify(found.filter((text) => !text.startsWith('result/')));
+  const refound = again.status === 0 ? JSON.parse(again.stdout).traces[0].findings.map((one) => one.text) : [];
+  if (texts(refound) !== texts(ops.flatMap((op) => op.findings))) problems.push('the saved trace does not find the same: ' + again.stdout + again.stderr);
+  if (same.status !== 0) problems.push('the saved trace does not come to the same: ' + same.stdout + same.stderr);
+  problems.push(...await night(browser, at('night/index.html'), pictures));
+  problems.push(...await perfetto(browser, folder, pictures));
+  problems.push(...await planted(browser, folder, expected));
+} catch (error) {
+  problems.push(String(error.stack || error));
+} finally {
+  await browser.end();
+}
+for (const problem of problems) console.error('report-test: ' + problem);
+process.exit(problems.length ? 1 : 0);
