@@ -12,9 +12,9 @@ section { background: var(--card); border: 1px solid var(--line); border-radius:
 section.bad { border-color: var(--bad); background: var(--bad-bg) } .bad b, td.bad { color: var(--bad) } td.good, b.good { color: var(--good) } td.flaky { color: var(--warn) }
 table { border-collapse: collapse; width: 100%; font-size: .9rem } td, th { padding: .2rem 1rem .2rem 0; text-align: left; vertical-align: top; border-top: 1px solid var(--line) } th { border: 0; font-weight: 600 }
 td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap } td.w { white-space: nowrap; font-weight: 600 }
-pre { white-space: pre-wrap; overflow-wrap: anywhere; margin: 0; font: inherit } section.bad .soft, section.bad th { color: var(--ink) }
+pre { white-space: pre-wrap; overflow-wrap: break-word; margin: 0; font: inherit } section.bad .soft, section.bad th { color: var(--ink) }
 .curves { display: grid; grid-template-columns: repeat(auto-fill, minmax(17rem, 1fr)); gap: .4rem 1.4rem } figure { margin: 0; min-width: 0 } figcaption { font-size: .85rem } figcaption b { color: var(--ink); display: block; overflow-wrap: anywhere }
-svg { width: 100%; height: 4.5rem; display: block; color: var(--accent) } details { margin-top: .3rem } summary { cursor: pointer } :focus-visible { outline: 2px solid var(--accent); outline-offset: 2px }
+svg { width: 100%; max-width: 24rem; display: block; color: var(--accent) } details { margin-top: .3rem } summary { cursor: pointer } :focus-visible { outline: 2px solid var(--accent); outline-offset: 2px }
 @media print { section { break-inside: avoid } }
 """
 WORDS = {0: ("good", "✓ in order"), 1: ("bad", "✗ not in order"), None: ("bad", "… not at its end")}
@@ -39,12 +39,12 @@ def curve(name, points):
                    for (x, y), (night, value) in zip(places, points))
     last = values[-1]
     step = last - values[-2] if len(values) > 1 else 0
-    percent = f" ({100 * step / abs(values[-2]):+.1f} %)" if step and values[-2] else ""
+    percent = f" ({100 * step / abs(values[-2]):+.1f} %)" if values[-2:-1] and values[-2] and abs(step / values[-2]) >= 0.0005 else ""
     since = f", {'▲' if step > 0 else '▼'} {shown(abs(step))}{percent} since the night before" if step else ""
     extent = f", from {shown(low)} to {shown(high)}" if high != low else ", always the same" if len(values) > 1 else ""
     words = html.escape(f"{shown(last)}{since}{extent}")
     return (f'<figure><figcaption><b>{html.escape(name)}</b>{words}</figcaption>'
-            f'<svg viewBox="0 0 300 72" preserveAspectRatio="none" role="img" aria-label="{html.escape(name)}: {words}">'
+            f'<svg viewBox="0 0 300 72" role="img" aria-label="{html.escape(name)}: {words}">'
             f'<polyline points="{line}" fill="none" stroke="currentColor" stroke-width="1.5" vector-effect="non-scaling-stroke"/>'
             f'<g fill="currentColor">{dots}</g></svg></figure>')
 

@@ -54,8 +54,8 @@ export async function start(path, profile) {
     async key(key, modifiers = 0) {
       const text = key.length === 1 ? key : key === 'Enter' ? '\r' : undefined;
       const code = { Tab: 9, Enter: 13, Escape: 27, ' ': 32 }[key];
-      await send('Input.dispatchKeyEvent', { type: 'keyDown', key, text, modifiers, windowsVirtualKeyCode: code });
-      await send('Input.dispatchKeyEvent', { type: 'keyUp', key, modifiers, windowsVirtualKeyCode: code });
+      await Promise.all(['keyDown', 'keyUp'].map((type) => send('Input.dispatchKeyEvent',
+        { type, key, text: type === 'keyDown' ? text : undefined, modifiers, windowsVirtualKeyCode: code })));
     },
     async type(text) { for (const letter of text) await browser.key(letter); },
     size: (width, height) => send('Emulation.setDeviceMetricsOverride', { width, height, deviceScaleFactor: 1, mobile: false }),

@@ -33,7 +33,7 @@ const expected = {
   hostile: { safe: true },
   long: {},
 };
-const problems = [];
+const problems = [], begun = performance.now();
 const browser = await start(path, at('profile'));
 try {
   for (const [name, wanted] of Object.entries(expected)) {
@@ -61,5 +61,6 @@ try {
 } finally {
   await browser.end();
 }
+console.log(`${problems.length} problems, ${Math.round((performance.now() - begun) / 1000)} s in the browser`);
 for (const problem of problems) console.error('report-test: ' + problem);
 process.exit(problems.length ? 1 : 0);

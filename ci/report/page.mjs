@@ -1,4 +1,5 @@
-// What a report must show and do. `expected`: operations (line, text, result, findings), `differ` and `changed` of a comparison.
+// What a report must show and do. `expected`: operations (line, text, result, findings), what differs in a comparison.
+// Once one of the problems is `wanted`, no more is looked at.
 import { readFileSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { looks, watch } from './problems.mjs';
@@ -6,11 +7,12 @@ import { looks, watch } from './problems.mjs';
 export const LIMITS = { bytes: 20 * 1024 * 1024, milliseconds: 2000 };
 const VIEWS = ['time', 'list', 'title', 'lanes', 'legend', 'changes', 'events', 'ranges', 'owners', 'streams', 'attributes'];
 
-export async function check(browser, page, expected = {}, pictures = null) {
+export async function check(browser, page, expected = {}, pictures = null, wanted = null) {
   const { problems, same, holds } = watch(browser);
   const { key, look, until } = browser;
   const text = (id) => look(`document.getElementById(${JSON.stringify(id)}).innerText`);
   const shot = (name) => pictures ? browser.picture(join(pictures, name)) : null;
+  const enough = () => wanted && problems.some((problem) => wanted.test(problem));
   let milliseconds;
   const bytes = statSync(page).size;
   if (bytes >= LIMITS.bytes) problems.push(`${bytes} bytes, not below ${LIMITS.bytes}`);
@@ -22,11 +24,13 @@ export async function check(browser, page, expected = {}, pictures = null) {
     milliseconds = Math.round(performance.now() - begin);
     if (milliseconds > LIMITS.milliseconds) problems.push(`interactive after ${milliseconds} ms, not within ${LIMITS.milliseconds}`);
     for (const id of VIEWS) if (!await look(`(() => { const node = document.getElementById('${id}'); return !!node && node.checkVisibility() && node.getBoundingClientRect().height > 0 && node.innerHTML !== ''; })()`)) problems.push(`view ${id} is missing`);
+    if (enough()) return { problems };
     for (const [name, width] of Object.entries({ '1280': 1280, '1920': 1920, '800': 800 })) {
       await browser.size(width, 900);
       for (const scheme of ['light', 'dark']) { await look(`document.documentElement.dataset.theme !== '${scheme}' && document.getElementById('theme').click()`); await looks(browser, problems, `${name} px, ${scheme}`); }
     }
     await look("document.getElementById('theme').click()");
+    if (enough()) return { problems };
     await browser.size(1440, 1000);
     if (expected.name) await shot(expected.name + '-light.png');
     await keys(browser, { same, holds, text, problems, expected });

@@ -36,12 +36,14 @@ const CONTRAST = `(() => {
   return [...bad].slice(0, 5);
 })()`;
 // What runs out of the window sideways.
-const WIDE = `(() => [...document.body.querySelectorAll('*')].filter((node) => node.checkVisibility() && !node.closest('svg, pre, .scroll, #list, #changes, #events, dialog') && node.getBoundingClientRect().right > innerWidth + 1)
+const WIDE = `(() => [...document.body.querySelectorAll('*')].filter((node) => node.checkVisibility() && !node.closest('svg, pre, .scroll, #list, #changes, #events, dialog, body > section table') && node.getBoundingClientRect().right > innerWidth + 1)
   .map((node) => node.tagName + '#' + node.id + '.' + node.className).slice(0, 5))()`;
+// Cards that hide a part of what is in them.
+const CLIPPED = `(() => [...document.querySelectorAll('.card, .finding, section')].filter((node) => node.checkVisibility() && node.clientHeight && node.scrollHeight > node.clientHeight + 2).map((node) => node.tagName + '.' + node.className).slice(0, 5))()`;
 // Buttons, fields and pictures without a name.
 const NAMELESS = `(() => [...document.querySelectorAll('button, select, input, [role=img], canvas, [tabindex="0"]:not(pre)')].filter((node) => node.checkVisibility() && !(node.getAttribute('aria-label') || node.textContent.trim())).map((node) => node.outerHTML.slice(0, 80)))()`;
 export async function looks(browser, problems, where) {
-  for (const [what, expression] of [['contrast', CONTRAST], ['wider than the window', WIDE], ['without a name', NAMELESS]]) {
+  for (const [what, expression] of [['contrast', CONTRAST], ['wider than the window', WIDE], ['cut off', CLIPPED], ['without a name', NAMELESS]]) {
     const found = await browser.look(expression);
     if (found.length) problems.push(`${what}, ${where}: ${found.join('; ')}`);
   }

@@ -4,7 +4,7 @@
 //! has no length. The plugin counts instructions where EL2 returns to the host and where an operation ends; events
 //! between two such points are spread evenly over the time between them. The same recording gives the same file.
 //!
-//! Names of tracks and numbers: process 1 (0 is the idle process to Perfetto), thread N + 1 for CPU N, and one thread behind them for
+//! Names of tracks and numbers: process 1000 (0 is the idle process to Perfetto), thread N + 1 for CPU N, and one thread behind them for
 //! findings. Slices of a thread follow each other and never overlap.
 
 use parallax_abi::journal::{Record, kind};
@@ -16,7 +16,8 @@ use crate::event_text::frames;
 use crate::source::recorded_result;
 use crate::status::Failure;
 
-const PROCESS: u32 = 1;
+/// Another number than every thread's: its main thread would be one of them.
+const PROCESS: u32 = 1000;
 
 /// The trace of all operations of `replay`, which stands at its beginning.
 ///

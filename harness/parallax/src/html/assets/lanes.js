@@ -191,5 +191,5 @@ function watchLanes() {
   $('out').addEventListener('click', () => zoom(2));
   const sample = (cls, text) => { const icon = draw('svg', { viewBox: '0 0 22 13' }); icon.append(draw('rect', { width: 22, height: 13, class: cls, stroke: 'var(--edge)' })); return make('span', {}, icon, text); };
   fill('legend', sample('k-m', 'mapped, memory; host owns'), sample('k-d', 'mapped, device'), sample('k-h', "the hypervisor's"), sample('k-g', "a guest's, or nobody's"),
-    sample('k-s', 'shared'), sample('k-x', 'malformed'), sample('d-bad', '≠ device has more'), sample('d-info', 'device has less, or another type'), make('span', {}, 'blank: no entry'));
+    sample('k-s', 'shared'), sample('k-x', 'malformed'), sample('d-bad', PAIRED ? '≠ device has more; A and B differ' : '≠ device has more'), sample('d-info', 'device has less, or another type'), make('span', {}, 'blank: no entry'));
 }

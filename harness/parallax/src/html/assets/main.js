@@ -10,7 +10,10 @@ function choose(step) {
 }
 function along(list, by) {
   const next = by > 0 ? list.find((step) => step > chosen) : list.filter((step) => step < chosen).pop();
-  if (next !== undefined) choose(next);
+  if (next === undefined) return;
+  choose(next);
+  // Another finding is looked at from its beginning; from operation to operation the same panel stays in view.
+  if (list === SPECIAL) document.querySelector('main').scrollTop = 0;
 }
 function theme(set) {
   document.documentElement.dataset.theme = set;
@@ -42,12 +45,12 @@ function watchKeys() {
   $('only').addEventListener('click', toggleOnly);
   $('help').addEventListener('click', () => $('keys').showModal());
   $('theme').addEventListener('click', () => theme(document.documentElement.dataset.theme === 'dark' ? 'light' : 'dark'));
-  addEventListener('resize', () => { timeline(); lanes(); rows(); });
+  addEventListener('resize', () => { timeline(); lanes(); rows(); owners(); });
 }
 function about() {
-  fill('about', ...RUNS.flatMap((run, side) => [make('b', {}, (PAIRED ? 'AB'[side] + ' ' : '') + run.name),
+  fill('about', ...RUNS.map((run, side) => make('div', {}, make('b', {}, (PAIRED ? 'AB'[side] + ' ' : '') + run.name),
     make('span', {}, run.machine.split(' ').filter((word) => /^(cpus|mem|smmu)/.test(word)).join(' ')),
-    ...(run.fault ? [make('span', { class: 'del' }, 'fault ' + run.fault)] : []), make('span', {}, run.revision.slice(0, 12) + ', QEMU ' + run.qemu)]));
+    ...(run.fault ? [make('span', { class: 'del' }, 'fault ' + run.fault)] : []), make('span', {}, run.revision.slice(0, 12) + ', QEMU ' + run.qemu))));
 }
 document.documentElement.dataset.theme = matchMedia('(prefers-color-scheme: dark)').matches ? 'dark' : 'light';
 document.title = RUNS.map((run) => run.name).join(' and ') + ', Parallax report';

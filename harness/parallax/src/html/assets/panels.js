@@ -45,16 +45,20 @@ function streams() {
   fill('streams', rows.length ? table(['streams', 'does', 'fields that are not 0'], rows) : none('No valid entry: every stream aborts, or the SMMU is not used.'));
 }
 function attributes() {
-  const node = make('div', { class: 'attrs' });
-  for (const [title, where, rows] of JSON.parse(TEXTS[anyOp(chosen).attributes] || '[]'))
-    node.append(make('div', {}, make('h4', {}, title + ', such as ' + where), table(['incoming', 'CPU', 'SMMU', ''], rows.map(([a, b, c, same]) => ['', a, b, c, same ? '' : '≠']))));
-  fill('attributes', node.children.length ? node : none('No stream goes through the SMMU.'), make('p', { class: 'none' }, 'Computed from the specifications: QEMU models no attributes.'));
+  const texts = RUNS.map((_, side) => (opOf(chosen, side) || anyOp(chosen)).attributes), same = new Set(texts).size === 1;
+  const tables = (text) => {
+    const node = make('div', { class: 'attrs' });
+    for (const [title, where, rows] of JSON.parse(TEXTS[text] || '[]'))
+      node.append(make('div', {}, make('h4', {}, title + ', such as ' + where), table(['incoming', 'CPU', 'SMMU', ''], rows.map(([a, b, c, same]) => ['', a, b, c, same ? '' : '≠']))));
+    return node.children.length ? node : none('No stream goes through the SMMU.');
+  };
+  fill('attributes', ...(same ? [tables(texts[0])] : texts.flatMap((text, side) => bySide(side, [tables(text)]))), none('Computed from the specifications: QEMU models no attributes.'));
 }
 // All of memory, row by row: of the pages that share a cell the one that is least the host's is drawn.
 function owners() { fill('owners', ...RUNS.flatMap((run, side) => bySide(side, ownersOf(side)))); }
 function ownersOf(side) {
   const ram = regions().find(([name]) => name === 'ram'), first = ram[1] / 4096, nr = ram[2] / 4096;
-  const columns = 128, lines = 16, per = Math.ceil(nr / (columns * lines)), cell = 8, map = stateAt(chosen, side).page;
+  const columns = 128, lines = 32, per = Math.ceil(nr / (columns * lines)), cell = Math.min(8, Math.max(2, Math.floor(($('owners').clientWidth - 2) / columns))), gap = cell > 3 ? 1 : 0, map = stateAt(chosen, side).page;
   const canvas = make('canvas', { width: columns * cell, height: lines * cell, role: 'img' }), context = canvas.getContext('2d');
   const style = getComputedStyle(document.documentElement), colour = (name) => style.getPropertyValue(name);
   const rank = { o: 0, n: 1, p: 2, s: 3 }, cells = new Array(columns * lines).fill('o'), pages = {};
@@ -68,11 +72,11 @@ function ownersOf(side) {
   cells.forEach((kind, n) => {
     const x = n % columns * cell, y = Math.floor(n / columns) * cell;
     context.fillStyle = colour({ o: '--memory', p: '--hyp', s: '--shared', n: '--guest' }[kind]);
-    context.fillRect(x, y, cell - 1, cell - 1);
+    context.fillRect(x, y, cell - gap, cell - gap);
     context.strokeStyle = context.fillStyle = colour('--ink');
-    if (kind === 'p') { context.beginPath(); context.moveTo(x, y + cell - 1); context.lineTo(x + cell - 1, y); context.stroke(); }
-    if (kind === 's') context.fillRect(x, y + 3, cell - 1, 1.5);
-    if (kind === 'n') context.fillRect(x + 3, y + 3, 2, 2);
+    if (kind === 'p') { context.beginPath(); context.moveTo(x, y + cell - gap); context.lineTo(x + cell - gap, y); context.stroke(); }
+    if (kind === 's') context.fillRect(x, y + cell / 2 - 1, cell - gap, 1.5);
+    if (kind === 'n') context.fillRect(x + cell / 2 - 1, y + cell / 2 - 1, 2, 2);
   });
   const list = Object.entries(pages).sort((a, b) => b[1].nr - a[1].nr);
   canvas.setAttribute('aria-label', list.map(([text, { nr }]) => text + ': ' + nr + ' pages').join('; '));
