@@ -57,6 +57,14 @@ export async function start(path, profile) {
       await Promise.all(['keyDown', 'keyUp'].map((type) => send('Input.dispatchKeyEvent',
         { type, key, text: type === 'keyDown' ? text : undefined, modifiers, windowsVirtualKeyCode: code })));
     },
+    // Moves the mouse to a part (0 to 1) of an element; what: mouseMoved, click or mouseWheel.
+    async mouse(id, across, down, what = 'mouseMoved') {
+      const at = await browser.look(`(() => { const node = document.querySelector(${JSON.stringify(id)}); node.scrollIntoView({ block: 'center' }); const b = node.getBoundingClientRect(); return { x: b.left + b.width * ${across}, y: b.top + b.height * ${down} }; })()`);
+      const send_ = (type, more) => send('Input.dispatchMouseEvent', { type, ...at, ...more });
+      if (what === 'mouseWheel') return send_(what, { deltaX: 0, deltaY: -120 });
+      await send_('mouseMoved');
+      if (what === 'click') for (const type of ['mousePressed', 'mouseReleased']) await send_(type, { button: 'left', clickCount: 1 });
+    },
     async type(text) { for (const letter of text) await browser.key(letter); },
     size: (width, height) => send('Emulation.setDeviceMetricsOverride', { width, height, deviceScaleFactor: 1, mobile: false }),
     prefer: (scheme) => send('Emulation.setEmulatedMedia', { features: [{ name: 'prefers-color-scheme', value: scheme }] }),

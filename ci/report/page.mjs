@@ -32,8 +32,12 @@ export async function check(browser, page, expected = {}, pictures = null, wante
     await look("document.getElementById('theme').click()");
     if (enough()) return { problems };
     await browser.size(1440, 1000);
+    // A device that reaches more than the CPU is marked between the lanes.
+    if (expected.bad && !await look("!!document.querySelector('#lanes rect.d-bad') && document.getElementById('lanes').textContent.includes('≠')")) problems.push('no difference is marked between the lanes');
+    if (expected.name === 'report-finding') await look("document.querySelector('.finding details').open = true");
     if (expected.name) await shot(expected.name + '-light.png');
     await keys(browser, { same, holds, text, problems, expected });
+    await mouse(browser, { holds, text, problems });
     if (expected.ops) await operations(browser, { same, holds, text, expected });
     if (expected.differ) await differences(browser, { same, holds, text, expected });
     if (expected.safe) {
@@ -42,7 +46,7 @@ export async function check(browser, page, expected = {}, pictures = null, wante
       if (/[\u0000-\u0008\u001b\u202e]/.test(await look('document.body.innerText'))) problems.push('control characters are shown as they are');
     }
     await key('t');
-    if (expected.name) { await key('Home'); await key('n'); await shot(expected.name + '-dark.png'); }
+    if (expected.name) { await key('Home'); await key('n'); if (expected.name === 'report-finding') await look("document.querySelector('.finding details').open = true"); await shot(expected.name + '-dark.png'); }
   } catch (error) { problems.push(String(error)); }
   return { problems, milliseconds, bytes };
 }
@@ -84,6 +88,22 @@ async function keys(browser, { same, holds, text, problems, expected }) {
   for (const id of ['list', 'lanes', 'fit']) if (!seen.has(id)) problems.push(`Tab does not reach ${id}`);
   const theme = () => look('document.documentElement.dataset.theme');
   await changes('t', 't', theme); await key('t');
+}
+async function mouse(browser, { holds, text, problems }) {
+  const { look } = browser;
+  await browser.key('Home'); await browser.key('j');
+  await browser.mouse('#lanes svg', 0.6, 0.25);
+  holds('hovering over the lanes', await look("(() => { const tip = document.getElementById('tip'); return tip.hidden ? '' : tip.textContent; })()"), 'SMMU');
+  const before = await text('window');
+  await browser.mouse('#lanes svg', 0.6, 0.25, 'mouseWheel');
+  await browser.until(`document.getElementById('window').innerText !== ${JSON.stringify(before)}`, 2).catch(() => problems.push('the wheel does not zoom'));
+  await browser.mouse('#lanes svg', 0.6, 0.25, 'click');
+  holds('a click on the lanes', await text('probe'), 'CPU');
+  await browser.mouse('#owners canvas', 0.5, 0.5, 'click');
+  holds('a click on the ownership map', await text('window'), 'ram+');
+  await browser.mouse('#time svg', 0.99, 0.5, 'click');
+  const [chosen, last] = [Number((await look('location.hash')).slice(4)), Number((await look("document.querySelector('#time svg').getAttribute('aria-label')")).split(' ')[0])];
+  if (!(chosen >= Math.floor(0.98 * last))) problems.push(`a click on the time line chooses operation ${chosen} of ${last}`);
 }
 async function operations(browser, { same, holds, text, expected }) {
   const { key, look } = browser;

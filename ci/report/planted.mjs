@@ -26,6 +26,10 @@ const FAULTS = [
   ['a finding left out', 'stale', other('fill(\'findings\', ...nodes)', "fill('findings', ...nodes.slice(1))"), /^findings of line/],
   ['a story left out', 'stale', other('if (story.text !== null)', 'if (false)'), /^story of line/],
   ['a difference that is not marked', 'compare', other('a === null || b === null ? 8 : d', 'a === null || b === null ? 8 : 0'), /^what differs/],
+  ['lanes that mark no difference', 'skipped', other("return ['bad', 'devices reach what the CPU may not']", 'return null'), /^no difference is marked/],
+  ['hovering that tells nothing', 'stale', other('node.hidden = false;', ''), /^hovering/],
+  ['a wheel that does not zoom', 'stale', other('zoom(event.deltaY > 0 ? 1.3 : 1 / 1.3, frameAt(event))', ''), /^the wheel/],
+  ['a time line that cannot be clicked', 'stale', other("svg.addEventListener('click'", "svg.addEventListener('planted'"), /^a click on the time line/],
   ['texts as elements', 'hostile', other('  node.append(...children);', "  for (const child of children) if (typeof child === 'string') node.insertAdjacentHTML('beforeend', child); else node.append(child);"), /^(elements|a page) of a hostile recording|^log/],
 ];
 

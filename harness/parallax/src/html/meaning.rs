@@ -8,7 +8,7 @@ pub(super) fn of(finding: &str) -> Option<String> {
     let (check, rule) = finding.split(' ').next()?.split_once('/')?;
     match check {
         "protocol" => Some(format!("The rule is broken when {}.", row(RULES, rule)?.trim_end_matches('.'))),
-        _ => row(CHECKS, check),
+        _ => Some(format!("The check asks: {}", row(CHECKS, check)?)),
     }
 }
 

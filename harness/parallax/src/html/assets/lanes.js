@@ -37,7 +37,7 @@ function boxes(svg, pieces, y, high, width) {
     if (last && last.cls === cls && right <= last.right + 0.5) continue;
     last = { cls, right };
     svg.append(draw('rect', { x: left, y, width: Math.max(0, right - left), height: high, class: cls, stroke: 'var(--edge)', 'stroke-width': right - left > 6 ? 1 : 0, 'data-from': from, 'data-to': to }));
-    if (label && right - left > label.length * 7.4 + 8) svg.append(draw('text', { x: left + 6, y: y + high / 2 + 4, 'pointer-events': 'none', class: cls === 'd-bad' ? 'on-bad' : cls === 'k-m' || cls === 'k-o' ? 'on' : 'on halo' }, label));
+    if (label && right - left > label.length * (cls === 'd-bad' ? 8.6 : 7.4) + 8) svg.append(draw('text', { x: left + 6, y: y + high / 2 + 4, 'pointer-events': 'none', class: cls === 'd-bad' ? 'on-bad' : cls === 'k-m' || cls === 'k-o' ? 'on' : 'on halo' }, label));
   }
 }
 function lanes() {
