@@ -1,6 +1,6 @@
 // The browser's part of ci/report-test: BROWSER FOLDER PARALLAX [FOLDER FOR PICTURES]
 import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { start } from './browser.mjs';
 import { night } from './night.mjs';
@@ -9,6 +9,15 @@ import { planted } from './planted.mjs';
 import { perfetto } from './perfetto.mjs';
 
 const [path, folder, parallax, pictures] = process.argv.slice(2);
+// If ci/report-test was killed, nobody waits for this and nobody removes the folder.
+const parent = process.ppid;
+let browser;
+setInterval(async () => {
+  if (process.ppid === parent) return;
+  await browser?.end();
+  rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
+  process.exit(1);
+}, 500).unref();
 const at = (name) => join(folder, name);
 // What must be seen comes from the run and its golden, not from the recording.
 function operations() {
@@ -36,7 +45,7 @@ const expected = {
   long: {},
 };
 const problems = [], begun = performance.now();
-const browser = await start(path, at('profile'));
+browser = await start(path, at('profile'));
 try {
   for (const [name, wanted] of Object.entries(expected)) {
     const seen = await check(browser, at(name + '.html'), wanted, pictures);

@@ -73,7 +73,7 @@ pub(super) struct Found {
 }
 
 /// Reads a recording from its beginning.
-pub(super) fn recorded(opened: Opened, intern: &mut Intern) -> Result<Recorded, Failure> {
+pub(super) fn recorded(opened: Opened, intern: &mut Intern, step: &dyn Fn()) -> Result<Recorded, Failure> {
     let Opened { name, mut replay, back } = opened;
     let mut observer = Observer::new(replay.description(), replay.info());
     let info = replay.info();
@@ -118,6 +118,7 @@ pub(super) fn recorded(opened: Opened, intern: &mut Intern) -> Result<Recorded, 
         });
         spent = total.or(spent);
         form = Some(now);
+        step();
         if !replay.step().map_err(MachineError::from)? {
             break;
         }

@@ -66,15 +66,15 @@ struct Document {
     pairs: Vec<pairs::Pair>,
 }
 
-/// The page of `recording`, beside `other` if there is one.
+/// The page of `recording`, beside `other` if there is one. `step` is called after each operation that was read.
 ///
 /// # Errors
 /// A recording is damaged.
-pub fn page(recording: Opened, other: Option<Opened>) -> Result<String, Failure> {
+pub fn page(recording: Opened, other: Option<Opened>, step: &dyn Fn()) -> Result<String, Failure> {
     let mut intern = Intern::default();
     let mut runs = Vec::new();
     for opened in std::iter::once(recording).chain(other) {
-        runs.push(collect::recorded(opened, &mut intern)?);
+        runs.push(collect::recorded(opened, &mut intern, step)?);
     }
     let pairs = match &runs[..] {
         [left, right] => pairs::pairs(left, right),

@@ -19,11 +19,11 @@ use crate::status::Failure;
 /// Another number than every thread's: its main thread would be one of them.
 const PROCESS: u32 = 1000;
 
-/// The trace of all operations of `replay`, which stands at its beginning.
+/// The trace of all operations of `replay`, which stands at its beginning. `step` is called after each of them.
 ///
 /// # Errors
 /// The recording is damaged, or was made without the plugin.
-pub fn trace(mut replay: Replay) -> Result<String, Failure> {
+pub fn trace(mut replay: Replay, step: &dyn Fn()) -> Result<String, Failure> {
     let cpus = usize::from(replay.description().config.cpus.max(1));
     let findings = thread(cpus);
     let mut lines =
@@ -41,6 +41,7 @@ pub fn trace(mut replay: Replay) -> Result<String, Failure> {
     let mut begin = None;
     let mut done = 0;
     while replay.step().map_err(MachineError::from)? {
+        step();
         let operation = replay.operation();
         seen |= !operation.events.is_empty();
         let times: Vec<u64> =
