@@ -3,7 +3,7 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { start } from './browser.mjs';
-import { night } from './night.mjs';
+import { night, plantedNights } from './night.mjs';
 import { check, save } from './page.mjs';
 import { planted } from './planted.mjs';
 import { perfetto } from './perfetto.mjs';
@@ -54,17 +54,23 @@ try {
   }
   // What the page saves is performed and comes to the same.
   mkdirSync(at('saved'));
-  await save(browser, at('stale.html'), at('saved'), 'stale.trace');
-  const again = spawnSync(parallax, ['run', at('saved/stale.trace'), '--no-golden', '--format', 'json', '--record', at('saved/again.plx')], { encoding: 'utf8' });
-  const same = spawnSync(parallax, ['diff', at('stale.plx'), at('saved/again.plx')], { encoding: 'utf8' });
+  const perform = async (name) => {
+    await save(browser, at(name + '.html'), at('saved'), name + '.trace');
+    const again = spawnSync(parallax, ['run', at(`saved/${name}.trace`), '--no-golden', '--format', 'json', '--record', at(`saved/${name}.plx`)], { encoding: 'utf8' });
+    const same = spawnSync(parallax, ['diff', at(name + '.plx'), at(`saved/${name}.plx`)], { encoding: 'utf8' });
+    if (again.status !== 0) problems.push(`the saved ${name}.trace is not in order: ${again.stdout}${again.stderr}`);
+    if (same.status !== 0) problems.push(`the saved ${name}.trace does not come to the same: ${same.stdout}${same.stderr}`);
+    return again.status === 0 ? JSON.parse(again.stdout).traces[0].findings.map((one) => one.text) : [];
+  };
+  const refound = await perform('stale');
+  await perform('cpus');
   const trace = readFileSync(at('saved/stale.trace'), 'utf8');
   for (const op of ops) if (trace.split('\n')[op.line - 1] !== `${op.text} => ${op.result}`) problems.push(`saved trace, line ${op.line}: ${trace.split('\n')[op.line - 1]}`);
   // What it expects is what came, so a wrong result is none any more; all else must be found again.
   const texts = (found) => JSON.stringify(found.filter((text) => !text.startsWith('result/')));
-  const refound = again.status === 0 ? JSON.parse(again.stdout).traces[0].findings.map((one) => one.text) : [];
-  if (texts(refound) !== texts(ops.flatMap((op) => op.findings))) problems.push('the saved trace does not find the same: ' + again.stdout + again.stderr);
-  if (same.status !== 0) problems.push('the saved trace does not come to the same: ' + same.stdout + same.stderr);
+  if (texts(refound) !== texts(ops.flatMap((op) => op.findings))) problems.push('the saved trace does not find the same: ' + refound.join('; '));
   problems.push(...await night(browser, at('night/index.html'), pictures));
+  problems.push(...await plantedNights(browser, at('night/index.html')));
   problems.push(...await perfetto(browser, folder, pictures));
   problems.push(...await planted(browser, folder, expected));
 } catch (error) {

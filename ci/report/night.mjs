@@ -1,4 +1,5 @@
 // The page of the nights, made of a history of twelve of them.
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { looks, watch } from './problems.mjs';
 
@@ -21,4 +22,21 @@ export async function night(browser, page, pictures) {
     await browser.size(1440, 1000);
   } catch (error) { problems.push(String(error)); }
   return problems.map((problem) => 'nights: ' + problem);
+}
+// The same with faults in the page: each must be found.
+export async function plantedNights(browser, page) {
+  const missed = [];
+  for (const [what, from, to, wanted] of [
+    ['a flaky run that is not marked', '~ flaky', 'in order', /flaky/],
+    ['a fault that nothing caught and that is not told', 'smmu_split_unordered', '', /smmu_split_unordered/],
+    ['a curve left out', '<figure>', '<figure hidden>', /operations a second|curves/],
+    ['a text as elements', '&lt;b&gt;&amp;', '<b>&', /<b>/],
+  ]) {
+    const text = readFileSync(page, 'utf8'), file = page.replace('index.html', 'planted.html');
+    if (!text.includes(from)) throw new Error('nothing to plant at: ' + from);
+    writeFileSync(file, text.replaceAll(from, to));
+    if ((await night(browser, file, null)).some((problem) => wanted.test(problem))) console.log(`planted: ${what}: found`);
+    else missed.push('planted and not found: ' + what);
+  }
+  return missed;
 }

@@ -75,7 +75,7 @@ async function keys(browser, { same, holds, text, problems, expected }) {
   await key('?');
   same('help by ?', await look("document.getElementById('keys').open"), true);
   const listed = await look("[...document.querySelectorAll('#keys dt')].flatMap((node) => node.innerText.split(/[\\s()]+/)).filter(Boolean)");
-  for (const one of ['j', 'k', '↓', '↑', 'n', 'p', 'Home', 'End', '+', '−', '0', '←', '→', 'a', 'd', 'f', '.', ',', 'r', 'o', '/', 't', '?']) if (!listed.includes(one)) problems.push(`the help does not list ${one}`);
+  for (const one of ['j', 'k', '↓', '↑', 'n', 'p', 'Home', 'End', '+', '−', '0', '←', '→', 'a', 'd', 'f', '.', ',', 'r', 'o', 's', '/', 't', '?']) if (!listed.includes(one)) problems.push(`the help does not list ${one}`);
   await key('Escape');
   same('Escape in the help', await look("document.getElementById('keys').open"), false);
   await key('/');
@@ -141,7 +141,7 @@ export async function save(browser, page, folder, name) {
   await browser.send('Browser.setDownloadBehavior', { behavior: 'allow', downloadPath: folder });
   await browser.send('Page.navigate', { url: 'file://' + resolve(page) });
   await browser.until("document.documentElement.dataset.ready === 'yes'");
-  await browser.look("[...document.querySelectorAll('.finding button')].find((node) => node.textContent.startsWith('Save')).click()");
+  await browser.key('s');
   for (let n = 0; n < 300; n++) {
     try { return readFileSync(join(folder, name), 'utf8'); } catch { await new Promise((done) => setTimeout(done, 10)); }
   }

@@ -12,6 +12,11 @@ function trace(run) {
   }
   return lines.join('\n') + '\n';
 }
+function saver(run, text) {
+  const button = make('button', { type: 'button', title: 'The same operations, with the results that they had' }, text);
+  button.addEventListener('click', () => save(run));
+  return button;
+}
 const quoted = (text) => /^[\w./+-]+$/.test(text) && !text.startsWith('-') ? text : "'" + text.replace(/^-/, './-').replace(/'/g, "'\\''") + "'";
 function save(run) {
   const link = make('a', { download: run.name.replace(/\.plx$/, '') + '.trace', href: URL.createObjectURL(new Blob([trace(run)], { type: 'text/plain' })) });
@@ -26,8 +31,7 @@ function finding(side, op, found) {
     make('dt', {}, 'page'), make('dd', {}, found.page === null ? 'none' : name(found.page) + ' (' + hex(found.page) + ')'));
   for (const [side, view] of views) list.append(make('dt', {}, side === 'page' ? 'owner' : side), make('dd', {}, view));
   const base = run.name.replace(/\.plx$/, ''), about = found.page === null ? '' : ' --ipa ' + hex(found.page);
-  const button = make('button', { type: 'button' }, 'Save ' + base + '.trace');
-  button.addEventListener('click', () => save(run));
+  const button = saver(run, 'Save ' + base + '.trace');
   list.append(make('dt', {}, 'reproduce'), make('dd', {}, `parallax run ${quoted(base + '.trace')} --no-golden  `, button));
   const node = make('div', { class: 'finding', role: 'group', 'aria-label': 'Finding ' + rule }, make('h4', {}, '▲ ' + (PAIRED ? 'AB'[side] + ': ' : '') + rule), make('p', {}, rest));
   if (found.meaning !== null) node.append(make('p', { class: 'meaning' }, TEXTS[found.meaning]));

@@ -25,7 +25,7 @@ const KEYS = {
   '+': () => zoom(1 / 2), '=': () => zoom(1 / 2), '-': () => zoom(2), 0: memory, f: lookAtChanges,
   '.': () => point(1), ',': () => point(-1),
   a: () => move(-0.25), d: () => move(0.25), ArrowLeft: () => move(-0.25), ArrowRight: () => move(0.25),
-  r: () => $('region').focus(), o: toggleOnly, '/': () => $('search').focus(), '?': () => $('keys').showModal(), t: () => $('theme').click(),
+  r: () => $('region').focus(), o: toggleOnly, s: () => save(RUNS[opOf(chosen, 0) ? 0 : 1]), '/': () => $('search').focus(), '?': () => $('keys').showModal(), t: () => $('theme').click(),
 };
 function toggleOnly() {
   $('only').setAttribute('aria-pressed', $('only').getAttribute('aria-pressed') !== 'true');
@@ -50,7 +50,7 @@ function watchKeys() {
 function about() {
   fill('about', ...RUNS.map((run, side) => make('div', {}, make('b', {}, (PAIRED ? 'AB'[side] + ' ' : '') + run.name),
     make('span', {}, run.machine.split(' ').filter((word) => /^(cpus|mem|smmu)/.test(word)).join(' ')),
-    ...(run.fault ? [make('span', { class: 'del' }, 'fault ' + run.fault)] : []), make('span', {}, run.revision.slice(0, 12) + ', QEMU ' + run.qemu))));
+    ...(run.fault ? [make('span', { class: 'del' }, 'fault ' + run.fault)] : []), make('span', {}, run.revision.slice(0, 12) + ', QEMU ' + run.qemu), saver(run, 'Save as a trace'))));
 }
 document.documentElement.dataset.theme = matchMedia('(prefers-color-scheme: dark)').matches ? 'dark' : 'light';
 document.title = RUNS.map((run) => run.name).join(' and ') + ', Parallax report';
