@@ -1,6 +1,6 @@
 // The browser's part of ci/report-test: BROWSER FOLDER PARALLAX [FOLDER FOR PICTURES]
 import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { start } from './browser.mjs';
 import { night, plantedNights } from './night.mjs';
@@ -64,8 +64,14 @@ try {
   };
   const refound = await perform('stale');
   await perform('cpus');
-  const trace = readFileSync(at('saved/stale.trace'), 'utf8');
-  for (const op of ops) if (trace.split('\n')[op.line - 1] !== `${op.text} => ${op.result}`) problems.push(`saved trace, line ${op.line}: ${trace.split('\n')[op.line - 1]}`);
+  const lines = (trace) => ops.filter((op) => trace.split('\n')[op.line - 1] !== `${op.text} => ${op.result}`).map((op) => `saved trace, line ${op.line}: ${trace.split('\n')[op.line - 1]}`);
+  problems.push(...lines(readFileSync(at('saved/stale.trace'), 'utf8')));
+  mkdirSync(at('planted'));
+  const whole = readFileSync(at('stale.html'), 'utf8'), results = "' => ' + TEXTS[op.result]";
+  if (!whole.includes(results)) throw new Error('nothing to plant at: ' + results);
+  writeFileSync(at('planted.html'), whole.replace(results, "''"));
+  if (lines(await save(browser, at('planted.html'), at('planted'), 'stale.trace')).length) console.log('planted: a saved trace without results: found');
+  else problems.push('planted and not found: a saved trace without results');
   // What it expects is what came, so a wrong result is none any more; all else must be found again.
   const texts = (found) => JSON.stringify(found.filter((text) => !text.startsWith('result/')));
   if (texts(refound) !== texts(ops.flatMap((op) => op.findings))) problems.push('the saved trace does not find the same: ' + refound.join('; '));

@@ -91,8 +91,10 @@ async function opened(browser, root, file, picture) {
       wrong: await ask("select name, value from stats where severity in ('error', 'data_loss') and value > 0"),
     };
     if (picture) {
+      await browser.size(1440, 460);
       await browser.look('waitForPerfettoIdle(500)');
       await browser.picture(picture);
+      await browser.size(1440, 1000);
     }
     return answers;
   } finally { open = false; await browser.send('Fetch.disable').catch(() => {}); await browser.send('Page.navigate', { url: 'about:blank' }); server.closeAllConnections(); server.close(); }

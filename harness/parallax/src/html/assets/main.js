@@ -48,9 +48,9 @@ function watchKeys() {
   addEventListener('resize', () => { timeline(); lanes(); rows(); owners(); });
 }
 function about() {
-  fill('about', ...RUNS.map((run, side) => make('div', {}, make('b', {}, (PAIRED ? 'AB'[side] + ' ' : '') + run.name),
+  fill('about', ...RUNS.map((run, side) => make('div', {}, make('b', {}, (PAIRED ? 'AB'[side] + ' ' : '') + run.name), saver(run, 'Save trace'),
     make('span', {}, run.machine.split(' ').filter((word) => /^(cpus|mem|smmu)/.test(word)).join(' ')),
-    ...(run.fault ? [make('span', { class: 'del' }, 'fault ' + run.fault)] : []), make('span', {}, run.revision.slice(0, 12) + ', QEMU ' + run.qemu), saver(run, 'Save as a trace'))));
+    ...(run.fault ? [make('span', { class: 'del' }, 'fault ' + run.fault)] : []), make('span', {}, run.revision.slice(0, 24) + ', QEMU ' + run.qemu))));
 }
 document.documentElement.dataset.theme = matchMedia('(prefers-color-scheme: dark)').matches ? 'dark' : 'light';
 document.title = RUNS.map((run) => run.name).join(' and ') + ', Parallax report';
