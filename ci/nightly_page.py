@@ -70,7 +70,7 @@ def section(title, *parts, cls=""):
 def last_night(db, night):
     """What is not in order in `night`, and what of it is new since the one before of the same form and part."""
     number, _, _, form, part, _, status = night
-    before = db.execute("select max(id) from night where id < ? and form = ? and part = ?", (number, form, part)).fetchone()[0]
+    before = db.execute("select max(id) from night where id < ? and form = ? and part = ? and seconds is not null", (number, form, part)).fetchone()[0]
     known = set(db.execute("select cell, trace, text from problem where night = ?", (before,)).fetchall())
     rows = []
     for flaky, *what in db.execute("select flaky, cell, trace, text from problem where night = ? order by flaky, cell, trace", (number,)):
