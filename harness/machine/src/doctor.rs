@@ -4,7 +4,7 @@ use std::path::Path;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::qemu::version;
+use crate::qemu::{QemuError, version};
 use crate::toolchain::{self, Toolchain, Variant};
 
 /// Free space in `/dev/shm` below which machines of ordinary size may not fit, in bytes.
@@ -64,6 +64,9 @@ pub fn check_all(repo_root: &Path, build: bool) -> Vec<Check> {
             outcome: program("gdb-multiarch", "the baseline of `parallax bench` needs it", "ci/setup"),
         },
     ];
+    for path in version::fetched(repo_root) {
+        checks.push(Check { name: "another QEMU", outcome: another_qemu(repo_root, &path) });
+    }
     if build {
         checks.push(Check { name: "hypervisor builds", outcome: hypervisor(repo_root) });
     }
@@ -72,12 +75,31 @@ pub fn check_all(repo_root: &Path, build: bool) -> Vec<Check> {
 
 fn qemu() -> Outcome {
     let bad = |problem: String| Outcome::Bad { problem, remedy: "ci/setup".to_owned() };
-    let Some(path) = version::find_program(version::PROGRAM) else {
-        return bad(format!("{} is not installed", version::PROGRAM));
+    let path = match version::program() {
+        Ok(path) => path,
+        Err(error) => {
+            let remedy =
+                if matches!(error, QemuError::Named(_)) { "unset PARALLAX_QEMU" } else { "ci/setup" };
+            return Outcome::Bad { problem: error.to_string(), remedy: remedy.to_owned() };
+        }
     };
     match version::check(&path) {
         Ok(found) => Outcome::Good(format!("{found} ({})", path.display())),
         Err(error) => bad(error.to_string()),
+    }
+}
+
+/// One that is not used unless it is asked for: what is told is how.
+fn another_qemu(repo_root: &Path, path: &Path) -> Outcome {
+    let folder = path.parent().unwrap_or(path);
+    let folder = folder.strip_prefix(repo_root).unwrap_or(folder);
+    match version::check(path) {
+        Ok(found) => Outcome::Good(format!("{found} (with {}={})", version::VARIABLE, folder.display())),
+        Err(_) => Outcome::Warning {
+            problem: format!("{} does not start", path.display()),
+            remedy: "ci/fetch-debian --force ".to_owned()
+                + &folder.parent().and_then(Path::file_name).unwrap_or_default().to_string_lossy(),
+        },
     }
 }
 
