@@ -108,6 +108,14 @@ pub struct Response {
     pub event_addr: u64,
 }
 
+impl Response {
+    /// Nothing but a number of [`kind`].
+    #[must_use]
+    pub const fn of(kind: u64) -> Self {
+        Self { kind, x: [0; 4], esr: 0, far: 0, events: 0, event: 0, event_sid: 0, event_addr: 0 }
+    }
+}
+
 /// A request and its response.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]

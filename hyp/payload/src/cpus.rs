@@ -55,8 +55,7 @@ static CPUS: [Cpu; MAX_CPUS] =
 impl Cpu {
     const fn new(index: usize) -> Self {
         let request = Request { cpu: 0, op: 0, args: [0; 7] };
-        let response =
-            Response { kind: 0, x: [0; 4], esr: 0, far: 0, events: 0, event: 0, event_sid: 0, event_addr: 0 };
+        let response = Response::of(0);
         Self {
             recovery: Recovery::new(),
             index,
@@ -121,16 +120,7 @@ pub(crate) fn ask(board: &Board, index: usize, request: &Request) -> Response {
     if begin(board, index, request) { end(index) } else { TIMEOUT }
 }
 
-const TIMEOUT: Response = Response {
-    kind: kind::TIMEOUT,
-    x: [0; 4],
-    esr: 0,
-    far: 0,
-    events: 0,
-    event: 0,
-    event_sid: 0,
-    event_addr: 0,
-};
+const TIMEOUT: Response = Response::of(kind::TIMEOUT);
 
 /// The first half of [`ask`]: hands `request` to CPU `index`, unless that is busy or not up. CPU 0 only.
 pub(crate) fn begin(board: &Board, index: usize, request: &Request) -> bool {

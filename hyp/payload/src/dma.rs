@@ -109,7 +109,7 @@ pub(crate) fn write(device: &Device, target: u64, count: u64, pattern: u64) -> R
 }
 
 fn run(legs: impl FnOnce(&mut Scratch) -> Result<Response, TimedOut>) -> Response {
-    let timeout = Response { kind: kind::TIMEOUT, ..Response::default() };
+    let timeout = Response::of(kind::TIMEOUT);
     // Held only by a CPU that was given up on.
     let Some(mut scratch) = SCRATCH.try_lock() else {
         return timeout;

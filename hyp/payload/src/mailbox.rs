@@ -15,19 +15,7 @@ pub(crate) struct Shared(UnsafeCell<Mailbox>);
 // SAFETY: only CPU 0 uses it, and the harness while CPU 0 stands still.
 unsafe impl Sync for Shared {}
 
-const SLOT: Slot = Slot {
-    request: Request { cpu: 0, op: 0, args: [0; 7] },
-    response: Response {
-        kind: 0,
-        x: [0; 4],
-        esr: 0,
-        far: 0,
-        events: 0,
-        event: 0,
-        event_sid: 0,
-        event_addr: 0,
-    },
-};
+const SLOT: Slot = Slot { request: Request { cpu: 0, op: 0, args: [0; 7] }, response: Response::of(0) };
 
 /// Where the harness finds it by name.
 #[unsafe(no_mangle)]

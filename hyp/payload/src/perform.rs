@@ -12,11 +12,7 @@ use crate::mmu::{self, MemoryType};
 use crate::race;
 use crate::vectors::Trap;
 
-const BAD_REQUEST: Response = ended(kind::BAD_REQUEST);
-
-const fn ended(kind: u64) -> Response {
-    Response { kind, x: [0; 4], esr: 0, far: 0, events: 0, event: 0, event_sid: 0, event_addr: 0 }
-}
+const BAD_REQUEST: Response = Response::of(kind::BAD_REQUEST);
 
 /// Performs `request`, whose CPU number was looked at already.
 pub(crate) fn perform(cpu: &Cpu, request: &Request) -> Response {
@@ -60,7 +56,7 @@ fn perform_dma(request: &Request) -> Response {
         return BAD_REQUEST;
     }
     let Some(device) = host().devices.find(stream_id) else {
-        return ended(kind::NO_DEVICE);
+        return Response::of(kind::NO_DEVICE);
     };
     if request.op == op::DMA_READ {
         dma::read(device, target, count)
@@ -79,10 +75,10 @@ fn nothing((): ()) -> [u64; 4] {
 
 fn response(result: Result<[u64; 4], Trap>) -> Response {
     match result {
-        Ok(x) => Response { x, ..ended(kind::OK) },
+        Ok(x) => Response { x, ..Response::of(kind::OK) },
         Err(trap) => {
             let kind = if trap.is_undefined() { kind::UNDEF } else { kind::ABORT };
-            Response { esr: trap.esr, far: trap.far, ..ended(kind) }
+            Response { esr: trap.esr, far: trap.far, ..Response::of(kind) }
         }
     }
 }

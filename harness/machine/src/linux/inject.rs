@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use parallax_vmsa::MemError;
 
-use super::{Linux, Pause, Position};
+use super::look::Position;
+use super::{Linux, Pause};
 use crate::error::MachineError;
 use crate::live::{SIGTRAP, little_endian_hex};
 use crate::rsp::{Client, Register, RspError, StopReply, hex};

@@ -1,0 +1,44 @@
+//! What it means that the machine stopped or ended unasked.
+
+use super::{Linux, Pause};
+use crate::error::MachineError;
+use crate::live::report::{cpus, death, died_report, indented};
+
+impl Linux {
+    /// What a stop at a breakpoint means that nobody asked for.
+    pub(super) fn trapped(&mut self) -> MachineError {
+        let positions = match self.positions() {
+            Ok(positions) => positions,
+            Err(error) => return error,
+        };
+        let report = self.printed();
+        let Some(below) = &self.below else {
+            return MachineError::UnexpectedStop { what: "a breakpoint nobody set".to_owned(), report };
+        };
+        if positions.iter().any(|cpu| cpu.pc == below.panic && cpu.cpsr >> 2 & 3 == 2) {
+            return MachineError::Panic { report };
+        }
+        let registers = [below.registers.pc, below.registers.cpsr];
+        let cpus = self.runtime.block_on(cpus(&mut self.client, &below.symbols, &registers));
+        let report = format!("{}{report}", cpus.unwrap_or_default());
+        MachineError::UnexpectedStop { what: "a breakpoint".to_owned(), report }
+    }
+
+    /// QEMU has closed its sockets: as it should?
+    pub(super) fn ended(&mut self) -> Result<Pause, MachineError> {
+        let status = death(&mut self.qemu);
+        if self.qemu.ended().is_some_and(|status| status.success()) {
+            return Ok(Pause::Ended);
+        }
+        let report = died_report(&self.qemu.stderr_tail(), &self.printed());
+        Err(MachineError::QemuDied { status, report })
+    }
+
+    /// The end of what it printed, the hypervisor's addresses explained.
+    #[must_use]
+    pub fn printed(&self) -> String {
+        let text = self.qemu.uart_tail();
+        let text = self.below.as_ref().map_or_else(|| text.clone(), |below| below.symbols.annotate(&text));
+        format!("the machine printed\n{}", indented(&text))
+    }
+}

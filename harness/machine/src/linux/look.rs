@@ -1,0 +1,86 @@
+//! Looking at it at a moment when no CPU is inside the hypervisor.
+
+use std::time::Duration;
+
+use parallax_abi::info::HypInfo;
+
+use super::{Below, Linux, Pause};
+use crate::error::MachineError;
+use crate::machine::Registers;
+use crate::rsp::RspError;
+
+/// How long the machine runs on when it was stopped inside the hypervisor, and how often that is tried.
+const STEP_ASIDE: (Duration, usize) = (Duration::from_millis(1), 200);
+
+/// Where a CPU is.
+#[derive(Clone, Debug)]
+pub(super) struct Position {
+    pub(super) thread: String,
+    pub(super) pc: u64,
+    pub(super) cpsr: u64,
+}
+
+impl Linux {
+    /// The hypervisor's description of itself and the registers that translation hangs on. The machine runs on for a
+    /// moment if that is what it takes to have no CPU inside the hypervisor. Nothing comes of it without a hypervisor,
+    /// before the hypervisor has finished its boot, or when the machine has ended meanwhile.
+    ///
+    /// # Errors
+    /// As [`Self::run_for`].
+    pub fn look(&mut self) -> Result<Option<(HypInfo, Registers)>, MachineError> {
+        if self.below.is_none() {
+            return Ok(None);
+        }
+        let (moment, tries) = STEP_ASIDE;
+        for _ in 0..tries {
+            if !self.inside()? {
+                return self.registers();
+            }
+            if self.run_for(moment)? == Pause::Ended {
+                return Ok(None);
+            }
+        }
+        Err(MachineError::Hang {
+            waiting_for: "a moment outside of the hypervisor",
+            limit: moment * tries as u32,
+            report: self.printed(),
+        })
+    }
+
+    /// Whether a CPU is inside the hypervisor.
+    fn inside(&mut self) -> Result<bool, MachineError> {
+        let cpus = self.positions()?;
+        Ok(cpus.iter().any(|cpu| self.is_inside(cpu)))
+    }
+
+    pub(super) fn is_inside(&self, cpu: &Position) -> bool {
+        // A CPU that has never been switched on is at EL2 too, at its reset vector.
+        let code = |below: &Below| below.symbols.hyp.is_code(cpu.pc);
+        cpu.cpsr >> 2 & 3 == 2 && self.below.as_ref().is_some_and(code)
+    }
+
+    /// Where each CPU is; none without a hypervisor. Ends with the first CPU as the current one.
+    pub(super) fn positions(&mut self) -> Result<Vec<Position>, MachineError> {
+        let Some(below) = &self.below else { return Ok(Vec::new()) };
+        let client = &mut self.client;
+        let registers = [below.registers.pc, below.registers.cpsr];
+        let positions = self.runtime.block_on(async {
+            let mut positions = Vec::new();
+            for thread in client.threads().await?.into_iter().rev() {
+                client.command(&format!("Hg{thread}")).await?;
+                let values = client.read_registers(&registers).await?;
+                positions.insert(0, Position { thread, pc: values[0], cpsr: values[1] });
+            }
+            Ok::<_, RspError>(positions)
+        })?;
+        Ok(positions)
+    }
+
+    fn registers(&mut self) -> Result<Option<(HypInfo, Registers)>, MachineError> {
+        let Some(info) = self.info()? else { return Ok(None) };
+        let Some(below) = &self.below else { return Ok(None) };
+        let smmu = (info.smmu_pa != 0).then_some(info.smmu_pa);
+        let (sys, smmu) = self.runtime.block_on(below.registers.read(&mut self.client, smmu))?;
+        Ok(Some((info, Registers { sys, smmu })))
+    }
+}

@@ -1,0 +1,245 @@
+//! An unmodified Linux on a machine: as the hypervisor's host, or alone for comparison.
+//!
+//! Unlike [`crate::Live`] nothing is performed here: the kernel runs, and now and then the machine is stopped and looked
+//! at ([`Linux::look`]), at moments when no CPU is inside the hypervisor, so that no operation is half done. What the
+//! kernel prints is in [`Linux::console`].
+
+mod config;
+mod connect;
+mod end;
+mod inject;
+mod look;
+mod pause;
+
+use std::collections::BTreeSet;
+use std::fs::File;
+
+use parallax_abi::info::HypInfo;
+use parallax_abi::journal::Record;
+use parallax_abi::smmu_host::HostSmmu;
+use parallax_vmsa::PhysMem;
+use tokio::runtime::{Builder, Runtime};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use zerocopy::FromBytes;
+
+use crate::cpu_clock::CpuClock;
+use crate::error::MachineError;
+use crate::live::boot::{pagewatch, read_info};
+use crate::live::registers::RegisterSet;
+use crate::live::report::{death, died_report};
+use crate::machine::Description;
+use crate::memory_map::{LINUX_BASE, Region, regions};
+use crate::qemu::{Qemu, QemuError, Watched, linux_args};
+use crate::ram::MappedRam;
+use crate::rsp::{Client, Register, RspError};
+use crate::symbols::Symbols;
+use crate::toolchain::BuiltImages;
+
+pub use self::config::LinuxConfig;
+use self::connect::connect;
+pub use self::pause::{Pause, Wake};
+
+/// No instruction: a Linux has no test host that says when an operation is over.
+const NO_MARK: u64 = u64::MAX;
+
+/// What only a machine with the hypervisor has.
+#[derive(Debug)]
+struct Below {
+    symbols: Symbols,
+    registers: RegisterSet,
+    /// x0 to x7.
+    arguments: [Register; 8],
+    panic: u64,
+    info_va: u64,
+    info: Option<HypInfo>,
+}
+
+/// A Linux that runs, or stands still.
+#[derive(Debug)]
+pub struct Linux {
+    runtime: Runtime,
+    client: Client,
+    qemu: Qemu,
+    ram: MappedRam,
+    watched: Watched,
+    description: Description,
+    below: Option<Below>,
+    wake: Wake,
+    signal: Signal,
+    /// Where [`Self::stop_at`] said.
+    stops: BTreeSet<u64>,
+    /// The CPU that stands at one of them, and at which.
+    standing: Option<(String, u64)>,
+}
+
+impl Linux {
+    /// Starts `config` on the hypervisor of `images`, or alone. The machine stands still.
+    ///
+    /// # Errors
+    /// QEMU cannot be used, or the configuration is impossible.
+    pub fn start(
+        config: &LinuxConfig,
+        images: &BuiltImages,
+        cancel: &CancellationToken,
+    ) -> Result<Self, MachineError> {
+        config.machine.check()?;
+        let runtime = Builder::new_current_thread().enable_all().build();
+        let runtime = runtime
+            .map_err(|source| QemuError::Start { what: "making a runtime for its sockets", source })?;
+        let signal = {
+            let _entered = runtime.enter();
+            signal(SignalKind::user_defined1())
+        };
+        let signal = signal.map_err(|source| QemuError::Start { what: "listening to SIGUSR1", source })?;
+        let memory = config.machine.mem_bytes;
+        let watched = config.pagewatch.as_deref().filter(|_| !config.bare);
+        let plugin = watched.map(|library| {
+            let symbols = Symbols::load(&images.hyp_elf, &images.payload_elf, &images.repo_root)?;
+            pagewatch(library, &symbols, NO_MARK)
+        });
+        let plugin = plugin.transpose()?;
+        let (mut qemu, ram, watched) =
+            Qemu::launch(memory, &images.hyp_img, &config.kernel, plugin.as_ref(), |paths| {
+                linux_args::arguments(config, paths)
+            })?;
+        if let Watched::Journal(journal) = &watched {
+            journal.enable(true);
+        }
+        let connected = runtime.block_on(connect(&mut qemu, config, images, cancel));
+        let (client, below) = connected.map_err(|error| match error {
+            MachineError::Rsp(RspError::Cancelled) => MachineError::Cancelled,
+            MachineError::Rsp(RspError::Closed | RspError::Io(_)) => {
+                let status = death(&mut qemu);
+                let report = died_report(&qemu.stderr_tail(), "the machine did not start to run");
+                MachineError::Boot(Box::new(MachineError::QemuDied { status, report }))
+            }
+            other => other,
+        })?;
+        qemu.hide();
+        let description = Description {
+            qemu_version: qemu.version().to_string(),
+            regions: regions(memory),
+            payload: Region::new("host", LINUX_BASE, 0x1000),
+            config: config.machine.clone(),
+        };
+        let (wake, stops) = (Wake::default(), BTreeSet::new());
+        Ok(Self {
+            runtime,
+            client,
+            qemu,
+            ram,
+            watched,
+            description,
+            below,
+            wake,
+            signal,
+            stops,
+            standing: None,
+        })
+    }
+
+    /// What the plugin recorded since the last call, in the order of what happened; nothing without a plugin.
+    ///
+    /// # Errors
+    /// The plugin's journal cannot be believed.
+    pub fn events(&mut self) -> Result<Vec<Record>, MachineError> {
+        match &self.watched {
+            Watched::Journal(journal) => Ok(journal.take()?),
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    /// Whether a plugin records what happens.
+    #[must_use]
+    pub const fn events_recorded(&self) -> bool {
+        matches!(self.watched, Watched::Journal(_))
+    }
+
+    /// Has a plugin record loads too, except from the hypervisor's own memory.
+    pub fn watch_loads(&self, info: &HypInfo) {
+        if let Watched::Journal(journal) = &self.watched {
+            journal.watch_loads(info.image_pa..info.pool_pa + info.pool_size);
+        }
+    }
+
+    /// Level of FEAT_BBM on the CPUs; 0 without the hypervisor.
+    ///
+    /// # Errors
+    /// The connection failed.
+    pub fn bbm_level(&mut self) -> Result<u8, MachineError> {
+        let Some(below) = &self.below else { return Ok(0) };
+        Ok(self.runtime.block_on(below.registers.bbm_level(&mut self.client))?)
+    }
+
+    /// Symbols of the hypervisor; none when the kernel runs alone.
+    #[must_use]
+    pub fn symbols(&self) -> Option<&Symbols> {
+        self.below.as_ref().map(|below| &below.symbols)
+    }
+
+    /// What the machine is.
+    #[must_use]
+    pub const fn description(&self) -> &Description {
+        &self.description
+    }
+
+    /// Physical memory.
+    #[must_use]
+    pub fn memory(&self) -> &dyn PhysMem {
+        &self.ram
+    }
+
+    /// The file that holds what it prints, to be read by position.
+    ///
+    /// # Errors
+    /// This process has too many open files.
+    pub fn console(&self) -> Result<File, MachineError> {
+        let console = self.qemu.console();
+        console.map_err(|source| QemuError::Start { what: "reading its serial port", source }.into())
+    }
+
+    /// A clock of the CPU time that it takes.
+    ///
+    /// # Errors
+    /// The system does not tell.
+    pub fn cpu_clock(&self) -> Result<CpuClock, MachineError> {
+        let clock = CpuClock::of(self.qemu.id());
+        clock.map_err(|source| QemuError::Start { what: "reading its CPU time", source }.into())
+    }
+
+    /// What stops it while it runs.
+    #[must_use]
+    pub fn wake(&self) -> Wake {
+        self.wake.clone()
+    }
+
+    /// What the hypervisor says of itself; nothing before it has finished its boot, or without it.
+    ///
+    /// # Errors
+    /// The connection failed.
+    pub fn info(&mut self) -> Result<Option<HypInfo>, MachineError> {
+        let Some(below) = &mut self.below else { return Ok(None) };
+        if below.info.is_none() {
+            let (sys, _) = self.runtime.block_on(below.registers.read(&mut self.client, None))?;
+            below.info = read_info(&self.ram, &sys, below.info_va).ok();
+        }
+        Ok(below.info)
+    }
+
+    /// The SMMU as the hypervisor shows it to the kernel, the last state when the machine has ended; nothing where it shows
+    /// none, and before [`Self::info`] has given anything.
+    #[must_use]
+    pub fn host_smmu(&self) -> Option<HostSmmu> {
+        let pa = self.below.as_ref()?.info?.smmu_host_pa;
+        let mut bytes = vec![0; size_of::<HostSmmu>()];
+        self.ram.read(pa, &mut bytes).ok()?;
+        HostSmmu::read_from_bytes(&bytes).ok()
+    }
+
+    /// The address of a function of the hypervisor, by the end of its path.
+    #[must_use]
+    pub fn function(&self, path: &str) -> Option<u64> {
+        self.below.as_ref()?.symbols.hyp.function(path)
+    }
+}
