@@ -99,7 +99,8 @@ class Night:
                      for _ in range(AGAIN if number < AGAIN_TRACES else 0)]
             told = [f"after line {found['line']}: {found['text']}" for found in report["findings"]]
             text = "\n".join([report["verdict"], *told, report.get("message") or "", report.get("diff") or ""])
-            self.problem(name, report["trace"], text.strip()[:2000], 0 in again)
+            report["flaky"] = 0 in again
+            self.problem(name, report["trace"], text.strip()[:2000], report["flaky"])
         if not reports or (status and not wrong):
             # No result at all, or what is wrong is about no trace that ran: a golden that belongs to none.
             self.problem(name, "(all)", (err or out).strip()[-2000:] or f"exit status {status}", False)
@@ -144,8 +145,9 @@ class Night:
     def faults(self, reports):
         for report in reports:
             if report["bad"]:
+                caught = bool(report["findings"]) or report.get("flaky", False)
                 self.db.execute("insert into fault values (?,?,?) on conflict do update set caught = min(caught, excluded.caught)",
-                                (self.id, Path(report["trace"]).stem, bool(report["findings"])))
+                                (self.id, Path(report["trace"]).stem, caught))
 
     def others(self):
         if self.mine():

@@ -4,7 +4,7 @@
 //! in a queue, and the instructions around the one that is shown.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 /// The pages, and how an output begins there. The README's are no `console` blocks, which another test compares word by
@@ -13,12 +13,17 @@ const PAGES: [(&str, &str); 2] =
     [("docs/explain.md", "```console\n$ parallax explain "), ("README.md", "```text\n$ parallax explain ")];
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+    PathBuf::from("../..")
+}
+
+/// The command: where a test archive was unpacked, or where it was built.
+fn program() -> String {
+    std::env::var("NEXTEST_BIN_EXE_parallax").unwrap_or_else(|_| env!("CARGO_BIN_EXE_parallax").to_owned())
 }
 
 /// What the command prints.
 fn parallax(args: &str) -> String {
-    let output = Command::new(env!("CARGO_BIN_EXE_parallax"))
+    let output = Command::new(program())
         .args(args.split_whitespace())
         .current_dir(root())
         .output()

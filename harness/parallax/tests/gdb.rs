@@ -10,12 +10,16 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-const PARALLAX: &str = env!("CARGO_BIN_EXE_parallax");
 /// A session takes a second or two; this is for a machine that is very busy.
 const LIMIT: Duration = Duration::from_secs(120);
 
+/// The command: where a test archive was unpacked, or where it was built.
+fn program() -> String {
+    std::env::var("NEXTEST_BIN_EXE_parallax").unwrap_or_else(|_| env!("CARGO_BIN_EXE_parallax").to_owned())
+}
+
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
+    Path::new("../..").canonicalize().unwrap()
 }
 
 /// A server that waits for gdb; it ends with this.
@@ -27,7 +31,7 @@ struct Server {
 
 impl Server {
     fn start(args: &[&str]) -> Self {
-        let mut child = Command::new(PARALLAX)
+        let mut child = Command::new(program())
             .arg("gdb")
             .args(args)
             .current_dir(root())
@@ -115,7 +119,7 @@ fn assert_in_order(text: &str, parts: &[&str]) {
 
 fn recording(folder: &TempDir) -> String {
     let path = folder.path().join("donate.plx").display().to_string();
-    let run = Command::new(PARALLAX)
+    let run = Command::new(program())
         .args(["run", "traces/good/donate.trace", "--record", &path])
         .current_dir(root())
         .output()
@@ -260,7 +264,7 @@ fn clients_come_and_go() {
     drop(stranger);
     // Another server cannot have the same port.
     let port = server.address.rsplit_once(':').unwrap().1;
-    let other = Command::new(PARALLAX).args(["gdb", &path, "--port", port]).output().unwrap();
+    let other = Command::new(program()).args(["gdb", &path, "--port", port]).output().unwrap();
     let error = String::from_utf8_lossy(&other.stderr).into_owned();
     assert_eq!(other.status.code(), Some(2), "{error}");
     assert!(
