@@ -62,7 +62,7 @@ class Night:
         self.db, self.short, self.bad, self.turn = db, short, False, 0
         self.part, self.parts = map(int, part.split("/"))
         self.begin = time.monotonic()
-        revision = run("git", "describe", "--always", "--dirty")[1].strip()
+        revision = run("git", "describe", "--always", "--dirty")[1].strip() or "unknown"
         row = (int(time.time()), revision, "short" if short else "full", part)
         self.id = db.execute("insert into night(started, revision, form, part) values (?,?,?,?)", row).lastrowid
 

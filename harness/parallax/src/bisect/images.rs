@@ -88,6 +88,7 @@ impl<'a> Images<'a> {
         if place.is_dir() {
             return Ok(Ok(images));
         }
+        eprintln!("{}  building {}", commit.short(), commit.subject);
         self.check_out(commit, &tree)?;
         let result = self.build(&root, &place);
         if !self.keep {

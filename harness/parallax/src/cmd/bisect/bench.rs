@@ -38,7 +38,13 @@ impl Bench<'_> {
     pub(super) fn bisect(&mut self, row: &[Commit]) -> Result<Report> {
         let (good, after) = row.split_first().ok_or_else(|| Failure::usage("no commit"))?;
         let bad = after.last().unwrap_or(good);
-        eprintln!("{} commits after the good one", after.len());
+        let changes = row.windows(2).filter(|pair| pair[0].trial != pair[1].trial).count();
+        let most = changes.next_power_of_two().ilog2();
+        eprintln!(
+            "{} commits after the good one, {changes} with a change that counts: without skips, at most {most} to try \
+             beyond the two ends",
+            after.len()
+        );
         self.end(good, &Verdict::Good)?;
         self.end(bad, &Verdict::Bad)?;
         let mut last_good = 0;
