@@ -36,8 +36,10 @@ def run(*words, env=None):
 def qemus():
     """The programs of all QEMUs by their versions, the one that is used by default first; no version twice."""
     found = {}
-    folders = [*os.environ.get("PATH", "").split(":"), *os.environ.get("PARALLAX_QEMUS", "").split(":")]
-    folders = [Path(folder) for folder in folders if folder] + sorted(ROOT.glob("target/tools/*/bin"))
+    only = os.environ.get("PARALLAX_QEMUS")
+    folders = [Path(folder) for folder in (only or os.environ.get("PATH", "")).split(":") if folder]
+    if not only:
+        folders += sorted(ROOT.glob("target/tools/*/bin"))
     named = os.environ.get("PARALLAX_QEMU")
     for program in ([Path(named), Path(named) / QEMU] if named else []) + [folder / QEMU for folder in folders]:
         if program.is_file():
