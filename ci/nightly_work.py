@@ -18,6 +18,8 @@ HOSTILE_FAULTS = ["emul_ste_unchecked", "emul_s2_fields_from_host", "emul_evtq_u
                   "emul_missing_nh_all"]
 # A trace that is not in order is run so often again; no more traces of a cell than that.
 AGAIN, AGAIN_TRACES = 2, 10
+# Anything else that is not in order is run once more, if it took no longer than this.
+AGAIN_SECONDS = 600
 # What runs is ended with the night, even if that is killed.
 WITH_US = ["setpriv", "--pdeathsig", "TERM", "--"] if shutil.which("setpriv") else []
 
@@ -118,10 +120,15 @@ class Night:
         say(name)
         begin = time.monotonic()
         status, out, err = run(*words)
-        self.db.execute("insert into cell values (?,?,0,0,?,?)", (self.id, name, time.monotonic() - begin, status))
+        seconds = time.monotonic() - begin
+        self.db.execute("insert into cell values (?,?,0,0,?,?)", (self.id, name, seconds, status))
         if status != expect:
-            self.problem(name, " ".join(Path(word).name for word in words),
-                         f"exit status {status}, not {expect}\n{(out + err).strip()[-1500:]}", False)
+            text = f"exit status {status}, not {expect}\n{(out + err).strip()[-1500:]}"
+            flaky = False
+            if seconds < AGAIN_SECONDS:
+                again, out, _ = run(*words)
+                flaky = again == expect
+            self.problem(name, " ".join(Path(word).name for word in words), text, flaky)
         return out
 
     def measure(self, name, value):
