@@ -5,6 +5,7 @@
 //! accept` find. A file is written whole or not at all.
 
 mod file;
+mod guard;
 mod kinds;
 mod orphans;
 mod place;
@@ -12,9 +13,10 @@ mod place;
 use std::path::{Path, PathBuf};
 
 pub use file::{accept, findings_in, reject, save, text};
+pub use guard::{Objection, objections};
 pub use kinds::Kinds;
 pub use orphans::orphans;
-pub use place::{Place, pending_under};
+pub use place::{Place, pending_under, trace_of};
 
 use crate::text_diff;
 
