@@ -64,5 +64,9 @@ fn all_as_agreed(mode: Mode) {
     if review {
         reports.retain(|report| !matches!(report.verdict, Verdict::New | Verdict::Diverged { .. }));
     }
-    assert!(report::status(&reports) == Status::Same, "{}", report::markdown(&reports));
+    assert!(
+        report::status(&reports) == Status::Same,
+        "{}",
+        report::markdown(&reports, &report::Beside::default())
+    );
 }

@@ -107,6 +107,15 @@ fn another_result_diverges_and_can_be_taken_at_once() {
 }
 
 #[test]
+fn a_result_that_cannot_be_left_for_a_review_is_told_all_the_same() {
+    let root = project(&[("bad/a.trace", BAD)]);
+    run_in(root.path(), &Fakes(Some(all_ok)), GoldenMode::Accept);
+    std::fs::create_dir(root.path().join("golden/bad/a.snap.new")).unwrap();
+    let reports = run_in(root.path(), &Fakes(Some(refusing)), GoldenMode::Compare);
+    assert_eq!((words(&reports), status(&reports)), (vec!["diverged"], Status::Diverged));
+}
+
+#[test]
 fn every_unexpected_result_is_a_finding_of_its_own() {
     let root = project(&[("bad/a.trace", "fault smmu_no_tlbi\nnop => abort\nnop => abort\nnop => ok\n")]);
     let reports = run_in(root.path(), &Fakes(Some(all_ok)), GoldenMode::Ignore);

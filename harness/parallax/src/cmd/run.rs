@@ -10,7 +10,7 @@
 //! ```
 
 use std::io::{IsTerminal, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
@@ -23,7 +23,7 @@ use crate::interrupt;
 use crate::jobs::{self, GoldenMode, Options};
 use crate::live::LiveBoot;
 use crate::project;
-use crate::report::{self, Format, Human};
+use crate::report::{self, Beside, Format, Human};
 use crate::status::{Failure, Status};
 use crate::suite;
 
@@ -48,9 +48,14 @@ pub(super) fn run(args: &Run) -> Result<Status> {
     if args.without_events && args.mode == Mode::Stream {
         return Err(Failure::usage("--mode stream needs the plugin; leave --without-events out").into());
     }
+    if args.since.is_some() && args.format != Format::Markdown {
+        return Err(Failure::usage("--since is told by --format markdown only").into());
+    }
     let cancel = interrupt::token()?;
     let hints: Vec<PathBuf> = cases.iter().map(|case| case.place.golden.clone()).collect();
     let root = project::root(&hints)?;
+    let since = args.since.as_ref().map(|revision| golden::since(&root, &args.traces, revision));
+    let since = since.transpose().map_err(Failure::usage)?;
     let progress = progress(cases.len());
     progress.set_message("building");
     let mut boot = LiveBoot::build(&root, cases.iter().map(|case| &case.trace), &cancel)?;
@@ -81,13 +86,20 @@ pub(super) fn run(args: &Run) -> Result<Status> {
         progress.inc(1);
     });
     progress.finish_and_clear();
+    let orphans = orphans(args, &root)?;
     match &mut human {
-        Some(human) => told = told.and_then(|()| human.summary(&reports, begin.elapsed())),
-        None => print(&formatted(args.format, &reports)?)?,
+        Some(human) => told = told.and_then(|()| human.summary(&reports, &orphans, begin.elapsed())),
+        None => {
+            if args.format != Format::Markdown {
+                orphans.iter().for_each(|path| anstream::eprintln!("{path}: {}", report::ORPHAN));
+            }
+            print(&formatted(args.format, &reports, &Beside { since, orphans: orphans.clone() })?)?;
+        }
     }
     report_broken_pipe(told)?;
     let all = if options.cancel.is_cancelled() { Status::Interrupted } else { Status::Same };
-    Ok(report::status(&reports).and(all).and(unreferenced(args)?))
+    let referenced = if orphans.is_empty() { Status::Same } else { Status::Diverged };
+    Ok(report::status(&reports).and(all).and(referenced))
 }
 
 /// Changes the machines of `cases`, and leaves those out, telling so, that do not fit it.
@@ -112,14 +124,11 @@ fn partition<T>(cases: Vec<T>, part: usize, of: usize) -> Vec<T> {
     cases.into_iter().skip(part - 1).step_by(of).collect()
 }
 
-/// Tells of goldens in the folders that were run whose trace is gone.
-fn unreferenced(args: &Run) -> Result<Status> {
+/// The goldens in the folders that were run whose trace is gone, as seen from the project's root.
+fn orphans(args: &Run, root: &Path) -> Result<Vec<String>, Failure> {
     let folders: Vec<PathBuf> = args.traces.iter().filter(|path| path.is_dir()).cloned().collect();
     let orphans = golden::orphans(&folders).map_err(Failure::usage)?;
-    for path in &orphans {
-        anstream::eprintln!("{}: no trace refers to it: remove it, or bring its trace back", path.display());
-    }
-    Ok(if orphans.is_empty() { Status::Same } else { Status::Diverged })
+    Ok(orphans.iter().map(|path| path.strip_prefix(root).unwrap_or(path).display().to_string()).collect())
 }
 
 /// The file that the events of the one trace go to.
@@ -143,12 +152,12 @@ fn report_broken_pipe(told: std::io::Result<()>) -> std::io::Result<()> {
     }
 }
 
-fn formatted(format: Format, reports: &[report::TraceReport]) -> Result<String> {
+fn formatted(format: Format, reports: &[report::TraceReport], beside: &Beside) -> Result<String> {
     Ok(match format {
         Format::Json => report::json(reports)? + "\n",
         Format::Junit => report::junit(reports)?,
         Format::Github => report::github(reports),
-        Format::Human | Format::Markdown => report::markdown(reports),
+        Format::Human | Format::Markdown => report::markdown(reports, beside),
     })
 }
 

@@ -9,6 +9,7 @@ mod guard;
 mod kinds;
 mod orphans;
 mod place;
+mod since;
 
 use std::path::{Path, PathBuf};
 
@@ -17,6 +18,7 @@ pub use guard::{Objection, objections};
 pub use kinds::Kinds;
 pub use orphans::orphans;
 pub use place::{Place, pending_under, trace_of};
+pub use since::{Change, Since, What, since};
 
 use crate::text_diff;
 
@@ -30,6 +32,17 @@ pub enum GoldenError {
         path: PathBuf,
         /// Why.
         cause: std::io::Error,
+    },
+    /// git knows no such commit.
+    #[error("git knows no commit `{0}`: fetch it, or name another")]
+    Revision(String),
+    /// git failed.
+    #[error("git {args}: {cause}")]
+    Git {
+        /// What it was asked.
+        args: String,
+        /// Why.
+        cause: String,
     },
     /// The file is no snapshot of insta's.
     #[error("{path}: no insta snapshot: {cause}", path = .path.display())]

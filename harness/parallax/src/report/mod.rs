@@ -16,7 +16,10 @@ pub use github::github;
 pub use human::Human;
 pub use json::json;
 pub use junit::junit;
-pub use markdown::markdown;
+pub use markdown::{Beside, markdown};
+
+/// What a golden without a trace means and what to do.
+pub const ORPHAN: &str = "no trace refers to it: remove it, or bring its trace back";
 
 /// How results are told (`--format`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
