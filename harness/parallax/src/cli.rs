@@ -2,6 +2,7 @@
 
 mod attack;
 mod bisect;
+mod fault;
 mod linux;
 mod look;
 mod run;
@@ -35,7 +36,8 @@ const STYLES: Styles = Styles::styled()
     .literal(AnsiColor::Cyan.on_default().bold())
     .placeholder(AnsiColor::Cyan.on_default());
 
-const EXIT_STATUS: &str = "\
+/// How every command ends, unless its own help says more.
+pub(crate) const EXIT_STATUS: &str = "\
 Exit status: 0 as agreed, 1 diverged or a check failed, 2 usage or malformed input,
 125 could not build or boot, 130 interrupted.";
 

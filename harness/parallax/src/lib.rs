@@ -33,6 +33,7 @@ pub mod live;
 pub mod order;
 pub mod project;
 pub mod report;
+pub mod similar_name;
 pub mod source;
 pub mod status;
 pub mod suite;

@@ -15,6 +15,7 @@ mod explain;
 mod faults;
 mod gdb;
 mod linux;
+mod man;
 mod report;
 mod review;
 mod run;
@@ -51,7 +52,7 @@ pub fn main(cli: Cli) -> Result<Status> {
         Command::Bench(args) => bench::bench(&args),
         Command::Doctor(args) => doctor::doctor(&args),
         Command::Completions(args) => shell::completions(&args),
-        Command::Man(args) => shell::man(&args),
+        Command::Man(args) => shell::manual(&args),
     }
 }
 

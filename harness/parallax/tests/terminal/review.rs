@@ -1,14 +1,12 @@
 //! `parallax review` in a real terminal: what is on the screen, and what is in the files afterwards.
 
-mod terminal;
-
 use std::fs;
 use std::path::Path;
 
+use crate::pty::Terminal;
 use parallax::golden::{self, Place};
 use pty_process::blocking::Command;
 use tempfile::TempDir;
-use terminal::Terminal;
 
 const SHARE: &str = "\
 2: host_share_hyp pfn=ram+0x10 -> ok
