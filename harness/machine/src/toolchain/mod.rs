@@ -66,7 +66,7 @@ pub enum ToolchainError {
         source: std::io::Error,
     },
     /// The user cancelled the build.
-    #[error("cancelled")]
+    #[error("interrupted")]
     Cancelled,
 }
 

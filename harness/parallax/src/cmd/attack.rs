@@ -26,6 +26,7 @@ use crate::interrupt;
 use crate::live::LiveBoot;
 use crate::project;
 use crate::status::{Failure, Status};
+use crate::whole_file;
 
 /// Runs it.
 pub(super) fn attack(args: &Attack) -> Result<Status> {
@@ -71,14 +72,8 @@ pub(super) fn attack(args: &Attack) -> Result<Status> {
 const MAX_SHOWN: usize = 100;
 
 fn save(path: &Path, text: &str) -> Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let written = || -> std::io::Result<()> {
-        let mut file = tempfile::NamedTempFile::new_in(folder)?;
-        std::io::Write::write_all(&mut file, text.as_bytes())?;
-        file.persist(path)?;
-        Ok(())
-    };
-    written().with_context(|| format!("{}: cannot be written", path.display()))?;
+    let written = whole_file::write(path, text.as_bytes());
+    written.with_context(|| format!("{}: cannot be written", path.display()))?;
     print(&format!("written to {}\n", path.display()))
 }
 

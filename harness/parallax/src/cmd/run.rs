@@ -13,7 +13,7 @@ use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::print;
@@ -145,10 +145,10 @@ fn export(args: &Run, traces: usize) -> Result<Option<PathBuf>, Failure> {
 }
 
 /// That the reader of our output went away is no error.
-fn report_broken_pipe(told: std::io::Result<()>) -> std::io::Result<()> {
+fn report_broken_pipe(told: std::io::Result<()>) -> Result<()> {
     match told {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-        told => told.and_then(|()| std::io::stdout().flush()),
+        told => told.and_then(|()| std::io::stdout().flush()).context("standard output"),
     }
 }
 
