@@ -4,9 +4,19 @@ create table if not exists night(
     started integer not null,      -- seconds since 1970
     revision text not null,        -- as git describes it
     form text not null,            -- full or short
-    part text not null,            -- I/N
-    seconds real,                  -- null: it did not get to its end
+    part text not null,            -- I/N; 1/1 of several parts that were put together
+    seconds real,                  -- null: it did not get to its end; of parts put together, the longest
     status integer);               -- 0 in order, 1 not
+create table if not exists part(       -- of a night that was put together
+    night integer not null references night(id),
+    part text not null,
+    started integer not null,
+    primary key (night, part));
+create table if not exists qemu(
+    night integer not null references night(id),
+    version text not null,
+    program text not null,         -- where it was found
+    primary key (night, version));
 create table if not exists cell(
     night integer not null references night(id),
     name text not null,
@@ -23,7 +33,7 @@ create table if not exists problem(
 create table if not exists fault(
     night integer not null references night(id),
     name text not null,
-    caught integer not null,
+    caught integer not null,       -- 1: by all runs of its trace
     primary key (night, name));
 create table if not exists measure(
     night integer not null references night(id),

@@ -7,8 +7,11 @@ descriptors of a stage-2 or EL2 stage-1 table with the 4 KiB granule, and of IHI
     ptable ADDRESS [LEVEL] [s1]  the entries of a table that are not zero
     pste ADDRESS               a stream table entry in memory
     op N                       go to the moment after the operation in line N, and show where that is
+    check                      everything that must hold, now; an error if it does not
     $desc(VALUE [, LEVEL])     a descriptor as a string, for print
 """
+
+import sys
 
 import gdb
 
@@ -29,20 +32,28 @@ def bits(value, high, low):
     return (value >> low) & ((1 << (high - low + 1)) - 1)
 
 
-def descriptor(value, level=3, stage1=False):
-    """What `value` means in a table of `level`."""
+def descriptor(value, level=None, stage1=False):
+    """What `value` means in a table of `level`, or in one of any level."""
     value &= (1 << 64) - 1
     if value == 0:
         return "empty"
     if not value & 1:
         kind, owner = bits(value, 63, 60), bits(value, 3, 1)
         return "annotated %s, owner %s" % (KINDS.get(kind, kind), OWNERS.get(owner, owner))
+    table = "table at %#x" % (value & 0x0000FFFFFFFFF000)
+    if level is None:
+        return leaf(value, 3, "page", stage1) + ", or " + table if value & 2 else leaf(value, 3, "block", stage1)
     if level < 3 and value & 2:
-        return "table at %#x" % (value & 0x0000FFFFFFFFF000)
-    if (level == 3) != bool(value & 2):
+        return table
+    if (level == 3) != bool(value & 2) or level == 0:
         return "reserved encoding %#x" % value
+    return leaf(value, level, "page" if level == 3 else "block", stage1)
+
+
+def leaf(value, level, kind, stage1):
+    """A descriptor that maps memory."""
     size = 12 + 9 * (3 - level)
-    words = ["%s %#x" % ("page" if level == 3 else "block", value & 0x0000FFFFFFFFF000 & ~((1 << size) - 1))]
+    words = ["%s %#x" % (kind, value & 0x0000FFFFFFFFF000 & ~((1 << size) - 1))]
     if stage1:
         words.append("R-" if value >> 7 & 1 else "RW")
         words.append("AttrIndx=%d" % bits(value, 4, 2))
@@ -106,7 +117,7 @@ def arguments(text, least, usage):
 
 
 class Pdesc(gdb.Command):
-    """pdesc VALUE [LEVEL] [s1]: what a descriptor means; LEVEL is 3 unless given, stage 2 unless s1."""
+    """pdesc VALUE [LEVEL] [s1]: what a descriptor means; of any level unless LEVEL is given, of stage 2 unless s1."""
 
     def __init__(self):
         super().__init__("pdesc", gdb.COMMAND_DATA)
@@ -148,6 +159,15 @@ class Pste(gdb.Command):
         print("\n".join(entry_lines(memory(values[0], 8))))
 
 
+def answer(command):
+    """What a monitor command says, shown; an error if it says one."""
+    text = gdb.execute("monitor " + command, to_string=True)
+    if text.startswith("error: "):
+        raise gdb.GdbError(text[len("error: ") :].rstrip())
+    print(text, end="")
+    return text
+
+
 class Op(gdb.Command):
     """op N: go to the moment after the operation in line N of the trace, and show where that is."""
 
@@ -155,9 +175,19 @@ class Op(gdb.Command):
         super().__init__("op", gdb.COMMAND_RUNNING)
 
     def invoke(self, text, from_tty):
-        gdb.execute("monitor op " + text)
-        moved()
+        answer("op " + text)
         gdb.execute("frame")
+
+
+class Check(gdb.Command):
+    """check: everything that must hold, now; an error when something does not, so that a script in batch mode fails."""
+
+    def __init__(self):
+        super().__init__("check", gdb.COMMAND_STATUS)
+
+    def invoke(self, text, from_tty):
+        if answer("check") != "nothing found\n":
+            raise gdb.GdbError("that must not be")
 
 
 class Desc(gdb.Function):
@@ -166,8 +196,8 @@ class Desc(gdb.Function):
     def __init__(self):
         super().__init__("desc")
 
-    def invoke(self, value, level=3):
-        return descriptor(number(value), int(level))
+    def invoke(self, value, level=None):
+        return descriptor(number(value), None if level is None else int(level))
 
 
 class DescriptorPrinter:
@@ -200,6 +230,8 @@ def raw(value):
 
 def lookup(value):
     """A printer for the hypervisor's own types of entries, by their names."""
+    if value.is_optimized_out:
+        return None
     name = str(value.type.strip_typedefs().unqualified())
     if name.startswith("hyp_core::") and name.endswith("::Descriptor"):
         return DescriptorPrinter(value)
@@ -208,7 +240,7 @@ def lookup(value):
     return None
 
 
-for command in (Pdesc, Ptable, Pste, Op, Desc):
+for command in (Pdesc, Ptable, Pste, Op, Check, Desc):
     command()
 lookup.__name__ = "parallax"
 gdb.pretty_printers[:] = [known for known in gdb.pretty_printers if getattr(known, "__name__", "") != "parallax"]
@@ -216,7 +248,8 @@ gdb.pretty_printers.append(lookup)
 
 
 def moved():
-    """After a monitor command, which may have moved the machine: registers and watched values are read anew."""
+    """After a monitor command, which may have moved the machine: registers and watched values are read anew, and whoever
+    looks through gdb (an editor) is told of a stop."""
     gdb.execute("maintenance flush register-cache", to_string=True)
     language = gdb.parameter("language")
     for point in gdb.breakpoints():
@@ -232,6 +265,47 @@ def moved():
                 if point.enabled:
                     break
     gdb.execute("set language " + language, to_string=True)
+    if "gdb.dap" in sys.modules and gdb.execute("monitor stay", to_string=True):
+        gdb.execute("stepi", to_string=True)
+
+
+class StoresOnly(gdb.Command):
+    """A recording knows of no loads, so that nothing would ever stop at them: what `rwatch` and `awatch` say there."""
+
+    def __init__(self):
+        super().__init__("parallax-stores-only", gdb.COMMAND_BREAKPOINTS)
+
+    def invoke(self, text, from_tty):
+        raise gdb.GdbError("a recording knows of stores only; `watch` stops at those")
+
+
+def step_back():
+    """An editor's buttons for the way back: the protocol has them, gdb 16's server of it does not."""
+    from gdb.dap.events import exec_and_expect_stop
+
+    server = sys.modules["gdb.dap.server"]
+
+    if "supportsStepBack" in server._capabilities:
+        return
+
+    @server.capability("supportsStepBack")
+    @server.request("stepBack", response=False)
+    def back(*, threadId: int, granularity: str = "statement", **extra):
+        exec_and_expect_stop("reverse-stepi" if granularity == "instruction" else "reverse-next")
+
+    @server.request("reverseContinue", response=False)
+    def reverse_continue(*, threadId: int, **extra):
+        exec_and_expect_stop("reverse-continue")
 
 
 gdb.execute("define hookpost-monitor\npython moved()\nend")
+if gdb.convenience_variable("parallax_recording"):
+    StoresOnly()
+    for command in ("rwatch", "awatch"):
+        gdb.execute("define hook-%s\nparallax-stores-only\nend" % command)
+    # Only gdb in an editor has this loaded.
+    if "gdb.dap" in sys.modules:
+        try:
+            step_back()
+        except (AttributeError, AssertionError, ImportError, KeyError, TypeError) as error:
+            print("no buttons for the way back in this gdb: %s; `reverse-step` and the like work" % error)

@@ -44,7 +44,10 @@ pub enum Motion {
     /// Back, until something stops it.
     ReverseContinue,
     /// One step back.
-    ReverseStep,
+    ReverseStep {
+        /// The CPU that is told to have made it.
+        cpu: usize,
+    },
 }
 
 /// Why it stands still again.
@@ -101,7 +104,7 @@ pub trait Debuggee {
     /// The debuggee is gone.
     fn write_register(&mut self, cpu: usize, number: usize, bytes: &[u8]) -> Result<bool, Lost>;
 
-    /// Fills `buf` with memory as `cpu` sees it, or by physical address in [physical mode](Self::set_physical).
+    /// Fills `buf` with memory as `cpu` sees it, or by physical address in [physical mode](Self::physical).
     ///
     /// # Errors
     /// The debuggee is gone.
@@ -113,11 +116,8 @@ pub trait Debuggee {
     /// The debuggee is gone.
     fn write(&mut self, cpu: usize, address: u64, bytes: &[u8]) -> Result<bool, Lost>;
 
-    /// Whether addresses are physical.
-    fn physical(&self) -> bool;
-
-    /// Takes addresses as physical from now on, or not.
-    fn set_physical(&mut self, on: bool);
+    /// Whether addresses are physical, to be read and to be set.
+    fn physical(&mut self) -> &mut bool;
 
     /// Sets a point.
     ///

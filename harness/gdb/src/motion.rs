@@ -8,12 +8,35 @@ use gdbstub::target::ext::base::multithread::{
 };
 use gdbstub::target::ext::base::reverse_exec::{ReverseCont, ReverseContOps, ReverseStep, ReverseStepOps};
 
-use crate::debuggee::{Lost, Motion};
+use crate::debuggee::{Lost, Motion, Stop};
 use crate::target::{Front, cpu};
+
+impl Front<'_> {
+    /// Goes on; a step that is to stay where it is has been made at once.
+    fn go(&mut self, motion: Motion) -> Result<(), Lost> {
+        self.moved = false;
+        let stay = std::mem::take(&mut self.stay);
+        match motion {
+            Motion::Step { cpu, .. } | Motion::ReverseStep { cpu } if stay => {
+                self.pending = Some(Stop::Done(cpu));
+                Ok(())
+            }
+            motion => self.debuggee.resume(motion),
+        }
+    }
+
+    /// Waits for a stop, some milliseconds at most.
+    pub(crate) fn poll(&mut self) -> Result<Option<Stop>, Lost> {
+        match self.pending.take() {
+            Some(stop) => Ok(Some(stop)),
+            None => self.debuggee.poll(),
+        }
+    }
+}
 
 impl MultiThreadResume for Front<'_> {
     fn resume(&mut self) -> Result<(), Lost> {
-        self.debuggee.resume(self.motion)
+        self.go(self.motion)
     }
 
     fn clear_resume_actions(&mut self) -> Result<(), Lost> {
@@ -60,12 +83,12 @@ impl MultiThreadSchedulerLocking for Front<'_> {
 
 impl ReverseCont<Tid> for Front<'_> {
     fn reverse_cont(&mut self) -> Result<(), <Self as Target>::Error> {
-        self.debuggee.resume(Motion::ReverseContinue)
+        self.go(Motion::ReverseContinue)
     }
 }
 
 impl ReverseStep<Tid> for Front<'_> {
-    fn reverse_step(&mut self, _tid: Tid) -> Result<(), <Self as Target>::Error> {
-        self.debuggee.resume(Motion::ReverseStep)
+    fn reverse_step(&mut self, tid: Tid) -> Result<(), <Self as Target>::Error> {
+        self.go(Motion::ReverseStep { cpu: cpu(tid) })
     }
 }

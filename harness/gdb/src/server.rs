@@ -35,7 +35,7 @@ type Machine<'a> = GdbStubStateMachine<'static, Front<'a>, Wire>;
 /// # Errors
 /// The debuggee is gone.
 pub fn serve(wire: Wire, debuggee: &mut dyn Debuggee, cancelled: &dyn Fn() -> bool) -> Result<Ending, Lost> {
-    let mut front = Front { debuggee, motion: Motion::Continue };
+    let mut front = Front { debuggee, motion: Motion::Continue, moved: false, stay: false, pending: None };
     let stub = GdbStub::builder(wire).packet_buffer_size(PACKET).build();
     let mut machine = match stub
         .map_err(|error| error.to_string())
@@ -100,7 +100,7 @@ fn turn<'a>(machine: Machine<'a>, front: &mut Front<'a>) -> Result<Turn<'a>, Tro
             }
         }
         GdbStubStateMachine::Running(mut running) => {
-            if let Some(stop) = front.debuggee.poll().map_err(Trouble::Lost)? {
+            if let Some(stop) = front.poll().map_err(Trouble::Lost)? {
                 return Ok(Turn::Next(running.report_stop(front, Front::reason(stop))?));
             }
             let wire = running.borrow_conn();
@@ -149,10 +149,10 @@ fn qemu_packet(wire: &mut Wire, debuggee: &mut dyn Debuggee) -> io::Result<()> {
     const REST: (usize, usize) = (4, 2);
     let input = wire.input().make_contiguous();
     let (len, reply) = if input.starts_with(SET) && input.len() >= SET.len() + REST.0 {
-        debuggee.set_physical(input[SET.len()] != b'0');
+        *debuggee.physical() = input[SET.len()] != b'0';
         (SET.len() + REST.0, "+$OK#9a")
     } else if input.starts_with(ASK) && input.len() >= ASK.len() + REST.1 {
-        (ASK.len() + REST.1, if debuggee.physical() { "+$1#31" } else { "+$0#30" })
+        (ASK.len() + REST.1, if *debuggee.physical() { "+$1#31" } else { "+$0#30" })
     } else {
         return Ok(());
     };

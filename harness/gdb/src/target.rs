@@ -27,6 +27,12 @@ const CONSOLE: usize = 1024;
 pub(crate) struct Front<'a> {
     pub(crate) debuggee: &'a mut dyn Debuggee,
     pub(crate) motion: Motion,
+    /// Whether a monitor command took the debuggee to another place, of which the debugger knows nothing yet.
+    pub(crate) moved: bool,
+    /// The next step stays where it is and is told as one, so that the debugger learns where that is.
+    pub(crate) stay: bool,
+    /// A stop of such a step.
+    pub(crate) pending: Option<Stop>,
 }
 
 /// The registers of the `g` packet, byte by byte: which ones there are is the target description's business.
@@ -266,12 +272,19 @@ impl MonitorCmd for Front<'_> {
     fn handle_monitor_cmd(&mut self, command: &[u8], mut out: ConsoleOutput<'_>) -> Result<(), Lost> {
         let command = String::from_utf8_lossy(command);
         let text = match command.split_whitespace().collect::<Vec<_>>()[..] {
-            ["phys"] => format!("phys {}\n", if self.debuggee.physical() { "on" } else { "off" }),
+            ["phys"] => format!("phys {}\n", if *self.debuggee.physical() { "on" } else { "off" }),
             ["phys", word @ ("on" | "off")] => {
-                self.debuggee.set_physical(word == "on");
+                *self.debuggee.physical() = word == "on";
                 String::new()
             }
-            _ => self.debuggee.monitor(&command)?,
+            ["stay"] => {
+                self.stay = std::mem::take(&mut self.moved);
+                if self.stay { "the next step stays here\n".to_owned() } else { String::new() }
+            }
+            ref words => {
+                self.moved |= words.first() == Some(&"op");
+                self.debuggee.monitor(&command)?
+            }
         };
         for part in text.as_bytes().chunks(CONSOLE) {
             out.write_raw(part);

@@ -112,7 +112,7 @@ pub enum MachineError {
     #[error(transparent)]
     Journal(#[from] JournalError),
     /// The user cancelled the run.
-    #[error("cancelled")]
+    #[error("interrupted")]
     Cancelled,
 }
 

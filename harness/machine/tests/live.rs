@@ -22,7 +22,7 @@ const PAGE: u64 = RAM_BASE + 0x0600_0000;
 fn images() -> &'static BuiltImages {
     static IMAGES: OnceLock<BuiltImages> = OnceLock::new();
     IMAGES.get_or_init(|| {
-        let root: PathBuf = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap();
+        let root: PathBuf = Path::new("../..").canonicalize().unwrap();
         build(&root, Variant::Normal, &CancellationToken::new()).unwrap_or_else(|error| panic!("{error}"))
     })
 }

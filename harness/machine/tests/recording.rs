@@ -147,6 +147,15 @@ fn an_unfinished_recording_leaves_nothing_behind() {
 }
 
 #[test]
+fn what_is_there_and_is_no_file_is_not_replaced() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("socket");
+    let _socket = std::os::unix::net::UnixListener::bind(&path).unwrap();
+    let error = Recorder::create(&path, "test", &description(), HypInfo::default()).unwrap_err().to_string();
+    assert!(error.contains("it is there and is no file"), "{error}");
+}
+
+#[test]
 fn a_file_that_is_cut_off_anywhere_is_refused() {
     let (_dir, path) = recorded();
     let bytes = fs::read(&path).unwrap();

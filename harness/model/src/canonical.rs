@@ -6,6 +6,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::context::Context;
 use crate::lane::{self, Lane};
 use crate::leaf::{S1Entry, S2Entry};
 use crate::page::PageState;
@@ -186,6 +187,15 @@ impl fmt::Display for Line {
 #[must_use]
 pub fn stream_ids(span: Span) -> String {
     if span.size == 1 { format!("{:#x}", span.base) } else { format!("{:#x}..{:#x}", span.base, span.end()) }
+}
+
+/// The physical address behind `va` of EL2: as it is mapped, or where it is not any more, as the linear map has it.
+pub(crate) fn el2_output(snapshot: &Snapshot, context: &Context, va: u64) -> Option<u64> {
+    let mapped = run::find(&snapshot.el2, va).and_then(|run| run.value.leaf()).map(|leaf| leaf.output(va));
+    mapped.or_else(|| {
+        let pa = va.checked_sub(snapshot.layout.linear_offset)?;
+        context.symbols.region_name(pa).map(|_| pa)
+    })
 }
 
 /// Where an EL2 virtual address range is, and what it maps.

@@ -59,6 +59,17 @@ impl Golden {
         self.findings
     }
 
+    /// The first operation with findings, and they, in lines.
+    #[must_use]
+    pub fn first_finding(&self) -> Option<String> {
+        let is_finding = |line: &str| line.trim_start().starts_with("! ");
+        let lines: Vec<&str> = self.text.lines().collect();
+        let first = lines.iter().position(|line| is_finding(line))?;
+        let operation = lines[..first].iter().rev().find(|line| !line.starts_with(' '))?;
+        let findings = lines[first..].iter().take_while(|line| is_finding(line));
+        Some(std::iter::once(operation).chain(findings).copied().collect::<Vec<_>>().join("\n"))
+    }
+
     /// The text so far; every line ends with a line feed.
     #[must_use]
     pub fn text(&self) -> &str {
@@ -85,6 +96,9 @@ mod tests {
         golden.operation(2, "host_share_hyp pfn=ram+0x10", "EPERM", &[], &[]);
         golden.operation(3, "host_donate_hyp pfn=ram+0x800", "ok", &lines, &check(&after, &context()));
         assert_eq!(golden.finding_count(), 1);
+        let first = golden.first_finding().expect("one");
+        assert!(first.starts_with("3: host_donate_hyp pfn=ram+0x800 -> ok\n   ! sync/extra "), "{first}");
+        assert_eq!(Golden::default().first_finding(), None);
         assert_eq!(
             golden.text(),
             "2: host_share_hyp pfn=ram+0x10 -> EPERM\n\

@@ -7,7 +7,7 @@
 //! | [`symbols`] | names for addresses |
 //! | [`canonical`], [`lane`], [`registers`] | the canonical form and its text |
 //! | [`delta`] | what changed between two snapshots |
-//! | [`checks`], [`finding`], [`context`] | what must always hold, and what to say where it does not |
+//! | [`checks`], [`finding`], [`views`], [`reporter`], [`context`] | what must always hold, and what to say where it does not |
 //! | [`attrs`] | the effective memory attributes, CPU beside SMMU |
 //! | [`raw`] | descriptors and table addresses, for people |
 //! | [`golden`] | the text that is reviewed and compared |
@@ -25,6 +25,7 @@ pub mod leaf;
 pub mod page;
 pub mod raw;
 pub mod registers;
+pub mod reporter;
 pub mod run;
 pub mod smmu_state;
 pub mod snapshot;
@@ -34,20 +35,23 @@ pub mod table_map;
 pub mod take;
 #[cfg(test)]
 mod testing;
+pub mod views;
 
 pub use canonical::{BlockSize, Line, Sign};
 pub use checks::access::{Access, AccessKind, Agent, Outcome, check_access};
 pub use checks::check;
 pub use context::{Context, MmioPolicy, SmmuMode};
 pub use delta::{Delta, state_lines};
-pub use finding::{Check, Finding, Reporter, Space};
+pub use finding::{Check, Claim, Finding, Space};
 pub use golden::Golden;
 pub use lane::{Lane, View};
 pub use leaf::{S1Entry, S1Leaf, S2Entry, S2Leaf};
 pub use page::{Ownership, PageState};
+pub use reporter::Reporter;
 pub use run::Run;
 pub use smmu_state::{SmmuState, Stream};
 pub use snapshot::{CpuControl, Layout, Snapshot};
 pub use span::Span;
 pub use symbols::SymbolMap;
 pub use take::{TakeCache, take};
+pub use views::Views;

@@ -32,15 +32,33 @@ pub fn text(snapshot: &Snapshot) -> Vec<Register> {
     lines
 }
 
+/// What the CPUs' registers say, in one line.
+pub(crate) fn cpu_side(control: &CpuControl) -> String {
+    format!(
+        "stage 2 enabled={} VMID={} input={} bits FWB={}",
+        u8::from(control.stage2_enabled),
+        control.vmid,
+        control.input_bits,
+        u8::from(control.fwb)
+    )
+}
+
+/// What the SMMU's registers say, in one line.
+pub(crate) fn smmu_side(c: &SmmuControl) -> String {
+    format!(
+        "SMMUEN={} CMDQEN={} EVENTQEN={} GBPA.ABORT={} GERROR={:#x} CMDQ_CONS.ERR={:#x}",
+        u8::from(c.enabled),
+        u8::from(c.cmdq_enabled),
+        u8::from(c.evtq_enabled),
+        u8::from(c.gbpa_abort),
+        c.gerror,
+        c.cmdq_error
+    )
+}
+
 fn cpu(control: &CpuControl) -> Vec<String> {
     vec![
-        format!(
-            "CPU stage 2: enabled={} VMID={} input={} bits FWB={}",
-            u8::from(control.stage2_enabled),
-            control.vmid,
-            control.input_bits,
-            u8::from(control.fwb)
-        ),
+        format!("CPU {}", cpu_side(control).replacen("stage 2 ", "stage 2: ", 1)),
         format!("EL2 stage 1: enabled={} WXN={}", u8::from(control.el2_enabled), u8::from(control.el2_wxn)),
     ]
 }

@@ -2,6 +2,7 @@
 
 mod attack;
 mod bisect;
+mod fault;
 mod linux;
 mod look;
 mod run;
@@ -23,8 +24,10 @@ use self::look::{
 pub use self::look::{Check, Coverage, Diff, Dump, DumpView, Events, Explain, Gdb, Ignore, Report};
 use self::run::{ACCEPT_EXAMPLE, REVIEW_EXAMPLE, RUN_EXAMPLE};
 pub use self::run::{Accept, Mode, Review, Run, Target};
-use self::tools::{BUILD_EXAMPLE, COMPLETIONS_EXAMPLE, DOCTOR_EXAMPLE, FAULTS_EXAMPLE, MAN_EXAMPLE};
-pub use self::tools::{Build, Completions, Doctor, Faults, Man};
+use self::tools::{
+    BUILD_EXAMPLE, COMPLETIONS_EXAMPLE, DOCTOR_EXAMPLE, FAULTS_EXAMPLE, MAN_EXAMPLE, SCHEMA_EXAMPLE,
+};
+pub use self::tools::{Build, Completions, Doctor, Faults, Man, Schema};
 
 /// How the word `error:` looks.
 pub const ERROR: Style = AnsiColor::Red.on_default().bold();
@@ -35,7 +38,8 @@ const STYLES: Styles = Styles::styled()
     .literal(AnsiColor::Cyan.on_default().bold())
     .placeholder(AnsiColor::Cyan.on_default());
 
-const EXIT_STATUS: &str = "\
+/// How every command ends, unless its own help says more.
+pub(crate) const EXIT_STATUS: &str = "\
 Exit status: 0 as agreed, 1 diverged or a check failed, 2 usage or malformed input,
 125 could not build or boot, 130 interrupted.";
 
@@ -105,6 +109,9 @@ pub enum Command {
     /// Tell what is missing on this machine, and the command that mends it
     #[command(after_help = DOCTOR_EXAMPLE)]
     Doctor(Doctor),
+    /// Print the JSON Schema of what is printed as JSON, or list what there is
+    #[command(after_help = SCHEMA_EXAMPLE)]
+    Schema(Schema),
     /// Print what a shell needs to complete this command
     #[command(after_help = COMPLETIONS_EXAMPLE)]
     Completions(Completions),

@@ -14,8 +14,8 @@ use parallax_machine::{CancellationToken, Machine, MachineError};
 
 use crate::cli::Mode;
 use crate::engine::{Keep, TraceRun, run_trace};
-use crate::golden::{self, Comparison, GoldenError};
-use crate::report::{TraceReport, Verdict};
+use crate::golden::{self, Comparison, GoldenError, Place};
+use crate::report::{Again, TraceReport, Verdict};
 use crate::status::Failure;
 use crate::suite::Case;
 use crate::trace::Trace;
@@ -67,6 +67,8 @@ pub struct Options {
     pub mode: Mode,
     /// The machines have the plugin: the order of events is judged.
     pub events: bool,
+    /// Arguments of `parallax run` that make this run what it is, beside the trace.
+    pub flags: Vec<String>,
     /// Nothing new begins once it is cancelled.
     pub cancel: CancellationToken,
 }
@@ -118,7 +120,7 @@ fn run_case(case: &Case, boot: &dyn Boot, options: &Options) -> TraceReport {
     let performed = perform(case, boot, options).and_then(|run| {
         let again = options.repeat.saturating_sub(1);
         if again != 0 && run.failure.is_none() {
-            repeat::same_again(case, boot, options.mode, &run, again)?;
+            repeat::same_again(case, boot, options, &run, again)?;
         }
         Ok(run)
     });
@@ -131,11 +133,18 @@ fn run_case(case: &Case, boot: &dyn Boot, options: &Options) -> TraceReport {
         Err(failure) => (failed(failure), 0, Vec::new()),
     };
     let label = case.place.label.clone();
-    TraceReport { label, bad: case.is_bad(), ops, findings, verdict, elapsed: begin.elapsed() }
+    let (bad, again) = (case.is_bad(), again(case, options));
+    TraceReport { label, bad, ops, findings, verdict, elapsed: begin.elapsed(), again }
+}
+
+/// The command that runs `case` again.
+fn again(case: &Case, options: &Options) -> Again {
+    let flags = options.flags.iter().cloned();
+    Again::new(std::iter::once("run".to_owned()).chain(flags).chain([case.name_here()]))
 }
 
 fn perform(case: &Case, boot: &dyn Boot, options: &Options) -> Result<TraceRun, Failure> {
-    let run = record(case, boot, options.mode, options.record.as_deref(), options.export.is_some())?;
+    let run = record(case, boot, options, options.record.as_deref(), options.export.is_some())?;
     if let (Some(path), None) = (&options.export, &run.failure) {
         let text = run.exported.as_deref().unwrap_or_default();
         whole_file::write(path, text.as_bytes())
@@ -148,7 +157,7 @@ fn perform(case: &Case, boot: &dyn Boot, options: &Options) -> Result<TraceRun, 
 fn record(
     case: &Case,
     boot: &dyn Boot,
-    mode: Mode,
+    options: &Options,
     path: Option<&Path>,
     export: bool,
 ) -> Result<TraceRun, Failure> {
@@ -157,8 +166,8 @@ fn record(
         Recorder::create(path, boot.revision(), machine.description(), machine.info())
             .map_err(MachineError::from)
     });
-    let keep = Keep { recorder: recorder.transpose()?, export };
-    let run = run_trace(&case.trace.ops, machine.as_mut(), keep, mode);
+    let keep = Keep { again: again(case, options), recorder: recorder.transpose()?, export };
+    let run = run_trace(&case.trace.ops, machine.as_mut(), keep, options.mode);
     boot.finished(&case.trace, machine.as_ref());
     Ok(run)
 }
@@ -189,7 +198,7 @@ fn judge(case: &Case, run: &TraceRun, options: &Options) -> Result<Verdict, Gold
             Ok(Verdict::Same)
         }
         (Comparison::Missing | Comparison::Different { .. }, _) if found => {
-            golden::save(place, &place.pending(), &run.golden)?;
+            leave(place, &run.golden);
             Ok(Verdict::Found)
         }
         (_, GoldenMode::Accept) => {
@@ -198,13 +207,20 @@ fn judge(case: &Case, run: &TraceRun, options: &Options) -> Result<Verdict, Gold
             Ok(Verdict::Accepted)
         }
         (Comparison::Missing, _) => {
-            golden::save(place, &place.pending(), &run.golden)?;
+            leave(place, &run.golden);
             Ok(Verdict::New)
         }
         (Comparison::Different { diff }, _) => {
-            golden::save(place, &place.pending(), &run.golden)?;
+            leave(place, &run.golden);
             Ok(Verdict::Diverged { diff })
         }
+    }
+}
+
+/// Leaves a result for a review. Where that cannot be written, what the run says of it still counts.
+fn leave(place: &Place, text: &str) {
+    if let Err(error) = golden::save(place, &place.pending(), text) {
+        anstream::eprintln!("warning: {error}: the result of {} cannot wait for a review", place.label);
     }
 }
 

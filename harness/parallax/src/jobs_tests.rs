@@ -58,6 +58,7 @@ fn options(golden: GoldenMode) -> Options {
         export: None,
         repeat: 1,
         mode: Mode::Step,
+        flags: Vec::new(),
         events: true,
         cancel: CancellationToken::new(),
     }
@@ -99,11 +100,23 @@ fn another_result_diverges_and_can_be_taken_at_once() {
     run_in(root.path(), &Fakes(Some(all_ok)), GoldenMode::Accept);
     let reports = run_in(root.path(), &Fakes(Some(refusing)), GoldenMode::Compare);
     let Verdict::Diverged { diff } = &reports[0].verdict else { panic!("{reports:?}") };
-    assert!(diff.contains("+   ! result/expected cpu: expected ok, got abort"), "{diff}");
+    assert!(
+        diff.contains("+   ! result/expected cpu ram+0x8000000..+0x8001000: expected ok, got abort [cpu: "),
+        "{diff}"
+    );
     assert_eq!(status(&reports), Status::Diverged);
     assert_eq!(words(&run_in(root.path(), &Fakes(Some(refusing)), GoldenMode::Accept)), ["accepted"]);
     assert_eq!(words(&run_in(root.path(), &Fakes(Some(refusing)), GoldenMode::Compare)), ["same"]);
     assert!(!root.path().join("golden/bad/a.snap.new").exists());
+}
+
+#[test]
+fn a_result_that_cannot_be_left_for_a_review_is_told_all_the_same() {
+    let root = project(&[("bad/a.trace", BAD)]);
+    run_in(root.path(), &Fakes(Some(all_ok)), GoldenMode::Accept);
+    std::fs::create_dir(root.path().join("golden/bad/a.snap.new")).unwrap();
+    let reports = run_in(root.path(), &Fakes(Some(refusing)), GoldenMode::Compare);
+    assert_eq!((words(&reports), status(&reports)), (vec!["diverged"], Status::Diverged));
 }
 
 #[test]
@@ -166,7 +179,7 @@ fn a_bad_trace_must_find_something_and_a_good_one_nothing() {
         checked: true,
         ..TraceRun::default()
     };
-    let found = || vec![Found { line: 1, op: "nop".to_owned(), finding: finding(), detail: Vec::new() }];
+    let found = || vec![Found::new(1, "nop", finding(), &Again::new(["run"]))];
     let options = options(GoldenMode::Compare);
     let verdict = |case: usize, findings| judge(&cases[case], &run(findings), &options).unwrap().word();
     assert_eq!(verdict(0, vec![]), "clean");

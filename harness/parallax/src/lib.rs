@@ -12,6 +12,7 @@
 //! | [`report`] | telling what came of it |
 //! | [`coverage`] | which lines of the hypervisor traces reach |
 //! | [`explain`] | who changed an entry, and what invalidation followed |
+//! | [`schema`] | the published forms of what is printed as JSON |
 //! | [`source`] | states one after the other, from a trace or a recording |
 //! | [`html`] | a recording as a page that opens from disk, and as a trace for Perfetto |
 //! | [`cli`], [`cmd`] | the command line, a module a subcommand |
@@ -33,6 +34,8 @@ pub mod live;
 pub mod order;
 pub mod project;
 pub mod report;
+pub mod schema;
+pub mod similar_name;
 pub mod source;
 pub mod status;
 pub mod suite;

@@ -33,13 +33,27 @@ pub fn revision(root: &Path) -> String {
     text.unwrap_or_else(|| "unknown".to_owned())
 }
 
+/// Whether `paths` of the source tree at `root` are those of `revision`, as [`revision`] named it once.
+#[must_use]
+pub fn same_sources(root: &Path, revision: &str, paths: &[&str]) -> bool {
+    // Of a tree with changes the name does not say which ones; and git is to take it for no option.
+    let named =
+        !revision.is_empty() && revision.chars().all(|c| c.is_ascii_alphanumeric() || "-_./".contains(c));
+    if !named || revision.starts_with('-') || revision.ends_with("-dirty") {
+        return false;
+    }
+    let mut git = Command::new("git");
+    git.arg("-C").arg(root).args(["diff", "--quiet", revision, "--"]).args(paths);
+    git.output().is_ok_and(|output| output.status.success())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn the_root_is_found_from_anywhere_below_it() {
-        let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let here = std::env::current_dir().unwrap();
         assert_eq!(around(&here.join("src")), here.ancestors().nth(2).map(Path::to_owned));
     }
 
@@ -48,5 +62,6 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         assert_eq!(around(folder.path()), None);
         assert_eq!(revision(folder.path()), "unknown");
+        assert!(!same_sources(folder.path(), "HEAD", &["hyp"]));
     }
 }

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::golden::Place;
+use crate::similar_name::similar;
 use crate::trace::{Trace, TraceError};
 
 /// A trace, ready to run.
@@ -21,6 +22,16 @@ impl Case {
     pub const fn is_bad(&self) -> bool {
         self.trace.fault.is_some()
     }
+
+    /// The trace as a command names it that is given in this folder: its name in the project where that is right, and
+    /// otherwise as the user named it.
+    #[must_use]
+    pub fn name_here(&self) -> String {
+        let (label, path) = (Path::new(&self.place.label), Path::new(&self.trace.path));
+        let same =
+            fs::canonicalize(label).is_ok_and(|label| fs::canonicalize(path).is_ok_and(|path| path == label));
+        if same { self.place.label.clone() } else { self.trace.path.clone() }
+    }
 }
 
 /// What the user named cannot be run.
@@ -34,6 +45,14 @@ pub enum SuiteError {
         /// Why.
         cause: std::io::Error,
     },
+    /// There is nothing at a path.
+    #[error("{path}: no such trace{}", hint(path, .similar.as_deref()), path = .path.display())]
+    Missing {
+        /// The path.
+        path: PathBuf,
+        /// A trace that may be meant.
+        similar: Option<PathBuf>,
+    },
     /// A folder without traces.
     #[error("{path}: no file `*.trace` in it: nothing would be checked", path = .path.display())]
     Empty {
@@ -43,6 +62,30 @@ pub enum SuiteError {
     /// Malformed traces, all of them.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
     Malformed(Vec<TraceError>),
+}
+
+fn hint(path: &Path, similar: Option<&Path>) -> String {
+    match similar {
+        Some(meant) => format!(": did you mean {}?", meant.display()),
+        None if path.starts_with("traces") && !Path::new("traces").exists() => {
+            " or folder here: run this in the root of a Parallax source tree".to_owned()
+        }
+        None => String::new(),
+    }
+}
+
+/// Nothing is at `path`: what may be meant is a trace with a similar name in its folder, or in that of all traces.
+fn missing(path: &Path) -> SuiteError {
+    let folder = path.parent().filter(|folder| folder.is_dir() && !folder.as_os_str().is_empty());
+    let near = folder.into_iter().chain([Path::new("traces")]);
+    let mut traces = Vec::new();
+    near.for_each(|folder| _ = descend(folder, &mut traces));
+    let stem = |path: &Path| path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
+    let stems: Vec<String> = traces.iter().filter_map(|trace| stem(trace)).collect();
+    let meant =
+        stem(path).and_then(|name| similar(&name, stems.iter().map(String::as_str)).map(str::to_owned));
+    let similar = traces.into_iter().find(|trace| meant.is_some() && stem(trace) == meant);
+    SuiteError::Missing { path: path.to_owned(), similar }
 }
 
 fn io(path: &Path) -> impl FnOnce(std::io::Error) -> SuiteError {
@@ -56,7 +99,11 @@ fn io(path: &Path) -> impl FnOnce(std::io::Error) -> SuiteError {
 pub fn find(paths: &[PathBuf]) -> Result<Vec<PathBuf>, SuiteError> {
     let mut files = Vec::new();
     for path in paths {
-        if fs::metadata(path).map_err(io(path))?.is_dir() {
+        let metadata = match fs::metadata(path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(missing(path)),
+            metadata => metadata.map_err(io(path))?,
+        };
+        if metadata.is_dir() {
             let before = files.len();
             descend(path, &mut files)?;
             if files.len() == before {
@@ -151,7 +198,21 @@ mod tests {
     fn a_folder_without_traces_checks_nothing_and_is_an_error() {
         let root = project(&[("t/notes.txt", "x")]);
         assert!(matches!(find(&[root.path().join("t")]), Err(SuiteError::Empty { .. })));
-        assert!(matches!(find(&[root.path().join("nowhere")]), Err(SuiteError::Io { .. })));
+        assert!(matches!(
+            find(&[root.path().join("nowhere")]),
+            Err(SuiteError::Missing { similar: None, .. })
+        ));
+    }
+
+    #[test]
+    fn the_trace_that_is_meant_is_named() {
+        let root =
+            project(&[("t/share.trace", "nop"), ("t/split.trace", "nop"), ("t/deep/donate.trace", "nop")]);
+        let said = |name: &str| find(&[root.path().join("t").join(name)]).unwrap_err().to_string();
+        for (name, meant) in [("shar.trace", "share"), ("share", "share"), ("donat.trace", "deep/donate")] {
+            assert!(said(name).ends_with(&format!("t/{meant}.trace?")), "{}", said(name));
+        }
+        assert!(said("xyz.trace").ends_with("no such trace"), "{}", said("xyz.trace"));
     }
 
     #[test]

@@ -3,9 +3,13 @@
 //! What any change of the hypervisor moves is not compared: line numbers, addresses of code and of tables, positions
 //! in a queue, and the instructions around the one that is shown.
 
+mod program;
+
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
+
+use program::program;
 
 /// The pages, and how an output begins there. The README's are no `console` blocks, which another test compares word by
 /// word.
@@ -13,12 +17,12 @@ const PAGES: [(&str, &str); 2] =
     [("docs/explain.md", "```console\n$ parallax explain "), ("README.md", "```text\n$ parallax explain ")];
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+    PathBuf::from("../..")
 }
 
 /// What the command prints.
 fn parallax(args: &str) -> String {
-    let output = Command::new(env!("CARGO_BIN_EXE_parallax"))
+    let output = Command::new(program())
         .args(args.split_whitespace())
         .current_dir(root())
         .output()

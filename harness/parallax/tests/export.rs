@@ -7,6 +7,7 @@ use parallax::cli::Mode;
 use parallax::engine::{Keep, run_trace};
 use parallax::jobs::Boot;
 use parallax::live::LiveBoot;
+use parallax::report::Again;
 use parallax::suite;
 use parallax_machine::CancellationToken;
 use parallax_model::Check;
@@ -14,13 +15,13 @@ use parallax_protocol::{Checker, Config, casemate};
 
 /// Rules that are broken in a run of `trace`, and in the file that comes of it.
 fn judged_twice(trace: &str) -> [BTreeSet<String>; 2] {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("the root of the workspace");
+    let root = &Path::new("../..").canonicalize().expect("the root of the workspace");
     let cases = suite::load(&[root.join("traces").join(trace)]).expect("a trace");
     let trace = &cases[0].trace;
     let boot = LiveBoot::build(root, [trace], &CancellationToken::new()).expect("images");
     let boot = boot.with_events(root).expect("the plugin");
     let mut machine = boot.boot(trace).expect("a machine");
-    let keep = Keep { recorder: None, export: true };
+    let keep = Keep { again: Again::new(["run"]), recorder: None, export: true };
     let run = run_trace(&trace.ops, machine.as_mut(), keep, Mode::Step);
     assert!(run.failure.is_none(), "{:?}", run.failure);
     let found = run.findings.iter().filter(|found| found.finding.check == Check::Protocol);

@@ -14,6 +14,7 @@
 //! The plugin never stops QEMU: what it cannot tell truly it says in the header's error word.
 
 mod coverage;
+mod install;
 mod known;
 mod registers;
 mod ring;
@@ -35,6 +36,11 @@ struct Pagewatch {
 }
 
 impl Register for Pagewatch {
+    fn register_default(&mut self, id: PluginId, args: &Args, info: &Info) -> Result<()> {
+        install::register(id, info)?;
+        self.register(id, args, info)
+    }
+
     fn register(&mut self, _: PluginId, args: &Args, info: &Info) -> Result<()> {
         let number = |key: &str| {
             let text = argument(args, key)?;

@@ -1,8 +1,20 @@
 //! Registers of the CPU that runs.
+//!
+//! # Safety argument
+//! QEMU hands over its list of registers as an array of glib, with as many elements as it says, each of the size that
+//! glib says: that has grown behind the fields that are used here. Handles and names live as long as QEMU. The array is
+//! given back once.
 
+use std::ffi::{c_char, c_int, c_uint};
 use std::sync::Arc;
 
-use qemu_plugin::{RegisterDescriptor, Result, qemu_plugin_get_registers};
+use qemu_plugin::sys::{GArray, qemu_plugin_get_registers, qemu_plugin_reg_descriptor};
+use qemu_plugin::{RegisterDescriptor, Result};
+
+unsafe extern "C" {
+    fn g_array_get_element_size(array: *mut GArray) -> c_uint;
+    fn g_array_free(array: *mut GArray, with_elements: c_int) -> *mut c_char;
+}
 
 /// Where QEMU's MPIDR_EL1 of a CPU can be read: the hypervisor gives the host the same numbers.
 const MPIDR: [&str; 2] = ["MPIDR_EL1", "VMPIDR_EL2"];
@@ -20,7 +32,7 @@ impl Registers {
     /// Looks them up. To be called when a CPU is initialised.
     pub(crate) fn find() -> Result<Self> {
         let mut found = Self::default();
-        for register in qemu_plugin_get_registers()? {
+        for register in list() {
             let number = register.name.strip_prefix('x').and_then(|number| number.parse::<usize>().ok());
             let mpidr = MPIDR.iter().position(|name| *name == register.name);
             if let Some(slot) = number.and_then(|number| found.general.get_mut(number)) {
@@ -44,6 +56,25 @@ impl Registers {
     pub(crate) fn mpidr(&self) -> Value {
         Value::of(self.mpidr.iter().flatten().next().cloned())
     }
+}
+
+/// All registers that QEMU has handles for.
+fn list() -> Vec<RegisterDescriptor<'static>> {
+    // SAFETY: called while a CPU starts, as QEMU wants it. What it returns is an array or null.
+    let array = unsafe { qemu_plugin_get_registers() };
+    // SAFETY: as the line before.
+    let Some(&GArray { data, len }) = (unsafe { array.as_ref() }) else { return Vec::new() };
+    // SAFETY: the array is one of glib, and not given back yet.
+    let size = unsafe { g_array_get_element_size(array) } as usize;
+    assert!(size >= size_of::<qemu_plugin_reg_descriptor>());
+    let element = |index: usize| {
+        // SAFETY: `index` is less than `len`, and an element begins with what is read.
+        unsafe { data.add(index * size).cast::<qemu_plugin_reg_descriptor>().read_unaligned() }
+    };
+    let registers = (0..len as usize).map(|index| element(index).into()).collect();
+    // SAFETY: nothing refers to the array or its elements any more.
+    unsafe { g_array_free(array, 1) };
+    registers
 }
 
 /// The value of a register.

@@ -6,6 +6,9 @@ use std::path::{Path, PathBuf};
 
 use crate::config::{DmaDevice, MachineConfig};
 use crate::memory_map::PAYLOAD_BASE;
+use crate::toolchain::plugin_for;
+
+use super::Version;
 
 /// The plugin that watches EL2, and what it has to know.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +25,13 @@ pub struct Pagewatch {
     pub mark: u64,
     /// Whether it only notes which instructions ran, instead of a journal of what they did.
     pub coverage: bool,
+}
+
+impl Pagewatch {
+    /// The same, with the library that QEMU `version` loads.
+    pub(super) fn made_for(&self, version: Version) -> Self {
+        Self { library: plugin_for(&self.library, version), ..self.clone() }
+    }
 }
 
 /// Files and sockets of one QEMU process.

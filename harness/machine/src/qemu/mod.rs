@@ -37,6 +37,9 @@ pub enum QemuError {
     /// It is not installed.
     #[error("{} is not installed; `ci/setup` installs it", version::PROGRAM)]
     Missing,
+    /// The variable names none.
+    #[error("{} names no QEMU: {} is neither a program nor a folder with {}", version::VARIABLE, .0.display(), version::PROGRAM)]
+    Named(PathBuf),
     /// It is too old.
     #[error(
         "{} is version {found}, {} or newer is needed; `ci/setup` installs it",
@@ -149,6 +152,8 @@ impl Qemu {
         let (stderr, child_stderr) =
             stderr_file(dir.path()).map_err(start("making a file for its messages"))?;
 
+        let plugin = plugin.map(|plugin| plugin.made_for(version));
+        let plugin = plugin.as_ref();
         let (watched, watched_file) =
             Watched::create(plugin, dir.path()).map_err(start("making a plugin's file"))?;
         let plugin = plugin.zip(watched_file.as_ref()).map(|(plugin, file)| (plugin, file.path()));
@@ -240,7 +245,7 @@ fn usable_program() -> Result<(PathBuf, Version), QemuError> {
     if let Some(found) = FOUND.get() {
         return Ok(found.clone());
     }
-    let program = version::find_program(version::PROGRAM).ok_or(QemuError::Missing)?;
+    let program = version::program()?;
     let version = version::check(&program)?;
     Ok(FOUND.get_or_init(|| (program, version)).clone())
 }

@@ -8,6 +8,10 @@ use super::QemuError;
 
 /// The program.
 pub const PROGRAM: &str = "qemu-system-aarch64";
+/// The variable that names another one than the search path's: the program, or the folder that it is in.
+pub const VARIABLE: &str = "PARALLAX_QEMU";
+/// Below the root of the source tree: where each folder may have a `bin` with another QEMU.
+const TOOLS: &str = "target/tools";
 /// The oldest version that has the machine type and the SMMU model that Parallax needs.
 pub const REQUIRED: Version = Version { major: 10, minor: 0, micro: 0 };
 
@@ -47,6 +51,31 @@ pub fn find_program(program: &str) -> Option<PathBuf> {
     std::env::split_paths(&path).map(|dir| dir.join(program)).find(|file| file.is_file())
 }
 
+/// The QEMU to use: the one that [`VARIABLE`] names, or else the first on the search path.
+///
+/// # Errors
+/// [`QemuError::Named`] or [`QemuError::Missing`].
+pub fn program() -> Result<PathBuf, QemuError> {
+    match std::env::var_os(VARIABLE).filter(|named| !named.is_empty()) {
+        Some(named) => in_folder(Path::new(&named)).ok_or(QemuError::Named(named.into())),
+        None => find_program(PROGRAM).ok_or(QemuError::Missing),
+    }
+}
+
+/// The program at `named`, or in that folder.
+fn in_folder(named: &Path) -> Option<PathBuf> {
+    [named.to_owned(), named.join(PROGRAM)].into_iter().find(|file| file.is_file())
+}
+
+/// Those that `ci/fetch-debian` put below the source tree at `root`, in the order of their names.
+#[must_use]
+pub fn fetched(root: &Path) -> Vec<PathBuf> {
+    let folders = std::fs::read_dir(root.join(TOOLS)).into_iter().flatten().flatten();
+    let mut found: Vec<_> = folders.filter_map(|folder| in_folder(&folder.path().join("bin"))).collect();
+    found.sort();
+    found
+}
+
 /// The version of the QEMU at `program`, if it is new enough.
 ///
 /// # Errors
@@ -71,6 +100,24 @@ mod tests {
         assert_eq!(Version::parse(text), Some(Version { major: 10, minor: 0, micro: 2 }));
         assert_eq!(Version::parse("QEMU emulator version 9.2").unwrap().to_string(), "9.2.0");
         assert_eq!(Version::parse("something else"), None);
+    }
+
+    #[test]
+    fn a_fetched_qemu_is_found_by_its_folder() {
+        let root = tempfile::tempdir().unwrap();
+        assert_eq!(fetched(root.path()), Vec::<PathBuf>::new());
+        for name in ["qemu-next", "qemu", "gdb"] {
+            let bin = root.path().join(TOOLS).join(name).join("bin");
+            std::fs::create_dir_all(&bin).unwrap();
+            if name != "gdb" {
+                std::fs::write(bin.join(PROGRAM), "").unwrap();
+            }
+        }
+        let bin = |name| root.path().join(TOOLS).join(name).join("bin");
+        assert_eq!(fetched(root.path()), ["qemu", "qemu-next"].map(|name| bin(name).join(PROGRAM)));
+        assert_eq!(in_folder(&bin("qemu")), Some(bin("qemu").join(PROGRAM)));
+        assert_eq!(in_folder(&bin("qemu").join(PROGRAM)), Some(bin("qemu").join(PROGRAM)));
+        assert_eq!(in_folder(&bin("gdb")), None);
     }
 
     #[test]

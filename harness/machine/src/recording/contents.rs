@@ -40,9 +40,10 @@ impl Replay {
     /// A line is malformed.
     pub fn operations(&self) -> Result<Vec<Listed>, RecordingError> {
         let entries = self.last() + 1;
-        let mut lines = lines_from(&self.data, self.frames[1])
+        let mut lines = lines_from(&self.data, self.frames[0])
             .map_err(|source| RecordingError::Io { path: self.path.clone(), source })?;
         let mut list = Vec::new();
+        read_line(&mut lines, &self.path, 1)?;
         for number in 0..entries {
             let line = number + 2;
             let text = read_line(&mut lines, &self.path, line)?.ok_or_else(|| RecordingError::Line {
@@ -56,6 +57,8 @@ impl Replay {
             let response = responses.first().map(|first| first.0);
             list.push(Listed { line, text, response, events: events.is_some() });
         }
+        // A frame has its checksum at its end: what is read up to its last line only has not been checked.
+        while read_line(&mut lines, &self.path, entries + 2)?.is_some() {}
         Ok(list)
     }
 }

@@ -48,6 +48,10 @@ impl Recorder {
         machine: &Description,
         info: HypInfo,
     ) -> Result<Self, RecordingError> {
+        if std::fs::metadata(path).is_ok_and(|there| !there.is_file()) {
+            let source = std::io::Error::new(std::io::ErrorKind::InvalidInput, "it is there and is no file");
+            return Err(RecordingError::Io { path: path.to_owned(), source });
+        }
         let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
         let mut builder = tempfile::Builder::new();
         builder.prefix(".parallax-").suffix(".plx.part").permissions(Permissions::from_mode(0o666));

@@ -39,7 +39,7 @@ pub enum RspError {
     #[error("no reply to `{0}` in time")]
     Timeout(String),
     /// The run was cancelled.
-    #[error("cancelled")]
+    #[error("interrupted")]
     Cancelled,
     /// `E..`, or a reply that does not fit the request.
     #[error("request `{request}` was answered `{reply}`")]

@@ -13,7 +13,7 @@ use std::process::Command;
 
 pub use self::build::{BuiltImages, Variant, build, clippy};
 pub use self::flatten::{FlattenError, flatten};
-pub use self::plugin::{clippy_plugin, plugin};
+pub use self::plugin::{clippy_plugin, plugin, plugin_for};
 
 /// The target of the hypervisor and of the test host.
 pub const TARGET: &str = "aarch64-unknown-none-softfloat";
@@ -57,6 +57,9 @@ pub enum ToolchainError {
     /// The hypervisor's image has no arm64 Image header: QEMU would not hand it a device tree.
     #[error("{}: the image does not begin with an arm64 Image header", .0.display())]
     NoImageHeader(PathBuf),
+    /// The plugin's library does not say what version of QEMU's plugin API it is made for.
+    #[error("{}: no version of the plugin API where it is expected", .0.display())]
+    PluginVersion(PathBuf),
     /// A file could not be read or written.
     #[error("{}: {source}", path.display())]
     Io {
@@ -66,7 +69,7 @@ pub enum ToolchainError {
         source: std::io::Error,
     },
     /// The user cancelled the build.
-    #[error("cancelled")]
+    #[error("interrupted")]
     Cancelled,
 }
 

@@ -1,24 +1,80 @@
 //! Building the QEMU plugin, with the compiler of the machine this runs on.
+//!
+//! QEMU loads a plugin only if the version of the plugin API that it was made for is one that QEMU speaks; which one
+//! that is stands in a variable of the library. QEMU 10.0 takes nothing newer than 4, QEMU 11.1 nothing older than 7.
+//! The plugin speaks both once it is loaded. So there are two libraries, which differ in that number.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use object::{Object, ObjectSection, ObjectSymbol};
 use tokio_util::sync::CancellationToken;
 
 use super::build::{lock, run};
 use super::{FOREIGN_VARIABLES, ToolchainError};
+use crate::qemu::Version;
 
 /// Where it is built, below the root: apart from the harness, whose build may be under way.
 const TARGET_DIR: &str = "target/plugin";
+/// The variable in which a plugin says what version of the API it is made for, an `int`.
+const API_VERSION: &str = "qemu_plugin_version";
+/// The version that the library is built with, and the one that newer QEMUs want at least.
+const API: (u32, u32) = (4, 7);
+/// The first QEMU that takes nothing older.
+const NEWER_API: Version = Version { major: 11, minor: 1, micro: 0 };
 
-/// Builds `pagewatch` of the repository at `repo_root` and gives the shared library.
+/// The library for QEMU `version`, where [`plugin`] has given `library`.
+#[must_use]
+pub fn plugin_for(library: &Path, version: Version) -> PathBuf {
+    if version >= NEWER_API { newer(library) } else { library.to_owned() }
+}
+
+fn newer(library: &Path) -> PathBuf {
+    library.with_file_name(format!("libpagewatch-api{}.so", API.1))
+}
+
+/// Builds `pagewatch` of the repository at `repo_root` and gives the shared library; [`plugin_for`] has the one for a
+/// certain QEMU.
 ///
 /// # Errors
 /// No compiler, or a build that fails.
 pub fn plugin(repo_root: &Path, cancel: &CancellationToken) -> Result<PathBuf, ToolchainError> {
     let _lock = lock(&repo_root.join(TARGET_DIR))?;
     run(cargo("build", repo_root), cancel)?;
-    Ok(repo_root.join(TARGET_DIR).join("release/libpagewatch.so"))
+    let library = repo_root.join(TARGET_DIR).join("release/libpagewatch.so");
+    let io = |path: &Path| {
+        let path = path.to_owned();
+        |source| ToolchainError::Io { path, source }
+    };
+    let changed = with_newer_api(&fs::read(&library).map_err(io(&library))?);
+    let changed = changed.ok_or_else(|| ToolchainError::PluginVersion(library.clone()))?;
+    let place = newer(&library);
+    // A QEMU that runs has it mapped: it is replaced, never written to.
+    if fs::read(&place).ok().as_ref() != Some(&changed) {
+        let new = place.with_extension("new");
+        fs::write(&new, changed).map_err(io(&new))?;
+        fs::rename(&new, &place).map_err(io(&place))?;
+    }
+    Ok(library)
+}
+
+/// `library` with the newer version in place of its own; `None` if that is not where it is expected.
+fn with_newer_api(library: &[u8]) -> Option<Vec<u8>> {
+    let file = object::File::parse(library).ok()?;
+    let address = file.dynamic_symbols().find(|symbol| symbol.name() == Ok(API_VERSION))?.address();
+    let at = file.sections().find_map(|section| {
+        let offset = address.checked_sub(section.address()).filter(|offset| *offset < section.size())?;
+        let (start, size) = section.file_range()?;
+        (offset < size).then(|| usize::try_from(start + offset).ok()).flatten()
+    })?;
+    let mut changed = library.to_vec();
+    let version = changed.get_mut(at..at + 4)?;
+    if version != API.0.to_ne_bytes() {
+        return None;
+    }
+    version.copy_from_slice(&API.1.to_ne_bytes());
+    Some(changed)
 }
 
 /// Runs clippy on `pagewatch`; warnings are errors.
@@ -40,4 +96,24 @@ fn cargo(subcommand: &str, repo_root: &Path) -> Command {
     }
     command.args([subcommand, "--release", "-p", "pagewatch", "--target-dir", TARGET_DIR]);
     command
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_library_with_a_version_is_refused() {
+        assert_eq!(with_newer_api(b"not a library"), None);
+        let this = fs::read(std::env::current_exe().unwrap()).unwrap();
+        assert_eq!(with_newer_api(&this), None, "it is no plugin");
+    }
+
+    #[test]
+    fn only_qemus_of_the_newer_api_get_the_other_library() {
+        let library = Path::new("a/libpagewatch.so");
+        let version = |major, minor| Version { major, minor, micro: 9 };
+        assert_eq!(plugin_for(library, version(11, 0)), library);
+        assert_eq!(plugin_for(library, version(11, 1)), Path::new("a/libpagewatch-api7.so"));
+    }
 }

@@ -5,9 +5,8 @@
 use parallax_smmu::Config;
 
 use crate::canonical;
-use crate::checks::views;
 use crate::context::{Context, SmmuMode};
-use crate::finding::{Check, Finding, Space};
+use crate::finding::{Check, Claim, Finding, Space};
 use crate::leaf::S2Entry;
 use crate::run::{self, Run};
 use crate::smmu_state::SmmuState;
@@ -88,21 +87,13 @@ pub fn check_access(access: &Access, before: &Snapshot, after: &Snapshot, contex
         }
     };
     let space = if access.agent == Agent::Cpu { Space::Cpu } else { Space::Smmu };
-    let mut views = views(after, context, space, access.span.base);
-    if let Agent::Device(sid) = access.agent {
-        let name = canonical::stream_ids(Span::new(u64::from(sid), 1));
-        views.insert(0, ("device", name));
-    }
     let end = access.span.end().checked_next_multiple_of(0x1000).unwrap_or(u64::MAX);
-    let page = Span::between(access.span.base & !0xfff, end);
-    vec![Finding {
-        check: Check::Access,
-        rule,
-        space,
-        span: page,
-        subject: context.symbols.span(page),
-        message: message.to_owned(),
-        views,
+    let span = Span::between(access.span.base & !0xfff, end);
+    let (subject, message) = (context.symbols.span(span), message.to_owned());
+    let found = Claim { check: Check::Access, rule, space, span, subject, message }.seen(after, context);
+    vec![match access.agent {
+        Agent::Device(sid) => found.with("device", canonical::stream_ids(Span::new(u64::from(sid), 1))),
+        Agent::Cpu => found,
     }]
 }
 

@@ -13,8 +13,7 @@ mod tests;
 
 use crate::canonical;
 use crate::context::Context;
-use crate::finding::{Check, Finding, Space};
-use crate::lane::{self, Lane};
+use crate::finding::{Check, Claim, Finding, Space};
 use crate::run;
 use crate::snapshot::Snapshot;
 use crate::span::Span;
@@ -44,27 +43,13 @@ impl<'a> Findings<'a> {
 
     /// Something wrong at `span` of `space`, with what each side says at its first address.
     fn add(&mut self, rule: &'static str, space: Space, span: Span, message: &str) {
-        let views = views(self.snapshot, self.context, space, span.base);
-        if let Some(last) = self.list.last_mut()
-            && (last.rule, last.space, last.message.as_str()) == (rule, space, message)
-            && last.span.end() == span.base
-            && last.views == views
-            && !span.is_empty()
-        {
-            last.span.size += span.size;
-            last.subject = subject(self.snapshot, self.context, space, last.span);
-            return;
+        let (check, message) = (self.check, message.to_owned());
+        let subject = |span| subject(self.snapshot, self.context, space, span);
+        let claim = Claim { check, rule, space, span, subject: subject(span), message };
+        let found = claim.seen(self.snapshot, self.context);
+        if !self.list.last_mut().is_some_and(|last| last.join(&found, subject)) {
+            self.list.push(found);
         }
-        let subject = subject(self.snapshot, self.context, space, span);
-        self.list.push(Finding {
-            check: self.check,
-            rule,
-            space,
-            span,
-            subject,
-            message: message.to_owned(),
-            views,
-        });
     }
 }
 
@@ -77,36 +62,5 @@ fn subject(snapshot: &Snapshot, context: &Context, space: Space, span: Span) -> 
         },
         Space::Ste => canonical::stream_ids(span),
         Space::Regs => String::new(),
-    }
-}
-
-/// What both tables and the page-state array say at one address.
-pub fn views(snapshot: &Snapshot, context: &Context, space: Space, at: u64) -> Vec<(&'static str, String)> {
-    let symbols = &context.symbols;
-    let nothing = || "unmapped".to_owned();
-    let page = |pa| run::find(&snapshot.pages, pa).map(|run| ("page", lane::page_state(&run.value)));
-    match space {
-        Space::Cpu | Space::Smmu | Space::Page => {
-            let cpu = run::find(&snapshot.cpu, at)
-                .map_or_else(nothing, |run| lane::s2_entry(&run.value, at, Lane::Cpu, symbols));
-            let mut views = vec![("cpu", cpu)];
-            for table in snapshot.smmu.iter().flat_map(|smmu| &smmu.tables) {
-                let smmu = run::find(&table.entries, at)
-                    .map_or_else(nothing, |run| lane::s2_entry(&run.value, at, Lane::Smmu, symbols));
-                views.push(("smmu", smmu));
-            }
-            views.extend(page(at));
-            views
-        }
-        Space::El2 => run::find(&snapshot.el2, at).map_or_else(Vec::new, |run| {
-            let span = Span::new(at, 1);
-            let mut views =
-                vec![("el2", canonical::el2_entry(&run.value, span, &snapshot.layout, symbols).1)];
-            views.extend(run.value.leaf().and_then(|leaf| page(leaf.output(at))));
-            views
-        }),
-        Space::Ste => run::find(snapshot.smmu.as_ref().map_or(&[][..], |smmu| &smmu.streams), at)
-            .map_or_else(|| vec![("ste", "V=0".to_owned())], |run| vec![("ste", lane::stream(&run.value))]),
-        Space::Regs => Vec::new(),
     }
 }

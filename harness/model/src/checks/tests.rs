@@ -12,7 +12,7 @@ fn found(state: &Snapshot) -> Vec<(&'static str, String)> {
 }
 
 fn found_in(state: &Snapshot, context: &Context) -> Vec<(&'static str, String)> {
-    check(state, context).into_iter().map(|finding| (finding.rule, finding.subject)).collect()
+    check(state, context).into_iter().map(|finding| (finding.rule, finding.subject.clone())).collect()
 }
 
 /// What is found after `plant` has changed a clean state.

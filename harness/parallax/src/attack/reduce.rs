@@ -145,7 +145,13 @@ mod tests {
         acts[30] = write();
         acts[50] = write();
         acts[80] = read(0x20);
-        let trouble = Trouble { at: 81, key: "a hang".to_owned(), texts: Vec::new() };
+        let trouble = Trouble {
+            at: 81,
+            key: "a hang".to_owned(),
+            op: "host_read ipa=0x20".to_owned(),
+            findings: Vec::new(),
+            end: None,
+        };
         let trace = Trace::parse("t", "nop").unwrap();
         let boot = || -> Result<Box<dyn Machine>, MachineError> { Ok(Box::new(Fake::new(&trace, hangs))) };
         let (acts, shown) = reduce(acts, &trouble, true, &boot, &CancellationToken::new()).unwrap();

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use parallax_machine::{CancellationToken, Machine, MachineError};
-use parallax_model::{BlockSize, View, state_lines};
+use parallax_model::{BlockSize, Finding, View, state_lines};
 use sha2::{Digest, Sha256};
 
 use super::act::{Act, Class, ram};
@@ -22,8 +22,12 @@ pub struct Trouble {
     pub at: u64,
     /// What it is, in one line that stays the same when other operations lead to it.
     pub key: String,
-    /// All that is to be said, findings or the machine's end.
-    pub texts: Vec<String>,
+    /// The operation after which it was seen.
+    pub op: String,
+    /// What was found.
+    pub findings: Vec<Finding>,
+    /// How the machine came to its end, if it did.
+    pub end: Option<String>,
 }
 
 /// What one machine is to do.
@@ -71,7 +75,7 @@ impl<'m> Scene<'m> {
     pub(super) fn new(machine: &'m mut dyn Machine) -> Result<(Self, Option<Trouble>), SessionError> {
         let (session, findings) = Session::start(machine, None)?;
         let canary = Canary::new(&session);
-        let trouble = trouble(0, findings);
+        let trouble = trouble(0, "boot", findings);
         Ok((Self { session, canary, performed: 0 }, trouble))
     }
 
@@ -96,7 +100,7 @@ impl<'m> Scene<'m> {
             Ok(done) => done,
             Err(SessionError::Machine(MachineError::Cancelled)) => return Err(MachineError::Cancelled),
             Err(error) => {
-                let trouble = Some(ended(self.performed, error));
+                let trouble = Some(ended(self.performed, &named(acts), error));
                 return Ok(Piece { outcomes: Vec::new(), changed: true, trouble });
             }
         };
@@ -104,8 +108,10 @@ impl<'m> Scene<'m> {
         if acts.iter().any(gives_canary) {
             self.canary.given(memory);
         }
-        findings.extend(self.canary.broken(memory, &self.session.context().symbols));
-        Ok(Piece { outcomes, changed, trouble: trouble(self.performed, findings) })
+        let (snapshot, context) = (self.session.snapshot(), self.session.context());
+        let broken = self.canary.broken(memory, &context.symbols);
+        findings.extend(broken.map(|claim| claim.seen(snapshot, context)));
+        Ok(Piece { outcomes, changed, trouble: trouble(self.performed, &named(acts), findings) })
     }
 }
 
@@ -114,17 +120,28 @@ fn gives_canary(act: &Act) -> bool {
     act.class == Class::Service && act.op.arg("pfn") == Some(&ram(CANARY / PAGE))
 }
 
-fn trouble(at: u64, findings: Vec<parallax_model::Finding>) -> Option<Trouble> {
+/// What a finding calls operations without a stop between them.
+fn named(acts: &[Act]) -> String {
+    match acts {
+        [] => String::new(),
+        [act] => act.op.to_string(),
+        [.., last] => {
+            format!("{} (or one of the {} before it: no stop between them)", last.op, acts.len() - 1)
+        }
+    }
+}
+
+fn trouble(at: u64, op: &str, findings: Vec<Finding>) -> Option<Trouble> {
     let first = findings.first()?;
     let key = format!("{}/{}", first.check.name(), first.rule);
-    Some(Trouble { at, key, texts: findings.iter().map(ToString::to_string).collect() })
+    Some(Trouble { at, key, op: op.to_owned(), findings, end: None })
 }
 
 /// The machine came to an end.
-fn ended(at: u64, error: SessionError) -> Trouble {
+fn ended(at: u64, op: &str, error: SessionError) -> Trouble {
     let Failure { message, .. } = error.into();
     let key = message.lines().next().unwrap_or_default().to_owned();
-    Trouble { at, key, texts: vec![message] }
+    Trouble { at, key, op: op.to_owned(), findings: Vec::new(), end: Some(message) }
 }
 
 /// How many of `acts` go together from the first one on: a device's operation alone, others up to the next of those.

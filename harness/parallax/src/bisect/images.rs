@@ -1,8 +1,9 @@
 //! Images of revisions: each built once, in a worktree of its own.
 //!
-//! Under `target/parallax/bisect` there are the worktrees (`source/KEY`, gone afterwards), one target folder for all
-//! of them, so that the standard library and foreign crates are compiled once, and the images (`images/KEY-VARIANT`),
-//! which later bisections find there. KEY stands for all that an image is built from ([`Commit::key`]).
+//! Under `target/parallax/bisect` there are the worktrees (`source/KEY`, gone afterwards, or else `kept/KEY`), one target
+//! folder for all of them, so that the standard library and foreign crates are compiled once, and the images
+//! (`images/KEY-VARIANT`), which later bisections find there. KEY stands for all that an image is built from
+//! ([`Commit::key`]).
 
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
@@ -15,6 +16,8 @@ use crate::status::{Failure, Status};
 
 /// The four files of an image folder.
 const FILES: [&str; 4] = ["hyp.elf", "payload.elf", "hyp.img", "payload.img"];
+/// How the folder of images that are not all there yet begins.
+const UNFINISHED: &str = ".new-";
 /// How many images are kept for later bisections.
 const KEPT: usize = 128;
 
@@ -53,8 +56,23 @@ impl<'a> Images<'a> {
             }
             Err(TryLockError::Error(error)) => return Err(at(&path)(error)),
         }
-        repository.git(&["worktree", "prune"])?;
-        Ok(Self { repository, folder, variant, keep, cancel: cancel.clone(), built: 0, _lock: lock })
+        let images =
+            Self { repository, folder, variant, keep, cancel: cancel.clone(), built: 0, _lock: lock };
+        images.tidy()?;
+        Ok(images)
+    }
+
+    /// Removes what a bisection that was killed has left: its worktree, and images that are not whole.
+    fn tidy(&self) -> Result<(), Failure> {
+        for entry in fs::read_dir(self.folder.join("source")).into_iter().flatten().flatten() {
+            self.remove(&entry.path())?;
+        }
+        for entry in fs::read_dir(self.folder.join("images")).into_iter().flatten().flatten() {
+            if entry.file_name().to_string_lossy().starts_with(UNFINISHED) {
+                fs::remove_dir_all(entry.path()).map_err(at(&entry.path()))?;
+            }
+        }
+        Ok(())
     }
 
     /// The images of `commit`; `Err` of the inner result tells why it cannot be built.
@@ -64,12 +82,13 @@ impl<'a> Images<'a> {
     pub fn of(&mut self, commit: &Commit) -> Result<Result<BuiltImages, String>, Failure> {
         let variant = if self.variant == Variant::Faults { "faults" } else { "normal" };
         let place = self.folder.join("images").join(format!("{}-{variant}", commit.key));
-        let tree = self.folder.join("source").join(&commit.key);
+        let tree = self.tree(commit);
         let root = tree.join(&self.repository.prefix);
         let images = named(&root, &place);
         if place.is_dir() {
             return Ok(Ok(images));
         }
+        eprintln!("{}  building {}", commit.short(), commit.subject);
         self.check_out(commit, &tree)?;
         let result = self.build(&root, &place);
         if !self.keep {
@@ -93,13 +112,18 @@ impl<'a> Images<'a> {
     /// # Errors
     /// Git refuses.
     pub fn with_sources<T>(&self, commit: &Commit, look: impl FnOnce() -> T) -> Result<T, Failure> {
-        let tree = self.folder.join("source").join(&commit.key);
+        let tree = self.tree(commit);
         self.check_out(commit, &tree)?;
         let seen = look();
         if !self.keep {
             self.remove(&tree)?;
         }
         Ok(seen)
+    }
+
+    /// Where the worktree of `commit` goes: the one that stays elsewhere than those that do not.
+    fn tree(&self, commit: &Commit) -> PathBuf {
+        self.folder.join(if self.keep { "kept" } else { "source" }).join(&commit.key)
     }
 
     fn check_out(&self, commit: &Commit, tree: &Path) -> Result<(), Failure> {
@@ -113,7 +137,11 @@ impl<'a> Images<'a> {
     }
 
     fn remove(&self, tree: &Path) -> Result<(), Failure> {
-        if self.repository.git(&["worktree", "remove", "--force", &tree.to_string_lossy()]).is_err() {
+        if self
+            .repository
+            .git(&["worktree", "remove", "--force", "--force", &tree.to_string_lossy()])
+            .is_err()
+        {
             // What is left of one that was interrupted.
             fs::remove_dir_all(tree).map_err(at(tree))?;
             self.repository.git(&["worktree", "prune"])?;
@@ -128,7 +156,7 @@ impl<'a> Images<'a> {
         let io = |source| ToolchainError::Io { path: place.to_owned(), source };
         fs::create_dir_all(&parent).map_err(io)?;
         prune(&parent).map_err(io)?;
-        let new = tempfile::Builder::new().prefix(".new-").tempdir_in(&parent).map_err(io)?;
+        let new = tempfile::Builder::new().prefix(UNFINISHED).tempdir_in(&parent).map_err(io)?;
         let from = [&made.hyp_elf, &made.payload_elf, &made.hyp_img, &made.payload_img];
         for (name, from) in FILES.into_iter().zip(from) {
             fs::copy(from, new.path().join(name)).map_err(io)?;

@@ -2,22 +2,25 @@
 
 use std::fmt::Write;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::history::Commit;
 use super::search::Verdict;
+use crate::report::FoundForm;
 
-/// Version of the JSON form.
-const SCHEMA: u32 = 1;
+/// Version of the JSON form; docs/exports.md says when it is raised.
+pub const SCHEMA: u32 = 2;
 
 /// A revision that was tried.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Tried {
     /// Its full name.
     pub commit: String,
     /// First line of its message.
     pub subject: String,
-    /// `good`, `bad` or `skipped`.
+    /// What came of it.
+    #[schemars(extend("enum" = ["good", "bad", "skipped"]))]
     pub verdict: &'static str,
     /// Why it was skipped.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -49,7 +52,7 @@ impl Tried {
 }
 
 /// A commit that is under suspicion.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Suspect {
     /// Its full name.
     pub commit: String,
@@ -65,14 +68,14 @@ pub struct Suspect {
 }
 
 /// The first bad operation.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct BadOperation {
     /// Its line in the trace; 0 is the boot.
     pub line: usize,
     /// What it asks for.
     pub text: String,
     /// What the checks found after it that they do not find in the good revision.
-    pub findings: Vec<String>,
+    pub findings: Vec<FoundForm>,
     /// What it did to the tables: the entries and the stores.
     pub story: String,
     /// How that differs from what it does in the good revision.
@@ -80,13 +83,19 @@ pub struct BadOperation {
 }
 
 /// What came of a bisection.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[schemars(title = "parallax bisect --format json")]
 pub struct Report {
+    /// Which document this is.
+    #[schemars(extend("const" = "bisect"))]
+    pub document: &'static str,
     /// Version of this form.
+    #[schemars(extend("const" = SCHEMA))]
     pub schema: u32,
     /// The trace.
     pub trace: String,
     /// What made a revision bad.
+    #[schemars(extend("enum" = ["findings", "golden", "range"]))]
     pub mode: &'static str,
     /// How many commits the range has, the good one not counted.
     pub commits: usize,
@@ -111,9 +120,6 @@ pub struct Report {
 }
 
 impl Report {
-    /// The current version of the form.
-    pub const SCHEMA: u32 = SCHEMA;
-
     /// As one JSON object.
     ///
     /// # Errors
@@ -175,7 +181,7 @@ impl Report {
             let BadOperation { line, text, findings, story, story_difference } = operation;
             show("first bad operation", &format!("line {line}: {text}\n"), "text");
             if !findings.is_empty() {
-                show("found after it, and not in the good revision", &(findings.join("\n") + "\n"), "text");
+                show("found after it, and not in the good revision", &told(findings), "text");
             }
             if !story_difference.is_empty() {
                 show("what it does otherwise (- good, + bad)", story_difference, "diff");
@@ -210,26 +216,8 @@ fn indented(text: &str) -> String {
     text.lines().map(line).collect()
 }
 
-/// A story without what differs between any two builds: code addresses, disassembly, lines of source.
-#[must_use]
-pub fn comparable(story: &str) -> String {
-    let code = |line: &&str| {
-        let line = line.trim_start_matches([' ', '>']);
-        !line.starts_with("0x") && !line.starts_with("in ")
-    };
-    let mut text = String::new();
-    for line in story.lines().filter(code) {
-        let line =
-            line.split_once(" (").filter(|(_, rest)| rest.contains(".rs:")).map_or(line, |(line, _)| line);
-        let (line, offset) = line.rsplit_once("+0x").unwrap_or((line, ""));
-        let hex = |text: &str| text.chars().all(|c| c.is_ascii_hexdigit());
-        let offset = if line.contains("::") && hex(offset) { String::new() } else { format!("+0x{offset}") };
-        let offset = if offset == "+0x" { String::new() } else { offset };
-        let indent = line.len() - line.trim_start().len();
-        let words: Vec<&str> = line.split_whitespace().collect();
-        text += &format!("{}{}{offset}\n", " ".repeat(indent), words.join(" "));
-    }
-    text
+fn told(findings: &[FoundForm]) -> String {
+    findings.iter().flat_map(FoundForm::lines).map(|line| line + "\n").collect()
 }
 
 #[cfg(test)]
@@ -245,6 +233,7 @@ mod tests {
             merged: Vec::new(),
         };
         Report {
+            document: "bisect",
             schema: SCHEMA,
             trace: "traces/good/x.trace".to_owned(),
             mode: "findings",
@@ -257,7 +246,7 @@ mod tests {
             operation: Some(BadOperation {
                 line: 4,
                 text: "host_donate_hyp pfn=ram+0x20".to_owned(),
-                findings: vec!["access/kept smmu ram+0x20000..+0x21000: the device keeps it".to_owned()],
+                findings: crate::report::tests::sample()[1].findings.iter().map(FoundForm::from).collect(),
                 story: "smmu L3 ram+0x20000..+0x21000\n".to_owned(),
                 story_difference: "-then cpu0 CMD_SYNC\n".to_owned(),
             }),
@@ -273,24 +262,29 @@ mod tests {
         assert_eq!(json["operation"]["line"], 4);
         assert_eq!(json["first_bad"].as_array().unwrap().len(), 1);
         for text in [report.human(), report.markdown()] {
-            for part in ["a subject", "line 4: host_donate_hyp", "access/kept", "CMD_SYNC", "git switch"] {
+            let parts = ["a subject", "line 4: host_donate_hyp", "sync/extra", "CMD_SYNC", "git switch"];
+            for part in parts.into_iter().chain(["page 0x40020000..0x40021000", "smmu: RW normal 4K]"]) {
                 assert!(text.contains(part), "{part} is missing in\n{text}");
             }
         }
     }
 
     #[test]
-    fn several_suspects_are_not_called_the_first_bad_commit() {
-        assert!(sample(2).human().contains("one of 2 commits of 10"));
-        assert!(!sample(2).human().contains("the first bad commit"));
+    fn its_json_keeps_to_the_published_schema() {
+        let schema = crate::schema::Published::named("bisect").unwrap().text();
+        let validator = jsonschema::validator_for(&serde_json::from_str(&schema).unwrap()).unwrap();
+        let bare = Report { operation: None, failure: Some("a panic".to_owned()), ..sample(1) };
+        for report in [sample(1), sample(2), bare] {
+            let json = serde_json::from_str(&report.json().unwrap()).unwrap();
+            validator.validate(&json).unwrap();
+        }
+        let other = Report { mode: "odd", ..sample(1) };
+        assert!(!validator.is_valid(&serde_json::from_str(&other.json().unwrap()).unwrap()));
     }
 
     #[test]
-    fn two_builds_that_do_the_same_have_the_same_story() {
-        let one = "cpu L3 ram+0x0..+0x1000\n  by  cpu0, <Tree>::split (hyp/core/src/a.rs:2)\n      in <Tree>::set+0x48c (a.rs:1)\n\
-                   \x20     > 0xa0: str x1\nthen  cpu0 dsb sy   <A>::b+0x5 (hyp/a.rs:9)\n";
-        let other = "cpu L3 ram+0x0..+0x1000\n  by  cpu0, <Tree>::split (hyp/core/src/a.rs:7)\nthen  cpu0 dsb sy <A>::b+0x9 (hyp/a.rs:3)\n";
-        assert_eq!(comparable(one), comparable(other));
-        assert!(comparable(one).starts_with("cpu L3 ram+0x0..+0x1000\n"));
+    fn several_suspects_are_not_called_the_first_bad_commit() {
+        assert!(sample(2).human().contains("one of 2 commits of 10"));
+        assert!(!sample(2).human().contains("the first bad commit"));
     }
 }

@@ -4,6 +4,7 @@ use crate::bisect::search::Verdict;
 use crate::cli::{BisectMode, Mode};
 use crate::engine::{Keep, TraceRun, run_trace};
 use crate::jobs::Boot;
+use crate::report::Again;
 use crate::status::{Failure, Status};
 use crate::suite::Case;
 
@@ -16,11 +17,17 @@ pub struct Trial {
     pub run: TraceRun,
 }
 
-/// Runs `case` on a machine that `boot` boots; `golden` is what must come out, if that counts.
+/// Runs `case` on a machine that `boot` boots, as `again` would; `golden` is what must come out, if that counts.
 ///
 /// # Errors
 /// The user cancelled.
-pub fn run(boot: &dyn Boot, case: &Case, mode: BisectMode, golden: Option<&str>) -> Result<Trial, Failure> {
+pub fn run(
+    boot: &dyn Boot,
+    case: &Case,
+    mode: BisectMode,
+    golden: Option<&str>,
+    again: Again,
+) -> Result<Trial, Failure> {
     let mut machine = match boot.boot(&case.trace).map_err(Failure::from) {
         Ok(machine) => machine,
         Err(failure) if failure.status == Status::Interrupted => return Err(failure),
@@ -29,7 +36,8 @@ pub fn run(boot: &dyn Boot, case: &Case, mode: BisectMode, golden: Option<&str>)
             return Ok(Trial { verdict: Verdict::Skip(why), run: TraceRun::default() });
         }
     };
-    let run = run_trace(&case.trace.ops, machine.as_mut(), Keep::default(), Mode::Step);
+    let keep = Keep { again, recorder: None, export: false };
+    let run = run_trace(&case.trace.ops, machine.as_mut(), keep, Mode::Step);
     if let Some(failure) = run.failure.as_ref().filter(|failure| failure.status == Status::Interrupted) {
         return Err(Failure { status: failure.status, message: failure.message.clone() });
     }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use parallax_abi::fault::Fault;
 
-use super::linux::fault;
+use super::fault::FaultName;
 
 pub(super) const ATTACK_EXAMPLE: &str = "\
 Examples:
@@ -34,7 +34,7 @@ pub struct Attack {
     #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub jobs: Option<u16>,
     /// Switch a fault of the hypervisor on: then something must be found (`parallax faults` lists them)
-    #[arg(long, value_name = "NAME", value_parser = fault)]
+    #[arg(long, value_name = "NAME", value_parser = FaultName, hide_possible_values = true)]
     pub fault: Option<Fault>,
     /// Perform one machine's operations up to this one
     #[arg(long, value_name = "SEED:OP", value_parser = replay, conflicts_with_all = ["seed", "ops"])]

@@ -2,10 +2,13 @@
 
 use std::path::PathBuf;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
 use parallax_abi::fault::Fault;
 use parallax_machine::SmmuMode;
 use parallax_machine::config::HostView;
+
+use super::fault::FaultName;
 
 pub(super) const LINUX_EXAMPLE: &str = "\
 Examples:
@@ -26,7 +29,7 @@ pub struct Linux {
     #[arg(long, value_name = "FILE")]
     pub initrd: Option<PathBuf>,
     /// Switch a fault of the hypervisor on: then the checks must find something (`parallax faults` lists them)
-    #[arg(long, value_name = "NAME", value_parser = fault, conflicts_with = "bare")]
+    #[arg(long, value_name = "NAME", value_parser = FaultName, hide_possible_values = true, conflicts_with = "bare")]
     pub fault: Option<Fault>,
     /// Without the hypervisor, at EL1 of a machine without EL2
     #[arg(long)]
@@ -81,10 +84,10 @@ pub struct LinuxMachine {
     #[arg(long, value_name = "0|1", default_value_t = 1, value_parser = clap::value_parser!(u8).range(0..=1))]
     pub passthrough: u8,
     /// How the hypervisor uses the SMMU: shadow, shared or off (then it is the kernel's)
-    #[arg(long, value_name = "MODE", default_value = "shadow", value_parser = smmu_mode)]
+    #[arg(long, value_name = "MODE", default_value = "shadow", value_parser = smmu_mode())]
     pub smmu: SmmuMode,
     /// What the kernel sees of an SMMU that the hypervisor uses: hidden or emulated
-    #[arg(long, value_name = "VIEW", default_value = "hidden", value_parser = smmu_host)]
+    #[arg(long, value_name = "VIEW", default_value = "hidden", value_parser = smmu_host())]
     pub smmu_host: HostView,
     /// Give up after so long, in seconds
     #[arg(long, value_name = "S", default_value_t = 300, value_parser = clap::value_parser!(u32).range(1..))]
@@ -104,16 +107,14 @@ fn memory_size(text: &str) -> Result<u64, String> {
     if size >= LINUX_RAM { Ok(size) } else { Err("a Linux needs at least 512M".to_owned()) }
 }
 
-pub(super) fn fault(text: &str) -> Result<Fault, String> {
-    Fault::from_name(text).ok_or_else(|| "no such fault".to_owned())
+fn smmu_host() -> impl TypedValueParser<Value = HostView> {
+    PossibleValuesParser::new(["hidden", "emulated"])
+        .try_map(|name| HostView::from_name(&name).ok_or("expected hidden or emulated"))
 }
 
-fn smmu_host(text: &str) -> Result<HostView, String> {
-    HostView::from_name(text).ok_or_else(|| "expected hidden or emulated".to_owned())
-}
-
-fn smmu_mode(text: &str) -> Result<SmmuMode, String> {
-    SmmuMode::from_name(text).ok_or_else(|| "expected shadow, shared or off".to_owned())
+fn smmu_mode() -> impl TypedValueParser<Value = SmmuMode> {
+    PossibleValuesParser::new(["shadow", "shared", "off"])
+        .try_map(|name| SmmuMode::from_name(&name).ok_or("expected shadow, shared or off"))
 }
 
 pub(super) const BENCH_EXAMPLE: &str = "\

@@ -117,7 +117,7 @@ pub struct Report {
     /// A recording (*.plx)
     #[arg(value_name = "RECORDING")]
     pub recording: PathBuf,
-    /// The file to write [default: the recording's name with .html]
+    /// The file to write, - for the standard output [default: the recording's name with .html]
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
     /// A second recording to be shown beside the first

@@ -14,6 +14,7 @@ Examples:
   parallax run traces/good/share.trace --record share.plx
   parallax run traces/good/share.trace --export casemate share.cm
   parallax run --format junit > results.xml
+  parallax run --format markdown --since origin/main   the comment for a pull request
   parallax run traces/bad --without-faults            the same operations on a hypervisor in order
   parallax run --repeat 20 traces/good/dma.trace      twenty times the same bytes
   parallax run --machine cpus=2 --machine smmu.map=pages
@@ -33,6 +34,9 @@ pub struct Run {
     /// How to tell the results
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,
+    /// Also tell what is agreed anew since a commit: goldens that changed, came and went; with `--format markdown`
+    #[arg(long, value_name = "REV", conflicts_with = "accept")]
+    pub since: Option<String>,
     /// Record the run of a single trace
     #[arg(long, value_name = "FILE")]
     pub record: Option<PathBuf>,

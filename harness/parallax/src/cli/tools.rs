@@ -1,4 +1,4 @@
-//! Arguments of what keeps the house: `build`, `faults`, `doctor`, `completions`, `man`.
+//! Arguments of what keeps the house: `build`, `faults`, `doctor`, `schema`, `completions`, `man`.
 
 use std::path::PathBuf;
 
@@ -55,6 +55,25 @@ pub struct Doctor {
     /// Ask nothing before a command is run
     #[arg(long, short, requires = "fix")]
     pub yes: bool,
+}
+
+pub(super) const SCHEMA_EXAMPLE: &str = "\
+Examples:
+  parallax schema                          what there is, and its version
+  parallax schema run > run.schema.json
+
+Every document names itself and its version in `document` and `schema`; docs/exports.md says when the version is raised.";
+
+/// Arguments of `schema`.
+#[derive(Debug, Args)]
+pub struct Schema {
+    /// Which one [default: list them]
+    #[arg(value_name = "NAME", value_parser = schema_name())]
+    pub name: Option<String>,
+}
+
+fn schema_name() -> clap::builder::PossibleValuesParser {
+    crate::schema::ALL.iter().map(|published| published.name).collect::<Vec<_>>().into()
 }
 
 pub(super) const COMPLETIONS_EXAMPLE: &str = "\

@@ -22,12 +22,15 @@ pub(super) fn accept(args: &Accept) -> Result<Status> {
         [] => pending_in(&project::root(&[])?.join("golden"))?,
         paths => pending_of_all(paths)?,
     };
-    if !args.even_with_findings {
-        refuse_findings(&pending)?;
-    }
+    refuse(&pending, args.even_with_findings)?;
     let mut text = String::new();
-    for path in &pending {
-        let golden = golden::accept(path).map_err(Failure::usage)?;
+    for (taken, path) in pending.iter().enumerate() {
+        let golden = golden::accept(path).map_err(|error| {
+            let left = pending.len() - taken;
+            Failure::usage(format!(
+                "{error}\n{taken} taken, {left} go on waiting: say it again when that is mended"
+            ))
+        })?;
         writeln!(text, "{}", shown(&golden).display())?;
     }
     match pending.len() {
@@ -50,26 +53,33 @@ pub(super) fn pending_of_all(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Failure>
     for path in paths {
         pending.extend(pending_of(path)?);
     }
+    // The same one may be meant twice.
+    pending.sort();
+    pending.dedup();
     Ok(pending)
 }
 
-/// Nothing is taken if any of `pending` holds a finding where none is wanted.
-fn refuse_findings(pending: &[PathBuf]) -> Result<(), Failure> {
-    let mut found = Vec::new();
+/// Nothing is taken if anything speaks against any of `pending`.
+fn refuse(pending: &[PathBuf], even_with_findings: bool) -> Result<(), Failure> {
+    let mut refused = Vec::new();
+    let mut only_findings = true;
     for path in pending {
-        let wanted = path.parent().and_then(Path::file_name).is_some_and(|folder| folder == "bad");
-        let count = golden::findings_in(path).map_err(Failure::usage)?;
-        if !wanted && count > 0 {
-            found.push(format!("{}: {count} findings", shown(path).display()));
+        for objection in golden::objections(path).map_err(Failure::usage)? {
+            if !(even_with_findings && objection.can_be_overruled()) {
+                only_findings &= objection.can_be_overruled();
+                refused.push(format!("{}: {objection}", shown(path).display()));
+            }
         }
     }
-    if found.is_empty() {
+    if refused.is_empty() {
         return Ok(());
     }
-    let message = format!(
-        "{}\nnothing was taken: mend what was found, or take it with --even-with-findings",
-        found.join("\n")
-    );
+    let remedy = if only_findings {
+        "mend what was found, or take it with --even-with-findings"
+    } else {
+        "`parallax review` rejects what is of no use any more"
+    };
+    let message = format!("{}\nnothing was taken: {remedy}", refused.join("\n"));
     Err(Failure { status: Status::Diverged, message })
 }
 
@@ -85,6 +95,7 @@ fn pending_of(path: &Path) -> Result<Vec<PathBuf>, Failure> {
         let nothing = || Failure::usage(format!("{}: nothing waits to be taken", path.display()));
         return waits.then(|| vec![pending]).ok_or_else(nothing);
     }
+    let path = &std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     // Goldens of the traces in a folder, and pending ones in the folder itself.
     let mirrored = Place::of(&path.join("any.trace")).golden;
     let mut folders = vec![path.to_owned()];
@@ -107,11 +118,38 @@ fn shown(path: &Path) -> &Path {
 mod tests {
     use super::*;
 
+    /// The place of a trace that is there.
+    fn place(root: &Path, folder: &str, name: &str) -> Place {
+        let trace = root.join(format!("traces/{folder}/{name}.trace"));
+        std::fs::create_dir_all(trace.parent().unwrap()).unwrap();
+        std::fs::write(&trace, "nop").unwrap();
+        Place::of(&trace)
+    }
+
+    #[test]
+    fn one_that_cannot_be_taken_keeps_all_from_being_taken() {
+        let root = tempfile::tempdir().unwrap();
+        let [a, found, stale] = ["a", "b", "c"].map(|name| place(root.path(), "good", name));
+        golden::save(&a, &a.pending(), "1: nop -> ok").unwrap();
+        golden::save(&found, &found.pending(), "1: nop -> ok\n   ! sync/extra smmu a").unwrap();
+        let all = || Accept { paths: vec![root.path().join("traces")], even_with_findings: true };
+        golden::save(&stale, &stale.pending(), "1: nop -> ok\n2: nop -> ok").unwrap();
+        let error = accept(&all()).unwrap_err().to_string();
+        assert!(error.contains("c.snap.new: its trace changed since, in line 2"), "{error}");
+        std::fs::write(stale.pending(), "---\nsource: [\n---\n1: nop -> ok\n").unwrap();
+        assert!(accept(&all()).unwrap_err().to_string().contains("no insta snapshot"));
+        assert!([&a, &found, &stale].iter().all(|place| place.pending().exists() && !place.golden.exists()));
+        golden::save(&stale, &stale.pending(), "1: nop -> ok").unwrap();
+        let twice = vec![a.pending(), root.path().join("traces"), root.path().join("golden")];
+        accept(&Accept { paths: twice, even_with_findings: true }).unwrap();
+        assert!([&a, &found, &stale].iter().all(|place| place.golden.exists() && !place.pending().exists()));
+    }
+
     #[test]
     fn findings_are_taken_only_on_demand_or_where_they_are_wanted() {
         let root = tempfile::tempdir().unwrap();
         for (folder, refused) in [("good", true), ("bad", false)] {
-            let place = Place::of(&root.path().join(format!("traces/{folder}/x.trace")));
+            let place = place(root.path(), folder, "x");
             golden::save(&place, &place.pending(), "1: nop -> ok\n   ! sync/extra smmu a").unwrap();
             let args = |even_with_findings| Accept { paths: vec![place.pending()], even_with_findings };
             assert_eq!(accept(&args(false)).is_err(), refused, "{folder}");
@@ -126,11 +164,8 @@ mod tests {
     #[test]
     fn a_folder_of_traces_stands_for_its_goldens() {
         let root = tempfile::tempdir().unwrap();
-        let trace = root.path().join("traces/good/x.trace");
-        std::fs::create_dir_all(trace.parent().unwrap()).unwrap();
-        std::fs::write(&trace, "nop").unwrap();
-        assert!(pending_of(&trace).is_err());
-        let place = Place::of(&trace);
+        let place = place(root.path(), "good", "x");
+        assert!(pending_of(&root.path().join("traces/good/x.trace")).is_err());
         golden::save(&place, &place.pending(), "1: nop -> ok").unwrap();
         for path in ["traces", "traces/good", "traces/good/x.trace", "golden", "golden/good/x.snap.new"] {
             assert_eq!(pending_of(&root.path().join(path)).unwrap(), [place.pending()], "{path}");

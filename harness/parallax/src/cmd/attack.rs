@@ -15,7 +15,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use parallax_machine::CancellationToken;
 
@@ -25,7 +25,9 @@ use crate::cli::Attack;
 use crate::interrupt;
 use crate::live::LiveBoot;
 use crate::project;
+use crate::report::Found;
 use crate::status::{Failure, Status};
+use crate::whole_file;
 
 /// Runs it.
 pub(super) fn attack(args: &Attack) -> Result<Status> {
@@ -71,14 +73,8 @@ pub(super) fn attack(args: &Attack) -> Result<Status> {
 const MAX_SHOWN: usize = 100;
 
 fn save(path: &Path, text: &str) -> Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let written = || -> std::io::Result<()> {
-        let mut file = tempfile::NamedTempFile::new_in(folder)?;
-        std::io::Write::write_all(&mut file, text.as_bytes())?;
-        file.persist(path)?;
-        Ok(())
-    };
-    written().with_context(|| format!("{}: cannot be written", path.display()))?;
+    whole_file::write(path, text.as_bytes())
+        .map_err(|error| Failure::usage(format!("{}: cannot be written: {error}", path.display())))?;
     print(&format!("written to {}\n", path.display()))
 }
 
@@ -159,11 +155,15 @@ fn rows(counts: &Counts) -> String {
 
 fn told_trouble(plan: &Plan, trouble: &Trouble) -> String {
     let mut text = format!("found after {} operations: {}\n", trouble.at, trouble.key);
-    for finding in &trouble.texts {
-        for line in finding.lines() {
-            let _ = writeln!(text, "  {line}");
-        }
+    let again = plan.again(trouble.at);
+    let line = usize::try_from(trouble.at).unwrap_or(usize::MAX);
+    let found = trouble.findings.iter().map(|finding| Found::new(line, &trouble.op, finding.clone(), &again));
+    let lines = found.flat_map(|found| found.lines());
+    let end = trouble.end.iter().flat_map(|message| message.lines().map(str::to_owned));
+    let _ = writeln!(text, "  after operation {}: {}", trouble.at, trouble.op);
+    for line in lines.chain(end) {
+        let _ = writeln!(text, "  {line}");
     }
-    let _ = writeln!(text, "again: parallax attack --replay {}:{}", plan.seed, trouble.at);
+    let _ = writeln!(text, "again: {again}");
     text
 }

@@ -3,8 +3,13 @@
 //! ```text
 //! event 12 cpu 0 at hyp:12: unclean-remake: CPU stage 2, VMID 0, L3 entry 0x13000 in table 0x13000 for 0x0
 //!   made valid while its old value (cleared at event 7) may be cached
+//!   operation: the file names none
+//!   page 0x0..0x1000
+//!   cpu: L3 maps it, entry 0x400057ff
+//!   smmu: not known: no event tells of such a table
 //!   missing: TLBI IPAS2E1IS of it, DSB ISH, TLBI VMALLE1IS, DSB ISH (or TLBI VMALLS12E1IS, DSB ISH)
 //!   since: event 7 cpu 0 at hyp:7
+//!   again: parallax check events.cm
 //! ! 1 finding in 14 events
 //! ```
 
@@ -13,11 +18,13 @@ use std::fs::File;
 use std::io::Read;
 
 use anyhow::Result;
+use parallax_model::{self as model, Claim, Space, Span, Views};
 use parallax_protocol::casemate::{self, Log};
-use parallax_protocol::{Checker, Config, Finding, Site};
+use parallax_protocol::{Checker, Config, Finding, Kind, Regime, Side, Site, Subject};
 
 use super::print;
 use crate::cli::Check;
+use crate::report::{Again, Found};
 use crate::status::{Failure, Status};
 
 /// Bytes that a file may have.
@@ -31,12 +38,21 @@ pub(super) fn check(args: &Check) -> Result<Status> {
     drop(text);
     let config = Config { cpu_bbm: args.cpu_bbm, smmu_bbm: args.smmu_bbm, ..Config::default() };
     let mut checker = Checker::new(config);
+    let again = again(args);
+    let (mut line, mut found) = (None, Vec::new());
     for event in &log.events {
+        if let Kind::Op { number } = event.kind {
+            line = Some(number);
+        }
         checker.event(event);
+        // What both sides are is known at this event only.
+        for finding in &checker.findings()[found.len()..] {
+            found.push(seen(finding, line, &checker, &again));
+        }
     }
     let mut out = String::new();
-    for finding in checker.findings() {
-        tell(&mut out, finding, &log);
+    for (finding, found) in checker.findings().iter().zip(&found) {
+        tell(&mut out, finding, found, &log);
     }
     let findings = checker.findings().len();
     // Writing to a string cannot fail.
@@ -71,10 +87,62 @@ fn read(args: &Check) -> Result<String, Failure> {
     })
 }
 
-fn tell(out: &mut String, finding: &Finding, log: &Log) {
+/// The command that judges the file again.
+fn again(args: &Check) -> Again {
+    let mut words = vec!["check".to_owned(), args.file.to_string_lossy().into_owned()];
+    for (name, level) in [("--cpu-bbm", args.cpu_bbm), ("--smmu-bbm", args.smmu_bbm)] {
+        if level != 0 {
+            words.extend([name.to_owned(), level.to_string()]);
+        }
+    }
+    Again::new(words)
+}
+
+/// What `checker` has just found during the operation in line `line`, with what both sides' tables are by now.
+fn seen(finding: &Finding, line: Option<u64>, checker: &Checker, again: &Again) -> Found {
+    const PAGE: u64 = 0x1000;
+    let (space, span) = match finding.subject {
+        Subject::Entry { regime: Regime::Cpu(_), level, ia, .. } => (Space::Cpu, Span::new(ia, size(level))),
+        Subject::Entry { regime: Regime::Smmu(_), level, ia, .. } => {
+            (Space::Smmu, Span::new(ia, size(level)))
+        }
+        Subject::Entry { regime: Regime::El2, level, ia, .. } => (Space::El2, Span::new(ia, size(level))),
+        Subject::Page { pa } | Subject::Foreign { pa } => (Space::Page, Span::new(pa & !(PAGE - 1), PAGE)),
+        Subject::Stream(sid) | Subject::Context { sid, .. } => (Space::Ste, Span::new(sid.into(), 1)),
+        Subject::Command(_) => (Space::Regs, Span::default()),
+    };
+    let claim = Claim {
+        check: model::Check::Protocol,
+        rule: finding.rule.name(),
+        space,
+        span,
+        subject: finding.subject.to_string(),
+        message: finding.what.clone(),
+    };
+    let page = matches!(space, Space::Cpu | Space::Smmu | Space::Page).then_some(span);
+    let views = match page {
+        Some(page) => [Side::Cpu, Side::Smmu].map(|side| checker.look(side, page.base)),
+        None => ["not known: events tell of tables, not of registers".to_owned(), String::new()],
+    };
+    let op =
+        line.map_or_else(|| "the file names none".to_owned(), |line| format!("line {line} of the trace"));
+    let line = line.and_then(|line| usize::try_from(line).ok()).unwrap_or_default();
+    Found::new(line, &op, claim.told(page, Views::new(&views[0], &views[1])), again)
+}
+
+/// Bytes that an entry of level `level` covers.
+fn size(level: u8) -> u64 {
+    0x1000 << (9 * (3 - u32::from(level.min(3))))
+}
+
+fn tell(out: &mut String, finding: &Finding, found: &Found, log: &Log) {
     let at = site(finding.at, log);
     let _ = writeln!(out, "{at}: {}: {}", finding.rule.name(), finding.subject);
     let _ = writeln!(out, "  {}", finding.what);
+    let _ = writeln!(out, "  operation: {}\n  {}", found.op, found.finding.about());
+    for (side, view) in found.finding.views().iter() {
+        let _ = writeln!(out, "  {side}: {view}");
+    }
     if !finding.missing.is_empty() {
         let _ = writeln!(out, "  missing: {}", finding.missing);
     }
@@ -84,6 +152,7 @@ fn tell(out: &mut String, finding: &Finding, log: &Log) {
     if finding.count > 1 {
         let _ = writeln!(out, "  {} times at this place", finding.count);
     }
+    let _ = writeln!(out, "  again: {}", found.again());
 }
 
 fn site(site: Site, log: &Log) -> String {

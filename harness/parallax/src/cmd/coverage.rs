@@ -10,14 +10,12 @@
 //! ```
 
 use std::fs;
-use std::io::Write;
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
 use parallax_machine::MachineError;
 use parallax_machine::symbols::Image;
 use parallax_machine::toolchain::{self, BuiltImages, Variant};
-use tempfile::NamedTempFile;
 
 use super::{print, run};
 use crate::cli;
@@ -31,6 +29,7 @@ use crate::project;
 use crate::report::{self, Human};
 use crate::status::{Failure, Status};
 use crate::suite;
+use crate::whole_file;
 
 /// Runs it.
 pub(super) fn coverage(args: &cli::Coverage) -> Result<Status> {
@@ -47,6 +46,7 @@ pub(super) fn coverage(args: &cli::Coverage) -> Result<Status> {
     let faults = boot.images(true).map(image).transpose()?.map(|image| Lines::of(&image));
     progress.set_message("running");
     let options = Options {
+        flags: Vec::new(),
         jobs: run::job_count(args.jobs),
         golden: GoldenMode::Ignore,
         record: None,
@@ -146,11 +146,6 @@ fn name_of(trace: &str) -> String {
 /// Writes a file, whole or not at all.
 fn save(folder: &Path, name: &str, text: &str) -> Result<()> {
     let path = folder.join(name);
-    let save = || {
-        fs::create_dir_all(folder)?;
-        let mut file = NamedTempFile::new_in(folder)?;
-        file.write_all(text.as_bytes())?;
-        file.persist(&path).map_err(|error| error.error)
-    };
-    save().map(drop).with_context(|| path.display().to_string())
+    let saved = fs::create_dir_all(folder).and_then(|()| whole_file::write(&path, text.as_bytes()));
+    saved.with_context(|| path.display().to_string())
 }

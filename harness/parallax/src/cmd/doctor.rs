@@ -15,7 +15,7 @@ use std::process;
 
 use anstyle::{AnsiColor, Style};
 use anyhow::Result;
-use parallax_machine::doctor::{self, Check, Outcome};
+use parallax_machine::doctor::{self, Check, Outcome, Remedy};
 
 use super::print;
 use crate::cli::Doctor;
@@ -59,13 +59,16 @@ fn told(checks: &[Check]) -> Result<String, std::fmt::Error> {
         };
         writeln!(text, "{style}{word:<8}{style:#} {:<21} {what}", check.name)?;
         if let Some(remedy) = remedy(check) {
-            writeln!(text, "{:<8} run: {remedy}", "")?;
+            match remedy {
+                Remedy::Run(command) => writeln!(text, "{:<8} run: {command}", "")?,
+                Remedy::ByHand(what) => writeln!(text, "{:<8} by hand: {what}", "")?,
+            }
         }
     }
     Ok(text)
 }
 
-fn remedy(check: &Check) -> Option<&str> {
+fn remedy(check: &Check) -> Option<&Remedy> {
     match &check.outcome {
         Outcome::Good(_) => None,
         Outcome::Warning { remedy, .. } | Outcome::Bad { remedy, .. } => Some(remedy),
@@ -76,8 +79,9 @@ fn remedy(check: &Check) -> Option<&str> {
 fn remedies(checks: &[Check]) -> Vec<&str> {
     let mut remedies: Vec<&str> = Vec::new();
     for remedy in checks.iter().filter_map(remedy) {
-        if !remedies.contains(&remedy) {
-            remedies.push(remedy);
+        match remedy {
+            Remedy::Run(command) if !remedies.contains(&command.as_str()) => remedies.push(command),
+            _ => (),
         }
     }
     remedies
@@ -95,7 +99,7 @@ fn run(command: &str, root: &Path) -> Result<()> {
     anstream::eprintln!("running: {command}");
     let status = process::Command::new("sh").args(["-c", command]).current_dir(root).status()?;
     if !status.success() {
-        anstream::eprintln!("`{command}` failed: {status}");
+        anstream::eprintln!("`{command}` failed: {status}; what it says above is to be done by hand");
     }
     Ok(())
 }
@@ -105,17 +109,21 @@ mod tests {
     use super::*;
 
     fn check(name: &'static str, remedy: &str) -> Check {
-        let outcome = Outcome::Warning { problem: "not there".to_owned(), remedy: remedy.to_owned() };
+        let remedy = Remedy::Run(remedy.to_owned());
+        let outcome = Outcome::Warning { problem: "not there".to_owned(), remedy };
         Check { name, outcome }
     }
 
     #[test]
     fn a_command_that_mends_two_things_is_run_once() {
         let good = Check { name: "q", outcome: Outcome::Good("there".to_owned()) };
-        let checks = [check("a", "ci/setup"), good, check("b", "ci/setup"), check("c", "true")];
+        let remedy = Remedy::ByHand("make room".to_owned());
+        let full = Check { name: "d", outcome: Outcome::Bad { problem: "full".to_owned(), remedy } };
+        let checks = [check("a", "ci/setup"), good, check("b", "ci/setup"), check("c", "true"), full];
         assert_eq!(remedies(&checks), ["ci/setup", "true"]);
         let text = anstream::adapter::strip_str(&told(&checks).unwrap()).to_string();
         assert_eq!(text.matches("run: ci/setup").count(), 2, "{text}");
+        assert_eq!(text.matches("by hand: make room").count(), 1, "{text}");
     }
 
     #[test]

@@ -13,20 +13,18 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
+use parallax_machine::MachineError;
 use parallax_machine::recording::{Recorder, Replay};
-use parallax_machine::{Machine, MachineError};
-use parallax_model::Span;
-use parallax_model::table_map::{Table, ste_arrays, tables};
-use parallax_smmu::strtab::SteArray;
 
 use super::print;
 use crate::cli;
-use crate::engine::{Observer, Session};
-use crate::explain::{Scene, Wanted, tell};
+use crate::engine::Session;
+use crate::explain::{self, Wanted};
 use crate::interrupt;
 use crate::jobs::Boot;
 use crate::live::LiveBoot;
 use crate::project;
+use crate::report::Again;
 use crate::source::{self, Source};
 use crate::status::{Failure, Status};
 use crate::suite::Case;
@@ -38,8 +36,20 @@ pub(super) fn explain(args: &cli::Explain) -> Result<Status> {
         Source::Recording(_) => args.source.clone(),
         Source::Trace(case) => record(&case, args.op, folder.path())?,
     };
-    print(&text(&path, args)?)?;
+    let told = text(&path, args)?;
+    let found: String = told.findings.iter().map(|finding| format!("found {finding}\n")).collect();
+    let found = if found.is_empty() { found } else { format!("\n{found}reproduce: {}\n", again(args)) };
+    print(&(told.story + &found))?;
     Ok(Status::Same)
+}
+
+/// The command that tells the same again.
+fn again(args: &cli::Explain) -> Again {
+    let source = args.source.to_string_lossy().into_owned();
+    let mut words = vec!["explain".to_owned(), source, "--op".to_owned(), args.op.to_string()];
+    words.extend(args.ipa.into_iter().flat_map(|ipa| ["--ipa".to_owned(), format!("{ipa:#x}")]));
+    words.extend(args.sid.into_iter().flat_map(|sid| ["--sid".to_owned(), format!("{sid:#x}")]));
+    Again::new(words)
 }
 
 /// Builds what `case` needs, and records it into `folder`, up to the operation in line `op`.
@@ -53,7 +63,7 @@ fn record(case: &Case, op: usize, folder: &Path) -> Result<PathBuf> {
 /// The story of the operation in line `args.op` of `case` on a machine that `boot` boots with the plugin.
 pub(super) fn story(boot: &LiveBoot, case: &Case, args: &cli::Explain) -> Result<String> {
     let folder = tempfile::tempdir()?;
-    text(&record_on(boot, case, args.op, folder.path())?, args)
+    Ok(text(&record_on(boot, case, args.op, folder.path())?, args)?.story)
 }
 
 /// Records `case` into `folder`, up to the operation in line `op`.
@@ -71,8 +81,15 @@ fn record_on(boot: &LiveBoot, case: &Case, op: usize, folder: &Path) -> Result<P
     Ok(path)
 }
 
+/// What is told of an operation.
+struct Told {
+    story: String,
+    /// What was found after it.
+    findings: Vec<String>,
+}
+
 /// The story of the operation in line `args.op` of the recording at `path`.
-fn text(path: &Path, args: &cli::Explain) -> Result<String> {
+fn text(path: &Path, args: &cli::Explain) -> Result<Told> {
     let open = || Replay::open(path).map_err(MachineError::from).map_err(Failure::from);
     let (mut before, mut after) = (open()?, open()?);
     let mut found = false;
@@ -82,56 +99,24 @@ fn text(path: &Path, args: &cli::Explain) -> Result<String> {
     if !found {
         return Err(unknown(args.op).into());
     }
-    before.go_to(after.position() - 1)?;
-    let operation = after.operation().clone();
-    if operation.events.is_empty() {
+    if after.operation().events.is_empty() {
         let path = args.source.display();
         return Err(Failure::usage(format!(
             "{path}: recorded without the plugin: record it again (parallax run TRACE --record {path})"
         ))
         .into());
     }
-    let known = all_tables(&mut before)?;
-    let new: Vec<Table> =
-        all_tables(&mut after)?.into_iter().filter(|table| !known.contains(table)).collect();
-    let mut streams = all_streams(&mut before)?;
-    let new_streams = all_streams(&mut after)?;
-    streams.extend(new_streams.into_iter().filter(|array| !streams.contains(array)).collect::<Vec<_>>());
-    let info = after.info();
-    let observer = Observer::new(after.description(), info);
-    let scene = Scene {
-        before: before.memory(),
-        tables: &known,
-        new_tables: &new,
-        streams: &streams,
-        map: &observer.context().symbols,
-        commands: Span::new(info.cmdq_pa, info.cmdq_size),
-        smmu: Span::new(info.smmu_pa, info.smmu_size),
-        linear: info.linear_offset,
-        site: &|pc| after.site(pc),
-    };
-    let story = tell(&scene, Wanted { ipa: args.ipa, sid: args.sid }, &operation.events);
-    let result = source::recorded_result(&operation);
-    let mut text = format!("{}: {} -> {result}\n{story}", operation.line, operation.text);
-    if !operation.findings.is_empty() {
-        text.push('\n');
-    }
-    for finding in &operation.findings {
-        text += &format!("found {finding}\n");
-    }
-    Ok(text)
+    let story = explain::story(&mut before, &mut after, Wanted { ipa: args.ipa, sid: args.sid })?;
+    let operation = after.operation();
+    let result = source::recorded_result(operation);
+    let story = format!(
+        "{}: {} -> {result}
+{story}",
+        operation.line, operation.text
+    );
+    Ok(Told { story, findings: operation.findings.clone() })
 }
 
 fn unknown(op: usize) -> Failure {
     Failure::usage(format!("no operation in line {op}"))
-}
-
-fn all_tables(replay: &mut Replay) -> Result<Vec<Table>> {
-    let registers = replay.registers()?;
-    Ok(tables(replay.memory(), &registers.sys, registers.smmu.as_ref()))
-}
-
-fn all_streams(replay: &mut Replay) -> Result<Vec<SteArray>> {
-    let registers = replay.registers()?;
-    Ok(ste_arrays(replay.memory(), registers.smmu.as_ref()))
 }

@@ -15,16 +15,18 @@ mod explain;
 mod faults;
 mod gdb;
 mod linux;
+mod man;
 mod report;
 mod review;
 mod run;
+mod schema;
 mod shell;
 
 use anyhow::Result;
 use comfy_table::{CellAlignment, Table};
 
 use crate::cli::{Cli, Command};
-use crate::status::Status;
+use crate::status::{Failure, Status};
 
 /// Does what the command line says.
 ///
@@ -50,8 +52,9 @@ pub fn main(cli: Cli) -> Result<Status> {
         Command::Linux(args) => linux::linux(&args),
         Command::Bench(args) => bench::bench(&args),
         Command::Doctor(args) => doctor::doctor(&args),
+        Command::Schema(args) => schema::schema(&args),
         Command::Completions(args) => shell::completions(&args),
-        Command::Man(args) => shell::man(&args),
+        Command::Man(args) => shell::manual(&args),
     }
 }
 
@@ -60,7 +63,9 @@ fn print(text: &str) -> Result<()> {
     use std::io::Write;
     let mut out = anstream::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Failure::usage(format!("standard output: {error}")).into())
+        }
         _ => Ok(()),
     }
 }

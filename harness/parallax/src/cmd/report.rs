@@ -4,9 +4,11 @@
 //! donate.html: 96 KiB
 //! ```
 
+use std::io::IsTerminal;
 use std::path::Path;
 
 use anyhow::Result;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use parallax_machine::MachineError;
 use parallax_machine::recording::Replay;
 
@@ -18,16 +20,37 @@ use crate::whole_file;
 
 /// Runs it.
 pub(super) fn report(args: &Report) -> Result<Status> {
-    let recording = open(&args.recording)?;
     if let Some(path) = &args.perfetto {
-        write(path, &perfetto::trace(recording)?)?;
+        let recording = open(&args.recording)?;
+        let bar = progress(recording.last());
+        let text = perfetto::trace(recording, &|| bar.inc(1))?;
+        bar.finish_and_clear();
+        write(path, &text)?;
         return Ok(Status::Same);
     }
     let path = args.output.clone().unwrap_or_else(|| args.recording.with_extension("html"));
-    let other =
-        args.compare.as_deref().map(|path| Ok::<_, Failure>((name(path), open(path)?))).transpose()?;
-    write(&path, &html::page((name(&args.recording), recording), other)?)?;
+    let recording = opened(&args.recording)?;
+    let other = args.compare.as_deref().map(opened).transpose()?;
+    let total = recording.replay.last() + other.as_ref().map_or(0, |other| other.replay.last());
+    let bar = progress(total);
+    let text = html::page(recording, other, &|| bar.inc(1))?;
+    bar.finish_and_clear();
+    write(&path, &text)?;
     Ok(Status::Same)
+}
+
+/// Shows on a terminal how many of `total` operations were read.
+fn progress(total: u64) -> ProgressBar {
+    let shown = std::io::stderr().is_terminal();
+    let target = if shown { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+    let style = ProgressStyle::with_template("reading {wide_bar} {human_pos}/{human_len}, {elapsed}");
+    ProgressBar::with_draw_target(Some(total), target)
+        .with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+}
+
+fn opened(path: &Path) -> Result<html::Opened, Failure> {
+    let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
+    Ok(html::Opened { name, replay: open(path)?, back: [open(path)?, open(path)?] })
 }
 
 fn open(path: &Path) -> Result<Replay, Failure> {
@@ -40,11 +63,17 @@ fn open(path: &Path) -> Result<Replay, Failure> {
     Ok(Replay::open(path).map_err(MachineError::from)?)
 }
 
-fn name(path: &Path) -> String {
-    path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
-}
-
+/// Writes `text` to the file at `path`, and how large it is; `-` is the standard output.
 fn write(path: &Path, text: &str) -> Result<()> {
+    if path == Path::new("-") {
+        return print(text);
+    }
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty() && !folder.is_dir());
+    if let Some(folder) = folder {
+        return Err(
+            Failure::usage(format!("{}: there is no folder {}", path.display(), folder.display())).into()
+        );
+    }
     whole_file::write(path, text.as_bytes())
         .map_err(|error| Failure::usage(format!("{}: {error}", path.display())))?;
     print(&format!("{}: {} KiB\n", path.display(), text.len().div_ceil(1024)))

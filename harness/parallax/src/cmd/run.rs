@@ -10,10 +10,11 @@
 //! ```
 
 use std::io::{IsTerminal, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
+use clap::ValueEnum;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::print;
@@ -23,12 +24,22 @@ use crate::interrupt;
 use crate::jobs::{self, GoldenMode, Options};
 use crate::live::LiveBoot;
 use crate::project;
-use crate::report::{self, Format, Human};
+use crate::report::{self, Beside, Format, Human};
 use crate::status::{Failure, Status};
 use crate::suite;
 
-/// Runs it.
+/// Runs it. Who asked for JSON gets it whatever happens.
 pub(super) fn run(args: &Run) -> Result<Status> {
+    let told = perform(args);
+    if let (Err(error), Format::Json) = (&told, args.format) {
+        let status = error.downcast_ref::<Failure>().map_or(Status::Setup, |failure| failure.status);
+        let failure = Failure { status, message: format!("{error:#}") };
+        print(&(report::json_failure(&failure)? + "\n"))?;
+    }
+    told
+}
+
+fn perform(args: &Run) -> Result<Status> {
     let begin = Instant::now();
     let mut cases = suite::load(&args.traces).map_err(Failure::from)?;
     if args.without_faults {
@@ -48,9 +59,14 @@ pub(super) fn run(args: &Run) -> Result<Status> {
     if args.without_events && args.mode == Mode::Stream {
         return Err(Failure::usage("--mode stream needs the plugin; leave --without-events out").into());
     }
+    if args.since.is_some() && args.format != Format::Markdown {
+        return Err(Failure::usage("--since is told by --format markdown only").into());
+    }
     let cancel = interrupt::token()?;
     let hints: Vec<PathBuf> = cases.iter().map(|case| case.place.golden.clone()).collect();
     let root = project::root(&hints)?;
+    let since = args.since.as_ref().map(|revision| golden::since(&root, &args.traces, revision));
+    let since = since.transpose().map_err(Failure::usage)?;
     let progress = progress(cases.len());
     progress.set_message("building");
     let mut boot = LiveBoot::build(&root, cases.iter().map(|case| &case.trace), &cancel)?;
@@ -68,6 +84,7 @@ pub(super) fn run(args: &Run) -> Result<Status> {
         export,
         repeat: usize::from(args.repeat),
         mode: args.mode,
+        flags: flags(args),
         events: !args.without_events,
         cancel,
     };
@@ -81,13 +98,21 @@ pub(super) fn run(args: &Run) -> Result<Status> {
         progress.inc(1);
     });
     progress.finish_and_clear();
-    match &mut human {
-        Some(human) => told = told.and_then(|()| human.summary(&reports, begin.elapsed())),
-        None => print(&formatted(args.format, &reports)?)?,
-    }
-    report_broken_pipe(told)?;
+    let orphans = orphans(args, &root)?;
     let all = if options.cancel.is_cancelled() { Status::Interrupted } else { Status::Same };
-    Ok(report::status(&reports).and(all).and(unreferenced(args)?))
+    let referenced = if orphans.is_empty() { Status::Same } else { Status::Diverged };
+    let status = report::status(&reports).and(all).and(referenced);
+    match &mut human {
+        Some(human) => told = told.and_then(|()| human.summary(&reports, &orphans, begin.elapsed())),
+        None => {
+            if args.format != Format::Markdown {
+                orphans.iter().for_each(|path| anstream::eprintln!("{path}: {}", report::ORPHAN));
+            }
+            print(&formatted(args.format, &reports, status, &Beside { since, orphans })?)?;
+        }
+    }
+    report_broken_pipe(told).map_err(|error| Failure::usage(format!("standard output: {error}")))?;
+    Ok(status)
 }
 
 /// Changes the machines of `cases`, and leaves those out, telling so, that do not fit it.
@@ -107,19 +132,36 @@ fn change_machines(cases: &mut Vec<suite::Case>, keys: &str) -> Result<(), Failu
     }
 }
 
+/// The arguments that decide what comes of a trace.
+fn flags(args: &Run) -> Vec<String> {
+    let mut flags = Vec::new();
+    if args.mode != Mode::Step {
+        flags.extend(["--mode".to_owned(), value_name(args.mode)]);
+    }
+    flags.extend(args.machine.iter().flat_map(|keys| ["--machine".to_owned(), keys.clone()]));
+    let switches = [("--without-faults", args.without_faults), ("--without-events", args.without_events)];
+    flags.extend(switches.iter().filter(|(_, on)| *on).map(|(name, _)| (*name).to_owned()));
+    if args.repeat != 1 {
+        flags.extend(["--repeat".to_owned(), args.repeat.to_string()]);
+    }
+    flags
+}
+
+/// A value as the command line has it.
+fn value_name(value: impl ValueEnum) -> String {
+    value.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+}
+
 /// Part `part` (from 1 on) of `of`. Neighbours are often alike and take alike: they go to different parts.
 fn partition<T>(cases: Vec<T>, part: usize, of: usize) -> Vec<T> {
     cases.into_iter().skip(part - 1).step_by(of).collect()
 }
 
-/// Tells of goldens in the folders that were run whose trace is gone.
-fn unreferenced(args: &Run) -> Result<Status> {
+/// The goldens in the folders that were run whose trace is gone, as seen from the project's root.
+fn orphans(args: &Run, root: &Path) -> Result<Vec<String>, Failure> {
     let folders: Vec<PathBuf> = args.traces.iter().filter(|path| path.is_dir()).cloned().collect();
     let orphans = golden::orphans(&folders).map_err(Failure::usage)?;
-    for path in &orphans {
-        anstream::eprintln!("{}: no trace refers to it: remove it, or bring its trace back", path.display());
-    }
-    Ok(if orphans.is_empty() { Status::Same } else { Status::Diverged })
+    Ok(orphans.iter().map(|path| path.strip_prefix(root).unwrap_or(path).display().to_string()).collect())
 }
 
 /// The file that the events of the one trace go to.
@@ -136,19 +178,24 @@ fn export(args: &Run, traces: usize) -> Result<Option<PathBuf>, Failure> {
 }
 
 /// That the reader of our output went away is no error.
-fn report_broken_pipe(told: std::io::Result<()>) -> std::io::Result<()> {
+fn report_broken_pipe(told: std::io::Result<()>) -> Result<()> {
     match told {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-        told => told.and_then(|()| std::io::stdout().flush()),
+        told => told.and_then(|()| std::io::stdout().flush()).context("standard output"),
     }
 }
 
-fn formatted(format: Format, reports: &[report::TraceReport]) -> Result<String> {
+fn formatted(
+    format: Format,
+    reports: &[report::TraceReport],
+    status: Status,
+    beside: &Beside,
+) -> Result<String> {
     Ok(match format {
-        Format::Json => report::json(reports)? + "\n",
+        Format::Json => report::json(reports, status, &beside.orphans)? + "\n",
         Format::Junit => report::junit(reports)?,
         Format::Github => report::github(reports),
-        Format::Human | Format::Markdown => report::markdown(reports),
+        Format::Human | Format::Markdown => report::markdown(reports, beside),
     })
 }
 
@@ -179,7 +226,21 @@ pub(super) fn progress(cases: usize) -> ProgressBar {
 
 #[cfg(test)]
 mod tests {
-    use super::partition;
+    use clap::Parser;
+
+    use super::{flags, partition};
+    use crate::cli::{Cli, Command};
+
+    #[test]
+    fn a_run_is_repeated_with_what_makes_it_what_it_is() {
+        let words =
+            ["parallax", "run", "--mode", "stream", "--machine", "cpus=2", "--machine", "smmu.map=pages"];
+        let all = [&words[..], &["--without-faults", "--jobs", "3", "--format", "json"]].concat();
+        let Command::Run(args) = Cli::parse_from(all).command else { panic!("it is `run`") };
+        assert_eq!(flags(&args), [&words[2..], &["--without-faults"]].concat());
+        let Command::Run(args) = Cli::parse_from(["parallax", "run"]).command else { panic!("it is `run`") };
+        assert!(flags(&args).is_empty());
+    }
 
     #[test]
     fn the_parts_together_are_everything_once() {

@@ -7,9 +7,10 @@ use std::path::Path;
 use anyhow::Result;
 use clap::CommandFactory;
 
-use super::print;
+use super::{man, print};
 use crate::cli::{Cli, Completions, Man};
 use crate::status::{Failure, Status};
+use crate::whole_file;
 
 /// Prints the completions of one shell.
 pub(super) fn completions(args: &Completions) -> Result<Status> {
@@ -20,18 +21,20 @@ pub(super) fn completions(args: &Completions) -> Result<Status> {
 }
 
 /// Writes a page for each subcommand into a folder; without a folder, prints the page of the command itself.
-pub(super) fn man(args: &Man) -> Result<Status> {
+pub(super) fn manual(args: &Man) -> Result<Status> {
+    let pages = man::pages(Cli::command())?;
     if let Some(folder) = &args.folder {
         std::fs::create_dir_all(folder).map_err(|error| refused(folder, &error))?;
-        clap_mangen::generate_to(Cli::command(), folder).map_err(|error| refused(folder, &error))?;
+        for (name, page) in pages {
+            let file = folder.join(format!("{name}.1"));
+            whole_file::write(&file, page.as_bytes()).map_err(|error| refused(&file, &error))?;
+        }
         return Ok(Status::Same);
     }
-    let mut page = Vec::new();
-    clap_mangen::Man::new(Cli::command()).render(&mut page)?;
     if std::io::stdout().is_terminal() {
         anstream::eprintln!("hint: `parallax man | man -l -` shows it as a page");
     }
-    print(&String::from_utf8(page)?)?;
+    pages.first().map_or(Ok(()), |(_, page)| print(page))?;
     Ok(Status::Same)
 }
 
@@ -61,11 +64,11 @@ mod tests {
     #[test]
     fn there_is_a_page_for_the_command_and_for_each_subcommand() {
         let folder = tempfile::tempdir().unwrap();
-        man(&Man { folder: Some(folder.path().join("man1")) }).unwrap();
+        manual(&Man { folder: Some(folder.path().join("man1")) }).unwrap();
         for name in Cli::command().get_subcommands().map(clap::Command::get_name) {
             let page = folder.path().join(format!("man1/parallax-{name}.1"));
             let text = std::fs::read_to_string(&page).unwrap_or_else(|error| panic!("{page:?}: {error}"));
-            assert!(text.contains(".TH") && text.contains("Example"), "{name}");
+            assert!(text.contains(".TH") && text.contains("EXAMPLES"), "{name}");
         }
         assert!(folder.path().join("man1/parallax.1").is_file());
     }
@@ -73,7 +76,7 @@ mod tests {
     #[test]
     fn a_folder_that_cannot_be_made_is_told() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        let error = man(&Man { folder: Some(file.path().to_owned()) }).unwrap_err();
+        let error = manual(&Man { folder: Some(file.path().to_owned()) }).unwrap_err();
         assert!(error.downcast_ref::<Failure>().is_some(), "{error:#}");
     }
 }

@@ -5,7 +5,8 @@ use parallax_model::{AccessKind, Agent, BlockSize, Finding, Outcome as Passage, 
 use parallax_vmsa::PhysMem;
 
 use super::access;
-use super::session::{Session, SessionError, expectation};
+use super::expected;
+use super::session::{Session, SessionError};
 use crate::trace::{Action, Op, Outcome};
 
 /// A page, in bytes.
@@ -49,7 +50,7 @@ impl Session<'_> {
         let mut outcomes = Vec::with_capacity(ops.len());
         for ((op, request), response) in ops.iter().zip(&requests).zip(&responses) {
             let outcome = Outcome::of(op.verb, response);
-            findings.extend(expectation(op, &outcome));
+            findings.extend(expected::check(op, (request, &outcome), &after, context));
             if !is_device(op) && !requests.iter().any(|other| names(other, request)) {
                 findings.extend(access::check(request, response, &outcome, &self.now, &after, context));
             }

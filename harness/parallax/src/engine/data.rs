@@ -5,7 +5,7 @@
 //! translation is caught here even if every table is right.
 
 use parallax_abi::mailbox::{Request, Response, op};
-use parallax_model::{Check, Finding, Space, Span, SymbolMap};
+use parallax_model::{Check, Claim, Space, Span, SymbolMap};
 use parallax_vmsa::PhysMem;
 
 use crate::trace::Outcome;
@@ -43,7 +43,7 @@ impl Watch {
         outcome: &Outcome,
         memory: &dyn PhysMem,
         symbols: &SymbolMap,
-    ) -> Vec<Finding> {
+    ) -> Vec<Claim> {
         let Some(now) = read(memory, self.span) else { return Vec::new() };
         let wrong = match (request.op, outcome) {
             (op::WRITE, Outcome::Ok { .. }) => {
@@ -65,16 +65,15 @@ impl Watch {
             _ => ("data-refused", "memory changed although the write was refused"),
         };
         let space = if matches!(request.op, op::READ | op::WRITE) { Space::Cpu } else { Space::Smmu };
-        let finding = Finding {
+        let claim = Claim {
             check: Check::Access,
             rule,
             space,
             span: self.span,
             subject: symbols.span(self.span),
             message: message.to_owned(),
-            views: Vec::new(),
         };
-        if wrong { vec![finding] } else { Vec::new() }
+        if wrong { vec![claim] } else { Vec::new() }
     }
 
     /// A refused write may have reached the pages in front of the one that was refused. Every page has one event:
@@ -140,8 +139,8 @@ mod tests {
         let ram = Ram::new();
         let watch = Watch::before(&request, &ram, RAM).unwrap();
         change(&ram);
-        let findings = watch.after(&request, &response, &outcome, &ram, &SymbolMap::default());
-        findings.iter().map(|finding| finding.rule).collect()
+        let claims = watch.after(&request, &response, &outcome, &ram, &SymbolMap::default());
+        claims.iter().map(|claim| claim.rule).collect()
     }
 
     #[test]

@@ -6,6 +6,7 @@
 mod access;
 mod burst;
 mod data;
+mod expected;
 #[cfg(test)]
 pub(crate) mod fake;
 mod observer;

@@ -7,9 +7,9 @@ use parallax_model::Golden;
 use super::session::{Session, SessionError, Step};
 use super::stream;
 use crate::cli::Mode;
-use crate::report::Found;
+use crate::report::{Again, Found};
 use crate::status::Failure;
-use crate::trace::{Op, Outcome};
+use crate::trace::{Action, Op, Outcome};
 
 /// What became of a trace.
 #[derive(Debug, Default)]
@@ -20,7 +20,8 @@ pub struct TraceRun {
     pub findings: Vec<Found>,
     /// How many operations were performed.
     pub ops: usize,
-    /// Whether any of them changed a state, was expected to come out in some way, or led to a finding.
+    /// Whether any of them changed a state, was expected to come out in some way (as only a `nop` always does), or led
+    /// to a finding.
     pub checked: bool,
     /// Why it did not get to its end, if it did not. What was found until then is there all the same.
     pub failure: Option<Failure>,
@@ -29,8 +30,10 @@ pub struct TraceRun {
 }
 
 /// What a run leaves behind beside its result.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Keep {
+    /// The command that runs it again.
+    pub again: Again,
     /// Where to record it.
     pub recorder: Option<Recorder>,
     /// Whether [`TraceRun::exported`] is to have its events.
@@ -58,8 +61,7 @@ fn perform(
 ) -> Result<(), Failure> {
     let (mut session, at_boot) = Session::start_with(machine, keep.recorder, keep.export)?;
     golden.boot(&at_boot);
-    let boot = |finding| Found { line: 0, op: "boot".to_owned(), finding, detail: Vec::new() };
-    run.findings.extend(at_boot.into_iter().map(boot));
+    run.findings.extend(at_boot.into_iter().map(|finding| Found::new(0, "boot", finding, &keep.again)));
     if mode == Mode::Stream {
         session.stream()?;
     }
@@ -71,15 +73,20 @@ fn perform(
         for (op, step) in batch.into_iter().zip(steps) {
             let text = op.to_string();
             golden.operation(op.line, &text, &shown(op, &step.outcome), &step.lines, &step.findings);
-            let found = |finding| Found { line: op.line, op: text.clone(), finding, detail: Vec::new() };
+            let found = |finding| Found::new(op.line, &text, finding, &keep.again);
             run.findings.extend(step.findings.into_iter().map(found));
             run.ops += 1;
-            run.checked |= op.expect.is_some() || !step.lines.is_empty() || !run.findings.is_empty();
+            run.checked |= asks(op) || !step.lines.is_empty() || !run.findings.is_empty();
         }
     }
     run.exported = session.exported().map(str::to_owned);
     run.findings.iter_mut().for_each(|found| found.detail = session.detail(&found.finding));
     Ok(session.finish()?)
+}
+
+/// Whether `op` says what must come out, where something else could.
+fn asks(op: &Op) -> bool {
+    op.expect.is_some() && op.verb.action != Action::Nop
 }
 
 fn batches(ops: &[Op], mode: Mode) -> Vec<Vec<&Op>> {
@@ -113,4 +120,17 @@ fn shown(op: &Op, outcome: &Outcome) -> String {
         _ => outcome.clone().without_value(),
     };
     outcome.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::trace::Trace;
+
+    #[test]
+    fn what_always_comes_out_is_no_question() {
+        let text = "nop => ok\nnop\nhost_share_hyp pfn=ram\nhost_share_hyp pfn=ram => ok\n";
+        let trace = Trace::parse("", text).unwrap();
+        assert_eq!(trace.ops.iter().map(asks).collect::<Vec<_>>(), [false, false, false, true]);
+    }
 }

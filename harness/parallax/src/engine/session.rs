@@ -9,13 +9,13 @@ use parallax_machine::recording::{Operation, Recorder, RecordingMem};
 use parallax_machine::{Live, Machine, MachineError, Registers};
 use parallax_model::canonical::Canonical;
 use parallax_model::{
-    BlockSize, Check, Context, Delta, Finding, Line, Reporter, Snapshot, Space, Span, View, check,
-    state_lines,
+    BlockSize, Context, Delta, Finding, Line, Reporter, Snapshot, Span, View, check, state_lines,
 };
 use parallax_vmsa::{MemError, PhysMem};
 
 use super::access;
 use super::data::Watch;
+use super::expected;
 use super::observer::Observer;
 use super::places::{Places, UnknownPlace};
 use super::stream::Stream;
@@ -137,7 +137,7 @@ impl<'m> Session<'m> {
         let now = observer.observe(memory, &registers);
         let mut reporter = Reporter::default();
         let mut findings = reporter.fresh(check(&now, observer.context()));
-        let order = order_from(machine, (&boot, bbm, export), observer.context(), &mut findings)?;
+        let order = order_from(machine, (&boot, bbm, export), (&now, observer.context()), &mut findings)?;
         if let Some((recorder, read)) = recorder.as_mut().zip(read) {
             let findings = findings.iter().map(ToString::to_string).collect();
             let boot = Operation { text: "boot".to_owned(), findings, ..Operation::default() };
@@ -257,8 +257,9 @@ impl<'m> Session<'m> {
         let stream = self.stream.as_mut().ok_or(SessionError::NoStream)?;
         stream.apply(&events);
         if let (Some(order), Some(last)) = (&mut self.order, steps.last_mut()) {
-            let names = &self.observer.context().symbols;
-            last.findings.extend(order.judge(&events, self.machine.symbols(), names));
+            let context = self.observer.context();
+            let claims = order.judge(&events, self.machine.symbols(), &context.symbols);
+            last.findings.extend(claims.into_iter().map(|claim| claim.seen(&self.now, context)));
         }
         self.registers = self.machine.registers()?;
         match stream.agree(self.machine.memory(), &self.registers, &self.now)? {
@@ -293,16 +294,19 @@ impl<'m> Session<'m> {
 
         let context = self.observer.context();
         let outcome = Outcome::of(op.verb, &response);
-        let mut findings: Vec<Finding> = expectation(op, &outcome).into_iter().collect();
+        let told = (&request, &outcome);
+        let mut findings: Vec<Finding> = expected::check(op, told, &after, context).into_iter().collect();
         findings.extend(access::check(&request, &response, &outcome, &self.now, &after, context));
         if let Some(watch) = watch {
-            findings.extend(watch.after(&request, &response, &outcome, live, &context.symbols));
+            let claims = watch.after(&request, &response, &outcome, live, &context.symbols);
+            findings.extend(claims.into_iter().map(|claim| expected::seen(claim, &request, &after, context)));
         }
         findings.extend(check(&after, context));
         let mut findings = self.reporter.fresh(findings);
         if let Some(order) = &mut self.order {
             order.operation(op.line);
-            findings.extend(order.judge(&events, self.machine.symbols(), &context.symbols));
+            let claims = order.judge(&events, self.machine.symbols(), &context.symbols);
+            findings.extend(claims.into_iter().map(|claim| claim.seen(&after, context)));
         }
         if let Some((recorder, read)) = self.recorder.as_mut().zip(read) {
             let operation = operation(op, (request, response), &events, &findings);
@@ -383,14 +387,15 @@ impl<'m> Session<'m> {
 fn order_from(
     machine: &dyn Machine,
     (boot, bbm, export): (&[Record], u8, bool),
-    context: &Context,
+    (state, context): (&Snapshot, &Context),
     findings: &mut Vec<Finding>,
 ) -> Result<Option<Order>, MachineError> {
     if boot.is_empty() {
         return Ok(None);
     }
     let mut order = Order::new(&machine.info(), machine.symbols(), bbm, export)?;
-    findings.extend(order.judge(boot, machine.symbols(), &context.symbols));
+    let claims = order.judge(boot, machine.symbols(), &context.symbols);
+    findings.extend(claims.into_iter().map(|claim| claim.seen(state, context)));
     order.booted();
     Ok(Some(order))
 }
@@ -410,22 +415,4 @@ fn operation(
         events: events.to_vec(),
         findings: findings.iter().map(ToString::to_string).collect(),
     }
-}
-
-/// The finding that the result is not the expected one.
-pub(super) fn expectation(op: &Op, outcome: &Outcome) -> Option<Finding> {
-    let expected = op.expect.as_ref().filter(|expected| !expected.admits(outcome))?;
-    let with_value = matches!(expected, Outcome::Ok { value: Some(_) });
-    let actual = if with_value { outcome.clone() } else { outcome.clone().without_value() };
-    let device = matches!(op.verb.action, Action::DmaRead | Action::DmaWrite);
-    Some(Finding {
-        check: Check::Result,
-        rule: "expected",
-        space: if device { Space::Smmu } else { Space::Cpu },
-        // Every operation is a site of its own.
-        span: Span::new(op.line as u64, 1),
-        subject: String::new(),
-        message: format!("expected {expected}, got {actual}"),
-        views: Vec::new(),
-    })
 }

@@ -2,10 +2,11 @@
 //!
 //! [`Scene`] is what is known of an operation: memory before it, where the tables are, what the plugin saw. [`tell`] goes
 //! through the events in order; of the invalidations, commands and barriers it shows those that [`follow`] finds to
-//! concern an entry that it has shown.
+//! concern an entry that it has shown. [`story`] does that for an operation of a recording.
 
 mod entry;
 mod follow;
+mod recorded;
 mod tell;
 
 use parallax_machine::recording::format::Site;
@@ -14,6 +15,7 @@ use parallax_model::{Span, SymbolMap};
 use parallax_smmu::strtab::SteArray;
 use parallax_vmsa::PhysMem;
 
+pub use self::recorded::story;
 pub use self::tell::tell;
 
 /// An operation.

@@ -91,8 +91,12 @@ pub fn accept(pending: &Path) -> Result<PathBuf, GoldenError> {
 /// # Errors
 /// It is no snapshot, or cannot be read.
 pub fn findings_in(path: &Path) -> Result<usize, GoldenError> {
-    let text = text(path)?.unwrap_or_default();
-    Ok(text.lines().filter(|line| line.starts_with("   ! ")).count())
+    Ok(findings_of(&text(path)?.unwrap_or_default()))
+}
+
+/// How many findings a golden's text holds.
+pub(super) fn findings_of(text: &str) -> usize {
+    text.lines().filter(|line| line.starts_with("   ! ")).count()
 }
 
 /// Removes a pending golden, if there is one.

@@ -5,16 +5,20 @@
 //! accept` find. A file is written whole or not at all.
 
 mod file;
+mod guard;
 mod kinds;
 mod orphans;
 mod place;
+mod since;
 
 use std::path::{Path, PathBuf};
 
 pub use file::{accept, findings_in, reject, save, text};
+pub use guard::{Objection, objections};
 pub use kinds::Kinds;
 pub use orphans::orphans;
-pub use place::{Place, pending_under};
+pub use place::{Place, pending_under, trace_of};
+pub use since::{Change, Since, What, since};
 
 use crate::text_diff;
 
@@ -28,6 +32,17 @@ pub enum GoldenError {
         path: PathBuf,
         /// Why.
         cause: std::io::Error,
+    },
+    /// git knows no such commit.
+    #[error("git knows no commit `{0}`: fetch it, or name another")]
+    Revision(String),
+    /// git failed.
+    #[error("git {args}: {cause}")]
+    Git {
+        /// What it was asked.
+        args: String,
+        /// Why.
+        cause: String,
     },
     /// The file is no snapshot of insta's.
     #[error("{path}: no insta snapshot: {cause}", path = .path.display())]

@@ -42,6 +42,24 @@ impl Place {
     }
 }
 
+/// The trace that the golden at `golden` is of, whether it is there or not: the other way round than [`Place::of`].
+#[must_use]
+pub fn trace_of(golden: &Path) -> PathBuf {
+    let beside = golden.with_extension("trace");
+    if beside.is_file() {
+        return beside;
+    }
+    let components: Vec<Component<'_>> = beside.components().collect();
+    let folders = &components[..components.len().saturating_sub(1)];
+    match folders.iter().rposition(|component| component.as_os_str() == GOLDEN) {
+        Some(at) => {
+            let root: PathBuf = components[..at].iter().collect();
+            root.join(TRACES).join(components[at + 1..].iter().collect::<PathBuf>())
+        }
+        None => beside,
+    }
+}
+
 /// Every `*.snap.new` under `folder` (or `folder` itself, if it is one), in order of name.
 ///
 /// # Errors
@@ -80,6 +98,23 @@ mod tests {
     fn the_innermost_traces_folder_counts() {
         let place = Place::of(Path::new("/traces/p/traces/x.trace"));
         assert_eq!(place.golden, Path::new("/traces/p/golden/x.snap"));
+    }
+
+    #[test]
+    fn a_golden_leads_back_to_its_trace() {
+        for (golden, trace) in [
+            ("/p/golden/good/a.snap", "/p/traces/good/a.trace"),
+            ("/golden/p/golden/a.snap", "/golden/p/traces/a.trace"),
+            ("golden/bad/a.snap", "traces/bad/a.trace"),
+            ("/q/a.snap", "/q/a.trace"),
+        ] {
+            assert_eq!(trace_of(Path::new(golden)), Path::new(trace));
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let beside = folder.path().join("golden/x.trace");
+        std::fs::create_dir_all(beside.parent().unwrap()).unwrap();
+        std::fs::write(&beside, "nop").unwrap();
+        assert_eq!(trace_of(&beside.with_extension("snap")), beside);
     }
 
     #[test]

@@ -1,19 +1,19 @@
 //! Reads a recording for the page.
 
 use parallax_abi::journal::kind;
-use parallax_machine::recording::Replay;
 use parallax_machine::{Machine, MachineError};
 use parallax_model::canonical::Canonical;
 use parallax_model::delta::Changes;
 use parallax_model::lane::{self, Lane};
 use parallax_model::page::Ownership;
 use parallax_model::{
-    BlockSize, Context, Delta, PageState, Run, S2Entry, Snapshot, Space, Span, View, attrs, checks,
+    BlockSize, Context, Delta, PageState, Run, S2Entry, Snapshot, Span, View, Views, attrs,
 };
 use serde::Serialize;
 
 use super::intern::Intern;
-use super::{events, place};
+use super::story::{self, About, Story};
+use super::{Opened, events, meaning, place, visible};
 use crate::engine::Observer;
 use crate::source::recorded_result;
 use crate::status::Failure;
@@ -59,14 +59,22 @@ pub(super) struct Performed {
 #[derive(Serialize)]
 pub(super) struct Found {
     pub(super) text: usize,
+    /// What the check asks, a number of [`Intern`].
+    meaning: Option<usize>,
     /// The page, where it has one.
     page: Option<u64>,
     /// What each side says there: side and text.
     views: Vec<(&'static str, String)>,
+    /// What it is about.
+    #[serde(skip)]
+    pub(super) about: Option<About>,
+    /// How it came about, where an operation did it.
+    pub(super) story: Option<Story>,
 }
 
-/// Reads `replay` from its beginning.
-pub(super) fn recorded(name: String, mut replay: Replay, intern: &mut Intern) -> Result<Recorded, Failure> {
+/// Reads a recording from its beginning.
+pub(super) fn recorded(opened: Opened, intern: &mut Intern, step: &dyn Fn()) -> Result<Recorded, Failure> {
+    let Opened { name, mut replay, back } = opened;
     let mut observer = Observer::new(replay.description(), replay.info());
     let info = replay.info();
     let queue = Span::new(info.cmdq_pa, info.cmdq_size);
@@ -86,7 +94,7 @@ pub(super) fn recorded(name: String, mut replay: Replay, intern: &mut Intern) ->
         let now = Canonical::of(&snapshot, BlockSize::Shown);
         let delta = form.as_ref().map_or_else(|| Delta::whole(&now), |form| Delta::of(form, &now));
         if !delta.is_empty() {
-            attributes = intern.text(attribute_table(&snapshot, context));
+            attributes = intern.text(&attribute_table(&snapshot, context));
         }
         let operation = replay.operation();
         let (counts, events) = events::told(&operation.events, queue, &replay);
@@ -98,28 +106,31 @@ pub(super) fn recorded(name: String, mut replay: Replay, intern: &mut Intern) ->
             .collect();
         ops.push(Performed {
             line: operation.line,
-            text: intern.text(operation.text.clone()),
-            result: intern.text(recorded_result(operation)),
+            text: intern.text(&operation.text),
+            result: intern.text(&recorded_result(operation)),
             instructions: total.zip(spent).map(|(now, before): (u64, u64)| now.saturating_sub(before)),
             changes: changes(&delta, context, intern),
             lines: lines(&delta, context, intern),
             counts,
-            events: events.into_iter().map(|line| intern.text(line)).collect(),
+            events: events.iter().map(|line| intern.text(line)).collect(),
             attributes,
             findings,
         });
         spent = total.or(spent);
         form = Some(now);
+        step();
         if !replay.step().map_err(MachineError::from)? {
             break;
         }
     }
+    story::tell(&mut ops, back, intern)?;
+    let line = |text: &str| visible::line(text).into_owned();
     Ok(Recorded {
-        name,
-        revision: replay.revision().to_owned(),
-        machine: machine_text(&description.config),
+        name: line(&name),
+        revision: line(replay.revision()),
+        machine: line(&machine_text(&description.config)),
         fault: description.config.hyp.fault.map(parallax_abi::fault::Fault::name),
-        qemu: description.qemu_version,
+        qemu: line(&description.qemu_version),
         regions,
         limit,
         ops,
@@ -180,7 +191,7 @@ fn page_letter(state: &PageState) -> char {
 fn lines(delta: &Delta, context: &Context, intern: &mut Intern) -> Vec<usize> {
     let all = delta.lines(&context.symbols, View::All);
     let wanted = all.iter().filter(|line| matches!(line.lane, Lane::Regs | Lane::El2));
-    wanted.map(|line| intern.text(line.to_string())).collect()
+    wanted.map(|line| intern.text(&line.to_string())).collect()
 }
 
 /// One table for each pair of attributes: title, and rows of incoming type, CPU, SMMU and whether both agree.
@@ -218,6 +229,14 @@ fn found(text: &str, operation: &str, snapshot: &Snapshot, context: &Context, in
         _ => None,
     };
     let page = direct.or_else(|| place::page(operation, &context.symbols)).map(|at| at & !0xfff);
-    let views = page.map_or_else(Vec::new, |at| checks::views(snapshot, context, Space::Page, at));
-    Found { text: intern.text(text.to_owned()), page, views }
+    let stream = |text: &str| u32::from_str_radix(text.split("..").next()?.strip_prefix("0x")?, 16).ok();
+    let about = match space {
+        "ste" => stream(subject).map(About::Stream),
+        _ => page.map(About::Page),
+    };
+    let registers = || Views::of_registers(snapshot, context);
+    let views = page.map_or_else(registers, |at| Views::of_page(snapshot, context, at));
+    let views = views.iter().map(|(side, view)| (side, view.to_owned())).collect();
+    let meaning = meaning::of(text).map(|meaning| intern.text(&meaning));
+    Found { text: intern.text(text), meaning, page, views, about, story: None }
 }

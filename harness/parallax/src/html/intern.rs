@@ -4,6 +4,8 @@ use std::collections::HashMap;
 
 use serde::Serialize;
 
+use super::visible;
+
 /// What stands at some addresses: its text, and a letter for how it is drawn.
 ///
 /// | letter | stage 2 | page states |
@@ -25,11 +27,20 @@ impl Intern {
     /// The number of a value.
     pub(super) fn value(&mut self, text: String, kind: char) -> usize {
         let next = self.values.len();
-        *self.values.entry(Value(text, kind)).or_insert(next)
+        *self.values.entry(Value(visible::line(&text).into_owned(), kind)).or_insert(next)
     }
 
     /// The number of a text.
-    pub(super) fn text(&mut self, text: String) -> usize {
+    pub(super) fn text(&mut self, text: &str) -> usize {
+        self.number(visible::line(text).into_owned())
+    }
+
+    /// The number of a text of several lines.
+    pub(super) fn lines(&mut self, text: &str) -> usize {
+        self.number(visible::lines(text))
+    }
+
+    fn number(&mut self, text: String) -> usize {
         let next = self.texts.len();
         *self.texts.entry(text).or_insert(next)
     }

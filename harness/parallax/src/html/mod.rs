@@ -5,6 +5,9 @@
 //! | [`collect`] | reads a recording: per operation its result, changes, events and findings |
 //! | [`intern`] | texts that occur often, each once |
 //! | [`place`] | addresses that a text names |
+//! | [`meaning`] | what a check asks |
+//! | [`story`] | which stores brought about what a finding is about |
+//! | [`visible`] | texts of a recording without what steers a terminal or the order of letters |
 //! | [`events`] | invalidations, barriers and SMMU commands of an operation as text |
 //! | [`pairs`] | which operation of one recording belongs to which of another |
 //! | [`perfetto`] | operations and events of each CPU as a Chrome trace |
@@ -14,9 +17,12 @@
 mod collect;
 mod events;
 mod intern;
+mod meaning;
 mod pairs;
 pub mod perfetto;
 mod place;
+mod story;
+mod visible;
 
 use parallax_machine::recording::Replay;
 use serde::Serialize;
@@ -38,7 +44,17 @@ const PROGRAM: [&str; 7] = [
 ];
 
 /// Version of the data in the page.
-const SCHEMA: u32 = 1;
+const SCHEMA: u32 = 2;
+
+/// A recording that was opened: to be read through, and twice more to look back.
+pub struct Opened {
+    /// Name of its file.
+    pub name: String,
+    /// Itself, at its beginning.
+    pub replay: Replay,
+    /// Itself.
+    pub back: [Replay; 2],
+}
 
 #[derive(Serialize)]
 struct Document {
@@ -50,15 +66,15 @@ struct Document {
     pairs: Vec<pairs::Pair>,
 }
 
-/// The page of `recording` (its name and itself), beside `other` if there is one.
+/// The page of `recording`, beside `other` if there is one. `step` is called after each operation that was read.
 ///
 /// # Errors
 /// A recording is damaged.
-pub fn page(recording: (String, Replay), other: Option<(String, Replay)>) -> Result<String, Failure> {
+pub fn page(recording: Opened, other: Option<Opened>, step: &dyn Fn()) -> Result<String, Failure> {
     let mut intern = Intern::default();
     let mut runs = Vec::new();
-    for (name, replay) in std::iter::once(recording).chain(other) {
-        runs.push(collect::recorded(name, replay, &mut intern)?);
+    for opened in std::iter::once(recording).chain(other) {
+        runs.push(collect::recorded(opened, &mut intern, step)?);
     }
     let pairs = match &runs[..] {
         [left, right] => pairs::pairs(left, right),

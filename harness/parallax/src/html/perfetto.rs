@@ -1,54 +1,80 @@
 //! A recording as a Chrome trace, which Perfetto and `chrome://tracing` read: a track for each CPU.
 //!
-//! Time is virtual: one instruction at EL2, of any CPU, is one nanosecond. The plugin counts instructions where EL2
-//! returns to the host and where an operation ends; events between two such points are spread evenly over the time
-//! between them. The same recording gives the same file.
+//! Time is virtual: one instruction at EL2, of any CPU, is one nanosecond, and so is the end of each operation, so that none
+//! has no length. The plugin counts instructions where EL2 returns to the host and where an operation ends; events
+//! between two such points are spread evenly over the time between them. The same recording gives the same file.
+//!
+//! Names of tracks and numbers: process 1000 (0 is the idle process to Perfetto), thread N + 1 for CPU N, and one thread behind them for
+//! findings. Slices of a thread follow each other and never overlap.
 
 use parallax_abi::journal::{Record, kind};
 use parallax_machine::recording::Replay;
 use parallax_machine::{Machine, MachineError};
 use serde_json::{Value, json};
 
+use crate::event_text::frames;
 use crate::source::recorded_result;
 use crate::status::Failure;
 
-/// The trace of all operations of `replay`, which stands at its beginning.
+/// Another number than every thread's: its main thread would be one of them.
+const PROCESS: u32 = 1000;
+
+/// The trace of all operations of `replay`, which stands at its beginning. `step` is called after each of them.
 ///
 /// # Errors
 /// The recording is damaged, or was made without the plugin.
-pub fn trace(mut replay: Replay) -> Result<String, Failure> {
-    let cpus = replay.description().config.cpus;
-    let mut events: Vec<Value> = (0..cpus)
-        .map(|cpu| json!({"ph": "M", "name": "thread_name", "pid": 0, "tid": cpu, "args": {"name": format!("CPU {cpu}")}}))
-        .collect();
-    events.insert(0, json!({"ph": "M", "name": "process_name", "pid": 0, "args": {"name": "EL2"}}));
+pub fn trace(mut replay: Replay, step: &dyn Fn()) -> Result<String, Failure> {
+    let cpus = usize::from(replay.description().config.cpus.max(1));
+    let findings = thread(cpus);
+    let mut lines =
+        vec![json!({"ph": "M", "name": "process_name", "pid": PROCESS, "args": {"name": "EL2"}}).to_string()];
+    let mut push = |event: Value| lines.push(event.to_string());
+    let tracks = (0..cpus).map(|cpu| (thread(cpu), format!("CPU {cpu}")));
+    for (tid, name) in tracks.chain([(findings, "findings".to_owned())]) {
+        push(json!({"ph": "M", "name": "thread_name", "pid": PROCESS, "tid": tid, "args": {"name": name}}));
+        push(
+            json!({"ph": "M", "name": "thread_sort_index", "pid": PROCESS, "tid": tid, "args": {"sort_index": tid}}),
+        );
+    }
     let mut clock = None;
     let mut seen = false;
+    let mut begin = None;
+    let mut done = 0;
     while replay.step().map_err(MachineError::from)? {
+        step();
         let operation = replay.operation();
         seen |= !operation.events.is_empty();
-        let times = times(&operation.events, &mut clock);
-        let (Some(first), Some(last)) = (times.first(), times.last()) else { continue };
-        let cpu =
-            operation.events.iter().rev().find(|event| event.kind == kind::MARK).map_or(0, |event| event.cpu);
+        let times: Vec<u64> =
+            times(&operation.events, &mut clock).into_iter().map(|time| time.saturating_add(done)).collect();
+        let from = begin.unwrap_or_else(|| times.first().map_or(0, |first| first.saturating_sub(1)));
+        done += 1;
+        let end = clock.unwrap_or(0).saturating_add(done).max(from + 1);
+        begin = Some(end);
+        let cpu = cpu_of(&operation.text).min(cpus - 1);
         let name =
             operation.text.split_whitespace().find(|word| !word.starts_with("cpu=")).unwrap_or_default();
-        events.push(json!({
-            "ph": "X", "cat": "operation", "name": name, "pid": 0, "tid": cpu,
-            "ts": micros(*first), "dur": micros(last - first),
+        push(json!({
+            "ph": "X", "cat": "operation", "name": name, "pid": PROCESS, "tid": thread(cpu),
+            "ts": micros(from), "dur": micros(end - from),
             "args": {"line": operation.line, "operation": operation.text, "result": recorded_result(operation)},
         }));
         for (event, time) in operation.events.iter().zip(&times) {
             if let Some(name) = name_of(event, &replay) {
-                events.push(json!({
-                    "ph": "i", "s": "t", "cat": "event", "name": name, "pid": 0, "tid": event.cpu,
-                    "ts": micros(*time), "args": {"pc": format!("{:#x}", event.pc)},
+                let place = replay
+                    .site(event.pc)
+                    .and_then(|site| frames(&site.place).first().copied().map(str::to_owned));
+                push(json!({
+                    "ph": "i", "s": "t", "cat": "event", "name": name, "pid": PROCESS,
+                    "tid": thread(usize::from(event.cpu).min(cpus - 1)), "ts": micros((*time).clamp(from, end)),
+                    "args": {"at": place.unwrap_or_else(|| format!("{:#x}", event.pc))},
                 }));
             }
         }
         for finding in &operation.findings {
-            events.push(json!({
-                "ph": "i", "s": "g", "cat": "finding", "name": finding, "pid": 0, "tid": cpu, "ts": micros(*last),
+            let name = finding.split(' ').next().unwrap_or_default();
+            push(json!({
+                "ph": "i", "s": "t", "cat": "finding", "name": name, "pid": PROCESS, "tid": findings, "ts": micros(end - 1),
+                "args": {"line": operation.line, "operation": operation.text, "finding": finding},
             }));
         }
     }
@@ -57,8 +83,16 @@ pub fn trace(mut replay: Replay) -> Result<String, Failure> {
             "recorded without the plugin: record it again (parallax run TRACE --record FILE.plx)",
         ));
     }
-    let document = json!({"displayTimeUnit": "ns", "traceEvents": events});
-    serde_json::to_string(&document).map_err(Failure::usage)
+    Ok(format!("{{\"displayTimeUnit\":\"ns\",\"traceEvents\":[\n{}\n]}}\n", lines.join(",\n")))
+}
+
+const fn thread(cpu: usize) -> usize {
+    cpu + 1
+}
+
+/// The CPU that performs an operation: its `cpu=`, or 0.
+fn cpu_of(operation: &str) -> usize {
+    operation.strip_prefix("cpu=").and_then(|rest| rest.split(' ').next()?.parse().ok()).unwrap_or(0)
 }
 
 /// Instructions as microseconds.
@@ -114,5 +148,13 @@ mod tests {
         let mut clock = Some(80);
         assert_eq!(times(&events, &mut clock), [90, 100, 110, 120]);
         assert_eq!(clock, Some(120));
+    }
+
+    #[test]
+    fn an_operation_is_its_cpus() {
+        let cases = [("cpu=3 nop", 3), ("nop", 0), ("host_read ipa=ram", 0), ("cpu=x nop", 0), ("cpu=", 0)];
+        for (text, cpu) in cases {
+            assert_eq!(cpu_of(text), cpu, "{text}");
+        }
     }
 }

@@ -2,8 +2,7 @@
 
 use std::fs;
 
-use super::{Boot, record};
-use crate::cli::Mode;
+use super::{Boot, Options, record};
 use crate::engine::TraceRun;
 use crate::status::{Failure, Status};
 use crate::suite::Case;
@@ -15,7 +14,7 @@ use crate::suite::Case;
 pub(super) fn same_again(
     case: &Case,
     boot: &dyn Boot,
-    mode: Mode,
+    options: &Options,
     first: &TraceRun,
     times: usize,
 ) -> Result<(), Failure> {
@@ -23,7 +22,7 @@ pub(super) fn same_again(
     let mut before: Option<Vec<u8>> = None;
     for run in 2..times + 2 {
         let path = folder.path().join("run.plx");
-        let again = record(case, boot, mode, Some(&path), false)?;
+        let again = record(case, boot, options, Some(&path), false)?;
         if again.golden != first.golden {
             return Err(differs(format!("run {run} of {} gave another result than run 1", times + 1)));
         }

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use parallax_abi::info::HypInfo;
 use parallax_abi::journal::Record;
 use parallax_machine::symbols::{SymbolError, Symbols};
-use parallax_model::{Check, Finding, SymbolMap};
+use parallax_model::{Check, Claim, SymbolMap};
 use parallax_protocol::{Checker, Config, Event, HintKind, Kind, Regime, Sysreg};
 
 use self::convert::Converter;
@@ -88,12 +88,7 @@ impl Order {
     }
 
     /// Judges what `records` tell of, and gives what is wrong and had not been told before.
-    pub fn judge(
-        &mut self,
-        records: &[Record],
-        symbols: Option<&Symbols>,
-        names: &SymbolMap,
-    ) -> Vec<Finding> {
+    pub fn judge(&mut self, records: &[Record], symbols: Option<&Symbols>, names: &SymbolMap) -> Vec<Claim> {
         for record in records {
             if let Some(kind) = self.converter.event(record) {
                 self.event(record.pc, u16::from(record.cpu), kind, symbols);
@@ -107,7 +102,7 @@ impl Order {
             let function = text::function(finding.at.pc, symbols);
             let site = self.sites.entry((finding.rule.name(), function.clone())).or_default();
             if site.is_empty() {
-                fresh.push(text::finding(finding, &function, &self.info, names));
+                fresh.push(text::claim(finding, &function, &self.info, names));
             }
             site.push(index);
         }
@@ -144,7 +139,7 @@ impl Order {
     /// What there is to say of a finding beyond a golden: what was missing, the lines of the source, how often.
     /// Nothing for a finding of another check.
     #[must_use]
-    pub fn detail(&self, finding: &Finding, symbols: Option<&Symbols>) -> Vec<String> {
+    pub fn detail(&self, finding: &Claim, symbols: Option<&Symbols>) -> Vec<String> {
         if finding.check != Check::Protocol {
             return Vec::new();
         }

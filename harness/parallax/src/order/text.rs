@@ -3,7 +3,7 @@
 
 use parallax_abi::info::HypInfo;
 use parallax_machine::symbols::Symbols;
-use parallax_model::{Check, Finding, Space, Span, SymbolMap};
+use parallax_model::{Check, Claim, Space, Span, SymbolMap};
 use parallax_protocol::{self as protocol, Regime, Subject};
 
 use crate::event_text;
@@ -18,17 +18,12 @@ pub(super) fn function(pc: u64, symbols: Option<&Symbols>) -> String {
 }
 
 /// The function that a finding names.
-pub(super) fn function_of(finding: &Finding) -> Option<&str> {
+pub(super) fn function_of(finding: &Claim) -> Option<&str> {
     finding.message.rsplit_once(IN).map(|(_, function)| function)
 }
 
-/// A finding without what moves when nothing behaves differently: numbers of events, addresses of tables, lines.
-pub(super) fn finding(
-    found: &protocol::Finding,
-    function: &str,
-    info: &HypInfo,
-    names: &SymbolMap,
-) -> Finding {
+/// What is wrong, without what moves when nothing behaves differently: numbers of events, addresses of tables, lines.
+pub(super) fn claim(found: &protocol::Finding, function: &str, info: &HypInfo, names: &SymbolMap) -> Claim {
     let (space, span, what) = match found.subject {
         Subject::Entry { regime, level, ia, .. } => {
             let space = match regime {
@@ -38,9 +33,11 @@ pub(super) fn finding(
             };
             (space, Span::new(ia, 0x1000 << (9 * (3 - u32::from(level.min(3))))), format!("level {level}, "))
         }
-        Subject::Page { .. } => (Space::Page, Span::default(), "a page of tables, ".to_owned()),
+        Subject::Page { pa } => {
+            (Space::Page, Span::new(pa & !0xfff, 0x1000), "a page of tables, ".to_owned())
+        }
         Subject::Context { sid, ssid } => {
-            (Space::Ste, Span::new(sid.into(), 1), format!(" context descriptor {ssid}"))
+            (Space::Ste, Span::new(sid.into(), 1), format!("context descriptor {ssid}, "))
         }
         Subject::Stream(sid) => (Space::Ste, Span::new(sid.into(), 1), String::new()),
         Subject::Command(_) => (Space::Regs, Span::default(), "command queue, ".to_owned()),
@@ -50,12 +47,16 @@ pub(super) fn finding(
         Space::Cpu | Space::Smmu => names.span(span),
         Space::El2 => el2(span, info, names),
         Space::Ste => format!("{:#x}", span.base),
-        Space::Page if span.size != 0 => names.span(span),
-        Space::Page | Space::Regs => String::new(),
+        // Which page of the pool is chance.
+        Space::Page if matches!(found.subject, Subject::Page { .. }) => {
+            names.region_name(span.base).map_or_else(|| names.span(span), str::to_owned)
+        }
+        Space::Page => names.span(span),
+        Space::Regs => String::new(),
     };
     let message = format!("{what}{IN}{function}");
     let rule = found.rule.name();
-    Finding { check: Check::Protocol, rule, space, span, subject, message, views: Vec::new() }
+    Claim { check: Check::Protocol, rule, space, span, subject, message }
 }
 
 /// Virtual addresses at EL2: the linear map by what it shows, the rest by what it is.

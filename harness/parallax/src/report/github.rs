@@ -16,10 +16,11 @@ pub fn github(reports: &[TraceReport]) -> String {
             let finding = &found.finding;
             let title = format!("{}/{}", finding.check.name(), finding.rule);
             let message = format!(
-                "after {}\n{}\nreproduce: {}",
+                "after {}: {}\n{}\nreproduce: {}",
+                found.line,
                 found.op,
                 found.lines().join("\n"),
-                report.reproduce()
+                found.again()
             );
             annotation(&mut text, label, found.line.max(1), &title, &message);
         }
@@ -63,6 +64,49 @@ mod tests {
         );
         assert!(line.ends_with("%0Areproduce: parallax run traces/good/b.trace"), "{line}");
         assert!(text.ends_with("4 traces, 3 not as agreed\n"), "{text}");
+    }
+
+    #[test]
+    fn a_finding_is_told_with_operation_page_both_views_and_command() {
+        let text = github(&sample());
+        let line = text.lines().find(|line| line.contains("sync/extra")).expect("the finding");
+        for part in [
+            "::after 4: host_donate_hyp pfn=ram+0x20%0A",
+            "%0A  page 0x40020000..0x40021000%0A",
+            "[cpu: annotated hyp; smmu: RW normal 4K]",
+            "%0Areproduce: parallax run traces/good/b.trace",
+        ] {
+            assert!(line.contains(part), "{part}: {line}");
+        }
+    }
+
+    /// A command as GitHub's runner reads it: properties and message, unescaped.
+    fn read(line: &str) -> (Vec<(String, String)>, String) {
+        let plain = |text: &str| {
+            let escapes = [("%3A", ":"), ("%2C", ","), ("%0D", "\r"), ("%0A", "\n"), ("%25", "%")];
+            escapes.iter().fold(text.to_owned(), |text, (escape, with)| text.replace(escape, with))
+        };
+        let (properties, message) =
+            line.strip_prefix("::error ").and_then(|rest| rest.split_once("::")).expect("a command");
+        let pairs = properties.split(',').filter_map(|pair| pair.split_once('='));
+        (pairs.map(|(name, value)| (name.to_owned(), plain(value))).collect(), plain(message))
+    }
+
+    #[test]
+    fn what_is_read_back_is_what_was_told() {
+        for nasty in
+            ["100%", "a,b", "a:b", "a::b", "a\nb", "a\r\nb", "::error file=x::y", "%0A", "a=b", "%253A"]
+        {
+            let mut text = String::new();
+            annotation(&mut text, nasty, 7, nasty, nasty);
+            assert_eq!(text.matches('\n').count(), 1, "{text}");
+            let (properties, message) = read(text.trim_end());
+            let named =
+                |name: &str| properties.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone());
+            assert_eq!(named("file").as_deref(), Some(nasty), "{text}");
+            assert_eq!(named("title").as_deref(), Some(nasty), "{text}");
+            assert_eq!((named("line").as_deref(), message.as_str()), (Some("7"), nasty), "{text}");
+        }
     }
 
     #[test]

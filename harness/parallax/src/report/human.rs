@@ -6,7 +6,7 @@ use std::time::Duration;
 use anstyle::{AnsiColor, Style};
 use comfy_table::Table;
 
-use super::{Found, TraceReport, Verdict};
+use super::{Found, ORPHAN, TraceReport, Verdict};
 use crate::status::Status;
 
 const GREEN: Style = AnsiColor::Green.on_default();
@@ -61,17 +61,26 @@ impl<W: Write> Human<W> {
     }
 
     fn finding(&mut self, found: &Found) -> io::Result<()> {
-        let Found { line, op, finding, detail } = found;
-        writeln!(self.out, "    after {line}: {op}")?;
-        writeln!(self.out, "      {RED}{finding}{RED:#}")?;
-        detail.iter().try_for_each(|line| writeln!(self.out, "        {line}"))
+        let lines = found.lines();
+        let (first, rest) = lines.split_first().map_or(("", &[][..]), |(first, rest)| (first.as_str(), rest));
+        writeln!(self.out, "    after {}: {}", found.line, found.op)?;
+        writeln!(self.out, "      {RED}{first}{RED:#}")?;
+        rest.iter().try_for_each(|line| writeln!(self.out, "      {line}"))
     }
 
-    /// Tells what became of all of them, in `elapsed`.
+    /// Tells what became of all of them, in `elapsed`, and which goldens are without a trace.
     ///
     /// # Errors
     /// The stream cannot be written.
-    pub fn summary(&mut self, reports: &[TraceReport], elapsed: Duration) -> io::Result<()> {
+    pub fn summary(
+        &mut self,
+        reports: &[TraceReport],
+        orphans: &[String],
+        elapsed: Duration,
+    ) -> io::Result<()> {
+        for path in orphans {
+            writeln!(self.out, "{RED}{:<9}{RED:#} {path}\n    {ORPHAN}", "orphan")?;
+        }
         let mut table = Table::new();
         table.load_style(comfy_table::presets::NOTHING);
         table.set_header(["", "traces", "in order", "not", "operations", "findings"]);
@@ -88,7 +97,8 @@ impl<W: Write> Human<W> {
             table.add_row(std::iter::once(name.to_owned()).chain(counts));
         }
         let seconds = elapsed.as_secs_f64();
-        let status = super::status(reports);
+        let status = if orphans.is_empty() { Status::Same } else { Status::Diverged };
+        let status = super::status(reports).and(status);
         let (style, verdict) = match status {
             Status::Same => (GREEN, "all as agreed"),
             Status::Setup => (RED, "could not build or boot"),
@@ -122,7 +132,8 @@ mod tests {
         let text = plain(|human| human.trace(&sample()[1]).unwrap());
         assert!(text.contains("after 4: host_donate_hyp pfn=ram+0x20"), "{text}");
         assert!(text.contains("sync/extra smmu ram+0x20000..+0x21000"), "{text}");
-        assert!(text.contains("cpu: annotated hyp"), "{text}");
+        assert!(text.contains("[cpu: annotated hyp; smmu: RW normal 4K]"), "{text}");
+        assert!(text.contains("\n        page 0x40020000..0x40021000\n"), "{text}");
         assert!(text.contains("reproduce: parallax run traces/good/b.trace\n"), "{text}");
         assert!(text.contains("\n        missing: a DSB\n"), "{text}");
     }
@@ -136,7 +147,7 @@ mod tests {
 
     #[test]
     fn the_summary_counts_both_kinds() {
-        let text = plain(|human| human.summary(&sample(), Duration::from_secs(2)).unwrap());
+        let text = plain(|human| human.summary(&sample(), &[], Duration::from_secs(2)).unwrap());
         let words = |name: &str| -> Vec<String> {
             let line = text.lines().find(|line| line.trim_start().starts_with(name)).unwrap();
             line.split_whitespace().map(str::to_owned).collect()
@@ -144,5 +155,13 @@ mod tests {
         assert_eq!(words("good"), ["good", "3", "0", "3", "9", "1"]);
         assert_eq!(words("bad"), ["bad", "1", "1", "0", "3", "1"]);
         assert!(text.ends_with("not as agreed in 2.0 s\n"), "{text}");
+    }
+
+    #[test]
+    fn a_golden_without_a_trace_is_told_before_the_end_and_is_not_as_agreed() {
+        let orphans = ["golden/good/x.snap".to_owned()];
+        let text = plain(|human| human.summary(&sample()[..1], &orphans, Duration::from_secs(2)).unwrap());
+        assert!(text.starts_with("orphan    golden/good/x.snap\n    no trace refers to it"), "{text}");
+        assert!(text.ends_with("\nnot as agreed in 2.0 s\n"), "{text}");
     }
 }

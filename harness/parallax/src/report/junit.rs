@@ -55,4 +55,66 @@ mod tests {
         assert!(xml.contains(r#"errors="1""#), "{xml}");
         assert!(xml.contains("sync/extra") && xml.contains("missing: a DSB"), "{xml}");
     }
+
+    /// What is wrong with `xml` by the JUnit schema that CI systems read: elements, their order of nesting, attributes
+    /// that must be there, and counts that must be right.
+    fn wrong(xml: &str) -> Vec<String> {
+        let document = match roxmltree::Document::parse(xml) {
+            Ok(document) => document,
+            Err(error) => return vec![error.to_string()],
+        };
+        let mut wrong = Vec::new();
+        for node in document.descendants().filter(roxmltree::Node::is_element) {
+            let name = node.tag_name().name();
+            let parent = node.parent_element().map_or("", |parent| parent.tag_name().name());
+            let (parents, needed): (&[&str], &[&str]) = match name {
+                "testsuites" => (&[""], &["tests", "failures", "errors"]),
+                "testsuite" => (&["testsuites"], &["name", "tests", "failures", "errors"]),
+                "testcase" => (&["testsuite"], &["name", "classname"]),
+                "failure" | "error" => (&["testcase"], &["message", "type"]),
+                _ => (&[], &[]),
+            };
+            if !parents.contains(&parent) {
+                wrong.push(format!("<{name}> in <{parent}>"));
+            }
+            let missing = needed.iter().filter(|attribute| node.attribute(**attribute).is_none());
+            wrong.extend(missing.map(|attribute| format!("<{name}> without {attribute}")));
+            let counts = [("tests", "testcase"), ("failures", "failure"), ("errors", "error")];
+            for (attribute, element) in counts.into_iter().filter(|_| name.starts_with("testsuite")) {
+                let count = node.descendants().filter(|below| below.has_tag_name(element)).count();
+                if node.attribute(attribute) != Some(count.to_string().as_str()) {
+                    wrong.push(format!("<{name}> counts {attribute} wrong"));
+                }
+            }
+        }
+        wrong
+    }
+
+    #[test]
+    fn it_has_the_shape_that_ci_systems_read() {
+        let mut reports = sample();
+        reports[1].label = "traces/good/<a>&\"b\"\u{1b}[31m.trace".to_owned();
+        let xml = junit(&reports).unwrap();
+        assert_eq!(wrong(&xml), Vec::<String>::new(), "{xml}");
+        let cut = |what: &str, with: &str| wrong(&xml.replacen(what, with, 1));
+        assert!(!cut("</testsuite>", "").is_empty());
+        assert_eq!(cut("classname=\"good\"", ""), ["<testcase> without classname"]);
+        assert_eq!(cut("failures=\"2\"", "failures=\"3\""), ["<testsuites> counts failures wrong"]);
+    }
+
+    #[test]
+    fn a_finding_is_told_with_operation_page_both_views_and_command() {
+        let xml = junit(&sample()).unwrap();
+        let document = roxmltree::Document::parse(&xml).unwrap();
+        let failure = document.descendants().find(|node| node.has_tag_name("failure")).unwrap();
+        let text = failure.text().unwrap();
+        for part in [
+            "after 4: host_donate_hyp pfn=ram+0x20\n",
+            "page 0x40020000..0x40021000",
+            "[cpu: annotated hyp; smmu: RW normal 4K]",
+            "reproduce: parallax run traces/good/b.trace\n",
+        ] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+    }
 }

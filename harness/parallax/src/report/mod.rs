@@ -1,5 +1,7 @@
 //! What became of each trace, and the ways to tell it.
 
+mod form;
+mod found;
 mod github;
 mod human;
 mod json;
@@ -8,15 +10,18 @@ mod markdown;
 
 use std::time::Duration;
 
-use parallax_model::Finding;
-
 use crate::status::Status;
 
+pub use form::FoundForm;
+pub use found::{Again, Found};
 pub use github::github;
 pub use human::Human;
-pub use json::json;
+pub use json::{Document, SCHEMA, json, json_failure};
 pub use junit::junit;
-pub use markdown::markdown;
+pub use markdown::{Beside, markdown};
+
+/// What a golden without a trace means and what to do.
+pub const ORPHAN: &str = "no trace refers to it: remove it, or bring its trace back";
 
 /// How results are told (`--format`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -32,28 +37,6 @@ pub enum Format {
     Markdown,
     /// Annotations at the lines of the traces, for a GitHub workflow.
     Github,
-}
-
-/// A finding, and the operation after which it was found.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Found {
-    /// Line of the operation; 0 is the state after boot.
-    pub line: usize,
-    /// The operation's canonical text; `boot` for the state after boot.
-    pub op: String,
-    /// The finding.
-    pub finding: Finding,
-    /// What there is to say to a person beyond it, line by line; goldens do not have it.
-    pub detail: Vec<String>,
-}
-
-impl Found {
-    /// The finding in lines, with all that there is to say of it.
-    #[must_use]
-    pub fn lines(&self) -> Vec<String> {
-        let detail = self.detail.iter().map(|line| format!("  {line}"));
-        std::iter::once(self.finding.to_string()).chain(detail).collect()
-    }
 }
 
 /// What became of a trace.
@@ -88,6 +71,10 @@ pub enum Verdict {
 }
 
 impl Verdict {
+    /// All that [`Self::word`] can be.
+    pub const WORDS: [&'static str; 9] =
+        ["same", "checked", "accepted", "found", "clean", "nothing", "new", "diverged", "failed"];
+
     /// One word.
     #[must_use]
     pub const fn word(&self) -> &'static str {
@@ -149,13 +136,15 @@ pub struct TraceReport {
     pub verdict: Verdict,
     /// How long it took.
     pub elapsed: Duration,
+    /// The command that shows the same again.
+    pub again: Again,
 }
 
 impl TraceReport {
     /// The command that shows the same again.
     #[must_use]
     pub fn reproduce(&self) -> String {
-        format!("parallax run {}", self.label)
+        self.again.to_string()
     }
 
     /// Findings to be shown: those of a bad trace that is as agreed are no news.
@@ -172,20 +161,21 @@ pub fn status(reports: &[TraceReport]) -> Status {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use parallax_model::{Check, Space, Span};
+    use parallax_model::{Check, Claim, Finding, Space, Span, Views};
 
     use super::*;
 
     pub(crate) fn finding() -> Finding {
-        Finding {
+        let span = Span::new(0x4002_0000, 0x1000);
+        let claim = Claim {
             check: Check::Sync,
             rule: "extra",
             space: Space::Smmu,
-            span: Span::new(0x4002_0000, 0x1000),
+            span,
             subject: "ram+0x20000..+0x21000".to_owned(),
             message: "the SMMU maps what the CPU does not".to_owned(),
-            views: vec![("cpu", "annotated hyp".to_owned())],
-        }
+        };
+        claim.told(Some(span), Views::new("annotated hyp", "RW normal 4K"))
     }
 
     /// One report of each kind.
@@ -197,14 +187,13 @@ pub(crate) mod tests {
             findings,
             verdict,
             elapsed: Duration::from_millis(1234),
+            again: Again::new(["run", label]),
         };
         let found = || {
-            vec![Found {
-                line: 4,
-                op: "host_donate_hyp pfn=ram+0x20".to_owned(),
-                finding: finding(),
-                detail: vec!["missing: a DSB".to_owned()],
-            }]
+            let again = Again::new(["run", "traces/good/b.trace"]);
+            let mut found = Found::new(4, "host_donate_hyp pfn=ram+0x20", finding(), &again);
+            found.detail.push("missing: a DSB".to_owned());
+            vec![found]
         };
         let failed =
             Verdict::Failed { status: Status::Setup, message: "the machine did not boot\nwhy".to_owned() };

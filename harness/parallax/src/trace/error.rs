@@ -55,14 +55,25 @@ impl TraceError {
 
 impl fmt::Display for TraceError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { path, line, column, found, expected, .. } = self;
+        let Self { path, line, column, expected, .. } = self;
+        let found = printable(&self.found);
         writeln!(f, "{path}:{line}:{column}: found {found}, expected {expected}")?;
         let number = line.to_string();
         let margin = " ".repeat(number.len());
         writeln!(f, "{margin} |")?;
-        writeln!(f, "{number} | {}", self.text.replace('\t', " "))?;
+        writeln!(f, "{number} | {}", printable(&self.text))?;
         write!(f, "{margin} | {}{}", " ".repeat(column - 1), "^".repeat(self.width))
     }
+}
+
+/// `text` with nothing in it that a terminal would obey; of the same length in characters.
+fn printable(text: &str) -> String {
+    let shown = |c| match c {
+        '\t' => ' ',
+        c if char::is_control(c) => char::REPLACEMENT_CHARACTER,
+        c => c,
+    };
+    text.chars().map(shown).collect()
 }
 
 impl std::error::Error for TraceError {}
@@ -79,6 +90,13 @@ mod tests {
             error.to_string(),
             "t.trace:12:7: found `x`, expected nothing\n   |\n12 | nop é x\n   |       ^"
         );
+    }
+
+    #[test]
+    fn what_is_in_a_trace_does_not_command_the_terminal() {
+        let text = "nop \x1b[2J";
+        let error = TraceError::new("t", 1, text, Problem::new(4..8, format!("`{}`", &text[4..]), "nothing"));
+        assert!(!error.to_string().contains('\x1b'), "{error}");
     }
 
     #[test]

@@ -3,6 +3,8 @@
 use parallax_abi::fault::Fault;
 use parallax_machine::MachineConfig;
 
+use crate::similar_name::similar;
+
 use super::Trace;
 use super::error::{Problem, TraceError};
 use super::expr::{Expr, Symbol, parse_expr, parse_number};
@@ -87,7 +89,11 @@ impl Reader {
         };
         let fault = Fault::from_name(name.value.text).filter(|_| name.key.is_none());
         self.fault = Some(fault.ok_or_else(|| {
-            let expected = "the name of a fault (`parallax faults` lists them)";
+            let names = Fault::ALL.iter().map(|fault| fault.name());
+            let expected = match similar(name.value.text, names) {
+                Some(meant) => format!("the name of a fault: did you mean `{meant}`?"),
+                None => "the name of a fault (`parallax faults` lists them)".to_owned(),
+            };
             Problem::new(name.span(), format!("`{}`", name.value.text), expected)
         })?);
         Ok(())
@@ -138,7 +144,10 @@ fn operation(number: usize, line: &Line<'_>, cpus: u64) -> Result<Op, Problem> {
 
 fn unknown(name: &Item<'_>) -> Problem {
     let names: Vec<&str> = VERBS.iter().map(|verb| verb.name).collect();
-    let expected = format!("an operation (one of {})", names.join(", "));
+    let expected = match similar(name.value.text, names.iter().copied()).filter(|_| name.key.is_none()) {
+        Some(meant) => format!("an operation: did you mean `{meant}`?"),
+        None => format!("an operation (one of {})", names.join(", ")),
+    };
     let text = name.key.as_ref().map_or(format!("`{}`", name.value.text), |key| format!("`{}=`", key.text));
     Problem::new(name.span(), text, expected)
 }

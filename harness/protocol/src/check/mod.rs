@@ -24,6 +24,7 @@ mod context;
 mod cpu;
 mod entry;
 mod finding;
+mod look;
 mod memory;
 mod smmu;
 mod stream;
@@ -36,6 +37,7 @@ use std::collections::HashMap;
 
 use self::cpu::Cpus;
 pub use self::finding::{Finding, Regime, Rule, Site, Subject};
+pub use self::look::Side;
 use self::memory::{Memory, PAGE, Role};
 use self::smmu::Smmu;
 use self::tree::{Group, Tree};

@@ -2,6 +2,8 @@
 
 use std::io::Write;
 use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use parallax_abi::hypercall::{HOST_SHARE_HYP, HOST_UNSHARE_HYP};
 use parallax_abi::mailbox::{MAILBOX_SYMBOL, Mailbox, WAIT_SYMBOL, op};
@@ -28,6 +30,8 @@ pub(super) struct Measured {
 const SCRIPT: &str = include_str!("baseline.py");
 const MARK: &str = "PARALLAX ";
 const DUMPS: usize = 5;
+/// How long QEMU may take to make its socket.
+const SOCKET_LIMIT: Duration = Duration::from_secs(20);
 
 /// Operations with a look after each, then looks alone.
 pub(super) fn run(
@@ -58,6 +62,11 @@ fn script(
     let (qemu, _ram, _) =
         Qemu::start(config, &images.hyp_img, &images.payload_img, None).map_err(MachineError::from)?;
     let socket = qemu.gdb_socket().ok_or_else(|| failure("QEMU has no gdb socket"))?;
+    // A QEMU on a busy machine is not there yet when it has been started.
+    let begin = Instant::now();
+    while !socket.exists() && begin.elapsed() < SOCKET_LIMIT {
+        thread::sleep(Duration::from_millis(5));
+    }
     let smmu = regions(config.mem_bytes).into_iter().find(|region| region.name == "smmu");
     let smmu = smmu.ok_or_else(|| failure("the machine has no SMMU"))?;
 

@@ -10,6 +10,7 @@ use parallax_model::Golden;
 
 use super::{PFN, Setup, gdb, hypercall, table};
 use crate::engine::{Session, SessionError, Step};
+use crate::report::Again;
 use crate::status::Failure;
 use crate::trace::{Op, Trace};
 
@@ -126,10 +127,16 @@ fn checked(
         }
     }
     let seconds = begin.elapsed().as_secs_f64();
-    if golden.finding_count() != 0 {
-        return Err(MachineError::Contract("a measured operation had a finding".to_owned()).into());
-    }
+    nothing_found(&golden)?;
     Ok((batches * SLOTS) as f64 / seconds)
+}
+
+/// Whether `golden`, of measured operations, holds no finding.
+pub(super) fn nothing_found(golden: &Golden) -> Result<(), Failure> {
+    let Some(found) = golden.first_finding() else { return Ok(()) };
+    let again = Again::new(["bench"]);
+    let message = format!("a measured operation is not in order:\n{found}\nagain: {again}");
+    Err(MachineError::Contract(message).into())
 }
 
 /// Adds what `op` did to `golden`.

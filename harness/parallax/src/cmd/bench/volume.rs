@@ -103,9 +103,7 @@ impl<'m> Streamed<'m> {
             }
             Ok(())
         })?;
-        if self.golden.finding_count() != 0 {
-            return Err(MachineError::Contract("a measured operation had a finding".to_owned()).into());
-        }
+        rates::nothing_found(&self.golden)?;
         Ok(cost)
     }
 }

@@ -14,6 +14,8 @@ diff [N]            what the operation in line N changed; without N the last one
 check               everything that must hold, now
 explain IPA         who changed the entries that translate an address
 phys [on|off]       take addresses as physical, as QEMU's Qqemu.PhyMemMode does
+stay                after `op N`, have the next `stepi` stay there: shows an editor where that is
+help                these lines
 
 Addresses are 0x40020000 or ram+0x20000, page frames 0x40020 or ram+0x20.
 ";
@@ -74,14 +76,20 @@ impl<'a> Command<'a> {
     }
 }
 
+/// When a state is, and how it is seen again.
+pub(super) struct Moment {
+    pub(super) when: String,
+    pub(super) again: String,
+}
+
 /// Does what needs one state only.
-pub(super) fn on_scene(command: Command<'_>, scene: &Scene<'_>) -> Result<String, String> {
+pub(super) fn on_scene(command: Command<'_>, scene: &Scene<'_>, moment: &Moment) -> Result<String, String> {
     match command {
         Command::Stage2(ipa) => scene.stage2(ipa),
         Command::Sid(sid) => scene.sid(sid),
         Command::Walk(sid, ipa) => scene.walk(sid, ipa),
         Command::Page(pfn) => scene.page(pfn),
-        Command::Check => Ok(scene.check()),
+        Command::Check => Ok(scene.check(moment)),
         Command::Help | Command::Journey(_) => Ok(HELP.to_owned()),
     }
 }

@@ -17,6 +17,12 @@ pub(super) struct Named {
 }
 
 impl Named {
+    /// The CPU that performs it.
+    pub(super) fn cpu(&self) -> usize {
+        let word = self.text.split(' ').next().and_then(|word| word.strip_prefix("cpu="));
+        word.and_then(|number| number.parse().ok()).unwrap_or(0)
+    }
+
     /// The operation and its result in one line, without an end.
     pub(super) fn shown(&self) -> String {
         match &self.result {
@@ -65,13 +71,18 @@ pub(super) fn after(list: &[Named], line: u64) -> Result<usize, String> {
 
 /// Where one stands after `performed` operations of `list`.
 pub(super) fn standing(list: &[Named], performed: usize) -> String {
-    let last = match performed.checked_sub(1).and_then(|index| list.get(index)) {
-        Some(operation) => format!("after {}\n", operation.shown()),
-        None => "after the boot\n".to_owned(),
-    };
+    let last = after_text(list, performed);
     match list.get(performed) {
-        Some(next) => format!("{last}next  {}: {}\n", next.line, next.text),
-        None => format!("{last}that was the last one\n"),
+        Some(next) => format!("{last}\nnext  {}: {}\n", next.line, next.text),
+        None => format!("{last}\nthat was the last one\n"),
+    }
+}
+
+/// The last one of `performed` operations of `list`, as the moment after it.
+pub(super) fn after_text(list: &[Named], performed: usize) -> String {
+    match performed.checked_sub(1).and_then(|index| list.get(index)) {
+        Some(operation) => format!("after {}", operation.shown()),
+        None => "after the boot".to_owned(),
     }
 }
 
@@ -115,6 +126,7 @@ mod tests {
         let (text, lines) = source(&[named(2, "nop"), named(5, "snapshot")]);
         assert_eq!(text, "\nnop -> ok\n\n\nsnapshot -> ok\n# the end\n");
         assert_eq!(lines, [2, 5, 6]);
+        assert_eq!((named(1, "nop").cpu(), named(1, "cpu=3 nop").cpu()), (0, 3));
     }
 
     #[test]

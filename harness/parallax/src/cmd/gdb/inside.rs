@@ -28,6 +28,16 @@ impl Inside {
         self.stores.get(self.done)
     }
 
+    /// The store that is done last; none at the beginning.
+    pub(super) fn last(&self) -> Option<&Record> {
+        self.stores[..self.done].last()
+    }
+
+    /// The next store of `cpu`.
+    pub(super) fn next_of(&self, cpu: usize) -> Option<&Record> {
+        self.stores[self.done..].iter().find(|store| usize::from(store.cpu) == cpu)
+    }
+
     /// One store on; false at the end.
     pub(super) fn step(&mut self) -> bool {
         let there = self.done < self.stores.len();

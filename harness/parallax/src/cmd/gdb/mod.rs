@@ -12,14 +12,15 @@
 //! ```
 
 mod commands;
+mod folder;
 mod history;
 mod inside;
 mod listen;
 mod performed;
 mod recorded;
-mod recorded_registers;
 mod scene;
 mod session;
+mod smmu_registers;
 
 use std::path::Path;
 
@@ -42,6 +43,9 @@ use crate::project;
 use crate::source::Source;
 use crate::status::{Failure, Status};
 
+/// What the images are built from.
+const SOURCES: [&str; 4] = ["hyp", "Cargo.toml", "Cargo.lock", ".cargo"];
+
 /// Runs it.
 pub(super) fn gdb(args: &Gdb) -> Result<Status> {
     let cancel = interrupt::token()?;
@@ -51,35 +55,45 @@ pub(super) fn gdb(args: &Gdb) -> Result<Status> {
     let path = args.source.as_deref().ok_or_else(|| Failure::usage("name a trace or a recording"))?;
     let source = Source::open(path, &[])?;
     let listener = Listener::open(args.port, args.socket.as_deref())?;
-    let server = Server { listener, session: Session::new()?, once: args.once, cancel };
+    let session = Session::new(&listener.name()?)?;
+    let server = Server { listener, session, once: args.once, cancel };
     match source {
         Source::Recording(replay) => {
-            let mut recorded =
-                Recorded::new(*replay).map_err(|error| Failure::from(MachineError::from(error)))?;
+            let mut recorded = Recorded::new(*replay, path.display().to_string())
+                .map_err(|error| Failure::from(MachineError::from(error)))?;
             let program = server.session.program(path, recorded.operations())?;
-            let images = recorded.events().then(|| images_of(recorded.revision(), &server.cancel)).flatten();
+            let images = recorded.events().then(|| images_of(&recorded, &server.cancel)).flatten();
             server.announce(path, Some(&program), images.as_ref())?;
-            server.serve(&mut recorded)
+            // What goes wrong with a recording is the file's fault.
+            server.serve(&mut recorded, Status::Usage)
         }
         Source::Trace(case) => {
             let root = project::root(std::slice::from_ref(&case.place.golden))?;
             let boot = LiveBoot::build(&root, [&case.trace], &server.cancel)?.with_events(&root)?;
             let mut machine = boot.boot(&case.trace).map_err(Failure::from)?;
             let (session, _) = engine::Session::start(machine.as_mut(), None).map_err(Failure::from)?;
-            let mut performed = Performed::new(session, &case.trace.ops).map_err(Failure::from)?;
+            let mut performed = Performed::new(session, &case.trace.ops, path.display().to_string())
+                .map_err(Failure::from)?;
             server.announce(path, None, Some(boot.images_of(&case.trace).map_err(Failure::from)?))?;
-            server.serve(&mut performed)
+            server.serve(&mut performed, Status::Diverged)
         }
     }
 }
 
 /// The images of a recorded machine, if this is the source tree that they were built from.
-fn images_of(revision: &str, cancel: &CancellationToken) -> Option<toolchain::BuiltImages> {
-    let root = project::root(&[]).ok()?;
-    if project::revision(&root) != revision {
-        return None;
+fn images_of(recorded: &Recorded, cancel: &CancellationToken) -> Option<toolchain::BuiltImages> {
+    let revision = recorded.revision();
+    let root = project::root(&[]).ok().filter(|root| {
+        project::revision(root) == revision || project::same_sources(root, revision, &SOURCES)
+    });
+    let images = root.and_then(|root| toolchain::build(&root, recorded.variant(), cancel).ok());
+    if images.is_none() {
+        anstream::eprintln!(
+            "no symbols of the hypervisor: it was recorded at revision {}, and here is no source tree of that which builds",
+            revision.escape_debug()
+        );
     }
-    toolchain::build(&root, Variant::Normal, cancel).ok()
+    images
 }
 
 /// Prints the commands that load symbols and printers of the source tree.
@@ -111,19 +125,27 @@ impl Server {
         let address = self.listener.address()?;
         let commands = self.session.commands(program, images, &address)?;
         let text = format!(
-            "{}: waiting for gdb at {address}\nwith symbols: gdb-multiarch -x {}\nwithout:      target remote {address}\n",
+            "{}: waiting for gdb at {address}\nwith symbols: gdb-multiarch -x {}\nin an editor: gdb-multiarch -i dap -x {}, \
+             attached to {address}\nwithout:      target remote {address}\n",
             what.display(),
-            commands.display()
+            commands.connected.display(),
+            commands.alone.display()
         );
         print(&text)
     }
 
-    /// Serves one client after another.
-    fn serve(&self, debuggee: &mut dyn Debuggee) -> Result<Status> {
+    /// Serves one client after another; ends with `status` if the debuggee is lost.
+    fn serve(&self, debuggee: &mut dyn Debuggee, status: Status) -> Result<Status> {
         let cancelled = || self.cancel.is_cancelled();
+        let busy = || {
+            if self.listener.turn_away() {
+                anstream::eprintln!("a second client was turned away; the first one is still connected");
+            }
+            cancelled()
+        };
         while let Some(wire) = self.listener.next(&cancelled)? {
-            let ending = serve(wire, debuggee, &cancelled)
-                .map_err(|lost| Failure { status: Status::Diverged, message: lost.to_string() })?;
+            let ending =
+                serve(wire, debuggee, &busy).map_err(|lost| Failure { status, message: lost.to_string() })?;
             match ending {
                 Ending::Killed => return Ok(Status::Same),
                 Ending::Cancelled => break,

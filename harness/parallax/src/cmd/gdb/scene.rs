@@ -4,24 +4,63 @@ use std::fmt::Write as _;
 
 use parallax_abi::info::HypInfo;
 use parallax_gdb::reader;
-use parallax_machine::Registers;
+use parallax_machine::{Description, Registers};
 use parallax_model::table_map::Table;
-use parallax_model::{Context, Lane, Ownership, PageState, S2Entry, Snapshot, canonical, check, lane, run};
+use parallax_model::{
+    Context, Lane, Ownership, PageState, S2Entry, Snapshot, SymbolMap, canonical, check, lane, run,
+};
 use parallax_smmu::{Config, SmmuRegs, Ste, StreamTable, illegal};
 use parallax_vmsa::desc::{self, Kind};
 use parallax_vmsa::mem::read_u64;
 use parallax_vmsa::{PhysMem, Regime};
+
+use super::commands::Moment;
+use crate::engine::Observer;
 
 /// log2 of the size of a page frame.
 const PAGE_SHIFT: u32 = 12;
 
 /// A state, and what to look at it with.
 pub(super) struct Scene<'a> {
-    pub(super) snapshot: &'a Snapshot,
-    pub(super) registers: &'a Registers,
-    pub(super) memory: &'a dyn PhysMem,
-    pub(super) context: &'a Context,
-    pub(super) info: &'a HypInfo,
+    snapshot: &'a Snapshot,
+    registers: &'a Registers,
+    memory: &'a dyn PhysMem,
+    context: &'a Context,
+    info: &'a HypInfo,
+}
+
+/// What makes scenes of states of one machine.
+pub(super) struct Stage {
+    pub(super) info: HypInfo,
+    observer: Observer,
+}
+
+impl Stage {
+    pub(super) fn new(description: &Description, info: HypInfo) -> Self {
+        Self { info, observer: Observer::new(description, info) }
+    }
+
+    /// What addresses are called.
+    pub(super) const fn symbols(&self) -> &SymbolMap {
+        &self.observer.context().symbols
+    }
+
+    /// The state that `registers` and `memory` describe.
+    pub(super) fn snapshot(&mut self, memory: &dyn PhysMem, registers: &Registers) -> Snapshot {
+        self.observer.observe(memory, registers)
+    }
+
+    /// Looks at the state that `registers` and `memory` describe.
+    pub(super) fn look<T>(
+        &mut self,
+        memory: &dyn PhysMem,
+        registers: &Registers,
+        look: impl FnOnce(&Scene<'_>) -> T,
+    ) -> T {
+        let snapshot = self.snapshot(memory, registers);
+        let context = self.observer.context();
+        look(&Scene { snapshot: &snapshot, registers, memory, context, info: &self.info })
+    }
 }
 
 impl Scene<'_> {
@@ -89,6 +128,12 @@ impl Scene<'_> {
     pub(super) fn last_entries(&self, ia: u64) -> Result<Vec<(&'static str, u64)>, String> {
         let mut entries = Vec::new();
         if let Ok(Some(regime)) = Regime::stage2(&self.registers.sys) {
+            if ia >= regime.ia_end() {
+                return Err(format!(
+                    "{ia:#x} is above the input size of {} bits: no entry translates it",
+                    regime.ia_bits
+                ));
+            }
             entries.push((Lane::Cpu.name(), self.last_entry(&regime, ia)));
         }
         let streams = self.snapshot.smmu.iter().flat_map(|smmu| &smmu.streams);
@@ -169,7 +214,8 @@ impl Scene<'_> {
         let mut out = format!("page {pfn:#x} at {pa:#x} ({})\n", self.named(pa));
         match run::find(&self.snapshot.pages, pa) {
             Some(found) => {
-                let word = self.info.vmemmap_pa + 8 * (pfn - self.info.vmemmap_first_pfn);
+                let word =
+                    self.info.vmemmap_pa.wrapping_add(8 * pfn.wrapping_sub(self.info.vmemmap_first_pfn));
                 let _ = writeln!(out, "state {} (word at {word:#x})", lane::page_state(&found.value));
                 let _ = writeln!(out, "owner {}", owner(&found.value));
             }
@@ -208,16 +254,27 @@ impl Scene<'_> {
         }
     }
 
-    /// `check`: everything that must hold, now.
-    pub(super) fn check(&self) -> String {
+    /// `check`: everything that must hold, now, which is at `moment`.
+    pub(super) fn check(&self, moment: &Moment) -> String {
         let findings = check(self.snapshot, self.context);
         if findings.is_empty() {
             return "nothing found\n".to_owned();
         }
-        findings.iter().fold(String::new(), |mut out, finding| {
-            let _ = writeln!(out, "! {finding}");
-            out
-        })
+        let mut out = format!(
+            "{}
+",
+            moment.when
+        );
+        for finding in findings {
+            let _ = writeln!(
+                out,
+                "! {finding}
+  {}",
+                finding.about()
+            );
+        }
+        let _ = writeln!(out, "reproduce: {}", moment.again);
+        out
     }
 }
 

@@ -1,5 +1,5 @@
 //! What a debugger is given: commands to source, the printers, the operations as a program. All of it lies in a folder that
-//! goes away with the server.
+//! goes away with the server ([`super::folder`]).
 
 use std::fmt::Write as _;
 use std::fs;
@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 use parallax_gdb::program;
 use parallax_machine::toolchain::BuiltImages;
-use tempfile::TempDir;
 
+use super::folder::Folder;
 use super::history::{self, Named};
 
 /// The printers and commands in Python.
@@ -17,14 +17,24 @@ const PRINTERS: &str = include_str!("../../../../gdb/python/parallax.py");
 
 /// The folder.
 pub(super) struct Session {
-    folder: TempDir,
+    folder: Folder,
+}
+
+/// Files of commands.
+pub(super) struct Commands {
+    /// Those that load everything.
+    pub(super) alone: PathBuf,
+    /// The same, and the one that connects.
+    pub(super) connected: PathBuf,
 }
 
 impl Session {
-    /// An empty one.
-    pub(super) fn new() -> Result<Self> {
-        let folder = tempfile::Builder::new().prefix("parallax-gdb-").tempdir();
-        let folder = folder.context("no folder can be made for a debugger's files; is TMPDIR writable?")?;
+    /// An empty one for the server that is called `name`.
+    pub(super) fn new(name: &str) -> Result<Self> {
+        let folder = Folder::new(&std::env::temp_dir(), name);
+        let folder = folder.context(
+            "no folder can be made for a debugger's files; set TMPDIR to a folder that you can write to",
+        )?;
         let session = Self { folder };
         session.write("parallax.py", PRINTERS.as_bytes())?;
         Ok(session)
@@ -45,17 +55,18 @@ impl Session {
         self.write("operations.elf", &program::elf(&source, &lines)?)
     }
 
-    /// Writes the commands that load `program` or `images` and connect to `address`, and gives their file.
+    /// Writes the commands that load `program` or `images` and connect to `address`.
     pub(super) fn commands(
         &self,
         program: Option<&Path>,
         images: Option<&BuiltImages>,
         address: &str,
-    ) -> Result<PathBuf> {
+    ) -> Result<Commands> {
         let printers = self.folder.path().join("parallax.py");
         let mut text = commands(program, images, &printers);
+        let alone = self.write("editor.gdb", text.as_bytes())?;
         let _ = writeln!(text, "target remote {address}");
-        self.write("gdbinit", text.as_bytes())
+        Ok(Commands { alone, connected: self.write("gdbinit", text.as_bytes())? })
     }
 }
 
@@ -63,6 +74,8 @@ impl Session {
 pub(super) fn commands(program: Option<&Path>, images: Option<&BuiltImages>, printers: &Path) -> String {
     let mut text = "set confirm off\nset architecture aarch64\n".to_owned();
     if let Some(program) = program {
+        // Code is not in a recording, and is not written to: it can be read from the symbols' file.
+        text.push_str("set $parallax_recording = 1\nset trust-readonly-sections on\n");
         let _ = writeln!(text, "file {}", program.display());
     }
     if let Some(images) = images {

@@ -8,7 +8,6 @@ use anyhow::{Context, Result};
 use parallax_abi::fault::Fault;
 use parallax_machine::toolchain::BuiltImages;
 use parallax_machine::{CancellationToken, HostView, Linux, LinuxConfig, MachineConfig, SmmuMode};
-use parallax_model::Finding;
 
 use super::commands::Commands;
 use super::disks::KnownData;
@@ -17,6 +16,7 @@ use super::guest::{self, Job, Said};
 use super::operations::{KEPT, Operations};
 use super::watch::Watch;
 use crate::cli::LinuxMachine;
+use crate::report::{Again, Found};
 use crate::status::Failure;
 
 /// How much of the console is shown.
@@ -56,9 +56,7 @@ pub(super) struct Outcome {
     pub(super) said: Said,
     /// How often all tables were looked at.
     pub(super) looks: usize,
-    pub(super) findings: Vec<Finding>,
-    /// For each finding what else there is to say.
-    pub(super) details: Vec<Vec<String>>,
+    pub(super) findings: Vec<Found>,
     /// How many events were judged, if any were recorded.
     pub(super) events: Option<u64>,
     /// Where the guest was to write, and whether the harness found there what it had to; not known when the guest has an
@@ -187,15 +185,16 @@ impl Boot<'_> {
             // Who does not listen any more has what it wanted.
             let _ = send.send(line.to_owned());
         });
-        let mut looks = Looks::default();
-        looks.commands = plan.commands.then(Commands::default);
+        // Nobody but the user knows what is left out of it: it is given again as it was.
+        let again = Again::new(std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()));
+        let mut looks = Looks::new(again, plan.commands.then(Commands::default));
         let mut operations = Operations::new(plan.operations);
         let result = drive(linux, plan, &lines, &mut looks, &mut operations);
         let said = watch.finish();
         result.map_err(Failure::from)?;
-        let Looks { count, findings, commands, judge, .. } = looks;
-        let details = findings.iter().map(|finding| judge.detail(linux, finding)).collect();
+        let Looks { count, mut findings, commands, judge, .. } = looks;
+        findings.iter_mut().for_each(|found| found.detail = judge.detail(linux, &found.finding));
         let events = judge.events();
-        Ok(Outcome { said, looks: count, findings, details, events, written: None, operations, commands })
+        Ok(Outcome { said, looks: count, findings, events, written: None, operations, commands })
     }
 }

@@ -6,18 +6,21 @@ use std::time::{Duration, Instant};
 
 use anstream::{eprint, eprintln};
 use parallax_machine::{Linux, MachineError, Pause, Registers};
-use parallax_model::{Finding, Reporter, check};
+use parallax_model::{Claim, Finding, Reporter, Snapshot, check};
 
 use super::commands::Commands;
 use super::judge::Judge;
 use super::operations::Operations;
 use super::view;
 use crate::engine::Observer;
+use crate::report::{Again, Found};
 
 /// The hypervisor comes here whenever its account of the kernel's commands is full.
 const COMMANDS_FULL: &str = "smmu_host_commands_full";
 /// How soon what the guest says is heard, while something waits for that.
 const SOON: Duration = Duration::from_millis(50);
+/// Characters that are kept of what the guest says it has done.
+const MOST_SAID: usize = 60;
 
 /// What is done while it runs.
 #[derive(Clone, Debug, Default)]
@@ -39,14 +42,20 @@ pub(super) struct Plan {
 }
 
 /// All looks at a machine.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Looks {
+    /// The command that looks at such a machine again.
+    again: Again,
     observer: Option<Observer>,
+    /// What the last look saw.
+    last: Option<Snapshot>,
+    /// What the guest said last that it has done.
+    done: String,
     reporter: Reporter,
     /// How many.
     pub(super) count: usize,
     /// What they found.
-    pub(super) findings: Vec<Finding>,
+    pub(super) findings: Vec<Found>,
     /// What was seen of the kernel's commands.
     pub(super) commands: Option<Commands>,
     /// What a plugin saw, put to the rules of order.
@@ -54,24 +63,60 @@ pub(super) struct Looks {
 }
 
 impl Looks {
+    /// Before the first look; `again` is the command.
+    pub(super) fn new(again: Again, commands: Option<Commands>) -> Self {
+        Self {
+            again,
+            observer: None,
+            last: None,
+            done: String::new(),
+            reporter: Reporter::default(),
+            count: 0,
+            findings: Vec::new(),
+            commands,
+            judge: Judge::default(),
+        }
+    }
+
+    /// Notes what is wrong at the look that came last, for the reason `why`.
+    fn found(&mut self, why: &str, findings: impl IntoIterator<Item = Finding>) {
+        let done = if self.done.is_empty() { "boot" } else { &self.done };
+        let op = format!("{why}; the guest's last step was {done}");
+        let (count, again) = (self.count, &self.again);
+        self.findings.extend(findings.into_iter().map(|finding| Found::new(count, &op, finding, again)));
+    }
+
     /// Looks once, if the hypervisor has booted. Gives the registers.
-    fn look(&mut self, linux: &mut Linux) -> Result<Option<Registers>, MachineError> {
+    fn look(&mut self, linux: &mut Linux, why: &str) -> Result<Option<Registers>, MachineError> {
         // Before the machine runs on to get out of the hypervisor.
         self.read_commands(linux);
         let Some((info, registers)) = linux.look()? else { return Ok(None) };
         let observer = self.observer.get_or_insert_with(|| Observer::new(linux.description(), info));
-        self.findings.extend(self.judge.meet(linux, &info, &observer.context().symbols)?);
+        let claims = self.judge.meet(linux, &info, &observer.context().symbols)?;
         let snapshot = observer.observe(linux.memory(), &registers);
-        self.findings.extend(self.reporter.fresh(check(&snapshot, observer.context())));
+        let mut findings = self.reporter.fresh(check(&snapshot, observer.context()));
+        findings.extend(claims.into_iter().map(|claim| claim.seen(&snapshot, observer.context())));
+        self.last = Some(snapshot);
         self.count += 1;
+        self.found(why, findings);
         self.read_commands(linux);
         Ok(Some(registers))
+    }
+
+    /// A look after operation `op`, with what was wrong with the operation itself.
+    fn after(&mut self, linux: &mut Linux, op: &str, wrong: Option<Claim>) -> Result<(), MachineError> {
+        self.look(linux, op)?;
+        if let (Some(observer), Some(last), Some(claim)) = (&self.observer, &self.last, wrong) {
+            let finding = claim.seen(last, observer.context());
+            self.found(op, [finding]);
+        }
+        Ok(())
     }
 
     /// A look that was asked for: says so.
     fn asked(&mut self, linux: &mut Linux, why: &str, views: bool) -> Result<(), MachineError> {
         let before = self.findings.len();
-        let Some(registers) = self.look(linux)? else { return Ok(()) };
+        let Some(registers) = self.look(linux, why)? else { return Ok(()) };
         eprintln!("look {}, {why}: {} new findings", self.count, self.findings.len() - before);
         if views {
             let text = match linux.host_smmu() {
@@ -83,9 +128,21 @@ impl Looks {
         Ok(())
     }
 
-    /// Judges what happened since the last time.
-    fn read_events(&mut self, linux: &mut Linux) -> Result<(), MachineError> {
-        self.findings.extend(self.judge.take(linux)?);
+    /// Judges what happened since the last time. Where that was wrong, a look shows what has become of it, or if the
+    /// machine has ended, the last one.
+    fn read_events(&mut self, linux: &mut Linux, ended: bool) -> Result<(), MachineError> {
+        let claims = self.judge.take(linux)?;
+        if claims.is_empty() {
+            return Ok(());
+        }
+        if !ended {
+            self.look(linux, "the order of events is wrong")?;
+        }
+        let (Some(observer), Some(last)) = (&self.observer, &self.last) else { return Ok(()) };
+        let context = observer.context();
+        let findings: Vec<Finding> = claims.into_iter().map(|claim| claim.seen(last, context)).collect();
+        let seen = if ended { "the last look before it ended" } else { "seen right after" };
+        self.found(&format!("the order of events is wrong, {seen}"), findings);
         Ok(())
     }
 
@@ -117,7 +174,7 @@ pub(super) fn drive(
             period = period.min(SOON);
         }
         let pause = linux.run_for(period)?;
-        looks.read_events(linux)?;
+        looks.read_events(linux, matches!(pause, Pause::Ended))?;
         match pause {
             Pause::Ended => {
                 for name in plan.at.iter().filter(|name| !places.values().any(|place| place == *name)) {
@@ -144,21 +201,24 @@ pub(super) fn drive(
             return Err(MachineError::Hang { waiting_for, limit: plan.limit, report: linux.printed() });
         }
         if !plan.every.is_zero() && Instant::now() >= next {
-            looks.look(linux)?;
+            looks.look(linux, &format!("every {} ms", plan.every.as_millis()))?;
             next = Instant::now() + plan.every;
         }
         for line in console.try_iter() {
             // The disks are at work from then on.
             working |= line.contains("PLX step virtio_appears");
+            if let Some((_, step)) = line.split_once("PLX step ") {
+                looks.done = step.chars().filter(|c| !c.is_control()).take(MOST_SAID).collect();
+            }
             if let Some((name, address)) = kernel_symbol(&line).filter(|(name, _)| plan.at.contains(name)) {
                 linux.stop_at(address)?;
                 places.insert(address, name);
             }
         }
-        let look = |linux: &mut Linux| looks.look(linux).map(|_| ());
+        let look = |linux: &mut Linux, op: &str, wrong| looks.after(linux, op, wrong);
         if working && operations.left > 0 && operations.round(linux, look)?.is_none() {
             looks.read_commands(linux);
-            return looks.read_events(linux);
+            return looks.read_events(linux, false);
         }
     }
 }

@@ -135,9 +135,10 @@ fn told(args: &LinuxMachine, bare: bool, outcome: &Outcome) -> String {
     if let Some(events) = outcome.events {
         let _ = writeln!(text, "  {events} events judged");
     }
-    for (finding, detail) in outcome.findings.iter().zip(&outcome.details) {
-        let _ = writeln!(text, "  {finding}");
-        detail.iter().for_each(|line| text.push_str(&format!("    {line}\n")));
+    for found in &outcome.findings {
+        let _ = writeln!(text, "  look {}, {}", found.line, found.op);
+        found.lines().iter().for_each(|line| text.push_str(&format!("    {line}\n")));
+        let _ = writeln!(text, "    again: {}", found.again());
     }
     text
 }

@@ -11,6 +11,7 @@ use parallax_abi::hypercall::{
     HYP_UNPIN_SHARED_MEM, SMMU_READ_EVENT,
 };
 use parallax_machine::{HostView, HypOptions, Linux, MachineError, RAM_BASE, SmmuMode};
+use parallax_model::{Check, Claim, Space, Span};
 
 use super::edu::{Edu, STREAM};
 
@@ -63,7 +64,8 @@ pub(super) struct Operations {
     landed: usize,
     failed: usize,
     events: usize,
-    wrong: Vec<String>,
+    /// What was wrong; the looks have it all.
+    wrong: usize,
     edu: Option<Edu>,
 }
 
@@ -75,14 +77,15 @@ impl Operations {
 
     /// All were done, and nothing went wrong.
     pub(super) fn good(&self) -> bool {
-        self.left == 0 && self.wrong.is_empty()
+        self.left == 0 && self.wrong == 0
     }
 
-    /// Does a round, if the device is there yet. Calls `look` after each operation. Nothing when the machine has ended.
+    /// Does a round, if the device is there yet. Calls `look` after each operation, with its name and what was wrong with
+    /// it. Nothing when the machine has ended.
     pub(super) fn round(
         &mut self,
         linux: &mut Linux,
-        mut look: impl FnMut(&mut Linux) -> Result<(), MachineError>,
+        mut look: impl FnMut(&mut Linux, &str, Option<Claim>) -> Result<(), MachineError>,
     ) -> Result<Option<()>, MachineError> {
         if self.edu.is_none() {
             self.edu = Edu::find(linux)?;
@@ -102,20 +105,32 @@ impl Operations {
             self.calls += 1;
             // SMCCC: x0 tells whether the call is known, x1 what came of it.
             let result = if results[0] == 0 { results[1] as i64 } else { results[0] as i64 };
-            if result != *expected {
-                self.wrong.push(format!("round {}: {name} gave {result}, not {expected}", self.rounds));
-            }
-            look(linux)?;
+            let op = format!("round {}, {name} pfn={:#x}", self.rounds, page / PAGE);
+            let wrong = (result != *expected).then(|| {
+                claim(
+                    (Check::Result, "expected", Space::Cpu),
+                    page,
+                    format!("expected {expected}, got {result}"),
+                )
+            });
+            self.wrong += usize::from(wrong.is_some());
+            look(linux, &op, wrong)?;
             if *dma != Dma::Untried {
                 ram(linux.write_memory(page, &[0; COUNT as usize]))?;
                 if edu.store(linux, page, COUNT)?.is_none() {
                     return Ok(None);
                 }
-                self.judge(linux, name, page, &pattern, *dma)?;
+                if let Some(wrong) = self.judge(linux, page, &pattern, *dma)? {
+                    self.wrong += 1;
+                    look(linux, &format!("{op}, then DMA to it"), Some(wrong))?;
+                }
             }
         }
-        if self.events(linux, page)?.is_none() {
-            return Ok(None);
+        let Some(wrong) = self.events(linux, page)? else { return Ok(None) };
+        if let Some(message) = wrong {
+            self.wrong += 1;
+            let op = format!("round {}, what the SMMU says of refused DMA", self.rounds);
+            look(linux, &op, Some(claim((Check::Result, "events", Space::Smmu), page, message)))?;
         }
         self.rounds += 1;
         self.left -= 1;
@@ -123,11 +138,11 @@ impl Operations {
     }
 
     /// Takes what the SMMU has to say of the refused transfers. A kernel with an SMMU of its own gets that itself, and prints
-    /// it.
-    fn events(&mut self, linux: &mut Linux, page: u64) -> Result<Option<()>, MachineError> {
+    /// it. Gives what was wrong with it; nothing when the machine has ended.
+    fn events(&mut self, linux: &mut Linux, page: u64) -> Result<Option<Option<String>>, MachineError> {
         let HypOptions { smmu, smmu_host, .. } = linux.description().config.hyp;
         if smmu == SmmuMode::Off || smmu_host == HostView::Emulated {
-            return Ok(Some(()));
+            return Ok(Some(None));
         }
         for _ in 0..EVENTS {
             match linux.hypercall(SMMU_READ_EVENT, &[], self.calls)? {
@@ -135,27 +150,21 @@ impl Operations {
                 Some([0, 0, dword0, address]) if dword0 >> 32 == STREAM && address & !(PAGE - 1) == page => {
                     self.events += 1;
                 }
-                Some([0, result, ..]) if result as i64 == ENOENT => return Ok(Some(())),
-                Some(other) => {
-                    let what = format!("round {}: not an event of the device: {other:#x?}", self.rounds);
-                    self.wrong.push(what);
-                    return Ok(Some(()));
-                }
+                Some([0, result, ..]) if result as i64 == ENOENT => return Ok(Some(None)),
+                Some(other) => return Ok(Some(Some(format!("not an event of the device: {other:#x?}")))),
             }
         }
-        self.wrong.push(format!("round {}: events without end", self.rounds));
-        Ok(Some(()))
+        Ok(Some(Some("events without end".to_owned())))
     }
 
     /// Whether the DMA to `page` came to what it must.
     fn judge(
         &mut self,
         linux: &Linux,
-        name: &str,
         page: u64,
         pattern: &[u8],
         dma: Dma,
-    ) -> Result<(), MachineError> {
+    ) -> Result<Option<Claim>, MachineError> {
         let mut found = vec![0; pattern.len()];
         ram(linux.memory().read(page, &mut found))?;
         let came_to = if found == pattern {
@@ -167,14 +176,13 @@ impl Operations {
         } else {
             None
         };
-        if came_to != Some(dma) {
-            let what = came_to.map_or("wrote something else", |came_to| match came_to {
-                Dma::Lands => "arrived",
-                _ => "did not arrive",
-            });
-            self.wrong.push(format!("round {}: DMA to a page after {name} {what}", self.rounds));
-        }
-        Ok(())
+        let (rule, message) = match came_to {
+            Some(came_to) if came_to == dma => return Ok(None),
+            Some(Dma::Lands) => ("stale", "DMA to the page arrived, which the device must not reach"),
+            Some(_) => ("refused", "DMA to the page did not arrive, which the device must reach"),
+            None => ("data-written", "DMA to the page wrote something else"),
+        };
+        Ok(Some(claim((Check::Access, rule, Space::Smmu), page, message.to_owned())))
     }
 }
 
@@ -196,8 +204,17 @@ impl fmt::Display for Operations {
                 self.left
             )?;
         }
-        self.wrong.iter().try_for_each(|wrong| writeln!(f, "  FAILED  {wrong}"))
+        match self.wrong {
+            0 => Ok(()),
+            wrong => writeln!(f, "  FAILED  {wrong} of them came out wrong: see the findings"),
+        }
     }
+}
+
+/// Something wrong with an operation on `page`.
+fn claim((check, rule, space): (Check, &'static str, Space), page: u64, message: String) -> Claim {
+    let span = Span::new(page, PAGE);
+    Claim { check, rule, space, span, subject: format!("{:#x}..{:#x}", page, page + PAGE), message }
 }
 
 /// What the device writes in round `number`: no byte of it is zero.
@@ -223,7 +240,7 @@ mod tests {
     fn a_round_that_was_not_done_is_not_good() {
         assert!(Operations::new(0).good());
         assert!(!Operations::new(1).good());
-        let wrong = Operations { wrong: vec!["x".to_owned()], ..Operations::new(0) };
+        let wrong = Operations { wrong: 1, ..Operations::new(0) };
         assert!(!wrong.good());
     }
 }

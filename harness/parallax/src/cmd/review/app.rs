@@ -145,9 +145,12 @@ impl App {
     /// Does what a key asks for.
     pub(super) fn act(&mut self, action: Action) -> Effect {
         self.message.clear();
-        if let Screen::Explanation(_, top) = &mut self.screen {
+        if let Screen::Explanation(text, top) = &mut self.screen {
             match action {
-                Action::Scroll(lines) => *top = top.saturating_add_signed(lines),
+                Action::Scroll(lines) => {
+                    let last = text.lines().count().saturating_sub(1);
+                    *top = top.saturating_add_signed(lines).min(last);
+                }
                 Action::Abandon => return Effect::Leave,
                 _ => self.screen = Screen::Result,
             }
@@ -178,9 +181,11 @@ impl App {
     }
 
     fn accept(&mut self, even_with_findings: bool) {
-        let findings = self.item().findings;
-        if findings > 0 && !even_with_findings {
-            self.message = format!("it holds {findings} findings: A accepts it even so");
+        let objections = &self.item().objections;
+        if let Some(objection) = objections.iter().find(|objection| !objection.can_be_overruled()) {
+            self.message = format!("cannot be accepted: {objection}; r rejects it");
+        } else if let (Some(objection), false) = (objections.first(), even_with_findings) {
+            self.message = format!("it holds {objection}: A accepts it even so");
         } else {
             self.decide(Decision::Accept);
         }

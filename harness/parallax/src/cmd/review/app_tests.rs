@@ -5,14 +5,33 @@ use std::path::Path;
 use super::*;
 use crate::golden::{Place, save};
 
-const OLD: &str = "2: host_write ipa=a -> ok\n3: host_donate_hyp pfn=a -> ok\n   smmu a\n4: nop -> ok\n";
+const OLD: &str = "\
+2: host_share_hyp pfn=ram+0x10 -> ok
+3: host_unshare_hyp pfn=ram+0x11 -> ok
+   smmu a
+4: nop -> ok
+";
 
-/// A project with an item for each name under golden/, whose result is `new`.
+/// A trace whose result has these operations.
+fn trace_of(result: &str) -> String {
+    let mut trace = String::new();
+    for (line, rest) in result.lines().filter_map(|line| line.split_once(": ")) {
+        let Some((op, _)) = rest.split_once(" -> ") else { continue };
+        let before = line.parse::<usize>().unwrap() - 1 - trace.lines().count();
+        trace.push_str(&format!("{}{op}\n", "\n".repeat(before)));
+    }
+    trace
+}
+
+/// A project with a trace for each name, all with the same golden, and what came out.
 pub(in crate::cmd::review) fn items(root: &Path, names: &[(&str, &str)]) -> Vec<Item> {
     names
         .iter()
         .map(|(name, new)| {
-            let place = Place::of(&root.join("traces").join(name));
+            let trace = root.join("traces").join(name);
+            std::fs::create_dir_all(trace.parent().unwrap()).unwrap();
+            std::fs::write(&trace, trace_of(new)).unwrap();
+            let place = Place::of(&trace);
             save(&place, &place.golden, OLD).unwrap();
             save(&place, &place.pending(), new).unwrap();
             Item::load(root, &place.pending()).unwrap()
@@ -25,8 +44,9 @@ fn app(names: &[(&str, &str)]) -> App {
     App::new(items(root.path(), names))
 }
 
-const NEW: &str = "2: host_write ipa=a -> ok\n3: host_donate_hyp pfn=a -> ok\n4: nop -> ok\n";
-const FOUND: &str = "2: host_write ipa=a -> ok\n   ! sync/extra smmu a\n4: nop -> ok\n";
+const NEW: &str =
+    "2: host_share_hyp pfn=ram+0x10 -> ok\n3: host_unshare_hyp pfn=ram+0x11 -> ok\n4: nop -> ok\n";
+const FOUND: &str = "2: host_share_hyp pfn=ram+0x10 -> ok\n   ! sync/extra smmu a\n4: nop -> ok\n";
 const ACCEPT: Action = Action::Accept { even_with_findings: false };
 
 #[test]
@@ -61,19 +81,33 @@ fn findings_are_accepted_only_with_the_other_key() {
     let mut app = app(&[("good/a.trace", FOUND), ("bad/b.trace", FOUND)]);
     app.act(ACCEPT);
     assert_eq!((app.at, app.decisions[0]), (0, None));
-    assert!(app.message.contains("1 findings"), "{}", app.message);
+    assert!(app.message.contains("it holds 1 finding:"), "{}", app.message);
     app.act(Action::Accept { even_with_findings: true });
     app.act(ACCEPT);
     assert_eq!(app.counts(), (2, 0), "under bad/ they are wanted");
 }
 
 #[test]
+fn what_can_never_be_a_golden_cannot_be_accepted() {
+    let root = tempfile::tempdir().unwrap();
+    items(root.path(), &[("good/a.trace", NEW)]);
+    std::fs::remove_file(root.path().join("traces/good/a.trace")).unwrap();
+    let pending = root.path().join("golden/good/a.snap.new");
+    let mut app = App::new(vec![Item::load(root.path(), &pending).unwrap()]);
+    app.act(Action::Accept { even_with_findings: true });
+    assert!(app.message.contains("its trace is gone"), "{}", app.message);
+    assert_eq!(app.decisions, [None]);
+    app.act(Action::Reject);
+    assert_eq!(app.decisions, [Some(Decision::Reject)]);
+}
+
+#[test]
 fn the_operation_that_differs_is_explained() {
     let mut app = app(&[("good/a.trace", NEW)]);
     assert_eq!(app.act(Action::Explain), Effect::Explain(3));
-    app.screen = Screen::Explanation("why".to_owned(), 0);
-    app.act(Action::Scroll(2));
-    assert_eq!(app.screen, Screen::Explanation("why".to_owned(), 2));
+    app.screen = Screen::Explanation("why\nso\n".to_owned(), 0);
+    app.act(Action::Scroll(20));
+    assert_eq!(app.screen, Screen::Explanation("why\nso\n".to_owned(), 1), "not beyond its end");
     app.act(Action::Back);
     assert_eq!(app.screen, Screen::Result);
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use similar::{ChangeTag, TextDiff};
 
-use crate::golden::{self, GoldenError, Kinds};
+use crate::golden::{self, GoldenError, Kinds, Objection};
 use crate::text_diff;
 
 /// A line on either side, or on both.
@@ -30,12 +30,14 @@ pub(super) struct Item {
     pub pending: PathBuf,
     /// Its trace, as seen from the project's root.
     pub trace: PathBuf,
+    /// What both files held when they were read: what was shown is what is taken.
+    read: [Option<String>; 2],
     /// All lines.
     pub rows: Vec<Row>,
     /// What kinds of lines differ.
     pub kinds: Kinds,
-    /// How many findings it holds where none is wanted.
-    pub findings: usize,
+    /// What speaks against taking it.
+    pub objections: Vec<Objection>,
     /// Whether there is no golden yet.
     pub fresh: bool,
 }
@@ -43,20 +45,33 @@ pub(super) struct Item {
 impl Item {
     /// Reads a pending golden, in the project at `root`, and the golden beside it.
     pub(super) fn load(root: &Path, pending: &Path) -> Result<Self, GoldenError> {
+        let pending = std::path::absolute(pending).unwrap_or_else(|_| pending.to_owned());
         let golden = pending.with_extension("");
-        let old = golden::text(&golden)?;
-        let new = golden::text(pending)?.unwrap_or_default();
-        let wanted = pending.parent().and_then(Path::file_name).is_some_and(|folder| folder == "bad");
-        let fresh = old.is_none();
-        let old = old.unwrap_or_default();
+        let read = [golden::text(&golden)?, golden::text(&pending)?];
+        let [old, new] = read.each_ref().map(|text| text.as_deref().unwrap_or_default());
+        let trace = golden::trace_of(&golden);
         Ok(Self {
-            trace: trace(root, &golden),
-            rows: rows(&old, &new),
-            kinds: Kinds::of_diff(&text_diff::unified(&old, &new)),
-            findings: if wanted { 0 } else { golden::findings_in(pending)? },
-            pending: pending.to_owned(),
-            fresh,
+            trace: trace.strip_prefix(root).map(Path::to_owned).unwrap_or(trace),
+            rows: rows(old, new),
+            kinds: Kinds::of_diff(&text_diff::unified(old, new)),
+            objections: golden::objections(&pending)?,
+            fresh: read[0].is_none(),
+            pending,
+            read,
         })
+    }
+
+    /// What it is, in a few words: which lines differ, and what speaks against it.
+    pub(super) fn summary(&self) -> String {
+        let what = if self.fresh { "no golden yet".to_owned() } else { self.kinds.to_string() };
+        let objections = self.objections.iter().map(|objection| format!("; {objection}"));
+        std::iter::once(what).chain(objections).collect()
+    }
+
+    /// Whether both files still hold what was read of them.
+    pub(super) fn as_shown(&self) -> Result<bool, GoldenError> {
+        let golden = self.pending.with_extension("");
+        Ok(self.read == [golden::text(&golden)?, golden::text(&self.pending)?])
     }
 
     /// The operation that row `at` belongs to: its line in the trace.
@@ -64,15 +79,6 @@ impl Item {
         let texts =
             self.rows[..self.rows.len().min(at + 1)].iter().rev().filter_map(|row| row.new.as_deref());
         texts.filter(|line| !line.starts_with(' ')).find_map(|line| line.split_once(':')?.0.parse().ok())
-    }
-}
-
-/// The trace of a golden: the other way round than [`golden::Place`].
-fn trace(root: &Path, golden: &Path) -> PathBuf {
-    let file = golden.with_extension("trace");
-    match file.strip_prefix(root.join("golden")) {
-        Ok(inside) => Path::new("traces").join(inside),
-        Err(_) => file,
     }
 }
 
@@ -115,12 +121,5 @@ mod tests {
             rows("1: a\n   x\n2: b\n", "1: a\n2: b\n"),
             [row("1: a", "1: a"), row("   x", ""), row("2: b", "2: b")]
         );
-    }
-
-    #[test]
-    fn a_golden_has_its_trace_in_the_same_place() {
-        let root = Path::new("/p");
-        assert_eq!(trace(root, Path::new("/p/golden/good/a.snap")), Path::new("traces/good/a.trace"));
-        assert_eq!(trace(root, Path::new("/q/a.snap")), Path::new("/q/a.trace"));
     }
 }

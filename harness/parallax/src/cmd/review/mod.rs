@@ -4,28 +4,32 @@
 //! writes nothing.
 
 mod app;
+mod explain;
 mod item;
 mod view;
 
 use std::fmt::Write;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use ratatui::DefaultTerminal;
 use ratatui::crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
+
+use parallax_machine::CancellationToken;
 
 use self::app::{Action, App, Decision, Effect, Screen};
 use self::item::Item;
 use super::print;
 use crate::cli::Review;
 use crate::golden;
+use crate::interrupt;
 use crate::project;
 use crate::status::{Failure, Status};
 
-/// Lines that a page key scrolls by.
-const PAGE: isize = 20;
+/// How often a signal is looked for while no key comes.
+const TICK: Duration = Duration::from_millis(100);
 
 /// Runs it.
 pub(super) fn review(args: &Review) -> Result<Status> {
@@ -40,13 +44,14 @@ pub(super) fn review(args: &Review) -> Result<Status> {
         return Ok(Status::Diverged);
     }
     if !std::io::stdin().is_terminal() || !std::io::stdout().is_terminal() {
-        let message = "a review needs a terminal: `parallax review --list` tells what waits, \
+        let message = "a review needs a terminal: without one, `parallax review --list` tells what waits and \
                        `parallax accept` takes it";
         return Err(Failure::usage(message).into());
     }
+    let cancel = interrupt::token()?;
     let mut app = App::new(items);
     let mut terminal = ratatui::try_init().context("the terminal cannot be set up")?;
-    let decided = go_through(&mut terminal, &mut app, &root);
+    let decided = go_through(&mut terminal, &mut app, &root, &cancel);
     ratatui::restore();
     if decided? {
         write(&app)
@@ -68,40 +73,50 @@ fn waiting(root: &Path, paths: &[PathBuf]) -> Result<Vec<Item>> {
 fn listed(items: &[Item]) -> Result<String, std::fmt::Error> {
     let mut text = String::new();
     for item in items {
-        let what = if item.fresh { "no golden yet".to_owned() } else { item.kinds.to_string() };
-        write!(text, "{}  {what}", item.trace.display())?;
-        if item.findings > 0 {
-            write!(text, ", {} findings", item.findings)?;
-        }
-        text.push('\n');
+        writeln!(text, "{}  {}", item.trace.display(), item.summary())?;
     }
     Ok(text)
 }
 
 /// Until the user is done: whether what was decided is to be written.
-fn go_through(terminal: &mut DefaultTerminal, app: &mut App, root: &Path) -> Result<bool> {
+fn go_through(
+    terminal: &mut DefaultTerminal,
+    app: &mut App,
+    root: &Path,
+    cancel: &CancellationToken,
+) -> Result<bool> {
     loop {
         terminal.draw(|frame| view::draw(frame, app))?;
+        while !event::poll(TICK)? {
+            if cancel.is_cancelled() {
+                return Ok(false);
+            }
+        }
         let Event::Key(key) = event::read()? else { continue };
         if key.kind == KeyEventKind::Release {
             continue;
         }
-        match app.act(action(key)) {
+        let page = isize::try_from(terminal.size()?.height)?.saturating_sub(view::AROUND).max(1);
+        match app.act(action(key, page)) {
             Effect::None => (),
             Effect::Write => return Ok(true),
             Effect::Leave => return Ok(false),
             Effect::Explain(line) => {
-                "explaining …".clone_into(&mut app.message);
+                "explaining …  any key: stop it".clone_into(&mut app.message);
                 terminal.draw(|frame| view::draw(frame, app))?;
-                let text = explanation(root, &app.item().trace, line);
+                let text = explain::explanation(root, &app.item().trace, line, cancel)?;
                 app.message.clear();
-                app.screen = Screen::Explanation(text, 0);
+                match text {
+                    Some(text) => app.screen = Screen::Explanation(text, 0),
+                    None => "stopped".clone_into(&mut app.message),
+                }
             }
         }
     }
 }
 
-fn action(key: KeyEvent) -> Action {
+/// What a key asks for, where a page has `page` lines.
+fn action(key: KeyEvent, page: isize) -> Action {
     match key.code {
         KeyCode::Char('c') if key.modifiers.contains(KeyModifiers::CONTROL) => Action::Abandon,
         KeyCode::Char('a') => Action::Accept { even_with_findings: false },
@@ -112,8 +127,8 @@ fn action(key: KeyEvent) -> Action {
         KeyCode::Char('u') => Action::Undo,
         KeyCode::Char('j') | KeyCode::Down => Action::Scroll(1),
         KeyCode::Char('k') | KeyCode::Up => Action::Scroll(-1),
-        KeyCode::Char(' ') | KeyCode::PageDown => Action::Scroll(PAGE),
-        KeyCode::Char('b') | KeyCode::PageUp => Action::Scroll(-PAGE),
+        KeyCode::Char(' ') | KeyCode::PageDown => Action::Scroll(page),
+        KeyCode::Char('b') | KeyCode::PageUp => Action::Scroll(-page),
         KeyCode::Char('c') => Action::NextChange,
         KeyCode::Char('w') => Action::Whole,
         KeyCode::Char('e') => Action::Explain,
@@ -123,31 +138,31 @@ fn action(key: KeyEvent) -> Action {
     }
 }
 
-/// What `parallax explain` says, or why it says nothing.
-fn explanation(root: &Path, trace: &Path, line: usize) -> String {
-    let run = || -> Result<String> {
-        let mut command = Command::new(std::env::current_exe()?);
-        let output =
-            command.current_dir(root).arg("explain").arg(trace).args(["--op", &line.to_string()]).output()?;
-        let said = [output.stdout, output.stderr].concat();
-        Ok(anstream::adapter::strip_str(&String::from_utf8_lossy(&said)).to_string())
-    };
-    run().unwrap_or_else(|error| format!("parallax explain: {error:#}"))
-}
-
+/// Writes what was decided; nothing, if a file is not any more what was shown.
 fn write(app: &App) -> Result<Status> {
-    for (item, decision) in app.items.iter().zip(&app.decisions) {
-        match decision {
-            Some(Decision::Accept) => {
-                golden::accept(&item.pending).map_err(Failure::usage)?;
-            }
-            Some(Decision::Reject) => golden::reject(&item.pending).map_err(Failure::usage)?,
-            None => (),
+    let decided = || app.items.iter().zip(&app.decisions).filter(|(_, decision)| decision.is_some());
+    for (item, _) in decided() {
+        if !item.as_shown().map_err(Failure::usage)? {
+            let trace = item.trace.display();
+            let message = format!(
+                "{trace}: its result changed while it was shown; nothing was written: review it again"
+            );
+            return Err(Failure::usage(message).into());
         }
+    }
+    for (done, (item, decision)) in decided().enumerate() {
+        let written = match decision {
+            Some(Decision::Accept) => golden::accept(&item.pending).map(drop),
+            _ => golden::reject(&item.pending),
+        };
+        written.map_err(|error| {
+            let all = decided().count();
+            Failure::usage(format!("{error}\n{done} of {all} decisions are written: review the others again"))
+        })?;
     }
     let (accepted, rejected) = app.counts();
     let left = app.items.len() - accepted - rejected;
-    print(&format!("{accepted} accepted, {rejected} rejected, {left} go on waiting\n"))?;
+    print(&format!("{}\n", view::counted(app)))?;
     Ok(if left == 0 { Status::Same } else { Status::Diverged })
 }
 
@@ -158,7 +173,7 @@ mod tests {
     #[test]
     fn what_was_decided_is_written_and_the_rest_goes_on_waiting() {
         let root = tempfile::tempdir().unwrap();
-        let new = "2: host_write ipa=a -> ok\n";
+        let new = "2: host_share_hyp pfn=ram+0x10 -> ok\n";
         let names = [("good/a.trace", new), ("good/b.trace", new), ("good/c.trace", new)];
         let mut app = App::new(app::tests::items(root.path(), &names));
         for action in [Action::Accept { even_with_findings: false }, Action::Reject, Action::Next] {
@@ -176,6 +191,25 @@ mod tests {
     }
 
     #[test]
+    fn what_changed_since_it_was_shown_is_not_taken_and_nothing_else_either() {
+        let new = "2: host_share_hyp pfn=ram+0x10 -> ok\n";
+        for changed in ["b.snap", "b.snap.new"] {
+            let root = tempfile::tempdir().unwrap();
+            let names = [("good/a.trace", new), ("good/b.trace", new)];
+            let mut app = App::new(app::tests::items(root.path(), &names));
+            app.act(Action::Accept { even_with_findings: false });
+            app.act(Action::Reject);
+            let golden = root.path().join("golden/good");
+            let path = golden.join(changed);
+            let text = std::fs::read_to_string(&path).unwrap();
+            std::fs::write(&path, text.replace("ok", "EPERM")).unwrap();
+            let error = write(&app).unwrap_err().to_string();
+            assert!(error.starts_with("traces/good/b.trace: its result changed"), "{changed}: {error}");
+            assert!(golden.join("a.snap.new").exists());
+        }
+    }
+
+    #[test]
     fn every_key_of_the_help_does_something() {
         for (keys, what) in view::KEYS {
             for key in keys.split(", ") {
@@ -189,7 +223,7 @@ mod tests {
                     key => KeyCode::Char(key.chars().next().unwrap()),
                 };
                 let modifiers = if key == "Ctrl-C" { KeyModifiers::CONTROL } else { KeyModifiers::NONE };
-                assert_ne!(action(KeyEvent::new(code, modifiers)), Action::Back, "{key}: {what}");
+                assert_ne!(action(KeyEvent::new(code, modifiers), 10), Action::Back, "{key}: {what}");
             }
         }
     }

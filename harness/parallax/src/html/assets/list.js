@@ -14,8 +14,9 @@ function search() {
     const text = (op.line + ': ' + TEXTS[op.text] + ' ' + TEXTS[op.result] + ' ' + findingsOf(step).map(({ found }) => TEXTS[found.text]).join(' ')).toLowerCase();
     return words.every((word) => text.includes(word));
   });
-  $('count').textContent = shown.length === STEPS.length ? STEPS.length + ' operations, ' + SPECIAL.length + (PAIRED ? ' differ or have findings' : ' with findings')
-    : shown.length + ' of ' + STEPS.length;
+  const differ = STEPS.filter(({ differs }) => differs).length, found = SPECIAL.filter((step) => findingsOf(step).length).length;
+  $('count').textContent = shown.length !== STEPS.length ? shown.length + ' of ' + STEPS.length
+    : (STEPS.length - 1).toLocaleString('en') + ' operations, ' + (PAIRED ? (differ ? differ + ' differ, ' : 'A and B are the same in all of them, ') : '') + found + ' with findings';
   $('rows').style.height = shown.length * ROW + 'px';
   rows();
 }
@@ -58,7 +59,7 @@ function timeline() {
   }
   svg.append(draw('path', { id: 'now', stroke: 'var(--accent)', 'stroke-width': 2, fill: 'none' }));
   svg.append(draw('text', { x: 0, y: height }, 'boot'), draw('text', { x: width, y: height, 'text-anchor': 'end' }, 'line ' + anyOp(n - 1).line));
-  svg.setAttribute('aria-label', `${n} operations, height is instructions at EL2 (logarithmic); ${SPECIAL.length} marked`);
+  svg.setAttribute('aria-label', `${n - 1} operations, height is instructions at EL2 (logarithmic); ${SPECIAL.length} marked`);
   svg.addEventListener('click', (event) => choose(Math.min(n - 1, Math.max(0, Math.floor((event.clientX - svg.getBoundingClientRect().left) / svg.getBoundingClientRect().width * n)))));
   fill('time', svg);
   moveNow();

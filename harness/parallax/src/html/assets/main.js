@@ -3,13 +3,17 @@ let chosen = 0;
 function choose(step) {
   chosen = Math.min(STEPS.length - 1, Math.max(0, step));
   history.replaceState(null, '', '#op=' + chosen);
+  pointer = null;
   findings(); panels();
   if (!lookAtChanges()) lanes();
   $('probe').replaceChildren(); reveal(); moveNow();
 }
 function along(list, by) {
   const next = by > 0 ? list.find((step) => step > chosen) : list.filter((step) => step < chosen).pop();
-  if (next !== undefined) choose(next);
+  if (next === undefined) return;
+  choose(next);
+  // Another finding is looked at from its beginning; from operation to operation the same panel stays in view.
+  if (list === SPECIAL) document.querySelector('main').scrollTop = 0;
 }
 function theme(set) {
   document.documentElement.dataset.theme = set;
@@ -19,9 +23,14 @@ const KEYS = {
   j: () => along(shown, 1), ArrowDown: () => along(shown, 1), k: () => along(shown, -1), ArrowUp: () => along(shown, -1),
   n: () => along(SPECIAL, 1), p: () => along(SPECIAL, -1), Home: () => choose(0), End: () => choose(STEPS.length - 1),
   '+': () => zoom(1 / 2), '=': () => zoom(1 / 2), '-': () => zoom(2), 0: memory, f: lookAtChanges,
+  '.': () => point(1), ',': () => point(-1),
   a: () => move(-0.25), d: () => move(0.25), ArrowLeft: () => move(-0.25), ArrowRight: () => move(0.25),
-  '/': () => $('search').focus(), '?': () => $('keys').showModal(), t: () => $('theme').click(),
+  r: () => $('region').focus(), o: toggleOnly, s: () => save(RUNS[opOf(chosen, 0) ? 0 : 1]), '/': () => $('search').focus(), '?': () => $('keys').showModal(), t: () => $('theme').click(),
 };
+function toggleOnly() {
+  $('only').setAttribute('aria-pressed', $('only').getAttribute('aria-pressed') !== 'true');
+  search();
+}
 function watchKeys() {
   addEventListener('keydown', (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || $('keys').open) return;
@@ -33,15 +42,15 @@ function watchKeys() {
   $('list').addEventListener('scroll', rows);
   $('rows').addEventListener('click', (event) => { const row = event.target.closest('.op'); if (row) choose(Number(row.dataset.step)); });
   $('search').addEventListener('input', search);
-  $('only').addEventListener('click', (event) => { event.target.setAttribute('aria-pressed', event.target.getAttribute('aria-pressed') !== 'true'); search(); });
+  $('only').addEventListener('click', toggleOnly);
   $('help').addEventListener('click', () => $('keys').showModal());
   $('theme').addEventListener('click', () => theme(document.documentElement.dataset.theme === 'dark' ? 'light' : 'dark'));
-  addEventListener('resize', () => { timeline(); lanes(); rows(); });
+  addEventListener('resize', () => { timeline(); lanes(); rows(); owners(); });
 }
 function about() {
-  fill('about', ...RUNS.flatMap((run, side) => [make('b', {}, (PAIRED ? 'AB'[side] + ' ' : '') + run.name),
+  fill('about', ...RUNS.map((run, side) => make('div', {}, make('b', {}, (PAIRED ? 'AB'[side] + ' ' : '') + run.name), saver(run, 'Save trace'),
     make('span', {}, run.machine.split(' ').filter((word) => /^(cpus|mem|smmu)/.test(word)).join(' ')),
-    ...(run.fault ? [make('span', { class: 'del' }, 'fault ' + run.fault)] : []), make('span', {}, run.revision.slice(0, 12) + ', QEMU ' + run.qemu)]));
+    ...(run.fault ? [make('span', { class: 'del' }, 'fault ' + run.fault)] : []), make('span', {}, run.revision.slice(0, 24) + ', QEMU ' + run.qemu))));
 }
 document.documentElement.dataset.theme = matchMedia('(prefers-color-scheme: dark)').matches ? 'dark' : 'light';
 document.title = RUNS.map((run) => run.name).join(' and ') + ', Parallax report';

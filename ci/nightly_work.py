@@ -1,0 +1,200 @@
+"""What a night runs, and how its results come into the history."""
+import itertools, json, os, re, shutil, subprocess, time
+from pathlib import Path
+
+import nightly_history
+
+ROOT = Path(__file__).resolve().parent.parent
+PARALLAX = os.environ.get("PARALLAX_PROGRAM") or str(ROOT / "target/release/parallax")
+QEMU = "qemu-system-aarch64"
+# Traces that are about another setting: performed on their own machines only.
+OWN_MACHINE = {
+    "traces/good/smmu_off_events.trace": "it is about a hypervisor that leaves the SMMU alone",
+    "traces/good/smmu_off.trace": "it is about a hypervisor that leaves the SMMU alone",
+    "traces/good/host_tables_used_up.trace": "its few pages for tables do not suffice for a shared one",
+    "traces/good/mmio_recycled.trace": "its few pages for tables do not suffice for a shared one",
+}
+HOSTILE_FAULTS = ["emul_ste_unchecked", "emul_s2_fields_from_host", "emul_evtq_unchecked", "emul_memory_not_held",
+                  "emul_missing_nh_all"]
+# A trace that is not in order is run so often again; no more traces of a cell than that.
+AGAIN, AGAIN_TRACES = 2, 10
+# Anything else that is not in order is run once more, if it took no longer than this.
+AGAIN_SECONDS = 600
+# What runs is ended with the night, even if that is killed.
+WITH_US = ["setpriv", "--pdeathsig", "TERM", "--"] if shutil.which("setpriv") else []
+
+
+def say(text):
+    print(f"nightly: {text}", flush=True)
+
+
+def run(*words, env=None):
+    """Runs it in the source tree; gives its exit status, standard output and standard error."""
+    done = subprocess.run([*WITH_US, *words], cwd=ROOT, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                          errors="replace")
+    return done.returncode, done.stdout, done.stderr
+
+
+def qemus():
+    """The programs of all QEMUs by their versions, the one that is used by default first; no version twice."""
+    found = {}
+    only = os.environ.get("PARALLAX_QEMUS")
+    folders = [Path(folder) for folder in (only or os.environ.get("PATH", "")).split(":") if folder]
+    if not only:
+        folders += sorted(ROOT.glob("target/tools/*/bin"))
+    named = os.environ.get("PARALLAX_QEMU")
+    for program in ([Path(named), Path(named) / QEMU] if named else []) + [folder / QEMU for folder in folders]:
+        if program.is_file():
+            version = re.search(r"version (\S+)", run(str(program.resolve()), "--version")[1])
+            if version:
+                found.setdefault(version[1], program)
+    return found
+
+
+def machines(short):
+    """(mode, settings) of every machine; the short form takes each value at least once."""
+    every = list(itertools.product(["step", "stream"], ["shadow", "shared"], ["blocks", "pages"], [1, 2, 4]))
+    few = [("step", "shadow", "pages", 2), ("stream", "shared", "blocks", 4), ("stream", "shadow", "blocks", 1)]
+    for mode, smmu, mapping, cpus in few if short else every:
+        yield mode, {"smmu": smmu, "smmu.map": mapping, "cpus": str(cpus)}
+
+
+class Night:
+    """A night at work."""
+
+    def __init__(self, db, short, part):
+        self.db, self.short, self.bad, self.turn = db, short, False, 0
+        self.part, self.parts = map(int, part.split("/"))
+        self.begin = time.monotonic()
+        revision = run("git", "describe", "--always", "--dirty")[1].strip() or "unknown"
+        row = (int(time.time()), revision, "short" if short else "full", part)
+        self.id = db.execute("insert into night(started, revision, form, part) values (?,?,?,?)", row).lastrowid
+
+    def mine(self):
+        """Whether the next piece of work is of this part: pieces are dealt out in turn."""
+        self.turn += 1
+        return (self.turn - 1) % self.parts == self.part - 1
+
+    def all(self):
+        self.traces()
+        self.others()
+        nightly_history.totals(self.db, self.id)
+        self.db.execute("update night set seconds = ?, status = ? where id = ?",
+                        (time.monotonic() - self.begin, int(self.bad), self.id))
+
+    def cell(self, name, words, env=None, traces=None):
+        """A run of traces; what is not in order is run again, and is flaky if it comes out otherwise once."""
+        say(name)
+        begin = time.monotonic()
+        status, out, err = run(PARALLAX, "run", "--format", "json", *words, *(traces or ["traces/good"]), env=env)
+        seconds = time.monotonic() - begin
+        try:
+            reports = json.loads(out)["traces"]
+        except (ValueError, KeyError):
+            reports = []
+        operations = sum(report["operations"] for report in reports)
+        self.db.execute("insert into cell values (?,?,?,?,?,?)",
+                        (self.id, name, len(reports), operations, seconds, status))
+        # A bad trace without its fault may well change nothing: that nothing is found is what counts.
+        fine = ("same", "checked", "nothing") if "--without-faults" in words else ("same", "checked")
+        wrong = [report for report in reports if report["verdict"] not in fine]
+        for number, report in enumerate(wrong):
+            again = [run(PARALLAX, "run", "--format", "json", *words, report["trace"], env=env)[0]
+                     for _ in range(AGAIN if number < AGAIN_TRACES else 0)]
+            told = [f"after line {found['line']}: {found['text']}" for found in report["findings"]]
+            text = "\n".join([report["verdict"], *told, report.get("message") or "", report.get("diff") or ""])
+            report["flaky"] = 0 in again
+            self.problem(name, report["trace"], text.strip()[:2000], report["flaky"])
+        if not reports or (status and not wrong):
+            # No result at all, or what is wrong is about no trace that ran: a golden that belongs to none.
+            self.problem(name, "(all)", (err or out).strip()[-2000:] or f"exit status {status}", False)
+        return reports
+
+    def problem(self, cell, trace, text, flaky):
+        self.bad |= not flaky
+        self.db.execute("insert into problem values (?,?,?,?,?)", (self.id, cell, trace, text, flaky))
+        say(f"{'flaky' if flaky else 'NOT IN ORDER'}: {cell}: {trace}: {text.splitlines()[0]}")
+
+    def step(self, name, *words, expect=0):
+        """Any other check, by its exit status."""
+        say(name)
+        begin = time.monotonic()
+        status, out, err = run(*words)
+        seconds = time.monotonic() - begin
+        self.db.execute("insert into cell values (?,?,0,0,?,?)", (self.id, name, seconds, status))
+        if status != expect:
+            text = f"exit status {status}, not {expect}\n{(out + err).strip()[-1500:]}"
+            flaky = False
+            if seconds < AGAIN_SECONDS:
+                again, out, _ = run(*words)
+                flaky = again == expect
+            self.problem(name, " ".join(Path(word).name for word in words), text, flaky)
+        return out
+
+    def measure(self, name, value):
+        self.db.execute("insert into measure values (?,?,?)", (self.id, name, value))
+
+    def traces(self):
+        good = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "traces/good").glob("**/*.trace"))
+        for number, (version, program) in enumerate(qemus().items()):
+            self.db.execute("insert into qemu values (?,?,?)", (self.id, version, str(program)))
+            env = dict(os.environ, PARALLAX_QEMU=str(program))
+            for mode in ["step", "stream"]:
+                if self.mine():
+                    reports = self.cell(f"qemu {version}, {mode}, own machines, goldens", ["--mode", mode], env, ["traces"])
+                    self.faults(reports)
+            # The short form has other machines with one QEMU only.
+            for mode, settings in machines(self.short) if number == 0 or not self.short else []:
+                if self.mine():
+                    words = ["--mode", mode, *(word for key, value in settings.items()
+                                               for word in ("--machine", f"{key}={value}"))]
+                    fit = [trace for trace in good if trace not in OWN_MACHINE]
+                    self.cell(f"qemu {version}, {mode}, {' '.join(f'{k}={v}' for k, v in settings.items())}", words, env, fit)
+
+    def faults(self, reports):
+        for report in reports:
+            if report["bad"]:
+                caught = bool(report["findings"]) or report.get("flaky", False)
+                self.db.execute("insert into fault values (?,?,?) on conflict do update set caught = min(caught, excluded.caught)",
+                                (self.id, Path(report["trace"]).stem, caught))
+
+    def others(self):
+        if self.mine():
+            # A fault that is switched off leaves nothing to be found.
+            self.cell("bad traces, faults switched off", ["--without-faults"], None, ["traces/bad"])
+        if self.mine():
+            self.step("every switchable fault has a trace", PARALLAX, "faults")
+        for seed in [1] if self.short else [1, 2, 3, 4]:
+            if self.mine():
+                ops = "5000" if self.short else "100000"
+                self.step(f"a hostile host, seed {seed}, {ops} operations", PARALLAX, "attack", "--seed", str(seed), "--ops", ops)
+        for fault in HOSTILE_FAULTS[:1] if self.short else HOSTILE_FAULTS:
+            if self.mine():
+                self.step(f"a hostile host finds {fault}", PARALLAX, "attack", "--fault", fault, expect=1)
+        if self.mine():
+            self.coverage()
+        if self.mine():
+            self.instructions()
+        if self.short:
+            return
+        if self.mine():
+            self.step("Linux as the host, long", "ci/linux-long")
+        if self.mine():
+            self.step("bisections of known faults", "ci/bisect")
+
+    def coverage(self):
+        folder = ROOT / "target/nightly-coverage"
+        self.step("coverage", PARALLAX, "coverage", "--allow", "ci/uncovered.txt", "--lcov", str(folder))
+        total = folder / "total.info"
+        if total.is_file():
+            text = total.read_text()
+            count = lambda key: sum(int(number) for number in re.findall(rf"^{key}:(\d+)$", text, re.M))
+            if count("LF"):
+                self.measure("lines of the hypervisor", count("LF"))
+                self.measure("lines reached, percent", 100 * count("LH") / count("LF"))
+
+    def instructions(self):
+        out = self.step("instructions of each operation", PARALLAX, "bench", "--quick")
+        lines = out.partition("instructions at EL2")[2].splitlines()[1:]
+        for name, count in re.findall(r"^ *(\S.*?\S) {2,}([\d,]+) ", "\n".join(lines), re.M):
+            self.measure(f"instructions of {name}", int(count.replace(",", "")))

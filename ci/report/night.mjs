@@ -1,0 +1,42 @@
+// The page of the nights, made of a history of twelve of them.
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { looks, watch } from './problems.mjs';
+
+export async function night(browser, page, pictures) {
+  const { problems, holds, same } = watch(browser);
+  try {
+    await browser.send('Page.navigate', { url: 'file://' + resolve(page) });
+    await browser.until("document.readyState === 'complete' && document.title.includes('night by night')");
+    const text = await browser.look('document.body.innerText');
+    for (const part of ['Night 12: ✗ not in order', '~ flaky', 'new', 'Faults that nothing caught', 'smmu_split_unordered', 'operations a second', 'lines reached, percent',
+      '▼ 1 (-1.4 %) since the night before', 'devices reach what the host\'s table gives to another <b>&', '… not at its end', '✓ in order']) holds('the page of the nights', text, part);
+    same('curves', await browser.look("document.querySelectorAll('figure').length"), 10);
+    same('nights', await browser.look("document.querySelector('section:last-of-type').querySelectorAll('tbody tr').length"), 12);
+    for (const scheme of ['light', 'dark']) {
+      await browser.prefer(scheme);
+      for (const width of [800, 1280, 1920]) { await browser.size(width, 900); await looks(browser, problems, `${width} px, ${scheme}`); }
+      await browser.size(1280, 1000);
+      if (pictures) await browser.picture(join(pictures, `nightly-${scheme}.png`));
+    }
+    await browser.size(1440, 1000);
+  } catch (error) { problems.push(String(error)); }
+  return problems.map((problem) => 'nights: ' + problem);
+}
+// The same with faults in the page: each must be found.
+export async function plantedNights(browser, page) {
+  const missed = [];
+  for (const [what, from, to, wanted] of [
+    ['a flaky run that is not marked', '~ flaky', 'in order', /flaky/],
+    ['a fault that nothing caught and that is not told', 'smmu_split_unordered', '', /smmu_split_unordered/],
+    ['a curve left out', '<figure>', '<figure hidden>', /operations a second|curves/],
+    ['a text as elements', '&lt;b&gt;&amp;', '<b>&', /<b>/],
+  ]) {
+    const text = readFileSync(page, 'utf8'), file = page.replace('index.html', 'planted.html');
+    if (!text.includes(from)) throw new Error('nothing to plant at: ' + from);
+    writeFileSync(file, text.replaceAll(from, to));
+    if ((await night(browser, file, null)).some((problem) => wanted.test(problem))) console.log(`planted: ${what}: found`);
+    else missed.push('planted and not found: ' + what);
+  }
+  return missed;
+}

@@ -1,0 +1,174 @@
+//! What each side says of one place at one moment: the CPUs' stage 2, the SMMU, and what else is known there.
+
+use std::fmt;
+
+use crate::canonical;
+use crate::context::{Context, SmmuMode};
+use crate::finding::Space;
+use crate::lane::{self, Lane};
+use crate::registers;
+use crate::run;
+use crate::snapshot::Snapshot;
+use crate::span::Span;
+
+/// Name of the CPUs' side.
+pub const CPU: &str = "cpu";
+/// Name of the SMMU's side.
+pub const SMMU: &str = "smmu";
+
+/// The views of a place, in a fixed order. Those of both sides are always among them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Views(Vec<(&'static str, String)>);
+
+impl Views {
+    /// What both sides say. Who has nothing to give here says so.
+    #[must_use]
+    pub fn new(cpu: &str, smmu: &str) -> Self {
+        let known = |view: &str| if view.is_empty() { "not known".to_owned() } else { view.to_owned() };
+        Self(vec![(CPU, known(cpu)), (SMMU, known(smmu))])
+    }
+
+    /// What is said of `place`, which lies in the page at `page` if in any.
+    pub(crate) fn of(
+        snapshot: &Snapshot,
+        context: &Context,
+        (space, at): (Space, u64),
+        page: Option<u64>,
+    ) -> Self {
+        // An address in a page is looked up as it is: output addresses are those of the byte, not of the page.
+        let both = match (space, page) {
+            (Space::Cpu | Space::Smmu | Space::Page, Some(_)) => Self::of_page(snapshot, context, at),
+            (_, Some(page)) => Self::of_page(snapshot, context, page),
+            (_, None) => Self::of_registers(snapshot, context),
+        };
+        match space {
+            Space::El2 => both.with("el2", of_el2(snapshot, context, at)),
+            Space::Ste => both.with("ste", of_stream(snapshot, at)),
+            Space::Cpu | Space::Smmu | Space::Page | Space::Regs => both,
+        }
+    }
+
+    /// What both tables and the page-state array say of `at`, an address of the host's and of devices.
+    #[must_use]
+    pub fn of_page(snapshot: &Snapshot, context: &Context, at: u64) -> Self {
+        let symbols = &context.symbols;
+        let unmapped = || "unmapped".to_owned();
+        let entry = |entries, lane| {
+            run::find(entries, at).map_or_else(unmapped, |run| lane::s2_entry(&run.value, at, lane, symbols))
+        };
+        let cpu = if snapshot.control.stage2_enabled {
+            entry(&snapshot.cpu, Lane::Cpu)
+        } else {
+            "off: every access passes".to_owned()
+        };
+        let mut views = vec![(CPU, cpu)];
+        let tables = snapshot.smmu.as_ref().map_or(&[][..], |smmu| &smmu.tables);
+        views.extend(tables.iter().map(|table| (SMMU, entry(&table.entries, Lane::Smmu))));
+        if tables.is_empty() {
+            views.push((SMMU, without_table(snapshot, context).to_owned()));
+        }
+        let page = run::find(&snapshot.pages, at);
+        views.extend(page.map(|run| ("page", lane::page_state(&run.value))));
+        Self(views)
+    }
+
+    /// What the registers of both sides say: for what is about no page.
+    #[must_use]
+    pub fn of_registers(snapshot: &Snapshot, context: &Context) -> Self {
+        let smmu = snapshot.smmu.as_ref().map(|smmu| registers::smmu_side(&smmu.control));
+        let none = || without_table(snapshot, context).to_owned();
+        Self::new(&registers::cpu_side(&snapshot.control), &smmu.unwrap_or_else(none))
+    }
+
+    /// The same, with what is known beside both sides before them.
+    #[must_use]
+    pub fn with(mut self, side: &'static str, view: String) -> Self {
+        self.0.insert(0, (side, view));
+        self
+    }
+
+    /// Each side and its view.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        self.0.iter().map(|(side, view)| (*side, view.as_str()))
+    }
+}
+
+impl fmt::Display for Views {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (n, (side, view)) in self.iter().enumerate() {
+            write!(f, "{}{side}: {view}", if n == 0 { "" } else { "; " })?;
+        }
+        Ok(())
+    }
+}
+
+/// What becomes of a device's access where no stream has a table.
+fn without_table(snapshot: &Snapshot, context: &Context) -> &'static str {
+    match &snapshot.smmu {
+        None if context.smmu == SmmuMode::Off => "not used",
+        None => "there is none",
+        Some(smmu) if smmu.control.enabled => "no stream has a stage 2",
+        Some(smmu) if smmu.control.gbpa_abort => "off: every access aborts",
+        Some(_) => "off: every access passes",
+    }
+}
+
+/// The entry of EL2's stage 1 at `va`.
+fn of_el2(snapshot: &Snapshot, context: &Context, va: u64) -> String {
+    run::find(&snapshot.el2, va).map_or_else(
+        || "unmapped".to_owned(),
+        |run| canonical::el2_entry(&run.value, Span::new(va, 1), &snapshot.layout, &context.symbols).1,
+    )
+}
+
+/// The stream table entry of StreamID `sid`.
+fn of_stream(snapshot: &Snapshot, sid: u64) -> String {
+    let streams = snapshot.smmu.as_ref().map_or(&[][..], |smmu| &smmu.streams);
+    run::find(streams, sid).map_or_else(|| "V=0".to_owned(), |run| lane::stream(&run.value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{CPU, SMMU, *};
+    use crate::testing::{PAGE, clean, context};
+
+    fn sides(views: &Views) -> Vec<&'static str> {
+        views.iter().map(|(side, _)| side).collect()
+    }
+
+    #[test]
+    fn both_sides_are_there_whatever_the_place_is() {
+        let (state, context) = (clean(), context());
+        let all = [Space::Cpu, Space::Smmu, Space::El2, Space::Page, Space::Ste, Space::Regs];
+        for (space, page) in all.into_iter().flat_map(|space| [(space, None), (space, Some(PAGE.base))]) {
+            let views = Views::of(&state, &context, (space, PAGE.base), page);
+            for side in [CPU, SMMU] {
+                assert!(sides(&views).contains(&side), "{space:?}: {views}");
+            }
+            assert!(views.iter().all(|(_, view)| !view.is_empty()), "{space:?}: {views}");
+        }
+    }
+
+    #[test]
+    fn an_smmu_without_tables_says_what_becomes_of_accesses() {
+        let (mut state, mut context) = (clean(), context());
+        let said = |state: &Snapshot, context: &Context| {
+            let views = Views::of_page(state, context, PAGE.base);
+            views.iter().find(|(side, _)| *side == SMMU).unwrap().1.to_owned()
+        };
+        let smmu = state.smmu.as_mut().unwrap();
+        smmu.tables.clear();
+        assert_eq!(said(&state, &context), "no stream has a stage 2");
+        state.smmu.as_mut().unwrap().control.enabled = false;
+        assert!(said(&state, &context).starts_with("off: every access "));
+        state.smmu = None;
+        assert_eq!(said(&state, &context), "there is none");
+        context.smmu = SmmuMode::Off;
+        assert_eq!(said(&state, &context), "not used");
+    }
+
+    #[test]
+    fn who_knows_nothing_says_so() {
+        assert_eq!(Views::new("", "RW").to_string(), "cpu: not known; smmu: RW");
+    }
+}

@@ -1,0 +1,36 @@
+//! `parallax schema`: what promises the forms of JSON make.
+//!
+//! ```text
+//! document  version  printed by
+//! run       2        parallax run --format json
+//! ```
+
+use anyhow::Result;
+
+use super::{print, table};
+use crate::cli::Schema;
+use crate::schema::{ALL, Published};
+use crate::status::{Failure, Status};
+
+/// Runs it.
+pub(super) fn schema(args: &Schema) -> Result<Status> {
+    let text = match &args.name {
+        Some(name) => {
+            let published = Published::named(name);
+            published.ok_or_else(|| Failure::usage(format!("no document is called `{name}`")))?.text()
+        }
+        None => list(),
+    };
+    print(&text)?;
+    Ok(Status::Same)
+}
+
+fn list() -> String {
+    let header = ["document", "version", "printed by"].map(str::to_owned);
+    let row = |published: &Published| {
+        [published.name.to_owned(), published.version.to_string(), published.command.to_owned()]
+    };
+    let rows: Vec<[String; 3]> = ALL.iter().map(row).collect();
+    let text = table(&header, &rows, usize::MAX);
+    text.lines().map(|line| line.trim().to_owned() + "\n").collect()
+}

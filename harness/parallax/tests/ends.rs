@@ -1,0 +1,78 @@
+//! How commands end: exit status, where the words go, and colours only where they are wanted.
+
+mod program;
+
+use std::process::{Command, Output, Stdio};
+
+use program::program;
+
+/// Each command with something that is not there, and how it ends.
+const NOT_THERE: &[(&str, i32)] = &[
+    ("run nowhere.trace", 2),
+    ("run --mode odd", 2),
+    ("accept nowhere", 2),
+    ("bisect --good HEAD --trace nowhere", 2),
+    ("attack --ops 0", 2),
+    ("dump nowhere", 2),
+    ("diff nowhere nowhere", 2),
+    ("check nowhere", 2),
+    ("coverage nowhere", 2),
+    ("events nowhere --op 1", 2),
+    ("explain nowhere --op 1", 2),
+    ("gdb nowhere", 2),
+    ("report nowhere", 2),
+    ("faults nowhere", 2),
+    ("schema nowhere", 2),
+    ("completions nowhere", 2),
+    ("bench nowhere", 2),
+    ("linux --kernel nowhere", 125),
+    ("odd", 2),
+];
+const ESCAPE: char = '\u{1b}';
+
+fn parallax(args: &str, variables: &[(&str, &str)]) -> Output {
+    let mut command = Command::new(program());
+    command.current_dir("../..").args(args.split(' ')).stdin(Stdio::null());
+    for name in ["NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE"] {
+        command.env_remove(name);
+    }
+    command.envs(variables.iter().copied()).output().expect("a command")
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&[&output.stdout[..], &output.stderr[..]].concat()).into_owned()
+}
+
+#[test]
+fn what_is_not_there_is_told_on_standard_error_with_the_status_of_its_kind() {
+    for (args, status) in NOT_THERE {
+        let output = parallax(args, &[]);
+        assert_eq!(output.status.code(), Some(*status), "{args}: {}", said(&output));
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(error.starts_with("error: "), "{args}: {error}");
+        assert!(output.stdout.is_empty(), "{args}: {}", said(&output));
+        assert!(!error.contains("panicked"), "{args}: {error}");
+    }
+}
+
+#[test]
+fn what_cannot_be_written_is_no_revision_to_be_skipped() {
+    let full = std::fs::File::options().write(true).open("/dev/full").expect("/dev/full");
+    let mut command = Command::new(program());
+    let output = command.arg("schema").stdout(full).output().expect("a command");
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{error}");
+    assert!(error.starts_with("error: standard output: "), "{error}");
+}
+
+#[test]
+fn colours_are_there_on_demand_and_never_in_a_pipe() {
+    let commands = NOT_THERE.iter().map(|(args, _)| *args).chain(["--help", "run --help", "doctor"]);
+    for args in commands {
+        assert!(!said(&parallax(args, &[])).contains(ESCAPE), "{args} in a pipe");
+        let forced = said(&parallax(args, &[("CLICOLOR_FORCE", "1")]));
+        assert!(forced.contains(ESCAPE), "{args}: CLICOLOR_FORCE=1");
+        let none = said(&parallax(args, &[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")]));
+        assert!(!none.contains(ESCAPE), "{args}: NO_COLOR=1");
+    }
+}

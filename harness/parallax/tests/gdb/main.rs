@@ -1,0 +1,11 @@
+//! The real gdb on both kinds of debuggee: by itself, and behind an editor.
+
+mod answers;
+mod clients;
+mod dap;
+mod documented;
+mod editor;
+#[path = "../program/mod.rs"]
+mod program;
+mod server;
+mod sessions;
