@@ -165,12 +165,14 @@ fn hfgxtr_el2() -> u64 {
 
 /// HCRX_EL2: extensions that EL1 has on its own.
 fn hcrx_el2() -> u64 {
+    let pfr2 = sysreg::read!("S3_0_C0_C4_2"); // ID_AA64PFR2_EL1
     let isar2 = sysreg::read!("S3_0_C0_C6_2"); // ID_AA64ISAR2_EL1
     let mmfr3 = sysreg::read!("S3_0_C0_C7_3"); // ID_AA64MMFR3_EL1
     only(&[
         (id_field(isar2, 16) != 0, 1 << 11), // MSCEn: memory copy instructions
         (id_field(mmfr3, 0) != 0, 1 << 14),  // TCR2En
         (id_field(mmfr3, 4) != 0, 1 << 15),  // SCTLR2En
+        (id_field(pfr2, 32) != 0, 1 << 23),  // EnFPM: Linux writes FPMR wherever it is there
     ])
 }
 
