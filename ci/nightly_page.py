@@ -1,6 +1,8 @@
 """The page of the history of ci/nightly: one HTML file without anything from elsewhere."""
 import html, os, time
 
+import nightly_history
+
 NIGHTS = 60
 STYLE = """
 :root { color-scheme: light dark; --bg: #f5f6f8; --card: #fff; --ink: #1a2029; --soft: #5b6573; --line: #dde1e7; --accent: #1f5fd0; --bad: #b3211a; --bad-bg: #fdeceb; --good: #1a6e37; --warn: #7a4f00 }
@@ -69,17 +71,23 @@ def section(title, *parts, cls=""):
 
 def last_night(db, night):
     """What is not in order in `night`, and what of it is new since the one before of the same form and part."""
-    number, _, _, form, part, _, status = night
-    before = db.execute("select max(id) from night where id < ? and form = ? and part = ? and seconds is not null", (number, form, part)).fetchone()[0]
-    known = set(db.execute("select cell, trace, text from problem where night = ?", (before,)).fetchall())
+    number, status = night[0], night[6]
+    known = {row[:2]: row[2] for row in db.execute("select cell, trace, text from problem where night = ?",
+                                                   (nightly_history.last_of(db, number),))}
     rows = []
     for flaky, *what in db.execute("select flaky, cell, trace, text from problem where night = ? order by flaky, cell, trace", (number,)):
         word = ("flaky", "~ flaky") if flaky else ("bad", "✗ not in order")
-        rows.append((word, "still" if tuple(what) in known else "new", *what))
+        before = known.get(tuple(what[:2]))
+        rows.append((word, "new" if before is None else "still" if before == what[2] else "still, otherwise", *what))
     missed = [(name,) for (name,) in db.execute("select name from fault where night = ? and not caught order by name", (number,))]
     parts = [table(["", "since the night before", "where", "trace", "what"], rows) if rows else "<p>Nothing to look at.</p>"]
     if missed:
         parts.append("<h2>Faults that nothing caught</h2>" + table(["fault"], missed))
+    since, *news = nightly_history.news(db, number).splitlines()
+    since, _, nothing = since.partition(": ")
+    parts.append(f"<h2>What is new {html.escape(since)}</h2>" if since.startswith("since") else "<h2>The first night of this form</h2>")
+    parts.append("<ul>" + "".join(f"<li>{html.escape(line.strip())}</li>" for line in news) + "</ul>" if news
+                 else f"<p>{html.escape(nothing or 'nothing is new')}.</p>")
     cls, word = WORDS[status]
     return section(f"Night {number}: {word}", *parts, cls="bad" if cls == "bad" else "")
 
@@ -110,7 +118,10 @@ def write(db, path):
                 parts.append(section(f"Trend: {form}, part {part}", curves(points), folded))
         rows = db.execute("select status, name, traces, operations, round(seconds, 1) from cell where night = ?", (last,)).fetchall()
         words = lambda status: ("good", "✓ in order") if status == 0 else ("bad", f"✗ exit status {status}")
-        parts.append(section(f"What night {last} ran", table(["", "what", "traces", "operations", "seconds"],
+        qemus = ", ".join(row[0] for row in db.execute("select version from qemu where night = ? order by version", (last,)))
+        of = ", ".join(row[0] for row in db.execute("select part from part where night = ? order by part", (last,)))
+        on = (f"QEMU {qemus}" if qemus else "") + (f"; put together of the parts {of}" if of else "")
+        parts.append(section(f"What night {last} ran", f"<p class=soft>{html.escape(on)}</p>" if on else "", table(["", "what", "traces", "operations", "seconds"],
                                                             [(words(status), *row) for status, *row in rows])))
         when = lambda seconds: time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(seconds))
         count = lambda night, flaky: db.execute("select count(*) from problem where night = ? and flaky = ?", (night, flaky)).fetchone()[0]

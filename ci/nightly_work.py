@@ -101,7 +101,7 @@ class Night:
         for number, report in enumerate(wrong):
             again = [run(PARALLAX, "run", "--format", "json", *words, report["trace"], env=env)[0]
                      for _ in range(AGAIN if number < AGAIN_TRACES else 0)]
-            told = [f"after line {found['line']}: {found['text']}" for found in report["findings"]]
+            told = [f"after line {found['line']}: {found['text']}\n  {found['reproduce']}" for found in report["findings"]]
             text = "\n".join([report["verdict"], *told, report.get("message") or "", report.get("diff") or ""])
             report["flaky"] = 0 in again
             self.problem(name, report["trace"], text.strip()[:2000], report["flaky"])
@@ -115,18 +115,18 @@ class Night:
         self.db.execute("insert into problem values (?,?,?,?,?)", (self.id, cell, trace, text, flaky))
         say(f"{'flaky' if flaky else 'NOT IN ORDER'}: {cell}: {trace}: {text.splitlines()[0]}")
 
-    def step(self, name, *words, expect=0):
+    def step(self, name, *words, expect=0, env=None):
         """Any other check, by its exit status."""
         say(name)
         begin = time.monotonic()
-        status, out, err = run(*words)
+        status, out, err = run(*words, env=env)
         seconds = time.monotonic() - begin
         self.db.execute("insert into cell values (?,?,0,0,?,?)", (self.id, name, seconds, status))
         if status != expect:
             text = f"exit status {status}, not {expect}\n{(out + err).strip()[-1500:]}"
             flaky = False
             if seconds < AGAIN_SECONDS:
-                again, out, _ = run(*words)
+                again, out, _ = run(*words, env=env)
                 flaky = again == expect
             self.problem(name, " ".join(Path(word).name for word in words), text, flaky)
         return out
@@ -177,8 +177,10 @@ class Night:
             self.instructions()
         if self.short:
             return
-        if self.mine():
-            self.step("Linux as the host, long", "ci/linux-long")
+        for version, program in qemus().items():
+            if self.mine():
+                env = dict(os.environ, PARALLAX_QEMU=str(program))
+                self.step(f"qemu {version}, Linux as the host, long", "ci/linux-long", env=env)
         if self.mine():
             self.step("bisections of known faults", "ci/bisect")
 
