@@ -9,7 +9,8 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use parallax_abi::coverage::{bit, file_size};
-use tempfile::NamedTempFile;
+
+use crate::qemu::Nameless;
 
 /// A file that a plugin marks instructions in.
 #[derive(Debug)]
@@ -20,13 +21,13 @@ pub struct Coverage {
 
 impl Coverage {
     /// Makes one for the image with the virtual addresses `image` (the first, and the first behind it), in a new file
-    /// in memory if there is a file system for it, else in `dir`. The file's name may go once the plugin has opened it.
+    /// in memory if there is a file system for it, else in `dir`. It is to be held until the plugin has opened it.
     ///
     /// # Errors
     /// The file cannot be made.
-    pub fn create(dir: &Path, image: (u64, u64)) -> io::Result<(Self, NamedTempFile)> {
+    pub fn create(dir: &Path, image: (u64, u64)) -> io::Result<(Self, Nameless)> {
         let size = file_size(image.1.saturating_sub(image.0));
-        let file = crate::qemu::shared_file(dir, "parallax-coverage-", size)?;
+        let file = Nameless::create(dir, size)?;
         Ok((Self { file: file.as_file().try_clone()?, image }, file))
     }
 

@@ -22,8 +22,9 @@ use std::time::Duration;
 
 use memmap2::{MmapOptions, MmapRaw};
 use parallax_abi::journal::{Header, MAGIC, RECORDS, Record, VERSION, error, kind};
-use tempfile::NamedTempFile;
 use zerocopy::IntoBytes;
+
+use crate::qemu::Nameless;
 
 /// Records that a ring has room for: 2.5 MiB.
 const CAPACITY: u64 = 1 << 16;
@@ -54,14 +55,14 @@ pub struct Journal {
 }
 
 impl Journal {
-    /// Makes one in a new file, in memory if there is a file system for it, else in `dir`. The file's name is for the
-    /// plugin to open, and may go once it has.
+    /// Makes one in a new file, in memory if there is a file system for it, else in `dir`. It is to be held until the
+    /// plugin has opened it.
     ///
     /// # Errors
     /// The file cannot be made or mapped.
-    pub fn create(dir: &Path) -> io::Result<(Self, NamedTempFile)> {
+    pub fn create(dir: &Path) -> io::Result<(Self, Nameless)> {
         let len = RECORDS as u64 + CAPACITY * size_of::<Record>() as u64;
-        let file = crate::qemu::shared_file(dir, "parallax-journal-", len)?;
+        let file = Nameless::create(dir, len)?;
         let map = MmapOptions::new().map_raw(file.as_file())?;
         let ring = Arc::new(Ring { map, taken: Mutex::default(), over: AtomicBool::new(false) });
         for (offset, value) in [

@@ -1,11 +1,12 @@
 //! A QEMU process: started, watched, and gone when its owner is gone.
 //!
 //! Everything that the process shares with the outer world is private to the user and to this run: a directory of
-//! mode 0700 with its sockets, and a file for guest RAM. [`Qemu::hide`] removes their names as soon as both ends
-//! are connected, so that nothing is left behind even if this process is killed.
+//! mode 0700 with its sockets, and files without a name for guest RAM and for what a plugin writes. [`Qemu::hide`] removes
+//! the directory as soon as both ends are connected, so that nothing is left behind even if this process is killed.
 
 pub mod args;
 pub mod linux_args;
+mod nameless;
 pub mod version;
 
 use std::ffi::OsString;
@@ -17,9 +18,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::OnceLock;
 
-use tempfile::{NamedTempFile, TempDir};
+use tempfile::TempDir;
 
 pub use self::args::Pagewatch;
+pub use self::nameless::Nameless;
 pub use self::version::Version;
 use crate::config::MachineConfig;
 use crate::coverage::Coverage;
@@ -86,7 +88,7 @@ pub enum Watched {
 
 impl Watched {
     /// Makes what `plugin` shall write to, and its file.
-    fn create(plugin: Option<&Pagewatch>, dir: &Path) -> io::Result<(Self, Option<NamedTempFile>)> {
+    fn create(plugin: Option<&Pagewatch>, dir: &Path) -> io::Result<(Self, Option<Nameless>)> {
         match plugin {
             None => Ok((Self::Nothing, None)),
             Some(plugin) if plugin.coverage => {
@@ -102,8 +104,8 @@ impl Watched {
 #[derive(Debug)]
 struct Names {
     dir: TempDir,
-    /// Held for their removal.
-    _files: Vec<NamedTempFile>,
+    /// Held until QEMU has opened them.
+    _files: Vec<Nameless>,
 }
 
 impl Qemu {
@@ -142,8 +144,8 @@ impl Qemu {
         if gdb.as_os_str().as_bytes().len() > SOCKET_PATH_MAX {
             return Err(QemuError::SocketPath(gdb));
         }
-        let ram_file = shared_file(dir.path(), "parallax-ram-", mem_bytes)
-            .map_err(start("making a file for guest RAM"))?;
+        let ram_file =
+            Nameless::create(dir.path(), mem_bytes).map_err(start("making a file for guest RAM"))?;
         let ram = MappedRam::new(ram_file.as_file(), mem_bytes).map_err(start("mapping guest RAM"))?;
         let qmp = dir.path().join("qmp.sock");
         let uart_path = dir.path().join("uart.log");
@@ -199,7 +201,7 @@ impl Qemu {
         self.names.as_ref().map(|names| names.dir.path().join("qmp.sock"))
     }
 
-    /// Removes the names of sockets, logs and the RAM file. To be called when QEMU has opened all of them and both
+    /// Removes the names of sockets and logs. To be called when QEMU has opened all of them and both
     /// sockets are connected.
     pub fn hide(&mut self) {
         self.names = None;
@@ -258,20 +260,6 @@ fn command(program: &Path) -> Command {
     command
 }
 
-/// A file of `len` bytes in memory if there is a file system for it, else in `dir`.
-pub(crate) fn shared_file(dir: &Path, prefix: &str, len: u64) -> io::Result<NamedTempFile> {
-    let shm = Path::new("/dev/shm");
-    let builder = || {
-        let mut builder = tempfile::Builder::new();
-        builder.prefix(prefix);
-        builder
-    };
-    let file = if shm.is_dir() { builder().tempfile_in(shm) } else { builder().tempfile_in(dir) };
-    let file = file.or_else(|_| builder().tempfile_in(dir))?;
-    file.as_file().set_len(len)?;
-    Ok(file)
-}
-
 fn stderr_file(dir: &Path) -> io::Result<(File, File)> {
     let path = dir.join("stderr.log");
     let write = File::options().append(true).create_new(true).open(&path)?;
@@ -305,16 +293,6 @@ mod tests {
         let text = tail(&file);
         assert_eq!(text.len() as u64, TAIL);
         assert!(text.ends_with("xend"));
-    }
-
-    #[test]
-    fn the_ram_file_is_the_users_own_and_sparse() {
-        use std::os::unix::fs::MetadataExt;
-        let dir = tempfile::tempdir().unwrap();
-        let file = shared_file(dir.path(), "parallax-test-", 1 << 30).unwrap();
-        let data = file.as_file().metadata().unwrap();
-        assert_eq!(data.mode() & 0o777, 0o600);
-        assert_eq!((data.len(), data.blocks()), (1 << 30, 0));
     }
 
     #[test]
