@@ -10,9 +10,10 @@ mod nameless;
 pub mod version;
 
 use std::ffi::OsString;
-use std::fs::File;
+use std::fs::{File, Permissions};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -136,10 +137,7 @@ impl Qemu {
     ) -> Result<(Self, MappedRam, Watched), QemuError> {
         let (program, version) = usable_program()?;
         let start = |what| move |source| QemuError::Start { what, source };
-        let dir = tempfile::Builder::new()
-            .prefix("parallax-")
-            .tempdir()
-            .map_err(start("making a directory for its sockets"))?;
+        let dir = private_dir().map_err(start("making a directory for its sockets"))?;
         let gdb = dir.path().join("gdb.sock");
         if gdb.as_os_str().as_bytes().len() > SOCKET_PATH_MAX {
             return Err(QemuError::SocketPath(gdb));
@@ -260,6 +258,11 @@ fn command(program: &Path) -> Command {
     command
 }
 
+/// A new directory that is the user's alone, whatever the umask.
+fn private_dir() -> io::Result<TempDir> {
+    tempfile::Builder::new().prefix("parallax-").permissions(Permissions::from_mode(0o700)).tempdir()
+}
+
 fn stderr_file(dir: &Path) -> io::Result<(File, File)> {
     let path = dir.join("stderr.log");
     let write = File::options().append(true).create_new(true).open(&path)?;
@@ -293,6 +296,12 @@ mod tests {
         let text = tail(&file);
         assert_eq!(text.len() as u64, TAIL);
         assert!(text.ends_with("xend"));
+    }
+
+    #[test]
+    fn the_sockets_are_the_users_own() {
+        let dir = private_dir().unwrap();
+        assert_eq!(dir.path().metadata().unwrap().permissions().mode() & 0o777, 0o700);
     }
 
     #[test]
