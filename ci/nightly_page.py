@@ -85,9 +85,11 @@ def last_night(db, night):
         parts.append("<h2>Faults that nothing caught</h2>" + table(["fault"], missed))
     since, *news = nightly_history.news(db, number).splitlines()
     since, _, nothing = since.partition(": ")
-    parts.append(f"<h2>What is new {html.escape(since)}</h2>" if since.startswith("since") else "<h2>The first night of this form</h2>")
+    # The table above has what is not in order now.
+    news = [line for line in news if not line.strip().startswith(("new", "still there"))]
+    parts.append(f"<h2>What else is new {html.escape(since)}</h2>" if since.startswith("since") else "<h2>The first night of this form</h2>")
     parts.append("<ul>" + "".join(f"<li>{html.escape(line.strip())}</li>" for line in news) + "</ul>" if news
-                 else f"<p>{html.escape(nothing or 'nothing is new')}.</p>")
+                 else f"<p>{html.escape(nothing or 'nothing')}.</p>")
     cls, word = WORDS[status]
     return section(f"Night {number}: {word}", *parts, cls="bad" if cls == "bad" else "")
 

@@ -10,7 +10,7 @@ export async function night(browser, page, pictures) {
     await browser.until("document.readyState === 'complete' && document.title.includes('night by night')");
     const text = await browser.look('document.body.innerText');
     for (const part of ['Night 12: ✗ not in order', '~ flaky', 'new', 'Faults that nothing caught', 'smmu_split_unordered', 'operations a second', 'lines reached, percent',
-      '▼ 1 (-1.4 %) since the night before', 'devices reach what the host\'s table gives to another <b>&', '… not at its end', '✓ in order']) holds('the page of the nights', text, part);
+      '▼ 1 (-1.4 %) since the night before', 'What else is new since night 11', 'changed: faults caught: 73 -> 72', 'QEMU 10.0.2, 11.1.3', 'devices reach what the host\'s table gives to another <b>&', '… not at its end', '✓ in order']) holds('the page of the nights', text, part);
     same('curves', await browser.look("document.querySelectorAll('figure').length"), 10);
     same('nights', await browser.look("document.querySelector('section:last-of-type').querySelectorAll('tbody tr').length"), 12);
     for (const scheme of ['light', 'dark']) {
@@ -29,6 +29,8 @@ export async function plantedNights(browser, page) {
   for (const [what, from, to, wanted] of [
     ['a flaky run that is not marked', '~ flaky', 'in order', /flaky/],
     ['a fault that nothing caught and that is not told', 'smmu_split_unordered', '', /smmu_split_unordered/],
+    ['what is new, not told', 'changed: faults caught', '', /changed: faults caught/],
+    ['a QEMU that is not named', 'QEMU 10.0.2, 11.1.3', 'QEMU 10.0.2', /11\.1\.3/],
     ['a curve left out', '<figure>', '<figure hidden>', /operations a second|curves/],
     ['a text as elements', '&lt;b&gt;&amp;', '<b>&', /<b>/],
   ]) {

@@ -119,7 +119,7 @@ impl Bench<'_> {
             },
         };
         if self.cancel.is_cancelled() {
-            return Err(Failure { status: Status::Interrupted, message: "cancelled".to_owned() });
+            return Err(Failure { status: Status::Interrupted, message: "interrupted".to_owned() });
         }
         let verdict = trial.verdict.clone();
         self.trials.insert(commit.trial.clone(), trial);

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use similar::{ChangeTag, TextDiff};
 
 use crate::golden::{self, GoldenError, Kinds, Objection};
+use crate::report::Again;
 use crate::text_diff;
 
 /// A line on either side, or on both.
@@ -66,6 +67,11 @@ impl Item {
         let what = if self.fresh { "no golden yet".to_owned() } else { self.kinds.to_string() };
         let objections = self.objections.iter().map(|objection| format!("; {objection}"));
         std::iter::once(what).chain(objections).collect()
+    }
+
+    /// The command that comes to this result again.
+    pub(super) fn again(&self) -> Again {
+        Again::new(["run".to_owned(), self.trace.display().to_string()])
     }
 
     /// Whether both files still hold what was read of them.
