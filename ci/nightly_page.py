@@ -17,6 +17,7 @@ td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; white-space:
 pre { white-space: pre-wrap; overflow-wrap: break-word; margin: 0; font: inherit } section.bad .soft, section.bad th { color: var(--ink) }
 .curves { display: grid; grid-template-columns: repeat(auto-fill, minmax(17rem, 1fr)); gap: .4rem 1.4rem } figure { margin: 0; min-width: 0 } figcaption { font-size: .85rem } figcaption b { color: var(--ink); display: block; overflow-wrap: anywhere }
 svg { width: 100%; max-width: 24rem; display: block; color: var(--accent) } details { margin-top: .3rem } summary { cursor: pointer } :focus-visible { outline: 2px solid var(--accent); outline-offset: 2px }
+section > * + h2 { margin-top: 1rem } ul { margin: 0; padding-left: 1.4rem } p { margin: .2rem 0 }
 @media print { section { break-inside: avoid } }
 """
 WORDS = {0: ("good", "✓ in order"), 1: ("bad", "✗ not in order"), None: ("bad", "… not at its end")}
@@ -83,13 +84,15 @@ def last_night(db, night):
     parts = [table(["", "since the night before", "where", "trace", "what"], rows) if rows else "<p>Nothing to look at.</p>"]
     if missed:
         parts.append("<h2>Faults that nothing caught</h2>" + table(["fault"], missed))
-    since, *news = nightly_history.news(db, number).splitlines()
-    since, _, nothing = since.partition(": ")
     # The table above has what is not in order now.
-    news = [line for line in news if not line.strip().startswith(("new", "still there"))]
-    parts.append(f"<h2>What else is new {html.escape(since)}</h2>" if since.startswith("since") else "<h2>The first night of this form</h2>")
-    parts.append("<ul>" + "".join(f"<li>{html.escape(line.strip())}</li>" for line in news) + "</ul>" if news
-                 else f"<p>{html.escape(nothing or 'nothing')}.</p>")
+    news = [line.strip() for line in nightly_history.news(db, number).splitlines()[1:]]
+    news = [line for line in news if not line.startswith(("new", "still there"))]
+    before = nightly_history.last_of(db, number)
+    if news:
+        parts.append(f"<h2>What else is new{f' since night {before}' if before else ''}</h2><ul>"
+                     + "".join(f"<li>{html.escape(line)}</li>" for line in news) + "</ul>")
+    else:
+        parts.append(f"<p>Nothing else is new since night {before}.</p>" if before else "<p>The first night of this form.</p>")
     cls, word = WORDS[status]
     return section(f"Night {number}: {word}", *parts, cls="bad" if cls == "bad" else "")
 
