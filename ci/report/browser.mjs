@@ -2,6 +2,9 @@
 import { spawn } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 
+// How long the browser may take to answer, in seconds.
+const PATIENCE = 30;
+
 // `profile` is a folder of the caller, who removes it. The browser ends with this process, however that ends: its pipe
 // is closed then.
 export async function start(path, profile) {
@@ -24,13 +27,15 @@ export async function start(path, profile) {
     for (const part of parts) {
       const message = JSON.parse(part);
       if (!message.id) { for (const hear of heard) hear(message.method, message.params); continue; }
-      waiting.get(message.id)(message);
+      waiting.get(message.id)?.(message);
       waiting.delete(message.id);
     }
   });
+  // No answer is an answer, too: a page that hangs must not hold up the test.
   const send = (method, params = {}) => Promise.race([failed, new Promise((done, fail) => {
     const id = next++;
-    waiting.set(id, (message) => message.error ? fail(new Error(method + ': ' + message.error.message)) : done(message.result));
+    const late = setTimeout(() => { waiting.delete(id); fail(new Error(`${method}: no answer for ${PATIENCE} s: ${params.expression ?? ''}`)); }, PATIENCE * 1000);
+    waiting.set(id, (message) => { clearTimeout(late); message.error ? fail(new Error(method + ': ' + message.error.message)) : done(message.result); });
     child.stdio[3].write(JSON.stringify({ id, method, params, sessionId: session }) + '\0');
   })]);
   const browser = {
