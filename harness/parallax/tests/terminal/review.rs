@@ -149,15 +149,21 @@ fn a_narrow_terminal_and_one_that_changes_its_size_show_everything() {
     assert_eq!(terminal.ended(), 1);
 }
 
+/// A review in which the first of four results is accepted.
+fn one_accepted(root: &Path) -> Terminal {
+    let terminal = Terminal::start(command(root), 100, 20);
+    terminal.until("1/4");
+    terminal.keys("a");
+    terminal.until("2/4");
+    terminal
+}
+
 #[test]
 fn leaving_half_way_writes_nothing() {
     for (leave, status) in [("\x03", 130), ("q\x03", 130), ("?\x03", 130)] {
         let root = project();
         let before = files(root.path());
-        let mut terminal = Terminal::start(command(root.path()), 100, 20);
-        terminal.until("1/4");
-        terminal.keys("a");
-        terminal.until("2/4");
+        let mut terminal = one_accepted(root.path());
         terminal.keys(leave);
         assert_eq!(terminal.ended(), status);
         let screen = terminal.until("left without a change");
@@ -170,10 +176,7 @@ fn leaving_half_way_writes_nothing() {
 fn a_signal_gives_the_terminal_back() {
     let root = project();
     let before = files(root.path());
-    let mut terminal = Terminal::start(command(root.path()), 100, 20);
-    terminal.until("1/4");
-    terminal.keys("a");
-    terminal.until("2/4");
+    let mut terminal = one_accepted(root.path());
     terminal.terminate();
     assert_eq!(terminal.ended(), 130);
     terminal.until("left without a change");
