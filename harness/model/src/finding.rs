@@ -8,8 +8,8 @@ use std::fmt;
 use crate::canonical;
 use crate::context::Context;
 use crate::snapshot::Snapshot;
-use crate::span::Span;
 use crate::views::Views;
+use parallax_addr::Span;
 
 /// The checks of the architecture (spec is others' business).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

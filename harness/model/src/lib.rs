@@ -2,9 +2,8 @@
 //!
 //! | module | what is in it |
 //! | --- | --- |
-//! | [`snapshot`], [`leaf`], [`smmu_state`], [`page`], [`run`], [`span`] | [`Snapshot`]: everything that translates an address, as maximal runs |
+//! | [`snapshot`], [`leaf`], [`smmu_state`], [`page`], [`run`] | [`Snapshot`]: everything that translates an address, as maximal runs |
 //! | [`mod@take`] | makes a snapshot from registers and memory, decoding only what changed |
-//! | [`symbols`] | names for addresses |
 //! | [`canonical`], [`lane`], [`registers`] | the canonical form and its text |
 //! | [`delta`] | what changed between two snapshots |
 //! | [`checks`], [`finding`], [`views`], [`reporter`], [`context`] | what must always hold, and what to say where it does not |
@@ -29,13 +28,13 @@ pub mod reporter;
 pub mod run;
 pub mod smmu_state;
 pub mod snapshot;
-pub mod span;
-pub mod symbols;
 pub mod table_map;
 pub mod take;
 #[cfg(test)]
 mod testing;
 pub mod views;
+
+pub use parallax_addr::{AddressMap, Span};
 
 pub use canonical::{BlockSize, Line, Sign};
 pub use checks::access::{Access, AccessKind, Agent, Outcome, check_access};
@@ -51,7 +50,5 @@ pub use reporter::Reporter;
 pub use run::Run;
 pub use smmu_state::{SmmuState, Stream};
 pub use snapshot::{CpuControl, Layout, Snapshot};
-pub use span::Span;
-pub use symbols::SymbolMap;
 pub use take::{TakeCache, take};
 pub use views::Views;

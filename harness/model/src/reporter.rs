@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::finding::{Check, Finding, Space};
-use crate::span::Span;
+use parallax_addr::Span;
 
 /// Remembers what was reported, so that a run reports each site once.
 #[derive(Clone, Debug, Default)]

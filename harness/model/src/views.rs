@@ -9,7 +9,7 @@ use crate::lane::{self, Lane};
 use crate::registers;
 use crate::run;
 use crate::snapshot::Snapshot;
-use crate::span::Span;
+use parallax_addr::Span;
 
 /// Name of the CPUs' side.
 pub const CPU: &str = "cpu";

@@ -11,7 +11,7 @@ use crate::leaf::S2Entry;
 use crate::run::{self, Run};
 use crate::smmu_state::SmmuState;
 use crate::snapshot::Snapshot;
-use crate::span::Span;
+use parallax_addr::Span;
 
 /// Who accessed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

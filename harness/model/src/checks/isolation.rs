@@ -15,7 +15,7 @@ use crate::page::Ownership;
 use crate::run::{self, Run};
 use crate::smmu_state::SmmuState;
 use crate::snapshot::Snapshot;
-use crate::span::Span;
+use parallax_addr::Span;
 
 /// Judges every root: CPU stage 2, each stream's table, EL2's stage 1.
 #[must_use]

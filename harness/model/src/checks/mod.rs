@@ -16,7 +16,7 @@ use crate::context::Context;
 use crate::finding::{Check, Claim, Finding, Space};
 use crate::run;
 use crate::snapshot::Snapshot;
-use crate::span::Span;
+use parallax_addr::Span;
 
 /// Checks 1 to 3 and the sanity of mappings.
 #[must_use]

@@ -12,7 +12,7 @@ use crate::leaf::{OWNER_GUEST, OWNER_HYP, S2Entry};
 use crate::page::{Ownership, PageState};
 use crate::run;
 use crate::snapshot::Snapshot;
-use crate::span::Span;
+use parallax_addr::Span;
 
 /// Judges every page that has a state, and every mapping of EL2.
 #[must_use]

@@ -9,7 +9,7 @@ use crate::finding::{Check, Finding, Space};
 use crate::leaf::{S1Entry, S2Entry, S2Leaf};
 use crate::run::Run;
 use crate::snapshot::Snapshot;
-use crate::span::Span;
+use parallax_addr::Span;
 
 /// Judges every mapping of the CPU's stage 2, and every entry of any table that is not legal.
 #[must_use]

@@ -12,7 +12,7 @@ use crate::finding::{Check, Finding, Space};
 use crate::leaf::{S2Entry, S2Leaf};
 use crate::run::{self, Run};
 use crate::snapshot::Snapshot;
-use crate::span::Span;
+use parallax_addr::Span;
 
 /// Judges every stage-2 table that a stream uses, and that every stream that must be served is.
 #[must_use]

@@ -3,13 +3,14 @@
 use parallax_machine::Machine;
 use parallax_machine::recording::Recorder;
 use parallax_model::Golden;
+use parallax_ops::Operation;
 
 use super::session::{Session, SessionError, Step};
 use super::stream;
 use crate::cli::Mode;
 use crate::report::{Again, Found};
 use crate::status::Failure;
-use crate::trace::{Action, Op, Outcome};
+use crate::trace::{Op, Outcome};
 
 /// What became of a trace.
 #[derive(Debug, Default)]
@@ -86,7 +87,7 @@ fn perform(
 
 /// Whether `op` says what must come out, where something else could.
 fn asks(op: &Op) -> bool {
-    op.expect.is_some() && op.verb.action != Action::Nop
+    op.expect.is_some() && op.shape() != Operation::Nop
 }
 
 fn batches(ops: &[Op], mode: Mode) -> Vec<Vec<&Op>> {

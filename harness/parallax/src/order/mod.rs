@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use parallax_abi::info::HypInfo;
 use parallax_abi::journal::Record;
 use parallax_machine::symbols::{SymbolError, Symbols};
-use parallax_model::{Check, Claim, SymbolMap};
+use parallax_model::{AddressMap, Check, Claim};
 use parallax_protocol::{Checker, Config, Event, HintKind, Kind, Regime, Sysreg};
 
 use self::convert::Converter;
@@ -88,7 +88,7 @@ impl Order {
     }
 
     /// Judges what `records` tell of, and gives what is wrong and had not been told before.
-    pub fn judge(&mut self, records: &[Record], symbols: Option<&Symbols>, names: &SymbolMap) -> Vec<Claim> {
+    pub fn judge(&mut self, records: &[Record], symbols: Option<&Symbols>, names: &AddressMap) -> Vec<Claim> {
         for record in records {
             if let Some(kind) = self.converter.event(record) {
                 self.event(record.pc, u16::from(record.cpu), kind, symbols);

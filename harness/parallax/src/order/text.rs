@@ -3,7 +3,7 @@
 
 use parallax_abi::info::HypInfo;
 use parallax_machine::symbols::Symbols;
-use parallax_model::{Check, Claim, Space, Span, SymbolMap};
+use parallax_model::{AddressMap, Check, Claim, Space, Span};
 use parallax_protocol::{self as protocol, Regime, Subject};
 
 use crate::event_text;
@@ -23,7 +23,7 @@ pub(super) fn function_of(finding: &Claim) -> Option<&str> {
 }
 
 /// What is wrong, without what moves when nothing behaves differently: numbers of events, addresses of tables, lines.
-pub(super) fn claim(found: &protocol::Finding, function: &str, info: &HypInfo, names: &SymbolMap) -> Claim {
+pub(super) fn claim(found: &protocol::Finding, function: &str, info: &HypInfo, names: &AddressMap) -> Claim {
     let (space, span, what) = match found.subject {
         Subject::Entry { regime, level, ia, .. } => {
             let space = match regime {
@@ -60,7 +60,7 @@ pub(super) fn claim(found: &protocol::Finding, function: &str, info: &HypInfo, n
 }
 
 /// Virtual addresses at EL2: the linear map by what it shows, the rest by what it is.
-fn el2(span: Span, info: &HypInfo, names: &SymbolMap) -> String {
+fn el2(span: Span, info: &HypInfo, names: &AddressMap) -> String {
     let within = |base: u64, size: u64| span.base >= base && span.base - base < size;
     let linear = Span::new(span.base.wrapping_sub(info.linear_offset), span.size);
     if within(info.image_va, info.image_size) {

@@ -2,9 +2,9 @@
 
 use proptest::prelude::*;
 
-use super::super::expr::Base;
 use super::super::verb::Kind;
 use super::*;
+use parallax_addr::Base;
 
 fn parse(text: &str) -> Result<Trace, TraceError> {
     Trace::parse("t.trace", text)
