@@ -7,7 +7,6 @@
 pub mod addr;
 pub mod error;
 pub mod fault;
-pub mod fdt_edit;
 pub mod hw;
 pub mod hypercall;
 pub mod idmap;
