@@ -22,7 +22,7 @@ const FIPA: u64 = 0x0000_0fff_ffff_fff0;
 /// fault of either stage's walk (D24.2.62).
 pub(crate) fn handle(esr: u64, regs: &mut HostRegs) {
     let ipa = Ipa((sysreg::read!("hpfar_el2") & FIPA) << 8);
-    if esr & FSC_CLASS == TRANSLATION && mmio::emulate(esr, ipa, regs) {
+    if esr & FSC_CLASS == TRANSLATION && mmio::perform(esr, ipa, regs) {
         return;
     }
     let mended =

@@ -95,8 +95,8 @@ fn make_hyp(platform: &Platform, image: Range, options: Options, info: &mut HypI
         linear_offset: LINEAR_OFFSET,
     };
     let mut boot = Boot::new(Machine, config).unwrap_or_else(fatal("page pool"));
-    let emulated = smmu.is_some() && view == HostView::Emulated;
-    let gicd = if emulated { gic::init(platform) } else { None };
+    let viommu = smmu.is_some() && view == HostView::Emulated;
+    let gicd = if viommu { gic::init(platform) } else { None };
     let frames = [Some(platform.uart), smmu.as_ref().map(Taken::frame), gicd];
     stage1::map(&mut boot, platform.cpus().len(), frames.into_iter().flatten()).unwrap_or_else(fatal("EL2"));
     cpus::prepare(&stage1::regime(boot.el2_root()));

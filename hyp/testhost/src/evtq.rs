@@ -1,4 +1,4 @@
-//! The event queue of the SMMU that the hypervisor emulates for us (IHI 0070, 7.2): whatever a trace has set up there.
+//! The event queue of the SMMU that the hypervisor shows us (IHI 0070, 7.2): whatever a trace has set up there.
 //!
 //! Registers and records are read by guarded loads: a trace may have put the queue where we may not read.
 

@@ -22,7 +22,7 @@ use crate::pgtable::geometry::PhysSize;
 use crate::pgtable::invalidate::El2Tlb;
 use crate::pgtable::{Attrs, Content, Env, Geometry, LAST_LEVEL, SplitRule, Tree, span};
 use crate::regions::{Kind, Range, Region, Regions};
-use crate::smmu::emul::Emulated;
+use crate::smmu::viommu::Viommu;
 use crate::smmu::{self, Features, HostView, SmmuError, SmmuTlb};
 use spin::RelaxStrategy;
 use spin::mutex::SpinMutex;
@@ -280,8 +280,8 @@ impl<H: Memory + Cpu> Stage2<H> {
             host: SpinMutex::new(host),
             el2: SpinMutex::new(el2),
             smmu: SpinMutex::new(idmap),
-            emulated_frame: smmu_frame.filter(|_| config.options.smmu_host == HostView::Emulated),
-            emulated: SpinMutex::new(Emulated::new()),
+            viommu_frame: smmu_frame.filter(|_| config.options.smmu_host == HostView::Emulated),
+            viommu: SpinMutex::new(Viommu::new()),
         };
         {
             let (mut host, mut el2) = (hyp.host.lock(), hyp.el2.lock());

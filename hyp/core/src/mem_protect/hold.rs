@@ -1,4 +1,4 @@
-//! Memory of the host that the emulated SMMU uses: lent to the hypervisor and pinned while it does, without the host
+//! Memory of the host that the SMMU it sees uses: lent to the hypervisor and pinned while it does, without the host
 //! having asked for either. Such pages can be neither donated nor taken back, and stay mapped at EL2.
 
 use super::{El2Mmu, Hyp, pages};
@@ -29,7 +29,7 @@ impl<H: Memory + Cpu, S: SmmuTlb, R: RelaxStrategy> Hyp<H, S, R> {
     /// # Errors
     /// [`Error::Inval`] for a bad range, [`Error::Perm`] unless all is memory that the host owns exclusively or that
     /// is held already, [`Error::Busy`] when too much is held, [`Error::NoMem`].
-    pub(super) fn hold(&self, range: Range) -> Result<(), Error> {
+    pub(crate) fn hold(&self, range: Range) -> Result<(), Error> {
         self.memory_range(range.base.pfn().0, range.size / PAGE_SIZE)?;
         let (_host, mut el2) = (self.host.lock(), self.el2.lock());
         for page in pages(range) {
@@ -58,7 +58,7 @@ impl<H: Memory + Cpu, S: SmmuTlb, R: RelaxStrategy> Hyp<H, S, R> {
     }
 
     /// Undoes [`Hyp::hold`] of the same range. Pages that nobody else pinned are the host's alone again.
-    pub(super) fn release(&self, range: Range) {
+    pub(crate) fn release(&self, range: Range) {
         if on(Fault::EmulHeldForever) {
             return;
         }

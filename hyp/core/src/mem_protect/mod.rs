@@ -1,6 +1,6 @@
 //! Who owns which page: the host's stage-2 table, EL2's own table, the page states and the SMMU, changed together.
 //!
-//! [`Hyp`] holds all of it behind locks that are always taken in this order: emulated SMMU, host, EL2, SMMU. Every operation
+//! [`Hyp`] holds all of it behind locks that are always taken in this order: the host's SMMU, host, EL2, SMMU. Every operation
 //! first checks everything that can fail and then makes changes that cannot, so that a refused operation has changed
 //! nothing. What the host owns is changed in one place, `Hyp::change_host`, and that place tells the SMMU.
 //!
@@ -9,7 +9,6 @@
 mod abort;
 pub mod boot;
 mod donate;
-mod emul;
 mod hold;
 mod mmio;
 mod share;
@@ -28,7 +27,7 @@ use crate::pgtable::invalidate::{El2Tlb, HostTlb};
 use crate::pgtable::{Attrs, Content, Descriptor, Env, LAST_LEVEL, Level, Tree};
 use crate::regions::{Kind, Range, Region, Regions};
 use crate::smmu::SmmuTlb;
-use crate::smmu::emul::Emulated;
+use crate::smmu::viommu::Viommu;
 use spin::RelaxStrategy;
 use spin::mutex::SpinMutex;
 
@@ -107,7 +106,7 @@ type Devices = [Option<Range>; 8];
 /// The hypervisor's state. `H` is the hardware, `S` the SMMU's driver, `R` what a CPU does while it waits for a lock.
 #[derive(Debug)]
 pub struct Hyp<H, S, R> {
-    hw: H,
+    pub(crate) hw: H,
     regions: Regions,
     pages: PageStates,
     devices: Devices,
@@ -115,8 +114,8 @@ pub struct Hyp<H, S, R> {
     el2: SpinMutex<El2Mmu, R>,
     smmu: SpinMutex<Option<Idmap<S>>, R>,
     /// The register frame that the host believes to be the SMMU's.
-    emulated_frame: Option<Range>,
-    emulated: SpinMutex<Emulated, R>,
+    pub(crate) viommu_frame: Option<Range>,
+    pub(crate) viommu: SpinMutex<Viommu, R>,
 }
 
 impl<H: Memory + Cpu, S: SmmuTlb, R: RelaxStrategy> Hyp<H, S, R> {
@@ -132,15 +131,15 @@ impl<H: Memory + Cpu, S: SmmuTlb, R: RelaxStrategy> Hyp<H, S, R> {
     }
 
     /// Whether the host has an SMMU of its own, and with it the events.
-    pub const fn is_smmu_emulated(&self) -> bool {
-        self.emulated_frame.is_some()
+    pub const fn has_viommu(&self) -> bool {
+        self.viommu_frame.is_some()
     }
 
-    /// Address of the emulated SMMU's [`parallax_abi::smmu_host::HostSmmu`], for the harness; `None` when the host
+    /// Address of the host's SMMU's [`parallax_abi::smmu_host::HostSmmu`], for the harness; `None` when the host
     /// sees no SMMU.
     pub fn smmu_host_view(&self) -> Option<u64> {
-        let emulated = self.emulated_frame.map(|_| self.emulated.lock())?;
-        Some(core::ptr::from_ref(emulated.published()).addr() as u64)
+        let viommu = self.viommu_frame.map(|_| self.viommu.lock())?;
+        Some(core::ptr::from_ref(viommu.published()).addr() as u64)
     }
 
     /// The frames `pfn` to `pfn + nr - 1` as a range in one region.

@@ -87,7 +87,7 @@ impl<H: Memory + Cpu, S: SmmuTlb, R: RelaxStrategy> Hyp<H, S, R> {
     /// Undoes one pin of each of the `nr` pages from `pfn` on.
     ///
     /// # Errors
-    /// [`Error::Inval`] for a bad range, [`Error::Perm`] unless all are lent and pinned, the emulated SMMU's pins not
+    /// [`Error::Inval`] for a bad range, [`Error::Perm`] unless all are lent and pinned, the pins of the host's SMMU not
     /// counted.
     pub fn hyp_unpin_shared_mem(&self, pfn: u64, nr: u64) -> Result<(), Error> {
         let range = self.memory_range(pfn, nr)?;

@@ -1,7 +1,7 @@
 //! What can be wrong with an SMMU or with what it was given.
 
-use super::StreamId;
 use crate::addr::PhysAddr;
+use crate::smmu::StreamId;
 
 /// An error of the SMMU driver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

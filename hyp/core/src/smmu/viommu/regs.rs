@@ -1,6 +1,6 @@
 //! The registers that the host sees (IHI 0070, chapter 6).
 
-use super::{Emulated, Env, Hardware};
+use super::{Env, Physical, Viommu};
 use crate::fault::{Fault, on};
 use crate::smmu::regs::{
     BASE_ALLOCATE, CMDQ_BASE, CMDQ_CONS, CMDQ_PROD, CR0, CR0ACK, CR1, CR1_WB_ISH, CR2, Cr0, Cr2, EVENTQ_BASE,
@@ -18,7 +18,7 @@ const IDR0_NO_STALL: u32 = 0b01 << 24;
 /// IDR1 is put together anew: SIDSIZE in bits 5:0, EVENTQS and CMDQS here; no SSIDSIZE, ECMDQ or presets.
 const IDR1_EVENTQS_SHIFT: u32 = 16;
 const IDR1_CMDQS_SHIFT: u32 = 21;
-/// Bits of IDR3 that the host gets: HAD, XNX, RIL. The rest is about stage 2 or not emulated.
+/// Bits of IDR3 that the host gets: HAD, XNX, RIL. The rest is about stage 2 or not offered.
 const IDR3_SHOWN: u32 = 1 << 2 | 1 << 4 | 1 << 10;
 /// Address bits of a BASE register, and LOG2SIZE.
 const QUEUE_BASE: u64 = BASE_ALLOCATE | 0x000f_ffff_ffff_ffe0 | 0x1f;
@@ -76,7 +76,7 @@ impl Part {
     }
 }
 
-impl Emulated {
+impl Viommu {
     /// Whether bits of CR0 are set.
     pub(super) const fn on(&self, bits: Cr0) -> bool {
         self.host.cr0 & bits.bits() == bits.bits()
@@ -106,10 +106,10 @@ impl Emulated {
         })
     }
 
-    /// A hardware error register with the emulated CMDQ_ERR.
-    fn with_hardware<E: Env>(&self, env: &mut E, register: u64, emulated: u32) -> u32 {
+    /// A hardware error register with the host's own CMDQ_ERR.
+    fn with_hardware<E: Env>(&self, env: &mut E, register: u64, own: u32) -> u32 {
         let hardware = env.smmu(|smmu| smmu.register(register));
-        hardware & !Gerror::CMDQ_ERR.bits() | emulated
+        hardware & !Gerror::CMDQ_ERR.bits() | own
     }
 
     /// Writes a register. What the hardware would not let be written at this time is not: `false`.
@@ -157,8 +157,8 @@ impl Emulated {
     }
 }
 
-/// Feature registers, without what is not emulated.
-fn shown(smmu: &impl Hardware, register: u64) -> u32 {
+/// Feature registers, without what is not offered.
+fn shown(smmu: &impl Physical, register: u64) -> u32 {
     let value = smmu.register(register);
     match register {
         IDR0 => value & IDR0_SHOWN | IDR0_NO_STALL,
@@ -171,7 +171,7 @@ fn shown(smmu: &impl Hardware, register: u64) -> u32 {
 }
 
 /// log2 of the most entries of the command and the event queue.
-pub(super) fn queue_limits(smmu: &impl Hardware) -> (u32, u32) {
+pub(super) fn queue_limits(smmu: &impl Physical) -> (u32, u32) {
     let features = smmu.features();
     (features.cmdq_log2.min(MAX_QUEUE_LOG2), features.evtq_log2.min(MAX_QUEUE_LOG2))
 }

@@ -1,12 +1,12 @@
-//! The emulated SMMU against a hostile host: memory that changes at every look, and registers written at random.
+//! The SMMU that the host sees against a hostile host: memory that changes at every look, and registers written at random.
 
 use hyp_core::addr::{PAGE_SIZE, PhysAddr};
 use hyp_core::error::Error;
 use hyp_core::regions::Range;
-use hyp_core::smmu::emul::{Emulated, Env, Hardware};
 use hyp_core::smmu::regs::{
     CMDQ_BASE, CMDQ_CONS, CMDQ_PROD, CR0, CR0ACK, EVENTQ_BASE, GERROR, GERRORN, STRTAB_BASE, STRTAB_BASE_CFG,
 };
+use hyp_core::smmu::viommu::{Env, Physical, Viommu};
 use hyp_core::smmu::{Features, Stage2, Ste, StreamId};
 use proptest::prelude::*;
 use std::cell::RefCell;
@@ -40,7 +40,7 @@ struct Driver {
     events: Option<u64>,
 }
 
-impl Hardware for Driver {
+impl Physical for Driver {
     fn register(&self, _: u64) -> u32 {
         0
     }
@@ -127,14 +127,14 @@ fn fake(fill: fn(u64, u64) -> u64) -> Fake {
     Fake { driver, held: vec![], memory: BTreeMap::new(), fill, reads: RefCell::default() }
 }
 
-fn write(smmu: &mut Emulated, fake: &mut Fake, offset: u64, value: u64) {
+fn write(smmu: &mut Viommu, fake: &mut Fake, offset: u64, value: u64) {
     let width = if [STRTAB_BASE, CMDQ_BASE, EVENTQ_BASE].contains(&offset) { 8 } else { 4 };
     assert_eq!(smmu.access(fake, offset, width, Some(value)).value, 0);
 }
 
 /// A queue of 4 commands and a linear table of 16 entries, both on.
-fn enabled(fake: &mut Fake) -> Emulated {
-    let mut smmu = Emulated::new();
+fn enabled(fake: &mut Fake) -> Viommu {
+    let mut smmu = Viommu::new();
     for (offset, value) in [(CMDQ_BASE, CMDQ | 2), (STRTAB_BASE, STRTAB), (STRTAB_BASE_CFG, 4), (CR0, 0b1001)]
     {
         write(&mut smmu, fake, offset, value);
@@ -187,7 +187,7 @@ fn what_the_host_does_not_get_is_told() {
     let mut fake = fake(|_, _| 0x46);
     fake.memory.insert(CMDQ, 0x28);
     fake.memory.insert(STRTAB + 8 * 64, 0xd);
-    let mut smmu = Emulated::new();
+    let mut smmu = Viommu::new();
     let mut told = |offset, width, write| {
         let outcome = smmu.access(&mut fake, offset, width, write);
         (outcome.refusal.map(|refusal| refusal.to_string()), outcome.gerror)

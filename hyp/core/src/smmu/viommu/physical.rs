@@ -1,13 +1,12 @@
-//! The driver as [`super::emul`] uses it.
+//! The physical SMMU's driver as the host's SMMU uses it.
 
-use super::cmdq::Command;
-use super::emul::Hardware;
-use super::regs::{CR0, Cr0, EVENTQ_BASE};
-use super::{Features, Smmu, SmmuTlb, Stage2, Ste, StreamId};
+use super::Physical;
 use crate::fault::{Fault, on};
 use crate::hw::{Cpu, Memory, Mmio};
+use crate::smmu::regs::{CR0, Cr0, EVENTQ_BASE};
+use crate::smmu::{Command, Features, Smmu, SmmuTlb, Stage2, Ste, StreamId};
 
-impl<R: Mmio, M: Memory, C: Cpu> Hardware for Smmu<R, M, C> {
+impl<R: Mmio, M: Memory, C: Cpu> Physical for Smmu<R, M, C> {
     fn register(&self, offset: u64) -> u32 {
         self.hw.regs.read32(offset)
     }

@@ -5,7 +5,6 @@
 //! queue flushes itself. All waits are bounded.
 
 use super::{
-    StreamId, Vmid,
     error::{CommandError, SmmuError},
     hardware::Hardware,
     queue::Ring,
@@ -15,10 +14,11 @@ use crate::{
     addr::{Ipa, PhysAddr},
     fault::{Fault, on},
     hw::{Cpu, Memory, Mmio},
+    smmu::{StreamId, Vmid},
 };
 
 /// Bytes of a command.
-pub(super) const ENTRY_SIZE: u64 = 16;
+pub(in crate::smmu) const ENTRY_SIZE: u64 = 16;
 
 /// A command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,7 +37,7 @@ pub enum Command {
     TlbiS2Ipa(Vmid, Ipa),
     /// CMD_TLBI_NSNH_ALL: all entries except those of EL2 streams.
     TlbiNsnhAll,
-    /// A command of the host that was checked and put together anew ([`super::emul`]).
+    /// A command of the host that was checked and put together anew ([`crate::smmu::viommu`]).
     Checked([u64; 2]),
     /// CMD_SYNC without a signal: consumed when everything before it is complete.
     Sync,

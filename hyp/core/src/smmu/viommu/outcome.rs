@@ -1,4 +1,4 @@
-//! What an access of the host came to, for those outside of the emulation: a value, and what is to be told.
+//! What an access of the host came to, for those outside: a value, and what is to be told.
 
 use crate::smmu::StreamId;
 use crate::smmu::regs::Cr0;

@@ -4,8 +4,8 @@
 //! the level-1 descriptors follow them.
 
 use super::{
-    Buffer, StreamId,
     error::SmmuError,
+    layout::Buffer,
     probe::Features,
     regs::{BASE_ALLOCATE, STRTAB_BASE, STRTAB_BASE_CFG, STRTAB_FMT_2LVL, STRTAB_SPLIT_SHIFT},
     ste::{STE_SIZE, Ste},
@@ -13,6 +13,7 @@ use super::{
 use crate::{
     addr::{PAGE_SIZE, PhysAddr},
     hw::{Memory, Mmio},
+    smmu::StreamId,
 };
 
 /// STRTAB_BASE_CFG.SPLIT: StreamID bits that index a level-2 table.
@@ -58,7 +59,7 @@ impl Shape {
 
 /// A stream table in memory.
 #[derive(Debug)]
-pub(super) struct StreamTable {
+pub(in crate::smmu) struct StreamTable {
     shape: Shape,
     base: PhysAddr,
 }
@@ -106,12 +107,12 @@ impl StreamTable {
     }
 
     /// StreamIDs 0 to 2^n - 1 have an entry.
-    pub(super) const fn sid_bits(&self) -> u32 {
+    pub(in crate::smmu) const fn sid_bits(&self) -> u32 {
         self.shape.sid_bits
     }
 
     /// Where the entry of `stream` lies; `None` outside of the table.
-    pub(super) fn ste(&self, stream: StreamId) -> Option<PhysAddr> {
+    pub(in crate::smmu) fn ste(&self, stream: StreamId) -> Option<PhysAddr> {
         let offset = u64::from(stream.0) * STE_SIZE;
         (offset < self.shape.ste_bytes()).then(|| self.base.add(offset))
     }

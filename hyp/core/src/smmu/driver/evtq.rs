@@ -1,7 +1,6 @@
 //! The event queue (IHI 0070, 7.2 and 7.3): what the SMMU refused.
 
 use super::{
-    StreamId,
     error::SmmuError,
     hardware::Hardware,
     queue::Ring,
@@ -10,10 +9,11 @@ use super::{
 use crate::{
     addr::{Ipa, PhysAddr},
     hw::{Cpu, Memory, Mmio},
+    smmu::StreamId,
 };
 
 /// Bytes of an event record.
-pub(super) const ENTRY_SIZE: u64 = 32;
+pub(in crate::smmu) const ENTRY_SIZE: u64 = 32;
 
 /// An event record: its four dwords.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

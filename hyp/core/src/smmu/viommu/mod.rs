@@ -1,7 +1,7 @@
 //! The SMMUv3 that the host sees: trap and emulate.
 //!
 //! The host's own driver sets up a stream table and queues, and believes that the SMMU uses them. Each access to the
-//! register frame comes here ([`Emulated::access`]). The hardware keeps the hypervisor's stream table and command
+//! register frame comes here ([`Viommu::access`]). The hardware keeps the hypervisor's stream table and command
 //! queue: an entry of the host is checked and rewritten ([`shadow`]) whenever the host says that it changed, and a
 //! command is checked and issued anew ([`command::check`]). Only the event queue is the host's own.
 //!
@@ -14,15 +14,18 @@
 mod command;
 mod cr0;
 mod outcome;
+mod physical;
 mod queue;
 mod regs;
 mod shadow;
 mod strtab;
+mod surroundings;
 
 pub use outcome::{Outcome, Refusal};
 
+use super::driver::queue::Ring;
 use super::regs::{GERROR_IRQEN, IRQ_CTRL};
-use super::{Features, Ste, StreamId, queue::Ring, ste::Stage2};
+use super::{Features, Stage2, Ste, StreamId};
 use crate::addr::PhysAddr;
 use crate::error::Error;
 use crate::fault::{Fault, on};
@@ -30,8 +33,8 @@ use crate::regions::Range;
 use parallax_abi::smmu_host::HostSmmu;
 use strtab::HostTable;
 
-/// What the emulation needs of the hardware's driver.
-pub trait Hardware {
+/// What the host's SMMU needs of the driver of the physical one.
+pub trait Physical {
     /// Reads a 32-bit register.
     fn register(&self, offset: u64) -> u32;
     /// Writes a 32-bit register.
@@ -52,10 +55,10 @@ pub trait Hardware {
     fn record_events(&mut self, base: Option<u64>);
 }
 
-/// What the emulation needs of its surroundings.
+/// What the host's SMMU needs of the hypervisor.
 pub trait Env {
     /// The driver.
-    type Smmu: Hardware;
+    type Smmu: Physical;
     /// Calls `f` with the driver.
     fn smmu<T>(&mut self, f: impl FnOnce(&mut Self::Smmu) -> T) -> T;
     /// Lends the host's pages of `range` (page aligned) to the hypervisor and pins them.
@@ -69,9 +72,9 @@ pub trait Env {
     fn read(&self, pa: PhysAddr) -> u64;
 }
 
-/// The emulated SMMU: what the host wrote to it, and what of the host's memory it uses.
+/// The SMMU that the host sees: what the host wrote to it, and what of the host's memory it uses.
 #[derive(Debug, Default)]
-pub struct Emulated {
+pub struct Viommu {
     /// The registers, and what the host commanded.
     host: HostSmmu,
     /// The command queue while CMDQEN = 1.
@@ -84,7 +87,7 @@ pub struct Emulated {
     refusal: Option<Refusal>,
 }
 
-impl Emulated {
+impl Viommu {
     /// An SMMU after reset, with translation off and all traffic aborted.
     #[must_use]
     pub fn new() -> Self {

@@ -6,7 +6,7 @@ use crate::addr::{PAGE_SIZE, PhysAddr};
 
 /// Where a queue lies and how large it is.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Ring {
+pub(in crate::smmu) struct Ring {
     base: PhysAddr,
     log2: u32,
     entry: u64,
@@ -14,7 +14,12 @@ pub(super) struct Ring {
 
 impl Ring {
     /// A ring of 2^`log2` entries of `entry` bytes at `base`, which must be aligned to the ring's size.
-    pub(super) fn new(what: &'static str, base: PhysAddr, log2: u32, entry: u64) -> Result<Self, SmmuError> {
+    pub(in crate::smmu) fn new(
+        what: &'static str,
+        base: PhysAddr,
+        log2: u32,
+        entry: u64,
+    ) -> Result<Self, SmmuError> {
         let align = (entry << log2).max(PAGE_SIZE);
         if !base.is_aligned(align) {
             return Err(SmmuError::Misaligned { what, pa: base, align });
@@ -23,32 +28,32 @@ impl Ring {
     }
 
     /// As [`Ring::new`] for a ring of any size; the caller has aligned `base` to it.
-    pub(super) const fn aligned(base: PhysAddr, log2: u32, entry: u64) -> Self {
+    pub(in crate::smmu) const fn aligned(base: PhysAddr, log2: u32, entry: u64) -> Self {
         Self { base, log2, entry }
     }
 
     /// The value of its BASE register, without the allocation hint.
-    pub(super) fn base_register(&self) -> u64 {
+    pub(in crate::smmu) fn base_register(&self) -> u64 {
         self.base.0 | u64::from(self.log2)
     }
 
     /// Where entry `index` lies.
-    pub(super) fn slot(&self, index: u32) -> PhysAddr {
+    pub(in crate::smmu) fn slot(&self, index: u32) -> PhysAddr {
         self.base.add(u64::from(index & ((1 << self.log2) - 1)) * self.entry)
     }
 
     /// The index after `index`.
-    pub(super) fn next(&self, index: u32) -> u32 {
+    pub(in crate::smmu) fn next(&self, index: u32) -> u32 {
         self.wrap(index + 1)
     }
 
     /// `index` with only the bits that count.
-    pub(super) fn wrap(&self, index: u32) -> u32 {
+    pub(in crate::smmu) fn wrap(&self, index: u32) -> u32 {
         index & ((2 << self.log2) - 1)
     }
 
     /// Whether a queue with these indices has no room.
-    pub(super) fn is_full(&self, prod: u32, cons: u32) -> bool {
+    pub(in crate::smmu) fn is_full(&self, prod: u32, cons: u32) -> bool {
         self.wrap(prod.wrapping_sub(cons)) == 1 << self.log2
     }
 }

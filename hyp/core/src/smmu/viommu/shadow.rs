@@ -1,8 +1,10 @@
 //! What the hardware gets for a stream table entry of the host (IHI 0070, 5.2).
 
-use super::{Emulated, Env, Hardware, Refusal};
+use super::{Env, Physical, Refusal, Viommu};
 use crate::fault::{Fault, on};
-use crate::smmu::ste::{CONFIG, CONFIG_BYPASS, CONFIG_S1_ONLY, S1_CD_MAX, S1_CONTEXT_PTR, S1STALLD, V};
+use crate::smmu::driver::ste::{
+    CONFIG, CONFIG_BYPASS, CONFIG_S1_ONLY, S1_CD_MAX, S1_CONTEXT_PTR, S1STALLD, V,
+};
 use crate::smmu::{Stage2, Ste, StreamId};
 
 /// The hardware's entry for the host's `entry`: bypass becomes stage 2 only, stage 1 becomes nested, an entry that
@@ -36,7 +38,7 @@ const fn wants_traffic(entry: &[u64; 8]) -> bool {
     entry[0] & (V | CONFIG_BYPASS) == V | CONFIG_BYPASS
 }
 
-impl Emulated {
+impl Viommu {
     /// Shadows the entries of `count` streams from `first` on; streams that the hardware has no entry for, or that are
     /// beyond the host's table, keep what they have.
     pub(super) fn shadow_streams<E: Env>(&mut self, env: &mut E, first: StreamId, count: u64) {

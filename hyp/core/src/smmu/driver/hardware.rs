@@ -11,15 +11,19 @@ const POLLS: u32 = 1_000_000;
 
 /// One SMMU's registers, the memory that holds its tables, and the CPU's barriers.
 #[derive(Debug)]
-pub(super) struct Hardware<R, M, C> {
-    pub(super) regs: R,
-    pub(super) mem: M,
-    pub(super) cpu: C,
+pub(in crate::smmu) struct Hardware<R, M, C> {
+    pub(in crate::smmu) regs: R,
+    pub(in crate::smmu) mem: M,
+    pub(in crate::smmu) cpu: C,
 }
 
 impl<R: Mmio, M, C> Hardware<R, M, C> {
     /// Waits, not for ever, until `done`.
-    pub(super) fn poll(&self, what: &'static str, mut done: impl FnMut(&R) -> bool) -> Result<(), SmmuError> {
+    pub(in crate::smmu) fn poll(
+        &self,
+        what: &'static str,
+        mut done: impl FnMut(&R) -> bool,
+    ) -> Result<(), SmmuError> {
         for _ in 0..POLLS {
             if done(&self.regs) {
                 return Ok(());
@@ -30,7 +34,7 @@ impl<R: Mmio, M, C> Hardware<R, M, C> {
     }
 
     /// Writes a register and waits until its acknowledgement shows the value.
-    pub(super) fn write_ack(
+    pub(in crate::smmu) fn write_ack(
         &self,
         what: &'static str,
         offset: u64,
@@ -42,12 +46,12 @@ impl<R: Mmio, M, C> Hardware<R, M, C> {
     }
 
     /// Writes CR0 and waits until it has taken effect.
-    pub(super) fn write_cr0(&self, value: Cr0) -> Result<(), SmmuError> {
+    pub(in crate::smmu) fn write_cr0(&self, value: Cr0) -> Result<(), SmmuError> {
         self.write_ack("CR0ACK", CR0, CR0ACK, value.bits())
     }
 
     /// Has all traffic aborted while translation is off (GBPA's update procedure, 6.3.14).
-    pub(super) fn abort_bypass(&self) -> Result<(), SmmuError> {
+    pub(in crate::smmu) fn abort_bypass(&self) -> Result<(), SmmuError> {
         let updated = |regs: &R| regs.read32(GBPA) & Gbpa::UPDATE.bits() == 0;
         self.poll("GBPA.UPDATE", updated)?;
         let attributes = self.regs.read32(GBPA);

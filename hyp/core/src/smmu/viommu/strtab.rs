@@ -1,12 +1,12 @@
 //! The host's stream table (IHI 0070, 3.3): linear, or two-level.
 
-use super::{Env, Hardware};
+use super::{Env, Physical};
 use crate::addr::{PAGE_SIZE, PhysAddr};
 use crate::fault::{Fault, on};
 use crate::regions::Range;
 use crate::smmu::StreamId;
+use crate::smmu::driver::ste::STE_SIZE;
 use crate::smmu::regs::{STRTAB_CFG_FMT, STRTAB_CFG_LOG2SIZE, STRTAB_CFG_SPLIT, STRTAB_FMT_2LVL};
-use crate::smmu::ste::STE_SIZE;
 
 /// Address bits of STRTAB_BASE and of a level-1 descriptor.
 const ADDRESS: u64 = 0x000f_ffff_ffff_ffc0;

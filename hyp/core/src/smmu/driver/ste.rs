@@ -1,8 +1,8 @@
 //! Stream table entries (IHI 0070, 5.2): what becomes of one device's traffic.
 
-use super::{error::SmmuError, probe::Features, regs::ADDRESS_BITS};
+use super::stage2::Stage2;
 use crate::{
-    addr::{PAGE_SHIFT, PhysAddr},
+    addr::PhysAddr,
     fault::{self, Fault},
     hw::Memory,
 };
@@ -11,22 +11,22 @@ use crate::{
 pub const STE_SIZE: u64 = 64;
 
 /// Dword 0, V: the entry is valid.
-pub(super) const V: u64 = 1;
+pub(in crate::smmu) const V: u64 = 1;
 /// Dword 0, Config.
-pub(super) const CONFIG: u64 = 0b111 << 1;
+pub(in crate::smmu) const CONFIG: u64 = 0b111 << 1;
 /// Config: no translation at all.
-pub(super) const CONFIG_BYPASS: u64 = 0b100 << 1;
+pub(in crate::smmu) const CONFIG_BYPASS: u64 = 0b100 << 1;
 /// Config: stage 1 only.
-pub(super) const CONFIG_S1_ONLY: u64 = 0b101 << 1;
+pub(in crate::smmu) const CONFIG_S1_ONLY: u64 = 0b101 << 1;
 const CONFIG_NESTED: u64 = 0b111 << 1;
 /// Dword 0, S1ContextPtr.
-pub(super) const S1_CONTEXT_PTR: u64 = 0x000f_ffff_ffff_ffc0;
+pub(in crate::smmu) const S1_CONTEXT_PTR: u64 = 0x000f_ffff_ffff_ffc0;
 /// Dword 0, S1CDMax: log2 of the number of context descriptors.
-pub(super) const S1_CD_MAX: u64 = 0x1f << 59;
+pub(in crate::smmu) const S1_CD_MAX: u64 = 0x1f << 59;
 /// Dword 1, what describes stage 1's context fetches: S1DSS, S1CIR, S1COR, S1CSH.
 const STAGE1_FETCH: u64 = 0xff;
 /// Dword 1, S1STALLD: stage 1 stalls nothing, whatever a context descriptor says. ILLEGAL where nothing ever stalls.
-pub(super) const S1STALLD: u64 = 1 << 27;
+pub(in crate::smmu) const S1STALLD: u64 = 1 << 27;
 const CONFIG_S2_ONLY: u64 = 0b110 << 1;
 /// Dword 1, SHCFG = 0b01: the device's own shareability is combined with stage 2's.
 const SHCFG_INCOMING: u64 = 0b01 << 44;
@@ -35,64 +35,6 @@ const WALKS_WB_ISH: u64 = 0b01 << 40 | 0b01 << 42 | 0b11 << 44;
 const S2AA64: u64 = 1 << 51;
 const S2PTW: u64 = 1 << 54;
 const S2R: u64 = 1 << 58;
-/// Index bits of one level with 4 KiB granule.
-const LEVEL_BITS: u32 = 9;
-/// Up to 16 root tables can lie side by side.
-const CONCATENATION_BITS: u32 = 4;
-
-/// A stage-2 table with 4 KiB granule that an SMMU can use.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Stage2 {
-    root: PhysAddr,
-    t0sz: u64,
-    sl0: u64,
-    ps: u64,
-    /// What keeps a stage 1 over it from stalling: S1STALLD or nothing.
-    no_stall: u64,
-}
-
-impl Stage2 {
-    /// The table at `root` that takes addresses of `input_bits` bits from `start_level` (0 to 2) on, and gives
-    /// addresses of `output_bits` bits. Concatenated roots follow from these.
-    ///
-    /// # Errors
-    /// The SMMU's addresses are smaller, a walk cannot start at that level, or `root` is not aligned to the size
-    /// of the root tables.
-    pub fn new(
-        features: &Features,
-        root: PhysAddr,
-        input_bits: u32,
-        start_level: u32,
-        output_bits: u32,
-    ) -> Result<Self, SmmuError> {
-        if input_bits > features.input_bits {
-            return Err(SmmuError::Bits {
-                what: "input address",
-                asked: input_bits,
-                max: features.input_bits,
-            });
-        }
-        let ps = ADDRESS_BITS.iter().position(|&bits| bits == output_bits);
-        let ps = ps.filter(|_| output_bits <= features.output_bits).ok_or(SmmuError::Bits {
-            what: "output address",
-            asked: output_bits,
-            max: features.output_bits,
-        })?;
-        let wrong_level = SmmuError::StartLevel { bits: input_bits, level: start_level };
-        let below = 3_u32.checked_sub(start_level).filter(|&levels| levels > 0).ok_or(wrong_level)?;
-        let root_bits = input_bits.checked_sub(PAGE_SHIFT + LEVEL_BITS * below).ok_or(wrong_level)?;
-        if root_bits == 0 || root_bits > LEVEL_BITS + CONCATENATION_BITS {
-            return Err(wrong_level);
-        }
-        let align = (8_u64 << root_bits).max(64);
-        if !root.is_aligned(align) {
-            return Err(SmmuError::Misaligned { what: "the stage-2 root", pa: root, align });
-        }
-        let no_stall = if features.stalls { S1STALLD } else { 0 };
-        let (t0sz, sl0) = (u64::from(64 - input_bits), u64::from(below - 1));
-        Ok(Self { root, t0sz, sl0, ps: ps as u64, no_stall })
-    }
-}
 
 /// A stream table entry: its eight dwords.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -130,7 +72,7 @@ impl Ste {
     }
 
     /// Whether stage 1 translates before stage 2.
-    pub(super) const fn is_nested(&self) -> bool {
+    pub(in crate::smmu) const fn is_nested(&self) -> bool {
         self.0[0] & (V | CONFIG) == V | CONFIG_NESTED
     }
 
@@ -186,17 +128,17 @@ impl Ste {
     }
 
     /// The same, not valid.
-    pub(super) fn without_head(&self) -> Self {
+    pub(in crate::smmu) fn without_head(&self) -> Self {
         Self(core::array::from_fn(|i| if i == 0 { 0 } else { self.0[i] }))
     }
 
     /// The entry at `pa`.
-    pub(super) fn read(mem: &impl Memory, pa: PhysAddr) -> Self {
+    pub(in crate::smmu) fn read(mem: &impl Memory, pa: PhysAddr) -> Self {
         Self([0, 8, 16, 24, 32, 40, 48, 56].map(|offset| mem.read(pa.add(offset))))
     }
 
     /// Writes the dwords that differ from `old`, the entry at `pa`; dword 0, which holds the valid bit, last.
-    pub(super) fn write_over(&self, old: &Self, mem: &impl Memory, pa: PhysAddr) {
+    pub(in crate::smmu) fn write_over(&self, old: &Self, mem: &impl Memory, pa: PhysAddr) {
         for index in (1..8).filter(|&index| self.0[index] != old.0[index]) {
             mem.write(pa.add(index as u64 * 8), self.0[index]);
         }
@@ -206,14 +148,14 @@ impl Ste {
     }
 
     /// Writes everything except dword 0, which holds the valid bit, to the entry at `pa`.
-    pub(super) fn write_body(&self, mem: &impl Memory, pa: PhysAddr) {
+    pub(in crate::smmu) fn write_body(&self, mem: &impl Memory, pa: PhysAddr) {
         for (offset, &dword) in (8..).step_by(8).zip(&self.0[1..]) {
             mem.write(pa.add(offset), dword);
         }
     }
 
     /// Writes dword 0, after everything that was written before.
-    pub(super) fn write_head(&self, mem: &impl Memory, pa: PhysAddr) {
+    pub(in crate::smmu) fn write_head(&self, mem: &impl Memory, pa: PhysAddr) {
         if fault::on(Fault::SteUnordered) {
             mem.write(pa, self.0[0]);
         } else {

@@ -1,11 +1,11 @@
 //! The host's command queue: its commands are copied, checked and issued one after the other.
 
 use super::command::{self, Verdict};
-use super::{Emulated, Env, Hardware, Refusal};
+use super::{Env, Physical, Refusal, Viommu};
 use crate::addr::{PAGE_SIZE, PhysAddr};
 use crate::fault::{Fault, on};
 use crate::regions::Range;
-use crate::smmu::queue::Ring;
+use crate::smmu::driver::queue::Ring;
 use crate::smmu::regs::Gerror;
 use parallax_abi::smmu_host::{COMMANDS, HostCommand, HostSmmu, IGNORED, ISSUED, REFUSED};
 
@@ -28,7 +28,7 @@ pub(super) fn hold<E: Env>(env: &mut E, base: u64, limit: u32, entry: u64) -> Op
     Some((Ring::aligned(start, log2, entry), range))
 }
 
-impl Emulated {
+impl Viommu {
     /// Whether the queue stands at a refused command that the host has not acknowledged.
     const fn is_stopped(&self) -> bool {
         (self.host.gerror ^ self.host.gerrorn) & Gerror::CMDQ_ERR.bits() != 0
@@ -80,7 +80,7 @@ impl Emulated {
             first = false;
             cons = ring.next(cons);
         }
-        env.smmu(Hardware::complete);
+        env.smmu(Physical::complete);
         self.host.cmdq_cons = cons;
     }
 

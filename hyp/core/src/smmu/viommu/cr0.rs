@@ -1,11 +1,11 @@
 //! CR0: what is turned on and off, and the memory that is held meanwhile.
 
-use super::{Emulated, Env, Hardware, Refusal, queue, strtab::HostTable};
+use super::{Env, Physical, Refusal, Viommu, queue, strtab::HostTable};
 use crate::fault::{Fault, on};
+use crate::smmu::driver::{cmdq, evtq};
 use crate::smmu::regs::Cr0;
-use crate::smmu::{cmdq, evtq};
 
-impl Emulated {
+impl Viommu {
     /// The host writes CR0. A bit that cannot be set stays 0 in CR0ACK: a queue or table does not lie in memory that
     /// the host owns, or SMMUEN comes before CMDQEN.
     pub(super) fn write_cr0<E: Env>(&mut self, env: &mut E, wanted: Cr0) {
