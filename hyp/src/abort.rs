@@ -1,7 +1,7 @@
 //! Aborts of the host: which IPA it wanted, and whether it gets it.
 
 use hyp_core::addr::Ipa;
-use hyp_core::mem_protect::{AbortKind, HostAbort};
+use hyp_core::ownership::{AbortKind, HostAbort};
 
 use crate::boot::hyp;
 use crate::traps::HostRegs;

@@ -6,9 +6,9 @@
 
 use core::sync::atomic::Ordering::Relaxed;
 use hyp_core::addr::{PAGE_SIZE, PhysAddr};
-use hyp_core::mem_protect::Hyp;
-use hyp_core::mem_protect::boot::{Boot, Config, pool_size};
 use hyp_core::options::{Options, SmmuMode};
+use hyp_core::ownership::Hyp;
+use hyp_core::ownership::boot::{Boot, Config, pool_size};
 use hyp_core::pgtable::geometry::has_bbm_level_2;
 use hyp_core::regions::Range;
 use hyp_core::smmu::HostView;

@@ -2,7 +2,7 @@
 
 use crate::error::Error;
 use crate::hw::{Cpu, Memory, Mmio};
-use crate::mem_protect::Hyp;
+use crate::ownership::Hyp;
 use crate::smmu::{Smmu, SmmuTlb};
 use parallax_abi::{errno, hypercall as id};
 use spin::RelaxStrategy;

@@ -4,7 +4,7 @@ use super::{Env, Outcome, Physical};
 use crate::addr::PhysAddr;
 use crate::error::Error;
 use crate::hw::{Cpu, Memory};
-use crate::mem_protect::Hyp;
+use crate::ownership::Hyp;
 use crate::regions::Range;
 use crate::smmu::SmmuTlb;
 use spin::RelaxStrategy;

@@ -1,5 +1,6 @@
 //! Memory that changes hands for good: from the host to the hypervisor and back.
 
+use super::transition::Transition;
 use super::{Hyp, pages};
 use crate::addr::PAGE_SIZE;
 use crate::error::Error;
@@ -7,7 +8,6 @@ use crate::fault::{Fault, on};
 use crate::hw::{Cpu, Memory};
 use crate::idmap::Change;
 use crate::page_state::State;
-use crate::pgtable::attrs::El2Prot;
 use crate::regions::{Kind, Range};
 use crate::smmu::SmmuTlb;
 use spin::RelaxStrategy;
@@ -32,10 +32,7 @@ impl<H: Memory + Cpu, S: SmmuTlb, R: RelaxStrategy> Hyp<H, S, R> {
                 host.set(&self.hw, Range { base, size: PAGE_SIZE }, content)?;
             }
         }
-        let what = (range, Kind::Memory);
-        self.reserve(&mut host, &el2, what, Change::Lost)?;
-        self.change_host(&mut host, &mut el2, what, Change::Lost)?;
-        el2.set_linear(&self.hw, range, Some(El2Prot::Data))
+        self.perform(&mut host, &mut el2, (range, Kind::Memory), Transition::HostDonateHyp)
     }
 
     /// The hypervisor gives `nr` pages from frame `pfn` on back to the host. EL2 no longer has them mapped.
@@ -56,11 +53,6 @@ impl<H: Memory + Cpu, S: SmmuTlb, R: RelaxStrategy> Hyp<H, S, R> {
                 return Err(Error::Busy);
             }
         }
-        let what = (range, Kind::Memory);
-        self.reserve(&mut host, &el2, what, Change::Gained)?;
-        if !on(Fault::El2LeftMapped) {
-            el2.set_linear(&self.hw, range, None)?;
-        }
-        self.change_host(&mut host, &mut el2, what, Change::Gained)
+        self.perform(&mut host, &mut el2, (range, Kind::Memory), Transition::HypDonateHost)
     }
 }

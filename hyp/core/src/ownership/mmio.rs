@@ -1,11 +1,11 @@
 //! MMIO that changes hands. There are no page states for it: the host's table alone tells who owns it.
 
+use super::transition::Transition;
 use super::{El2Mmu, HostMmu, Hyp};
 use crate::error::Error;
 use crate::hw::{Cpu, Memory};
-use crate::idmap::{Change, piece};
+use crate::idmap::piece;
 use crate::pgtable::Descriptor;
-use crate::pgtable::attrs::El2Prot;
 use crate::regions::{Kind, Range};
 use crate::smmu::SmmuTlb;
 use spin::RelaxStrategy;
@@ -49,10 +49,7 @@ impl<H: Memory + Cpu, S: SmmuTlb, R: RelaxStrategy> Hyp<H, S, R> {
         if host.running || !self.all_entries(host, range, |entry| !entry.is_annotated()) {
             return Err(Error::Perm);
         }
-        let what = (range, Kind::Mmio);
-        self.reserve(host, el2, what, Change::Lost)?;
-        self.change_host(host, el2, what, Change::Lost)?;
-        el2.set_linear(&self.hw, range, Some(El2Prot::Device))
+        self.perform(host, el2, (range, Kind::Mmio), Transition::HostDonateHyp)
     }
 
     /// The hypervisor gives `nr` pages of MMIO from frame `pfn` on back to the host.
@@ -69,9 +66,6 @@ impl<H: Memory + Cpu, S: SmmuTlb, R: RelaxStrategy> Hyp<H, S, R> {
         if self.devices.iter().flatten().any(|device| device.overlaps(range)) {
             return Err(Error::Busy);
         }
-        let what = (range, Kind::Mmio);
-        self.reserve(&mut host, &el2, what, Change::Gained)?;
-        el2.set_linear(&self.hw, range, None)?;
-        self.change_host(&mut host, &mut el2, what, Change::Gained)
+        self.perform(&mut host, &mut el2, (range, Kind::Mmio), Transition::HypDonateHost)
     }
 }
