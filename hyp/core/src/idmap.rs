@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::fault::{Fault, on};
 use crate::hw::{Cpu, Memory};
 use crate::page_pool::PagePool;
-use crate::pgtable::{Attrs, Content, Descriptor, Env, Invalidate, LAST_LEVEL, Level, Tree, span};
+use crate::pgtable::{Attrs, Content, Descriptor, Env, Invalidate, Level, Tree, span};
 use crate::regions::{Kind, Range, Regions};
 use crate::smmu::SmmuTlb;
 
@@ -130,7 +130,7 @@ impl Idmap {
         Ok(())
     }
 
-    fn set<H: Memory + Cpu, S: SmmuTlb>(
+    pub(crate) fn set<H: Memory + Cpu, S: SmmuTlb>(
         &self,
         hw: &H,
         driver: &mut S,
@@ -160,13 +160,16 @@ impl Idmap {
         self.tree.map(|tree| (tree, self.content_after(Change::Gained, kind)))
     }
 
+    /// Whether there is a table of its own that has to follow what becomes of `range`.
+    pub(crate) fn follows(&self, range: Range) -> bool {
+        self.ready && self.tree.as_ref().is_some_and(|tree| range.end() <= tree.geometry().limit())
+    }
+
     /// How many pages of the pool [`Idmap::host_changed`] may take.
     pub fn tables_needed<M: Memory>(&self, mem: &M, range: Range, kind: Kind, change: Change) -> u64 {
         let content = self.content_after(change, kind);
         match &self.tree {
-            Some(tree) if self.ready && range.end() <= tree.geometry().limit() => {
-                tree.tables_needed(mem, range.base.0, range.size, content)
-            }
+            Some(tree) if self.follows(range) => tree.tables_needed(mem, range.base.0, range.size, content),
             _ => 0,
         }
     }
@@ -187,35 +190,15 @@ impl Idmap {
         if !self.ready {
             return Ok(());
         }
-        let Some(tree) = &self.tree else {
+        if self.tree.is_none() {
             if change == Change::Lost {
                 driver.tlbi_s2_ipa(range.base.identity(), range.size);
                 driver.sync();
             }
             return Ok(());
-        };
-        if range.end() > tree.geometry().limit() {
-            return Ok(());
         }
-        match change {
-            Change::Lost if on(Fault::SmmuUnmapSkipped) => return Ok(()),
-            Change::Gained if on(Fault::SmmuMapSkipped) => return Ok(()),
-            Change::Lost if on(Fault::SmmuUnmapFirstPageOnly) => {
-                let first = Range { size: span(LAST_LEVEL), ..range };
-                return self.set(hw, driver, pool, first, self.content_after(change, kind));
-            }
-            Change::Gained if on(Fault::SmmuMapWrongAttr) => {
-                return self.set(hw, driver, pool, range, Content::identity(Attrs::smmu_device(), 1));
-            }
-            Change::Gained if on(Fault::SmmuMapDrifts) => {
-                return (0..range.size).step_by(span(LAST_LEVEL) as usize).try_for_each(|at| {
-                    let page = Range { base: range.base.add(at), size: span(LAST_LEVEL) };
-                    let attrs = Attrs::smmu_normal();
-                    let content = Content::Map { offset: at.wrapping_neg(), attrs, largest: LAST_LEVEL };
-                    self.set(hw, driver, pool, page, content)
-                });
-            }
-            _ => {}
+        if !self.follows(range) {
+            return Ok(());
         }
         self.set(hw, driver, pool, range, self.content_after(change, kind))
     }

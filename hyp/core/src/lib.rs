@@ -7,6 +7,7 @@
 pub mod addr;
 pub mod error;
 pub mod fault;
+mod faulty;
 pub mod hw;
 pub mod hypercall;
 pub mod idmap;

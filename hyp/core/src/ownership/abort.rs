@@ -3,10 +3,10 @@
 use super::Hyp;
 use crate::addr::{Ipa, PAGE_SIZE};
 use crate::fault::{Fault, on};
+use crate::faulty::HostTlb;
 use crate::hw::{Cpu, Memory};
 use crate::idmap::host_attrs;
 use crate::page_pool::PagePool;
-use crate::pgtable::invalidate::HostTlb;
 use crate::pgtable::{Content, Env, LAST_LEVEL, Level, span};
 use crate::regions::{Kind, Range};
 use crate::smmu::SmmuTlb;

@@ -2,10 +2,10 @@
 
 use super::hold::Held;
 use crate::error::Error;
+use crate::faulty::El2Tlb;
 use crate::hw::{Cpu, Memory};
 use crate::page_pool::PagePool;
 use crate::pgtable::attrs::El2Prot;
-use crate::pgtable::invalidate::El2Tlb;
 use crate::pgtable::{Attrs, Content, Descriptor, Env, LAST_LEVEL, Tree};
 use crate::regions::Range;
 

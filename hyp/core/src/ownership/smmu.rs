@@ -1,6 +1,7 @@
 //! The SMMU: its driver, and the table that it walks.
 
 use crate::error::Error;
+use crate::faulty;
 use crate::hw::{Cpu, Memory};
 use crate::idmap::{Change, Idmap};
 use crate::page_pool::PagePool;
@@ -23,6 +24,6 @@ impl<S: SmmuTlb> SmmuMmu<S> {
         what: (Range, Kind),
         change: Change,
     ) -> Result<(), Error> {
-        self.idmap.host_changed(hw, &mut self.driver, pool, what, change)
+        faulty::host_changed(&self.idmap, hw, &mut self.driver, pool, what, change)
     }
 }

@@ -13,6 +13,7 @@ use super::{
 use crate::{
     addr::{Ipa, PhysAddr},
     fault::{Fault, on},
+    faulty,
     hw::{Cpu, Memory, Mmio},
     smmu::{StreamId, Vmid},
 };
@@ -85,6 +86,7 @@ impl CommandQueue {
         hw: &Hardware<R, M, C>,
         command: Command,
     ) -> Result<(), SmmuError> {
+        let Some(command) = faulty::command(command) else { return Ok(()) };
         if self.ring.is_full(self.prod, self.cons) && !on(Fault::SmmuQueueOverrun) {
             self.flush(hw)?;
         }
@@ -101,9 +103,7 @@ impl CommandQueue {
         &mut self,
         hw: &Hardware<R, M, C>,
     ) -> Result<(), SmmuError> {
-        if !on(Fault::SmmuSyncSkipped) {
-            self.push(hw, Command::Sync)?;
-        }
+        self.push(hw, Command::Sync)?;
         self.flush(hw)
     }
 

@@ -4,6 +4,7 @@ use super::stage2::Stage2;
 use crate::{
     addr::PhysAddr,
     fault::{self, Fault},
+    faulty,
     hw::Memory,
 };
 
@@ -100,35 +101,18 @@ impl Ste {
         let filled: [u64; 8] = core::array::from_fn(|i| self.0[i] & now[i] | target.0[i] & !now[i]);
         let mut critical = (0..8).filter(|&i| (filled[i] ^ target.0[i]) & then[i] != 0);
         let (first, second) = (critical.next(), critical.next());
-        if fault::on(Fault::SteChangedLive) {
-            return [*target; 3];
-        }
-        if fault::on(Fault::SteUnordered) {
-            return [self.without_head(), *target, *target];
-        }
-        if fault::on(Fault::SteValidFirst) {
-            let mut early = *self;
-            early.0[0] = target.0[0];
-            return [self.without_head(), early, *target];
-        }
-        if second.is_some() {
-            return [self.without_head(), target.without_head(), *target];
-        }
         let mut steps = [Self(filled), Self(filled), *target];
-        if let Some(i) = first {
+        if second.is_some() {
+            steps = [self.without_head(), target.without_head(), *target];
+        } else if let Some(i) = first {
             steps[0].0[i] = self.0[i];
             steps[1].0[i] = target.0[i];
         }
-        if fault::on(Fault::EmulLiveHeadOnly) {
-            let mut head = *self;
-            head.0[0] = target.0[0];
-            return [*self, head, head];
-        }
-        steps
+        faulty::steps(self, target, steps)
     }
 
     /// The same, not valid.
-    pub(in crate::smmu) fn without_head(&self) -> Self {
+    pub(crate) fn without_head(&self) -> Self {
         Self(core::array::from_fn(|i| if i == 0 { 0 } else { self.0[i] }))
     }
 
