@@ -103,6 +103,9 @@ fn split(config: u32) -> u32 {
     }
 }
 
+/// How many entries are copied before the driver gets them: it is locked once for all of these.
+const BATCH: u64 = 16;
+
 /// Copies the entries of `streams` out of the table at `table`, whose first entry is that of stream `first`.
 fn copy<E: Env>(
     env: &mut E,
@@ -111,9 +114,17 @@ fn copy<E: Env>(
     streams: core::ops::Range<u64>,
     mut each: impl FnMut(&mut E::Smmu, StreamId, Option<&[u64; 8]>),
 ) {
-    for stream in streams {
-        let entry = table.add((stream - first) * STE_SIZE);
-        let copy = [0, 8, 16, 24, 32, 40, 48, 56].map(|offset| env.read(entry.add(offset)));
-        env.smmu(|smmu| each(smmu, StreamId(stream as u32), Some(&copy)));
+    let mut copies = [[0; 8]; BATCH as usize];
+    for start in streams.clone().step_by(BATCH as usize) {
+        let batch = start..streams.end.min(start + BATCH);
+        for (stream, copy) in batch.clone().zip(&mut copies) {
+            let entry = table.add((stream - first) * STE_SIZE);
+            *copy = [0, 8, 16, 24, 32, 40, 48, 56].map(|offset| env.read(entry.add(offset)));
+        }
+        env.smmu(|smmu| {
+            for (stream, copy) in batch.zip(&copies) {
+                each(smmu, StreamId(stream as u32), Some(copy));
+            }
+        });
     }
 }
