@@ -2,7 +2,7 @@
 
 use crate::error::Error;
 use crate::hw::{Cpu, Memory, Mmio};
-use crate::mem_protect::Hyp;
+use crate::ownership::Hyp;
 use crate::smmu::{Smmu, SmmuTlb};
 use parallax_abi::{errno, hypercall as id};
 use spin::RelaxStrategy;
@@ -47,7 +47,7 @@ where
         id::HYP_DONATE_HOST => hyp.hyp_donate_host(pfn, nr),
         id::HOST_DONATE_HYP_MMIO => hyp.host_donate_hyp_mmio(pfn, nr),
         id::HYP_DONATE_HOST_MMIO => hyp.hyp_donate_host_mmio(pfn, nr),
-        id::SMMU_READ_EVENT if hyp.is_smmu_emulated() => Err(Error::Perm),
+        id::SMMU_READ_EVENT if hyp.has_viommu() => Err(Error::Perm),
         id::SMMU_READ_EVENT => match hyp.with_smmu(EventSource::take_event) {
             Some(Some(event)) => return [errno::SMCCC_SUCCESS as u64, 0, event.dword0, event.dword2],
             Some(None) => Err(Error::NoEnt),

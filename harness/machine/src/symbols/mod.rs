@@ -38,7 +38,7 @@ impl Symbols {
     }
 
     /// `address` with function, offset and source line, calls that were inlined there included:
-    /// `0x43000010 parallax_wait+0x10 (hyp/payload/src/start.rs:31)`.
+    /// `0x43000010 parallax_wait+0x10 (hyp/testhost/src/start.rs:31)`.
     #[must_use]
     pub fn describe(&self, address: u64) -> String {
         let mut text = format!("{address:#x}");

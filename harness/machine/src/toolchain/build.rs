@@ -74,11 +74,16 @@ impl BuiltImages {
         Self {
             repo_root: repo_root.to_owned(),
             hyp_elf: dir.join("hyp.elf"),
-            payload_elf: dir.join("payload.elf"),
+            payload_elf: dir.join("testhost.elf"),
             hyp_img: dir.join("hyp.img"),
-            payload_img: dir.join("payload.img"),
+            payload_img: dir.join("testhost.img"),
         }
     }
+}
+
+/// Name of the test host's crate. A bisection also builds revisions that have it under its earlier name.
+fn test_host(repo_root: &Path) -> &'static str {
+    if repo_root.join("hyp/testhost").is_dir() { "testhost" } else { "payload" }
 }
 
 /// Builds the hypervisor and the test host of the repository at `repo_root`.
@@ -94,10 +99,11 @@ pub fn build(
     let folder = repo_root.join("target/parallax").join(variant.folder());
     let _lock = lock(&folder)?;
     let mut command = toolchain.cargo("build", repo_root);
-    command.args(["-p", "hyp", "-p", "payload"]).args(variant.features());
+    let test_host = test_host(repo_root);
+    command.args(["-p", "hyp", "-p", test_host]).args(variant.features());
     run(command, cancel)?;
     let built = repo_root.join("target/hyp").join(TARGET).join(PROFILE);
-    store(repo_root, &folder, &built.join("hyp"), &built.join("payload"))
+    store(repo_root, &folder, &built.join("hyp"), &built.join(test_host))
 }
 
 /// Runs clippy on the hypervisor and the test host; warnings are errors.
@@ -108,7 +114,8 @@ pub fn clippy(repo_root: &Path, variant: Variant, cancel: &CancellationToken) ->
     let toolchain = Toolchain::find(repo_root)?;
     let _lock = lock(&repo_root.join("target/parallax").join(variant.folder()))?;
     let mut command = toolchain.cargo("clippy", repo_root);
-    command.args(["-p", "hyp", "-p", "payload"]).args(variant.features()).args(["--", "-D", "warnings"]);
+    command.args(["-p", "hyp", "-p", test_host(repo_root)]);
+    command.args(variant.features()).args(["--", "-D", "warnings"]);
     run(command, cancel)
 }
 
