@@ -5,7 +5,7 @@
 //! translation is caught here even if every table is right.
 
 use parallax_abi::mailbox::{Request, Response, op};
-use parallax_model::{Check, Claim, Space, Span, SymbolMap};
+use parallax_model::{Rule, Space, Span, SymbolMap, Violation};
 use parallax_vmsa::PhysMem;
 
 use crate::trace::Outcome;
@@ -43,7 +43,7 @@ impl Watch {
         outcome: &Outcome,
         memory: &dyn PhysMem,
         symbols: &SymbolMap,
-    ) -> Vec<Claim> {
+    ) -> Vec<Violation> {
         let Some(now) = read(memory, self.span) else { return Vec::new() };
         let wrong = match (request.op, outcome) {
             (op::WRITE, Outcome::Ok { .. }) => {
@@ -60,18 +60,18 @@ impl Watch {
             _ => false,
         };
         let (rule, message) = match (request.op, outcome) {
-            (op::READ | op::DMA_READ, _) => ("data-read", "what was read is not what memory holds"),
-            (_, Outcome::Ok { .. }) => ("data-written", "what was written is not in memory"),
-            _ => ("data-refused", "memory changed although the write was refused"),
+            (op::READ | op::DMA_READ, _) => (Rule::AccessDataRead, "what was read is not what memory holds"),
+            (_, Outcome::Ok { .. }) => (Rule::AccessDataWritten, "what was written is not in memory"),
+            _ => (Rule::AccessDataRefused, "memory changed although the write was refused"),
         };
         let space = if matches!(request.op, op::READ | op::WRITE) { Space::Cpu } else { Space::Smmu };
-        let claim = Claim {
-            check: Check::Access,
+        let claim = Violation {
             rule,
             space,
             span: self.span,
             subject: symbols.span(self.span),
             message: message.to_owned(),
+            function: None,
         };
         if wrong { vec![claim] } else { Vec::new() }
     }
@@ -140,7 +140,7 @@ mod tests {
         let watch = Watch::before(&request, &ram, RAM).unwrap();
         change(&ram);
         let claims = watch.after(&request, &response, &outcome, &ram, &SymbolMap::default());
-        claims.iter().map(|claim| claim.rule).collect()
+        claims.iter().map(|claim| claim.rule.name()).collect()
     }
 
     #[test]

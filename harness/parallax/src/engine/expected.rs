@@ -2,7 +2,7 @@
 
 use parallax_abi::hypercall;
 use parallax_abi::mailbox::{Request, op};
-use parallax_model::{Check, Claim, Context, Finding, Snapshot, Space, Span, canonical};
+use parallax_model::{Context, Finding, Rule, Side, Snapshot, Space, Span, Violation, canonical};
 
 use crate::trace::{Op, Outcome};
 
@@ -35,7 +35,8 @@ pub(super) fn check(
         Space::Regs => String::new(),
         _ => context.symbols.span(span),
     };
-    let claim = Claim { check: Check::Result, rule: "expected", space, span, subject, message };
+    let rule = Rule::ResultExpected;
+    let claim = Violation { rule, space, span, subject, message, function: None };
     Some(seen(claim, request, state, context))
 }
 
@@ -46,10 +47,10 @@ fn behind_stage1(sid: u64, state: &Snapshot) -> bool {
 }
 
 /// `claim` about an operation's result as `state` is now, with the device that the operation made work.
-pub(super) fn seen(claim: Claim, request: &Request, state: &Snapshot, context: &Context) -> Finding {
-    let found = claim.seen(state, context);
+pub(super) fn seen(claim: Violation, request: &Request, state: &Snapshot, context: &Context) -> Finding {
+    let found = claim.in_state(state, context);
     match device(request) {
-        Some(sid) => found.with("device", canonical::stream_ids(Span::new(sid, 1))),
+        Some(sid) => found.with(Side::Device, canonical::stream_ids(Span::new(sid, 1))),
         None => found,
     }
 }
