@@ -58,6 +58,6 @@ pub use run::Run;
 pub use smmu_state::{SmmuState, Stream};
 pub use snapshot::{CpuControl, Layout, Snapshot};
 pub use span::Span;
-pub use symbols::SymbolMap;
+pub use symbols::AddressMap;
 pub use take::{TakeCache, take};
 pub use views::{Side, Views};

@@ -23,11 +23,11 @@ struct Symbol {
 
 /// Regions with names, the more special before the more general.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct SymbolMap {
+pub struct AddressMap {
     symbols: Vec<Symbol>,
 }
 
-impl SymbolMap {
+impl AddressMap {
     /// Names for a machine: `regions` as the machine calls them (`ram` keeps its name, anything else is a device and
     /// becomes `mmio:NAME`), and before them the hypervisor's own parts.
     pub fn new<'a>(regions: impl IntoIterator<Item = (&'a str, Span)>, layout: &Layout) -> Self {
@@ -102,14 +102,14 @@ impl SymbolMap {
 mod tests {
     use super::*;
 
-    fn symbols() -> SymbolMap {
+    fn symbols() -> AddressMap {
         let layout = Layout {
             image: Span::new(0x4020_0000, 0x5_c000),
             pool: Span::new(0x4040_0000, 0x100_0000),
             ..Layout::default()
         };
         let regions = [("uart", Span::new(0x900_0000, 0x1000)), ("ram", Span::new(0x4000_0000, 0x1000_0000))];
-        SymbolMap::new(regions, &layout)
+        AddressMap::new(regions, &layout)
     }
 
     #[test]

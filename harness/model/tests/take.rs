@@ -316,7 +316,7 @@ proptest! {
 #[test]
 fn the_raw_view_shows_descriptors_and_table_addresses() {
     let setup = setup();
-    let symbols = parallax_model::SymbolMap::new(
+    let symbols = parallax_model::AddressMap::new(
         [("ram", parallax_model::Span::new(RAM, 0x1000_0000))],
         &parallax_model::Layout::from(&setup.info),
     );

@@ -1,7 +1,7 @@
 //! Memory of the hypervisor's that must keep its contents: its image where nobody may write, and a page that was
 //! given to it.
 
-use parallax_model::{Rule, Space, Span, SymbolMap, Violation};
+use parallax_model::{AddressMap, Rule, Space, Span, Violation};
 use parallax_vmsa::PhysMem;
 
 use super::act::physical;
@@ -51,7 +51,7 @@ impl Canary {
     }
 
     /// What has changed all the same.
-    pub(super) fn broken(&self, memory: &dyn PhysMem, symbols: &SymbolMap) -> Option<Violation> {
+    pub(super) fn broken(&self, memory: &dyn PhysMem, symbols: &AddressMap) -> Option<Violation> {
         let changed = |(span, bytes): &&(Span, Vec<u8>)| {
             let mut now = vec![0; bytes.len()];
             memory.read(span.base, &mut now).is_err() || now != *bytes
@@ -79,8 +79,8 @@ mod tests {
         memory.write(physical(CANARY), &[7; PAGE as usize]);
         let mut canary = Canary { sealed: Vec::new(), page: false };
         canary.given(&memory);
-        assert_eq!(canary.broken(&memory, &SymbolMap::default()), None);
+        assert_eq!(canary.broken(&memory, &AddressMap::default()), None);
         memory.write(physical(CANARY) + 0xfff, &[8]);
-        assert_eq!(canary.broken(&memory, &SymbolMap::default()).unwrap().rule, Rule::IsolationContents);
+        assert_eq!(canary.broken(&memory, &AddressMap::default()).unwrap().rule, Rule::IsolationContents);
     }
 }

@@ -4,8 +4,8 @@ use parallax_abi::info::HypInfo;
 use parallax_abi::mailbox::{Request, Response, op};
 use parallax_machine::{Description, config};
 use parallax_model::{
-    Access, AccessKind, Agent, Context, Finding, Layout, MmioPolicy, Outcome as Passage, SmmuMode, Snapshot,
-    Span, SymbolMap, check_access,
+    Access, AccessKind, AddressMap, Agent, Context, Finding, Layout, MmioPolicy, Outcome as Passage,
+    SmmuMode, Snapshot, Span, check_access,
 };
 
 use crate::trace::Outcome;
@@ -23,7 +23,7 @@ pub(super) fn context(description: &Description, info: &HypInfo) -> Context {
     let regions = || description.regions.iter().map(|region| (region.name.as_str(), span(region)));
     let hyp = &description.config.hyp;
     Context {
-        symbols: SymbolMap::new(regions(), &Layout::from(info)),
+        symbols: AddressMap::new(regions(), &Layout::from(info)),
         memory: regions().filter(|(name, _)| *name == "ram").map(|(_, span)| span).collect(),
         smmu: match hyp.smmu {
             config::SmmuMode::Shadow => SmmuMode::Shadow,

@@ -5,7 +5,7 @@
 //! translation is caught here even if every table is right.
 
 use parallax_abi::mailbox::{Request, Response, op};
-use parallax_model::{Rule, Space, Span, SymbolMap, Violation};
+use parallax_model::{AddressMap, Rule, Space, Span, Violation};
 use parallax_vmsa::PhysMem;
 
 use crate::trace::Outcome;
@@ -42,7 +42,7 @@ impl Watch {
         response: &Response,
         outcome: &Outcome,
         memory: &dyn PhysMem,
-        symbols: &SymbolMap,
+        symbols: &AddressMap,
     ) -> Vec<Violation> {
         let Some(now) = read(memory, self.span) else { return Vec::new() };
         let wrong = match (request.op, outcome) {
@@ -139,7 +139,7 @@ mod tests {
         let ram = Ram::new();
         let watch = Watch::before(&request, &ram, RAM).unwrap();
         change(&ram);
-        let claims = watch.after(&request, &response, &outcome, &ram, &SymbolMap::default());
+        let claims = watch.after(&request, &response, &outcome, &ram, &AddressMap::default());
         claims.iter().map(|claim| claim.rule.name()).collect()
     }
 

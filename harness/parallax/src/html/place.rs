@@ -1,9 +1,9 @@
 //! Addresses that a text names.
 
-use parallax_model::SymbolMap;
+use parallax_model::AddressMap;
 
 /// The address that `text` begins with: `ram+0x20000..+0x21000`, `hyp`, `pool_end`, `0x1000`.
-pub(super) fn address(text: &str, names: &SymbolMap) -> Option<u64> {
+pub(super) fn address(text: &str, names: &AddressMap) -> Option<u64> {
     let first = text.split("..").next()?.trim();
     let (name, offset) = match first.split_once('+') {
         Some((name, offset)) => (name, hexadecimal(offset)?),
@@ -20,7 +20,7 @@ pub(super) fn address(text: &str, names: &SymbolMap) -> Option<u64> {
 }
 
 /// The page that an operation is about: its `ipa=` or `pfn=`.
-pub(super) fn page(operation: &str, names: &SymbolMap) -> Option<u64> {
+pub(super) fn page(operation: &str, names: &AddressMap) -> Option<u64> {
     operation.split_whitespace().find_map(|word| {
         let (key, value) = word.split_once('=')?;
         let (name, offset) = value.split_once('+').unwrap_or((value, "0x0"));
@@ -48,7 +48,7 @@ mod tests {
 
     #[test]
     fn names_are_read_back() {
-        let names = SymbolMap::new([("ram", Span::new(0x4000_0000, 0x1000_0000))], &Layout::default());
+        let names = AddressMap::new([("ram", Span::new(0x4000_0000, 0x1000_0000))], &Layout::default());
         let cases = [
             ("ram+0x20000..+0x21000", Some(0x4002_0000)),
             ("ram", Some(0x4000_0000)),

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use parallax_abi::info::HypInfo;
 use parallax_abi::journal::Record;
 use parallax_machine::symbols::{SymbolError, Symbols};
-use parallax_model::{Rule, SymbolMap, Violation};
+use parallax_model::{AddressMap, Rule, Violation};
 use parallax_protocol::{self as protocol, Checker, Config, Event, HintKind, Kind, Regime, Sysreg};
 
 use self::convert::Converter;
@@ -92,7 +92,7 @@ impl Order {
         &mut self,
         records: &[Record],
         symbols: Option<&Symbols>,
-        names: &SymbolMap,
+        names: &AddressMap,
     ) -> Vec<Violation> {
         for record in records {
             if let Some(kind) = self.converter.event(record) {

@@ -3,7 +3,7 @@
 
 use parallax_abi::info::HypInfo;
 use parallax_machine::symbols::Symbols;
-use parallax_model::{Rule, Space, Span, SymbolMap, Violation};
+use parallax_model::{AddressMap, Rule, Space, Span, Violation};
 use parallax_protocol::{self as protocol, Regime, Subject};
 
 use crate::event_text;
@@ -19,7 +19,7 @@ pub(super) fn violation(
     found: &protocol::Finding,
     function: &str,
     info: &HypInfo,
-    names: &SymbolMap,
+    names: &AddressMap,
 ) -> Violation {
     let (space, span, message) = match found.subject {
         Subject::Entry { regime, level, ia, .. } => {
@@ -54,7 +54,7 @@ pub(super) fn violation(
 }
 
 /// Virtual addresses at EL2: the linear map by what it shows, the rest by what it is.
-fn el2(span: Span, info: &HypInfo, names: &SymbolMap) -> String {
+fn el2(span: Span, info: &HypInfo, names: &AddressMap) -> String {
     let within = |base: u64, size: u64| span.base >= base && span.base - base < size;
     let linear = Span::new(span.base.wrapping_sub(info.linear_offset), span.size);
     if within(info.image_va, info.image_size) {

@@ -7,7 +7,7 @@ use parallax_gdb::reader;
 use parallax_machine::{Description, Registers};
 use parallax_model::table_map::Table;
 use parallax_model::{
-    Context, Lane, Ownership, PageState, S2Entry, Snapshot, SymbolMap, canonical, check, lane, run,
+    AddressMap, Context, Lane, Ownership, PageState, S2Entry, Snapshot, canonical, check, lane, run,
 };
 use parallax_smmu::{Config, SmmuRegs, Ste, StreamTable, illegal};
 use parallax_vmsa::desc::{self, Kind};
@@ -41,7 +41,7 @@ impl Stage {
     }
 
     /// What addresses are called.
-    pub(super) const fn symbols(&self) -> &SymbolMap {
+    pub(super) const fn symbols(&self) -> &AddressMap {
         &self.observer.context().symbols
     }
 

@@ -3,7 +3,7 @@
 use parallax_abi::info::HypInfo;
 use parallax_abi::journal::Record;
 use parallax_machine::{Linux, MachineError};
-use parallax_model::{Finding, SymbolMap, Violation};
+use parallax_model::{AddressMap, Finding, Violation};
 
 use crate::order::Order;
 
@@ -13,7 +13,7 @@ pub(super) struct Judge {
     order: Option<Order>,
     /// What happened before it is known where the hypervisor is.
     waiting: Vec<Record>,
-    names: SymbolMap,
+    names: AddressMap,
 }
 
 impl Judge {
@@ -32,7 +32,7 @@ impl Judge {
         &mut self,
         linux: &mut Linux,
         info: &HypInfo,
-        names: &SymbolMap,
+        names: &AddressMap,
     ) -> Result<Vec<Violation>, MachineError> {
         if self.order.is_some() || !linux.events_recorded() {
             return Ok(Vec::new());
