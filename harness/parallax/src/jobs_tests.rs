@@ -3,12 +3,13 @@
 use std::path::Path;
 
 use parallax_abi::mailbox::{Request, Response, kind, op};
+use parallax_model::Rule;
 use parallax_vmsa::SparseMem;
 
 use super::*;
 use crate::engine::fake::{Answer, Fake, all_ok};
 use crate::report::tests::finding;
-use crate::report::{Found, status};
+use crate::report::{ReportedFinding, status};
 use crate::status::Status;
 use crate::suite;
 
@@ -123,7 +124,7 @@ fn a_result_that_cannot_be_left_for_a_review_is_told_all_the_same() {
 fn every_unexpected_result_is_a_finding_of_its_own() {
     let root = project(&[("bad/a.trace", "fault smmu_no_tlbi\nnop => abort\nnop => abort\nnop => ok\n")]);
     let reports = run_in(root.path(), &Fakes(Some(all_ok)), GoldenMode::Ignore);
-    let lines = reports[0].findings.iter().filter(|found| found.finding.rule == "expected");
+    let lines = reports[0].findings.iter().filter(|found| found.finding.rule == Rule::ResultExpected);
     assert_eq!(lines.map(|found| found.line).collect::<Vec<_>>(), [2, 3]);
 }
 
@@ -179,7 +180,7 @@ fn a_bad_trace_must_find_something_and_a_good_one_nothing() {
         checked: true,
         ..TraceRun::default()
     };
-    let found = || vec![Found::new(1, "nop", finding(), &Again::new(["run"]))];
+    let found = || vec![ReportedFinding::new(1, "nop", finding(), &Reproducer::new(["run"]))];
     let options = options(GoldenMode::Compare);
     let verdict = |case: usize, findings| judge(&cases[case], &run(findings), &options).unwrap().word();
     assert_eq!(verdict(0, vec![]), "clean");

@@ -110,7 +110,7 @@ impl<'m> Scene<'m> {
         }
         let (snapshot, context) = (self.session.snapshot(), self.session.context());
         let broken = self.canary.broken(memory, &context.symbols);
-        findings.extend(broken.map(|claim| claim.seen(snapshot, context)));
+        findings.extend(broken.map(|violation| violation.in_state(snapshot, context)));
         Ok(Piece { outcomes, changed, trouble: trouble(self.performed, &named(acts), findings) })
     }
 }
@@ -133,7 +133,7 @@ fn named(acts: &[Act]) -> String {
 
 fn trouble(at: u64, op: &str, findings: Vec<Finding>) -> Option<Trouble> {
     let first = findings.first()?;
-    let key = format!("{}/{}", first.check.name(), first.rule);
+    let key = first.rule.to_string();
     Some(Trouble { at, key, op: op.to_owned(), findings, end: None })
 }
 

@@ -4,7 +4,7 @@ use crate::bisect::search::Verdict;
 use crate::cli::{BisectMode, Mode};
 use crate::engine::{Keep, TraceRun, run_trace};
 use crate::jobs::Boot;
-use crate::report::Again;
+use crate::report::Reproducer;
 use crate::status::{Failure, Status};
 use crate::suite::Case;
 
@@ -26,7 +26,7 @@ pub fn run(
     case: &Case,
     mode: BisectMode,
     golden: Option<&str>,
-    again: Again,
+    again: Reproducer,
 ) -> Result<Trial, Failure> {
     let mut machine = match boot.boot(&case.trace).map_err(Failure::from) {
         Ok(machine) => machine,

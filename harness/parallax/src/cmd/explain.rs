@@ -24,7 +24,7 @@ use crate::interrupt;
 use crate::jobs::Boot;
 use crate::live::LiveBoot;
 use crate::project;
-use crate::report::Again;
+use crate::report::Reproducer;
 use crate::source::{self, Source};
 use crate::status::{Failure, Status};
 use crate::suite::Case;
@@ -44,12 +44,12 @@ pub(super) fn explain(args: &cli::Explain) -> Result<Status> {
 }
 
 /// The command that tells the same again.
-fn again(args: &cli::Explain) -> Again {
+fn again(args: &cli::Explain) -> Reproducer {
     let source = args.source.to_string_lossy().into_owned();
     let mut words = vec!["explain".to_owned(), source, "--op".to_owned(), args.op.to_string()];
     words.extend(args.ipa.into_iter().flat_map(|ipa| ["--ipa".to_owned(), format!("{ipa:#x}")]));
     words.extend(args.sid.into_iter().flat_map(|sid| ["--sid".to_owned(), format!("{sid:#x}")]));
-    Again::new(words)
+    Reproducer::new(words)
 }
 
 /// Builds what `case` needs, and records it into `folder`, up to the operation in line `op`.

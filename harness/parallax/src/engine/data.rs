@@ -5,7 +5,7 @@
 //! translation is caught here even if every table is right.
 
 use parallax_addr::PAGE_SIZE;
-use parallax_model::{AddressMap, Check, Claim, Space, Span};
+use parallax_model::{AddressMap, Rule, Space, Span, Violation};
 use parallax_ops::{Answer, CpuAccess, Data, Operation, Outcome};
 use parallax_vmsa::PhysMem;
 
@@ -33,17 +33,17 @@ impl Watch {
         answer: &Answer,
         memory: &dyn PhysMem,
         symbols: &AddressMap,
-    ) -> Vec<Claim> {
+    ) -> Vec<Violation> {
         let Some(now) = read(memory, self.data.span) else { return Vec::new() };
         let device = operation.is_device();
         let mut wrong = Vec::new();
         match &answer.outcome {
             Outcome::Ok { .. } => {
                 if !self.data.agrees(answer, &self.before) {
-                    wrong.push(("data-read", "what was read is not what memory holds"));
+                    wrong.push((Rule::AccessDataRead, "what was read is not what memory holds"));
                 }
                 if self.data.written.as_ref().is_some_and(|written| !written.is_in(&now, &self.before)) {
-                    wrong.push(("data-written", "what was written is not in memory"));
+                    wrong.push((Rule::AccessDataWritten, "what was written is not in memory"));
                 }
             }
             outcome if self.data.written.is_some() => {
@@ -53,21 +53,21 @@ impl Watch {
                     (false, _) => now != self.before && !self.may_be_torn(operation),
                 };
                 if changed {
-                    wrong.push(("data-refused", "memory changed although the write was refused"));
+                    wrong.push((Rule::AccessDataRefused, "memory changed although the write was refused"));
                 }
             }
             _ => (),
         }
         let space = if device { Space::Smmu } else { Space::Cpu };
-        let claim = |(rule, message): (&'static str, &str)| Claim {
-            check: Check::Access,
+        let violation = |(rule, message): (Rule, &str)| Violation {
             rule,
             space,
             span: self.data.span,
             subject: symbols.span(self.data.span),
             message: message.to_owned(),
+            function: None,
         };
-        wrong.into_iter().map(claim).collect()
+        wrong.into_iter().map(violation).collect()
     }
 
     /// Whether a refused write may have been done in part: two CPUs took turns, or two registers went to two pages.
@@ -151,8 +151,8 @@ mod tests {
         let watch = Watch::before(&operation, &ram, RAM).unwrap();
         change(&ram);
         let answer = Answer::of(&operation, &response);
-        let claims = watch.after(&operation, &answer, &ram, &AddressMap::default());
-        claims.iter().map(|claim| claim.rule).collect()
+        let violations = watch.after(&operation, &answer, &ram, &AddressMap::default());
+        violations.iter().map(|violation| violation.rule.name()).collect()
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Whether an operation ended as the trace says that it must.
 
-use parallax_model::{Check, Claim, Context, Finding, Snapshot, Space, Span, canonical};
+use parallax_model::{Context, Finding, Rule, Side, Snapshot, Space, Span, Violation, canonical};
 
 use parallax_ops::{Agent, Operation, Outcome};
 
@@ -32,8 +32,9 @@ pub(super) fn check(
         Space::Regs => String::new(),
         _ => context.symbols.span(span),
     };
-    let claim = Claim { check: Check::Result, rule: "expected", space, span, subject, message };
-    Some(seen(claim, operation, state, context))
+    let rule = Rule::ResultExpected;
+    let violation = Violation { rule, space, span, subject, message, function: None };
+    Some(seen(violation, operation, state, context))
 }
 
 /// Whether the host has a stage 1 of its own for stream `sid`.
@@ -42,11 +43,11 @@ fn behind_stage1(sid: u64, state: &Snapshot) -> bool {
     stream.is_some_and(|stream| stream.config().stage1())
 }
 
-/// `claim` about an operation's result as `state` is now, with the device that the operation made work.
-pub(super) fn seen(claim: Claim, operation: &Operation, state: &Snapshot, context: &Context) -> Finding {
-    let found = claim.seen(state, context);
+/// `violation` about an operation's result as `state` is now, with the device that the operation made work.
+pub(super) fn seen(violation: Violation, operation: &Operation, state: &Snapshot, context: &Context) -> Finding {
+    let found = violation.in_state(state, context);
     match device(operation) {
-        Some(sid) => found.with("device", canonical::stream_ids(Span::new(sid, 1))),
+        Some(sid) => found.with(Side::Device, canonical::stream_ids(Span::new(sid, 1))),
         None => found,
     }
 }

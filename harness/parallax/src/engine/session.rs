@@ -261,7 +261,7 @@ impl<'m> Session<'m> {
         if let (Some(order), Some(last)) = (&mut self.order, steps.last_mut()) {
             let context = self.observer.context();
             let claims = order.judge(&events, self.machine.symbols(), &context.symbols);
-            last.findings.extend(claims.into_iter().map(|claim| claim.seen(&self.now, context)));
+            last.findings.extend(claims.into_iter().map(|violation| violation.in_state(&self.now, context)));
         }
         self.registers = self.machine.registers()?;
         match stream.agree(self.machine.memory(), &self.registers, &self.now)? {
@@ -309,7 +309,7 @@ impl<'m> Session<'m> {
         if let Some(order) = &mut self.order {
             order.operation(op.line);
             let claims = order.judge(&events, self.machine.symbols(), &context.symbols);
-            findings.extend(claims.into_iter().map(|claim| claim.seen(&after, context)));
+            findings.extend(claims.into_iter().map(|violation| violation.in_state(&after, context)));
         }
         if let Some((recorder, read)) = self.recorder.as_mut().zip(read) {
             let performed = recorded(op, (request, response), &events, &findings);
@@ -398,7 +398,7 @@ fn order_from(
     }
     let mut order = Order::new(&machine.info(), machine.symbols(), bbm, export)?;
     let claims = order.judge(boot, machine.symbols(), &context.symbols);
-    findings.extend(claims.into_iter().map(|claim| claim.seen(state, context)));
+    findings.extend(claims.into_iter().map(|violation| violation.in_state(state, context)));
     order.booted();
     Ok(Some(order))
 }

@@ -236,7 +236,7 @@ fn found(text: &str, operation: &str, snapshot: &Snapshot, context: &Context, in
     };
     let registers = || Views::of_registers(snapshot, context);
     let views = page.map_or_else(registers, |at| Views::of_page(snapshot, context, at));
-    let views = views.iter().map(|(side, view)| (side, view.to_owned())).collect();
+    let views = views.iter().map(|(side, view)| (side.name(), view.to_owned())).collect();
     let meaning = meaning::of(text).map(|meaning| intern.text(&meaning));
     Found { text: intern.text(text), meaning, page, views, about, story: None }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anstyle::{AnsiColor, Style};
 use comfy_table::Table;
 
-use super::{Found, ORPHAN, TraceReport, Verdict};
+use super::{ORPHAN, ReportedFinding, TraceReport, Verdict};
 use crate::status::Status;
 
 const GREEN: Style = AnsiColor::Green.on_default();
@@ -60,7 +60,7 @@ impl<W: Write> Human<W> {
         Ok(())
     }
 
-    fn finding(&mut self, found: &Found) -> io::Result<()> {
+    fn finding(&mut self, found: &ReportedFinding) -> io::Result<()> {
         let lines = found.lines();
         let (first, rest) = lines.split_first().map_or(("", &[][..]), |(first, rest)| (first.as_str(), rest));
         writeln!(self.out, "    after {}: {}", found.line, found.op)?;

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{FoundForm, TraceReport, Verdict};
+use super::{FindingForm, TraceReport, Verdict};
 use crate::status::{Failure, Status};
 
 /// Version of the form; docs/exports.md says when it is raised.
@@ -49,7 +49,7 @@ struct Entry<'a> {
     #[schemars(length(min = 1))]
     reproduce: String,
     /// What was found, in order.
-    findings: Vec<FoundForm>,
+    findings: Vec<FindingForm>,
     /// How the result differs from the golden, of a trace that `diverged`.
     #[serde(skip_serializing_if = "Option::is_none")]
     diff: Option<&'a str>,
@@ -80,7 +80,7 @@ pub fn json(reports: &[TraceReport], status: Status, orphans: &[String]) -> serd
         verdict: report.verdict.word(),
         operations: report.ops,
         reproduce: report.reproduce(),
-        findings: report.findings.iter().map(FoundForm::from).collect(),
+        findings: report.findings.iter().map(FindingForm::from).collect(),
         diff: if let Verdict::Diverged { diff } = &report.verdict { Some(diff) } else { None },
         message: if let Verdict::Failed { message, .. } = &report.verdict { Some(message) } else { None },
     });

@@ -13,7 +13,7 @@ use crate::bisect::search::{Verdict, search};
 use crate::bisect::trial::{self, Trial};
 use crate::cli::{self, BisectMode};
 use crate::live::LiveBoot;
-use crate::report::Again;
+use crate::report::Reproducer;
 use crate::status::{Failure, Status};
 use crate::suite::Case;
 use crate::trace::Trace;
@@ -35,8 +35,8 @@ pub(super) struct Bench<'a> {
 }
 
 /// The command that runs `case` on `commit`.
-pub(super) fn again(commit: &Commit, case: &Case) -> Again {
-    Again::on_revision(commit.short(), ["run", case.place.label.as_str()])
+pub(super) fn again(commit: &Commit, case: &Case) -> Reproducer {
+    Reproducer::on_revision(commit.short(), ["run", case.place.label.as_str()])
 }
 
 impl Bench<'_> {

@@ -11,7 +11,7 @@ use crate::bisect::story::comparable;
 use crate::bisect::trial::first_operation;
 use crate::cli::{self, BisectMode};
 use crate::cmd::explain;
-use crate::report::{Found, FoundForm};
+use crate::report::{FindingForm, ReportedFinding};
 use crate::text_diff;
 
 impl Bench<'_> {
@@ -67,9 +67,9 @@ impl Bench<'_> {
             return Ok(None);
         };
         let Some((line, text)) = first_operation(&old.run, &new.run) else { return Ok(None) };
-        let fresh = |found: &&Found| found.line == line && !old.run.findings.contains(found);
-        let found: Vec<&Found> = new.run.findings.iter().filter(fresh).collect();
-        let findings = found.iter().map(|found| FoundForm::from(*found)).collect();
+        let fresh = |found: &&ReportedFinding| found.line == line && !old.run.findings.contains(found);
+        let found: Vec<&ReportedFinding> = new.run.findings.iter().filter(fresh).collect();
+        let findings = found.iter().map(|found| FindingForm::from(*found)).collect();
         let wanted = found.first().map(|found| wanted(&found.finding)).unwrap_or_default();
         let (mut story, mut story_difference) = (String::new(), String::new());
         if line != 0 {

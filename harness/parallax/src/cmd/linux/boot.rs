@@ -16,7 +16,7 @@ use super::guest::{self, Job, Said};
 use super::operations::{KEPT, Operations};
 use super::watch::Watch;
 use crate::cli::LinuxMachine;
-use crate::report::{Again, Found};
+use crate::report::{ReportedFinding, Reproducer};
 use crate::status::Failure;
 
 /// How much of the console is shown.
@@ -56,7 +56,7 @@ pub(super) struct Outcome {
     pub(super) said: Said,
     /// How often all tables were looked at.
     pub(super) looks: usize,
-    pub(super) findings: Vec<Found>,
+    pub(super) findings: Vec<ReportedFinding>,
     /// How many events were judged, if any were recorded.
     pub(super) events: Option<u64>,
     /// Where the guest was to write, and whether the harness found there what it had to; not known when the guest has an
@@ -186,7 +186,8 @@ impl Boot<'_> {
             let _ = send.send(line.to_owned());
         });
         // Nobody but the user knows what is left out of it: it is given again as it was.
-        let again = Again::new(std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()));
+        let again =
+            Reproducer::new(std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()));
         let mut looks = Looks::new(again, plan.commands.then(Commands::default));
         let mut operations = Operations::new(plan.operations);
         let result = drive(linux, plan, &lines, &mut looks, &mut operations);

@@ -3,7 +3,7 @@
 use parallax_abi::info::HypInfo;
 use parallax_abi::journal::Record;
 use parallax_machine::{Linux, MachineError};
-use parallax_model::{AddressMap, Claim, Finding};
+use parallax_model::{AddressMap, Finding, Violation};
 
 use crate::order::Order;
 
@@ -18,7 +18,7 @@ pub(super) struct Judge {
 
 impl Judge {
     /// Takes what happened since the last call, and gives what was wrong and not told before.
-    pub(super) fn take(&mut self, linux: &mut Linux) -> Result<Vec<Claim>, MachineError> {
+    pub(super) fn take(&mut self, linux: &mut Linux) -> Result<Vec<Violation>, MachineError> {
         let records = linux.events()?;
         let Some(order) = &mut self.order else {
             self.waiting.extend(records);
@@ -33,7 +33,7 @@ impl Judge {
         linux: &mut Linux,
         info: &HypInfo,
         names: &AddressMap,
-    ) -> Result<Vec<Claim>, MachineError> {
+    ) -> Result<Vec<Violation>, MachineError> {
         if self.order.is_some() || !linux.events_recorded() {
             return Ok(Vec::new());
         }

@@ -138,7 +138,7 @@ fn told(args: &LinuxMachine, bare: bool, outcome: &Outcome) -> String {
     for found in &outcome.findings {
         let _ = writeln!(text, "  look {}, {}", found.line, found.op);
         found.lines().iter().for_each(|line| text.push_str(&format!("    {line}\n")));
-        let _ = writeln!(text, "    again: {}", found.again());
+        let _ = writeln!(text, "    again: {}", found.reproduce());
     }
     text
 }

@@ -7,9 +7,9 @@ use parallax_model::Finding;
 
 /// A command line that shows something again, ready for a shell.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Again(String);
+pub struct Reproducer(String);
 
-impl Again {
+impl Reproducer {
     /// `parallax` with these arguments.
     pub fn new<I>(words: I) -> Self
     where
@@ -35,7 +35,7 @@ impl Again {
     }
 }
 
-impl fmt::Display for Again {
+impl fmt::Display for Reproducer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
@@ -46,9 +46,9 @@ fn quoted(word: &str) -> String {
     shlex::try_quote(word).map_or_else(|_| word.replace('\0', ""), |quoted| quoted.into_owned())
 }
 
-/// A finding, the operation after which it was found, and how to find it again.
+/// A finding, the operation after which it was found, and the command that shows it again.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Found {
+pub struct ReportedFinding {
     /// Line of the operation; 0 is the state after boot.
     pub line: usize,
     /// The operation's canonical text; `boot` for the state after boot.
@@ -57,21 +57,21 @@ pub struct Found {
     pub finding: Finding,
     /// What there is to say to a person beyond it, line by line; goldens do not have it.
     pub detail: Vec<String>,
-    again: Again,
+    reproduce: Reproducer,
 }
 
-impl Found {
-    /// Something found after operation `op` in line `line`, which `again` finds again.
+impl ReportedFinding {
+    /// Something found after operation `op` in line `line`, which `reproduce` shows again.
     #[must_use]
-    pub fn new(line: usize, op: &str, finding: Finding, again: &Again) -> Self {
+    pub fn new(line: usize, op: &str, finding: Finding, reproduce: &Reproducer) -> Self {
         let op = if op.is_empty() { "boot" } else { op }.to_owned();
-        Self { line, op, finding, detail: Vec::new(), again: again.clone() }
+        Self { line, op, finding, detail: Vec::new(), reproduce: reproduce.clone() }
     }
 
     /// The command that shows it again.
     #[must_use]
-    pub const fn again(&self) -> &Again {
-        &self.again
+    pub const fn reproduce(&self) -> &Reproducer {
+        &self.reproduce
     }
 
     /// The finding in lines, with its page and all that there is to say of it.
@@ -89,9 +89,12 @@ mod tests {
 
     #[test]
     fn words_reach_the_command_as_they_are() {
-        let again = Again::new(["run", "--machine", "cpus=2", "it's a/$(trace).trace"]);
+        let again = Reproducer::new(["run", "--machine", "cpus=2", "it's a/$(trace).trace"]);
         let words = shlex::split(again.as_str()).unwrap();
         assert_eq!(words, ["parallax", "run", "--machine", "cpus=2", "it's a/$(trace).trace"]);
-        assert_eq!(Again::new(["run", "traces/good/a.trace"]).as_str(), "parallax run traces/good/a.trace");
+        assert_eq!(
+            Reproducer::new(["run", "traces/good/a.trace"]).as_str(),
+            "parallax run traces/good/a.trace"
+        );
     }
 }
