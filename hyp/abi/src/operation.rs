@@ -2,7 +2,7 @@
 //!
 //! [`for_operations!`](crate::for_operations) hands the table to a macro, so that each side makes types of its own from
 //! it: here come the numbers ([`crate::hypercall`], [`crate::mailbox::op`]), what the hypervisor and the test host are
-//! asked for ([`Hypercall`], [`HostOp`]), and [`TABLE`], from which traces are parsed and their page is written.
+//! asked for ([`Hypercall`], [`HostOp`], [`DeviceOp`]), and [`TABLE`], from which traces are parsed and their page is written.
 //!
 //! A row is: the number's name, the variant's name, the word in traces, the number, who it belongs to, and arguments
 //! by name and [`Kind`] in the order in which they travel, with a default where a trace may leave one out.
@@ -181,6 +181,33 @@ macro_rules! rows {
     };
 }
 
+/// An enum of requests and how to read one.
+macro_rules! requested {
+    ($(#[doc = $about:literal])* $name:ident { $($(#[doc = $doc:literal])* $CONST:ident $variant:ident { $($arg:ident: $kind:ident),* })* }) => {
+        $(#[doc = $about])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum $name {
+            $($(#[doc = $doc])* $variant {
+                $(#[doc = concat!("`", stringify!($arg), "`, of [`Kind::", stringify!($kind), "`]")] $arg: u64,)*
+            },)*
+        }
+
+        impl $name {
+            /// What `number` of [`crate::mailbox::op`] and the request's arguments stand for, if it is one of these.
+            #[must_use]
+            pub const fn decode(number: u64, args: [u64; 7]) -> Option<Self> {
+                match number {
+                    $(requests::$CONST => {
+                        let [$($arg,)* ..] = args;
+                        Some(Self::$variant { $($arg),* })
+                    })*
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+
 macro_rules! define {
     (
         hypercalls { $($(#[doc = $h_doc:literal])* $H_CONST:ident $h_variant:ident $h_word:literal ($h_id:expr) by $h_party:ident { $($h_arg:ident: $h_kind:ident $(= $h_default:expr)?),* $(,)? })* }
@@ -223,25 +250,13 @@ macro_rules! define {
             }
         }
 
-        /// What the test host is asked for beside calls, as it stands in a request: nothing is checked yet.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        #[allow(missing_docs, reason = "the fields are those of the table")]
-        pub enum HostOp {
-            $($(#[doc = $a_doc])* $a_variant { $($a_arg: u64),* },)*
+        requested! {
+            /// What a CPU of the test host is asked for beside calls, as it stands in a request: nothing is checked yet.
+            HostOp { $($(#[doc = $a_doc])* $A_CONST $a_variant { $($a_arg: $a_kind),* })* }
         }
-
-        impl HostOp {
-            /// The access that `number` of [`crate::mailbox::op`] and the request's arguments stand for, if it is one.
-            #[must_use]
-            pub const fn decode(number: u64, args: [u64; 7]) -> Option<Self> {
-                match number {
-                    $(requests::$A_CONST => {
-                        let [$($a_arg,)* ..] = args;
-                        Some(Self::$a_variant { $($a_arg),* })
-                    })*
-                    _ => None,
-                }
-            }
+        requested! {
+            /// What a device is asked for, as it stands in a request: nothing is checked yet.
+            DeviceOp { $($(#[doc = $d_doc])* $D_CONST $d_variant { $($d_arg: $d_kind),* })* }
         }
 
         /// The hypercalls, one row each.

@@ -44,7 +44,12 @@ fn behind_stage1(sid: u64, state: &Snapshot) -> bool {
 }
 
 /// `violation` about an operation's result as `state` is now, with the device that the operation made work.
-pub(super) fn seen(violation: Violation, operation: &Operation, state: &Snapshot, context: &Context) -> Finding {
+pub(super) fn seen(
+    violation: Violation,
+    operation: &Operation,
+    state: &Snapshot,
+    context: &Context,
+) -> Finding {
     let found = violation.in_state(state, context);
     match device(operation) {
         Some(sid) => found.with(Side::Device, canonical::stream_ids(Span::new(sid, 1))),
