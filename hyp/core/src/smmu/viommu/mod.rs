@@ -1,4 +1,12 @@
-//! The SMMUv3 that the host sees: trap and emulate.
+//! The SMMUv3 that the host sees: its accesses trap, and are performed here.
+//!
+//! | module | what for |
+//! | --- | --- |
+//! | `regs`, `cr0` | the registers, and what is turned on and off |
+//! | `queue`, `command` | the host's commands: copied, checked, issued anew |
+//! | `strtab`, `shadow` | the host's stream table, and what the hardware gets for an entry of it |
+//! | `physical`, `surroundings` | what it needs of the driver and of the hypervisor |
+//! | `outcome` | what an access came to |
 //!
 //! The host's own driver sets up a stream table and queues, and believes that the SMMU uses them. Each access to the
 //! register frame comes here ([`Viommu::access`]). The hardware keeps the hypervisor's stream table and command
