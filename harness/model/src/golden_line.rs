@@ -52,6 +52,12 @@ impl<'a> GoldenLine<'a> {
 }
 
 impl<'a> FindingLine<'a> {
+    /// Its rule as it stands there, `check/rule`.
+    #[must_use]
+    pub fn rule_text(self) -> &'a str {
+        self.0.split(' ').next().unwrap_or_default()
+    }
+
     /// Its check; none if this version has no such check.
     #[must_use]
     pub fn check(self) -> Option<Check> {
@@ -62,7 +68,7 @@ impl<'a> FindingLine<'a> {
     /// Its rule; none if this version has no such rule.
     #[must_use]
     pub fn rule(self) -> Option<Rule> {
-        Rule::from_text(self.0.split(' ').next()?)
+        Rule::from_text(self.rule_text())
     }
 
     /// The whole finding.

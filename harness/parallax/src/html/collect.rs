@@ -7,13 +7,13 @@ use parallax_model::delta::Changes;
 use parallax_model::lane::{self, Lane};
 use parallax_model::page::Ownership;
 use parallax_model::{
-    BlockSize, Context, Delta, PageState, Run, S2Entry, Snapshot, Span, View, Views, attrs,
+    BlockSize, Context, Delta, PageState, Rule, Run, S2Entry, Snapshot, Span, View, Views, attrs,
 };
 use serde::Serialize;
 
 use super::intern::Intern;
 use super::story::{self, About, Story};
-use super::{Opened, events, meaning, place, visible};
+use super::{Opened, events, place, visible};
 use crate::engine::Observer;
 use crate::source::recorded_result;
 use crate::status::Failure;
@@ -237,6 +237,7 @@ fn found(text: &str, operation: &str, snapshot: &Snapshot, context: &Context, in
     let registers = || Views::of_registers(snapshot, context);
     let views = page.map_or_else(registers, |at| Views::of_page(snapshot, context, at));
     let views = views.iter().map(|(side, view)| (side.name(), view.to_owned())).collect();
-    let meaning = meaning::of(text).map(|meaning| intern.text(&meaning));
+    let rule = Rule::from_text(text.split(' ').next().unwrap_or_default());
+    let meaning = rule.map(|rule| intern.text(&rule.explanation().replace('`', "\"")));
     Found { text: intern.text(text), meaning, page, views, about, story: None }
 }
