@@ -1,4 +1,4 @@
-//! What docs/ says of faults, checks and rules is what the goldens and the tables of rules hold.
+//! What docs/ says of faults, checks, rules and operations is what the goldens and the tables hold.
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -7,6 +7,7 @@ use std::path::Path;
 
 use parallax_abi::fault::Fault;
 use parallax_model::{Check, FindingLine, GoldenLine, Rule};
+use parallax_ops::{Kind, Param, Row};
 
 const ROOT: &str = "../..";
 
@@ -88,6 +89,29 @@ fn every_finding_of_a_golden_names_a_rule() {
             assert!(finding.rule().is_some(), "{}: {}", fault.name(), finding.text());
         }
     }
+}
+
+/// The arguments of an operation; what may be left out in brackets, with what it is then.
+fn arguments(row: &Row) -> String {
+    let argument = |param: &Param| match (param.kind, param.default) {
+        (_, None) => format!("`{}`", param.name),
+        (Kind::Value, Some(default)) => format!("[`{}={default:#x}`]", param.name),
+        (_, Some(default)) => format!("[`{}={default}`]", param.name),
+    };
+    row.params.iter().map(argument).collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn the_page_of_traces_has_the_operations_of_the_table() {
+    let page = fs::read_to_string(Path::new(ROOT).join("docs/traces.md")).unwrap();
+    let rows = parallax_ops::rows().map(|row| {
+        let summary: Vec<&str> = row.summary.iter().map(|line| line.trim()).collect();
+        vec![format!("`{}`", row.name), arguments(row), summary.join(" ")]
+    });
+    hold(
+        "traces.md",
+        &with_part(&page, "operations", &table(&["operation", "arguments", "what it does"], rows)),
+    );
 }
 
 #[test]
