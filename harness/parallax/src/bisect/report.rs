@@ -10,7 +10,7 @@ use super::search::Verdict;
 use crate::report::FindingForm;
 
 /// Version of the JSON form; docs/exports.md says when it is raised.
-pub const SCHEMA: u32 = 2;
+pub const SCHEMA: u32 = 3;
 
 /// A revision that was tried.
 #[derive(Clone, Debug, Serialize, JsonSchema)]

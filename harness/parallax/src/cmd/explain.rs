@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use parallax_machine::MachineError;
-use parallax_machine::recording::{Recorder, Replay};
+use parallax_machine::recording::{RecordedFinding, Recorder, Replay};
 
 use super::print;
 use crate::cli;
@@ -85,7 +85,7 @@ fn record_on(boot: &LiveBoot, case: &Case, op: usize, folder: &Path) -> Result<P
 struct Told {
     story: String,
     /// What was found after it.
-    findings: Vec<String>,
+    findings: Vec<RecordedFinding>,
 }
 
 /// The story of the operation in line `args.op` of the recording at `path`.

@@ -6,7 +6,7 @@ use parallax_abi::journal::{Record, kind};
 use parallax_abi::mailbox::{Request, Response};
 use parallax_addr::{Symbol, UnknownPlace};
 use parallax_machine::journal::by_operation;
-use parallax_machine::recording::{self, Recorder, RecordingMem};
+use parallax_machine::recording::{self, RecordedFinding, Recorder, RecordingMem};
 use parallax_machine::{Live, Machine, MachineError, Registers};
 use parallax_model::canonical::Canonical;
 use parallax_model::{
@@ -139,7 +139,7 @@ impl<'m> Session<'m> {
         let mut findings = reporter.fresh(check(&now, observer.context()));
         let order = order_from(machine, (&boot, bbm, export), (&now, observer.context()), &mut findings)?;
         if let Some((recorder, read)) = recorder.as_mut().zip(read) {
-            let findings = findings.iter().map(ToString::to_string).collect();
+            let findings = findings.iter().cloned().map(RecordedFinding::from).collect();
             let boot = recording::Operation { text: "boot".to_owned(), findings, ..Default::default() };
             recorder.add(&boot, &registers, &read)?;
         }
@@ -416,6 +416,6 @@ fn recorded(
         requests: vec![request],
         responses: vec![response],
         events: events.to_vec(),
-        findings: findings.iter().map(ToString::to_string).collect(),
+        findings: findings.iter().cloned().map(RecordedFinding::from).collect(),
     }
 }

@@ -4,7 +4,6 @@
 //! | --- | --- |
 //! | [`collect`] | reads a recording: per operation its result, changes, events and findings |
 //! | [`intern`] | texts that occur often, each once |
-//! | [`place`] | addresses that a text names |
 //! | [`story`] | which stores brought about what a finding is about |
 //! | [`visible`] | texts of a recording without what steers a terminal or the order of letters |
 //! | [`events`] | invalidations, barriers and SMMU commands of an operation as text |
@@ -18,7 +17,6 @@ mod events;
 mod intern;
 mod pairs;
 pub mod perfetto;
-mod place;
 mod story;
 mod visible;
 

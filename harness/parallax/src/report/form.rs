@@ -40,9 +40,11 @@ pub struct FindingForm {
     /// What it is about in words: its pages, or what else it is.
     #[schemars(length(min = 1))]
     about: String,
-    /// What is wrong, in words.
+    /// What is wrong, in words, with the function.
     #[schemars(length(min = 1))]
     message: String,
+    /// The function whose instruction broke the rule; null where none did.
+    function: Option<String>,
     /// What each side says there after the operation, of several pages at the first one; `cpu` and `smmu` are always
     /// among them.
     #[schemars(extend("allOf" = [has_side("cpu"), has_side("smmu")]))]
@@ -110,6 +112,7 @@ impl From<&ReportedFinding> for FindingForm {
             page: finding.page().map(Range::from),
             about: finding.about(),
             message: finding.words(),
+            function: finding.function.clone(),
             views: views.map(|(side, view)| ViewForm { side: side.name(), view: view.to_owned() }).collect(),
             detail: found.detail.clone(),
             reproduce: found.reproduce().to_string(),

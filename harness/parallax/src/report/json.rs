@@ -7,7 +7,7 @@ use super::{FindingForm, TraceReport, Verdict};
 use crate::status::{Failure, Status};
 
 /// Version of the form; docs/exports.md says when it is raised.
-pub const SCHEMA: u32 = 2;
+pub const SCHEMA: u32 = 3;
 
 /// What came of `parallax run`.
 #[derive(Serialize, JsonSchema)]
