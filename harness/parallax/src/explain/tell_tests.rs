@@ -1,6 +1,6 @@
 use parallax_machine::recording::format::Site;
 use parallax_model::table_map::Table;
-use parallax_model::{AddressMap, Layout, Span};
+use parallax_model::{AddressMap, Span};
 use parallax_smmu::strtab::SteArray;
 use parallax_vmsa::desc::Level;
 use parallax_vmsa::{SparseMem, Stage, Stage2Controls};
