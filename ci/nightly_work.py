@@ -16,6 +16,7 @@ OWN_MACHINE = {
 }
 HOSTILE_FAULTS = ["emul_ste_unchecked", "emul_s2_fields_from_host", "emul_evtq_unchecked", "emul_memory_not_held",
                   "emul_missing_nh_all"]
+BARE, BARE_SUITES = "bare machines, ci/run and ci/test", ["bookworm", "trixie", "sid"]
 # A trace that is not in order is run so often again; no more traces of a cell than that.
 AGAIN, AGAIN_TRACES = 2, 10
 # Anything else that is not in order is run once more, if it took no longer than this.
@@ -115,12 +116,15 @@ class Night:
         self.db.execute("insert into problem values (?,?,?,?,?)", (self.id, cell, trace, text, flaky))
         say(f"{'flaky' if flaky else 'NOT IN ORDER'}: {cell}: {trace}: {text.splitlines()[0]}")
 
-    def step(self, name, *words, expect=0, env=None):
-        """Any other check, by its exit status."""
+    def step(self, name, *words, expect=0, env=None, cannot=None):
+        """Any other check, by its exit status. One that says that it `cannot` be done is no error; there is no output then."""
         say(name)
         begin = time.monotonic()
         status, out, err = run(*words, env=env)
         seconds = time.monotonic() - begin
+        if status == cannot:
+            say((err or out).strip().rpartition("\n")[2])
+            return None
         self.db.execute("insert into cell values (?,?,0,0,?,?)", (self.id, name, seconds, status))
         if status != expect:
             text = f"exit status {status}, not {expect}\n{(out + err).strip()[-1500:]}"
@@ -183,6 +187,16 @@ class Night:
                 self.step(f"qemu {version}, Linux as the host, long", "ci/linux-long", env=env)
         if self.mine():
             self.step("bisections of known faults", "ci/bisect")
+        if self.mine():
+            self.bare()
+
+    def bare(self):
+        """Bare machines do what README.md says, where such can be made."""
+        why = "only root can make them" if os.geteuid() else "" if shutil.which("debootstrap") else "there is no debootstrap"
+        if not why and self.step(BARE, "ci/bare", *BARE_SUITES, "--test", cannot=125) is None:
+            why = "no root for them could be made"
+        if why:
+            say(f"NOT RUN: {BARE}: {why}")
 
     def coverage(self):
         folder = ROOT / "target/nightly-coverage"

@@ -1,9 +1,10 @@
 //! What is missing on this machine, and the command that mends it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use tokio_util::sync::CancellationToken;
 
+use crate::gdb;
 use crate::qemu::{QemuError, version};
 use crate::toolchain::{self, Toolchain, Variant};
 
@@ -12,6 +13,8 @@ const SHM_ENOUGH: u64 = 512 << 20;
 
 /// Free space on the disk below which a build may not fit, in bytes.
 const DISK_ENOUGH: u64 = 2 << 30;
+
+const WITHOUT_GDB: &str = "a session with gdb and the baseline of bench need it";
 
 /// One thing that was looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,7 +74,10 @@ pub fn check_all(repo_root: &Path, build: bool) -> Vec<Check> {
         Check { name: "memory for guest RAM", outcome: shared_memory() },
         missing("setpriv", "QEMU may outlive a killed parallax", "apt-get install util-linux"),
         missing("git", "bisect and run --since need it", "apt-get install git"),
-        missing("gdb-multiarch", "a session with gdb and the baseline of bench need it", "ci/setup"),
+        Check {
+            name: gdb::PROGRAM,
+            outcome: found(gdb::PROGRAM, gdb::program(repo_root), WITHOUT_GDB, "ci/setup"),
+        },
         Check { name: "Linux to boot", outcome: linux(repo_root) },
         Check { name: "browser for tests", outcome: browser() },
     ];
@@ -188,7 +194,11 @@ fn shared_memory() -> Outcome {
 }
 
 fn program(name: &str, without_it: &str, remedy: &str) -> Outcome {
-    match version::find_program(name) {
+    found(name, version::find_program(name), without_it, remedy)
+}
+
+fn found(name: &str, path: Option<PathBuf>, without_it: &str, remedy: &str) -> Outcome {
+    match path {
         Some(path) => Outcome::Good(path.display().to_string()),
         None => Outcome::Warning {
             problem: format!("{name} is not installed: {without_it}"),

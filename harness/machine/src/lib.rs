@@ -14,6 +14,7 @@ pub mod coverage;
 pub mod cpu_clock;
 pub mod doctor;
 pub mod error;
+pub mod gdb;
 pub mod journal;
 pub mod linux;
 pub mod live;

@@ -8,6 +8,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 use std::{fs, thread};
 
+use rustix::process::Signal;
 use tempfile::TempDir;
 
 use super::program::program;
@@ -39,7 +40,7 @@ fn clients_come_and_go() {
             &["after 4: host_donate_hyp", "after the boot"],
         );
     }
-    server.signal("INT");
+    server.signal(Signal::INT);
     assert_eq!(server.ends(), Some(130));
     assert!(!server.commands.exists(), "the session's files are still there");
 }
@@ -91,7 +92,7 @@ fn a_socket_that_a_killed_server_left_is_taken_and_any_other_file_is_not() {
     let socket = folder.path().join("gdb.sock");
     let at = socket.to_str().unwrap();
     let mut killed = Server::start(&[&path, "--socket", at]);
-    killed.signal("KILL");
+    killed.signal(Signal::KILL);
     killed.ends();
     assert!(socket.exists());
     let server = Server::start(&[&path, "--socket", at]);
@@ -130,7 +131,7 @@ fn runs(id: &str) -> bool {
 
 #[test]
 fn a_signal_ends_server_machine_and_files() {
-    for signal in ["INT", "TERM", "HUP"] {
+    for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
         let mut server = Server::start(&["traces/good/donate.trace", "--port", "0"]);
         let machines = children(server.child.id());
         assert!(!machines.is_empty(), "no QEMU");
@@ -138,8 +139,8 @@ fn a_signal_ends_server_machine_and_files() {
         let mut client = TcpStream::connect(&server.address).unwrap();
         client.write_all(b"$?#3f+$qSup").unwrap();
         server.signal(signal);
-        assert_eq!(server.ends(), Some(130), "{signal}");
-        assert!(!server.commands.exists(), "SIG{signal} leaves the session's files");
+        assert_eq!(server.ends(), Some(130), "{signal:?}");
+        assert!(!server.commands.exists(), "{signal:?} leaves the session's files");
         wait("QEMU goes on", || !machines.iter().any(|id| runs(id)));
     }
 }
@@ -152,7 +153,7 @@ fn what_a_killed_server_left_goes_away_with_the_next_start() {
     let other = Server::start(&[&path, "--port", "0"]);
     let machines = children(killed.child.id());
     assert!(!machines.is_empty(), "no QEMU");
-    killed.signal("KILL");
+    killed.signal(Signal::KILL);
     assert_eq!(killed.ends(), None);
     wait("QEMU goes on", || !machines.iter().any(|id| runs(id)));
     let left = killed.commands.parent().unwrap().to_owned();

@@ -7,6 +7,7 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
 
+use parallax_machine::gdb;
 use serde_json::{Value, json};
 
 use super::server::{LIMIT, Server, root};
@@ -16,12 +17,12 @@ pub(crate) const ARGUMENTS: [&str; 5] = ["-nx", "-q", "-i", "dap", "-x"];
 
 /// A gdb that speaks the protocol: gdb 14 and newer.
 fn program() -> PathBuf {
-    let fetched = root().join("target/tools/gdb/bin/gdb-multiarch");
+    let fetched = gdb::fetched(&root());
     if fetched.exists() {
         return fetched;
     }
-    let version =
-        Command::new("gdb-multiarch").arg("--version").output().expect("gdb-multiarch; run ci/setup");
+    let program = gdb::program(&root()).expect("gdb-multiarch; run ci/setup");
+    let version = Command::new(&program).arg("--version").output().expect("gdb-multiarch");
     let version = String::from_utf8_lossy(&version.stdout).into_owned();
     let number = version
         .lines()
@@ -31,7 +32,7 @@ fn program() -> PathBuf {
         number.is_some_and(|number| number >= 14),
         "no gdb here speaks the protocol; run `ci/fetch-debian gdb`"
     );
-    "gdb-multiarch".into()
+    program
 }
 
 /// gdb behind an editor; it ends with this.

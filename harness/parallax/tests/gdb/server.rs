@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use parallax_machine::gdb;
+use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use super::program::program;
@@ -61,8 +63,8 @@ impl Server {
         fs::write(&file, script).unwrap();
         // What a monitor command prints goes to the standard error; both must be seen in order.
         let mut gdb = Command::new("sh")
-            .args(["-c", "exec gdb-multiarch -nx -q -batch -x \"$1\" -x \"$2\" 2>&1", "gdb"])
-            .args([&self.commands, &file])
+            .args(["-c", "exec \"$0\" -nx -q -batch -x \"$1\" -x \"$2\" 2>&1"])
+            .args([&gdb::program(&root()).expect("gdb-multiarch; run ci/setup"), &self.commands, &file])
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()
@@ -97,9 +99,8 @@ impl Server {
     }
 
     /// Sends it a signal.
-    pub(crate) fn signal(&self, name: &str) {
-        let status = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status();
-        assert!(status.unwrap().success());
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).expect("a running server");
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use parallax_abi::hypercall::{HOST_SHARE_HYP, HOST_UNSHARE_HYP};
 use parallax_abi::mailbox::{MAILBOX_SYMBOL, Mailbox, WAIT_SYMBOL, op};
+use parallax_machine::gdb;
 use parallax_machine::memory_map::regions;
 use parallax_machine::qemu::Qemu;
 use parallax_machine::symbols::Symbols;
@@ -89,14 +90,16 @@ fn script(
         ("RETURN", parallax_abi::hypercall::HYP_DONATE_HOST),
         ("OP_HYPERCALL", op::HYPERCALL),
     ];
-    let output = Command::new("gdb-multiarch")
+    let program = gdb::program(&images.repo_root);
+    let program = program.ok_or_else(|| failure("no gdb-multiarch here; `ci/setup` installs it"))?;
+    let output = Command::new(program)
         .args(["-nx", "-batch", "-x"])
         .arg(file.path())
         .env("PARALLAX_SOCKET", &socket)
         .envs(numbers.map(|(name, value)| (format!("PARALLAX_{name}"), format!("{value:#x}"))))
         .stdin(Stdio::null())
         .output()
-        .map_err(|error| failure(format!("gdb-multiarch: {error}; `ci/setup` installs it")))?;
+        .map_err(|error| failure(format!("gdb-multiarch: {error}")))?;
     let text = String::from_utf8_lossy(&output.stdout);
     let line = text.lines().find_map(|line| line.strip_prefix(MARK));
     let line = line.ok_or_else(|| {
