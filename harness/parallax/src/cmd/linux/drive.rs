@@ -10,6 +10,7 @@ use parallax_model::{Finding, Reporter, Snapshot, Violation, check};
 
 use super::commands::Commands;
 use super::judge::Judge;
+use super::oops;
 use super::operations::Operations;
 use super::view;
 use crate::engine::Observer;
@@ -19,6 +20,8 @@ use crate::report::{ReportedFinding, Reproducer};
 const COMMANDS_FULL: &str = "smmu_host_commands_full";
 /// How soon what the guest says is heard, while something waits for that.
 const SOON: Duration = Duration::from_millis(50);
+/// How long a kernel that dies may go on to say why.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 /// Characters that are kept of what the guest says it has done.
 const MOST_SAID: usize = 60;
 
@@ -178,6 +181,10 @@ pub(super) fn drive(
             period = period.min(SOON);
         }
         let pause = linux.run_for(period)?;
+        let lines: Vec<String> = console.try_iter().collect();
+        if pause != Pause::Ended && lines.iter().any(|line| oops::death(line).is_some()) {
+            return last_words(linux, looks);
+        }
         looks.read_events(linux, matches!(pause, Pause::Ended))?;
         match pause {
             Pause::Ended => {
@@ -208,7 +215,7 @@ pub(super) fn drive(
             looks.look(linux, &format!("every {} ms", plan.every.as_millis()))?;
             next = Instant::now() + plan.every;
         }
-        for line in console.try_iter() {
+        for line in lines {
             // The disks are at work from then on.
             working |= line.contains("PLX step virtio_appears");
             if let Some((_, step)) = line.split_once("PLX step ") {
@@ -225,6 +232,21 @@ pub(super) fn drive(
             return looks.read_events(linux, false);
         }
     }
+}
+
+/// The kernel dies: what it still has to say, and a last look.
+fn last_words(linux: &mut Linux, looks: &mut Looks) -> Result<(), MachineError> {
+    let begin = Instant::now();
+    let mut pause = Pause::Running;
+    while pause != Pause::Ended && begin.elapsed() < LAST_WORDS {
+        pause = linux.run_for(LAST_WORDS.saturating_sub(begin.elapsed()))?;
+    }
+    looks.read_events(linux, pause == Pause::Ended)?;
+    if pause != Pause::Ended {
+        looks.look(linux, "the kernel died")?;
+    }
+    looks.read_commands(linux);
+    Ok(())
 }
 
 /// Sets the stops whose address is known now, and gives their names. The kernel's symbols come from the guest.
