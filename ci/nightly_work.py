@@ -183,6 +183,8 @@ class Night:
                 self.step(f"qemu {version}, Linux as the host, long", "ci/linux-long", env=env)
         if self.mine():
             self.step("bisections of known faults", "ci/bisect")
+        if self.mine():
+            self.step("a source tree that was moved", "ci/moved")
 
     def coverage(self):
         folder = ROOT / "target/nightly-coverage"
