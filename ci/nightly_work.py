@@ -194,6 +194,8 @@ class Night:
         if self.mine():
             self.step("bisections of known faults", "ci/bisect")
         if self.mine():
+            self.step("a source tree that was moved", "ci/moved")
+        if self.mine():
             self.bare()
 
     def bare(self):

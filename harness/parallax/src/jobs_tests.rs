@@ -13,14 +13,14 @@ use crate::report::{ReportedFinding, status};
 use crate::status::Status;
 use crate::suite;
 
-/// Boots fakes that answer like this; or does not boot at all.
+/// Boots fakes that answer like this; or QEMU does not begin.
 struct Fakes(Option<Answer>);
 
 impl Boot for Fakes {
     fn boot(&self, trace: &Trace) -> Result<Box<dyn Machine>, MachineError> {
         match self.0 {
             Some(answer) => Ok(Box::new(Fake::new(trace, answer))),
-            None => Err(MachineError::Boot(Box::new(MachineError::Contract("no mailbox".to_owned())))),
+            None => Err(MachineError::NotStarted(Box::new(broken()))),
         }
     }
 
@@ -65,7 +65,7 @@ fn options(golden: GoldenMode) -> Options {
     }
 }
 
-fn run_in(root: &Path, boot: &Fakes, golden: GoldenMode) -> Vec<TraceReport> {
+fn run_in(root: &Path, boot: &dyn Boot, golden: GoldenMode) -> Vec<TraceReport> {
     let cases = suite::load(&[root.join("traces")]).unwrap();
     let options = options(golden);
     let mut told = Vec::new();
@@ -200,6 +200,34 @@ fn the_other_traces_go_on_when_one_fails() {
     assert!(message.starts_with("3: host_share_hyp pfn=ram: the hypervisor panicked"), "{message}");
     assert!(message.contains("mem_protect.rs:1"), "{message}");
     assert!(reports[1].ops == 1 && !reports[1].findings.is_empty(), "what came before is told all the same");
+}
+
+/// What is wrong with a machine.
+fn broken() -> MachineError {
+    MachineError::Contract("EL2's stage 1: 52-bit addresses".to_owned())
+}
+
+/// Machines that run and fail before their first operation.
+struct Failing;
+
+impl Boot for Failing {
+    fn boot(&self, _: &Trace) -> Result<Box<dyn Machine>, MachineError> {
+        Err(MachineError::Boot(Box::new(broken())))
+    }
+
+    fn revision(&self) -> &str {
+        "test"
+    }
+}
+
+#[test]
+fn a_boot_that_goes_wrong_is_a_failure_of_the_revision() {
+    let root = project(&[("good/a.trace", "host_share_hyp pfn=ram => ok\n")]);
+    let reports = run_in(root.path(), &Failing, GoldenMode::Accept);
+    let Verdict::Failed { status, message } = &reports[0].verdict else { panic!("{reports:?}") };
+    assert_eq!(*status, Status::Diverged);
+    assert!(message.starts_with("the machine did not boot\nEL2's stage 1: 52-bit"), "{message}");
+    assert!(!root.path().join("golden").exists());
 }
 
 #[test]

@@ -18,7 +18,7 @@ Examples:
   parallax linux --cpus 4 --events              also judge the order of all that the hypervisor does
   parallax linux --kernel Image --initrd initrd.cpio --append quiet --verbose
 
-Exit status: 0 all went well, 1 the guest failed or a check did, 2 no Image or wrong modules, 125 could not build or boot.";
+Exit status: 0 all went well, 1 the guest failed or a check did, 2 no Image or wrong modules, 125 could not build or start.";
 
 /// Arguments of `linux`.
 #[derive(Debug, Args)]

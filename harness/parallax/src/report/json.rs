@@ -19,7 +19,7 @@ pub struct Document<'a> {
     /// Version of the document's form.
     #[schemars(extend("const" = SCHEMA))]
     schema: u32,
-    /// The exit status: 0 all as agreed, 1 not, 2 wrong usage, 125 could not build or boot, 130 interrupted.
+    /// The exit status: 0 all as agreed, 1 not, 2 wrong usage, 125 could not build or start, 130 interrupted.
     #[schemars(extend("enum" = [0, 1, 2, 125, 130]))]
     status: u8,
     /// Why nothing could be run.

@@ -90,6 +90,8 @@ impl Bench<'_> {
                 let run = self.trials.get(&commit.trial).map(|trial| &trial.run);
                 let found = run.and_then(|run| run.findings.first());
                 let found = found.map(|found| format!(" (line {}: {})", found.line, found.finding));
+                let failed = || Some(format!(" ({})", run?.failure.as_ref()?.in_short()));
+                let found = found.or_else(failed);
                 let remedy = match self.args.mode {
                     BisectMode::Golden => "; where the golden changed on purpose: --mode range",
                     _ => "; name an earlier one",

@@ -23,7 +23,8 @@ impl Bench<'_> {
         let run = |commit: &Commit| self.trials.get(&commit.trial).map(|trial| &trial.run);
         let (old, new) = (run(good), run(bad));
         let difference = match (old, new) {
-            (Some(old), Some(new)) => text_diff::unified(&old.golden, &new.golden),
+            // One that failed before its first operation has no result.
+            (Some(old), Some(new)) if !new.golden.is_empty() => text_diff::unified(&old.golden, &new.golden),
             _ => String::new(),
         };
         let failure = new.and_then(|run| run.failure.as_ref()).map(|failure| failure.message.clone());
