@@ -17,6 +17,8 @@ OWN_MACHINE = {
 HOSTILE_FAULTS = ["emul_ste_unchecked", "emul_s2_fields_from_host", "emul_evtq_unchecked", "emul_memory_not_held",
                   "emul_missing_nh_all"]
 BARE, BARE_SUITES = "bare machines, ci/run and ci/test", ["bookworm", "trixie", "sid"]
+# Newer kernels than the default one, as far as the distribution's archive has them (ci/fetch-linux).
+SERIES = ["7.2", "7.3"]
 # A trace that is not in order is run so often again; no more traces of a cell than that.
 AGAIN, AGAIN_TRACES = 2, 10
 # Anything else that is not in order is run once more, if it took no longer than this.
@@ -182,11 +184,17 @@ class Night:
         if self.short:
             return
         for version, program in qemus().items():
+            env = dict(os.environ, PARALLAX_QEMU=str(program))
             if self.mine():
-                env = dict(os.environ, PARALLAX_QEMU=str(program))
                 self.step(f"qemu {version}, Linux as the host, long", "ci/linux-long", env=env)
+            for series in SERIES:
+                # Turns are taken whether it is there or not: the parts of a night must agree on them.
+                if self.mine() and (ROOT / "target/linux" / series / "version").is_file():
+                    self.step(f"qemu {version}, Linux {series} as the host, long", "ci/linux-long", "64", series, env=env)
         if self.mine():
             self.step("bisections of known faults", "ci/bisect")
+        if self.mine():
+            self.step("a source tree that was moved", "ci/moved")
         if self.mine():
             self.bare()
 

@@ -9,7 +9,9 @@ lines[0].revision = EVIL;
 lines[0].machine.qemu_version = EVIL;
 for (const line of lines.slice(1, -1)) {
   if (line.line) line.text += ' ' + EVIL;
-  line.findings = ['sync/extra smmu ram+0x4000000..+0x4001000: ' + EVIL, EVIL];
+  const at = ['0x44000000', '0x44001000'];
+  const finding = { rule: 'sync/extra', space: 'smmu', span: at, subject: EVIL, message: EVIL, function: EVIL, page: at, views: [['cpu', EVIL], ['smmu', EVIL]] };
+  line.findings = [finding, { ...finding, space: 'regs', page: undefined }];
 }
 for (const site of Object.values(lines.at(-1).sites || {})) for (const key of Object.keys(site)) site[key] = EVIL;
 // A recording is a frame for its head, one for each 64 operations, and one for its end.

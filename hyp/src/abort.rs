@@ -1,7 +1,7 @@
 //! Aborts of the host: which IPA it wanted, and whether it gets it.
 
 use hyp_core::addr::Ipa;
-use hyp_core::mem_protect::{AbortKind, HostAbort};
+use hyp_core::ownership::{AbortKind, HostAbort};
 
 use crate::boot::hyp;
 use crate::traps::HostRegs;
@@ -22,7 +22,7 @@ const FIPA: u64 = 0x0000_0fff_ffff_fff0;
 /// fault of either stage's walk (D24.2.62).
 pub(crate) fn handle(esr: u64, regs: &mut HostRegs) {
     let ipa = Ipa((sysreg::read!("hpfar_el2") & FIPA) << 8);
-    if esr & FSC_CLASS == TRANSLATION && mmio::emulate(esr, ipa, regs) {
+    if esr & FSC_CLASS == TRANSLATION && mmio::perform(esr, ipa, regs) {
         return;
     }
     let mended =

@@ -6,9 +6,9 @@
 
 use core::sync::atomic::Ordering::Relaxed;
 use hyp_core::addr::{PAGE_SIZE, PhysAddr};
-use hyp_core::mem_protect::Hyp;
-use hyp_core::mem_protect::boot::{Boot, Config, pool_size};
 use hyp_core::options::{Options, SmmuMode};
+use hyp_core::ownership::Hyp;
+use hyp_core::ownership::boot::{Boot, Config, pool_size};
 use hyp_core::pgtable::geometry::has_bbm_level_2;
 use hyp_core::regions::Range;
 use hyp_core::smmu::HostView;
@@ -95,8 +95,8 @@ fn make_hyp(platform: &Platform, image: Range, options: Options, info: &mut HypI
         linear_offset: LINEAR_OFFSET,
     };
     let mut boot = Boot::new(Machine, config).unwrap_or_else(fatal("page pool"));
-    let emulated = smmu.is_some() && view == HostView::Emulated;
-    let gicd = if emulated { gic::init(platform) } else { None };
+    let viommu = smmu.is_some() && view == HostView::Emulated;
+    let gicd = if viommu { gic::init(platform) } else { None };
     let frames = [Some(platform.uart), smmu.as_ref().map(Taken::frame), gicd];
     stage1::map(&mut boot, platform.cpus().len(), frames.into_iter().flatten()).unwrap_or_else(fatal("EL2"));
     cpus::prepare(&stage1::regime(boot.el2_root()));

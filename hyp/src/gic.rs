@@ -1,4 +1,4 @@
-//! The one interrupt that EL2 raises: the emulated SMMU's global error, on the wire that the device tree gives it.
+//! The one interrupt that EL2 raises: the global error of the SMMU that the host sees, on the wire that the device tree gives it.
 //!
 //! The distributor is the host's. GICD_ISPENDR only takes ones, so a write for one interrupt disturbs nothing that the
 //! host does at the same time; whether, where and when the interrupt is taken stays the host's to say.

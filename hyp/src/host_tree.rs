@@ -4,8 +4,8 @@
 //! gains the host's command line and the hypervisor's memory as reserved (`no-map`: the host must not even have a
 //! cacheable mapping of it).
 
-use hyp_core::fdt_edit::{Editor, FdtError, Node};
 use hyp_core::regions::Range;
+use hyp_fdt::{Editor, FdtError, Node};
 
 use crate::boot_tables::linear_ptr;
 use crate::platform::Platform;

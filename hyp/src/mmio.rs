@@ -1,9 +1,9 @@
-//! The host's accesses to registers that are emulated, taken apart by their syndrome (Arm ARM D24.2.40, "ISS encoding
+//! The host's accesses to registers of the SMMU that it sees, taken apart by their syndrome (Arm ARM D24.2.40, "ISS encoding
 //! for an exception from a Data Abort").
 
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use hyp_core::addr::Ipa;
-use hyp_core::smmu::emul::Refusal;
+use hyp_core::smmu::viommu::Refusal;
 
 use crate::boot::hyp;
 use crate::console::log;
@@ -29,10 +29,10 @@ const SPSR_BTYPE_SS: u64 = 0b11 << 10 | 1 << 21;
 /// How many refusals are logged one by one.
 const TOLD: u64 = 32;
 
-/// Performs the host's access to `ipa` (its page; the offset is in FAR_EL2) if it is to emulated registers, and goes on
-/// behind it. `false` leaves the abort to others: nothing is emulated there, or the syndrome does not tell what the
+/// Performs the host's access to `ipa` (its page; the offset is in FAR_EL2) if it is to such registers, and goes on
+/// behind it. `false` leaves the abort to others: no such register is there, or the syndrome does not tell what the
 /// instruction does (load of a pair, cache maintenance, fetch).
-pub(crate) fn emulate(esr: u64, ipa: Ipa, regs: &mut HostRegs) -> bool {
+pub(crate) fn perform(esr: u64, ipa: Ipa, regs: &mut HostRegs) -> bool {
     if esr >> 26 & 0x3f != EC_DABT_LOW || esr & ISV == 0 || esr & S1PTW != 0 {
         return false;
     }

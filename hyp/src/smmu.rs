@@ -1,8 +1,8 @@
 //! The SMMU: from the frame in the device tree to a driver behind which devices may work.
 
 use hyp_core::addr::PAGE_SIZE;
-use hyp_core::mem_protect::boot::{self, Boot};
 use hyp_core::options::{Options, SmmuMode};
+use hyp_core::ownership::boot::{self, Boot};
 use hyp_core::regions::Range;
 use hyp_core::smmu::{Buffer, Buffers, Closed, Features, HostView, Layout, Smmu};
 use parallax_abi::info::HypInfo;

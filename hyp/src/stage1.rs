@@ -2,7 +2,7 @@
 
 use hyp_core::addr::{HypVa, PAGE_SIZE, PhysAddr};
 use hyp_core::fault::{self, Fault};
-use hyp_core::mem_protect::boot::{Boot, BootError};
+use hyp_core::ownership::boot::{Boot, BootError};
 use hyp_core::pgtable::attrs::{El2Prot, MAIR_EL2};
 use hyp_core::pgtable::geometry::{PhysSize, tcr_el2};
 use hyp_core::regions::Range;

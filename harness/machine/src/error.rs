@@ -15,11 +15,12 @@ use crate::toolchain::ToolchainError;
 /// What class of failure an error is; a command turns it into its exit status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FailureClass {
-    /// The machine ran and failed: exit status 1.
+    /// The machine ran and failed, in its boot or later: exit status 1.
     Run,
     /// The input or the request is wrong: exit status 2.
     Usage,
-    /// It could not be built or booted: exit status 125.
+    /// There was nothing to judge: it could not be built, QEMU did not run it, or it is not one that this harness
+    /// understands. Exit status 125.
     Setup,
     /// The user cancelled it: exit status 130.
     Cancelled,
@@ -53,9 +54,15 @@ pub enum MachineError {
     /// The images have no usable symbols.
     #[error(transparent)]
     Symbols(#[from] SymbolError),
-    /// The machine failed before it was ready for its first operation.
+    /// QEMU was started, and did not get as far as to run the machine.
+    #[error("QEMU did not begin to run the machine\n{0}")]
+    NotStarted(Box<Self>),
+    /// The machine ran and failed before it was ready for its first operation.
     #[error("the machine did not boot\n{0}")]
     Boot(Box<Self>),
+    /// The hypervisor or the test host is of another version than this harness.
+    #[error("{0}; harness and hypervisor must be of revisions that fit together")]
+    Unfit(String),
     /// The hypervisor panicked. The report holds its message and a symbolised stack trace.
     #[error("the hypervisor panicked\n{report}")]
     Panic {
@@ -102,7 +109,7 @@ pub enum MachineError {
     /// Memory that is not there was read.
     #[error(transparent)]
     Memory(#[from] MemError),
-    /// The hypervisor's or the test host's own description is not as agreed.
+    /// What the hypervisor or the test host sets up, or says of itself, is not as agreed.
     #[error("{0}")]
     Contract(String),
     /// A recording is malformed, or is one of something else.
@@ -117,26 +124,79 @@ pub enum MachineError {
 }
 
 impl MachineError {
-    /// What class of failure it is.
+    /// What class of failure it is. Once QEMU runs the machine, whatever goes wrong is the hypervisor's: a revision
+    /// that sets up something wrong is a bad one, and none to be skipped.
     #[must_use]
     pub fn class(&self) -> FailureClass {
         match self {
             Self::Cancelled | Self::Toolchain(ToolchainError::Cancelled) => FailureClass::Cancelled,
-            Self::Boot(cause) if cause.class() == FailureClass::Cancelled => FailureClass::Cancelled,
+            Self::NotStarted(cause) if cause.class() == FailureClass::Cancelled => FailureClass::Cancelled,
+            Self::Boot(cause) => cause.class(),
             Self::Config(_) | Self::Recording(_) => FailureClass::Usage,
             Self::Toolchain(_)
             | Self::Qemu(_)
             | Self::Symbols(_)
-            | Self::Boot(_)
+            | Self::NotStarted(_)
             | Self::UnknownRegister { .. }
-            | Self::Contract(_) => FailureClass::Setup,
+            | Self::Unfit(_) => FailureClass::Setup,
             Self::Panic { .. }
             | Self::UnexpectedStop { .. }
             | Self::Hang { .. }
             | Self::QemuDied { .. }
             | Self::Rsp(_)
             | Self::Memory(_)
+            | Self::Contract(_)
             | Self::Journal(_) => FailureClass::Run,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn class_in_boot(cause: MachineError) -> FailureClass {
+        MachineError::Boot(Box::new(cause)).class()
+    }
+
+    fn died() -> MachineError {
+        MachineError::QemuDied { status: "signal: 6".to_owned(), report: String::new() }
+    }
+
+    #[test]
+    fn what_a_machine_that_runs_gets_wrong_is_a_failure_of_it() {
+        let contract = || MachineError::Contract("EL2's stage 1: 52-bit addresses".to_owned());
+        let hang = MachineError::Hang {
+            waiting_for: "the end of the boot",
+            limit: Duration::from_secs(1),
+            report: String::new(),
+        };
+        for cause in [contract(), MachineError::Panic { report: String::new() }, hang, died()] {
+            assert_eq!(class_in_boot(cause), FailureClass::Run);
+        }
+        assert_eq!(contract().class(), FailureClass::Run, "after the boot");
+    }
+
+    #[test]
+    fn what_did_not_run_or_is_not_understood_is_skipped() {
+        let silent = MachineError::Rsp(RspError::Timeout("qSupported".to_owned()));
+        for cause in [died(), silent] {
+            assert_eq!(MachineError::NotStarted(Box::new(cause)).class(), FailureClass::Setup);
+        }
+        assert_eq!(class_in_boot(MachineError::Unfit("version 1".to_owned())), FailureClass::Setup);
+        assert_eq!(MachineError::Toolchain(ToolchainError::Missing).class(), FailureClass::Setup);
+        assert_eq!(MachineError::Qemu(QemuError::Missing).class(), FailureClass::Setup);
+        let register = MachineError::UnknownRegister { register: "TCR_EL2", cpu: "max".to_owned() };
+        assert_eq!(register.class(), FailureClass::Setup);
+    }
+
+    #[test]
+    fn what_the_user_ends_is_interrupted_wherever_it_was() {
+        for cancelled in [MachineError::Cancelled, MachineError::Toolchain(ToolchainError::Cancelled)] {
+            assert_eq!(cancelled.class(), FailureClass::Cancelled);
+        }
+        assert_eq!(class_in_boot(MachineError::Cancelled), FailureClass::Cancelled);
+        let early = MachineError::NotStarted(Box::new(MachineError::Cancelled));
+        assert_eq!(early.class(), FailureClass::Cancelled);
     }
 }

@@ -240,16 +240,28 @@ fn a_hang_tells_where_each_cpu_is() {
 }
 
 #[test]
-fn a_panic_while_booting_is_quoted_with_its_place_in_the_source() {
+fn a_hypervisor_that_does_not_know_an_option_is_none_of_this_harness() {
     let mut config = MachineConfig::default();
     // A normal build knows no faults.
     config.hyp.fault = Some(Fault::SmmuNoTlbi);
     let error = boot_with(config, BootOptions::default()).unwrap_err();
     let MachineError::Boot(cause) = &error else { panic!("{error}") };
+    assert!(matches!(**cause, MachineError::Unfit(_)), "{error}");
+    assert!(error.to_string().contains("unknown boot option `fault=smmu_no_tlbi`"), "{error}");
+    assert_eq!(error.class(), FailureClass::Setup);
+}
+
+#[test]
+fn a_panic_while_booting_is_quoted_with_its_place_in_the_source() {
+    let mut config = MachineConfig::default();
+    // Too few for the boot's own tables.
+    config.hyp.host_s2_pages = Some(1);
+    let error = boot_with(config, BootOptions::default()).unwrap_err();
+    let MachineError::Boot(cause) = &error else { panic!("{error}") };
     assert!(matches!(**cause, MachineError::Panic { .. }), "{error}");
     let text = error.to_string();
-    assert!(text.contains("fault") && text.contains("hyp/src/") && text.contains(".rs:"), "{text}");
-    assert_eq!(error.class(), FailureClass::Setup);
+    assert!(text.contains("hyp/src/") && text.contains(".rs:"), "{text}");
+    assert_eq!(error.class(), FailureClass::Run);
 }
 
 #[test]
@@ -265,6 +277,7 @@ fn a_qemu_that_dies_half_way_is_told_with_its_status() {
 fn a_qemu_that_does_not_start_is_quoted() {
     let config = MachineConfig { extra: vec!["-no-such-option".into()], ..MachineConfig::default() };
     let error = boot_with(config, BootOptions::default()).unwrap_err();
+    assert!(matches!(error, MachineError::NotStarted(_)), "{error}");
     assert!(error.to_string().contains("no-such-option"), "{error}");
     assert_eq!(error.class(), FailureClass::Setup);
 }

@@ -9,9 +9,10 @@ use parallax_abi::mailbox::{Request, Response};
 use parallax_machine::memory_map::{RAM_BASE, Region, regions};
 use parallax_machine::recording::format::KEYFRAME_EVERY;
 use parallax_machine::recording::{
-    Change, Operation, Recorder, RecordingError, RecordingMem, Replay, Search,
+    Change, Operation, RecordedFinding, Recorder, RecordingError, RecordingMem, Replay, Search,
 };
 use parallax_machine::{Description, Machine, MachineConfig, MachineError, Registers};
+use parallax_model::{Rule, Space, Span, Views, Violation};
 use parallax_smmu::RawRegs;
 use parallax_vmsa::{PhysMem, SparseMem, SysRegs};
 use tempfile::TempDir;
@@ -29,6 +30,20 @@ fn description() -> Description {
     }
 }
 
+/// What is found after step `op`.
+fn finding(op: u64) -> RecordedFinding {
+    let span = Span::new(op << 12, 0x1000);
+    let violation = Violation {
+        rule: Rule::SyncExtra,
+        space: Space::Smmu,
+        span,
+        subject: format!("ram+{:#x}", span.base),
+        message: "devices reach it".to_owned(),
+        function: op.is_multiple_of(3).then(|| "map".to_owned()),
+    };
+    violation.with_views(Some(span), Views::new("annotated hyp", "RW normal 4K")).into()
+}
+
 /// The operation, registers and memory of step `op` of an imaginary run.
 fn step(op: u64) -> (Operation, Registers, SparseMem) {
     let mut memory = SparseMem::new();
@@ -41,7 +56,7 @@ fn step(op: u64) -> (Operation, Registers, SparseMem) {
     let responses =
         requests.iter().map(|_| Response { kind: 1, x: [op; 4], ..Response::default() }).collect();
     let event = Record { kind: 1, cpu: 2, size: 8, pc: op, a: 3, b: 4, value: u64::MAX, ..Record::default() };
-    let (events, findings) = (vec![event; op as usize % 3], vec![format!("found {op}"); op as usize % 2]);
+    let (events, findings) = (vec![event; op as usize % 3], vec![finding(op); op as usize % 2]);
     let text = format!("op {op}");
     let operation = Operation { line: op as u32, text, requests, responses, events, findings };
     let sys = SysRegs { vttbr_el2: op / 20, ..SysRegs::default() };
@@ -208,6 +223,8 @@ fn a_malformed_line_is_named() {
         (next.replace("\"text\"", "\"colour\""), "unknown field `colour`"),
         (next.replace("0x40005000", "0x40005001"), "is not the address of a page"),
         (next.replace("[1,[\"0x1\"]]", "[512,[\"0x1\"]]"), "words from word 512"),
+        (next.replace("sync/extra", "sync/other"), "there is no rule `sync/other`"),
+        (next.replace("[\"smmu\",\"RW normal 4K\"]", "[\"cpu\",\"\"]"), "without what both sides say"),
         ("{}\n".to_owned(), "missing field"),
         ("nonsense\n".to_owned(), "column 2"),
     ];
@@ -231,13 +248,34 @@ fn another_schema_is_refused_by_its_number() {
 fn a_recording_of_the_first_schema_is_still_read() {
     let (_dir, path) = recorded();
     let lines = lines_of(&path);
-    let header = lines[0].replace("\"parallax_recording\":2", "\"parallax_recording\":1");
+    let header = lines[0].replace("\"parallax_recording\":3", "\"parallax_recording\":1");
     assert_ne!(header, lines[0]);
     // The boot has neither events nor findings here, so its line is what the first schema wrote.
     handmade(&path, &[&header, &lines[1], "{\"entries\":1}\n"]);
     let mut replay = Replay::open(&path).unwrap();
     assert_at(&mut replay, 0);
     assert!(replay.events().unwrap().is_empty() && replay.site(0).is_none());
+}
+
+#[test]
+fn the_findings_of_the_second_schema_are_texts_and_stay_texts() {
+    let (_dir, path) = recorded();
+    let lines = lines_of(&path);
+    let old = lines[0].replace("\"parallax_recording\":3", "\"parallax_recording\":2");
+    let (before, _) = lines[2].split_once("\"findings\":").expect("a finding");
+    let text = "sync/extra smmu ram: devices reach it";
+    let told = format!("{before}\"findings\":[\"{text}\"]}}\n");
+    let replay = |header: &str, line: &str| {
+        handmade(&path, &[header, &format!("{}{line}", lines[1]), "{\"entries\":2}\n"]);
+        let mut replay = Replay::open(&path).unwrap();
+        replay.step().map(|_| replay.operation().findings.clone())
+    };
+    assert_eq!(replay(&old, &told).unwrap(), [RecordedFinding::Told(text.to_owned())]);
+    assert_eq!(replay(&lines[0], &lines[2]).unwrap(), [finding(1)]);
+    for (header, line) in [(&old, &lines[2]), (&lines[0], &told)] {
+        let error = replay(header, line).unwrap_err().to_string();
+        assert!(error.contains("a.plx:3: a finding in another form than schema "), "{error}");
+    }
 }
 
 /// Goes through a search to its end, or to what it finds.

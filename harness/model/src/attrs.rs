@@ -14,7 +14,7 @@ use crate::leaf::{S2Entry, S2Leaf};
 use crate::run;
 use crate::smmu_state::{SmmuState, Stream};
 use crate::snapshot::Snapshot;
-use crate::span::Span;
+use parallax_addr::Span;
 
 /// Stage-2 type and shareability of a leaf.
 type Fields = (MemAttr, Shareability);

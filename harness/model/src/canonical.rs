@@ -14,8 +14,8 @@ use crate::registers::{self, Register};
 use crate::run::{self, Run};
 use crate::smmu_state::Stream;
 use crate::snapshot::{Layout, Snapshot};
-use crate::span::Span;
-use crate::symbols::SymbolMap;
+use parallax_addr::AddressMap;
+use parallax_addr::Span;
 
 /// Whether the size of the blocks that map something is part of the form.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -203,7 +203,7 @@ pub(crate) fn el2_output(snapshot: &Snapshot, context: &Context, va: u64) -> Opt
 /// The image's segments move with every change of the code, and where a stack lies in the pool is chance: of the
 /// image only its name is given, of stacks only the region that they are taken from.
 #[must_use]
-pub fn el2_entry(entry: &S1Entry, span: Span, layout: &Layout, symbols: &SymbolMap) -> (String, String) {
+pub fn el2_entry(entry: &S1Entry, span: Span, layout: &Layout, symbols: &AddressMap) -> (String, String) {
     let plain = format!("{:#x}..{:#x}", span.base, span.end());
     let leaf = match entry {
         S1Entry::Mapped(leaf) => leaf,

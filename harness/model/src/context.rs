@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::span::Span;
-use crate::symbols::SymbolMap;
+use parallax_addr::AddressMap;
+use parallax_addr::Span;
 
 /// Boot option `smmu=`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,7 +33,7 @@ pub enum MmioPolicy {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Context {
     /// Names of addresses.
-    pub symbols: SymbolMap,
+    pub symbols: AddressMap,
     /// Memory (RAM), by physical address, ascending. Everything else is MMIO.
     pub memory: Vec<Span>,
     /// How the SMMU is used.
@@ -79,7 +79,7 @@ mod tests {
     #[test]
     fn a_span_is_cut_at_the_borders_of_memory() {
         let context = Context {
-            symbols: SymbolMap::default(),
+            symbols: AddressMap::default(),
             memory: vec![Span::between(0x4000, 0x8000)],
             smmu: SmmuMode::Shadow,
             mmio: MmioPolicy::Region,

@@ -13,8 +13,8 @@ use crate::registers::Register;
 use crate::run::{self, Run};
 use crate::smmu_state::Stream;
 use crate::snapshot::{Layout, Snapshot};
-use crate::span::Span;
-use crate::symbols::SymbolMap;
+use parallax_addr::AddressMap;
+use parallax_addr::Span;
 
 /// Changes of one map.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -140,7 +140,7 @@ impl Delta {
 
     /// The changes in `view` as lines: lanes in a fixed order, each in order of address.
     #[must_use]
-    pub fn lines(&self, symbols: &SymbolMap, view: View) -> Vec<Line> {
+    pub fn lines(&self, symbols: &AddressMap, view: View) -> Vec<Line> {
         let mut lines = Vec::new();
         let mut add = |lane, table, subject, sign, value| {
             lines.push(Line { lane, table, subject, sign, value });
@@ -189,7 +189,12 @@ impl Delta {
 
 /// The full state of `snapshot` as lines.
 #[must_use]
-pub fn state_lines(snapshot: &Snapshot, symbols: &SymbolMap, view: View, block_size: BlockSize) -> Vec<Line> {
+pub fn state_lines(
+    snapshot: &Snapshot,
+    symbols: &AddressMap,
+    view: View,
+    block_size: BlockSize,
+) -> Vec<Line> {
     let state = Delta::whole(&Canonical::of(snapshot, block_size));
     state.lines(symbols, view).into_iter().map(|line| Line { sign: Sign::State, ..line }).collect()
 }

@@ -1,113 +1,58 @@
 //! What a check found wrong.
 //!
-//! A check makes a [`Claim`]: a rule, and where it is broken. Only what has been looked at there becomes a [`Finding`],
-//! which therefore always knows its page (or says what else it is about) and both sides' view.
+//! A check makes a [`Violation`]: a rule, and where it is broken. With the views of both sides there it becomes a
+//! [`Finding`], which therefore always knows its page (or says what else it is about) and what both sides say.
 
 use std::fmt;
 
 use crate::canonical;
+use crate::check::Space;
 use crate::context::Context;
+use crate::rule::Rule;
 use crate::snapshot::Snapshot;
-use crate::span::Span;
-use crate::views::Views;
+use crate::views::{Side, Views};
+use parallax_addr::Span;
 
-/// The checks of the architecture (spec is others' business).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Check {
-    /// The CPU's and the SMMU's tables agree.
-    Sync,
-    /// The hypervisor is out of the host's reach.
-    Isolation,
-    /// Every page has one owner, and all records of it agree.
-    Ownership,
-    /// Every mapping is of the kind that its address must have.
-    Sanity,
-    /// An access ended as the tables say it must.
-    Access,
-    /// An operation's result is the expected one.
-    Result,
-    /// What happened, happened in the right order (see `parallax-protocol`).
-    Protocol,
-}
-
-impl Check {
-    /// Its name in goldens.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Sync => "sync",
-            Self::Isolation => "isolation",
-            Self::Ownership => "ownership",
-            Self::Sanity => "sanity",
-            Self::Access => "access",
-            Self::Result => "result",
-            Self::Protocol => "protocol",
-        }
-    }
-}
-
-/// Which address space a finding's span is in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Space {
-    /// IPAs of the host's stage 2.
-    Cpu,
-    /// IPAs of the SMMU's stage 2.
-    Smmu,
-    /// Virtual addresses at EL2.
-    El2,
-    /// Physical addresses.
-    Page,
-    /// StreamIDs.
-    Ste,
-    /// Registers; the span is empty.
-    Regs,
-}
-
-impl Space {
-    /// Its name in goldens.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Cpu => "cpu",
-            Self::Smmu => "smmu",
-            Self::El2 => "el2",
-            Self::Page => "page",
-            Self::Ste => "ste",
-            Self::Regs => "regs",
-        }
-    }
-}
-
-/// What a check says is wrong, before anybody has looked at the place.
+/// A rule that is broken at one place, before anybody has looked at both sides there.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Claim {
-    /// The check.
-    pub check: Check,
-    /// The rule within the check, a short name that does not change.
-    pub rule: &'static str,
+pub struct Violation {
+    /// The rule.
+    pub rule: Rule,
     /// Which address space [`Self::span`] is in.
     pub space: Space,
     /// The addresses concerned; empty for [`Space::Regs`].
     pub span: Span,
     /// The same in names; empty where the space says it all.
     pub subject: String,
-    /// What is wrong, in words, without addresses.
+    /// What is wrong, in words, without addresses; may be empty where there is a function.
     pub message: String,
+    /// The function whose instruction broke the rule, where one did.
+    pub function: Option<String>,
 }
 
-impl Claim {
+impl Violation {
     /// The finding that this is in the state `snapshot`.
     #[must_use]
-    pub fn seen(self, snapshot: &Snapshot, context: &Context) -> Finding {
+    pub fn in_state(self, snapshot: &Snapshot, context: &Context) -> Finding {
         let page = self.page(snapshot, context);
         let views = Views::of(snapshot, context, (self.space, self.span.base), page.map(|page| page.base));
-        Finding { claim: self, page, views }
+        Finding { violation: self, page, views }
     }
 
-    /// The finding that this is where no state is at hand: what is known of its `page` and of both sides.
+    /// The finding that this is, of which `page` and `views` are known from elsewhere than a state.
     #[must_use]
-    pub const fn told(self, page: Option<Span>, views: Views) -> Finding {
-        Finding { claim: self, page, views }
+    pub const fn with_views(self, page: Option<Span>, views: Views) -> Finding {
+        Finding { violation: self, page, views }
+    }
+
+    /// What is wrong, in words, with the function.
+    #[must_use]
+    pub fn words(&self) -> String {
+        match &self.function {
+            None => self.message.clone(),
+            Some(function) if self.message.is_empty() => format!("in {function}"),
+            Some(function) => format!("{}, in {function}", self.message),
+        }
     }
 
     /// The pages concerned, as the host and devices address them.
@@ -133,16 +78,16 @@ fn whole_pages(span: Span) -> Option<Span> {
 /// One thing that is wrong, with what both sides say where it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
-    claim: Claim,
+    violation: Violation,
     page: Option<Span>,
     views: Views,
 }
 
 impl std::ops::Deref for Finding {
-    type Target = Claim;
+    type Target = Violation;
 
-    fn deref(&self) -> &Claim {
-        &self.claim
+    fn deref(&self) -> &Violation {
+        &self.violation
     }
 }
 
@@ -161,7 +106,7 @@ impl Finding {
 
     /// The same, with what is known beside both sides before them: the device that wanted something, say.
     #[must_use]
-    pub fn with(mut self, side: &'static str, view: String) -> Self {
+    pub fn with(mut self, side: Side, view: String) -> Self {
         self.views = self.views.with(side, view);
         self
     }
@@ -169,7 +114,7 @@ impl Finding {
     /// What it is about, in a few words: its pages by number, or what else it is.
     #[must_use]
     pub fn about(&self) -> String {
-        match (self.page, self.claim.space) {
+        match (self.page, self.space) {
             (Some(page), _) => format!("page {:#x}..{:#x}", page.base, page.end()),
             (None, Space::Ste) => {
                 format!("no page: stream table entry of StreamID {}", canonical::stream_ids(self.span))
@@ -183,8 +128,9 @@ impl Finding {
 
     /// Takes `more` in, if it is the same behind this one: how it is called then is `subject`'s to say.
     pub(crate) fn join(&mut self, more: &Self, subject: impl FnOnce(Span) -> String) -> bool {
-        let (last, next) = (&mut self.claim, &more.claim);
-        let same = (last.rule, last.space, &last.message) == (next.rule, next.space, &next.message)
+        let (last, next) = (&mut self.violation, &more.violation);
+        let what = |of: &Violation| (of.rule, of.space, of.words());
+        let same = what(last) == what(next)
             && self.views == more.views
             && last.span.end() == next.span.base
             && !next.span.is_empty();
@@ -202,11 +148,11 @@ impl Finding {
 
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{} {}", self.check.name(), self.rule, self.space.name())?;
+        write!(f, "{} {}", self.rule, self.space.name())?;
         if !self.subject.is_empty() {
             write!(f, " {}", self.subject)?;
         }
-        write!(f, ": {} [{}]", self.message, self.views)
+        write!(f, ": {} [{}]", self.words(), self.views)
     }
 }
 
@@ -214,32 +160,42 @@ impl fmt::Display for Finding {
 pub(crate) mod tests {
     use super::*;
 
-    pub(crate) fn finding(rule: &'static str, base: u64, end: u64) -> Finding {
-        let claim = Claim {
-            check: Check::Sync,
+    pub(crate) fn finding(rule: Rule, base: u64, end: u64) -> Finding {
+        let violation = Violation {
             rule,
             space: Space::Smmu,
             span: Span::between(base, end),
             subject: format!("{base:#x}"),
             message: "wrong".into(),
+            function: None,
         };
-        claim.told(whole_pages(Span::between(base, end)), Views::new("a", "b"))
+        violation.with_views(whole_pages(Span::between(base, end)), Views::new("a", "b"))
     }
 
     #[test]
     fn a_finding_reads_as_one_line() {
         assert_eq!(
-            finding("extra", 0x1000, 0x2000).to_string(),
+            finding(Rule::SyncExtra, 0x1000, 0x2000).to_string(),
             "sync/extra smmu 0x1000: wrong [cpu: a; smmu: b]"
         );
     }
 
     #[test]
+    fn the_function_stands_behind_the_message() {
+        let with = |message: &str| {
+            let function = Some("f".to_owned());
+            let message = message.to_owned();
+            Violation { message, function, ..finding(Rule::SyncExtra, 0, 0).violation }.words()
+        };
+        assert_eq!((with("level 3"), with("")), ("level 3, in f".to_owned(), "in f".to_owned()));
+    }
+
+    #[test]
     fn what_it_is_about_is_said_with_or_without_a_page() {
-        assert_eq!(finding("extra", 0x1000, 0x2008).about(), "page 0x1000..0x3000");
+        assert_eq!(finding(Rule::SyncExtra, 0x1000, 0x2008).about(), "page 0x1000..0x3000");
         let of = |space, span| {
-            let claim = Claim { space, span, ..finding("x", 0, 0).claim };
-            claim.told(None, Views::new("", "")).about()
+            let violation = Violation { space, span, ..finding(Rule::SyncExtra, 0, 0).violation };
+            violation.with_views(None, Views::new("", "")).about()
         };
         assert_eq!(of(Space::Ste, Span::new(8, 1)), "no page: stream table entry of StreamID 0x8");
         assert_eq!(of(Space::Regs, Span::default()), "no page: registers of CPU and SMMU");

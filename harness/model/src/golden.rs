@@ -12,20 +12,23 @@ use std::fmt::Write as _;
 
 use crate::canonical::Line;
 use crate::finding::Finding;
+use crate::golden_line::{BOOT, FINDING, INDENT};
 
 /// Collects the text of one run.
 #[derive(Clone, Debug, Default)]
 pub struct Golden {
     text: String,
     findings: usize,
+    /// The first operation with findings, and they, in lines.
+    first: Option<String>,
 }
 
 impl Golden {
     /// What is found before the first operation, in the state after boot.
     pub fn boot(&mut self, findings: &[Finding]) {
         if !findings.is_empty() {
-            self.text.push_str("boot\n");
-            self.findings(findings);
+            let _infallible = writeln!(self.text, "{BOOT}");
+            self.findings(BOOT, findings);
         }
     }
 
@@ -39,16 +42,19 @@ impl Golden {
         lines: &[Line],
         findings: &[Finding],
     ) {
-        let _infallible = writeln!(self.text, "{number}: {operation} -> {result}");
+        let operation = format!("{number}: {operation} -> {result}");
+        let _infallible = writeln!(self.text, "{operation}");
         for line in lines {
-            let _infallible = writeln!(self.text, "   {line}");
+            let _infallible = writeln!(self.text, "{INDENT}{line}");
         }
-        self.findings(findings);
+        self.findings(&operation, findings);
     }
 
-    fn findings(&mut self, findings: &[Finding]) {
-        for finding in findings {
-            let _infallible = writeln!(self.text, "   ! {finding}");
+    fn findings(&mut self, operation: &str, findings: &[Finding]) {
+        let lines: String = findings.iter().map(|finding| format!("{FINDING}{finding}\n")).collect();
+        self.text.push_str(&lines);
+        if !findings.is_empty() && self.first.is_none() {
+            self.first = Some(format!("{operation}\n{}", lines.trim_end()));
         }
         self.findings += findings.len();
     }
@@ -61,13 +67,8 @@ impl Golden {
 
     /// The first operation with findings, and they, in lines.
     #[must_use]
-    pub fn first_finding(&self) -> Option<String> {
-        let is_finding = |line: &str| line.trim_start().starts_with("! ");
-        let lines: Vec<&str> = self.text.lines().collect();
-        let first = lines.iter().position(|line| is_finding(line))?;
-        let operation = lines[..first].iter().rev().find(|line| !line.starts_with(' '))?;
-        let findings = lines[first..].iter().take_while(|line| is_finding(line));
-        Some(std::iter::once(operation).chain(findings).copied().collect::<Vec<_>>().join("\n"))
+    pub fn first_finding(&self) -> Option<&str> {
+        self.first.as_deref()
     }
 
     /// The text so far; every line ends with a line feed.

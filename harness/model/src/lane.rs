@@ -6,7 +6,7 @@ use parallax_vmsa::{AnnotationType, MemAttr, MemType, S2Xn, Shareability};
 use crate::leaf::{OWNER_GUEST, OWNER_HYP, S2Entry, S2Leaf};
 use crate::page::PageState;
 use crate::smmu_state::Stream;
-use crate::symbols::SymbolMap;
+use parallax_addr::AddressMap;
 
 /// A lane.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -145,7 +145,7 @@ fn s2_permissions(leaf: &S2Leaf, lane: Lane) -> String {
 
 /// The stage-2 entry at `ipa` as a lane shows it.
 #[must_use]
-pub fn s2_entry(entry: &S2Entry, ipa: u64, lane: Lane, symbols: &SymbolMap) -> String {
+pub fn s2_entry(entry: &S2Entry, ipa: u64, lane: Lane, symbols: &AddressMap) -> String {
     match entry {
         S2Entry::Mapped(leaf) => {
             let mut text = format!("{} {}", s2_permissions(leaf, lane), mem_attr(leaf.mem()));

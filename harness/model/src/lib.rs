@@ -2,56 +2,59 @@
 //!
 //! | module | what is in it |
 //! | --- | --- |
-//! | [`snapshot`], [`leaf`], [`smmu_state`], [`page`], [`run`], [`span`] | [`Snapshot`]: everything that translates an address, as maximal runs |
+//! | [`snapshot`], [`leaf`], [`smmu_state`], [`page`], [`run`] | [`Snapshot`]: everything that translates an address, as maximal runs |
 //! | [`mod@take`] | makes a snapshot from registers and memory, decoding only what changed |
-//! | [`symbols`] | names for addresses |
 //! | [`canonical`], [`lane`], [`registers`] | the canonical form and its text |
 //! | [`delta`] | what changed between two snapshots |
-//! | [`checks`], [`finding`], [`views`], [`reporter`], [`context`] | what must always hold, and what to say where it does not |
+//! | [`checks`], [`mod@check`], [`rule`], [`finding`], [`views`], [`reporter`], [`context`] | what must always hold, and what to say where it does not |
 //! | [`attrs`] | the effective memory attributes, CPU beside SMMU |
 //! | [`raw`] | descriptors and table addresses, for people |
-//! | [`golden`] | the text that is reviewed and compared |
+//! | [`golden`], [`golden_line`] | the text that is reviewed and compared, and how to read it |
 #![forbid(unsafe_code)]
 
 pub mod attrs;
 pub mod canonical;
+pub mod check;
 pub mod checks;
 pub mod context;
 pub mod delta;
 pub mod finding;
 pub mod golden;
+pub mod golden_line;
 pub mod lane;
 pub mod leaf;
 pub mod page;
 pub mod raw;
 pub mod registers;
 pub mod reporter;
+pub mod rule;
 pub mod run;
 pub mod smmu_state;
 pub mod snapshot;
-pub mod span;
-pub mod symbols;
 pub mod table_map;
 pub mod take;
 #[cfg(test)]
 mod testing;
 pub mod views;
 
+pub use parallax_addr::{AddressMap, Span};
+
 pub use canonical::{BlockSize, Line, Sign};
+pub use check::{Check, Space};
 pub use checks::access::{Access, AccessKind, Agent, Outcome, check_access};
 pub use checks::check;
 pub use context::{Context, MmioPolicy, SmmuMode};
 pub use delta::{Delta, state_lines};
-pub use finding::{Check, Claim, Finding, Space};
+pub use finding::{Finding, Violation};
 pub use golden::Golden;
+pub use golden_line::{FindingLine, GoldenLine};
 pub use lane::{Lane, View};
 pub use leaf::{S1Entry, S1Leaf, S2Entry, S2Leaf};
 pub use page::{Ownership, PageState};
 pub use reporter::Reporter;
+pub use rule::Rule;
 pub use run::Run;
 pub use smmu_state::{SmmuState, Stream};
 pub use snapshot::{CpuControl, Layout, Snapshot};
-pub use span::Span;
-pub use symbols::SymbolMap;
 pub use take::{TakeCache, take};
-pub use views::Views;
+pub use views::{Side, Views};

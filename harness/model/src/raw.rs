@@ -6,8 +6,8 @@ use parallax_vmsa::{PhysMem, Regime, SysRegs, walk};
 
 use crate::canonical;
 use crate::lane::{Lane, View};
-use crate::span::Span;
-use crate::symbols::SymbolMap;
+use parallax_addr::AddressMap;
+use parallax_addr::Span;
 
 /// The tables of `view` as text, a line for each table and each run of like entries. What cannot be decoded is a line
 /// that says why.
@@ -16,7 +16,7 @@ pub fn text(
     mem: &dyn PhysMem,
     sys: &SysRegs,
     smmu: Option<&RawRegs>,
-    symbols: &SymbolMap,
+    symbols: &AddressMap,
     view: View,
 ) -> Vec<String> {
     let mut lines = Vec::new();
@@ -43,7 +43,7 @@ pub fn text(
     lines
 }
 
-fn smmu(mem: &dyn PhysMem, regs: &SmmuRegs, symbols: &SymbolMap, lines: &mut Vec<String>) {
+fn smmu(mem: &dyn PhysMem, regs: &SmmuRegs, symbols: &AddressMap, lines: &mut Vec<String>) {
     let (streams, memory) = StreamTable::from_regs(regs).scan(mem);
     for piece in memory {
         let place = symbols.address(piece.pa);
@@ -74,7 +74,7 @@ fn smmu(mem: &dyn PhysMem, regs: &SmmuRegs, symbols: &SymbolMap, lines: &mut Vec
 
 struct Tree<'a> {
     lane: &'static str,
-    symbols: &'a SymbolMap,
+    symbols: &'a AddressMap,
     lines: &'a mut Vec<String>,
 }
 

@@ -2,7 +2,7 @@
 
 use crate::smmu_state::SmmuControl;
 use crate::snapshot::{CpuControl, Layout, Snapshot};
-use crate::symbols::SymbolMap;
+use parallax_addr::AddressMap;
 
 /// A line of the `regs` lane.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,7 +15,7 @@ pub struct Register {
 impl Register {
     /// The line, with the address by name.
     #[must_use]
-    pub fn line(&self, symbols: &SymbolMap) -> String {
+    pub fn line(&self, symbols: &AddressMap) -> String {
         let address = self.address.map(|address| symbols.address(address)).unwrap_or_default();
         format!("{}{address}", self.text)
     }

@@ -2,23 +2,25 @@
 
 use std::collections::BTreeMap;
 
-use crate::finding::{Check, Finding, Space};
-use crate::span::Span;
+use crate::check::{Check, Space};
+use crate::finding::Finding;
+use crate::rule::Rule;
+use parallax_addr::Span;
 
 /// Remembers what was reported, so that a run reports each site once.
 #[derive(Clone, Debug, Default)]
 pub struct Reporter {
-    seen: BTreeMap<(Check, &'static str, Space, String), Vec<Span>>,
+    seen: BTreeMap<(Rule, Space, String), Vec<Span>>,
 }
 
 impl Reporter {
-    /// Whether any part of the finding's span is new under its check, rule and message; from now on all of it counts as seen.
+    /// Whether any part of the finding's span is new under its rule and message; from now on all of it counts as seen.
     /// An operation's result is a site of its own.
     fn is_new(&mut self, finding: &Finding) -> bool {
-        if finding.check == Check::Result {
+        if finding.rule.check() == Check::Result {
             return true;
         }
-        let key = (finding.check, finding.rule, finding.space, finding.message.clone());
+        let key = (finding.rule, finding.space, finding.words());
         let seen = self.seen.entry(key).or_default();
         if finding.span.is_empty() {
             let known = seen.contains(&finding.span);
@@ -63,42 +65,43 @@ fn merge(spans: &mut Vec<Span>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::finding::Claim;
+    use crate::finding::Violation;
     use crate::finding::tests::finding;
 
     #[test]
     fn a_site_is_reported_once() {
         let mut reporter = Reporter::default();
-        assert_eq!(reporter.fresh(vec![finding("extra", 0x1000, 0x3000)]).len(), 1);
-        assert!(reporter.fresh(vec![finding("extra", 0x1000, 0x3000)]).is_empty());
-        assert!(reporter.fresh(vec![finding("extra", 0x2000, 0x3000)]).is_empty());
-        assert_eq!(reporter.fresh(vec![finding("missing", 0x1000, 0x3000)]).len(), 1);
+        assert_eq!(reporter.fresh(vec![finding(Rule::SyncExtra, 0x1000, 0x3000)]).len(), 1);
+        assert!(reporter.fresh(vec![finding(Rule::SyncExtra, 0x1000, 0x3000)]).is_empty());
+        assert!(reporter.fresh(vec![finding(Rule::SyncExtra, 0x2000, 0x3000)]).is_empty());
+        assert_eq!(reporter.fresh(vec![finding(Rule::SyncMissing, 0x1000, 0x3000)]).len(), 1);
     }
 
     #[test]
     fn a_site_that_grows_is_reported_again() {
         let mut reporter = Reporter::default();
-        reporter.fresh(vec![finding("extra", 0x5000, 0x6000), finding("extra", 0x1000, 0x3000)]);
-        assert_eq!(reporter.fresh(vec![finding("extra", 0x1000, 0x4000)]).len(), 1);
-        assert!(reporter.fresh(vec![finding("extra", 0x1000, 0x4000)]).is_empty());
-        assert_eq!(reporter.fresh(vec![finding("extra", 0x1000, 0x6000)]).len(), 1);
+        reporter
+            .fresh(vec![finding(Rule::SyncExtra, 0x5000, 0x6000), finding(Rule::SyncExtra, 0x1000, 0x3000)]);
+        assert_eq!(reporter.fresh(vec![finding(Rule::SyncExtra, 0x1000, 0x4000)]).len(), 1);
+        assert!(reporter.fresh(vec![finding(Rule::SyncExtra, 0x1000, 0x4000)]).is_empty());
+        assert_eq!(reporter.fresh(vec![finding(Rule::SyncExtra, 0x1000, 0x6000)]).len(), 1);
     }
 
     #[test]
     fn findings_about_registers_are_reported_once() {
         let mut reporter = Reporter::default();
-        assert_eq!(reporter.fresh(vec![finding("open", 0, 0)]).len(), 1);
-        assert!(reporter.fresh(vec![finding("open", 0, 0)]).is_empty());
-        let open = finding("open", 0, 0);
-        let other = Claim { message: "wrong in another way".into(), ..Claim::clone(&open) };
-        assert_eq!(reporter.fresh(vec![other.told(None, open.views().clone())]).len(), 1);
+        assert_eq!(reporter.fresh(vec![finding(Rule::IsolationOpen, 0, 0)]).len(), 1);
+        assert!(reporter.fresh(vec![finding(Rule::IsolationOpen, 0, 0)]).is_empty());
+        let open = finding(Rule::IsolationOpen, 0, 0);
+        let other = Violation { message: "wrong in another way".into(), ..Violation::clone(&open) };
+        assert_eq!(reporter.fresh(vec![other.with_views(None, open.views().clone())]).len(), 1);
     }
 
     #[test]
     fn every_result_that_is_not_the_expected_one_is_reported() {
         let mut reporter = Reporter::default();
-        let other = finding("expected", 0x1000, 0x2000);
-        let result = Claim { check: Check::Result, ..Claim::clone(&other) }.told(None, other.views().clone());
+        let other = finding(Rule::ResultExpected, 0x1000, 0x2000);
+        let result = Violation::clone(&other).with_views(None, other.views().clone());
         assert_eq!(reporter.fresh(vec![result.clone()]).len(), 1);
         assert_eq!(reporter.fresh(vec![result]).len(), 1);
     }

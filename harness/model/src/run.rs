@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::span::Span;
+use parallax_addr::Span;
 
 /// `size` addresses from `base` on that share `value`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -11,7 +11,7 @@ use crate::leaf::{S1Entry, S2Entry};
 use crate::page::PageState;
 use crate::run::Run;
 use crate::smmu_state::SmmuState;
-use crate::span::Span;
+use parallax_addr::Span;
 
 /// Where the hypervisor and its parts are, by its own account ([`HypInfo`]). Physical unless the name says otherwise.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

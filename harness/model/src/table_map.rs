@@ -11,7 +11,7 @@ use parallax_vmsa::{PhysMem, Regime, S2Xn, Stage, Stage1Attrs, Stage2Attrs, SysR
 use crate::lane::{self, Lane};
 use crate::leaf::S2Entry;
 use crate::smmu_state::Stream;
-use crate::span::Span;
+use parallax_addr::Span;
 
 /// A translation table in memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

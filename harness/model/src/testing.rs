@@ -6,8 +6,8 @@ use crate::page::{Ownership, PageState};
 use crate::run::{self, Run};
 use crate::smmu_state::{Queue, SmmuControl, SmmuState, SmmuTable, Stream};
 use crate::snapshot::{CpuControl, Layout, Snapshot, TableUse};
-use crate::span::Span;
-use crate::symbols::SymbolMap;
+use parallax_addr::AddressMap;
+use parallax_addr::Span;
 
 pub(crate) const RAM: Span = Span::new(0x4000_0000, 0x100_0000);
 pub(crate) const IMAGE: Span = Span::new(0x4020_0000, 0x4_0000);
@@ -65,7 +65,7 @@ pub(crate) fn set<T: Clone + PartialEq>(runs: &mut Vec<Run<T>>, span: Span, valu
 pub(crate) fn context() -> Context {
     let regions = [("ram", RAM), ("uart", UART), ("smmu", SMMU)];
     Context {
-        symbols: SymbolMap::new(regions, &layout()),
+        symbols: AddressMap::of_regions(regions).with_hypervisor(layout().image, layout().pool),
         memory: vec![RAM],
         smmu: SmmuMode::Shadow,
         mmio: MmioPolicy::Region,

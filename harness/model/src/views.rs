@@ -2,30 +2,67 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use crate::canonical;
+use crate::check::Space;
 use crate::context::{Context, SmmuMode};
-use crate::finding::Space;
 use crate::lane::{self, Lane};
 use crate::registers;
 use crate::run;
 use crate::snapshot::Snapshot;
-use crate::span::Span;
+use parallax_addr::Span;
 
-/// Name of the CPUs' side.
-pub const CPU: &str = "cpu";
-/// Name of the SMMU's side.
-pub const SMMU: &str = "smmu";
+/// Who says something of a place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Side {
+    /// The host's stage 2 on the CPUs.
+    Cpu,
+    /// The stage 2 of the streams, once for each table if they have several.
+    Smmu,
+    /// The page-state array.
+    Page,
+    /// EL2's own table.
+    El2,
+    /// The stream table.
+    Ste,
+    /// The device that wanted something, which says its StreamID.
+    Device,
+}
+
+impl Side {
+    /// Its name in goldens.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Cpu => "cpu",
+            Self::Smmu => "smmu",
+            Self::Page => "page",
+            Self::El2 => "el2",
+            Self::Ste => "ste",
+            Self::Device => "device",
+        }
+    }
+}
 
 /// The views of a place, in a fixed order. Those of both sides are always among them.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Views(Vec<(&'static str, String)>);
+pub struct Views(Vec<(Side, String)>);
 
 impl Views {
     /// What both sides say. Who has nothing to give here says so.
     #[must_use]
     pub fn new(cpu: &str, smmu: &str) -> Self {
         let known = |view: &str| if view.is_empty() { "not known".to_owned() } else { view.to_owned() };
-        Self(vec![(CPU, known(cpu)), (SMMU, known(smmu))])
+        Self(vec![(Side::Cpu, known(cpu)), (Side::Smmu, known(smmu))])
+    }
+
+    /// These, in this order; none where one of both sides is not among them.
+    #[must_use]
+    pub fn from_list(views: Vec<(Side, String)>) -> Option<Self> {
+        let has = |wanted| views.iter().any(|(side, _)| *side == wanted);
+        (has(Side::Cpu) && has(Side::Smmu)).then_some(Self(views))
     }
 
     /// What is said of `place`, which lies in the page at `page` if in any.
@@ -42,8 +79,8 @@ impl Views {
             (_, None) => Self::of_registers(snapshot, context),
         };
         match space {
-            Space::El2 => both.with("el2", of_el2(snapshot, context, at)),
-            Space::Ste => both.with("ste", of_stream(snapshot, at)),
+            Space::El2 => both.with(Side::El2, of_el2(snapshot, context, at)),
+            Space::Ste => both.with(Side::Ste, of_stream(snapshot, at)),
             Space::Cpu | Space::Smmu | Space::Page | Space::Regs => both,
         }
     }
@@ -61,14 +98,14 @@ impl Views {
         } else {
             "off: every access passes".to_owned()
         };
-        let mut views = vec![(CPU, cpu)];
+        let mut views = vec![(Side::Cpu, cpu)];
         let tables = snapshot.smmu.as_ref().map_or(&[][..], |smmu| &smmu.tables);
-        views.extend(tables.iter().map(|table| (SMMU, entry(&table.entries, Lane::Smmu))));
+        views.extend(tables.iter().map(|table| (Side::Smmu, entry(&table.entries, Lane::Smmu))));
         if tables.is_empty() {
-            views.push((SMMU, without_table(snapshot, context).to_owned()));
+            views.push((Side::Smmu, without_table(snapshot, context).to_owned()));
         }
         let page = run::find(&snapshot.pages, at);
-        views.extend(page.map(|run| ("page", lane::page_state(&run.value))));
+        views.extend(page.map(|run| (Side::Page, lane::page_state(&run.value))));
         Self(views)
     }
 
@@ -82,13 +119,13 @@ impl Views {
 
     /// The same, with what is known beside both sides before them.
     #[must_use]
-    pub fn with(mut self, side: &'static str, view: String) -> Self {
+    pub fn with(mut self, side: Side, view: String) -> Self {
         self.0.insert(0, (side, view));
         self
     }
 
     /// Each side and its view.
-    pub fn iter(&self) -> impl Iterator<Item = (&'static str, &str)> {
+    pub fn iter(&self) -> impl Iterator<Item = (Side, &str)> {
         self.0.iter().map(|(side, view)| (*side, view.as_str()))
     }
 }
@@ -96,7 +133,7 @@ impl Views {
 impl fmt::Display for Views {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (n, (side, view)) in self.iter().enumerate() {
-            write!(f, "{}{side}: {view}", if n == 0 { "" } else { "; " })?;
+            write!(f, "{}{}: {view}", if n == 0 { "" } else { "; " }, side.name())?;
         }
         Ok(())
     }
@@ -129,20 +166,20 @@ fn of_stream(snapshot: &Snapshot, sid: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{CPU, SMMU, *};
+    use super::*;
     use crate::testing::{PAGE, clean, context};
 
-    fn sides(views: &Views) -> Vec<&'static str> {
+    fn sides(views: &Views) -> Vec<Side> {
         views.iter().map(|(side, _)| side).collect()
     }
 
     #[test]
     fn both_sides_are_there_whatever_the_place_is() {
         let (state, context) = (clean(), context());
-        let all = [Space::Cpu, Space::Smmu, Space::El2, Space::Page, Space::Ste, Space::Regs];
-        for (space, page) in all.into_iter().flat_map(|space| [(space, None), (space, Some(PAGE.base))]) {
+        let places = Space::ALL.iter().flat_map(|&space| [(space, None), (space, Some(PAGE.base))]);
+        for (space, page) in places {
             let views = Views::of(&state, &context, (space, PAGE.base), page);
-            for side in [CPU, SMMU] {
+            for side in [Side::Cpu, Side::Smmu] {
                 assert!(sides(&views).contains(&side), "{space:?}: {views}");
             }
             assert!(views.iter().all(|(_, view)| !view.is_empty()), "{space:?}: {views}");
@@ -154,7 +191,7 @@ mod tests {
         let (mut state, mut context) = (clean(), context());
         let said = |state: &Snapshot, context: &Context| {
             let views = Views::of_page(state, context, PAGE.base);
-            views.iter().find(|(side, _)| *side == SMMU).unwrap().1.to_owned()
+            views.iter().find(|(side, _)| *side == Side::Smmu).unwrap().1.to_owned()
         };
         let smmu = state.smmu.as_mut().unwrap();
         smmu.tables.clear();

@@ -316,10 +316,10 @@ proptest! {
 #[test]
 fn the_raw_view_shows_descriptors_and_table_addresses() {
     let setup = setup();
-    let symbols = parallax_model::SymbolMap::new(
-        [("ram", parallax_model::Span::new(RAM, 0x1000_0000))],
-        &parallax_model::Layout::from(&setup.info),
-    );
+    let layout = parallax_model::Layout::from(&setup.info);
+    let symbols =
+        parallax_model::AddressMap::of_regions([("ram", parallax_model::Span::new(RAM, 0x1000_0000))])
+            .with_hypervisor(layout.image, layout.pool);
     let view = parallax_model::View::All;
     let lines = parallax_model::raw::text(&setup.mem, &setup.sys, Some(&setup.smmu), &symbols, view);
     for line in [

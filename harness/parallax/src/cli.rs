@@ -41,7 +41,7 @@ const STYLES: Styles = Styles::styled()
 /// How every command ends, unless its own help says more.
 pub(crate) const EXIT_STATUS: &str = "\
 Exit status: 0 as agreed, 1 diverged or a check failed, 2 usage or malformed input,
-125 could not build or boot, 130 interrupted.";
+125 could not build or start, 130 interrupted.";
 
 /// Watches one memory from two sides: the CPU's stage-2 tables and the SMMU's.
 #[derive(Debug, Parser)]

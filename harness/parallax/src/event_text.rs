@@ -27,8 +27,9 @@ pub fn line(record: &Record, symbols: Option<&Symbols>) -> String {
 
 /// How many source lines [`place`] names.
 const LINES: usize = 3;
-/// The file whose functions are single instructions: who calls them is of more interest.
-const WRAPPERS: &str = "hyp/src/hw.rs";
+/// Where the functions are single instructions, or stand in front of them to leave one out: who calls them is of more
+/// interest.
+const WRAPPERS: [&str; 2] = ["hyp/src/hw.rs", "hyp/core/src/faulty/"];
 
 /// Where the instruction at `address` is in the hypervisor's source: the innermost lines, from the inside out, without
 /// those of libraries. All there is to say if none is left.
@@ -44,8 +45,13 @@ pub fn place(address: u64, symbols: &Symbols) -> String {
 pub fn innermost(address: u64, symbols: &Symbols) -> Option<Place> {
     let places = symbols.image_at(address)?.places(address);
     let file = |place: &Place| place.line.as_ref().map_or("", |(file, _)| file).to_owned();
-    let own = |place: &&Place| file(place).starts_with("hyp/") && !file(place).starts_with(WRAPPERS);
+    let own = |place: &&Place| file(place).starts_with("hyp/") && !is_wrapper(&file(place));
     places.iter().find(own).or(places.last()).cloned()
+}
+
+/// Whether a path, with or without a line, leads to one of [`WRAPPERS`].
+fn is_wrapper(path: &str) -> bool {
+    WRAPPERS.iter().any(|wrapper| path.starts_with(wrapper))
 }
 
 fn source_lines(described: &str) -> Vec<&str> {
@@ -60,9 +66,8 @@ fn source_line(frame: &str) -> Option<&str> {
 #[must_use]
 pub fn frames(described: &str) -> Vec<&str> {
     let frames = described.split_once(' ').map_or("", |(_, frames)| frames).split(" in ");
-    let shown = |frame: &&str| {
-        source_line(frame).is_some_and(|line| line.starts_with("hyp/") && !line.starts_with(WRAPPERS))
-    };
+    let shown =
+        |frame: &&str| source_line(frame).is_some_and(|line| line.starts_with("hyp/") && !is_wrapper(line));
     frames.filter(shown).take(LINES).collect()
 }
 

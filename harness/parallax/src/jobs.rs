@@ -15,7 +15,7 @@ use parallax_machine::{CancellationToken, Machine, MachineError};
 use crate::cli::Mode;
 use crate::engine::{Keep, TraceRun, run_trace};
 use crate::golden::{self, Comparison, GoldenError, Place};
-use crate::report::{Again, TraceReport, Verdict};
+use crate::report::{Reproducer, TraceReport, Verdict};
 use crate::status::Failure;
 use crate::suite::Case;
 use crate::trace::Trace;
@@ -138,9 +138,9 @@ fn run_case(case: &Case, boot: &dyn Boot, options: &Options) -> TraceReport {
 }
 
 /// The command that runs `case` again.
-fn again(case: &Case, options: &Options) -> Again {
+fn again(case: &Case, options: &Options) -> Reproducer {
     let flags = options.flags.iter().cloned();
-    Again::new(std::iter::once("run".to_owned()).chain(flags).chain([case.name_here()]))
+    Reproducer::new(std::iter::once("run".to_owned()).chain(flags).chain([case.name_here()]))
 }
 
 fn perform(case: &Case, boot: &dyn Boot, options: &Options) -> Result<TraceRun, Failure> {

@@ -3,23 +3,24 @@
 use std::path::Path;
 
 use parallax_abi::mailbox::{Request, Response, kind, op};
+use parallax_model::Rule;
 use parallax_vmsa::SparseMem;
 
 use super::*;
 use crate::engine::fake::{Answer, Fake, all_ok};
 use crate::report::tests::finding;
-use crate::report::{Found, status};
+use crate::report::{ReportedFinding, status};
 use crate::status::Status;
 use crate::suite;
 
-/// Boots fakes that answer like this; or does not boot at all.
+/// Boots fakes that answer like this; or QEMU does not begin.
 struct Fakes(Option<Answer>);
 
 impl Boot for Fakes {
     fn boot(&self, trace: &Trace) -> Result<Box<dyn Machine>, MachineError> {
         match self.0 {
             Some(answer) => Ok(Box::new(Fake::new(trace, answer))),
-            None => Err(MachineError::Boot(Box::new(MachineError::Contract("no mailbox".to_owned())))),
+            None => Err(MachineError::NotStarted(Box::new(broken()))),
         }
     }
 
@@ -64,7 +65,7 @@ fn options(golden: GoldenMode) -> Options {
     }
 }
 
-fn run_in(root: &Path, boot: &Fakes, golden: GoldenMode) -> Vec<TraceReport> {
+fn run_in(root: &Path, boot: &dyn Boot, golden: GoldenMode) -> Vec<TraceReport> {
     let cases = suite::load(&[root.join("traces")]).unwrap();
     let options = options(golden);
     let mut told = Vec::new();
@@ -123,7 +124,7 @@ fn a_result_that_cannot_be_left_for_a_review_is_told_all_the_same() {
 fn every_unexpected_result_is_a_finding_of_its_own() {
     let root = project(&[("bad/a.trace", "fault smmu_no_tlbi\nnop => abort\nnop => abort\nnop => ok\n")]);
     let reports = run_in(root.path(), &Fakes(Some(all_ok)), GoldenMode::Ignore);
-    let lines = reports[0].findings.iter().filter(|found| found.finding.rule == "expected");
+    let lines = reports[0].findings.iter().filter(|found| found.finding.rule == Rule::ResultExpected);
     assert_eq!(lines.map(|found| found.line).collect::<Vec<_>>(), [2, 3]);
 }
 
@@ -179,7 +180,7 @@ fn a_bad_trace_must_find_something_and_a_good_one_nothing() {
         checked: true,
         ..TraceRun::default()
     };
-    let found = || vec![Found::new(1, "nop", finding(), &Again::new(["run"]))];
+    let found = || vec![ReportedFinding::new(1, "nop", finding(), &Reproducer::new(["run"]))];
     let options = options(GoldenMode::Compare);
     let verdict = |case: usize, findings| judge(&cases[case], &run(findings), &options).unwrap().word();
     assert_eq!(verdict(0, vec![]), "clean");
@@ -199,6 +200,34 @@ fn the_other_traces_go_on_when_one_fails() {
     assert!(message.starts_with("3: host_share_hyp pfn=ram: the hypervisor panicked"), "{message}");
     assert!(message.contains("mem_protect.rs:1"), "{message}");
     assert!(reports[1].ops == 1 && !reports[1].findings.is_empty(), "what came before is told all the same");
+}
+
+/// What is wrong with a machine.
+fn broken() -> MachineError {
+    MachineError::Contract("EL2's stage 1: 52-bit addresses".to_owned())
+}
+
+/// Machines that run and fail before their first operation.
+struct Failing;
+
+impl Boot for Failing {
+    fn boot(&self, _: &Trace) -> Result<Box<dyn Machine>, MachineError> {
+        Err(MachineError::Boot(Box::new(broken())))
+    }
+
+    fn revision(&self) -> &str {
+        "test"
+    }
+}
+
+#[test]
+fn a_boot_that_goes_wrong_is_a_failure_of_the_revision() {
+    let root = project(&[("good/a.trace", "host_share_hyp pfn=ram => ok\n")]);
+    let reports = run_in(root.path(), &Failing, GoldenMode::Accept);
+    let Verdict::Failed { status, message } = &reports[0].verdict else { panic!("{reports:?}") };
+    assert_eq!(*status, Status::Diverged);
+    assert!(message.starts_with("the machine did not boot\nEL2's stage 1: 52-bit"), "{message}");
+    assert!(!root.path().join("golden").exists());
 }
 
 #[test]

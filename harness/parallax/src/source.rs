@@ -7,6 +7,7 @@ use parallax_abi::mailbox::Response;
 use parallax_machine::recording::{Operation, Replay};
 use parallax_machine::{CancellationToken, Machine, MachineError, Registers};
 use parallax_model::{Context, Snapshot};
+use parallax_ops::Answer;
 use parallax_vmsa::PhysMem;
 
 use crate::engine::{Observer, Session};
@@ -15,7 +16,7 @@ use crate::live::LiveBoot;
 use crate::project;
 use crate::status::Failure;
 use crate::suite::{self, Case};
-use crate::trace::{Outcome, Trace};
+use crate::trace::Trace;
 
 /// The state after an operation.
 pub struct Moment<'a> {
@@ -154,5 +155,5 @@ pub fn result(text: &str, response: Option<&Response>) -> String {
     let Some(response) = response else { return String::new() };
     let line = format!("machine cpus=8\n{text}");
     let op = Trace::parse("recording", &line).ok().and_then(|trace| trace.ops.into_iter().next());
-    op.map_or_else(String::new, |op| Outcome::of(op.verb, response).without_value().to_string())
+    op.map_or_else(String::new, |op| Answer::of(&op.shape(), response).outcome.without_value().to_string())
 }

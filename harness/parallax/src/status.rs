@@ -7,11 +7,12 @@ use std::process::ExitCode;
 pub enum Status {
     /// 0: everything is as agreed.
     Same,
-    /// 1: something diverged, was found, or failed while it ran.
+    /// 1: something diverged, was found, or failed while it ran, in its boot too.
     Diverged,
     /// 2: wrong usage or malformed input.
     Usage,
-    /// 125: it could not be built or booted (`git bisect run` skips such a revision).
+    /// 125: there was nothing to judge: it could not be built, or QEMU did not run it (`git bisect run` skips such a
+    /// revision).
     Setup,
     /// 130: interrupted by the user.
     Interrupted,
@@ -73,6 +74,12 @@ impl Failure {
     #[must_use]
     pub fn usage(message: impl ToString) -> Self {
         Self { status: Status::Usage, message: message.to_string() }
+    }
+
+    /// What and why, in one line.
+    #[must_use]
+    pub fn in_short(&self) -> String {
+        self.message.lines().take(2).collect::<Vec<_>>().join(": ")
     }
 }
 

@@ -1,4 +1,4 @@
-//! What docs/faults.md says is what the goldens hold.
+//! What docs/ says of faults, checks, rules and operations is what the goldens and the tables hold.
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -6,8 +6,12 @@ use std::fs;
 use std::path::Path;
 
 use parallax_abi::fault::Fault;
+use parallax_model::{Check, FindingLine, GoldenLine, Rule};
+use parallax_ops::{Kind, Param, Row};
 
-const HEAD: &str = "\
+const ROOT: &str = "../..";
+
+const FAULTS: &str = "\
 # Switchable faults
 
 A build with the feature `faults` contains these bugs; the trace switches one on. A normal build does not know them.
@@ -20,26 +24,117 @@ This page is made from the goldens: `UPDATE_DOCS=1 cargo test -p parallax --test
 | --- | --- | --- | --- |
 ";
 
-/// The checks that a golden names, in order of their names.
-fn checks(golden: &str) -> BTreeSet<&str> {
-    golden.lines().filter_map(|line| line.trim_start().strip_prefix("! ")?.split(' ').next()).collect()
+/// Holds `page` under docs/ against `text`, or writes it anew.
+fn hold(page: &str, text: &str) {
+    let path = Path::new(ROOT).join("docs").join(page);
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        fs::write(&path, text).unwrap();
+    }
+    let stands = fs::read_to_string(&path).unwrap_or_default();
+    assert!(stands == text, "docs/{page} is out of date: UPDATE_DOCS=1 cargo test -p parallax --test docs");
+}
+
+/// `page` with `text` between the marks of its part `name`.
+fn with_part(page: &str, name: &str, text: &str) -> String {
+    let (begin, end) = (format!("<!-- {name}: made from "), format!("<!-- end of {name} -->"));
+    let start = page.find(&begin).unwrap_or_else(|| panic!("no part `{name}`"));
+    let start = start + page[start..].find('\n').expect("the end of a mark") + 1;
+    let stop = start + page[start..].find(&end).unwrap_or_else(|| panic!("no end of part `{name}`"));
+    format!("{}\n{text}\n{}", &page[..start], &page[stop..])
+}
+
+/// A table of Markdown.
+fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
+    let line = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
+    let header: Vec<String> = header.iter().map(|&cell| cell.to_owned()).collect();
+    let mut text = line(&header) + &line(&vec!["---".to_owned(); header.len()]);
+    for cells in rows {
+        assert!(cells.iter().all(|cell| !cell.contains(['|', '\n'])), "{cells:?}");
+        text += &line(&cells);
+    }
+    text
+}
+
+/// The source of `rule`; a page of docs/ as a link.
+fn source(rule: Rule) -> String {
+    rule.source()
+        .strip_prefix("docs/")
+        .map_or_else(|| rule.source().to_owned(), |page| format!("[{page}]({page})"))
+}
+
+fn golden_of(fault: Fault) -> String {
+    let name = fault.name();
+    fs::read_to_string(Path::new(ROOT).join(format!("golden/bad/{name}.snap"))).expect(name)
 }
 
 #[test]
 fn the_list_of_faults_names_the_checks_that_the_goldens_hold() {
-    let root = Path::new("../..");
-    let mut text = HEAD.to_owned();
+    let mut text = FAULTS.to_owned();
     for fault in Fault::ALL {
         let name = fault.name();
-        let golden = fs::read_to_string(root.join(format!("golden/bad/{name}.snap"))).expect(name);
-        let found: Vec<String> = checks(&golden).into_iter().map(|check| format!("`{check}`")).collect();
-        assert!(!found.is_empty(), "{name} is not caught");
-        let (summary, found) = (fault.summary(), found.join(", "));
-        writeln!(text, "| `{name}` | {summary} | `traces/bad/{name}.trace` | {found} |").unwrap();
+        let golden = golden_of(*fault);
+        let rules: BTreeSet<&str> = GoldenLine::findings(&golden).map(FindingLine::rule_text).collect();
+        let rules: Vec<String> = rules.into_iter().map(|rule| format!("`{rule}`")).collect();
+        assert!(!rules.is_empty(), "{name} is not caught");
+        let (summary, rules) = (fault.summary(), rules.join(", "));
+        writeln!(text, "| `{name}` | {summary} | `traces/bad/{name}.trace` | {rules} |").unwrap();
     }
-    let page = root.join("docs/faults.md");
-    if std::env::var_os("UPDATE_DOCS").is_some() {
-        fs::write(&page, &text).unwrap();
+    hold("faults.md", &text);
+}
+
+#[test]
+fn every_finding_of_a_golden_names_a_rule() {
+    for fault in Fault::ALL {
+        for finding in GoldenLine::findings(&golden_of(*fault)) {
+            assert!(finding.rule().is_some(), "{}: {}", fault.name(), finding.text());
+        }
     }
-    assert_eq!(fs::read_to_string(&page).unwrap_or_default(), text, "docs/faults.md is out of date");
+}
+
+/// The arguments of an operation; what may be left out in brackets, with what it is then.
+fn arguments(row: &Row) -> String {
+    let argument = |param: &Param| match (param.kind, param.default) {
+        (_, None) => format!("`{}`", param.name),
+        (Kind::Value, Some(default)) => format!("[`{}={default:#x}`]", param.name),
+        (_, Some(default)) => format!("[`{}={default}`]", param.name),
+    };
+    row.params.iter().map(argument).collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn the_page_of_traces_has_the_operations_of_the_table() {
+    let page = fs::read_to_string(Path::new(ROOT).join("docs/traces.md")).unwrap();
+    let rows = parallax_ops::rows().map(|row| {
+        let summary: Vec<&str> = row.summary.iter().map(|line| line.trim()).collect();
+        vec![format!("`{}`", row.name), arguments(row), summary.join(" ")]
+    });
+    hold(
+        "traces.md",
+        &with_part(&page, "operations", &table(&["operation", "arguments", "what it does"], rows)),
+    );
+}
+
+#[test]
+fn the_page_of_the_checks_is_made_from_their_tables() {
+    let page = fs::read_to_string(Path::new(ROOT).join("docs/checks.md")).unwrap();
+    let checks =
+        Check::ALL.iter().map(|check| vec![format!("`{}`", check.name()), check.question().to_owned()]);
+    let page = with_part(&page, "checks", &table(&["check", "question"], checks));
+    let rules = Rule::all().filter(|rule| rule.check() != Check::Protocol);
+    let rules = rules.map(|rule| vec![format!("`{rule}`"), rule.summary().to_owned(), source(rule)]);
+    let page =
+        with_part(&page, "rules", &table(&["rule", "what is wrong where it is broken", "source"], rules));
+    hold("checks.md", &page);
+}
+
+#[test]
+fn the_page_of_the_order_of_events_is_made_from_the_table_of_its_rules() {
+    let page = fs::read_to_string(Path::new(ROOT).join("docs/protocol.md")).unwrap();
+    let rules = Rule::all().filter_map(|rule| match rule {
+        Rule::Protocol(order) => {
+            Some(vec![order.name().to_owned(), order.broken_when().to_owned(), source(rule)])
+        }
+        _ => None,
+    });
+    hold("protocol.md", &with_part(&page, "rules", &table(&["rule", "broken when", "source"], rules)));
 }

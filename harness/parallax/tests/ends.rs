@@ -2,6 +2,8 @@
 
 mod program;
 
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Output, Stdio};
 
 use program::program;
@@ -63,6 +65,33 @@ fn what_cannot_be_written_is_no_revision_to_be_skipped() {
     let error = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(2), "{error}");
     assert!(error.starts_with("error: standard output: "), "{error}");
+}
+
+/// What `parallax run` says of a QEMU that is this shell script.
+fn run_with(script: &str) -> Output {
+    let folder = tempfile::tempdir().expect("a folder");
+    let program = folder.path().join("qemu-system-aarch64");
+    fs::write(&program, format!("#!/bin/sh\n{script}")).expect("a script");
+    fs::set_permissions(&program, Permissions::from_mode(0o755)).expect("a program");
+    parallax("run traces/good/share.trace", &[("PARALLAX_QEMU", program.to_str().expect("a name"))])
+}
+
+#[test]
+fn a_qemu_that_does_not_run_the_machine_says_nothing_of_the_revision() {
+    let version = "[ \"$1\" = --version ] && echo 'QEMU emulator version 10.0.2' && exit\n";
+    for (script, text) in [
+        (format!("{version}echo 'no such device' >&2\nexit 1"), "no such device"),
+        (format!("{version}exit 0"), "QEMU said nothing"),
+        (format!("{version}kill -ABRT $$"), "QEMU did not begin to run the machine"),
+        ("echo 'QEMU emulator version 9.2.0'".to_owned(), "9.2.0, 10.0.0 or newer is needed"),
+        ("exit 1".to_owned(), "or newer is needed"),
+    ] {
+        let output = run_with(&script);
+        let said = said(&output);
+        assert_eq!(output.status.code(), Some(125), "{script}: {said}");
+        assert!(said.contains(text), "{script}: {said}");
+        assert!(!said.contains("did not boot"), "{script}: {said}");
+    }
 }
 
 #[test]

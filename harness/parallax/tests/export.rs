@@ -7,7 +7,7 @@ use parallax::cli::Mode;
 use parallax::engine::{Keep, run_trace};
 use parallax::jobs::Boot;
 use parallax::live::LiveBoot;
-use parallax::report::Again;
+use parallax::report::Reproducer;
 use parallax::suite;
 use parallax_machine::CancellationToken;
 use parallax_model::Check;
@@ -21,11 +21,11 @@ fn judged_twice(trace: &str) -> [BTreeSet<String>; 2] {
     let boot = LiveBoot::build(root, [trace], &CancellationToken::new()).expect("images");
     let boot = boot.with_events(root).expect("the plugin");
     let mut machine = boot.boot(trace).expect("a machine");
-    let keep = Keep { again: Again::new(["run"]), recorder: None, export: true };
+    let keep = Keep { again: Reproducer::new(["run"]), recorder: None, export: true };
     let run = run_trace(&trace.ops, machine.as_mut(), keep, Mode::Step);
     assert!(run.failure.is_none(), "{:?}", run.failure);
-    let found = run.findings.iter().filter(|found| found.finding.check == Check::Protocol);
-    let found = found.map(|found| found.finding.rule.to_owned()).collect();
+    let found = run.findings.iter().filter(|found| found.finding.rule.check() == Check::Protocol);
+    let found = found.map(|found| found.finding.rule.name().to_owned()).collect();
 
     let log = casemate::parse(&run.exported.expect("events")).expect("a file that can be read");
     let mut checker = Checker::new(Config::default());

@@ -179,7 +179,6 @@ macro_rules! names {
         }
     };
 }
-pub(crate) use names;
 
 names! {
     /// The option of a DSB or DMB: shareability domain and access types (Arm ARM, B2.3.12).

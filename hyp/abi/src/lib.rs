@@ -14,5 +14,6 @@ pub mod hypercall;
 pub mod info;
 pub mod journal;
 pub mod mailbox;
+pub mod operation;
 pub mod page;
 pub mod smmu_host;

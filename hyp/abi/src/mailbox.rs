@@ -20,40 +20,15 @@ pub const VERSION: u64 = 1;
 /// How many requests fit into one batch.
 pub const SLOTS: usize = 1024;
 
-/// What a request asks for. `args` are the request's arguments.
+/// What a request asks for: numbers of the table of [`crate::operation`]. `args` are the row's arguments in their order.
+///
+/// Responses: a call gives x0 to x3, a load, swap or atomic the value (a pair: two) that was there, a DMA read the first
+/// 8 bytes, [`RACE`](op::RACE) how often CPU 1 has written both values.
 pub mod op {
+    pub use crate::operation::requests::*;
+
     /// Do nothing; the result is [`super::kind::OK`].
     pub const NOP: u64 = 0;
-    /// `hvc #0` with x0..x6 = args[0..7]. Response: x[0..4] = x0..x3 after it.
-    pub const HYPERCALL: u64 = 1;
-    /// Load `args[1]` bytes (1, 2, 4 or 8) from IPA args[0]; through a Normal mapping, whatever is there, if args[2] is
-    /// not 0. Response: x[0] = the value.
-    pub const READ: u64 = 2;
-    /// Store the low `args[1]` bytes of args[2] to IPA args[0]; through a Normal mapping if args[3] is not 0.
-    pub const WRITE: u64 = 3;
-    /// Branch to IPA args[0]; the code there must return with `ret`.
-    pub const EXEC: u64 = 4;
-    /// Load a pair of registers (`ldp`: an abort has no valid syndrome) from IPA args[0]. Response: x[0], x[1].
-    pub const READ_PAIR: u64 = 5;
-    /// Use the page at IPA args[0] as a stage-1 table: an access whose walk reads it. The walk itself aborts
-    /// (S1PTW) when stage 2 refuses the page; a page of zeros gives an ordinary EL1 translation fault.
-    pub const WALK: u64 = 6;
-    /// Atomic add of 0 (load-exclusive, store-exclusive) on the u64 at IPA args[0]. Response: x[0] = old value.
-    pub const ATOMIC: u64 = 7;
-    /// The device with StreamID args[0] reads args[2] bytes (8 to 4096) from IPA args[1]. Response: x[0] = first 8 bytes it read.
-    pub const DMA_READ: u64 = 8;
-    /// The device with StreamID args[0] writes args[2] bytes (8 to 4096) to IPA args[1]: the u64 args[3], repeated.
-    pub const DMA_WRITE: u64 = 9;
-    /// `smc #0` with x0..x6 = args[0..7]. Response: x[0..4] = x0..x3 after it.
-    pub const SMC: u64 = 10;
-    /// Store a pair of registers (`stp`), args[1] and args[2], to IPA args[0].
-    pub const WRITE_PAIR: u64 = 11;
-    /// Swap args[1] with the u64 at IPA args[0] in one instruction (`swp`). Response: x[0] = old value.
-    pub const SWAP: u64 = 12;
-    /// CPU 0 stores the low 4 bytes of args[4] to IPA args[3] while CPU 1 writes args[1] and args[2] in turn to the
-    /// u64 at IPA args[0]. args[5] seeds the moments at which one is interrupted by the other. Response: x[0] = how
-    /// often CPU 1 has written both.
-    pub const RACE: u64 = 13;
 }
 
 /// How a request ended.

@@ -17,6 +17,16 @@ mod switch {
     pub fn on(fault: super::Fault) -> bool {
         ACTIVE.load(Ordering::Relaxed) == fault as u64
     }
+
+    /// What `fault` puts off: while it is on, each call gets what the one before it came with.
+    pub fn late(fault: super::Fault, (address, size): (u64, u64)) -> Option<(u64, u64)> {
+        static EARLIER: [AtomicU64; 2] = [AtomicU64::new(0), AtomicU64::new(0)];
+        if !on(fault) {
+            return Some((address, size));
+        }
+        let earlier = (EARLIER[0].swap(address, Ordering::Relaxed), EARLIER[1].swap(size, Ordering::Relaxed));
+        (earlier.1 != 0).then_some(earlier)
+    }
 }
 
 #[cfg(not(feature = "faults"))]
@@ -26,6 +36,12 @@ mod switch {
     #[inline(always)]
     pub const fn on(_fault: super::Fault) -> bool {
         false
+    }
+
+    /// What `fault` puts off: nothing.
+    #[inline(always)]
+    pub const fn late(_fault: super::Fault, now: (u64, u64)) -> Option<(u64, u64)> {
+        Some(now)
     }
 }
 

@@ -2,9 +2,10 @@
 
 use crate::error::Error;
 use crate::hw::{Cpu, Memory, Mmio};
-use crate::mem_protect::Hyp;
+use crate::ownership::Hyp;
 use crate::smmu::{Smmu, SmmuTlb};
-use parallax_abi::{errno, hypercall as id};
+use parallax_abi::errno;
+use parallax_abi::operation::Hypercall as Call;
 use spin::RelaxStrategy;
 
 /// A record of the SMMU's event queue: dwords 0 and 2 (IHI 0070, 7.3).
@@ -37,23 +38,24 @@ where
     S: SmmuTlb + EventSource,
     R: RelaxStrategy,
 {
-    let [pfn, nr, ..] = args;
-    let result = match function {
-        id::HOST_SHARE_HYP => hyp.host_share_hyp(pfn),
-        id::HOST_UNSHARE_HYP => hyp.host_unshare_hyp(pfn),
-        id::HYP_PIN_SHARED_MEM => hyp.hyp_pin_shared_mem(pfn, nr),
-        id::HYP_UNPIN_SHARED_MEM => hyp.hyp_unpin_shared_mem(pfn, nr),
-        id::HOST_DONATE_HYP => hyp.host_donate_hyp(pfn, nr),
-        id::HYP_DONATE_HOST => hyp.hyp_donate_host(pfn, nr),
-        id::HOST_DONATE_HYP_MMIO => hyp.host_donate_hyp_mmio(pfn, nr),
-        id::HYP_DONATE_HOST_MMIO => hyp.hyp_donate_host_mmio(pfn, nr),
-        id::SMMU_READ_EVENT if hyp.is_smmu_emulated() => Err(Error::Perm),
-        id::SMMU_READ_EVENT => match hyp.with_smmu(EventSource::take_event) {
+    let Some(call) = Call::decode(function, args) else {
+        return [errno::SMCCC_NOT_SUPPORTED as u64, 0, 0, 0];
+    };
+    let result = match call {
+        Call::HostShareHyp { pfn } => hyp.host_share_hyp(pfn),
+        Call::HostUnshareHyp { pfn } => hyp.host_unshare_hyp(pfn),
+        Call::HypPinSharedMem { pfn, nr } => hyp.hyp_pin_shared_mem(pfn, nr),
+        Call::HypUnpinSharedMem { pfn, nr } => hyp.hyp_unpin_shared_mem(pfn, nr),
+        Call::HostDonateHyp { pfn, nr } => hyp.host_donate_hyp(pfn, nr),
+        Call::HypDonateHost { pfn, nr } => hyp.hyp_donate_host(pfn, nr),
+        Call::HostDonateHypMmio { pfn, nr } => hyp.host_donate_hyp_mmio(pfn, nr),
+        Call::HypDonateHostMmio { pfn, nr } => hyp.hyp_donate_host_mmio(pfn, nr),
+        Call::SmmuReadEvent {} if hyp.has_viommu() => Err(Error::Perm),
+        Call::SmmuReadEvent {} => match hyp.with_smmu(EventSource::take_event) {
             Some(Some(event)) => return [errno::SMCCC_SUCCESS as u64, 0, event.dword0, event.dword2],
             Some(None) => Err(Error::NoEnt),
             None => Err(Error::NoDev),
         },
-        _ => return [errno::SMCCC_NOT_SUPPORTED as u64, 0, 0, 0],
     };
     let result = result.map_or_else(Error::errno, |()| 0);
     [errno::SMCCC_SUCCESS as u64, result as u64, 0, 0]

@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::fault::{Fault, on};
 use crate::hw::{Cpu, Memory};
 use crate::page_pool::PagePool;
-use crate::pgtable::{Attrs, Content, Descriptor, Env, Invalidate, LAST_LEVEL, Level, Tree, span};
+use crate::pgtable::{Attrs, Content, Descriptor, Env, Invalidate, Level, Tree, span};
 use crate::regions::{Kind, Range, Regions};
 use crate::smmu::SmmuTlb;
 
@@ -36,37 +36,25 @@ pub enum Change {
     Gained,
 }
 
-/// The SMMU's table and its driver.
+/// The SMMU's table.
 #[derive(Debug)]
-pub struct Idmap<S> {
-    driver: S,
+pub struct Idmap {
     /// `None` in shared mode.
     tree: Option<Tree>,
     policy: MmioPolicy,
     largest_memory: Level,
     ready: bool,
-    #[cfg(feature = "faults")]
-    put_off: Option<(u64, u64)>,
 }
 
 /// The SMMU's TLB, as [`Tree`] wants it.
 struct IdmapTlb<'a, H, S> {
     hw: &'a H,
     driver: &'a mut S,
-    #[cfg(feature = "faults")]
-    put_off: &'a mut Option<(u64, u64)>,
 }
 
 impl<H: Cpu, S: SmmuTlb> Invalidate for IdmapTlb<'_, H, S> {
     fn invalidate(&mut self, ia: u64, size: u64, _granule: u64) {
-        #[cfg(feature = "faults")]
-        let (ia, size) = match on(Fault::SmmuTlbiAfterUnlock) {
-            true => match self.put_off.replace((ia, size)) {
-                Some(earlier) => earlier,
-                None => return,
-            },
-            false => (ia, size),
-        };
+        let Some((ia, size)) = crate::fault::late(Fault::SmmuTlbiAfterUnlock, (ia, size)) else { return };
         self.hw.dsb_ishst();
         self.driver.tlbi_s2_ipa(Ipa(ia), size);
         self.driver.sync();
@@ -83,24 +71,12 @@ pub(crate) fn piece<M: Memory>(mem: &M, host: &Tree, ia: u64, end: u64) -> (Desc
     (entry, end.min((ia | (span(level) - 1)) + 1))
 }
 
-impl<S: SmmuTlb> Idmap<S> {
+impl Idmap {
     /// An idmap over `tree`, still empty, or `None` when the SMMU shares the host's table. `largest_memory` is the
     /// lowest level (1 to 3) at which memory may be mapped.
-    pub const fn new(driver: S, tree: Option<Tree>, policy: MmioPolicy, largest_memory: Level) -> Self {
-        Self {
-            driver,
-            tree,
-            policy,
-            largest_memory,
-            ready: false,
-            #[cfg(feature = "faults")]
-            put_off: None,
-        }
-    }
-
-    /// The driver.
-    pub const fn driver(&mut self) -> &mut S {
-        &mut self.driver
+    #[must_use]
+    pub const fn new(tree: Option<Tree>, policy: MmioPolicy, largest_memory: Level) -> Self {
+        Self { tree, policy, largest_memory, ready: false }
     }
 
     /// How memory or MMIO with the CPU attributes `host` is mapped for devices.
@@ -125,9 +101,10 @@ impl<S: SmmuTlb> Idmap<S> {
     ///
     /// # Errors
     /// [`Error::NoMem`].
-    pub fn snapshot<H: Memory + Cpu>(
-        &mut self,
+    pub fn snapshot<H: Memory + Cpu, S: SmmuTlb>(
+        &self,
         hw: &H,
+        driver: &mut S,
         pool: &mut PagePool,
         regions: &Regions,
         host: &Tree,
@@ -145,7 +122,7 @@ impl<S: SmmuTlb> Idmap<S> {
                     content = Content::identity(Attrs::smmu_normal(), 1);
                 }
                 if !entry.is_annotated() || on(Fault::SmmuSnapshotIgnoresAnnotation) {
-                    self.set(hw, pool, Range { base: PhysAddr(ia), size: next - ia }, content)?;
+                    self.set(hw, driver, pool, Range { base: PhysAddr(ia), size: next - ia }, content)?;
                 }
                 ia = next;
             }
@@ -153,19 +130,15 @@ impl<S: SmmuTlb> Idmap<S> {
         Ok(())
     }
 
-    fn set<H: Memory + Cpu>(
-        &mut self,
+    pub(crate) fn set<H: Memory + Cpu, S: SmmuTlb>(
+        &self,
         hw: &H,
+        driver: &mut S,
         pool: &mut PagePool,
         range: Range,
         content: Content,
     ) -> Result<(), Error> {
-        let mut tlb = IdmapTlb {
-            hw,
-            driver: &mut self.driver,
-            #[cfg(feature = "faults")]
-            put_off: &mut self.put_off,
-        };
+        let mut tlb = IdmapTlb { hw, driver };
         match &self.tree {
             Some(tree) => {
                 tree.set(&mut Env { mem: hw, pool, tlb: &mut tlb }, range.base.0, range.size, content)
@@ -187,13 +160,16 @@ impl<S: SmmuTlb> Idmap<S> {
         self.tree.map(|tree| (tree, self.content_after(Change::Gained, kind)))
     }
 
+    /// Whether there is a table of its own that has to follow what becomes of `range`.
+    pub(crate) fn follows(&self, range: Range) -> bool {
+        self.ready && self.tree.as_ref().is_some_and(|tree| range.end() <= tree.geometry().limit())
+    }
+
     /// How many pages of the pool [`Idmap::host_changed`] may take.
     pub fn tables_needed<M: Memory>(&self, mem: &M, range: Range, kind: Kind, change: Change) -> u64 {
         let content = self.content_after(change, kind);
         match &self.tree {
-            Some(tree) if self.ready && range.end() <= tree.geometry().limit() => {
-                tree.tables_needed(mem, range.base.0, range.size, content)
-            }
+            Some(tree) if self.follows(range) => tree.tables_needed(mem, range.base.0, range.size, content),
             _ => 0,
         }
     }
@@ -203,48 +179,28 @@ impl<S: SmmuTlb> Idmap<S> {
     ///
     /// # Errors
     /// [`Error::NoMem`] when the pool had fewer pages than [`Idmap::tables_needed`] says.
-    pub fn host_changed<H: Memory + Cpu>(
-        &mut self,
+    pub fn host_changed<H: Memory + Cpu, S: SmmuTlb>(
+        &self,
         hw: &H,
+        driver: &mut S,
         pool: &mut PagePool,
-        range: Range,
-        kind: Kind,
+        (range, kind): (Range, Kind),
         change: Change,
     ) -> Result<(), Error> {
         if !self.ready {
             return Ok(());
         }
-        let Some(tree) = &self.tree else {
+        if self.tree.is_none() {
             if change == Change::Lost {
-                self.driver.tlbi_s2_ipa(range.base.identity(), range.size);
-                self.driver.sync();
+                driver.tlbi_s2_ipa(range.base.identity(), range.size);
+                driver.sync();
             }
             return Ok(());
-        };
-        if range.end() > tree.geometry().limit() {
+        }
+        if !self.follows(range) {
             return Ok(());
         }
-        match change {
-            Change::Lost if on(Fault::SmmuUnmapSkipped) => return Ok(()),
-            Change::Gained if on(Fault::SmmuMapSkipped) => return Ok(()),
-            Change::Lost if on(Fault::SmmuUnmapFirstPageOnly) => {
-                let first = Range { size: span(LAST_LEVEL), ..range };
-                return self.set(hw, pool, first, self.content_after(change, kind));
-            }
-            Change::Gained if on(Fault::SmmuMapWrongAttr) => {
-                return self.set(hw, pool, range, Content::identity(Attrs::smmu_device(), 1));
-            }
-            Change::Gained if on(Fault::SmmuMapDrifts) => {
-                return (0..range.size).step_by(span(LAST_LEVEL) as usize).try_for_each(|at| {
-                    let page = Range { base: range.base.add(at), size: span(LAST_LEVEL) };
-                    let attrs = Attrs::smmu_normal();
-                    let content = Content::Map { offset: at.wrapping_neg(), attrs, largest: LAST_LEVEL };
-                    self.set(hw, pool, page, content)
-                });
-            }
-            _ => {}
-        }
-        self.set(hw, pool, range, self.content_after(change, kind))
+        self.set(hw, driver, pool, range, self.content_after(change, kind))
     }
 }
 

@@ -7,12 +7,12 @@
 pub mod addr;
 pub mod error;
 pub mod fault;
-pub mod fdt_edit;
+mod faulty;
 pub mod hw;
 pub mod hypercall;
 pub mod idmap;
-pub mod mem_protect;
 pub mod options;
+pub mod ownership;
 pub mod page_pool;
 pub mod page_state;
 pub mod pgtable;

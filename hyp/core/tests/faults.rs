@@ -21,8 +21,8 @@ const OF_THE_DRIVER: [Fault; 6] = [
     Fault::SmmuLeftDisabled,
 ];
 
-/// Faults of the emulated SMMU, which takes no part here.
-fn is_of_the_emulation(fault: Fault) -> bool {
+/// Faults of the SMMU that the host sees, which takes no part here.
+fn is_of_the_viommu(fault: Fault) -> bool {
     fault as u64 >= Fault::EmulMissingCfgi as u64
 }
 
@@ -63,7 +63,7 @@ fn every_fault_of_this_code_is_noticed() {
     run();
     let quiet: Vec<_> = Fault::ALL
         .iter()
-        .filter(|fault| !OF_THE_DRIVER.contains(fault) && !is_of_the_emulation(**fault))
+        .filter(|fault| !OF_THE_DRIVER.contains(fault) && !is_of_the_viommu(**fault))
         .filter(|fault| {
             switch_on(**fault);
             catch_unwind(AssertUnwindSafe(run)).is_ok()

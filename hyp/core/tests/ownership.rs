@@ -6,7 +6,7 @@ mod support;
 use hyp_core::addr::Ipa;
 use hyp_core::error::Error;
 use hyp_core::hypercall::{EventWords, dispatch};
-use hyp_core::mem_protect::{AbortKind, HostAbort};
+use hyp_core::ownership::{AbortKind, HostAbort};
 use parallax_abi::{errno, hypercall};
 use proptest::prelude::*;
 use support::{DONATED_MMIO, FRAME, IMAGE, Machine, NOMAP, Op, RAM, RAM_SIZE, Setup};

@@ -3,7 +3,7 @@
 use hyp_core::{
     addr::{HypVa, Ipa, PhysAddr},
     hw::{Cpu, Memory, Mmio},
-    smmu::emul::Hardware,
+    smmu::viommu::Physical,
     smmu::{
         Buffers, Closed, CommandError, Event, Features, HostView, Layout, Smmu, SmmuError, SmmuTlb, Stage2,
         Ste, StreamId, regs,

@@ -40,7 +40,7 @@ pub(super) async fn connect(
     if config.bare {
         return Ok((client, None));
     }
-    let symbols = Symbols::load(&images.hyp_elf, &images.payload_elf, &images.repo_root)?;
+    let symbols = Symbols::load(&images.hyp_elf, &images.payload_elf)?;
     let target = client.target_description().await?;
     let registers = RegisterSet::find(&target, &config.machine.cpu)?;
     let mut arguments = [registers.pc; 8];

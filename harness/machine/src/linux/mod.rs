@@ -27,12 +27,12 @@ use crate::cpu_clock::CpuClock;
 use crate::error::MachineError;
 use crate::live::boot::{pagewatch, read_info};
 use crate::live::registers::RegisterSet;
-use crate::live::report::{death, died_report};
+use crate::live::report::not_started;
 use crate::machine::Description;
 use crate::memory_map::{LINUX_BASE, Region, regions};
 use crate::qemu::{Qemu, QemuError, Watched, linux_args};
 use crate::ram::MappedRam;
-use crate::rsp::{Client, Register, RspError};
+use crate::rsp::{Client, Register};
 use crate::symbols::Symbols;
 use crate::toolchain::BuiltImages;
 
@@ -95,7 +95,7 @@ impl Linux {
         let memory = config.machine.mem_bytes;
         let watched = config.pagewatch.as_deref().filter(|_| !config.bare);
         let plugin = watched.map(|library| {
-            let symbols = Symbols::load(&images.hyp_elf, &images.payload_elf, &images.repo_root)?;
+            let symbols = Symbols::load(&images.hyp_elf, &images.payload_elf)?;
             pagewatch(library, &symbols, NO_MARK)
         });
         let plugin = plugin.transpose()?;
@@ -107,15 +107,7 @@ impl Linux {
             journal.enable(true);
         }
         let connected = runtime.block_on(connect(&mut qemu, config, images, cancel));
-        let (client, below) = connected.map_err(|error| match error {
-            MachineError::Rsp(RspError::Cancelled) => MachineError::Cancelled,
-            MachineError::Rsp(RspError::Closed | RspError::Io(_)) => {
-                let status = death(&mut qemu);
-                let report = died_report(&qemu.stderr_tail(), "the machine did not start to run");
-                MachineError::Boot(Box::new(MachineError::QemuDied { status, report }))
-            }
-            other => other,
-        })?;
+        let (client, below) = connected.map_err(|error| not_started(&mut qemu, error))?;
         qemu.hide();
         let description = Description {
             qemu_version: qemu.version().to_string(),

@@ -12,7 +12,7 @@ use zerocopy::IntoBytes;
 
 use super::mailbox::MailboxAt;
 use super::registers::RegisterSet;
-use super::report::{death, died_report};
+use super::report::not_started;
 use super::{BootOptions, Live, StopPoints};
 use crate::config::MachineConfig;
 use crate::error::MachineError;
@@ -25,18 +25,22 @@ use crate::rsp::{Client, RspError};
 use crate::symbols::Symbols;
 use crate::toolchain::BuiltImages;
 
+/// What a hypervisor prints of a boot option that it does not know, or of a value of it.
+const OPTION_REFUSED: [&str; 2] = ["unknown boot option `", "bad value in boot option `"];
+
 impl Live {
     /// Boots `images` on a machine made by `config` and waits until the test host is ready.
     ///
     /// # Errors
-    /// QEMU cannot be used, the configuration is impossible, or [`MachineError::Boot`] with the cause.
+    /// QEMU cannot be used, the configuration is impossible, or [`MachineError::NotStarted`] or
+    /// [`MachineError::Boot`] with the cause.
     pub fn boot(
         config: MachineConfig,
         images: &BuiltImages,
         options: BootOptions,
     ) -> Result<Self, MachineError> {
         config.check()?;
-        let symbols = Symbols::load(&images.hyp_elf, &images.payload_elf, &images.repo_root)?;
+        let symbols = Symbols::load(&images.hyp_elf, &images.payload_elf)?;
         let stops = StopPoints {
             wait: symbols.payload.required(WAIT_SYMBOL)?,
             stuck: symbols.payload.required(STUCK_SYMBOL)?,
@@ -74,7 +78,7 @@ impl Live {
             options,
             in_flight: false,
         };
-        live.finish(info_va).map_err(|cause| MachineError::Boot(Box::new(cause)))?;
+        live.finish(info_va).map_err(|cause| MachineError::Boot(Box::new(fitting(cause))))?;
         Ok(live)
     }
 
@@ -156,15 +160,18 @@ fn connect(
         let qmp = Qmp::connect(&qmp).await.map_err(RspError::Io)?;
         Ok((client, qmp, registers))
     });
-    connected.map_err(|error| match error {
-        MachineError::Rsp(RspError::Cancelled) => MachineError::Cancelled,
-        MachineError::Rsp(RspError::Closed | RspError::Io(_)) => {
-            let status = death(qemu);
-            let report = died_report(&qemu.stderr_tail(), "the machine did not start to run");
-            MachineError::Boot(Box::new(MachineError::QemuDied { status, report }))
+    connected.map_err(|error| not_started(qemu, error))
+}
+
+/// A hypervisor that does not know what this harness asks of it tells so by a panic; that is of another revision.
+fn fitting(cause: MachineError) -> MachineError {
+    let MachineError::Panic { report } = &cause else { return cause };
+    match report.lines().find(|line| OPTION_REFUSED.iter().any(|text| line.contains(text))) {
+        Some(line) => {
+            MachineError::Unfit(format!("the hypervisor refuses its boot options: {}", line.trim()))
         }
-        other => other,
-    })
+        None => cause,
+    }
 }
 
 fn describe(qemu: &Qemu, config: MachineConfig, symbols: &Symbols) -> Description {
@@ -187,10 +194,15 @@ pub(crate) fn read_info(ram: &MappedRam, sys: &SysRegs, va: u64) -> Result<HypIn
         at.map_err(|fault| contract(format!("{INFO_SYMBOL} at {va:#x} is not mapped at EL2: {fault}")))?;
     let mut info = HypInfo::default();
     ram.read(at.oa, info.as_mut_bytes())?;
-    if info.magic != MAGIC || info.version != VERSION {
-        let text =
-            format!("the hypervisor's {INFO_SYMBOL} has magic {:#x}, version {}", info.magic, info.version);
-        return Err(contract(format!("{text}; expected version {VERSION}")));
+    if info.magic != MAGIC {
+        return Err(contract(format!(
+            "the hypervisor's {INFO_SYMBOL} has magic {:#x}, not {MAGIC:#x}",
+            info.magic
+        )));
+    }
+    if info.version != VERSION {
+        let text = format!("the hypervisor's {INFO_SYMBOL} has version {}, not {VERSION}", info.version);
+        return Err(MachineError::Unfit(text));
     }
     Ok(info)
 }

@@ -18,11 +18,13 @@ impl MailboxAt {
     pub(super) fn check(self, ram: &MappedRam) -> Result<(), MachineError> {
         let magic = self.field(ram, offset_of!(Mailbox, magic))?;
         let version = self.field(ram, offset_of!(Mailbox, version))?;
-        if magic != MAGIC || version != VERSION {
-            let text = format!(
-                "the test host's mailbox has magic {magic:#x}, version {version}; expected version {VERSION}"
-            );
+        if magic != MAGIC {
+            let text = format!("the test host's mailbox has magic {magic:#x}, not {MAGIC:#x}");
             return Err(MachineError::Contract(text));
+        }
+        if version != VERSION {
+            let text = format!("the test host's mailbox has version {version}, not {VERSION}");
+            return Err(MachineError::Unfit(text));
         }
         Ok(())
     }

@@ -86,6 +86,22 @@ fn exit_status(qemu: &mut Qemu) -> Option<ExitStatus> {
     }
 }
 
+/// What it means that connecting to `qemu` failed with `error` before the machine ran.
+pub(crate) fn not_started(qemu: &mut Qemu, error: MachineError) -> MachineError {
+    let MachineError::Rsp(error) = error else { return error };
+    if matches!(error, RspError::Cancelled) {
+        return MachineError::Cancelled;
+    }
+    let cause = match exit_status(qemu) {
+        Some(status) => {
+            let report = died_report(&qemu.stderr_tail(), "the machine did not start to run");
+            MachineError::QemuDied { status: status.to_string(), report }
+        }
+        None => MachineError::Rsp(error),
+    };
+    MachineError::NotStarted(Box::new(cause))
+}
+
 /// How `qemu`, which has closed its sockets, ended.
 pub(crate) fn death(qemu: &mut Qemu) -> String {
     let status = exit_status(qemu).map(|status| status.to_string());

@@ -8,6 +8,8 @@ use parallax_abi::mailbox::{Request, Response};
 use parallax_vmsa::SysRegs;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 
+use super::finding::RecordedFinding;
+use super::limit::limited;
 use crate::machine::Description;
 
 /// Version of this schema.
@@ -15,12 +17,24 @@ use crate::machine::Description;
 /// | version | what is new |
 /// | --- | --- |
 /// | 1 | |
-/// | 2 | [`Entry::events`], [`Entry::findings`], [`Footer::sites`] |
-pub const SCHEMA: u32 = 2;
+/// | 2 | [`Entry::events`], [`Entry::findings`] as texts, [`Footer::sites`] |
+/// | 3 | [`Entry::findings`] with rule, space, span, page, views, function and message |
+pub const SCHEMA: u32 = 3;
+/// The oldest schema with findings that are more than texts.
+pub const TYPED_FINDINGS: u32 = 3;
 /// The oldest schema that is read.
 pub const OLDEST: u32 = 1;
 /// How many operations lie between two complete entries.
 pub const KEYFRAME_EVERY: u64 = 64;
+/// The most requests, and the most responses, of an operation.
+const MAX_REQUESTS: usize = 1 << 16;
+/// The most pages of an operation, and the most words that follow each other in one.
+const MAX_PAGES: usize = 1 << 18;
+const MAX_WORDS: usize = 512;
+/// The most events of an operation.
+const MAX_EVENTS: usize = 1 << 24;
+/// The most findings of an operation.
+const MAX_FINDINGS: usize = 1 << 20;
 
 /// The first line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -73,8 +87,10 @@ pub struct Entry {
     /// Its text.
     pub text: String,
     /// What the test host was asked.
+    #[serde(deserialize_with = "limited::<_, _, MAX_REQUESTS>")]
     pub requests: Vec<RequestLine>,
     /// What it answered.
+    #[serde(deserialize_with = "limited::<_, _, MAX_REQUESTS>")]
     pub responses: Vec<ResponseLine>,
     /// System registers of CPU 0; absent when none has changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -83,13 +99,22 @@ pub struct Entry {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub smmu: Option<BTreeMap<u32, u32>>,
     /// Pages that were read for the first time, or have changed.
+    #[serde(deserialize_with = "limited::<_, _, MAX_PAGES>")]
     pub pages: Vec<Page>,
     /// What a plugin saw of it.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(
+        default,
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "limited::<_, _, MAX_EVENTS>"
+    )]
     pub events: Vec<Event>,
     /// What was found after it and not before.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub findings: Vec<String>,
+    #[serde(
+        default,
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "limited::<_, _, MAX_FINDINGS>"
+    )]
+    pub findings: Vec<RecordedFinding>,
 }
 
 /// [`Record`] on a line: kind, CPU, size, program counter, a, b, value.
@@ -117,6 +142,7 @@ pub struct Page {
     /// Physical address of its first byte.
     pub pa: Hex,
     /// Runs of little-endian 64-bit words: index of the first (0 to 511), and their values now.
+    #[serde(deserialize_with = "limited::<_, _, MAX_WORDS>")]
     pub words: Vec<(u16, Vec<Hex>)>,
 }
 

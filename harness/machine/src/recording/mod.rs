@@ -13,7 +13,9 @@
 //! bytes. A file is written under another name and renamed when it is complete.
 
 mod contents;
+mod finding;
 pub mod format;
+mod limit;
 mod mem;
 mod reader;
 mod search;
@@ -22,6 +24,7 @@ mod writer;
 use std::path::PathBuf;
 
 pub use self::contents::Listed;
+pub use self::finding::RecordedFinding;
 pub use self::mem::RecordingMem;
 pub use self::reader::Replay;
 pub use self::search::{Change, Search};
@@ -40,8 +43,8 @@ pub struct Operation {
     pub responses: Vec<parallax_abi::mailbox::Response>,
     /// What a plugin saw of it; nothing without a plugin.
     pub events: Vec<parallax_abi::journal::Record>,
-    /// What was found after it and not before, in words.
-    pub findings: Vec<String>,
+    /// What was found after it and not before.
+    pub findings: Vec<RecordedFinding>,
 }
 
 /// A recording that cannot be read or written.

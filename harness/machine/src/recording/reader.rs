@@ -17,7 +17,7 @@ use serde::de::DeserializeOwned;
 use zstd::stream::read::Decoder;
 use zstd::zstd_safe;
 
-use super::format::{Entry, Footer, Header, Hex, OLDEST, SCHEMA, Site};
+use super::format::{Entry, Footer, Header, Hex, OLDEST, SCHEMA, Site, TYPED_FINDINGS};
 use super::mem::PAGE;
 use super::{Operation, RecordingError};
 use crate::error::MachineError;
@@ -190,6 +190,11 @@ impl Replay {
         let entry: Entry = parse(&text, &self.path, self.line)?;
         if entry.op != op {
             return Err(self.wrong(format!("operation {} where {op} must be", entry.op)));
+        }
+        let typed = self.header.parallax_recording >= TYPED_FINDINGS;
+        if entry.findings.iter().any(|finding| finding.finding().is_some() != typed) {
+            let schema = self.header.parallax_recording;
+            return Err(self.wrong(format!("a finding in another form than schema {schema} has")));
         }
         if op.is_multiple_of(self.header.keyframe_every) {
             self.memory = SparseMem::new();

@@ -74,7 +74,7 @@ impl Client {
         loop {
             match UnixStream::connect(path).await {
                 Ok(stream) => return Ok(Self { framed: Framed::new(stream, RspCodec), cancel }),
-                Err(error) if Instant::now() >= deadline => return Err(error.into()),
+                Err(_) if Instant::now() >= deadline => return Err(RspError::Timeout("connect".to_owned())),
                 Err(_) => {}
             }
             tokio::select! {

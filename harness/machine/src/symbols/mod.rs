@@ -23,12 +23,12 @@ pub struct Symbols {
 }
 
 impl Symbols {
-    /// Reads the two ELF files; source paths are shown relative to `repo_root`.
+    /// Reads the two ELF files.
     ///
     /// # Errors
     /// A file cannot be read or is no AArch64 ELF file.
-    pub fn load(hyp: &Path, payload: &Path, repo_root: &Path) -> Result<Self, SymbolError> {
-        Ok(Self { hyp: Image::load(hyp, repo_root)?, payload: Image::load(payload, repo_root)? })
+    pub fn load(hyp: &Path, payload: &Path) -> Result<Self, SymbolError> {
+        Ok(Self { hyp: Image::load(hyp)?, payload: Image::load(payload)? })
     }
 
     /// The image that holds code at `address`.
@@ -38,7 +38,7 @@ impl Symbols {
     }
 
     /// `address` with function, offset and source line, calls that were inlined there included:
-    /// `0x43000010 parallax_wait+0x10 (hyp/payload/src/start.rs:31)`.
+    /// `0x43000010 parallax_wait+0x10 (hyp/testhost/src/start.rs:31)`.
     #[must_use]
     pub fn describe(&self, address: u64) -> String {
         let mut text = format!("{address:#x}");

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::MachineConfig;
 
-use super::{PROFILE, TARGET, Toolchain, ToolchainError, flatten};
+use super::{PROFILE, Sources, TARGET, Toolchain, ToolchainError, flatten, paths};
 
 /// How many lines of a failed build are shown.
 const TAIL_LINES: usize = 60;
@@ -70,15 +70,27 @@ pub struct BuiltImages {
 }
 
 impl BuiltImages {
+    /// Where the sources are whose paths the ELF files tell, for a debugger.
+    #[must_use]
+    pub fn sources(&self) -> Vec<Sources> {
+        let toolchain = Toolchain::find(&self.repo_root).unwrap_or(Toolchain::Library);
+        toolchain.sources(&self.repo_root)
+    }
+
     fn in_folder(repo_root: &Path, dir: &Path) -> Self {
         Self {
             repo_root: repo_root.to_owned(),
             hyp_elf: dir.join("hyp.elf"),
-            payload_elf: dir.join("payload.elf"),
+            payload_elf: dir.join("testhost.elf"),
             hyp_img: dir.join("hyp.img"),
-            payload_img: dir.join("payload.img"),
+            payload_img: dir.join("testhost.img"),
         }
     }
+}
+
+/// Name of the test host's crate. A bisection also builds revisions that have it under its earlier name.
+fn test_host(repo_root: &Path) -> &'static str {
+    if repo_root.join("hyp/testhost").is_dir() { "testhost" } else { "payload" }
 }
 
 /// Builds the hypervisor and the test host of the repository at `repo_root`.
@@ -93,11 +105,12 @@ pub fn build(
     let toolchain = Toolchain::find(repo_root)?;
     let folder = repo_root.join("target/parallax").join(variant.folder());
     let _lock = lock(&folder)?;
-    let mut command = toolchain.cargo("build", repo_root);
-    command.args(["-p", "hyp", "-p", "payload"]).args(variant.features());
+    let mut command = toolchain.cargo("build", repo_root)?;
+    let test_host = test_host(repo_root);
+    command.args(["-p", "hyp", "-p", test_host]).args(variant.features());
     run(command, cancel)?;
     let built = repo_root.join("target/hyp").join(TARGET).join(PROFILE);
-    store(repo_root, &folder, &built.join("hyp"), &built.join("payload"))
+    store(repo_root, &folder, &built.join("hyp"), &built.join(test_host))
 }
 
 /// Runs clippy on the hypervisor and the test host; warnings are errors.
@@ -107,8 +120,9 @@ pub fn build(
 pub fn clippy(repo_root: &Path, variant: Variant, cancel: &CancellationToken) -> Result<(), ToolchainError> {
     let toolchain = Toolchain::find(repo_root)?;
     let _lock = lock(&repo_root.join("target/parallax").join(variant.folder()))?;
-    let mut command = toolchain.cargo("clippy", repo_root);
-    command.args(["-p", "hyp", "-p", "payload"]).args(variant.features()).args(["--", "-D", "warnings"]);
+    let mut command = toolchain.cargo("clippy", repo_root)?;
+    command.args(["-p", "hyp", "-p", test_host(repo_root)]);
+    command.args(variant.features()).args(["--", "-D", "warnings"]);
     run(command, cancel)
 }
 
@@ -145,6 +159,12 @@ pub(super) fn run(mut command: Command, cancel: &CancellationToken) -> Result<()
 fn store(repo_root: &Path, folder: &Path, hyp: &Path, payload: &Path) -> Result<BuiltImages, ToolchainError> {
     let hyp_elf = fs::read(hyp).map_err(at(hyp))?;
     let payload_elf = fs::read(payload).map_err(at(payload))?;
+    for (path, elf) in [(hyp, &hyp_elf), (payload, &payload_elf)] {
+        if !paths::are_in(elf) {
+            let folder = repo_root.join("target/hyp");
+            return Err(ToolchainError::Paths { elf: path.to_owned(), folder });
+        }
+    }
     let mut hasher = DefaultHasher::new();
     (&hyp_elf, &payload_elf).hash(&mut hasher);
     let dir = folder.join(format!("{:016x}", hasher.finish()));

@@ -6,6 +6,7 @@
 
 mod build;
 mod flatten;
+pub mod paths;
 mod plugin;
 
 use std::path::{Path, PathBuf};
@@ -13,12 +14,15 @@ use std::process::Command;
 
 pub use self::build::{BuiltImages, Variant, build, clippy};
 pub use self::flatten::{FlattenError, flatten};
+pub use self::paths::Sources;
 pub use self::plugin::{clippy_plugin, plugin, plugin_for};
 
 /// The target of the hypervisor and of the test host.
 pub const TARGET: &str = "aarch64-unknown-none-softfloat";
 /// The profile that they are built with.
 pub const PROFILE: &str = "hyp";
+/// The compiler that Debian's packages install.
+const DEBIANS_RUSTC: &str = "/usr/bin/rustc";
 
 /// The images could not be built.
 #[derive(Debug, thiserror::Error)]
@@ -60,6 +64,22 @@ pub enum ToolchainError {
     /// The plugin's library does not say what version of QEMU's plugin API it is made for.
     #[error("{}: no version of the plugin API where it is expected", .0.display())]
     PluginVersion(PathBuf),
+    /// An image has paths of another folder, or none.
+    #[error(
+        "{}: the paths in it are not those of this source tree: something keeps the compiler from being told (a \
+         RUSTC_WRAPPER, a profile without debugging information?); without it run `rm -r {}` and build again",
+        elf.display(),
+        folder.display()
+    )]
+    Paths {
+        /// The image.
+        elf: PathBuf,
+        /// What cargo built.
+        folder: PathBuf,
+    },
+    /// A folder with sources has a name that cargo's settings cannot hold.
+    #[error("{}: the name of this folder is not UTF-8, and the compiler cannot be told of it: use another folder", .0.display())]
+    Name(PathBuf),
     /// A file could not be read or written.
     #[error("{}: {source}", path.display())]
     Io {
@@ -92,7 +112,7 @@ impl Toolchain {
             return Ok(Self::Library);
         }
         let source = "lib/rustlib/src/rust/library/core";
-        let debian = sysroot("/usr/bin/rustc", repo_root).is_some_and(|root| root.join(source).is_dir());
+        let debian = sysroot(DEBIANS_RUSTC, repo_root).is_some_and(|root| root.join(source).is_dir());
         if debian
             && Path::new("/usr/bin/cargo").is_file()
             && crate::qemu::version::find_program("ld.lld").is_some()
@@ -102,10 +122,22 @@ impl Toolchain {
         Err(ToolchainError::Missing)
     }
 
-    /// `cargo SUBCOMMAND` for the target, without packages and features. What an outer cargo or its user set for
-    /// host builds is kept away from it.
+    /// The folders that sources come from, in builds of the tree at `repo_root`.
     #[must_use]
-    pub fn cargo(self, subcommand: &str, repo_root: &Path) -> Command {
+    pub fn sources(self, repo_root: &Path) -> Vec<Sources> {
+        let rustc = match self {
+            Self::Library => "rustc",
+            Self::DebianBuildStd => DEBIANS_RUSTC,
+        };
+        paths::folders(repo_root, sysroot(rustc, repo_root).as_deref())
+    }
+
+    /// `cargo SUBCOMMAND` for the target, without packages and features. What an outer cargo or its user set for
+    /// host builds is kept away from it, and paths of this machine out of what it builds.
+    ///
+    /// # Errors
+    /// [`ToolchainError::Name`].
+    pub fn cargo(self, subcommand: &str, repo_root: &Path) -> Result<Command, ToolchainError> {
         let mut command = match self {
             Self::Library => Command::new("cargo"),
             Self::DebianBuildStd => Command::new("/usr/bin/cargo"),
@@ -120,7 +152,7 @@ impl Toolchain {
             if let Ok(path) = std::env::join_paths(dirs) {
                 command.env("PATH", path);
             }
-            command.env("RUSTC", "/usr/bin/rustc").env("RUSTC_BOOTSTRAP", "1").env_remove("RUSTDOC");
+            command.env("RUSTC", DEBIANS_RUSTC).env("RUSTC_BOOTSTRAP", "1").env_remove("RUSTDOC");
             command.env("CARGO_TARGET_AARCH64_UNKNOWN_NONE_SOFTFLOAT_LINKER", "ld.lld");
             command.args([
                 "-Zbuild-std=core,alloc,compiler_builtins",
@@ -128,7 +160,8 @@ impl Toolchain {
             ]);
         }
         command.args(["--target", TARGET, "--profile", PROFILE, "--target-dir", "target/hyp"]);
-        command
+        command.args(["--config", &paths::setting(&self.sources(repo_root))?]);
+        Ok(command)
     }
 }
 
@@ -162,18 +195,25 @@ mod tests {
     #[test]
     fn flags_of_host_builds_do_not_reach_the_bare_metal_build() {
         for toolchain in [Toolchain::Library, Toolchain::DebianBuildStd] {
-            let command = toolchain.cargo("build", Path::new("/"));
+            let command = toolchain.cargo("build", Path::new("/tree")).unwrap();
             assert_eq!(variable(&command, "RUSTFLAGS"), Some(None));
             assert_eq!(variable(&command, "CARGO_TARGET_DIR"), Some(None));
         }
     }
 
     #[test]
+    fn the_compiler_is_told_what_stands_for_the_tree() {
+        let command = Toolchain::Library.cargo("build", Path::new("/tree")).unwrap();
+        let told = |arg: &OsStr| arg.to_string_lossy().contains("--remap-path-prefix=/tree=/parallax");
+        assert!(command.get_args().any(told), "{command:?}");
+    }
+
+    #[test]
     fn only_debians_compiler_builds_the_standard_library() {
-        let library = Toolchain::Library.cargo("build", Path::new("/"));
+        let library = Toolchain::Library.cargo("build", Path::new("/tree")).unwrap();
         assert!(library.get_args().all(|arg| !arg.to_string_lossy().starts_with("-Z")));
         assert_eq!(variable(&library, "RUSTC_BOOTSTRAP"), None);
-        let debian = Toolchain::DebianBuildStd.cargo("build", Path::new("/"));
+        let debian = Toolchain::DebianBuildStd.cargo("build", Path::new("/tree")).unwrap();
         assert!(debian.get_args().any(|arg| arg.to_string_lossy().starts_with("-Zbuild-std=")));
         assert_eq!(variable(&debian, "RUSTC"), Some(Some(OsStr::new("/usr/bin/rustc"))));
     }

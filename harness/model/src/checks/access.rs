@@ -5,13 +5,16 @@
 use parallax_smmu::Config;
 
 use crate::canonical;
+use crate::check::Space;
 use crate::context::{Context, SmmuMode};
-use crate::finding::{Check, Claim, Finding, Space};
+use crate::finding::{Finding, Violation};
 use crate::leaf::S2Entry;
+use crate::rule::Rule;
 use crate::run::{self, Run};
 use crate::smmu_state::SmmuState;
 use crate::snapshot::Snapshot;
-use crate::span::Span;
+use crate::views::Side;
+use parallax_addr::Span;
 
 /// Who accessed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,26 +77,27 @@ pub fn check_access(access: &Access, before: &Snapshot, after: &Snapshot, contex
     }
     let (rule, message) = match (access.agent, expected) {
         (Agent::Cpu, Outcome::Refused) => {
-            ("stale", "the host's access succeeded although its stage 2 refuses it")
+            (Rule::AccessStale, "the host's access succeeded although its stage 2 refuses it")
         }
         (Agent::Cpu, Outcome::Passed) => {
-            ("refused", "the host's access was refused although its stage 2 allows it")
+            (Rule::AccessRefused, "the host's access was refused although its stage 2 allows it")
         }
         (Agent::Device(_), Outcome::Refused) => {
-            ("stale", "the device's access succeeded although the SMMU's tables refuse it")
+            (Rule::AccessStale, "the device's access succeeded although the SMMU's tables refuse it")
         }
         (Agent::Device(_), Outcome::Passed) => {
-            ("refused", "the device's access was refused although the SMMU's tables allow it")
+            (Rule::AccessRefused, "the device's access was refused although the SMMU's tables allow it")
         }
     };
     let space = if access.agent == Agent::Cpu { Space::Cpu } else { Space::Smmu };
     let end = access.span.end().checked_next_multiple_of(0x1000).unwrap_or(u64::MAX);
     let span = Span::between(access.span.base & !0xfff, end);
     let (subject, message) = (context.symbols.span(span), message.to_owned());
-    let found = Claim { check: Check::Access, rule, space, span, subject, message }.seen(after, context);
+    let violation = Violation { rule, space, span, subject, message, function: None };
+    let finding = violation.in_state(after, context);
     vec![match access.agent {
-        Agent::Device(sid) => found.with("device", canonical::stream_ids(Span::new(u64::from(sid), 1))),
-        Agent::Cpu => found,
+        Agent::Device(sid) => finding.with(Side::Device, canonical::stream_ids(Span::new(u64::from(sid), 1))),
+        Agent::Cpu => finding,
     }]
 }
 
@@ -165,7 +169,7 @@ mod tests {
     use crate::leaf::S2Leaf;
     use crate::testing::*;
 
-    fn judge(agent: Agent, kind: AccessKind, outcome: Outcome, state: &Snapshot) -> Vec<&'static str> {
+    fn judge(agent: Agent, kind: AccessKind, outcome: Outcome, state: &Snapshot) -> Vec<Rule> {
         let access = Access { agent, kind, span: Span::new(PAGE.base + 8, 8), outcome };
         check_access(&access, state, state, &context()).into_iter().map(|finding| finding.rule).collect()
     }
@@ -173,10 +177,10 @@ mod tests {
     /// Asserts that `expected` is silent and that the other outcome is found as `rule`.
     fn must(agent: Agent, kind: AccessKind, expected: Outcome, state: &Snapshot) {
         let (other, rule) = match expected {
-            Outcome::Passed => (Outcome::Refused, "refused"),
-            Outcome::Refused => (Outcome::Passed, "stale"),
+            Outcome::Passed => (Outcome::Refused, Rule::AccessRefused),
+            Outcome::Refused => (Outcome::Passed, Rule::AccessStale),
         };
-        assert_eq!(judge(agent, kind, expected, state), Vec::<&str>::new());
+        assert_eq!(judge(agent, kind, expected, state), Vec::<Rule>::new());
         assert_eq!(judge(agent, kind, other, state), [rule]);
     }
 

@@ -8,23 +8,25 @@
 use parallax_smmu::Config;
 
 use super::Findings;
+use crate::check::Space;
 use crate::context::{Context, SmmuMode};
-use crate::finding::{Check, Finding, Space};
+use crate::finding::Finding;
 use crate::leaf::{OWNER_HYP, S1Entry, S2Entry};
 use crate::page::Ownership;
+use crate::rule::Rule;
 use crate::run::{self, Run};
 use crate::smmu_state::SmmuState;
 use crate::snapshot::Snapshot;
-use crate::span::Span;
+use parallax_addr::Span;
 
 /// Judges every root: CPU stage 2, each stream's table, EL2's stage 1.
 #[must_use]
 pub fn check(snapshot: &Snapshot, context: &Context) -> Vec<Finding> {
-    let mut findings = Findings::new(Check::Isolation, snapshot, context);
+    let mut findings = Findings::new(snapshot, context);
     let secret = secret(snapshot, context);
     if !snapshot.control.stage2_enabled {
         findings.add(
-            "open",
+            Rule::IsolationOpen,
             Space::Regs,
             Span::default(),
             "the host's stage 2 is off: it reaches everything",
@@ -46,7 +48,7 @@ pub fn check(snapshot: &Snapshot, context: &Context) -> Vec<Finding> {
         streams(&mut findings, smmu);
     } else if context.smmu != SmmuMode::Off {
         findings.add(
-            "open",
+            Rule::IsolationOpen,
             Space::Regs,
             Span::default(),
             "the hypervisor does not have the SMMU that it is to use",
@@ -87,7 +89,12 @@ fn reachable(findings: &mut Findings<'_>, space: Space, entries: &[Run<S2Entry>]
         let first = secret.partition_point(|span| span.end() <= output.base);
         for part in secret[first..].iter().map_while(|span| span.intersect(output)) {
             let at = Span::new(part.base.wrapping_sub(leaf.offset), part.size);
-            findings.add("reachable", space, at, &format!("{who} reaches memory of the hypervisor"));
+            findings.add(
+                Rule::IsolationReachable,
+                space,
+                at,
+                &format!("{who} reaches memory of the hypervisor"),
+            );
         }
     }
 }
@@ -101,13 +108,18 @@ fn unclaimed(findings: &mut Findings<'_>, secret: &[Span]) {
                 Some(entry @ S2Entry::Annotated { .. }) if entry.is_donated_to(OWNER_HYP) => {}
                 Some(S2Entry::Annotated { .. }) => {
                     findings.add(
-                        "unclaimed",
+                        Rule::IsolationUnclaimed,
                         Space::Cpu,
                         part,
                         "the entry gives memory of the hypervisor to another",
                     );
                 }
-                None => findings.add("unclaimed", Space::Cpu, part, "the host's next access would map it"),
+                None => findings.add(
+                    Rule::IsolationUnclaimed,
+                    Space::Cpu,
+                    part,
+                    "the host's next access would map it",
+                ),
                 Some(S2Entry::Mapped(_) | S2Entry::Malformed { .. }) => {}
             }
         }
@@ -122,7 +134,7 @@ fn gate(findings: &mut Findings<'_>, smmu: &SmmuState, emulated: bool) {
     let gerror = control.gerror & if emulated { CMDQ_ERR } else { u32::MAX };
     if !control.enabled && !control.gbpa_abort {
         findings.add(
-            "open",
+            Rule::IsolationOpen,
             Space::Regs,
             Span::default(),
             "SMMUEN=0 and GBPA.ABORT=0: every device reaches everything",
@@ -130,7 +142,7 @@ fn gate(findings: &mut Findings<'_>, smmu: &SmmuState, emulated: bool) {
     }
     if control.enabled && (gerror != 0 || control.cmdq_error != 0) {
         findings.add(
-            "smmu-error",
+            Rule::IsolationSmmuError,
             Space::Regs,
             Span::default(),
             "the SMMU reports an error that nobody has answered",
@@ -146,7 +158,7 @@ fn messages(findings: &mut Findings<'_>, smmu: &SmmuState, secret: &[Span]) {
         let taken = page.is_some_and(|page| page.host == Ownership::NoPage);
         if taken || secret.iter().any(|span| span.intersect(word).is_some()) {
             findings.add(
-                "msi",
+                Rule::IsolationMsi,
                 Space::Page,
                 word,
                 "the SMMU writes its interrupts to memory that is not the host's",
@@ -170,7 +182,7 @@ fn events(findings: &mut Findings<'_>, smmu: &SmmuState) {
         let lent = page.is_some_and(|page| page.host == Ownership::SharedOwned && page.refcount > 0);
         if !lent {
             findings.add(
-                "event-queue",
+                Rule::IsolationEventQueue,
                 Space::Page,
                 span,
                 "the SMMU writes events to memory that the host has not lent and that is not pinned",
@@ -184,11 +196,11 @@ fn streams(findings: &mut Findings<'_>, smmu: &SmmuState) {
     for run in &smmu.streams {
         let (span, stream) = (run.span(), &run.value);
         if !stream.illegal.is_empty() {
-            findings.add("ste", Space::Ste, span, "the STE is illegal");
+            findings.add(Rule::IsolationSte, Space::Ste, span, "the STE is illegal");
         }
         if matches!(stream.config(), Config::Bypass | Config::Stage1) {
             findings.add(
-                "ste-bypass",
+                Rule::IsolationSteBypass,
                 Space::Ste,
                 span,
                 "stage 2 does not translate: the device reaches everything",
@@ -207,7 +219,7 @@ fn streams(findings: &mut Findings<'_>, smmu: &SmmuState) {
             (ste.mtcfg(), "MTCFG=1: the device's own memory type is lost"),
         ] {
             if wrong {
-                findings.add("ste", Space::Ste, span, message);
+                findings.add(Rule::IsolationSte, Space::Ste, span, message);
             }
         }
     }
@@ -217,14 +229,19 @@ fn streams(findings: &mut Findings<'_>, smmu: &SmmuState) {
 fn el2(findings: &mut Findings<'_>) {
     let snapshot = findings.snapshot;
     if !snapshot.control.el2_enabled {
-        findings.add("el2-off", Space::Regs, Span::default(), "EL2's stage 1 is off");
+        findings.add(Rule::IsolationEl2Off, Space::Regs, Span::default(), "EL2's stage 1 is off");
     }
     for run in &snapshot.el2 {
         if let S1Entry::Mapped(leaf) = run.value
             && leaf.write
             && leaf.exec
         {
-            findings.add("writable-code", Space::El2, run.span(), "EL2 may both write and execute");
+            findings.add(
+                Rule::IsolationWritableCode,
+                Space::El2,
+                run.span(),
+                "EL2 may both write and execute",
+            );
         }
     }
     aliases(findings);
@@ -239,7 +256,12 @@ fn aliases(findings: &mut Findings<'_>) {
         let output = Span::new(leaf.output(run.base), run.size);
         for part in code.iter().filter_map(|span| span.intersect(output)) {
             let at = Span::new(part.base.wrapping_sub(leaf.offset), part.size);
-            findings.add("writable-code", Space::El2, at, "EL2 may write here what it executes elsewhere");
+            findings.add(
+                Rule::IsolationWritableCode,
+                Space::El2,
+                at,
+                "EL2 may write here what it executes elsewhere",
+            );
         }
     }
 }

@@ -12,11 +12,13 @@ pub mod sync;
 mod tests;
 
 use crate::canonical;
+use crate::check::Space;
 use crate::context::Context;
-use crate::finding::{Check, Claim, Finding, Space};
+use crate::finding::{Finding, Violation};
+use crate::rule::Rule;
 use crate::run;
 use crate::snapshot::Snapshot;
-use crate::span::Span;
+use parallax_addr::Span;
 
 /// Checks 1 to 3 and the sanity of mappings.
 #[must_use]
@@ -30,25 +32,24 @@ pub fn check(snapshot: &Snapshot, context: &Context) -> Vec<Finding> {
 
 /// Collects the findings of one check; neighbours that differ only in their address become one.
 struct Findings<'a> {
-    check: Check,
     snapshot: &'a Snapshot,
     context: &'a Context,
     list: Vec<Finding>,
 }
 
 impl<'a> Findings<'a> {
-    const fn new(check: Check, snapshot: &'a Snapshot, context: &'a Context) -> Self {
-        Self { check, snapshot, context, list: Vec::new() }
+    const fn new(snapshot: &'a Snapshot, context: &'a Context) -> Self {
+        Self { snapshot, context, list: Vec::new() }
     }
 
     /// Something wrong at `span` of `space`, with what each side says at its first address.
-    fn add(&mut self, rule: &'static str, space: Space, span: Span, message: &str) {
-        let (check, message) = (self.check, message.to_owned());
+    fn add(&mut self, rule: Rule, space: Space, span: Span, message: &str) {
         let subject = |span| subject(self.snapshot, self.context, space, span);
-        let claim = Claim { check, rule, space, span, subject: subject(span), message };
-        let found = claim.seen(self.snapshot, self.context);
-        if !self.list.last_mut().is_some_and(|last| last.join(&found, subject)) {
-            self.list.push(found);
+        let (name, message) = (subject(span), message.to_owned());
+        let violation = Violation { rule, space, span, subject: name, message, function: None };
+        let finding = violation.in_state(self.snapshot, self.context);
+        if !self.list.last_mut().is_some_and(|last| last.join(&finding, subject)) {
+            self.list.push(finding);
         }
     }
 }

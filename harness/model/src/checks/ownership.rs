@@ -6,18 +6,20 @@
 use parallax_vmsa::AnnotationType;
 
 use super::Findings;
+use crate::check::Space;
 use crate::context::Context;
-use crate::finding::{Check, Finding, Space};
+use crate::finding::Finding;
 use crate::leaf::{OWNER_GUEST, OWNER_HYP, S2Entry};
 use crate::page::{Ownership, PageState};
+use crate::rule::Rule;
 use crate::run;
 use crate::snapshot::Snapshot;
-use crate::span::Span;
+use parallax_addr::Span;
 
 /// Judges every page that has a state, and every mapping of EL2.
 #[must_use]
 pub fn check(snapshot: &Snapshot, context: &Context) -> Vec<Finding> {
-    let mut findings = Findings::new(Check::Ownership, snapshot, context);
+    let mut findings = Findings::new(snapshot, context);
     for page_run in &snapshot.pages {
         parties(&mut findings, page_run.span(), &page_run.value);
         for (span, entry, _) in run::overlay::<_, ()>(&snapshot.cpu, &[], page_run.span()) {
@@ -47,11 +49,11 @@ fn parties(findings: &mut Findings<'_>, span: Span, page: &PageState) {
         (Owned | NoPage, _) => Some("guests are counted for a page that the host does not share"),
     };
     if let Some(message) = wrong {
-        findings.add("parties", Space::Page, span, message);
+        findings.add(Rule::OwnershipParties, Space::Page, span, message);
     }
     if page.hyp == NoPage && page.refcount > 0 {
         findings.add(
-            "reference",
+            Rule::OwnershipReference,
             Space::Page,
             span,
             "the hypervisor holds references to a page that it has no right to",
@@ -65,7 +67,7 @@ fn stage2(findings: &mut Findings<'_>, span: Span, page: &PageState, entry: Opti
     if page.host != Ownership::NoPage {
         if note.is_some() {
             findings.add(
-                "annotation",
+                Rule::OwnershipAnnotation,
                 Space::Page,
                 span,
                 "the host has the page, but its stage 2 gives it to another",
@@ -75,7 +77,7 @@ fn stage2(findings: &mut Findings<'_>, span: Span, page: &PageState, entry: Opti
     }
     let Some(note) = note else {
         findings.add(
-            "annotation",
+            Rule::OwnershipAnnotation,
             Space::Page,
             span,
             "the host has given the page away, but its stage 2 does not say so",
@@ -86,7 +88,7 @@ fn stage2(findings: &mut Findings<'_>, span: Span, page: &PageState, entry: Opti
     match (note.ty, note.owner) {
         (AnnotationType::Donation, OWNER_HYP) if !hyp_owns => {
             findings.add(
-                "owner",
+                Rule::OwnershipOwner,
                 Space::Page,
                 span,
                 "stage 2 gives the page to the hypervisor, which does not own it",
@@ -94,7 +96,7 @@ fn stage2(findings: &mut Findings<'_>, span: Span, page: &PageState, entry: Opti
         }
         (AnnotationType::Donation, OWNER_GUEST) if hyp_owns => {
             findings.add(
-                "owner",
+                Rule::OwnershipOwner,
                 Space::Page,
                 span,
                 "stage 2 gives the page to a guest, but the hypervisor owns it",
@@ -102,10 +104,20 @@ fn stage2(findings: &mut Findings<'_>, span: Span, page: &PageState, entry: Opti
         }
         (AnnotationType::Donation, OWNER_HYP | OWNER_GUEST) => {}
         (AnnotationType::Donation, _) => {
-            findings.add("owner", Space::Page, span, "stage 2 gives the page to nobody that exists");
+            findings.add(
+                Rule::OwnershipOwner,
+                Space::Page,
+                span,
+                "stage 2 gives the page to nobody that exists",
+            );
         }
         (AnnotationType::Locked | AnnotationType::Poisoned | AnnotationType::Unknown(_), _) => {
-            findings.add("owner", Space::Page, span, "the entry was left in the middle of a change");
+            findings.add(
+                Rule::OwnershipOwner,
+                Space::Page,
+                span,
+                "the entry was left in the middle of a change",
+            );
         }
     }
 }
@@ -123,7 +135,7 @@ fn el2(findings: &mut Findings<'_>) {
                 Ownership::SharedBorrowed if page.refcount > 0 => {}
                 Ownership::SharedBorrowed => {
                     findings.add(
-                        "el2-unpinned",
+                        Rule::OwnershipEl2Unpinned,
                         Space::El2,
                         at,
                         "EL2 maps a page that it has borrowed and not pinned",
@@ -131,7 +143,7 @@ fn el2(findings: &mut Findings<'_>) {
                 }
                 Ownership::NoPage => {
                     findings.add(
-                        "el2-mapped",
+                        Rule::OwnershipEl2Mapped,
                         Space::El2,
                         at,
                         "EL2 maps a page that is not the hypervisor's",

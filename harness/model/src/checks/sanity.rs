@@ -4,17 +4,19 @@
 //! the access flag set and a memory type that leaves the choice to stage 1. Nothing is malformed.
 
 use super::Findings;
+use crate::check::Space;
 use crate::context::Context;
-use crate::finding::{Check, Finding, Space};
+use crate::finding::Finding;
 use crate::leaf::{S1Entry, S2Entry, S2Leaf};
+use crate::rule::Rule;
 use crate::run::Run;
 use crate::snapshot::Snapshot;
-use crate::span::Span;
+use parallax_addr::Span;
 
 /// Judges every mapping of the CPU's stage 2, and every entry of any table that is not legal.
 #[must_use]
 pub fn check(snapshot: &Snapshot, context: &Context) -> Vec<Finding> {
-    let mut findings = Findings::new(Check::Sanity, snapshot, context);
+    let mut findings = Findings::new(snapshot, context);
     for run in &snapshot.cpu {
         if let S2Entry::Mapped(leaf) = &run.value {
             for (span, memory) in context.pieces(run.span()) {
@@ -28,11 +30,11 @@ pub fn check(snapshot: &Snapshot, context: &Context) -> Vec<Finding> {
     }
     for run in &snapshot.el2 {
         if let S1Entry::Malformed { .. } = run.value {
-            findings.add("malformed", Space::El2, run.span(), "the entry is not legal");
+            findings.add(Rule::SanityMalformed, Space::El2, run.span(), "the entry is not legal");
         }
     }
     for fault in &snapshot.faults {
-        findings.add("unreadable", Space::Regs, Span::default(), fault);
+        findings.add(Rule::SanityUnreadable, Space::Regs, Span::default(), fault);
     }
     findings.list
 }
@@ -41,10 +43,10 @@ fn malformed(findings: &mut Findings<'_>, space: Space, entries: &[Run<S2Entry>]
     for run in entries {
         match &run.value {
             S2Entry::Malformed { .. } => {
-                findings.add("malformed", space, run.span(), "the entry is not legal")
+                findings.add(Rule::SanityMalformed, space, run.span(), "the entry is not legal")
             }
             S2Entry::Mapped(leaf) if leaf.other != 0 => {
-                findings.add("malformed", space, run.span(), "the entry sets bits that must be 0");
+                findings.add(Rule::SanityMalformed, space, run.span(), "the entry sets bits that must be 0");
             }
             S2Entry::Mapped(_) | S2Entry::Annotated { .. } => {}
         }
@@ -54,23 +56,23 @@ fn malformed(findings: &mut Findings<'_>, space: Space, entries: &[Run<S2Entry>]
 fn host(findings: &mut Findings<'_>, span: Span, memory: bool, leaf: &S2Leaf) {
     let mut wrong = |rule, message| findings.add(rule, Space::Cpu, span, message);
     if leaf.offset != 0 {
-        wrong("identity", "the host's address leads to another one");
+        wrong(Rule::SanityIdentity, "the host's address leads to another one");
     }
     if !leaf.read || !leaf.write {
-        wrong("permission", "the host may not both read and write");
+        wrong(Rule::SanityPermission, "the host may not both read and write");
     }
     match (memory, leaf.exec().el1(), leaf.exec().el0()) {
         (true, true, true) | (false, false, false) => {}
-        (true, ..) => wrong("execute", "memory of the host is not executable"),
-        (false, ..) => wrong("execute", "MMIO is executable"),
+        (true, ..) => wrong(Rule::SanityExecute, "memory of the host is not executable"),
+        (false, ..) => wrong(Rule::SanityExecute, "MMIO is executable"),
     }
     if !leaf.is_write_back() {
-        wrong("memory-type", "stage 2 does not leave the memory type to the host's stage 1");
+        wrong(Rule::SanityMemoryType, "stage 2 does not leave the memory type to the host's stage 1");
     }
     if leaf.shareability() != parallax_vmsa::Shareability::InnerShareable {
-        wrong("shareability", "the mapping is not inner shareable");
+        wrong(Rule::SanityShareability, "the mapping is not inner shareable");
     }
     if !leaf.af {
-        wrong("access-flag", "the access flag is clear");
+        wrong(Rule::SanityAccessFlag, "the access flag is clear");
     }
 }

@@ -7,17 +7,19 @@
 use parallax_smmu::Config;
 
 use super::Findings;
+use crate::check::Space;
 use crate::context::{Context, MmioPolicy, SmmuMode};
-use crate::finding::{Check, Finding, Space};
+use crate::finding::Finding;
 use crate::leaf::{S2Entry, S2Leaf};
+use crate::rule::Rule;
 use crate::run::{self, Run};
 use crate::snapshot::Snapshot;
-use crate::span::Span;
+use parallax_addr::Span;
 
 /// Judges every stage-2 table that a stream uses, and that every stream that must be served is.
 #[must_use]
 pub fn check(snapshot: &Snapshot, context: &Context) -> Vec<Finding> {
-    let mut findings = Findings::new(Check::Sync, snapshot, context);
+    let mut findings = Findings::new(snapshot, context);
     let Some(smmu) = snapshot.smmu.as_ref().filter(|_| context.smmu != SmmuMode::Off) else {
         return findings.list;
     };
@@ -31,7 +33,7 @@ pub fn check(snapshot: &Snapshot, context: &Context) -> Vec<Finding> {
         let aborts = stream.is_none_or(|stream| stream.config() == Config::Abort);
         if !(stream.is_some_and(|stream| stream.config().stage2()) || context.emulated && aborts) {
             findings.add(
-                "stream-unserved",
+                Rule::SyncStreamUnserved,
                 Space::Ste,
                 span,
                 "streams that are to be served have no stage 2",
@@ -47,7 +49,7 @@ fn tables(findings: &mut Findings<'_>, smmu: &[Run<S2Entry>], limit: Span) {
         match (host, device) {
             (Some(S2Entry::Annotated { .. }), Some(S2Entry::Mapped(_))) => {
                 findings.add(
-                    "extra",
+                    Rule::SyncExtra,
                     Space::Smmu,
                     span,
                     "devices reach what the host's table gives to another",
@@ -56,11 +58,11 @@ fn tables(findings: &mut Findings<'_>, smmu: &[Run<S2Entry>], limit: Span) {
             (Some(S2Entry::Annotated { .. } | S2Entry::Malformed { .. }), _) => {}
             (_, Some(S2Entry::Mapped(leaf))) => mapped(findings, span, host.and_then(S2Entry::leaf), leaf),
             (_, None) => {
-                findings.add("missing", Space::Smmu, span, "devices do not reach what is the host's")
+                findings.add(Rule::SyncMissing, Space::Smmu, span, "devices do not reach what is the host's")
             }
             (_, Some(_)) => {
                 findings.add(
-                    "missing",
+                    Rule::SyncMissing,
                     Space::Smmu,
                     span,
                     "the SMMU's entry for what is the host's is not valid",
@@ -75,16 +77,31 @@ fn mapped(findings: &mut Findings<'_>, span: Span, host: Option<&S2Leaf>, device
     let context = findings.context;
     for (span, memory) in context.pieces(span) {
         if device.offset != host.map_or(0, |leaf| leaf.offset) {
-            findings.add("address", Space::Smmu, span, "devices reach another address than the host's CPUs");
+            findings.add(
+                Rule::SyncAddress,
+                Space::Smmu,
+                span,
+                "devices reach another address than the host's CPUs",
+            );
         }
         let (read, write) = host.map_or((true, true), |leaf| (leaf.read, leaf.write));
         if (device.read && !read) || (device.write && !write) {
-            findings.add("permission", Space::Smmu, span, "devices may do what the host's CPUs may not");
+            findings.add(
+                Rule::SyncPermission,
+                Space::Smmu,
+                span,
+                "devices may do what the host's CPUs may not",
+            );
         } else if (device.read, device.write) != (read, write) {
-            findings.add("permission", Space::Smmu, span, "devices may not do what the host's CPUs may");
+            findings.add(
+                Rule::SyncPermission,
+                Space::Smmu,
+                span,
+                "devices may not do what the host's CPUs may",
+            );
         }
         if !device.af {
-            findings.add("access-flag", Space::Smmu, span, "the access flag is clear: devices fault");
+            findings.add(Rule::SyncAccessFlag, Space::Smmu, span, "the access flag is clear: devices fault");
         }
         memory_type(findings, span, memory, host, device);
     }
@@ -101,7 +118,7 @@ fn memory_type(
     if context.smmu == SmmuMode::Shared {
         if host.is_some_and(|host| host.mem() != device.mem()) {
             findings.add(
-                "memory-type",
+                Rule::SyncMemoryType,
                 Space::Smmu,
                 span,
                 "the SMMU reads the host's table with another memory type",
@@ -115,8 +132,8 @@ fn memory_type(
         MmioPolicy::Prot => host.map_or(!memory, |leaf| leaf.read && leaf.write && !leaf.exec().el1()),
     };
     if wants_device && !device.is_device() {
-        findings.add("memory-type", Space::Smmu, span, "the policy asks for Device memory");
+        findings.add(Rule::SyncMemoryType, Space::Smmu, span, "the policy asks for Device memory");
     } else if !wants_device && !device.is_write_back() {
-        findings.add("memory-type", Space::Smmu, span, "the policy asks for Normal write-back memory");
+        findings.add(Rule::SyncMemoryType, Space::Smmu, span, "the policy asks for Normal write-back memory");
     }
 }

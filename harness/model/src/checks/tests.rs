@@ -12,7 +12,7 @@ fn found(state: &Snapshot) -> Vec<(&'static str, String)> {
 }
 
 fn found_in(state: &Snapshot, context: &Context) -> Vec<(&'static str, String)> {
-    check(state, context).into_iter().map(|finding| (finding.rule, finding.subject.clone())).collect()
+    check(state, context).into_iter().map(|finding| (finding.rule.name(), finding.subject.clone())).collect()
 }
 
 /// What is found after `plant` has changed a clean state.
@@ -188,7 +188,7 @@ fn errors_of_a_hosts_own_smmu_are_its_own_but_for_the_command_queues() {
         let mut state = clean();
         smmu_of(&mut state).control.gerror = gerror;
         let context = Context { emulated: true, ..context() };
-        check(&state, &context).iter().filter(|finding| finding.rule == "smmu-error").count()
+        check(&state, &context).iter().filter(|finding| finding.rule == Rule::IsolationSmmuError).count()
     };
     assert_eq!((rules(4), rules(5)), (0, 1));
 }

@@ -8,7 +8,7 @@ use parallax_vmsa::{PhysMem, Regime};
 
 use super::tables::{self, Entry};
 use crate::run::{self, Run};
-use crate::span::Span;
+use parallax_addr::Span;
 
 /// Bytes of input addresses that a table of the last level covers.
 const LAST_TABLE: u64 = 512 * 4096;

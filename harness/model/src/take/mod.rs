@@ -20,7 +20,7 @@ use self::tables::Entry;
 use crate::leaf::{S1Entry, S2Entry};
 use crate::run::{self, Run};
 use crate::snapshot::{CpuControl, Layout, Snapshot, TableUse};
-use crate::span::Span;
+use parallax_addr::Span;
 
 /// What the last snapshot was made from. One for each machine.
 #[derive(Debug, Default)]

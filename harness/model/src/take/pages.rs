@@ -4,7 +4,7 @@ use parallax_vmsa::PhysMem;
 
 use crate::page::PageState;
 use crate::run::{self, Run};
-use crate::span::Span;
+use parallax_addr::Span;
 
 /// Bytes of the array that are compared and decoded at a time.
 const CHUNK: u64 = 0x1000;

@@ -8,7 +8,7 @@ use super::lane::Lane;
 use crate::leaf::S2Entry;
 use crate::run::{self, Run};
 use crate::smmu_state::{self, SmmuControl, SmmuState, SmmuTable, Stream};
-use crate::span::Span;
+use parallax_addr::Span;
 
 /// What was there last.
 #[derive(Debug, Default)]

@@ -6,7 +6,7 @@ use parallax_vmsa::{Regime, Stage, Stage1Controls, desc};
 
 use crate::leaf::{S1Entry, S1Leaf, S2Entry, S2Leaf};
 use crate::run::Run;
-use crate::span::Span;
+use parallax_addr::Span;
 
 /// Bits of a stage-2 leaf that [`S2Leaf`] has no field for: 63:59, FnXS, and nT in a block.
 const S2_UNNAMED: u64 = 0b11111 << 59 | 1 << 11;

@@ -2,7 +2,7 @@
 
 use parallax_machine::memory_map::RAM_BASE;
 
-use crate::trace::{Base, Expr, Op, Outcome, Symbol, Verb};
+use crate::trace::{Base, Expr, Op, Outcome, Symbol};
 
 /// What kind of attack an operation belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -96,14 +96,14 @@ pub(super) struct Act {
 }
 
 impl Act {
-    /// `verb` with `args`, of which missing ones have their defaults.
-    pub(super) fn new(class: Class, verb: &str, args: &[Expr]) -> Self {
-        let verb = Verb::from_name(verb).expect("the names in this module are those of the trace grammar");
+    /// The operation called `word` with `args`, of which missing ones have their defaults.
+    pub(super) fn new(class: Class, word: &str, args: &[Expr]) -> Self {
+        let row = parallax_ops::row(word).expect("the names in this module are those of the trace grammar");
         let given = args.iter().cloned().map(Some).chain(std::iter::repeat(None));
-        let args = verb.params.iter().zip(given);
+        let args = row.params.iter().zip(given);
         let args = args
             .map(|(param, given)| given.unwrap_or_else(|| Expr::number(param.default.unwrap_or_default())));
-        let op = Op { line: 0, cpu: 0, verb, args: args.collect(), expect: None };
+        let op = Op { line: 0, cpu: 0, row, args: args.collect(), expect: None };
         Self { class, tells: Tells::Nothing, op }
     }
 
@@ -118,8 +118,8 @@ impl Act {
     }
 
     /// A hypercall on `nr` pages.
-    pub(super) fn pages(class: Class, verb: &str, pfn: Expr, nr: u64) -> Self {
-        Self::new(class, verb, &[pfn, number(nr)])
+    pub(super) fn pages(class: Class, word: &str, pfn: Expr, nr: u64) -> Self {
+        Self::new(class, word, &[pfn, number(nr)])
     }
 
     /// With this result, or it is a finding.

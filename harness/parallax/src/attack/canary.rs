@@ -1,7 +1,7 @@
 //! Memory of the hypervisor's that must keep its contents: its image where nobody may write, and a page that was
 //! given to it.
 
-use parallax_model::{Check, Claim, Space, Span, SymbolMap};
+use parallax_model::{AddressMap, Rule, Space, Span, Violation};
 use parallax_vmsa::PhysMem;
 
 use super::act::physical;
@@ -51,18 +51,18 @@ impl Canary {
     }
 
     /// What has changed all the same.
-    pub(super) fn broken(&self, memory: &dyn PhysMem, symbols: &SymbolMap) -> Option<Claim> {
+    pub(super) fn broken(&self, memory: &dyn PhysMem, symbols: &AddressMap) -> Option<Violation> {
         let changed = |(span, bytes): &&(Span, Vec<u8>)| {
             let mut now = vec![0; bytes.len()];
             memory.read(span.base, &mut now).is_err() || now != *bytes
         };
-        self.sealed.iter().find(changed).map(|(span, _)| Claim {
-            check: Check::Isolation,
-            rule: "contents",
+        self.sealed.iter().find(changed).map(|(span, _)| Violation {
+            rule: Rule::IsolationContents,
             space: Space::Page,
             span: *span,
             subject: symbols.span(*span),
             message: "memory of the hypervisor that nobody may write has changed".to_owned(),
+            function: None,
         })
     }
 }
@@ -79,8 +79,8 @@ mod tests {
         memory.write(physical(CANARY), &[7; PAGE as usize]);
         let mut canary = Canary { sealed: Vec::new(), page: false };
         canary.given(&memory);
-        assert_eq!(canary.broken(&memory, &SymbolMap::default()), None);
+        assert_eq!(canary.broken(&memory, &AddressMap::default()), None);
         memory.write(physical(CANARY) + 0xfff, &[8]);
-        assert_eq!(canary.broken(&memory, &SymbolMap::default()).unwrap().rule, "contents");
+        assert_eq!(canary.broken(&memory, &AddressMap::default()).unwrap().rule, Rule::IsolationContents);
     }
 }

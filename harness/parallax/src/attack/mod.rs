@@ -41,7 +41,7 @@ pub use counts::{Answer, Counts};
 pub use round::Trouble;
 
 use crate::jobs::Boot;
-use crate::report::Again;
+use crate::report::Reproducer;
 use crate::trace::Trace;
 use act::Act;
 use round::Round;
@@ -119,14 +119,14 @@ impl Plan {
 
     /// The command that performs the same operations again, up to number `at` of the run.
     #[must_use]
-    pub fn again(&self, at: u64) -> Again {
+    pub fn again(&self, at: u64) -> Reproducer {
         // Nothing is replayed of a machine that was wrong before its first operation but its boot and one operation.
         let mut words =
             vec!["attack".to_owned(), "--replay".to_owned(), format!("{}:{}", self.seed, at.max(1))];
         words.extend(self.cpus.into_iter().flat_map(|cpus| ["--cpus".to_owned(), cpus.to_string()]));
         words
             .extend(self.fault.into_iter().flat_map(|fault| ["--fault".to_owned(), fault.name().to_owned()]));
-        Again::new(words)
+        Reproducer::new(words)
     }
 
     fn round(&self, index: usize) -> Round {

@@ -40,7 +40,7 @@ fn count(random: &mut Random) -> u64 {
 
 /// Hypercalls.
 pub(super) fn hypercalls(random: &mut Random, acts: &mut Vec<Act>) {
-    const VERBS: [&str; 10] = [
+    const WORDS: [&str; 10] = [
         "host_share_hyp",
         "host_share_hyp",
         "host_unshare_hyp",
@@ -54,18 +54,18 @@ pub(super) fn hypercalls(random: &mut Random, acts: &mut Vec<Act>) {
     ];
     let class = Class::Hypercalls;
     for _ in 0..2 + random.below(8) {
-        let verb = random.pick(&VERBS);
+        let word = random.pick(&WORDS);
         let frame = frame(random);
         // The canary would come back, as it may.
-        if verb == "hyp_donate_host" && frame == ram(CANARY / PAGE) {
+        if word == "hyp_donate_host" && frame == ram(CANARY / PAGE) {
             continue;
         }
-        // Verbs of a single page take no number.
-        acts.push(Act::pages(class, verb, frame.clone(), count(random)));
+        // Operations of a single page take no number.
+        acts.push(Act::pages(class, word, frame.clone(), count(random)));
         // Three in four of what was given comes back.
-        if verb == "host_donate_hyp" && frame != ram(CANARY / PAGE) && random.percent(75) {
+        if word == "host_donate_hyp" && frame != ram(CANARY / PAGE) && random.percent(75) {
             acts.push(Act::pages(class, "hyp_donate_host", frame, 1));
-        } else if verb == "host_share_hyp" && random.percent(60) {
+        } else if word == "host_share_hyp" && random.percent(60) {
             acts.push(Act::new(class, "host_unshare_hyp", &[frame]));
         }
     }
@@ -106,8 +106,8 @@ fn call(random: &mut Random) -> Vec<Expr> {
 /// Secure monitor calls, and the same by `hvc`.
 pub(super) fn calls(random: &mut Random, acts: &mut Vec<Act>) {
     for _ in 0..1 + random.below(4) {
-        let verb = random.pick(&["smc", "smc", "hypercall"]);
-        acts.push(Act::new(Class::Calls, verb, &call(random)));
+        let word = random.pick(&["smc", "smc", "hypercall"]);
+        acts.push(Act::new(Class::Calls, word, &call(random)));
     }
 }
 

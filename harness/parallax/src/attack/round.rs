@@ -11,7 +11,7 @@ use super::canary::Canary;
 use super::counts::Counts;
 use super::generator::{BURST, Generator};
 use super::places::{CANARY, PAGE};
-use crate::engine::{Session, SessionError, is_device};
+use crate::engine::{Session, SessionError};
 use crate::status::{Failure, Status};
 use crate::trace::Outcome;
 
@@ -87,7 +87,7 @@ impl<'m> Scene<'m> {
         self.performed += acts.len() as u64;
         let done = match acts {
             // Service is judged to the letter.
-            [act] if act.class == Class::Service && is_device(&act.op) => self
+            [act] if act.class == Class::Service && act.op.shape().is_device() => self
                 .session
                 .step(&act.op)
                 .map(|step| (vec![step.outcome], step.findings, !step.lines.is_empty())),
@@ -110,7 +110,7 @@ impl<'m> Scene<'m> {
         }
         let (snapshot, context) = (self.session.snapshot(), self.session.context());
         let broken = self.canary.broken(memory, &context.symbols);
-        findings.extend(broken.map(|claim| claim.seen(snapshot, context)));
+        findings.extend(broken.map(|violation| violation.in_state(snapshot, context)));
         Ok(Piece { outcomes, changed, trouble: trouble(self.performed, &named(acts), findings) })
     }
 }
@@ -133,7 +133,7 @@ fn named(acts: &[Act]) -> String {
 
 fn trouble(at: u64, op: &str, findings: Vec<Finding>) -> Option<Trouble> {
     let first = findings.first()?;
-    let key = format!("{}/{}", first.check.name(), first.rule);
+    let key = first.rule.to_string();
     Some(Trouble { at, key, op: op.to_owned(), findings, end: None })
 }
 
@@ -146,7 +146,7 @@ fn ended(at: u64, op: &str, error: SessionError) -> Trouble {
 
 /// How many of `acts` go together from the first one on: a device's operation alone, others up to the next of those.
 pub(super) fn piece_len(acts: &[Act]) -> usize {
-    let until = acts.iter().position(|act| is_device(&act.op)).unwrap_or(acts.len());
+    let until = acts.iter().position(|act| act.op.shape().is_device()).unwrap_or(acts.len());
     until.clamp(1, BURST).min(acts.len())
 }
 

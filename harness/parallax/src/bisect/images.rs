@@ -1,14 +1,15 @@
 //! Images of revisions: each built once, in a worktree of its own.
 //!
-//! Under `target/parallax/bisect` there are the worktrees (`source/KEY`, gone afterwards, or else `kept/KEY`), one target
-//! folder for all of them, so that the standard library and foreign crates are compiled once, and the images
+//! Under `target/parallax/bisect` there is the worktree (`source/tree`, gone afterwards, or else moved to `kept/KEY`). It
+//! is in the same place for each revision, and one target folder is for all of them: the compiler is told of that
+//! place, so the standard library and foreign crates are compiled once. And there are the images
 //! (`images/KEY-VARIANT`), which later bisections find there. KEY stands for all that an image is built from
 //! ([`Commit::key`]).
 
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 
-use parallax_machine::toolchain::{self, BuiltImages, ToolchainError, Variant};
+use parallax_machine::toolchain::{self, BuiltImages, ToolchainError, Variant, paths};
 use parallax_machine::{CancellationToken, MachineError};
 
 use super::history::{Commit, Repository};
@@ -82,18 +83,20 @@ impl<'a> Images<'a> {
     pub fn of(&mut self, commit: &Commit) -> Result<Result<BuiltImages, String>, Failure> {
         let variant = if self.variant == Variant::Faults { "faults" } else { "normal" };
         let place = self.folder.join("images").join(format!("{}-{variant}", commit.key));
-        let tree = self.tree(commit);
+        let tree = self.tree();
         let root = tree.join(&self.repository.prefix);
         let images = named(&root, &place);
         if place.is_dir() {
-            return Ok(Ok(images));
+            if paths::are_in_file(&images.hyp_elf) {
+                return Ok(Ok(images));
+            }
+            // Built by a Parallax whose images had the paths of a folder that is no longer known.
+            fs::remove_dir_all(&place).map_err(at(&place))?;
         }
         eprintln!("{}  building {}", commit.short(), commit.subject);
         self.check_out(commit, &tree)?;
         let result = self.build(&root, &place);
-        if !self.keep {
-            self.remove(&tree)?;
-        }
+        self.leave(commit, &tree)?;
         match result {
             Ok(()) => Ok(Ok(images)),
             Err(ToolchainError::Failed { command, tail, .. }) => {
@@ -112,18 +115,31 @@ impl<'a> Images<'a> {
     /// # Errors
     /// Git refuses.
     pub fn with_sources<T>(&self, commit: &Commit, look: impl FnOnce() -> T) -> Result<T, Failure> {
-        let tree = self.tree(commit);
+        let tree = self.tree();
         self.check_out(commit, &tree)?;
         let seen = look();
-        if !self.keep {
-            self.remove(&tree)?;
-        }
+        self.leave(commit, &tree)?;
         Ok(seen)
     }
 
-    /// Where the worktree of `commit` goes: the one that stays elsewhere than those that do not.
-    fn tree(&self, commit: &Commit) -> PathBuf {
-        self.folder.join(if self.keep { "kept" } else { "source" }).join(&commit.key)
+    /// Where each worktree is at first.
+    fn tree(&self) -> PathBuf {
+        self.folder.join("source/tree")
+    }
+
+    /// Removes the worktree of `commit`, or puts it where it stays.
+    fn leave(&self, commit: &Commit, tree: &Path) -> Result<(), Failure> {
+        if !self.keep {
+            return self.remove(tree);
+        }
+        let kept = self.folder.join("kept");
+        fs::create_dir_all(&kept).map_err(at(&kept))?;
+        let kept = kept.join(&commit.key);
+        if kept.exists() {
+            self.remove(&kept)?;
+        }
+        self.repository.git(&["worktree", "move", &tree.to_string_lossy(), &kept.to_string_lossy()])?;
+        Ok(())
     }
 
     fn check_out(&self, commit: &Commit, tree: &Path) -> Result<(), Failure> {

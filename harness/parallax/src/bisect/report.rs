@@ -7,10 +7,10 @@ use serde::Serialize;
 
 use super::history::Commit;
 use super::search::Verdict;
-use crate::report::FoundForm;
+use crate::report::FindingForm;
 
 /// Version of the JSON form; docs/exports.md says when it is raised.
-pub const SCHEMA: u32 = 2;
+pub const SCHEMA: u32 = 3;
 
 /// A revision that was tried.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
@@ -75,7 +75,7 @@ pub struct BadOperation {
     /// What it asks for.
     pub text: String,
     /// What the checks found after it that they do not find in the good revision.
-    pub findings: Vec<FoundForm>,
+    pub findings: Vec<FindingForm>,
     /// What it did to the tables: the entries and the stores.
     pub story: String,
     /// How that differs from what it does in the good revision.
@@ -216,8 +216,8 @@ fn indented(text: &str) -> String {
     text.lines().map(line).collect()
 }
 
-fn told(findings: &[FoundForm]) -> String {
-    findings.iter().flat_map(FoundForm::lines).map(|line| line + "\n").collect()
+fn told(findings: &[FindingForm]) -> String {
+    findings.iter().flat_map(FindingForm::lines).map(|line| line + "\n").collect()
 }
 
 #[cfg(test)]
@@ -246,7 +246,7 @@ mod tests {
             operation: Some(BadOperation {
                 line: 4,
                 text: "host_donate_hyp pfn=ram+0x20".to_owned(),
-                findings: crate::report::tests::sample()[1].findings.iter().map(FoundForm::from).collect(),
+                findings: crate::report::tests::sample()[1].findings.iter().map(FindingForm::from).collect(),
                 story: "smmu L3 ram+0x20000..+0x21000\n".to_owned(),
                 story_difference: "-then cpu0 CMD_SYNC\n".to_owned(),
             }),

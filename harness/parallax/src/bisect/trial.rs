@@ -4,7 +4,7 @@ use crate::bisect::search::Verdict;
 use crate::cli::{BisectMode, Mode};
 use crate::engine::{Keep, TraceRun, run_trace};
 use crate::jobs::Boot;
-use crate::report::Again;
+use crate::report::Reproducer;
 use crate::status::{Failure, Status};
 use crate::suite::Case;
 
@@ -26,15 +26,12 @@ pub fn run(
     case: &Case,
     mode: BisectMode,
     golden: Option<&str>,
-    again: Again,
+    again: Reproducer,
 ) -> Result<Trial, Failure> {
     let mut machine = match boot.boot(&case.trace).map_err(Failure::from) {
         Ok(machine) => machine,
         Err(failure) if failure.status == Status::Interrupted => return Err(failure),
-        Err(Failure { message, .. }) => {
-            let why = message.lines().take(2).collect::<Vec<_>>().join(": ");
-            return Ok(Trial { verdict: Verdict::Skip(why), run: TraceRun::default() });
-        }
+        Err(failure) => return Ok(not_booted(failure)),
     };
     let keep = Keep { again, recorder: None, export: false };
     let run = run_trace(&case.trace.ops, machine.as_mut(), keep, Mode::Step);
@@ -42,6 +39,18 @@ pub fn run(
         return Err(Failure { status: failure.status, message: failure.message.clone() });
     }
     Ok(Trial { verdict: judge(case.is_bad(), &run, mode, golden), run })
+}
+
+/// A revision without a machine: bad if the machine ran and its hypervisor set up something wrong, and no evidence if it
+/// was not run at all.
+fn not_booted(failure: Failure) -> Trial {
+    if failure.status == Status::Diverged {
+        return Trial {
+            verdict: Verdict::Bad,
+            run: TraceRun { failure: Some(failure), ..TraceRun::default() },
+        };
+    }
+    Trial { verdict: Verdict::Skip(failure.in_short()), run: TraceRun::default() }
 }
 
 fn judge(bad_trace: bool, run: &TraceRun, mode: BisectMode, golden: Option<&str>) -> Verdict {
@@ -64,6 +73,10 @@ fn judge(bad_trace: bool, run: &TraceRun, mode: BisectMode, golden: Option<&str>
 /// first whose part of the golden differs.
 #[must_use]
 pub fn first_operation(good: &TraceRun, bad: &TraceRun) -> Option<(usize, String)> {
+    // One of them failed before its first operation.
+    if good.golden.is_empty() || bad.golden.is_empty() && bad.findings.is_empty() {
+        return None;
+    }
     if let Some(new) = bad.findings.iter().find(|found| !good.findings.contains(found)) {
         return Some((new.line, new.op.clone()));
     }
@@ -96,6 +109,8 @@ fn header(line: &str) -> Option<(usize, String)> {
 
 #[cfg(test)]
 mod tests {
+    use parallax_machine::MachineError;
+
     use super::*;
 
     fn came_out(golden: &str) -> TraceRun {
@@ -125,6 +140,18 @@ mod tests {
         assert_eq!(judge(false, &run, BisectMode::Range, Some("2: nop -> ok")), Verdict::Good);
         assert_eq!(judge(false, &run, BisectMode::Range, None), Verdict::Good);
         assert_eq!(judge(true, &run, BisectMode::Findings, None), Verdict::Bad, "nothing found of a fault");
+    }
+
+    #[test]
+    fn a_boot_that_goes_wrong_is_bad_and_one_that_did_not_begin_is_skipped() {
+        let trial = |cause| not_booted(Failure::from(cause));
+        let contract = || Box::new(MachineError::Contract("EL2's stage 1: 52-bit addresses".to_owned()));
+        let bad = trial(MachineError::Boot(contract()));
+        assert_eq!(bad.verdict, Verdict::Bad);
+        assert!(bad.run.failure.as_ref().unwrap().message.contains("52-bit"), "{bad:?}");
+        assert_eq!(first_operation(&came_out("2: nop -> ok\n"), &bad.run), None);
+        let skipped = trial(MachineError::NotStarted(contract()));
+        assert!(matches!(&skipped.verdict, Verdict::Skip(why) if why.contains("52-bit")), "{skipped:?}");
     }
 
     #[test]

@@ -13,7 +13,7 @@ Examples:
 The hypervisor and the test host are those of each revision; the harness is this one. docs/bisect.md shows a report.
 Without it: git bisect run parallax run --no-golden TRACE
 
-Exit status: 0 found, 1 only narrowed down, 2 usage, 125 an end of the range could not be built or booted.";
+Exit status: 0 found, 1 only narrowed down, 2 usage, 125 an end of the range could not be built or started.";
 
 /// Arguments of `bisect`.
 #[derive(Debug, Args)]

@@ -13,11 +13,12 @@ use super::fault::FaultName;
 pub(super) const LINUX_EXAMPLE: &str = "\
 Examples:
   parallax linux                                the kernel that ci/setup --linux fetches
+  parallax linux --kernel 7.3 --cpus 4          that series, after ci/fetch-linux --series 7.3
   parallax linux --cpus 4 --io 64 --every 50
   parallax linux --cpus 4 --events              also judge the order of all that the hypervisor does
   parallax linux --kernel Image --initrd initrd.cpio --append quiet --verbose
 
-Exit status: 0 all went well, 1 the guest failed or a check did, 125 could not build or boot.";
+Exit status: 0 all went well, 1 the guest failed or a check did, 2 no Image or wrong modules, 125 could not build or start.";
 
 /// Arguments of `linux`.
 #[derive(Debug, Args)]
@@ -26,7 +27,7 @@ pub struct Linux {
     #[command(flatten)]
     pub machine: LinuxMachine,
     /// An initramfs of your own, which must switch the machine off [default: one that tests disks and network]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "modules")]
     pub initrd: Option<PathBuf>,
     /// Switch a fault of the hypervisor on: then the checks must find something (`parallax faults` lists them)
     #[arg(long, value_name = "NAME", value_parser = FaultName, hide_possible_values = true, conflicts_with = "bare")]
@@ -65,9 +66,14 @@ pub struct Linux {
 /// A Linux and the machine that it runs on.
 #[derive(Debug, Args)]
 pub struct LinuxMachine {
-    /// An arm64 Image, not compressed [default: target/linux/Image]
-    #[arg(long, value_name = "IMAGE")]
+    /// An arm64 Image, not compressed, or the name of a Linux that ci/fetch-linux put into target/linux, such as 7.3
+    /// [default: target/linux/Image]
+    #[arg(long, value_name = "NAME|FILE")]
     pub kernel: Option<PathBuf>,
+    /// A folder of the kernel's modules, or a tree such as /lib/modules/VERSION, not compressed [default: those that came
+    /// with the kernel; for a FILE, those of its version beside it or below target/linux]
+    #[arg(long, value_name = "DIR")]
+    pub modules: Option<PathBuf>,
     /// More for the kernel's command line
     #[arg(long, value_name = "WORDS")]
     pub append: Option<String>,

@@ -25,7 +25,7 @@ use crate::cli::Attack;
 use crate::interrupt;
 use crate::live::LiveBoot;
 use crate::project;
-use crate::report::Found;
+use crate::report::ReportedFinding;
 use crate::status::{Failure, Status};
 use crate::whole_file;
 
@@ -157,7 +157,10 @@ fn told_trouble(plan: &Plan, trouble: &Trouble) -> String {
     let mut text = format!("found after {} operations: {}\n", trouble.at, trouble.key);
     let again = plan.again(trouble.at);
     let line = usize::try_from(trouble.at).unwrap_or(usize::MAX);
-    let found = trouble.findings.iter().map(|finding| Found::new(line, &trouble.op, finding.clone(), &again));
+    let found = trouble
+        .findings
+        .iter()
+        .map(|finding| ReportedFinding::new(line, &trouble.op, finding.clone(), &again));
     let lines = found.flat_map(|found| found.lines());
     let end = trouble.end.iter().flat_map(|message| message.lines().map(str::to_owned));
     let _ = writeln!(text, "  after operation {}: {}", trouble.at, trouble.op);

@@ -1,8 +1,8 @@
 //! `parallax build`: the hypervisor and the test host.
 //!
 //! ```text
-//! target/parallax/normal/…/hyp.img      72 KiB
-//! target/parallax/normal/…/payload.img  31 KiB
+//! target/parallax/normal/…/hyp.img  72 KiB
+//! target/parallax/normal/…/testhost.img  31 KiB
 //! ```
 
 use anyhow::{Context, Result};

@@ -18,13 +18,13 @@ use std::fs::File;
 use std::io::Read;
 
 use anyhow::Result;
-use parallax_model::{self as model, Claim, Space, Span, Views};
+use parallax_model::{Rule, Space, Span, Views, Violation};
 use parallax_protocol::casemate::{self, Log};
 use parallax_protocol::{Checker, Config, Finding, Kind, Regime, Side, Site, Subject};
 
 use super::print;
 use crate::cli::Check;
-use crate::report::{Again, Found};
+use crate::report::{ReportedFinding, Reproducer};
 use crate::status::{Failure, Status};
 
 /// Bytes that a file may have.
@@ -88,18 +88,18 @@ fn read(args: &Check) -> Result<String, Failure> {
 }
 
 /// The command that judges the file again.
-fn again(args: &Check) -> Again {
+fn again(args: &Check) -> Reproducer {
     let mut words = vec!["check".to_owned(), args.file.to_string_lossy().into_owned()];
     for (name, level) in [("--cpu-bbm", args.cpu_bbm), ("--smmu-bbm", args.smmu_bbm)] {
         if level != 0 {
             words.extend([name.to_owned(), level.to_string()]);
         }
     }
-    Again::new(words)
+    Reproducer::new(words)
 }
 
 /// What `checker` has just found during the operation in line `line`, with what both sides' tables are by now.
-fn seen(finding: &Finding, line: Option<u64>, checker: &Checker, again: &Again) -> Found {
+fn seen(finding: &Finding, line: Option<u64>, checker: &Checker, again: &Reproducer) -> ReportedFinding {
     const PAGE: u64 = 0x1000;
     let (space, span) = match finding.subject {
         Subject::Entry { regime: Regime::Cpu(_), level, ia, .. } => (Space::Cpu, Span::new(ia, size(level))),
@@ -111,13 +111,13 @@ fn seen(finding: &Finding, line: Option<u64>, checker: &Checker, again: &Again) 
         Subject::Stream(sid) | Subject::Context { sid, .. } => (Space::Ste, Span::new(sid.into(), 1)),
         Subject::Command(_) => (Space::Regs, Span::default()),
     };
-    let claim = Claim {
-        check: model::Check::Protocol,
-        rule: finding.rule.name(),
+    let violation = Violation {
+        rule: Rule::Protocol(finding.rule),
         space,
         span,
         subject: finding.subject.to_string(),
         message: finding.what.clone(),
+        function: None,
     };
     let page = matches!(space, Space::Cpu | Space::Smmu | Space::Page).then_some(span);
     let views = match page {
@@ -127,7 +127,7 @@ fn seen(finding: &Finding, line: Option<u64>, checker: &Checker, again: &Again) 
     let op =
         line.map_or_else(|| "the file names none".to_owned(), |line| format!("line {line} of the trace"));
     let line = line.and_then(|line| usize::try_from(line).ok()).unwrap_or_default();
-    Found::new(line, &op, claim.told(page, Views::new(&views[0], &views[1])), again)
+    ReportedFinding::new(line, &op, violation.with_views(page, Views::new(&views[0], &views[1])), again)
 }
 
 /// Bytes that an entry of level `level` covers.
@@ -135,13 +135,13 @@ fn size(level: u8) -> u64 {
     0x1000 << (9 * (3 - u32::from(level.min(3))))
 }
 
-fn tell(out: &mut String, finding: &Finding, found: &Found, log: &Log) {
+fn tell(out: &mut String, finding: &Finding, found: &ReportedFinding, log: &Log) {
     let at = site(finding.at, log);
     let _ = writeln!(out, "{at}: {}: {}", finding.rule.name(), finding.subject);
     let _ = writeln!(out, "  {}", finding.what);
     let _ = writeln!(out, "  operation: {}\n  {}", found.op, found.finding.about());
     for (side, view) in found.finding.views().iter() {
-        let _ = writeln!(out, "  {side}: {view}");
+        let _ = writeln!(out, "  {}: {view}", side.name());
     }
     if !finding.missing.is_empty() {
         let _ = writeln!(out, "  missing: {}", finding.missing);
@@ -152,7 +152,7 @@ fn tell(out: &mut String, finding: &Finding, found: &Found, log: &Log) {
     if finding.count > 1 {
         let _ = writeln!(out, "  {} times at this place", finding.count);
     }
-    let _ = writeln!(out, "  again: {}", found.again());
+    let _ = writeln!(out, "  again: {}", found.reproduce());
 }
 
 fn site(site: Site, log: &Log) -> String {

@@ -41,9 +41,9 @@ pub(super) fn coverage(args: &cli::Coverage) -> Result<Status> {
     let progress = run::progress(cases.len());
     progress.set_message("building");
     let normal = toolchain::build(&root, Variant::Normal, &cancel).map_err(MachineError::from);
-    let normal = Lines::of(&image(&normal.map_err(Failure::from)?)?);
+    let normal = lines(&normal.map_err(Failure::from)?)?;
     let boot = LiveBoot::build(&root, cases.iter().map(|case| &case.trace), &cancel)?.with_coverage(&root)?;
-    let faults = boot.images(true).map(image).transpose()?.map(|image| Lines::of(&image));
+    let faults = boot.images(true).map(lines).transpose()?;
     progress.set_message("running");
     let options = Options {
         flags: Vec::new(),
@@ -83,13 +83,13 @@ pub(super) fn coverage(args: &cli::Coverage) -> Result<Status> {
             let mut one = Tally::of(&normal);
             one.add(reached);
             let name = name_of(trace);
-            save(folder, &format!("{name}.info"), &lcov::text(&name, one.files()))?;
+            save(folder, &format!("{name}.info"), &lcov::text(&name, &root, one.files()))?;
         }
     }
     let text =
         format!("{}\nnot reached:\n{}", summary::table(total.files()), summary::unreached(total.files()));
     if let Some(folder) = &args.lcov {
-        save(folder, "total.info", &lcov::text("total", total.files()))?;
+        save(folder, "total.info", &lcov::text("total", &root, total.files()))?;
         save(folder, "summary.txt", &text)?;
     }
     match (&allowed, &args.allow) {
@@ -130,9 +130,12 @@ fn read_list(path: &Path) -> Result<Allowed, Failure> {
     Allowed::parse(&text).map_err(|(line, what)| Failure::usage(format!("{}:{line}: {what}", path.display())))
 }
 
-fn image(images: &BuiltImages) -> Result<Image, Failure> {
-    Image::load(&images.hyp_elf, &images.repo_root)
-        .map_err(|error| Failure { status: Status::Setup, message: error.to_string() })
+fn lines(images: &BuiltImages) -> Result<Lines, Failure> {
+    let setup = |message: String| Failure { status: Status::Setup, message };
+    let image = Image::load(&images.hyp_elf).map_err(|error| setup(error.to_string()))?;
+    let lines = Lines::of(&image);
+    lines.check().map_err(|why| setup(format!("{}: {why}", images.hyp_elf.display())))?;
+    Ok(lines)
 }
 
 /// `good/share` for `traces/good/share.trace`, with `_` for `/`.

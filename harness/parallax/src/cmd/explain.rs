@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use parallax_machine::MachineError;
-use parallax_machine::recording::{Recorder, Replay};
+use parallax_machine::recording::{RecordedFinding, Recorder, Replay};
 
 use super::print;
 use crate::cli;
@@ -24,7 +24,7 @@ use crate::interrupt;
 use crate::jobs::Boot;
 use crate::live::LiveBoot;
 use crate::project;
-use crate::report::Again;
+use crate::report::Reproducer;
 use crate::source::{self, Source};
 use crate::status::{Failure, Status};
 use crate::suite::Case;
@@ -44,12 +44,12 @@ pub(super) fn explain(args: &cli::Explain) -> Result<Status> {
 }
 
 /// The command that tells the same again.
-fn again(args: &cli::Explain) -> Again {
+fn again(args: &cli::Explain) -> Reproducer {
     let source = args.source.to_string_lossy().into_owned();
     let mut words = vec!["explain".to_owned(), source, "--op".to_owned(), args.op.to_string()];
     words.extend(args.ipa.into_iter().flat_map(|ipa| ["--ipa".to_owned(), format!("{ipa:#x}")]));
     words.extend(args.sid.into_iter().flat_map(|sid| ["--sid".to_owned(), format!("{sid:#x}")]));
-    Again::new(words)
+    Reproducer::new(words)
 }
 
 /// Builds what `case` needs, and records it into `folder`, up to the operation in line `op`.
@@ -85,7 +85,7 @@ fn record_on(boot: &LiveBoot, case: &Case, op: usize, folder: &Path) -> Result<P
 struct Told {
     story: String,
     /// What was found after it.
-    findings: Vec<String>,
+    findings: Vec<RecordedFinding>,
 }
 
 /// The story of the operation in line `args.op` of the recording at `path`.

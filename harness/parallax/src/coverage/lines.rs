@@ -7,6 +7,8 @@ use parallax_machine::symbols::Image;
 
 /// Whose lines count.
 const SOURCE: (&str, &str) = ("hyp/", ".rs");
+/// Where most of what counts is. An image without a line of it says nothing of what traces reach.
+const CORE: &str = "hyp/core/src/";
 
 /// A source line, as one instruction has it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -56,6 +58,20 @@ impl Lines {
         lines
     }
 
+    /// Makes sure that the lines are those of the hypervisor.
+    ///
+    /// # Errors
+    /// Why they cannot be.
+    pub fn check(&self) -> Result<(), String> {
+        if self.sites.iter().any(|site| site.file.starts_with(CORE)) {
+            return Ok(());
+        }
+        Err(format!(
+            "its debugging information names no line of {CORE}, so nothing can be told of what traces reach; \
+             `rm -r target/hyp` and run it again"
+        ))
+    }
+
     /// All lines, some of them more than once with different functions.
     #[must_use]
     pub fn sites(&self) -> &[Site] {
@@ -71,5 +87,20 @@ impl Lines {
     #[cfg(test)]
     pub(crate) fn from_sites(sites: impl IntoIterator<Item = Site>) -> Self {
         Self { sites: sites.into_iter().collect(), instructions: Vec::new() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::site;
+    use super::*;
+
+    #[test]
+    fn an_image_without_a_line_of_the_core_is_no_measure() {
+        let core = [site("hyp/src/boot.rs", 3, "boot"), site("hyp/core/src/addr.rs", 9, "page")];
+        assert_eq!(Lines::from_sites(core.clone()).check(), Ok(()));
+        let error = Lines::from_sites([core[0].clone()]).check().unwrap_err();
+        assert!(error.contains("hyp/core/src/") && error.contains("rm -r target/hyp"), "{error}");
+        assert!(Lines::default().check().is_err());
     }
 }

@@ -1,16 +1,14 @@
 //! Many operations between two stops without a plugin: what they did together.
 
-use parallax_abi::mailbox::{Request, Response, op};
-use parallax_model::{AccessKind, Agent, BlockSize, Finding, Outcome as Passage, Span, check, check_access};
+use parallax_addr::PAGE_SIZE;
+use parallax_model::{BlockSize, Finding, Outcome as Passage, Span, check, check_access};
+use parallax_ops::{Answer, DmaAccess, Operation, Outcome};
 use parallax_vmsa::PhysMem;
 
 use super::access;
 use super::expected;
 use super::session::{Session, SessionError};
-use crate::trace::{Action, Op, Outcome};
-
-/// A page, in bytes.
-const PAGE: u64 = 0x1000;
+use crate::trace::Op;
 
 /// What came of a burst.
 #[derive(Clone, Debug)]
@@ -34,9 +32,11 @@ impl Session<'_> {
     /// # Errors
     /// As [`Session::step`].
     pub fn burst(&mut self, ops: &[&Op]) -> Result<Burst, SessionError> {
-        let requests = ops.iter().map(|op| self.request(op)).collect::<Result<Vec<_>, _>>()?;
-        let evidence = match requests[..] {
-            [request] => Evidence::before(&request, self.machine.memory(), self.ram),
+        let operations = ops.iter().map(|op| self.operation(op)).collect::<Result<Vec<_>, _>>()?;
+        let requests: Vec<_> =
+            ops.iter().zip(&operations).map(|(op, operation)| operation.request(op.cpu)).collect();
+        let evidence = match operations[..] {
+            [operation] => Evidence::before(&operation, self.machine.memory(), self.ram),
             _ => None,
         };
         let responses = self.machine.perform(&requests)?;
@@ -48,16 +48,18 @@ impl Session<'_> {
         let context = self.observer.context();
         let mut findings = Vec::new();
         let mut outcomes = Vec::with_capacity(ops.len());
-        for ((op, request), response) in ops.iter().zip(&requests).zip(&responses) {
-            let outcome = Outcome::of(op.verb, response);
-            findings.extend(expected::check(op, (request, &outcome), &after, context));
-            if !is_device(op) && !requests.iter().any(|other| names(other, request)) {
-                findings.extend(access::check(request, response, &outcome, &self.now, &after, context));
+        let mut alone = None;
+        for ((op, operation), response) in ops.iter().zip(&operations).zip(&responses) {
+            let answer = Answer::of(operation, response);
+            findings.extend(expected::check(op, (operation, &answer.outcome), &after, context));
+            if !operation.is_device() && !operations.iter().any(|other| names(other, operation)) {
+                findings.extend(access::check(operation, &answer, &self.now, &after, context));
             }
-            outcomes.push(outcome);
+            outcomes.push(answer.outcome.clone());
+            alone = Some(answer);
         }
-        if let (Some(evidence), [response]) = (evidence, &responses[..]) {
-            for access in evidence.after(response, self.machine.memory()) {
+        if let (Some(evidence), Some(answer)) = (evidence, alone) {
+            for access in evidence.after(&answer, self.machine.memory()) {
                 findings.extend(check_access(&access, &self.now, &after, context));
             }
         }
@@ -70,65 +72,56 @@ impl Session<'_> {
     }
 }
 
-/// Whether `op` is one of a device.
-#[must_use]
-pub const fn is_device(op: &Op) -> bool {
-    matches!(op.verb.action, Action::DmaRead | Action::DmaWrite)
-}
-
 /// Whether hypercall `call` may have changed who has the page that `access` reaches.
-fn names(call: &Request, access: &Request) -> bool {
-    if call.op != op::HYPERCALL {
-        return false;
-    }
-    let [_, first, count, ..] = call.args;
-    let pages = access.args[0] / PAGE..=access.args[0].saturating_add(16) / PAGE;
-    let last = first.saturating_add(count.max(1) - 1);
-    first <= *pages.end() && *pages.start() <= last
+fn names(call: &Operation, access: &Operation) -> bool {
+    let pages = |operation: &Operation| operation.footprint().pages;
+    call.call().is_some()
+        && pages(call).zip(pages(access)).is_some_and(|(named, reached)| named.overlaps(reached))
 }
 
 /// What memory held where a device is about to reach.
 struct Evidence {
-    request: Request,
+    access: DmaAccess,
     span: Span,
     before: Vec<u8>,
 }
 
 impl Evidence {
-    fn before(request: &Request, memory: &dyn PhysMem, ram: Span) -> Option<Self> {
-        let [_, base, size, ..] = request.args;
-        let device = matches!(request.op, op::DMA_READ | op::DMA_WRITE);
-        let inside = device && ram.contains(base) && size <= ram.end() - base;
-        let span = Span::new(base, size);
+    fn before(operation: &Operation, memory: &dyn PhysMem, ram: Span) -> Option<Self> {
+        let (Operation::Dma(access), Some(data)) = (operation, operation.data()) else { return None };
+        let span = data.span;
+        let inside = ram.contains(span.base) && span.size <= ram.end() - span.base;
         let before = inside.then(|| bytes(memory, span)).flatten()?;
-        Some(Self { request: *request, span, before })
+        Some(Self { access: *access, span, before })
     }
 
     /// The accesses that the data give evidence of, page by page.
-    fn after(&self, response: &Response, memory: &dyn PhysMem) -> Vec<parallax_model::Access> {
+    fn after(&self, answer: &Answer, memory: &dyn PhysMem) -> Vec<parallax_model::Access> {
         let Some(now) = bytes(memory, self.span) else { return Vec::new() };
-        let [stream, _, _, pattern, ..] = self.request.args;
-        let Ok(stream) = u32::try_from(stream) else { return Vec::new() };
+        let footprint = Operation::Dma(self.access).footprint();
+        let Some(reach) = footprint.reach else { return Vec::new() };
         let mut accesses = Vec::new();
         let mut at = self.span.base;
         while at < self.span.end() {
-            let end = ((at / PAGE + 1) * PAGE).min(self.span.end());
+            let end = ((at / PAGE_SIZE + 1) * PAGE_SIZE).min(self.span.end());
             let range = (at - self.span.base) as usize..(end - self.span.base) as usize;
             let (old, new) = (&self.before[range.clone()], &now[range.clone()]);
-            let passed = if self.request.op == op::DMA_WRITE {
-                let sent = pattern.to_le_bytes();
-                let sent: Vec<u8> =
-                    sent.iter().copied().cycle().skip(range.start % 8).take(old.len()).collect();
-                written(old, new, &sent)
-            } else {
+            let passed = match self.access {
+                DmaAccess::Write { value, .. } => {
+                    let sent = value.to_le_bytes();
+                    let sent: Vec<u8> =
+                        sent.iter().copied().cycle().skip(range.start % 8).take(old.len()).collect();
+                    written(old, new, &sent)
+                }
                 // Only its first 8 bytes are told.
-                read(old, response.x[0]).filter(|_| range.start == 0)
+                DmaAccess::Read { .. } => {
+                    answer.read.first().and_then(|value| read(old, *value)).filter(|_| range.start == 0)
+                }
             };
-            let kind = if self.request.op == op::DMA_WRITE { AccessKind::Write } else { AccessKind::Read };
             if let Some(passed) = passed {
                 let outcome = if passed { Passage::Passed } else { Passage::Refused };
-                let span = Span::between(at, end);
-                accesses.push(parallax_model::Access { agent: Agent::Device(stream), kind, span, outcome });
+                let (agent, kind) = (access::agent(footprint.agent), access::kind(reach.kind));
+                accesses.push(parallax_model::Access { agent, kind, span: Span::between(at, end), outcome });
             }
             at = end;
         }
@@ -185,8 +178,9 @@ mod tests {
 
     #[test]
     fn a_page_that_a_hypercall_names_is_not_judged() {
-        let call = |pfn, nr| Request { cpu: 0, op: op::HYPERCALL, args: [1, pfn, nr, 0, 0, 0, 0] };
-        let access = Request { cpu: 0, op: op::READ, args: [0x4000_1008, 8, 0, 0, 0, 0, 0] };
+        let of = |word: &str, args: &[u64]| Operation::new(parallax_ops::row(word).unwrap(), args).unwrap();
+        let call = |pfn, nr| of("host_donate_hyp", &[pfn, nr]);
+        let access = of("host_read", &[0x4000_1008, 8, 0]);
         assert!(names(&call(0x40001, 1), &access));
         assert!(names(&call(0x40000, 2), &access));
         assert!(names(&call(0x40000, u64::MAX), &access));

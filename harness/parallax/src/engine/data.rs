@@ -4,86 +4,92 @@
 //! The tables say what an access may do; the bytes say what it did. A device that reaches a page through a stale
 //! translation is caught here even if every table is right.
 
-use parallax_abi::mailbox::{Request, Response, op};
-use parallax_model::{Check, Claim, Space, Span, SymbolMap};
+use parallax_addr::PAGE_SIZE;
+use parallax_model::{AddressMap, Rule, Space, Span, Violation};
+use parallax_ops::{Answer, CpuAccess, Data, Operation, Outcome};
 use parallax_vmsa::PhysMem;
-
-use crate::trace::Outcome;
-
-/// A page, in bytes.
-const PAGE: u64 = 0x1000;
 
 /// What RAM held where an operation is about to reach. Host addresses are physical addresses: the host's stage 2 is
 /// an identity.
 #[derive(Clone, Debug)]
 pub(super) struct Watch {
-    span: Span,
+    data: Data,
     before: Vec<u8>,
 }
 
 impl Watch {
-    /// Looks at the bytes that `request` will touch; nothing if it touches no data or no RAM.
-    pub(super) fn before(request: &Request, memory: &dyn PhysMem, ram: Span) -> Option<Self> {
-        let [first, second, third, ..] = request.args;
-        let span = match request.op {
-            op::READ | op::WRITE => Span::new(first, second),
-            op::DMA_READ | op::DMA_WRITE => Span::new(second, third),
-            _ => return None,
-        };
-        let inside = ram.contains(span.base) && span.size <= ram.end() - span.base;
-        let before = inside.then(|| read(memory, span)).flatten()?;
-        Some(Self { span, before })
+    /// Looks at the bytes that `operation` will touch; nothing if it touches no data or no RAM.
+    pub(super) fn before(operation: &Operation, memory: &dyn PhysMem, ram: Span) -> Option<Self> {
+        let data = operation.data()?;
+        let inside = ram.contains(data.span.base) && data.span.size <= ram.end() - data.span.base;
+        let before = inside.then(|| read(memory, data.span)).flatten()?;
+        Some(Self { data, before })
     }
 
     /// What is wrong with the bytes now that the operation is over.
     pub(super) fn after(
         &self,
-        request: &Request,
-        response: &Response,
-        outcome: &Outcome,
+        operation: &Operation,
+        answer: &Answer,
         memory: &dyn PhysMem,
-        symbols: &SymbolMap,
-    ) -> Vec<Claim> {
-        let Some(now) = read(memory, self.span) else { return Vec::new() };
-        let wrong = match (request.op, outcome) {
-            (op::WRITE, Outcome::Ok { .. }) => {
-                !now.iter().eq(request.args[2].to_le_bytes().iter().take(now.len()))
+        symbols: &AddressMap,
+    ) -> Vec<Violation> {
+        let Some(now) = read(memory, self.data.span) else { return Vec::new() };
+        let device = operation.is_device();
+        let mut wrong = Vec::new();
+        match &answer.outcome {
+            Outcome::Ok { .. } => {
+                if !self.data.agrees(answer, &self.before) {
+                    wrong.push((Rule::AccessDataRead, "what was read is not what memory holds"));
+                }
+                if self.data.written.as_ref().is_some_and(|written| !written.is_in(&now, &self.before)) {
+                    wrong.push((Rule::AccessDataWritten, "what was written is not in memory"));
+                }
             }
-            (op::DMA_WRITE, Outcome::Ok { .. }) => {
-                !now.iter().eq(request.args[3].to_le_bytes().iter().cycle().take(now.len()))
+            outcome if self.data.written.is_some() => {
+                let changed = match (device, outcome) {
+                    (true, Outcome::Abort) => self.refused_page_changed(answer, &now),
+                    (true, _) => false,
+                    (false, _) => now != self.before && !self.may_be_torn(operation),
+                };
+                if changed {
+                    wrong.push((Rule::AccessDataRefused, "memory changed although the write was refused"));
+                }
             }
-            (op::READ | op::DMA_READ, Outcome::Ok { value: Some(value) }) => {
-                !self.before.iter().take(8).eq(value.to_le_bytes().iter().take(self.before.len().min(8)))
-            }
-            (op::WRITE, _) => now != self.before,
-            (op::DMA_WRITE, Outcome::Abort) => self.refused_page_changed(response, &now),
-            _ => false,
-        };
-        let (rule, message) = match (request.op, outcome) {
-            (op::READ | op::DMA_READ, _) => ("data-read", "what was read is not what memory holds"),
-            (_, Outcome::Ok { .. }) => ("data-written", "what was written is not in memory"),
-            _ => ("data-refused", "memory changed although the write was refused"),
-        };
-        let space = if matches!(request.op, op::READ | op::WRITE) { Space::Cpu } else { Space::Smmu };
-        let claim = Claim {
-            check: Check::Access,
+            _ => (),
+        }
+        let space = if device { Space::Smmu } else { Space::Cpu };
+        let violation = |(rule, message): (Rule, &str)| Violation {
             rule,
             space,
-            span: self.span,
-            subject: symbols.span(self.span),
+            span: self.data.span,
+            subject: symbols.span(self.data.span),
             message: message.to_owned(),
+            function: None,
         };
-        if wrong { vec![claim] } else { Vec::new() }
+        wrong.into_iter().map(violation).collect()
+    }
+
+    /// Whether a refused write may have been done in part: two CPUs took turns, or two registers went to two pages.
+    fn may_be_torn(&self, operation: &Operation) -> bool {
+        let two_pages = self.data.span.whole_pages().is_some_and(|pages| pages.size > PAGE_SIZE);
+        match operation {
+            Operation::Access(CpuAccess::Race { .. }) => true,
+            Operation::Access(CpuAccess::WritePair { .. }) => two_pages,
+            _ => false,
+        }
     }
 
     /// A refused write may have reached the pages in front of the one that was refused. Every page has one event:
     /// if there are as many events as pages, none may have changed; if not, the page of the first event.
-    fn refused_page_changed(&self, response: &Response, now: &[u8]) -> bool {
-        let page = |address: u64| address / PAGE;
-        let pages = page(self.span.end() - 1) - page(self.span.base) + 1;
-        let refused = |address: u64| response.events >= pages || page(address) == page(response.event_addr);
+    fn refused_page_changed(&self, answer: &Answer, now: &[u8]) -> bool {
+        let page = |address: u64| address / PAGE_SIZE;
+        let span = self.data.span;
+        let pages = page(span.end() - 1) - page(span.base) + 1;
+        let Some(events) = answer.events else { return false };
+        let refused = |address: u64| events.count >= pages || page(address) == page(events.address.get());
         let changed =
-            now.iter().zip(&self.before).zip(self.span.base..).filter(|((now, before), _)| now != before);
+            now.iter().zip(&self.before).zip(span.base..).filter(|((now, before), _)| now != before);
         changed.map(|(_, address)| address).any(refused)
     }
 }
@@ -98,6 +104,8 @@ fn read(memory: &dyn PhysMem, span: Span) -> Option<Vec<u8>> {
 mod tests {
     use std::cell::RefCell;
 
+    use parallax_abi::mailbox::{Response, kind};
+    use parallax_ops::row;
     use parallax_vmsa::MemError;
 
     use super::*;
@@ -125,68 +133,85 @@ mod tests {
         }
     }
 
-    fn dma_write(ipa: u64, len: u64, value: u64) -> Request {
-        Request { cpu: 0, op: op::DMA_WRITE, args: [8, ipa, len, value, 0, 0, 0] }
+    fn operation(word: &str, args: &[u64]) -> Operation {
+        Operation::new(row(word).unwrap(), args).unwrap()
     }
 
-    /// Rules found when `change` happens during `request` and it ends with `outcome`.
-    fn rules(
-        request: Request,
-        response: Response,
-        outcome: Outcome,
-        change: impl Fn(&Ram),
-    ) -> Vec<&'static str> {
+    fn dma_write(ipa: u64, len: u64, value: u64) -> Operation {
+        operation("dma_write", &[8, ipa, len, value])
+    }
+
+    fn response(kind: u64) -> Response {
+        Response { kind, ..Response::default() }
+    }
+
+    /// Rules found when `change` happens during `operation` and it is answered with `response`.
+    fn rules(operation: Operation, response: Response, change: impl Fn(&Ram)) -> Vec<&'static str> {
         let ram = Ram::new();
-        let watch = Watch::before(&request, &ram, RAM).unwrap();
+        let watch = Watch::before(&operation, &ram, RAM).unwrap();
         change(&ram);
-        let claims = watch.after(&request, &response, &outcome, &ram, &SymbolMap::default());
-        claims.iter().map(|claim| claim.rule).collect()
+        let answer = Answer::of(&operation, &response);
+        let violations = watch.after(&operation, &answer, &ram, &AddressMap::default());
+        violations.iter().map(|violation| violation.rule.name()).collect()
     }
 
     #[test]
     fn a_write_that_succeeded_must_be_in_memory() {
-        let done = || Outcome::Ok { value: None };
         let request = dma_write(0x4000_0ffc, 12, 0x0807_0605_0403_0201);
         let bytes = [1, 2, 3, 4, 5, 6, 7, 8, 1, 2, 3, 4];
-        assert!(rules(request, Response::default(), done(), |ram| ram.put(0x4000_0ffc, &bytes)).is_empty());
-        assert_eq!(rules(request, Response::default(), done(), |_| ()), ["data-written"]);
+        assert!(rules(request, response(kind::OK), |ram| ram.put(0x4000_0ffc, &bytes)).is_empty());
+        assert_eq!(rules(request, response(kind::OK), |_| ()), ["data-written"]);
     }
 
     #[test]
     fn a_write_that_was_refused_must_not() {
-        let refused = Response { events: 1, event_addr: 0x4000_0000, ..Response::default() };
+        let refused = Response { events: 1, event_addr: 0x4000_0000, ..response(kind::ABORT) };
         let request = dma_write(0x4000_0000, 8, 1);
-        assert!(rules(request, refused, Outcome::Abort, |_| ()).is_empty());
-        assert_eq!(
-            rules(request, refused, Outcome::Abort, |ram| ram.put(0x4000_0000, &[1])),
-            ["data-refused"]
-        );
+        assert!(rules(request, refused, |_| ()).is_empty());
+        assert_eq!(rules(request, refused, |ram| ram.put(0x4000_0000, &[1])), ["data-refused"]);
     }
 
     #[test]
     fn of_two_pages_only_the_refused_one_must_be_untouched() {
-        let second = Response { events: 1, event_addr: 0x4000_1000, ..Response::default() };
+        let second = Response { events: 1, event_addr: 0x4000_1000, ..response(kind::ABORT) };
         let request = dma_write(0x4000_0ff8, 16, 1);
-        assert!(rules(request, second, Outcome::Abort, |ram| ram.put(0x4000_0ff8, &[1])).is_empty());
-        assert_eq!(
-            rules(request, second, Outcome::Abort, |ram| ram.put(0x4000_1000, &[1])),
-            ["data-refused"]
-        );
-        let both = Response { events: 2, event_addr: 0x4000_0ff8, ..Response::default() };
-        assert_eq!(rules(request, both, Outcome::Abort, |ram| ram.put(0x4000_1000, &[1])), ["data-refused"]);
+        assert!(rules(request, second, |ram| ram.put(0x4000_0ff8, &[1])).is_empty());
+        assert_eq!(rules(request, second, |ram| ram.put(0x4000_1000, &[1])), ["data-refused"]);
+        let both = Response { events: 2, event_addr: 0x4000_0ff8, ..response(kind::ABORT) };
+        assert_eq!(rules(request, both, |ram| ram.put(0x4000_1000, &[1])), ["data-refused"]);
     }
 
     #[test]
     fn what_is_read_must_be_what_memory_holds() {
-        let request = Request { cpu: 0, op: op::READ, args: [0x4000_0010, 4, 0, 0, 0, 0, 0] };
-        let value = |value| Outcome::Ok { value: Some(value) };
-        assert!(rules(request, Response::default(), value(0), |_| ()).is_empty());
-        assert_eq!(rules(request, Response::default(), value(7), |_| ()), ["data-read"]);
+        let request = operation("host_read", &[0x4000_0010, 4, 0]);
+        let value = |value| Response { x: [value, 0, 0, 0], ..response(kind::OK) };
+        assert!(rules(request, value(0), |_| ()).is_empty());
+        assert_eq!(rules(request, value(7), |_| ()), ["data-read"]);
+    }
+
+    #[test]
+    fn swaps_pairs_and_atomics_are_looked_at_too() {
+        let at = 0x4000_0010;
+        let value = |value| Response { x: [value, 0, 0, 0], ..response(kind::OK) };
+        let swap = operation("host_swap", &[at, 5]);
+        assert!(rules(swap, value(0), |ram| ram.put(at, &[5])).is_empty());
+        assert_eq!(rules(swap, value(7), |ram| ram.put(at, &[5])), ["data-read"]);
+        assert_eq!(rules(swap, value(7), |_| ()), ["data-read", "data-written"]);
+        assert_eq!(rules(swap, response(kind::ABORT), |ram| ram.put(at, &[5])), ["data-refused"]);
+        let atomic = operation("host_atomic", &[at]);
+        assert!(rules(atomic, value(0), |_| ()).is_empty());
+        assert_eq!(rules(atomic, value(0), |ram| ram.put(at, &[1])), ["data-written"]);
+        let pair = operation("host_write_pair", &[at, 1, 2]);
+        assert_eq!(rules(pair, value(0), |ram| ram.put(at, &[1])), ["data-written"]);
+        assert_eq!(rules(pair, response(kind::ABORT), |ram| ram.put(at, &[1])), ["data-refused"]);
+        let race = operation("host_race", &[at, 1, 2, at, 0, 1]);
+        assert!(rules(race, value(9), |ram| ram.put(at, &[2])).is_empty());
+        assert_eq!(rules(race, value(9), |ram| ram.put(at, &[3])), ["data-written"]);
     }
 
     #[test]
     fn what_is_outside_of_memory_is_not_watched() {
-        let request = Request { cpu: 0, op: op::READ, args: [0x0900_0000, 4, 0, 0, 0, 0, 0] };
+        let request = operation("host_read", &[0x0900_0000, 4, 0]);
         assert!(Watch::before(&request, &Ram::new(), RAM).is_none());
         assert!(Watch::before(&dma_write(0x4000_3ffc, 8, 0), &Ram::new(), RAM).is_none());
     }

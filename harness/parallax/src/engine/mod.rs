@@ -10,14 +10,12 @@ mod expected;
 #[cfg(test)]
 pub(crate) mod fake;
 mod observer;
-mod places;
 mod run;
 mod session;
 mod stream;
 
-pub use burst::{Burst, is_device};
+pub use burst::Burst;
 pub use observer::Observer;
-pub use places::{Places, UnknownPlace};
 pub use run::{Keep, TraceRun, run_trace};
 pub use session::{Begun, Session, SessionError, Step};
 pub use stream::{batches, touches_data};

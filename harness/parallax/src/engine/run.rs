@@ -3,13 +3,14 @@
 use parallax_machine::Machine;
 use parallax_machine::recording::Recorder;
 use parallax_model::Golden;
+use parallax_ops::Operation;
 
 use super::session::{Session, SessionError, Step};
 use super::stream;
 use crate::cli::Mode;
-use crate::report::{Again, Found};
+use crate::report::{ReportedFinding, Reproducer};
 use crate::status::Failure;
-use crate::trace::{Action, Op, Outcome};
+use crate::trace::{Op, Outcome};
 
 /// What became of a trace.
 #[derive(Debug, Default)]
@@ -17,7 +18,7 @@ pub struct TraceRun {
     /// The text that is compared with the golden.
     pub golden: String,
     /// What was found.
-    pub findings: Vec<Found>,
+    pub findings: Vec<ReportedFinding>,
     /// How many operations were performed.
     pub ops: usize,
     /// Whether any of them changed a state, was expected to come out in some way (as only a `nop` always does), or led
@@ -33,7 +34,7 @@ pub struct TraceRun {
 #[derive(Debug)]
 pub struct Keep {
     /// The command that runs it again.
-    pub again: Again,
+    pub again: Reproducer,
     /// Where to record it.
     pub recorder: Option<Recorder>,
     /// Whether [`TraceRun::exported`] is to have its events.
@@ -61,7 +62,8 @@ fn perform(
 ) -> Result<(), Failure> {
     let (mut session, at_boot) = Session::start_with(machine, keep.recorder, keep.export)?;
     golden.boot(&at_boot);
-    run.findings.extend(at_boot.into_iter().map(|finding| Found::new(0, "boot", finding, &keep.again)));
+    run.findings
+        .extend(at_boot.into_iter().map(|finding| ReportedFinding::new(0, "boot", finding, &keep.again)));
     if mode == Mode::Stream {
         session.stream()?;
     }
@@ -73,7 +75,7 @@ fn perform(
         for (op, step) in batch.into_iter().zip(steps) {
             let text = op.to_string();
             golden.operation(op.line, &text, &shown(op, &step.outcome), &step.lines, &step.findings);
-            let found = |finding| Found::new(op.line, &text, finding, &keep.again);
+            let found = |finding| ReportedFinding::new(op.line, &text, finding, &keep.again);
             run.findings.extend(step.findings.into_iter().map(found));
             run.ops += 1;
             run.checked |= asks(op) || !step.lines.is_empty() || !run.findings.is_empty();
@@ -86,7 +88,7 @@ fn perform(
 
 /// Whether `op` says what must come out, where something else could.
 fn asks(op: &Op) -> bool {
-    op.expect.is_some() && op.verb.action != Action::Nop
+    op.expect.is_some() && op.shape() != Operation::Nop
 }
 
 fn batches(ops: &[Op], mode: Mode) -> Vec<Vec<&Op>> {

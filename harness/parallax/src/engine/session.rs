@@ -4,24 +4,25 @@ use std::time::Duration;
 
 use parallax_abi::journal::{Record, kind};
 use parallax_abi::mailbox::{Request, Response};
+use parallax_addr::{Symbol, UnknownPlace};
 use parallax_machine::journal::by_operation;
-use parallax_machine::recording::{Operation, Recorder, RecordingMem};
+use parallax_machine::recording::{self, RecordedFinding, Recorder, RecordingMem};
 use parallax_machine::{Live, Machine, MachineError, Registers};
 use parallax_model::canonical::Canonical;
 use parallax_model::{
     BlockSize, Context, Delta, Finding, Line, Reporter, Snapshot, Span, View, check, state_lines,
 };
+use parallax_ops::{Answer, Operation};
 use parallax_vmsa::{MemError, PhysMem};
 
 use super::access;
 use super::data::Watch;
 use super::expected;
 use super::observer::Observer;
-use super::places::{Places, UnknownPlace};
 use super::stream::Stream;
 use crate::order::Order;
 use crate::status::{Failure, Status};
-use crate::trace::{Action, Op, Outcome};
+use crate::trace::{Op, Outcome};
 
 /// Pause when the machine has not done another operation yet.
 const PAUSE: Duration = Duration::from_micros(50);
@@ -83,13 +84,13 @@ pub struct Step {
 pub struct Begun {
     /// What the test host is asked for.
     pub request: Request,
+    operation: Operation,
     watch: Option<Watch>,
 }
 
 /// A machine between two operations.
 pub struct Session<'m> {
     pub(super) machine: &'m mut dyn Machine,
-    places: Places,
     pub(super) ram: Span,
     pub(super) observer: Observer,
     pub(super) registers: Registers,
@@ -127,9 +128,8 @@ impl<'m> Session<'m> {
         export: bool,
     ) -> Result<(Self, Vec<Finding>), SessionError> {
         let info = machine.info();
-        let places = Places::new(machine.description(), &info);
-        let ram = places.ram().map_or(Span::default(), |ram| Span::new(ram.base, ram.size));
         let mut observer = Observer::new(machine.description(), info);
+        let ram = observer.context().symbols.place(&Symbol::Ram).unwrap_or_default();
         let registers = machine.registers()?;
         let (boot, bbm) = (machine.events()?, machine.bbm_level()?);
         let read = recorder.is_some().then(|| RecordingMem::new(machine.memory()));
@@ -139,8 +139,8 @@ impl<'m> Session<'m> {
         let mut findings = reporter.fresh(check(&now, observer.context()));
         let order = order_from(machine, (&boot, bbm, export), (&now, observer.context()), &mut findings)?;
         if let Some((recorder, read)) = recorder.as_mut().zip(read) {
-            let findings = findings.iter().map(ToString::to_string).collect();
-            let boot = Operation { text: "boot".to_owned(), findings, ..Operation::default() };
+            let findings = findings.iter().cloned().map(RecordedFinding::from).collect();
+            let boot = recording::Operation { text: "boot".to_owned(), findings, ..Default::default() };
             recorder.add(&boot, &registers, &read)?;
         }
         let boot_instructions =
@@ -149,7 +149,6 @@ impl<'m> Session<'m> {
         let stream = None;
         let session = Self {
             machine,
-            places,
             ram,
             observer,
             registers,
@@ -191,9 +190,9 @@ impl<'m> Session<'m> {
     /// # Errors
     /// `op` names a place that the machine does not have.
     pub fn begin(&mut self, op: &Op) -> Result<Begun, SessionError> {
-        let request = self.request(op)?;
-        let watch = Watch::before(&request, self.machine.memory(), self.ram);
-        Ok(Begun { request, watch })
+        let operation = self.operation(op)?;
+        let watch = Watch::before(&operation, self.machine.memory(), self.ram);
+        Ok(Begun { request: operation.request(op.cpu), operation, watch })
     }
 
     /// Looks at what `op` did, which was begun and answered with `response`.
@@ -201,14 +200,14 @@ impl<'m> Session<'m> {
     /// # Errors
     /// As [`Self::step`].
     pub fn end(&mut self, op: &Op, begun: Begun, response: Response) -> Result<Step, SessionError> {
-        let Begun { request, watch } = begun;
+        let Begun { request, operation, watch } = begun;
         let events = self.machine.events()?;
         self.registers = self.machine.registers()?;
         if let Some(stream) = &mut self.stream {
             stream.apply(&events);
             stream.follow(self.machine.memory(), &self.registers, &self.now)?;
         }
-        self.judge(op, (request, response), watch, events)
+        self.judge(op, (operation, request, response), watch, events)
     }
 
     /// Performs `ops`, at most as many as a mailbox holds, without a stop between them, and looks at what each of them
@@ -217,7 +216,9 @@ impl<'m> Session<'m> {
     /// # Errors
     /// As [`Self::step`]; or the journal is not all that happened.
     pub fn batch(&mut self, ops: &[&Op]) -> Result<Vec<Step>, SessionError> {
-        let requests = ops.iter().map(|op| self.request(op)).collect::<Result<Vec<_>, _>>()?;
+        let operations = ops.iter().map(|op| self.operation(op)).collect::<Result<Vec<_>, _>>()?;
+        let requests: Vec<Request> =
+            ops.iter().zip(&operations).map(|(op, operation)| operation.request(op.cpu)).collect();
         self.live()?.launch(&requests)?;
         let mut steps = Vec::with_capacity(ops.len());
         let mut events = Vec::new();
@@ -226,20 +227,21 @@ impl<'m> Session<'m> {
             // In this order: when it has ended, all that happened is in the journal.
             let ended = self.live()?.ended(idle > MOST_PAUSES)?;
             events.extend(self.machine.events()?);
-            let (operations, rest) = by_operation(&events);
-            idle = if operations.is_empty() { idle + 1 } else { 0 };
-            let next = ops.iter().zip(&requests).skip(steps.len());
-            if operations.len() > next.len() {
+            let (performed, rest) = by_operation(&events);
+            idle = if performed.is_empty() { idle + 1 } else { 0 };
+            let next = ops.iter().zip(operations.iter().zip(&requests)).skip(steps.len());
+            if performed.len() > next.len() {
                 return Err(SessionError::Unseen(format!("more than {} operations have a mark", ops.len())));
             }
-            for ((op, request), (_, events)) in next.zip(operations) {
+            for ((op, (operation, request)), (_, events)) in next.zip(performed) {
                 let response = self.live()?.response(steps.len())?;
                 let stream = self.stream.as_mut().ok_or(SessionError::NoStream)?;
                 stream.apply(events);
                 if self.registers != *stream.registers() {
                     self.registers.clone_from(stream.registers());
                 }
-                steps.push(self.judge(op, (*request, response), None, events.to_vec())?);
+                let performed = (*operation, *request, response);
+                steps.push(self.judge(op, performed, None, events.to_vec())?);
             }
             let judged = events.len() - rest.len();
             events.drain(..judged);
@@ -259,7 +261,7 @@ impl<'m> Session<'m> {
         if let (Some(order), Some(last)) = (&mut self.order, steps.last_mut()) {
             let context = self.observer.context();
             let claims = order.judge(&events, self.machine.symbols(), &context.symbols);
-            last.findings.extend(claims.into_iter().map(|claim| claim.seen(&self.now, context)));
+            last.findings.extend(claims.into_iter().map(|violation| violation.in_state(&self.now, context)));
         }
         self.registers = self.machine.registers()?;
         match stream.agree(self.machine.memory(), &self.registers, &self.now)? {
@@ -273,16 +275,16 @@ impl<'m> Session<'m> {
         self.machine.live().ok_or(SessionError::NoStream)
     }
 
-    /// What the test host is asked for.
-    pub(super) fn request(&self, op: &Op) -> Result<Request, SessionError> {
-        Ok(op.verb.request(op.cpu, &self.places.arguments(op)?))
+    /// What `op` is on this machine.
+    pub(super) fn operation(&self, op: &Op) -> Result<Operation, SessionError> {
+        Ok(op.operation(&self.observer.context().symbols)?)
     }
 
     /// Looks at what `op` did.
     fn judge(
         &mut self,
         op: &Op,
-        (request, response): (Request, Response),
+        (operation, request, response): (Operation, Request, Response),
         watch: Option<Watch>,
         events: Vec<Record>,
     ) -> Result<Step, SessionError> {
@@ -293,37 +295,38 @@ impl<'m> Session<'m> {
         let after = self.observer.observe(read.as_ref().map_or(memory, |read| read), &self.registers);
 
         let context = self.observer.context();
-        let outcome = Outcome::of(op.verb, &response);
-        let told = (&request, &outcome);
-        let mut findings: Vec<Finding> = expected::check(op, told, &after, context).into_iter().collect();
-        findings.extend(access::check(&request, &response, &outcome, &self.now, &after, context));
+        let answer = Answer::of(&operation, &response);
+        let ended = (&operation, &answer.outcome);
+        let mut findings: Vec<Finding> = expected::check(op, ended, &after, context).into_iter().collect();
+        findings.extend(access::check(&operation, &answer, &self.now, &after, context));
         if let Some(watch) = watch {
-            let claims = watch.after(&request, &response, &outcome, live, &context.symbols);
-            findings.extend(claims.into_iter().map(|claim| expected::seen(claim, &request, &after, context)));
+            let claims = watch.after(&operation, &answer, live, &context.symbols);
+            findings
+                .extend(claims.into_iter().map(|claim| expected::seen(claim, &operation, &after, context)));
         }
         findings.extend(check(&after, context));
         let mut findings = self.reporter.fresh(findings);
         if let Some(order) = &mut self.order {
             order.operation(op.line);
             let claims = order.judge(&events, self.machine.symbols(), &context.symbols);
-            findings.extend(claims.into_iter().map(|claim| claim.seen(&after, context)));
+            findings.extend(claims.into_iter().map(|violation| violation.in_state(&after, context)));
         }
         if let Some((recorder, read)) = self.recorder.as_mut().zip(read) {
-            let operation = operation(op, (request, response), &events, &findings);
+            let performed = recorded(op, (request, response), &events, &findings);
             if let Some(symbols) = self.machine.symbols() {
-                recorder.note_code(&operation, symbols);
+                recorder.note_code(&performed, symbols);
             }
-            recorder.add(&operation, &self.registers, &read)?;
+            recorder.add(&performed, &self.registers, &read)?;
         }
 
         let form = self.form.after(&self.now, &after, BlockSize::Shown);
-        let lines = match op.verb.action {
-            Action::Snapshot => state_lines(&after, &context.symbols, View::All, BlockSize::Shown),
+        let lines = match operation {
+            Operation::Snapshot => state_lines(&after, &context.symbols, View::All, BlockSize::Shown),
             _ => Delta::of(&self.form, &form).lines(&context.symbols, View::All),
         };
         self.now = after;
         self.form = form;
-        Ok(Step { outcome, lines, findings, events })
+        Ok(Step { outcome: answer.outcome, lines, findings, events })
     }
 
     /// What there is to say of `finding` beyond its text: source lines, and how often until now.
@@ -395,24 +398,24 @@ fn order_from(
     }
     let mut order = Order::new(&machine.info(), machine.symbols(), bbm, export)?;
     let claims = order.judge(boot, machine.symbols(), &context.symbols);
-    findings.extend(claims.into_iter().map(|claim| claim.seen(state, context)));
+    findings.extend(claims.into_iter().map(|violation| violation.in_state(state, context)));
     order.booted();
     Ok(Some(order))
 }
 
 /// `op` as a recording holds it.
-fn operation(
+fn recorded(
     op: &Op,
     (request, response): (Request, Response),
     events: &[Record],
     findings: &[Finding],
-) -> Operation {
-    Operation {
+) -> recording::Operation {
+    recording::Operation {
         line: u32::try_from(op.line).unwrap_or(u32::MAX),
         text: op.to_string(),
         requests: vec![request],
         responses: vec![response],
         events: events.to_vec(),
-        findings: findings.iter().map(ToString::to_string).collect(),
+        findings: findings.iter().cloned().map(RecordedFinding::from).collect(),
     }
 }

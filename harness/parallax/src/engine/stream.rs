@@ -7,13 +7,13 @@
 
 use parallax_abi::info::HypInfo;
 use parallax_abi::journal::Record;
-use parallax_abi::mailbox::{SLOTS, op};
+use parallax_abi::mailbox::SLOTS;
 use parallax_machine::shadow::{Over, Shadow};
 use parallax_machine::{Region, Registers};
 use parallax_model::Snapshot;
 use parallax_vmsa::{MemError, PhysMem};
 
-use crate::trace::{Action, Op};
+use crate::trace::Op;
 
 /// Size of a page in bytes.
 const PAGE: u64 = 4096;
@@ -21,7 +21,7 @@ const PAGE: u64 = 4096;
 /// Whether `op` reads or writes memory for the host or for a device.
 #[must_use]
 pub fn touches_data(op: &Op) -> bool {
-    matches!(op.verb.action, Action::Cpu(op::READ | op::WRITE) | Action::DmaRead | Action::DmaWrite)
+    op.shape().data().is_some()
 }
 
 /// `ops` cut into what may be performed without a stop: at most as many as a mailbox holds, and one that touches data

@@ -11,7 +11,7 @@ mod tell;
 
 use parallax_machine::recording::format::Site;
 use parallax_model::table_map::Table;
-use parallax_model::{Span, SymbolMap};
+use parallax_model::{AddressMap, Span};
 use parallax_smmu::strtab::SteArray;
 use parallax_vmsa::PhysMem;
 
@@ -29,7 +29,7 @@ pub struct Scene<'a> {
     /// Where stream table entries are.
     pub streams: &'a [SteArray],
     /// Names of addresses.
-    pub map: &'a SymbolMap,
+    pub map: &'a AddressMap,
     /// The SMMU's command queue.
     pub commands: Span,
     /// The SMMU's registers.

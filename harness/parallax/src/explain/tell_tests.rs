@@ -1,6 +1,6 @@
 use parallax_machine::recording::format::Site;
 use parallax_model::table_map::Table;
-use parallax_model::{Layout, Span, SymbolMap};
+use parallax_model::{AddressMap, Span};
 use parallax_smmu::strtab::SteArray;
 use parallax_vmsa::desc::Level;
 use parallax_vmsa::{SparseMem, Stage, Stage2Controls};
@@ -31,7 +31,7 @@ fn told(wanted: Wanted, events: &[Record]) -> String {
         tables: &[table],
         new_tables: &[],
         streams: &[SteArray { pa: STREAMS, first: 0, count: 16 }],
-        map: &SymbolMap::new([], &Layout::default()),
+        map: &AddressMap::default(),
         commands: Span::new(QUEUE, 0x1000),
         smmu: Span::new(SMMU, 0x2_0000),
         linear: 0,

@@ -5,6 +5,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use insta::Snapshot;
+use parallax_model::GoldenLine;
 use tempfile::NamedTempFile;
 
 use super::{GoldenError, Place};
@@ -96,7 +97,7 @@ pub fn findings_in(path: &Path) -> Result<usize, GoldenError> {
 
 /// How many findings a golden's text holds.
 pub(super) fn findings_of(text: &str) -> usize {
-    text.lines().filter(|line| line.starts_with("   ! ")).count()
+    GoldenLine::findings(text).count()
 }
 
 /// Removes a pending golden, if there is one.

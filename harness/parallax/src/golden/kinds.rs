@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
+use parallax_model::GoldenLine;
+
 /// A kind of line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Kind {
@@ -31,12 +33,14 @@ impl Kind {
 
     /// The kind of a golden's line.
     fn of(line: &str) -> Self {
-        let Some(inner) = line.strip_prefix("   ") else { return Self::Results };
-        match inner.split_whitespace().next() {
-            Some("!") if inner.starts_with("! protocol/") => Self::Events,
-            Some("!") => Self::Findings,
-            Some("smmu" | "ste" | "regs") => Self::Smmu,
-            _ => Self::Tables,
+        match GoldenLine::of(line) {
+            GoldenLine::Boot | GoldenLine::Operation(_) => Self::Results,
+            GoldenLine::Finding(finding) if super::is_of_order(finding) => Self::Events,
+            GoldenLine::Finding(_) => Self::Findings,
+            GoldenLine::Change(change) => match change.split_whitespace().next() {
+                Some("smmu" | "ste" | "regs") => Self::Smmu,
+                _ => Self::Tables,
+            },
         }
     }
 }

@@ -20,6 +20,8 @@ pub use orphans::orphans;
 pub use place::{Place, pending_under, trace_of};
 pub use since::{Change, Since, What, since};
 
+use parallax_model::{Check, FindingLine, GoldenLine};
+
 use crate::text_diff;
 
 /// Reading or writing a golden failed.
@@ -94,19 +96,23 @@ pub fn compare(place: &Place, text: &str, events: bool) -> Result<Comparison, Go
 /// # Errors
 /// The golden is there and cannot be read.
 pub fn needs_events(place: &Place) -> Result<bool, GoldenError> {
-    Ok(file::text(&place.golden)?.is_some_and(|agreed| agreed.lines().any(is_of_order)))
+    Ok(file::text(&place.golden)?.is_some_and(|agreed| GoldenLine::findings(&agreed).any(is_of_order)))
 }
 
 /// A golden without findings of check 5; and without its boot, if there was nothing else to say of that.
 fn without_order(agreed: &str) -> String {
-    let mut lines: Vec<_> = agreed.lines().filter(|line| !is_of_order(line)).collect();
-    if lines.first() == Some(&"boot") && lines.get(1).is_none_or(|line| !line.starts_with(' ')) {
+    let lines = agreed.lines().map(|line| (line, GoldenLine::of(line)));
+    let mut lines: Vec<_> = lines
+        .filter(|(_, line)| !matches!(line, GoldenLine::Finding(finding) if is_of_order(*finding)))
+        .collect();
+    let boot = matches!(lines.first(), Some((_, GoldenLine::Boot)));
+    if boot && !matches!(lines.get(1), Some((_, GoldenLine::Finding(_) | GoldenLine::Change(_)))) {
         lines.remove(0);
     }
-    lines.join("\n")
+    lines.into_iter().map(|(text, _)| text).collect::<Vec<_>>().join("\n")
 }
 
-/// Whether a golden's line is a finding about the order of events.
-fn is_of_order(line: &str) -> bool {
-    line.starts_with("   ! protocol/")
+/// Whether a golden's finding is about the order of events.
+fn is_of_order(finding: FindingLine<'_>) -> bool {
+    finding.check() == Some(Check::Protocol)
 }

@@ -1,19 +1,20 @@
 //! Reads a recording for the page.
 
 use parallax_abi::journal::kind;
+use parallax_machine::recording::RecordedFinding;
 use parallax_machine::{Machine, MachineError};
 use parallax_model::canonical::Canonical;
 use parallax_model::delta::Changes;
 use parallax_model::lane::{self, Lane};
 use parallax_model::page::Ownership;
 use parallax_model::{
-    BlockSize, Context, Delta, PageState, Run, S2Entry, Snapshot, Span, View, Views, attrs,
+    BlockSize, Context, Delta, PageState, Run, S2Entry, Snapshot, Space, Span, View, attrs,
 };
 use serde::Serialize;
 
 use super::intern::Intern;
 use super::story::{self, About, Story};
-use super::{Opened, events, meaning, place, visible};
+use super::{Opened, events, visible};
 use crate::engine::Observer;
 use crate::source::recorded_result;
 use crate::status::Failure;
@@ -52,14 +53,14 @@ pub(super) struct Performed {
     /// The attribute table, as JSON text.
     attributes: usize,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(super) findings: Vec<Found>,
+    pub(super) findings: Vec<Shown>,
 }
 
-/// A finding.
+/// A finding as the page shows it.
 #[derive(Serialize)]
-pub(super) struct Found {
+pub(super) struct Shown {
     pub(super) text: usize,
-    /// What the check asks, a number of [`Intern`].
+    /// What the rule means, a number of [`Intern`].
     meaning: Option<usize>,
     /// The page, where it has one.
     page: Option<u64>,
@@ -99,11 +100,7 @@ pub(super) fn recorded(opened: Opened, intern: &mut Intern, step: &dyn Fn()) -> 
         let operation = replay.operation();
         let (counts, events) = events::told(&operation.events, queue, &replay);
         let total = operation.events.iter().rev().find(|event| event.kind == kind::MARK).map(|event| event.b);
-        let findings = operation
-            .findings
-            .iter()
-            .map(|text| found(text, &operation.text, &snapshot, context, intern))
-            .collect();
+        let findings = operation.findings.iter().map(|finding| shown(finding, intern)).collect();
         ops.push(Performed {
             line: operation.line,
             text: intern.text(&operation.text),
@@ -217,26 +214,20 @@ fn attribute_table(snapshot: &Snapshot, context: &Context) -> String {
     serde_json::to_string(&tables).unwrap_or_default()
 }
 
-/// A finding with its page and with what both sides say there, from its text or from the operation's.
-fn found(text: &str, operation: &str, snapshot: &Snapshot, context: &Context, intern: &mut Intern) -> Found {
-    let head = text.split(": ").next().unwrap_or_default();
-    let mut words = head.splitn(3, ' ').skip(1);
-    let space = words.next().unwrap_or_default();
-    let subject = words.next().unwrap_or_default();
-    let direct = match space {
-        "cpu" | "smmu" | "page" => place::address(subject, &context.symbols),
-        "el2" => subject.strip_prefix("linear:").and_then(|name| place::address(name, &context.symbols)),
-        _ => None,
+/// A finding with its page and with what both sides say there.
+fn shown(recorded: &RecordedFinding, intern: &mut Intern) -> Shown {
+    let text = intern.text(&recorded.to_string());
+    let Some(finding) = recorded.finding() else {
+        let views = vec![("owner", "not known: the recording has only the finding's text".to_owned())];
+        return Shown { text, meaning: None, page: None, views, about: None, story: None };
     };
-    let page = direct.or_else(|| place::page(operation, &context.symbols)).map(|at| at & !0xfff);
-    let stream = |text: &str| u32::from_str_radix(text.split("..").next()?.strip_prefix("0x")?, 16).ok();
-    let about = match space {
-        "ste" => stream(subject).map(About::Stream),
+    let page = finding.page().map(|page| page.base);
+    let about = match finding.space {
+        Space::Ste => u32::try_from(finding.span.base).ok().map(About::Stream),
         _ => page.map(About::Page),
     };
-    let registers = || Views::of_registers(snapshot, context);
-    let views = page.map_or_else(registers, |at| Views::of_page(snapshot, context, at));
-    let views = views.iter().map(|(side, view)| (side, view.to_owned())).collect();
-    let meaning = meaning::of(text).map(|meaning| intern.text(&meaning));
-    Found { text: intern.text(text), meaning, page, views, about, story: None }
+    let views = finding.views().iter();
+    let views = views.map(|(side, view)| (side.name(), visible::line(view).into_owned())).collect();
+    let meaning = Some(intern.text(&finding.rule.explanation().replace('`', "\"")));
+    Shown { text, meaning, page, views, about, story: None }
 }

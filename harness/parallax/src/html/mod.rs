@@ -4,8 +4,6 @@
 //! | --- | --- |
 //! | [`collect`] | reads a recording: per operation its result, changes, events and findings |
 //! | [`intern`] | texts that occur often, each once |
-//! | [`place`] | addresses that a text names |
-//! | [`meaning`] | what a check asks |
 //! | [`story`] | which stores brought about what a finding is about |
 //! | [`visible`] | texts of a recording without what steers a terminal or the order of letters |
 //! | [`events`] | invalidations, barriers and SMMU commands of an operation as text |
@@ -17,10 +15,8 @@
 mod collect;
 mod events;
 mod intern;
-mod meaning;
 mod pairs;
 pub mod perfetto;
-mod place;
 mod story;
 mod visible;
 

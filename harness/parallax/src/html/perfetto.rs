@@ -71,10 +71,10 @@ pub fn trace(mut replay: Replay, step: &dyn Fn()) -> Result<String, Failure> {
             }
         }
         for finding in &operation.findings {
-            let name = finding.split(' ').next().unwrap_or_default();
+            let name = finding.finding().map_or_else(|| "finding".to_owned(), |found| found.rule.to_string());
             push(json!({
                 "ph": "i", "s": "t", "cat": "finding", "name": name, "pid": PROCESS, "tid": findings, "ts": micros(end - 1),
-                "args": {"line": operation.line, "operation": operation.text, "finding": finding},
+                "args": {"line": operation.line, "operation": operation.text, "finding": finding.to_string()},
             }));
         }
     }

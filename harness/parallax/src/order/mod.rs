@@ -13,8 +13,8 @@ use std::collections::BTreeMap;
 use parallax_abi::info::HypInfo;
 use parallax_abi::journal::Record;
 use parallax_machine::symbols::{SymbolError, Symbols};
-use parallax_model::{Check, Claim, SymbolMap};
-use parallax_protocol::{Checker, Config, Event, HintKind, Kind, Regime, Sysreg};
+use parallax_model::{AddressMap, Rule, Violation};
+use parallax_protocol::{self as protocol, Checker, Config, Event, HintKind, Kind, Regime, Sysreg};
 
 use self::convert::Converter;
 use self::export::Export;
@@ -33,7 +33,7 @@ pub struct Order {
     /// Findings of the checker that have been looked at.
     seen: usize,
     /// Those that were told, by rule and function: which of the checker's they are.
-    sites: BTreeMap<(&'static str, String), Vec<usize>>,
+    sites: BTreeMap<(protocol::Rule, String), Vec<usize>>,
     export: Option<Export>,
 }
 
@@ -88,7 +88,12 @@ impl Order {
     }
 
     /// Judges what `records` tell of, and gives what is wrong and had not been told before.
-    pub fn judge(&mut self, records: &[Record], symbols: Option<&Symbols>, names: &SymbolMap) -> Vec<Claim> {
+    pub fn judge(
+        &mut self,
+        records: &[Record],
+        symbols: Option<&Symbols>,
+        names: &AddressMap,
+    ) -> Vec<Violation> {
         for record in records {
             if let Some(kind) = self.converter.event(record) {
                 self.event(record.pc, u16::from(record.cpu), kind, symbols);
@@ -100,9 +105,9 @@ impl Order {
         let mut fresh = Vec::new();
         for (index, finding) in self.checker.findings().iter().enumerate().skip(self.seen) {
             let function = text::function(finding.at.pc, symbols);
-            let site = self.sites.entry((finding.rule.name(), function.clone())).or_default();
+            let site = self.sites.entry((finding.rule, function.clone())).or_default();
             if site.is_empty() {
-                fresh.push(text::claim(finding, &function, &self.info, names));
+                fresh.push(text::violation(finding, &function, &self.info, names));
             }
             site.push(index);
         }
@@ -139,12 +144,11 @@ impl Order {
     /// What there is to say of a finding beyond a golden: what was missing, the lines of the source, how often.
     /// Nothing for a finding of another check.
     #[must_use]
-    pub fn detail(&self, finding: &Claim, symbols: Option<&Symbols>) -> Vec<String> {
-        if finding.check != Check::Protocol {
+    pub fn detail(&self, finding: &Violation, symbols: Option<&Symbols>) -> Vec<String> {
+        let (Rule::Protocol(rule), Some(function)) = (finding.rule, &finding.function) else {
             return Vec::new();
-        }
-        let function = text::function_of(finding);
-        let site = function.and_then(|function| self.sites.get(&(finding.rule, function.to_owned())));
+        };
+        let site = self.sites.get(&(rule, function.clone()));
         let all = self.checker.findings();
         let told = site.into_iter().flatten().filter_map(|index| all.get(*index)).collect::<Vec<_>>();
         text::detail(&told, symbols)

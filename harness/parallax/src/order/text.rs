@@ -3,13 +3,10 @@
 
 use parallax_abi::info::HypInfo;
 use parallax_machine::symbols::Symbols;
-use parallax_model::{Check, Claim, Space, Span, SymbolMap};
+use parallax_model::{AddressMap, Rule, Space, Span, Violation};
 use parallax_protocol::{self as protocol, Regime, Subject};
 
 use crate::event_text;
-
-/// What stands before the function in a finding's message.
-const IN: &str = "in ";
 
 /// The function of the instruction at `pc`.
 pub(super) fn function(pc: u64, symbols: Option<&Symbols>) -> String {
@@ -17,30 +14,28 @@ pub(super) fn function(pc: u64, symbols: Option<&Symbols>) -> String {
     place.map_or_else(|| format!("{pc:#x}"), |place| place.function)
 }
 
-/// The function that a finding names.
-pub(super) fn function_of(finding: &Claim) -> Option<&str> {
-    finding.message.rsplit_once(IN).map(|(_, function)| function)
-}
-
 /// What is wrong, without what moves when nothing behaves differently: numbers of events, addresses of tables, lines.
-pub(super) fn claim(found: &protocol::Finding, function: &str, info: &HypInfo, names: &SymbolMap) -> Claim {
-    let (space, span, what) = match found.subject {
+pub(super) fn violation(
+    found: &protocol::Finding,
+    function: &str,
+    info: &HypInfo,
+    names: &AddressMap,
+) -> Violation {
+    let (space, span, message) = match found.subject {
         Subject::Entry { regime, level, ia, .. } => {
             let space = match regime {
                 Regime::Cpu(_) => Space::Cpu,
                 Regime::El2 => Space::El2,
                 Regime::Smmu(_) => Space::Smmu,
             };
-            (space, Span::new(ia, 0x1000 << (9 * (3 - u32::from(level.min(3))))), format!("level {level}, "))
+            (space, Span::new(ia, 0x1000 << (9 * (3 - u32::from(level.min(3))))), format!("level {level}"))
         }
-        Subject::Page { pa } => {
-            (Space::Page, Span::new(pa & !0xfff, 0x1000), "a page of tables, ".to_owned())
-        }
+        Subject::Page { pa } => (Space::Page, Span::new(pa & !0xfff, 0x1000), "a page of tables".to_owned()),
         Subject::Context { sid, ssid } => {
-            (Space::Ste, Span::new(sid.into(), 1), format!("context descriptor {ssid}, "))
+            (Space::Ste, Span::new(sid.into(), 1), format!("context descriptor {ssid}"))
         }
         Subject::Stream(sid) => (Space::Ste, Span::new(sid.into(), 1), String::new()),
-        Subject::Command(_) => (Space::Regs, Span::default(), "command queue, ".to_owned()),
+        Subject::Command(_) => (Space::Regs, Span::default(), "command queue".to_owned()),
         Subject::Foreign { pa } => (Space::Page, Span::new(pa, 8), String::new()),
     };
     let subject = match space {
@@ -54,13 +49,12 @@ pub(super) fn claim(found: &protocol::Finding, function: &str, info: &HypInfo, n
         Space::Page => names.span(span),
         Space::Regs => String::new(),
     };
-    let message = format!("{what}{IN}{function}");
-    let rule = found.rule.name();
-    Claim { check: Check::Protocol, rule, space, span, subject, message }
+    let (rule, function) = (Rule::Protocol(found.rule), Some(function.to_owned()));
+    Violation { rule, space, span, subject, message, function }
 }
 
 /// Virtual addresses at EL2: the linear map by what it shows, the rest by what it is.
-fn el2(span: Span, info: &HypInfo, names: &SymbolMap) -> String {
+fn el2(span: Span, info: &HypInfo, names: &AddressMap) -> String {
     let within = |base: u64, size: u64| span.base >= base && span.base - base < size;
     let linear = Span::new(span.base.wrapping_sub(info.linear_offset), span.size);
     if within(info.image_va, info.image_size) {

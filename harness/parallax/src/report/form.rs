@@ -4,34 +4,15 @@ use parallax_model::{Check, Space, Span};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::Found;
+use super::ReportedFinding;
 
-/// Names of the checks.
-const CHECKS: [&str; 7] = [
-    Check::Sync.name(),
-    Check::Isolation.name(),
-    Check::Ownership.name(),
-    Check::Sanity.name(),
-    Check::Access.name(),
-    Check::Result.name(),
-    Check::Protocol.name(),
-];
-/// Names of the address spaces.
-const SPACES: [&str; 6] = [
-    Space::Cpu.name(),
-    Space::Smmu.name(),
-    Space::El2.name(),
-    Space::Page.name(),
-    Space::Ste.name(),
-    Space::Regs.name(),
-];
 /// How numbers of 64 bits are written: as text, because many readers of JSON round numbers above 2^53.
 const HEX: &str = "^0x[0-9a-f]{1,16}$";
 
 /// One thing that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[schemars(rename = "Finding")]
-pub struct FoundForm {
+pub struct FindingForm {
     /// Line of the operation in the trace after which it was found; 0 is the state after boot.
     line: usize,
     /// The operation; `boot` for the state after boot.
@@ -41,14 +22,14 @@ pub struct FoundForm {
     #[schemars(length(min = 1))]
     text: String,
     /// The check.
-    #[schemars(extend("enum" = CHECKS))]
+    #[schemars(extend("enum" = names_of(Check::ALL, Check::name)))]
     check: &'static str,
     /// The rule within the check.
     #[schemars(length(min = 1))]
     rule: String,
     /// Which address space `span` is in: addresses of the host's CPUs, of devices, of EL2, physical ones, StreamIDs, or
     /// none (registers).
-    #[schemars(extend("enum" = SPACES))]
+    #[schemars(extend("enum" = names_of(Space::ALL, Space::name)))]
     space: &'static str,
     /// The addresses concerned, in that space; the same twice for registers.
     span: Range,
@@ -59,9 +40,11 @@ pub struct FoundForm {
     /// What it is about in words: its pages, or what else it is.
     #[schemars(length(min = 1))]
     about: String,
-    /// What is wrong, in words.
+    /// What is wrong, in words, with the function.
     #[schemars(length(min = 1))]
     message: String,
+    /// The function whose instruction broke the rule; null where none did.
+    function: Option<String>,
     /// What each side says there after the operation, of several pages at the first one; `cpu` and `smmu` are always
     /// among them.
     #[schemars(extend("allOf" = [has_side("cpu"), has_side("smmu")]))]
@@ -97,6 +80,11 @@ struct ViewForm {
     view: String,
 }
 
+/// The names of `all`.
+fn names_of<T: Copy>(all: &[T], name: fn(T) -> &'static str) -> Vec<&'static str> {
+    all.iter().map(|one| name(*one)).collect()
+}
+
 /// That the view of `side` is in a list of views.
 fn has_side(side: &str) -> serde_json::Value {
     serde_json::json!({ "contains": { "properties": { "side": { "const": side } } } })
@@ -108,30 +96,31 @@ impl From<Span> for Range {
     }
 }
 
-impl From<&Found> for FoundForm {
-    fn from(found: &Found) -> Self {
+impl From<&ReportedFinding> for FindingForm {
+    fn from(found: &ReportedFinding) -> Self {
         let finding = &found.finding;
         let views = finding.views().iter();
         Self {
             line: found.line,
             operation: found.op.clone(),
             text: finding.to_string(),
-            check: finding.check.name(),
-            rule: finding.rule.to_owned(),
+            check: finding.rule.check().name(),
+            rule: finding.rule.name().to_owned(),
             space: finding.space.name(),
             span: finding.span.into(),
             subject: finding.subject.clone(),
             page: finding.page().map(Range::from),
             about: finding.about(),
-            message: finding.message.clone(),
-            views: views.map(|(side, view)| ViewForm { side, view: view.to_owned() }).collect(),
+            message: finding.words(),
+            function: finding.function.clone(),
+            views: views.map(|(side, view)| ViewForm { side: side.name(), view: view.to_owned() }).collect(),
             detail: found.detail.clone(),
-            reproduce: found.again().to_string(),
+            reproduce: found.reproduce().to_string(),
         }
     }
 }
 
-impl FoundForm {
+impl FindingForm {
     /// The finding in lines, with its page and all that there is to say of it.
     #[must_use]
     pub fn lines(&self) -> Vec<String> {

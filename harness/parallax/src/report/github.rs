@@ -14,13 +14,13 @@ pub fn github(reports: &[TraceReport]) -> String {
         let label = &report.label;
         for found in report.news() {
             let finding = &found.finding;
-            let title = format!("{}/{}", finding.check.name(), finding.rule);
+            let title = finding.rule.to_string();
             let message = format!(
                 "after {}: {}\n{}\nreproduce: {}",
                 found.line,
                 found.op,
                 found.lines().join("\n"),
-                found.again()
+                found.reproduce()
             );
             annotation(&mut text, label, found.line.max(1), &title, &message);
         }

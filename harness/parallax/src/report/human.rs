@@ -6,7 +6,7 @@ use std::time::Duration;
 use anstyle::{AnsiColor, Style};
 use comfy_table::Table;
 
-use super::{Found, ORPHAN, TraceReport, Verdict};
+use super::{ORPHAN, ReportedFinding, TraceReport, Verdict};
 use crate::status::Status;
 
 const GREEN: Style = AnsiColor::Green.on_default();
@@ -60,7 +60,7 @@ impl<W: Write> Human<W> {
         Ok(())
     }
 
-    fn finding(&mut self, found: &Found) -> io::Result<()> {
+    fn finding(&mut self, found: &ReportedFinding) -> io::Result<()> {
         let lines = found.lines();
         let (first, rest) = lines.split_first().map_or(("", &[][..]), |(first, rest)| (first.as_str(), rest));
         writeln!(self.out, "    after {}: {}", found.line, found.op)?;
@@ -101,7 +101,7 @@ impl<W: Write> Human<W> {
         let status = super::status(reports).and(status);
         let (style, verdict) = match status {
             Status::Same => (GREEN, "all as agreed"),
-            Status::Setup => (RED, "could not build or boot"),
+            Status::Setup => (RED, "could not build or start"),
             Status::Interrupted => (YELLOW, "interrupted"),
             Status::Diverged | Status::Usage => (RED, "not as agreed"),
         };

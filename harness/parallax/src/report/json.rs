@@ -3,11 +3,11 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{FoundForm, TraceReport, Verdict};
+use super::{FindingForm, TraceReport, Verdict};
 use crate::status::{Failure, Status};
 
 /// Version of the form; docs/exports.md says when it is raised.
-pub const SCHEMA: u32 = 2;
+pub const SCHEMA: u32 = 3;
 
 /// What came of `parallax run`.
 #[derive(Serialize, JsonSchema)]
@@ -19,7 +19,7 @@ pub struct Document<'a> {
     /// Version of the document's form.
     #[schemars(extend("const" = SCHEMA))]
     schema: u32,
-    /// The exit status: 0 all as agreed, 1 not, 2 wrong usage, 125 could not build or boot, 130 interrupted.
+    /// The exit status: 0 all as agreed, 1 not, 2 wrong usage, 125 could not build or start, 130 interrupted.
     #[schemars(extend("enum" = [0, 1, 2, 125, 130]))]
     status: u8,
     /// Why nothing could be run.
@@ -49,7 +49,7 @@ struct Entry<'a> {
     #[schemars(length(min = 1))]
     reproduce: String,
     /// What was found, in order.
-    findings: Vec<FoundForm>,
+    findings: Vec<FindingForm>,
     /// How the result differs from the golden, of a trace that `diverged`.
     #[serde(skip_serializing_if = "Option::is_none")]
     diff: Option<&'a str>,
@@ -80,7 +80,7 @@ pub fn json(reports: &[TraceReport], status: Status, orphans: &[String]) -> serd
         verdict: report.verdict.word(),
         operations: report.ops,
         reproduce: report.reproduce(),
-        findings: report.findings.iter().map(FoundForm::from).collect(),
+        findings: report.findings.iter().map(FindingForm::from).collect(),
         diff: if let Verdict::Diverged { diff } = &report.verdict { Some(diff) } else { None },
         message: if let Verdict::Failed { message, .. } = &report.verdict { Some(message) } else { None },
     });

@@ -6,6 +6,8 @@
 
 use std::fmt::Write;
 
+use parallax_model::GoldenLine;
+
 use super::{ORPHAN, TraceReport, Verdict};
 use crate::golden::{Change, Kinds, Since, What};
 use crate::status::Status;
@@ -193,8 +195,9 @@ fn agreed(change: &Change, room: usize) -> Section {
             (format!("agreed anew ({})", Kinds::of_diff(diff)), fenced("diff", diff, room))
         }
         What::New(text) => {
-            let operations = text.lines().filter(|line| !line.starts_with(' ') && *line != "boot").count();
-            let findings = text.lines().filter(|line| line.starts_with("   ! ")).count();
+            let is_operation = |line: &&str| matches!(GoldenLine::of(line), GoldenLine::Operation(_));
+            let operations = text.lines().filter(is_operation).count();
+            let findings = GoldenLine::findings(text).count();
             let (operations, findings) = (counted(operations, "operation"), counted(findings, "finding"));
             (format!("new ({operations}, {findings})"), fenced("text", text, room))
         }

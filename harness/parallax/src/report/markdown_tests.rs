@@ -1,6 +1,6 @@
 //! The pages, as they are and as a hostile trace would like to have them.
 
-use super::super::Again;
+use super::super::Reproducer;
 use super::super::tests::sample;
 use super::*;
 
@@ -18,7 +18,7 @@ fn diverged(label: &str, diff: &str) -> TraceReport {
     let verdict = Verdict::Diverged { diff: diff.to_owned() };
     TraceReport {
         label: label.to_owned(),
-        again: Again::new(["run", label]),
+        again: Reproducer::new(["run", label]),
         verdict,
         findings: Vec::new(),
         ..sample().swap_remove(2)

@@ -1,7 +1,7 @@
 //! What became of each trace, and the ways to tell it.
 
+mod finding;
 mod form;
-mod found;
 mod github;
 mod human;
 mod json;
@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use crate::status::Status;
 
-pub use form::FoundForm;
-pub use found::{Again, Found};
+pub use finding::{ReportedFinding, Reproducer};
+pub use form::FindingForm;
 pub use github::github;
 pub use human::Human;
 pub use json::{Document, SCHEMA, json, json_failure};
@@ -131,13 +131,13 @@ pub struct TraceReport {
     /// How many operations were performed.
     pub ops: usize,
     /// What was found.
-    pub findings: Vec<Found>,
+    pub findings: Vec<ReportedFinding>,
     /// The verdict.
     pub verdict: Verdict,
     /// How long it took.
     pub elapsed: Duration,
     /// The command that shows the same again.
-    pub again: Again,
+    pub again: Reproducer,
 }
 
 impl TraceReport {
@@ -148,7 +148,7 @@ impl TraceReport {
     }
 
     /// Findings to be shown: those of a bad trace that is as agreed are no news.
-    pub fn news(&self) -> &[Found] {
+    pub fn news(&self) -> &[ReportedFinding] {
         if self.bad && self.verdict.status() == Status::Same { &[] } else { &self.findings }
     }
 }
@@ -161,21 +161,21 @@ pub fn status(reports: &[TraceReport]) -> Status {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use parallax_model::{Check, Claim, Finding, Space, Span, Views};
+    use parallax_model::{Finding, Rule, Space, Span, Views, Violation};
 
     use super::*;
 
     pub(crate) fn finding() -> Finding {
         let span = Span::new(0x4002_0000, 0x1000);
-        let claim = Claim {
-            check: Check::Sync,
-            rule: "extra",
+        let violation = Violation {
+            rule: Rule::SyncExtra,
             space: Space::Smmu,
             span,
             subject: "ram+0x20000..+0x21000".to_owned(),
             message: "the SMMU maps what the CPU does not".to_owned(),
+            function: None,
         };
-        claim.told(Some(span), Views::new("annotated hyp", "RW normal 4K"))
+        violation.with_views(Some(span), Views::new("annotated hyp", "RW normal 4K"))
     }
 
     /// One report of each kind.
@@ -187,11 +187,11 @@ pub(crate) mod tests {
             findings,
             verdict,
             elapsed: Duration::from_millis(1234),
-            again: Again::new(["run", label]),
+            again: Reproducer::new(["run", label]),
         };
         let found = || {
-            let again = Again::new(["run", "traces/good/b.trace"]);
-            let mut found = Found::new(4, "host_donate_hyp pfn=ram+0x20", finding(), &again);
+            let again = Reproducer::new(["run", "traces/good/b.trace"]);
+            let mut found = ReportedFinding::new(4, "host_donate_hyp pfn=ram+0x20", finding(), &again);
             found.detail.push("missing: a DSB".to_owned());
             vec![found]
         };

@@ -1,10 +1,10 @@
 //! `machine key=value ...`: the machine that a trace runs on.
 
+use parallax_addr::{Base, Expr, Symbol};
 use parallax_machine::{DmaDevice, HostView, MachineConfig, MapMode, MmioPolicy, SmmuMode, memory_map};
 
 use super::error::Problem;
-use super::expr::{Base, Expr, Symbol, parse_expr, parse_number};
-use super::syntax::{Item, Token};
+use super::syntax::{Item, Token, parse_expr, parse_number};
 
 const KEYS: &str = "one of cpus=, mem=, cpu=, smmu=, smmu.map=, smmu.mmio=, smmu.sid_bits=, smmu.host=, \
                     donate_mmio=, host_s2_pages=, devices=";

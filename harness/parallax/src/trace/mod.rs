@@ -11,24 +11,20 @@
 //! file, line, column and what was expected there. An [`Op`] prints as its canonical text, which parses to the same.
 
 mod error;
-mod expr;
 mod machine_line;
 mod machine_text;
 mod op;
-mod outcome;
 mod parse;
 mod syntax;
-mod verb;
 
 use parallax_abi::fault::Fault;
 use parallax_machine::MachineConfig;
 
 pub use error::TraceError;
-pub use expr::{Base, Expr, Symbol};
 pub use machine_text::machine_text;
 pub use op::Op;
-pub use outcome::Outcome;
-pub use verb::{Action, DMA_PATTERN, Kind, Param, VERBS, Verb};
+pub use parallax_addr::{Base, Expr, Symbol};
+pub use parallax_ops::Outcome;
 
 /// A parsed trace.
 #[derive(Clone, Debug)]

@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use super::expr::{Expr, Number};
-use super::outcome::Outcome;
-use super::verb::{Kind, Verb};
+use parallax_addr::{AddressMap, Expr, Number, UnknownPlace};
+
+use parallax_ops::{DmaAccess, Kind, Operation, Outcome, Param, Row};
 
 /// An operation to perform. [`fmt::Display`] gives its canonical text, without the expected result.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,8 +14,8 @@ pub struct Op {
     /// The CPU that performs it.
     pub cpu: u64,
     /// What to do.
-    pub verb: &'static Verb,
-    /// Its arguments, in the order of [`Verb::params`], defaults filled in.
+    pub row: &'static Row,
+    /// Its arguments, in the order of [`Row::params`], defaults filled in.
     pub args: Vec<Expr>,
     /// What the trace says must come out.
     pub expect: Option<Outcome>,
@@ -25,7 +25,41 @@ impl Op {
     /// The argument named `name`, if the operation has one.
     #[must_use]
     pub fn arg(&self, name: &str) -> Option<&Expr> {
-        self.verb.params.iter().zip(&self.args).find(|(param, _)| param.name == name).map(|(_, value)| value)
+        self.row.params.iter().zip(&self.args).find(|(param, _)| param.name == name).map(|(_, value)| value)
+    }
+
+    /// What it is, with 0 for every argument: enough to tell its kind.
+    #[must_use]
+    pub fn shape(&self) -> Operation {
+        let zeros = vec![0; self.row.params.len()];
+        Operation::new(self.row, &zeros).expect("an operation for every row")
+    }
+
+    /// Whether it gives a value when it ends well.
+    #[must_use]
+    pub fn gives_value(&self) -> bool {
+        !matches!(
+            self.shape(),
+            Operation::Dma(DmaAccess::Write { .. }) | Operation::Nop | Operation::Snapshot
+        )
+    }
+
+    /// What it is on a machine whose places are in `map`.
+    ///
+    /// # Errors
+    /// It names a place that is not there.
+    pub fn operation(&self, map: &AddressMap) -> Result<Operation, UnknownPlace> {
+        let values = self.values(map)?;
+        Ok(Operation::new(self.row, &values).expect("a value for every argument of the row"))
+    }
+
+    /// The values of its arguments on a machine whose places are in `map`.
+    fn values(&self, map: &AddressMap) -> Result<Vec<u64>, UnknownPlace> {
+        let value = |(param, expr): (&Param, &Expr)| match param.kind {
+            Kind::Frame => map.frames(expr),
+            _ => map.bytes(expr),
+        };
+        self.row.params.iter().zip(&self.args).map(value).collect()
     }
 }
 
@@ -34,8 +68,8 @@ impl fmt::Display for Op {
         if self.cpu != 0 {
             write!(f, "cpu={} ", self.cpu)?;
         }
-        f.write_str(self.verb.name)?;
-        for (param, value) in self.verb.params.iter().zip(&self.args) {
+        f.write_str(self.row.name)?;
+        for (param, value) in self.row.params.iter().zip(&self.args) {
             if param.default.is_some_and(|default| *value == Expr::number(default)) {
                 continue;
             }

@@ -1,18 +1,17 @@
 //! From lines to a [`Trace`]: what the words mean.
 
 use parallax_abi::fault::Fault;
+use parallax_addr::{Expr, Symbol};
 use parallax_machine::MachineConfig;
+use parallax_ops::{Kind, Outcome, Param, Row, row, rows};
 
 use crate::similar_name::similar;
 
 use super::Trace;
 use super::error::{Problem, TraceError};
-use super::expr::{Expr, Symbol, parse_expr, parse_number};
 use super::machine_line;
 use super::op::Op;
-use super::outcome::Outcome;
-use super::syntax::{Expectation, Item, Line, parse_line};
-use super::verb::{Action, Kind, Param, VERBS, Verb};
+use super::syntax::{Expectation, Item, Line, parse_expr, parse_line, parse_number};
 
 /// Reads a whole trace.
 pub(super) fn trace(path: &str, text: &str) -> Result<Trace, TraceError> {
@@ -135,15 +134,15 @@ fn operation(number: usize, line: &Line<'_>, cpus: u64) -> Result<Op, Problem> {
     let Some((name, arguments)) = items.split_first() else {
         return Err(Problem::new(line.end..line.end, "the end of the line", "the name of an operation"));
     };
-    let verb =
-        Verb::from_name(name.value.text).filter(|_| name.key.is_none()).ok_or_else(|| unknown(name))?;
-    let args = self::arguments(verb, arguments, line.end)?;
-    let expect = line.result.as_ref().map(|result| expectation(verb, result)).transpose()?;
-    Ok(Op { line: number, cpu, verb, args, expect })
+    let row = row(name.value.text).filter(|_| name.key.is_none()).ok_or_else(|| unknown(name))?;
+    let args = self::arguments(row, arguments, line.end)?;
+    let mut op = Op { line: number, cpu, row, args, expect: None };
+    op.expect = line.result.as_ref().map(|result| expectation(&op, result)).transpose()?;
+    Ok(op)
 }
 
 fn unknown(name: &Item<'_>) -> Problem {
-    let names: Vec<&str> = VERBS.iter().map(|verb| verb.name).collect();
+    let names: Vec<&str> = rows().map(|row| row.name).collect();
     let expected = match similar(name.value.text, names.iter().copied()).filter(|_| name.key.is_none()) {
         Some(meant) => format!("an operation: did you mean `{meant}`?"),
         None => format!("an operation (one of {})", names.join(", ")),
@@ -152,34 +151,34 @@ fn unknown(name: &Item<'_>) -> Problem {
     Problem::new(name.span(), text, expected)
 }
 
-fn arguments(verb: &Verb, items: &[Item<'_>], end: usize) -> Result<Vec<Expr>, Problem> {
-    let mut values: Vec<Option<Expr>> = vec![None; verb.params.len()];
+fn arguments(row: &Row, items: &[Item<'_>], end: usize) -> Result<Vec<Expr>, Problem> {
+    let mut values: Vec<Option<Expr>> = vec![None; row.params.len()];
     for item in items {
         let key = item.key.as_ref().ok_or_else(|| {
-            Problem::new(item.span(), format!("`{}`", item.value.text), argument_names(verb))
+            Problem::new(item.span(), format!("`{}`", item.value.text), argument_names(row))
         })?;
-        let Some(index) = verb.params.iter().position(|param| param.name == key.text) else {
-            return Err(Problem::new(key.span.clone(), format!("`{}=`", key.text), argument_names(verb)));
+        let Some(index) = row.params.iter().position(|param| param.name == key.text) else {
+            return Err(Problem::new(key.span.clone(), format!("`{}=`", key.text), argument_names(row)));
         };
         if values[index].is_some() {
             return Err(Problem::new(item.span(), format!("a second `{}=`", key.text), "each argument once"));
         }
-        values[index] = Some(argument(&verb.params[index], item)?);
+        values[index] = Some(argument(&row.params[index], item)?);
     }
-    let filled = verb.params.iter().zip(values).map(|(param, value)| {
+    let filled = row.params.iter().zip(values).map(|(param, value)| {
         value.or(param.default.map(Expr::number)).ok_or_else(|| {
-            let expected = format!("`{}=` ({} needs it)", param.name, verb.name);
+            let expected = format!("`{}=` ({} needs it)", param.name, row.name);
             Problem::new(end..end, "the end of the arguments", expected)
         })
     });
     filled.collect()
 }
 
-fn argument_names(verb: &Verb) -> String {
-    let names: Vec<String> = verb.params.iter().map(|param| format!("{}=", param.name)).collect();
+fn argument_names(row: &Row) -> String {
+    let names: Vec<String> = row.params.iter().map(|param| format!("{}=", param.name)).collect();
     match names.as_slice() {
-        [] => format!("nothing: {} takes no arguments", verb.name),
-        names => format!("an argument of {}: {}", verb.name, names.join(", ")),
+        [] => format!("nothing: {} takes no arguments", row.name),
+        names => format!("an argument of {}: {}", row.name, names.join(", ")),
     }
 }
 
@@ -220,7 +219,7 @@ fn known_symbol(expr: &Expr, item: &Item<'_>) -> Result<(), Problem> {
 }
 
 /// What stands behind `=>`.
-fn expectation(verb: &Verb, result: &Expectation<'_>) -> Result<Outcome, Problem> {
+fn expectation(op: &Op, result: &Expectation<'_>) -> Result<Outcome, Problem> {
     let expected = || format!("a result: one of {}", Outcome::names());
     let Some((name, rest)) = result.items.split_first() else {
         return Err(Problem::new(result.arrow.clone(), "nothing behind `=>`", expected()));
@@ -228,7 +227,7 @@ fn expectation(verb: &Verb, result: &Expectation<'_>) -> Result<Outcome, Problem
     let outcome = Outcome::from_name(name.value.text)
         .filter(|_| name.key.is_none())
         .ok_or_else(|| Problem::new(name.span(), format!("`{}`", name.value.text), expected()))?;
-    let gives_value = !matches!(verb.action, Action::DmaWrite | Action::Nop | Action::Snapshot);
+    let gives_value = op.gives_value();
     match (rest, &outcome) {
         ([], _) => Ok(outcome),
         ([Item { key: Some(key), value }], Outcome::Ok { .. }) if key.text == "value" && gives_value => {
@@ -237,7 +236,7 @@ fn expectation(verb: &Verb, result: &Expectation<'_>) -> Result<Outcome, Problem
         ([item, ..], _) => {
             let expected = match gives_value {
                 true => "nothing more, or `ok value=NUMBER`".to_owned(),
-                false => format!("nothing more: {} gives no value", verb.name),
+                false => format!("nothing more: {} gives no value", op.row.name),
             };
             Err(Problem::new(item.span(), "more behind the result", expected))
         }

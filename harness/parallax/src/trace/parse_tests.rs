@@ -1,9 +1,8 @@
 //! What traces mean, and what is refused where.
 
+use parallax_addr::Base;
 use proptest::prelude::*;
 
-use super::super::expr::Base;
-use super::super::verb::Kind;
 use super::*;
 
 fn parse(text: &str) -> Result<Trace, TraceError> {
@@ -139,10 +138,10 @@ fn any_argument(kind: Kind) -> BoxedStrategy<Expr> {
 }
 
 fn any_op() -> impl Strategy<Value = Op> {
-    (0..VERBS.len(), 0u64..8).prop_flat_map(|(index, cpu)| {
-        let verb = &VERBS[index];
-        let args: Vec<_> = verb.params.iter().map(|param| any_argument(param.kind)).collect();
-        args.prop_map(move |args| Op { line: 2, cpu, verb, args, expect: None })
+    (0..rows().count(), 0u64..8).prop_flat_map(|(index, cpu)| {
+        let row = rows().nth(index).unwrap();
+        let args: Vec<_> = row.params.iter().map(|param| any_argument(param.kind)).collect();
+        args.prop_map(move |args| Op { line: 2, cpu, row, args, expect: None })
     })
 }
 

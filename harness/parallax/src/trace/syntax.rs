@@ -10,6 +10,8 @@ use winnow::error::{ContextError, StrContext, StrContextValue};
 use winnow::token::{rest, take_while};
 use winnow::{LocatingSlice, ModalResult, Parser};
 
+use parallax_addr::{Expr, NotAnAddress};
+
 use super::error::Problem;
 
 /// A piece of a line and where it stands (bytes).
@@ -98,6 +100,20 @@ pub(super) fn parse_line(source: &str) -> Result<Line<'_>, Problem> {
         let at = error.offset();
         Problem::new(error.char_span(), found_at(source, at), expectation(error.inner()))
     })
+}
+
+/// Reads a number of at most 64 bits.
+pub(super) fn parse_number(token: &Token<'_>, expected: &str) -> Result<u64, Problem> {
+    parallax_addr::parse_number(token.text).ok_or_else(|| wrong(token, expected))
+}
+
+/// Reads a number or a symbolic address.
+pub(super) fn parse_expr(token: &Token<'_>) -> Result<Expr, Problem> {
+    token.text.parse().map_err(|_| wrong(token, NotAnAddress::EXPECTED))
+}
+
+fn wrong(token: &Token<'_>, expected: &str) -> Problem {
+    Problem::new(token.span.clone(), format!("`{}`", token.text), expected)
 }
 
 /// What stands at byte `at`, for a message.

@@ -11,14 +11,14 @@ use super::server::{Server, assert_in_order, record, root};
 /// Commands that are wrong, each with what must be said to it.
 const WRONG: [(&str, &str); 22] = [
     ("s2", "error: usage:\ns2 IPA"),
-    ("s2 zzz", "error: no place is called `zzz`; write a number, or ram+0x20"),
+    ("s2 zzz", "error: `zzz`: expected a number or an address such as 0x40000000, ram+0x1000"),
     ("s2 0xffffffffffffffff", "is above the input size of 48 bits"),
     ("smmu", "error: usage:\nsmmu sid N"),
     ("smmu sid", "error: usage:\nsmmu sid N"),
     ("smmu sid x", "error: `x` is no number"),
     ("smmu sid 77777", "error: sid 0x12fd1: StreamID is out of the table's range"),
     ("smmu walk 8", "error: usage:\nsmmu sid N"),
-    ("smmu walk 8 zzz", "error: no place is called `zzz`"),
+    ("smmu walk 8 zzz", "error: `zzz`: expected a number or an address"),
     ("smmu walk 0x100000000 ram", "error: a StreamID has at most 32 bits"),
     ("op", "error: usage:\nop N"),
     ("op 99999", "error: no operation stands in line 99999; the last one is in line"),
@@ -139,7 +139,7 @@ fn entries_of_every_kind_are_printed() {
     );
     script += &format!("ptable {FREE:#x}\nset language rust\n");
     script += &format!("print *({FREE:#x} as *mut hyp_core::pgtable::desc::Descriptor)\n");
-    script += &format!("print *({FREE:#x} as *mut hyp_core::smmu::ste::Ste)\n");
+    script += &format!("print *({FREE:#x} as *mut hyp_core::smmu::driver::ste::Ste)\n");
     let (text, well) = server.script(&script);
     assert!(well, "{text}");
     assert_in_order(&text, &DESCRIPTORS.map(|(_, said)| said));

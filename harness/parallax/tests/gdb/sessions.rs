@@ -48,10 +48,10 @@ fn a_recording_goes_forward_and_back() {
             "that was the last one",
             // Back over the two operations that changed the page's state, to the stores that did it, and forward over
             // the first one.
-            "Old value = 0\nNew value = 855638016\nhyp_core::mem_protect::Hyp<",
+            "Old value = 0\nNew value = 855638016\nhyp_core::ownership::Hyp<",
             "::change_host<",
             "self.pages.set(&self.hw, page,",
-            "Old value = 855638016\nNew value = 0\nhyp_core::mem_protect::Hyp<",
+            "Old value = 855638016\nNew value = 0\nhyp_core::ownership::Hyp<",
             "self.pages.set(&self.hw, page,",
             "Old value = 0\nNew value = 855638016\n0x",
             "No more reverse-execution history.\ntrace () at donate.trace:2",

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use parallax_smmu::Ste;
 
 use super::Checker;
-use super::finding::{Rule, Subject};
+use super::finding::Subject;
+use super::rule::Rule;
 
 /// SubstreamIDs have 20 bits at most.
 const SSID_BITS: u8 = 20;

@@ -1,8 +1,9 @@
 //! Stores to entries of live tables: which change it is, what it makes unclean, and what it may not do yet.
 
 use super::change::{Change, Entry, change, contiguous, entry, same_translation, span};
-use super::finding::{Regime, Rule, Site, Subject};
+use super::finding::{Regime, Site, Subject};
 use super::memory::{PAGE, Place, Role};
+use super::rule::Rule;
 use super::unclean::{CpuStep, Record, SmmuStep};
 use super::{Checker, tlb};
 

@@ -2,63 +2,7 @@
 
 use std::fmt;
 
-use crate::event::names;
-
-names! {
-    /// The rule that was broken; docs/protocol.md explains each.
-    Rule {
-        /// A live entry was changed in a way that needs a break before.
-        BreakBeforeMake = "break-before-make",
-        /// An entry was made valid before what was cached of its old value was gone.
-        Unclean = "unclean-remake",
-        /// A CPU returned to EL1, or gave the tree's lock back, before what it had taken away was gone everywhere.
-        ReleasedUnclean = "released-unclean",
-        /// A CPU returned to EL1 before an entry that it made valid was published by a DSB.
-        Unpublished = "unpublished",
-        /// A table was hooked in before stores to it were ordered.
-        UnorderedTable = "unordered-table",
-        /// A page that left a tree was written while walks could still reach it.
-        TableReused = "table-reused",
-        /// Memory was freed that is, or may still be, a table.
-        FreedTable = "freed-table",
-        /// One table page hangs under two entries.
-        TwoParents = "two-parents",
-        /// Entries of a contiguous set do not agree.
-        Contiguous = "contiguous-set",
-        /// A table was written without its lock.
-        Unlocked = "unlocked-write",
-        /// A VMID names two live roots.
-        VmidDuplicate = "vmid-duplicate",
-        /// A VMID was given to another tree while translations of the last one could be cached under it.
-        VmidStale = "vmid-stale",
-        /// A live root changed its VMID.
-        VmidChanged = "vmid-changed",
-        /// TTBR0_EL2 was given an ASID, which EL2 does not have.
-        El2Asid = "el2-asid",
-        /// A stream table entry was made valid before its other dwords were ordered.
-        SteValidFirst = "ste-valid-first",
-        /// A live stream table entry was changed in more than one dword without CFGI and SYNC between.
-        SteLive = "ste-live-change",
-        /// A stream table entry was written while the SMMU could still hold its valid form.
-        SteEarly = "ste-early-write",
-        /// A CPU returned to EL1 before the SMMU had dropped a changed stream table entry.
-        SteUnclean = "ste-unclean",
-        /// A context descriptor was made valid before its other dwords were ordered.
-        CdValidFirst = "cd-valid-first",
-        /// A live context descriptor was changed in more than one dword without CFGI and SYNC between.
-        CdLive = "cd-live-change",
-        /// A context descriptor was written while the SMMU could still hold its valid form.
-        CdEarly = "cd-early-write",
-        /// A CPU returned to EL1 before the SMMU had dropped a changed context descriptor.
-        CdUnclean = "cd-unclean",
-        /// CMDQ_PROD was written before the commands were visible.
-        CommandUnordered = "command-unordered",
-        /// A command was overwritten before it was consumed.
-        CommandOverwritten = "command-overwritten",
-        /// Memory that others can write was read a second time, elsewhere in the code, in one stay at EL2.
-        DoubleFetch = "double-fetch",
-    }
-}
+use super::rule::Rule;
 
 /// A translation regime.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

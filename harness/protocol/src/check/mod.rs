@@ -7,7 +7,8 @@
 //!
 //! | module | what is in it |
 //! | --- | --- |
-//! | `finding` | [`Rule`], [`Finding`] |
+//! | `finding` | [`Finding`] |
+//! | `rule` | [`Rule`]: the table of the rules |
 //! | `change` | what a store means for an entry |
 //! | `memory`, `tree` | contents of memory; which page is a table of which tree |
 //! | `entry` | stores to entries of live tables |
@@ -26,6 +27,7 @@ mod entry;
 mod finding;
 mod look;
 mod memory;
+mod rule;
 mod smmu;
 mod stream;
 mod tlb;
@@ -36,9 +38,10 @@ mod vmid;
 use std::collections::HashMap;
 
 use self::cpu::Cpus;
-pub use self::finding::{Finding, Regime, Rule, Site, Subject};
+pub use self::finding::{Finding, Regime, Site, Subject};
 pub use self::look::Side;
 use self::memory::{Memory, PAGE, Role};
+pub use self::rule::Rule;
 use self::smmu::Smmu;
 use self::tree::{Group, Tree};
 use self::unclean::Records;

@@ -7,8 +7,9 @@ use parallax_smmu::idr::Idr5;
 
 use super::Checker;
 use super::context::{Contexts, Structure};
-use super::finding::{Rule, Site, Subject};
+use super::finding::{Site, Subject};
 use super::memory::PAGE;
+use super::rule::Rule;
 use super::stream::Stream;
 use super::unclean::{Near, SmmuStep};
 

@@ -10,8 +10,9 @@ use parallax_vmsa::Stage;
 use super::Checker;
 use super::change;
 use super::context::Structure;
-use super::finding::{Rule, Site, Subject};
+use super::finding::{Site, Subject};
 use super::memory::PAGE;
+use super::rule::Rule;
 use super::unclean::SmmuStep;
 
 /// What the SMMU may still hold of an entry.

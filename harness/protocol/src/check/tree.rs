@@ -6,8 +6,9 @@ use parallax_vmsa::tcr::Vtcr;
 
 use super::Checker;
 use super::change::{Entry, Stage, entry, span};
-use super::finding::{Regime, Rule, Site, Subject};
+use super::finding::{Regime, Site, Subject};
 use super::memory::{PAGE, Place, Role};
+use super::rule::Rule;
 use crate::event::Sysreg;
 
 /// A live root and what walks it.

@@ -1,7 +1,8 @@
 //! VMIDs whose tree was given up: what TLBs hold under such a VMID must go before another tree gets it.
 
 use super::Checker;
-use super::finding::{Rule, Site, Subject};
+use super::finding::{Site, Subject};
+use super::rule::Rule;
 use crate::tlbi::{Scope, Target, TlbiOp};
 
 /// A VMID under which translations of a tree that is no more may be cached.

@@ -2,7 +2,6 @@
 
 use super::{LAST_LEVEL, span};
 use crate::addr::{HypVa, Ipa};
-use crate::fault::{Fault, on};
 use crate::hw::Cpu;
 
 /// Up to this many entries are invalidated one by one, more of them by one operation for all.
@@ -23,35 +22,22 @@ pub struct HostTlb<'a, C>(pub &'a C);
 
 impl<C: Cpu> Invalidate for HostTlb<'_, C> {
     fn invalidate(&mut self, ia: u64, size: u64, granule: u64) {
-        if on(Fault::HostDonateNoTlbi) {
-            return;
-        }
-        if !on(Fault::HostTlbiBeforeDsb) {
-            self.0.dsb_ishst();
-        }
+        self.0.dsb_ishst();
         if size / granule <= MAX_SINGLE {
             for offset in (0..size).step_by(granule as usize) {
                 self.0.tlbi_ipas2e1is(Ipa(ia + offset));
             }
-            if !on(Fault::HostTlbiStagesUnordered) {
-                self.0.dsb_ish();
-            }
-            if !on(Fault::HostTlbiStage2Only) {
-                self.0.tlbi_vmalle1is();
-            }
+            self.0.dsb_ish();
+            self.0.tlbi_vmalle1is();
         } else {
             self.0.tlbi_vmalls12e1is();
         }
-        if !on(Fault::HostTlbiNotAwaited) {
-            self.0.dsb_ish();
-        }
+        self.0.dsb_ish();
         self.0.isb();
     }
 
     fn publish(&mut self) {
-        if !on(Fault::HostMapNotPublished) {
-            self.0.dsb_ishst();
-        }
+        self.0.dsb_ishst();
     }
 }
 
@@ -62,10 +48,9 @@ impl<C: Cpu> Invalidate for El2Tlb<'_, C> {
     fn invalidate(&mut self, ia: u64, size: u64, _granule: u64) {
         self.0.dsb_ishst();
         let page = span(LAST_LEVEL);
-        let shift = if on(Fault::El2TlbiWrongPage) { page } else { 0 };
         if size / page <= MAX_SINGLE {
             for offset in (0..size).step_by(page as usize) {
-                self.0.tlbi_vae2is(HypVa(ia + offset + shift));
+                self.0.tlbi_vae2is(HypVa(ia + offset));
             }
         } else {
             self.0.tlbi_alle2is();

@@ -5,32 +5,20 @@
 //! [`Smmu::enable`] turns translation on. From then on the owner of the stage-2 table reaches the SMMU's TLB
 //! through [`SmmuTlb`], and [`Smmu::read_event`] tells what was refused.
 //!
-//! What the host sees of the SMMU is [`HostView`]: nothing, or the one that [`emul`] makes it believe in.
+//! What the host sees of the SMMU is [`HostView`]: nothing, or the one that [`viommu`] makes it believe in.
 //!
 //! Safety argument: there is no moment at which a device reaches memory other than through the table. While
 //! translation is off, GBPA.ABORT is set. All waits are bounded; when the SMMU refuses a command or does not answer,
 //! translation is turned off for good ([`Smmu::failure`]), so that a page whose invalidation failed stays out of reach.
 
-mod cmdq;
-mod device;
-pub mod emul;
-mod emulated;
-mod error;
-mod evtq;
-mod hardware;
-mod probe;
-mod queue;
-pub mod regs;
-mod ste;
-mod strtab;
+mod driver;
+pub mod viommu;
 
 use crate::addr::Ipa;
-pub use cmdq::Command;
-pub use device::{Buffers, Closed, HostView, Layout, Smmu};
-pub use error::{CommandError, SmmuError};
-pub use evtq::Event;
-pub use probe::Features;
-pub use ste::{STE_SIZE, Stage2, Ste};
+pub use driver::{
+    Buffer, Buffers, Closed, Command, CommandError, Event, Features, HostView, Layout, STE_SIZE, Smmu,
+    SmmuError, Stage2, Ste, regs,
+};
 
 /// A StreamID: which device a transaction comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -45,15 +33,6 @@ pub struct Vmid(pub u16);
 impl Vmid {
     /// The host's.
     pub const HOST: Self = Self(0);
-}
-
-/// Physically contiguous memory that the SMMU needs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Buffer {
-    /// How many pages of 4 KiB.
-    pub pages: u64,
-    /// What its first byte must be aligned to, in bytes: a power of two, at least 4 KiB.
-    pub align: u64,
 }
 
 /// The SMMU's TLB maintenance, as the owner of a stage-2 table (VMID 0, the host's) needs it.

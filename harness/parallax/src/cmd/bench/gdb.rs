@@ -57,7 +57,7 @@ fn script(
     split: u64,
 ) -> Result<Measured, Failure> {
     let images = &setup.images;
-    let symbols = Symbols::load(&images.hyp_elf, &images.payload_elf, &images.repo_root);
+    let symbols = Symbols::load(&images.hyp_elf, &images.payload_elf);
     let symbols = symbols.map_err(MachineError::from)?;
     let symbol = |name| symbols.payload.required(name).map_err(MachineError::from);
     let (qemu, _ram, _) =

@@ -10,7 +10,7 @@ use parallax_model::Golden;
 
 use super::{PFN, Setup, gdb, hypercall, table};
 use crate::engine::{Session, SessionError, Step};
-use crate::report::Again;
+use crate::report::Reproducer;
 use crate::status::Failure;
 use crate::trace::{Op, Trace};
 
@@ -134,7 +134,7 @@ fn checked(
 /// Whether `golden`, of measured operations, holds no finding.
 pub(super) fn nothing_found(golden: &Golden) -> Result<(), Failure> {
     let Some(found) = golden.first_finding() else { return Ok(()) };
-    let again = Again::new(["bench"]);
+    let again = Reproducer::new(["bench"]);
     let message = format!("a measured operation is not in order:\n{found}\nagain: {again}");
     Err(MachineError::Contract(message).into())
 }

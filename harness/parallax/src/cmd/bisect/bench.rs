@@ -13,7 +13,7 @@ use crate::bisect::search::{Verdict, search};
 use crate::bisect::trial::{self, Trial};
 use crate::cli::{self, BisectMode};
 use crate::live::LiveBoot;
-use crate::report::Again;
+use crate::report::Reproducer;
 use crate::status::{Failure, Status};
 use crate::suite::Case;
 use crate::trace::Trace;
@@ -35,8 +35,8 @@ pub(super) struct Bench<'a> {
 }
 
 /// The command that runs `case` on `commit`.
-pub(super) fn again(commit: &Commit, case: &Case) -> Again {
-    Again::on_revision(commit.short(), ["run", case.place.label.as_str()])
+pub(super) fn again(commit: &Commit, case: &Case) -> Reproducer {
+    Reproducer::on_revision(commit.short(), ["run", case.place.label.as_str()])
 }
 
 impl Bench<'_> {
@@ -90,6 +90,8 @@ impl Bench<'_> {
                 let run = self.trials.get(&commit.trial).map(|trial| &trial.run);
                 let found = run.and_then(|run| run.findings.first());
                 let found = found.map(|found| format!(" (line {}: {})", found.line, found.finding));
+                let failed = || Some(format!(" ({})", run?.failure.as_ref()?.in_short()));
+                let found = found.or_else(failed);
                 let remedy = match self.args.mode {
                     BisectMode::Golden => "; where the golden changed on purpose: --mode range",
                     _ => "; name an earlier one",

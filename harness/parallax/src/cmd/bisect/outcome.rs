@@ -11,7 +11,7 @@ use crate::bisect::story::comparable;
 use crate::bisect::trial::first_operation;
 use crate::cli::{self, BisectMode};
 use crate::cmd::explain;
-use crate::report::{Found, FoundForm};
+use crate::report::{FindingForm, ReportedFinding};
 use crate::text_diff;
 
 impl Bench<'_> {
@@ -23,7 +23,8 @@ impl Bench<'_> {
         let run = |commit: &Commit| self.trials.get(&commit.trial).map(|trial| &trial.run);
         let (old, new) = (run(good), run(bad));
         let difference = match (old, new) {
-            (Some(old), Some(new)) => text_diff::unified(&old.golden, &new.golden),
+            // One that failed before its first operation has no result.
+            (Some(old), Some(new)) if !new.golden.is_empty() => text_diff::unified(&old.golden, &new.golden),
             _ => String::new(),
         };
         let failure = new.and_then(|run| run.failure.as_ref()).map(|failure| failure.message.clone());
@@ -67,9 +68,9 @@ impl Bench<'_> {
             return Ok(None);
         };
         let Some((line, text)) = first_operation(&old.run, &new.run) else { return Ok(None) };
-        let fresh = |found: &&Found| found.line == line && !old.run.findings.contains(found);
-        let found: Vec<&Found> = new.run.findings.iter().filter(fresh).collect();
-        let findings = found.iter().map(|found| FoundForm::from(*found)).collect();
+        let fresh = |found: &&ReportedFinding| found.line == line && !old.run.findings.contains(found);
+        let found: Vec<&ReportedFinding> = new.run.findings.iter().filter(fresh).collect();
+        let findings = found.iter().map(|found| FindingForm::from(*found)).collect();
         let wanted = found.first().map(|found| wanted(&found.finding)).unwrap_or_default();
         let (mut story, mut story_difference) = (String::new(), String::new());
         if line != 0 {

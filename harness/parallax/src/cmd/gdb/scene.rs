@@ -7,7 +7,7 @@ use parallax_gdb::reader;
 use parallax_machine::{Description, Registers};
 use parallax_model::table_map::Table;
 use parallax_model::{
-    Context, Lane, Ownership, PageState, S2Entry, Snapshot, SymbolMap, canonical, check, lane, run,
+    AddressMap, Context, Lane, Ownership, PageState, S2Entry, Snapshot, canonical, check, lane, run,
 };
 use parallax_smmu::{Config, SmmuRegs, Ste, StreamTable, illegal};
 use parallax_vmsa::desc::{self, Kind};
@@ -41,7 +41,7 @@ impl Stage {
     }
 
     /// What addresses are called.
-    pub(super) const fn symbols(&self) -> &SymbolMap {
+    pub(super) const fn symbols(&self) -> &AddressMap {
         &self.observer.context().symbols
     }
 
@@ -66,11 +66,7 @@ impl Stage {
 impl Scene<'_> {
     /// An address that a user wrote: a number or a place.
     pub(super) fn address(&self, text: &str) -> Result<u64, String> {
-        self.place(text, 0)
-    }
-
-    fn place(&self, text: &str, shift: u32) -> Result<u64, String> {
-        reader::place(text, shift, |name| self.context.symbols.region(name).map(|span| span.base))
+        self.context.symbols.parse(text)
     }
 
     fn named(&self, address: u64) -> String {
@@ -207,7 +203,7 @@ impl Scene<'_> {
 
     /// `page PFN`: who has a page, and every way to reach it.
     pub(super) fn page(&self, text: &str) -> Result<String, String> {
-        let pfn = self.place(text, PAGE_SHIFT)?;
+        let pfn = self.context.symbols.parse_frame(text)?;
         let pa = pfn.checked_mul(1 << PAGE_SHIFT).filter(|pa| pa >> 52 == 0);
         let pa =
             pa.ok_or("a page frame number has at most 40 bits; to name an address, drop three digits")?;

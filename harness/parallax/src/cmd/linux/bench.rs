@@ -13,10 +13,11 @@ use anyhow::Result;
 use super::boot::{Boot, Show};
 use super::drive::Plan;
 use super::guest::{Rate, Said};
-use super::{FOLDER, built, verdict};
+use super::{built, chosen, verdict};
 use crate::cli::BenchLinux;
 use crate::cmd::{print, table};
 use crate::interrupt;
+use crate::project;
 use crate::status::Status;
 
 /// How often the guest measures in one boot.
@@ -42,14 +43,16 @@ impl Pair {
 /// Runs it.
 pub(in crate::cmd) fn bench(args: &BenchLinux) -> Result<Status> {
     let cancel = interrupt::token()?;
-    let (root, images) = built(false, &cancel)?;
+    let root = project::root(&[])?;
+    let choice = chosen(&args.machine, &root, false)?;
+    let images = built(&root, false, &cancel)?;
     let boot = Boot {
         machine: &args.machine,
         initrd: None,
         fault: None,
         show: Show::Nothing,
         measure: MEASURE,
-        folder: &root.join(FOLDER),
+        choice: &choice,
         images: &images,
         plugin: None,
         cancel: &cancel,
@@ -61,6 +64,9 @@ pub(in crate::cmd) fn bench(args: &BenchLinux) -> Result<Status> {
             let which = if bare { "alone" } else { "under the hypervisor" };
             eprintln!("pair {} of {}: {which}", round + 1, args.rounds);
             let outcome = boot.run(bare, &plan)?;
+            if let Some(death) = &outcome.said.death {
+                eprintln!("the kernel died: {death}\n{}", outcome.printed.trim_end());
+            }
             good &= outcome.said.verdict == Some(true);
             anyhow::Ok(outcome.said)
         };

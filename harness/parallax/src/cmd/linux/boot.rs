@@ -9,14 +9,16 @@ use parallax_abi::fault::Fault;
 use parallax_machine::toolchain::BuiltImages;
 use parallax_machine::{CancellationToken, HostView, Linux, LinuxConfig, MachineConfig, SmmuMode};
 
+use super::choice::Choice;
 use super::commands::Commands;
 use super::disks::KnownData;
 use super::drive::{Looks, Plan, drive};
 use super::guest::{self, Job, Said};
+use super::oops;
 use super::operations::{KEPT, Operations};
 use super::watch::Watch;
 use crate::cli::LinuxMachine;
-use crate::report::{Again, Found};
+use crate::report::{ReportedFinding, Reproducer};
 use crate::status::Failure;
 
 /// How much of the console is shown.
@@ -42,8 +44,8 @@ pub(super) struct Boot<'a> {
     pub(super) show: Show,
     /// Only measure, so often, and test nothing; or test.
     pub(super) measure: u8,
-    /// The folder of the kernel and of busybox.
-    pub(super) folder: &'a Path,
+    /// The kernel, its modules and busybox.
+    pub(super) choice: &'a Choice,
     pub(super) images: &'a BuiltImages,
     /// The plugin, if the order of events is to be judged.
     pub(super) plugin: Option<PathBuf>,
@@ -56,12 +58,14 @@ pub(super) struct Outcome {
     pub(super) said: Said,
     /// How often all tables were looked at.
     pub(super) looks: usize,
-    pub(super) findings: Vec<Found>,
+    pub(super) findings: Vec<ReportedFinding>,
     /// How many events were judged, if any were recorded.
     pub(super) events: Option<u64>,
     /// Where the guest was to write, and whether the harness found there what it had to; not known when the guest has an
     /// initramfs of its own.
     pub(super) written: Option<Vec<(&'static str, bool)>>,
+    /// The end of the console, when the kernel died.
+    pub(super) printed: String,
     /// What was done beside the guest's work.
     pub(super) operations: Operations,
     /// What became of the kernel's commands to its SMMU.
@@ -75,7 +79,7 @@ impl Outcome {
             .written
             .as_ref()
             .is_none_or(|written| self.said.verdict == Some(true) && written.iter().all(|(_, good)| *good));
-        guest && self.findings.is_empty() && self.operations.good()
+        guest && self.said.death.is_none() && self.findings.is_empty() && self.operations.good()
     }
 }
 
@@ -102,15 +106,16 @@ impl Boot<'_> {
                     at: &plan.at,
                     data: &data,
                 };
-                let archive = guest::initramfs(self.folder, job);
-                let archive = archive.map_err(|error| self.missing(&error.to_string()))?;
+                let Choice { busybox, modules, .. } = self.choice;
+                let archive = guest::initramfs(busybox, modules, job);
+                let archive = archive.with_context(|| format!("reading {}", busybox.display()))?;
                 std::fs::write(path("initrd"), archive)?;
                 path("initrd")
             }
         };
         let config = LinuxConfig {
             machine: self.machine_config(),
-            kernel: args.kernel.clone().unwrap_or_else(|| self.folder.join("Image")),
+            kernel: self.choice.image.clone(),
             initrd,
             append: self.command_line(plan),
             nvme: path("nvme"),
@@ -120,9 +125,6 @@ impl Boot<'_> {
             bare,
             pagewatch: self.plugin.clone(),
         };
-        if !config.kernel.is_file() {
-            return Err(self.missing(&format!("no kernel at {}", config.kernel.display())).into());
-        }
         let mut linux = Linux::start(&config, self.images, self.cancel).map_err(Failure::from)?;
         let mut outcome = self.watch(&mut linux, plan)?;
         if self.initrd.is_none() && self.measure == 0 {
@@ -137,12 +139,6 @@ impl Boot<'_> {
             outcome.written = Some(written);
         }
         Ok(outcome)
-    }
-
-    fn missing(&self, what: &str) -> Failure {
-        let status = crate::status::Status::Setup;
-        let folder = self.folder.display();
-        Failure { status, message: format!("{what}; `ci/setup --linux` puts a Linux into {folder}") }
     }
 
     fn machine_config(&self) -> MachineConfig {
@@ -176,7 +172,7 @@ impl Boot<'_> {
         let (send, lines) = mpsc::channel();
         let (wake, markers) = (linux.wake(), plan.at_console.clone());
         let watch = Watch::start(console, clock, move |line| {
-            if markers.iter().any(|marker| line.contains(marker)) {
+            if oops::death(line).is_some() || markers.iter().any(|marker| line.contains(marker)) {
                 wake.wake();
             }
             if show == Show::All || show == Show::Steps && line.starts_with("PLX ") {
@@ -186,7 +182,8 @@ impl Boot<'_> {
             let _ = send.send(line.to_owned());
         });
         // Nobody but the user knows what is left out of it: it is given again as it was.
-        let again = Again::new(std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()));
+        let again =
+            Reproducer::new(std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()));
         let mut looks = Looks::new(again, plan.commands.then(Commands::default));
         let mut operations = Operations::new(plan.operations);
         let result = drive(linux, plan, &lines, &mut looks, &mut operations);
@@ -195,6 +192,7 @@ impl Boot<'_> {
         let Looks { count, mut findings, commands, judge, .. } = looks;
         findings.iter_mut().for_each(|found| found.detail = judge.detail(linux, &found.finding));
         let events = judge.events();
-        Ok(Outcome { said, looks: count, findings, events, written: None, operations, commands })
+        let printed = if said.death.is_some() { linux.printed() } else { String::new() };
+        Ok(Outcome { said, looks: count, findings, events, written: None, printed, operations, commands })
     }
 }

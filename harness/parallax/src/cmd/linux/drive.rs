@@ -6,19 +6,22 @@ use std::time::{Duration, Instant};
 
 use anstream::{eprint, eprintln};
 use parallax_machine::{Linux, MachineError, Pause, Registers};
-use parallax_model::{Claim, Finding, Reporter, Snapshot, check};
+use parallax_model::{Finding, Reporter, Snapshot, Violation, check};
 
 use super::commands::Commands;
 use super::judge::Judge;
+use super::oops;
 use super::operations::Operations;
 use super::view;
 use crate::engine::Observer;
-use crate::report::{Again, Found};
+use crate::report::{ReportedFinding, Reproducer};
 
 /// The hypervisor comes here whenever its account of the kernel's commands is full.
 const COMMANDS_FULL: &str = "smmu_host_commands_full";
 /// How soon what the guest says is heard, while something waits for that.
 const SOON: Duration = Duration::from_millis(50);
+/// How long a kernel that dies may go on to say why.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 /// Characters that are kept of what the guest says it has done.
 const MOST_SAID: usize = 60;
 
@@ -45,7 +48,7 @@ pub(super) struct Plan {
 #[derive(Debug)]
 pub(super) struct Looks {
     /// The command that looks at such a machine again.
-    again: Again,
+    again: Reproducer,
     observer: Option<Observer>,
     /// What the last look saw.
     last: Option<Snapshot>,
@@ -55,7 +58,7 @@ pub(super) struct Looks {
     /// How many.
     pub(super) count: usize,
     /// What they found.
-    pub(super) findings: Vec<Found>,
+    pub(super) findings: Vec<ReportedFinding>,
     /// What was seen of the kernel's commands.
     pub(super) commands: Option<Commands>,
     /// What a plugin saw, put to the rules of order.
@@ -64,7 +67,7 @@ pub(super) struct Looks {
 
 impl Looks {
     /// Before the first look; `again` is the command.
-    pub(super) fn new(again: Again, commands: Option<Commands>) -> Self {
+    pub(super) fn new(again: Reproducer, commands: Option<Commands>) -> Self {
         Self {
             again,
             observer: None,
@@ -83,7 +86,8 @@ impl Looks {
         let done = if self.done.is_empty() { "boot" } else { &self.done };
         let op = format!("{why}; the guest's last step was {done}");
         let (count, again) = (self.count, &self.again);
-        self.findings.extend(findings.into_iter().map(|finding| Found::new(count, &op, finding, again)));
+        self.findings
+            .extend(findings.into_iter().map(|finding| ReportedFinding::new(count, &op, finding, again)));
     }
 
     /// Looks once, if the hypervisor has booted. Gives the registers.
@@ -92,10 +96,12 @@ impl Looks {
         self.read_commands(linux);
         let Some((info, registers)) = linux.look()? else { return Ok(None) };
         let observer = self.observer.get_or_insert_with(|| Observer::new(linux.description(), info));
-        let claims = self.judge.meet(linux, &info, &observer.context().symbols)?;
+        let violations = self.judge.meet(linux, &info, &observer.context().symbols)?;
         let snapshot = observer.observe(linux.memory(), &registers);
         let mut findings = self.reporter.fresh(check(&snapshot, observer.context()));
-        findings.extend(claims.into_iter().map(|claim| claim.seen(&snapshot, observer.context())));
+        findings.extend(
+            violations.into_iter().map(|violation| violation.in_state(&snapshot, observer.context())),
+        );
         self.last = Some(snapshot);
         self.count += 1;
         self.found(why, findings);
@@ -104,10 +110,10 @@ impl Looks {
     }
 
     /// A look after operation `op`, with what was wrong with the operation itself.
-    fn after(&mut self, linux: &mut Linux, op: &str, wrong: Option<Claim>) -> Result<(), MachineError> {
+    fn after(&mut self, linux: &mut Linux, op: &str, wrong: Option<Violation>) -> Result<(), MachineError> {
         self.look(linux, op)?;
-        if let (Some(observer), Some(last), Some(claim)) = (&self.observer, &self.last, wrong) {
-            let finding = claim.seen(last, observer.context());
+        if let (Some(observer), Some(last), Some(violation)) = (&self.observer, &self.last, wrong) {
+            let finding = violation.in_state(last, observer.context());
             self.found(op, [finding]);
         }
         Ok(())
@@ -131,8 +137,8 @@ impl Looks {
     /// Judges what happened since the last time. Where that was wrong, a look shows what has become of it, or if the
     /// machine has ended, the last one.
     fn read_events(&mut self, linux: &mut Linux, ended: bool) -> Result<(), MachineError> {
-        let claims = self.judge.take(linux)?;
-        if claims.is_empty() {
+        let violations = self.judge.take(linux)?;
+        if violations.is_empty() {
             return Ok(());
         }
         if !ended {
@@ -140,7 +146,8 @@ impl Looks {
         }
         let (Some(observer), Some(last)) = (&self.observer, &self.last) else { return Ok(()) };
         let context = observer.context();
-        let findings: Vec<Finding> = claims.into_iter().map(|claim| claim.seen(last, context)).collect();
+        let findings: Vec<Finding> =
+            violations.into_iter().map(|violation| violation.in_state(last, context)).collect();
         let seen = if ended { "the last look before it ended" } else { "seen right after" };
         self.found(&format!("the order of events is wrong, {seen}"), findings);
         Ok(())
@@ -174,6 +181,10 @@ pub(super) fn drive(
             period = period.min(SOON);
         }
         let pause = linux.run_for(period)?;
+        let lines: Vec<String> = console.try_iter().collect();
+        if pause != Pause::Ended && lines.iter().any(|line| oops::death(line).is_some()) {
+            return last_words(linux, looks);
+        }
         looks.read_events(linux, matches!(pause, Pause::Ended))?;
         match pause {
             Pause::Ended => {
@@ -204,7 +215,7 @@ pub(super) fn drive(
             looks.look(linux, &format!("every {} ms", plan.every.as_millis()))?;
             next = Instant::now() + plan.every;
         }
-        for line in console.try_iter() {
+        for line in lines {
             // The disks are at work from then on.
             working |= line.contains("PLX step virtio_appears");
             if let Some((_, step)) = line.split_once("PLX step ") {
@@ -221,6 +232,21 @@ pub(super) fn drive(
             return looks.read_events(linux, false);
         }
     }
+}
+
+/// The kernel dies: what it still has to say, and a last look.
+fn last_words(linux: &mut Linux, looks: &mut Looks) -> Result<(), MachineError> {
+    let begin = Instant::now();
+    let mut pause = Pause::Running;
+    while pause != Pause::Ended && begin.elapsed() < LAST_WORDS {
+        pause = linux.run_for(LAST_WORDS.saturating_sub(begin.elapsed()))?;
+    }
+    looks.read_events(linux, pause == Pause::Ended)?;
+    if pause != Pause::Ended {
+        looks.look(linux, "the kernel died")?;
+    }
+    looks.read_commands(linux);
+    Ok(())
 }
 
 /// Sets the stops whose address is known now, and gives their names. The kernel's symbols come from the guest.

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use super::cpio::Archive;
 use super::disks::KnownData;
+use super::modules::Module;
+use super::oops;
 
 /// What the test Linux is to do.
 #[derive(Clone, Copy, Debug)]
@@ -24,8 +26,8 @@ pub(super) struct Job<'a> {
     pub(super) data: &'a KnownData,
 }
 
-/// The initramfs: busybox and modules of the folder `linux`, and what PID 1 does with them.
-pub(super) fn initramfs(linux: &Path, job: Job<'_>) -> io::Result<Vec<u8>> {
+/// The initramfs: `busybox`, `modules` in the order in which they are loaded, and what PID 1 does with them.
+pub(super) fn initramfs(busybox: &Path, modules: &[Module], job: Job<'_>) -> io::Result<Vec<u8>> {
     let mut archive = Archive::default();
     ["bin", "dev", "modules"].into_iter().for_each(|name| archive.folder(name));
     archive.device("dev/console", 5, 1);
@@ -39,13 +41,13 @@ pub(super) fn initramfs(linux: &Path, job: Job<'_>) -> io::Result<Vec<u8>> {
     );
     archive.file("symbols", (at.join("\n") + "\n").as_bytes());
     archive.file("parallax.conf", settings.as_bytes());
-    archive.file("bin/busybox", &std::fs::read(linux.join("busybox"))?);
-    let mut modules: Vec<_> = std::fs::read_dir(linux.join("modules"))?.collect::<io::Result<_>>()?;
-    modules.sort_by_key(std::fs::DirEntry::file_name);
-    for module in modules {
-        let name = format!("modules/{}", module.file_name().to_string_lossy());
-        archive.file(&name, &std::fs::read(module.path())?);
+    archive.file("bin/busybox", &std::fs::read(busybox)?);
+    let mut order = String::new();
+    for Module { name, data } in modules {
+        archive.file(&format!("modules/{name}.ko"), data);
+        order.push_str(&format!("{name}\n"));
     }
+    archive.file("modules/order", order.as_bytes());
     Ok(archive.finish())
 }
 
@@ -82,6 +84,8 @@ pub(super) struct Said {
     pub(super) rates: Vec<Rate>,
     /// For people.
     pub(super) notes: Vec<String>,
+    /// What the kernel died of, if it did: the first that it said of it.
+    pub(super) death: Option<String>,
     /// Its own verdict, if it came to that.
     pub(super) verdict: Option<bool>,
 }
@@ -89,6 +93,9 @@ pub(super) struct Said {
 impl Said {
     /// Takes in a line of the console that was seen `at` after the start. Lines of others are none of ours.
     pub(super) fn line(&mut self, at: Moment, line: &str) {
+        if self.death.is_none() {
+            self.death = oops::death(line).map(str::to_owned);
+        }
         let Some((_, text)) = line.split_once("PLX ") else { return };
         let words: Vec<&str> = text.split_whitespace().collect();
         match words[..] {

@@ -55,9 +55,9 @@ read_all() { dd if="$1" of=/dev/null bs=1M count="$MIB" 2>/dev/null; }
 copy() { dd if="$1" skip="$2" of="$3" seek="$4" bs=1M count="$MIB" conv=fsync 2>/dev/null; }
 
 step cpus [ "$(grep -c ^processor /proc/cpuinfo)" = "$CPUS" ]
-for module in failover net_failover virtio_net virtio_blk nvme-core nvme; do
-    if [ -e /modules/$module.ko ]; then insmod /modules/$module.ko; fi
-done
+while read -r module; do
+    insmod "/modules/$module.ko" || say note "the kernel did not take the module $module"
+done </modules/order
 # A device for others to use. The kernel gives it a domain when a driver is offered it, even one that declines; a
 # translated domain would be of no use.
 if [ "$OPERATIONS" = yes ] && [ "$SMMU" = yes ]; then

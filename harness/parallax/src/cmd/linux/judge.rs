@@ -3,7 +3,7 @@
 use parallax_abi::info::HypInfo;
 use parallax_abi::journal::Record;
 use parallax_machine::{Linux, MachineError};
-use parallax_model::{Claim, Finding, SymbolMap};
+use parallax_model::{AddressMap, Finding, Violation};
 
 use crate::order::Order;
 
@@ -13,12 +13,12 @@ pub(super) struct Judge {
     order: Option<Order>,
     /// What happened before it is known where the hypervisor is.
     waiting: Vec<Record>,
-    names: SymbolMap,
+    names: AddressMap,
 }
 
 impl Judge {
     /// Takes what happened since the last call, and gives what was wrong and not told before.
-    pub(super) fn take(&mut self, linux: &mut Linux) -> Result<Vec<Claim>, MachineError> {
+    pub(super) fn take(&mut self, linux: &mut Linux) -> Result<Vec<Violation>, MachineError> {
         let records = linux.events()?;
         let Some(order) = &mut self.order else {
             self.waiting.extend(records);
@@ -32,8 +32,8 @@ impl Judge {
         &mut self,
         linux: &mut Linux,
         info: &HypInfo,
-        names: &SymbolMap,
-    ) -> Result<Vec<Claim>, MachineError> {
+        names: &AddressMap,
+    ) -> Result<Vec<Violation>, MachineError> {
         if self.order.is_some() || !linux.events_recorded() {
             return Ok(Vec::new());
         }

@@ -12,6 +12,7 @@
 
 mod bench;
 mod boot;
+mod choice;
 mod commands;
 mod cpio;
 mod disks;
@@ -19,20 +20,25 @@ mod drive;
 mod edu;
 mod guest;
 mod judge;
+mod kernel;
+mod modules;
+mod oops;
 mod operations;
 mod view;
 mod watch;
 
 use std::fmt::Write;
-use std::path::PathBuf;
+use std::path::Path;
 use std::time::Duration;
 
+use anstream::eprintln;
 use anyhow::Result;
 use parallax_machine::toolchain::{self, BuiltImages, Variant};
 use parallax_machine::{CancellationToken, MachineError};
 
 pub(super) use self::bench::bench;
 use self::boot::{Boot, Outcome, Show};
+use self::choice::Choice;
 use self::drive::Plan;
 use super::print;
 use crate::cli::{Linux, LinuxMachine};
@@ -49,7 +55,12 @@ pub(super) fn linux(args: &Linux) -> Result<Status> {
         return Err(Failure::usage("--events needs looks at the machine; leave --every 0 out").into());
     }
     let cancel = interrupt::token()?;
-    let (root, images) = built(args.fault.is_some(), &cancel)?;
+    if let Some(initrd) = args.initrd.as_ref().filter(|initrd| !initrd.is_file()) {
+        return Err(Failure::usage(format!("--initrd {}: there is no such file", initrd.display())).into());
+    }
+    let root = project::root(&[])?;
+    let choice = chosen(&args.machine, &root, args.initrd.is_some())?;
+    let images = built(&root, args.fault.is_some(), &cancel)?;
     let plugin = args.events.then(|| toolchain::plugin(&root, &cancel)).transpose();
     let boot = Boot {
         machine: &args.machine,
@@ -57,7 +68,7 @@ pub(super) fn linux(args: &Linux) -> Result<Status> {
         fault: args.fault,
         show: if args.verbose { Show::All } else { Show::Steps },
         measure: 0,
-        folder: &root.join(FOLDER),
+        choice: &choice,
         images: &images,
         plugin: plugin.map_err(|error| Failure::from(MachineError::from(error)))?,
         cancel: &cancel,
@@ -80,12 +91,17 @@ pub(super) fn linux(args: &Linux) -> Result<Status> {
     Ok(verdict(good))
 }
 
-/// The project's folder and the hypervisor, built.
-fn built(faults: bool, cancel: &CancellationToken) -> Result<(PathBuf, BuiltImages)> {
-    let root = project::root(&[])?;
+/// What is to be booted, before anything is built; says what the user should know of it.
+fn chosen(machine: &LinuxMachine, root: &Path, own_initrd: bool) -> Result<Choice, Failure> {
+    let choice = choice::choose(machine, &root.join(FOLDER), own_initrd)?;
+    choice.notes.iter().for_each(|note| eprintln!("{note}"));
+    Ok(choice)
+}
+
+/// The hypervisor, built.
+fn built(root: &Path, faults: bool, cancel: &CancellationToken) -> Result<BuiltImages, Failure> {
     let variant = if faults { Variant::Faults } else { Variant::Normal };
-    let images = toolchain::build(&root, variant, cancel);
-    Ok((root, images.map_err(|error| Failure::from(MachineError::from(error)))?))
+    toolchain::build(root, variant, cancel).map_err(|error| MachineError::from(error).into())
 }
 
 const fn verdict(good: bool) -> Status {
@@ -119,9 +135,13 @@ fn told(args: &LinuxMachine, bare: bool, outcome: &Outcome) -> String {
             let _ =
                 writeln!(text, "  {:<7} {file:<15} the file holds what the guest had to write", word(*good));
         }
-        if said.verdict.is_none() {
+        if said.verdict.is_none() && said.death.is_none() {
             let _ = writeln!(text, "  FAILED  the guest did not come to its verdict");
         }
+    }
+    if let Some(death) = &said.death {
+        let _ = writeln!(text, "  FAILED  the kernel died: {death}");
+        text.push_str(&outcome.printed);
     }
     said.notes.iter().for_each(|note| text.push_str(&format!("  {note}\n")));
     if outcome.looks > 0 {
@@ -138,7 +158,7 @@ fn told(args: &LinuxMachine, bare: bool, outcome: &Outcome) -> String {
     for found in &outcome.findings {
         let _ = writeln!(text, "  look {}, {}", found.line, found.op);
         found.lines().iter().for_each(|line| text.push_str(&format!("    {line}\n")));
-        let _ = writeln!(text, "    again: {}", found.again());
+        let _ = writeln!(text, "    again: {}", found.reproduce());
     }
     text
 }

@@ -11,7 +11,7 @@ use parallax_abi::hypercall::{
     HYP_UNPIN_SHARED_MEM, SMMU_READ_EVENT,
 };
 use parallax_machine::{HostView, HypOptions, Linux, MachineError, RAM_BASE, SmmuMode};
-use parallax_model::{Check, Claim, Space, Span};
+use parallax_model::{Rule, Space, Span, Violation};
 
 use super::edu::{Edu, STREAM};
 
@@ -85,7 +85,7 @@ impl Operations {
     pub(super) fn round(
         &mut self,
         linux: &mut Linux,
-        mut look: impl FnMut(&mut Linux, &str, Option<Claim>) -> Result<(), MachineError>,
+        mut look: impl FnMut(&mut Linux, &str, Option<Violation>) -> Result<(), MachineError>,
     ) -> Result<Option<()>, MachineError> {
         if self.edu.is_none() {
             self.edu = Edu::find(linux)?;
@@ -107,8 +107,8 @@ impl Operations {
             let result = if results[0] == 0 { results[1] as i64 } else { results[0] as i64 };
             let op = format!("round {}, {name} pfn={:#x}", self.rounds, page / PAGE);
             let wrong = (result != *expected).then(|| {
-                claim(
-                    (Check::Result, "expected", Space::Cpu),
+                violation(
+                    (Rule::ResultExpected, Space::Cpu),
                     page,
                     format!("expected {expected}, got {result}"),
                 )
@@ -130,7 +130,7 @@ impl Operations {
         if let Some(message) = wrong {
             self.wrong += 1;
             let op = format!("round {}, what the SMMU says of refused DMA", self.rounds);
-            look(linux, &op, Some(claim((Check::Result, "events", Space::Smmu), page, message)))?;
+            look(linux, &op, Some(violation((Rule::ResultEvents, Space::Smmu), page, message)))?;
         }
         self.rounds += 1;
         self.left -= 1;
@@ -164,7 +164,7 @@ impl Operations {
         page: u64,
         pattern: &[u8],
         dma: Dma,
-    ) -> Result<Option<Claim>, MachineError> {
+    ) -> Result<Option<Violation>, MachineError> {
         let mut found = vec![0; pattern.len()];
         ram(linux.memory().read(page, &mut found))?;
         let came_to = if found == pattern {
@@ -178,11 +178,13 @@ impl Operations {
         };
         let (rule, message) = match came_to {
             Some(came_to) if came_to == dma => return Ok(None),
-            Some(Dma::Lands) => ("stale", "DMA to the page arrived, which the device must not reach"),
-            Some(_) => ("refused", "DMA to the page did not arrive, which the device must reach"),
-            None => ("data-written", "DMA to the page wrote something else"),
+            Some(Dma::Lands) => {
+                (Rule::AccessStale, "DMA to the page arrived, which the device must not reach")
+            }
+            Some(_) => (Rule::AccessRefused, "DMA to the page did not arrive, which the device must reach"),
+            None => (Rule::AccessDataWritten, "DMA to the page wrote something else"),
         };
-        Ok(Some(claim((Check::Access, rule, Space::Smmu), page, message.to_owned())))
+        Ok(Some(violation((rule, Space::Smmu), page, message.to_owned())))
     }
 }
 
@@ -212,9 +214,10 @@ impl fmt::Display for Operations {
 }
 
 /// Something wrong with an operation on `page`.
-fn claim((check, rule, space): (Check, &'static str, Space), page: u64, message: String) -> Claim {
+fn violation((rule, space): (Rule, Space), page: u64, message: String) -> Violation {
     let span = Span::new(page, PAGE);
-    Claim { check, rule, space, span, subject: format!("{:#x}..{:#x}", page, page + PAGE), message }
+    let subject = format!("{:#x}..{:#x}", span.base, span.end());
+    Violation { rule, space, span, subject, message, function: None }
 }
 
 /// What the device writes in round `number`: no byte of it is zero.

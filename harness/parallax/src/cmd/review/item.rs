@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use similar::{ChangeTag, TextDiff};
 
 use crate::golden::{self, GoldenError, Kinds, Objection};
-use crate::report::Again;
+use crate::report::Reproducer;
 use crate::text_diff;
 
 /// A line on either side, or on both.
@@ -70,8 +70,8 @@ impl Item {
     }
 
     /// The command that comes to this result again.
-    pub(super) fn again(&self) -> Again {
-        Again::new(["run".to_owned(), self.trace.display().to_string()])
+    pub(super) fn again(&self) -> Reproducer {
+        Reproducer::new(["run".to_owned(), self.trace.display().to_string()])
     }
 
     /// Whether both files still hold what was read of them.

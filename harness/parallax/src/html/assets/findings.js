@@ -26,10 +26,9 @@ function save(run) {
 function finding(side, op, found) {
   const run = RUNS[side];
   const text = TEXTS[found.text], [, rule, rest] = text.match(/^(\S+) (.*)$/s) || [null, '', text];
-  const views = found.views.length ? found.views : [['owner', 'this finding is about no page of memory']];
   const list = make('dl', {}, make('dt', {}, 'operation'), make('dd', {}, op.line + ': ' + TEXTS[op.text] + ' → ' + TEXTS[op.result]),
     make('dt', {}, 'page'), make('dd', {}, found.page === null ? 'none' : name(found.page) + ' (' + hex(found.page) + ')'));
-  for (const [side, view] of views) list.append(make('dt', {}, side === 'page' ? 'owner' : side), make('dd', {}, view));
+  for (const [side, view] of found.views) list.append(make('dt', {}, side === 'page' ? 'owner' : side), make('dd', {}, view));
   const base = run.name.replace(/\.plx$/, ''), about = found.page === null ? '' : ' --ipa ' + hex(found.page);
   const button = saver(run, 'Save ' + base + '.trace');
   list.append(make('dt', {}, 'reproduce'), make('dd', {}, `parallax run ${quoted(base + '.trace')} --no-golden  `, button));

@@ -1,0 +1,106 @@
+//! The checks, and the address spaces that they judge.
+
+use serde::{Deserialize, Serialize};
+
+/// Makes [`Check`] from its table.
+macro_rules! table_of_checks {
+    ($($(#[$doc:meta])* $variant:ident = $name:literal, $question:literal;)*) => {
+        /// A check. [`crate::Rule`] has its rules.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum Check { $($(#[$doc])* $variant,)* }
+
+        impl Check {
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$variant),*];
+
+            /// Its name in goldens.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name),* }
+            }
+
+            /// What it asks; code stands in backticks.
+            #[must_use]
+            pub const fn question(self) -> &'static str {
+                match self { $(Self::$variant => $question),* }
+            }
+        }
+    };
+}
+
+table_of_checks! {
+    /// The CPU's and the SMMU's tables agree.
+    Sync = "sync",
+        "Does the SMMU map a page exactly when the CPU's entry is not annotated: same output address, no more \
+         permissions, the memory type that the policy asks for?";
+    /// The hypervisor is out of the host's reach.
+    Isolation = "isolation",
+        "Is the hypervisor's image, pool and SMMU frame in no mapping that the host's CPUs or devices reach? Is the SMMU \
+         closed (SMMUEN = 1, or GBPA.ABORT = 1)? Does each stream table entry have stage 2 with safe fields? Is nothing \
+         at EL2 both writable and executable?";
+    /// Every page has one owner, and all records of it agree.
+    Ownership = "ownership",
+        "Do page states, annotations and EL2's mappings tell one story: one owner for each page, both sides of a loan, \
+         no reference to a page without a right to it?";
+    /// Every mapping is of the kind that its address must have.
+    Sanity = "sanity",
+        "Is the host's map the identity, memory executable and of the host's own type, MMIO not executable?";
+    /// An access ended as the tables say it must.
+    Access = "access",
+        "Did the CPU's or device's access end as the tables say it must? A stale TLB shows itself here. Is what was \
+         written in memory, and is memory that was refused unchanged?";
+    /// An operation's result is the expected one.
+    Result = "result",
+        "Is the result the one that the trace expects?";
+    /// What happened, happened in the right order (see `parallax-protocol`).
+    Protocol = "protocol",
+        "Did all that the hypervisor did happen in the right order, its boot included?";
+}
+
+/// Which address space a finding's span is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Space {
+    /// IPAs of the host's stage 2.
+    Cpu,
+    /// IPAs of the SMMU's stage 2.
+    Smmu,
+    /// Virtual addresses at EL2.
+    El2,
+    /// Physical addresses.
+    Page,
+    /// StreamIDs.
+    Ste,
+    /// Registers; the span is empty.
+    Regs,
+}
+
+impl Space {
+    /// All of them.
+    pub const ALL: &[Self] = &[Self::Cpu, Self::Smmu, Self::El2, Self::Page, Self::Ste, Self::Regs];
+
+    /// Its name in goldens.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Cpu => "cpu",
+            Self::Smmu => "smmu",
+            Self::El2 => "el2",
+            Self::Page => "page",
+            Self::Ste => "ste",
+            Self::Regs => "regs",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Space;
+
+    #[test]
+    fn a_space_is_recorded_under_its_name() {
+        for space in Space::ALL {
+            assert_eq!(serde_json::to_value(space).unwrap(), space.name());
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! The rules: one table, from which the enum, docs/protocol.md and what reports say of a rule are made.
+
+/// Makes [`Rule`] from its table.
+macro_rules! rules {
+    ($($variant:ident = $name:literal {
+        summary: $summary:literal, broken_when: $broken_when:literal, source: $source:literal,
+    })*) => {
+        /// A rule of the order of events.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Rule { $(#[doc = $summary] $variant,)* }
+
+        impl Rule {
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$variant),*];
+
+            /// Its name, in lower case.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name),* }
+            }
+
+            /// The one of this name.
+            #[must_use]
+            pub fn from_name(name: &str) -> Option<Self> {
+                match name { $($name => Some(Self::$variant),)* _ => None }
+            }
+
+            /// What happened where it is broken, in a sentence.
+            #[must_use]
+            pub const fn summary(self) -> &'static str {
+                match self { $(Self::$variant => $summary),* }
+            }
+
+            /// Exactly when it is broken, to be read after "when"; without a full stop at its end.
+            #[must_use]
+            pub const fn broken_when(self) -> &'static str {
+                match self { $(Self::$variant => $broken_when),* }
+            }
+
+            /// Where it comes from: a section of a manual, or a page under docs/.
+            #[must_use]
+            pub const fn source(self) -> &'static str {
+                match self { $(Self::$variant => $source),* }
+            }
+        }
+    };
+}
+
+rules! {
+    BreakBeforeMake = "break-before-make" {
+        summary: "A live entry was changed in a way that needs a break before.",
+        broken_when: "a live entry gets another output address, memory type, shareability, table, size or contiguous \
+            hint without an invalid value between. Block and table may change places at once where FEAT_BBM \
+            (ID_AA64MMFR2_EL1.BBM, IDR3.BBML) has level 2 for all who walk the tree, and both translate the same",
+        source: "DDI 0487, D8.17; IHI 0070, 3.21",
+    }
+    Unclean = "unclean-remake" {
+        summary: "An entry was made valid before what was cached of its old value was gone.",
+        broken_when: "an entry becomes valid while it is unclean",
+        source: "DDI 0487, D8.16 and D8.17; IHI 0070, 3.17 and 4.4",
+    }
+    ReleasedUnclean = "released-unclean" {
+        summary: "A CPU returned to EL1, or gave the tree's lock back, before what it had taken away was gone everywhere.",
+        broken_when: "a CPU returns to EL1, or unlocks the tree, with entries of its making unclean. `released` is what \
+            a new owner may rely on",
+        source: "DDI 0487, D8.16; IHI 0070, 3.17, 4.4 and 4.7",
+    }
+    Unpublished = "unpublished" {
+        summary: "A CPU returned to EL1 before an entry that it made valid was published by a DSB.",
+        broken_when: "a CPU returns to EL1 after making an entry valid, with no DSB for stores",
+        source: "DDI 0487, B2.3.12",
+    }
+    UnorderedTable = "unordered-table" {
+        summary: "A table was hooked in before stores to it were ordered.",
+        broken_when: "a table is hooked in by a plain store, with no barrier since the same CPU's last store to it",
+        source: "DDI 0487, B2.3.12",
+    }
+    TableReused = "table-reused" {
+        summary: "A page that left a tree was written while walks could still reach it.",
+        broken_when: "a page that was taken out of a tree is written while an entry above or in it is unclean",
+        source: "DDI 0487, D8.16; IHI 0070, 3.17",
+    }
+    FreedTable = "freed-table" {
+        summary: "Memory was freed that is, or may still be, a table.",
+        broken_when: "memory is freed, or a table released, that is reachable or unclean",
+        source: "DDI 0487, D8.16; IHI 0070, 3.17",
+    }
+    TwoParents = "two-parents" {
+        summary: "One table page hangs under two entries.",
+        broken_when: "one page is hooked in under two entries, or as a root and under an entry",
+        source: "docs/protocol.md",
+    }
+    Contiguous = "contiguous-set" {
+        summary: "Entries of a contiguous set do not agree.",
+        broken_when: "a leaf disagrees with a valid neighbour of its set of 16 on the contiguous hint",
+        source: "DDI 0487, D8.7",
+    }
+    Unlocked = "unlocked-write" {
+        summary: "A table was written without its lock.",
+        broken_when: "a CPU stores to a live table whose lock it does not hold, and whose entry it does not own. A table \
+            without a known lock is not judged",
+        source: "docs/protocol.md",
+    }
+    VmidDuplicate = "vmid-duplicate" {
+        summary: "A VMID names two live roots.",
+        broken_when: "two live roots have one VMID",
+        source: "DDI 0487, D8.16",
+    }
+    VmidStale = "vmid-stale" {
+        summary: "A VMID was given to another tree while translations of the last one could be cached under it.",
+        broken_when: "a VMID goes to a tree after another tree under it was released, with no VMALLS12E1IS under it (or \
+            ALLE1IS) and DSB ISH since",
+        source: "DDI 0487, D8.16",
+    }
+    VmidChanged = "vmid-changed" {
+        summary: "A live root changed its VMID.",
+        broken_when: "a live root gets another VMID",
+        source: "DDI 0487, D8.16",
+    }
+    El2Asid = "el2-asid" {
+        summary: "TTBR0_EL2 was given an ASID, which EL2 does not have.",
+        broken_when: "TTBR0_EL2 bits 63:48 are not zero: EL2 without VHE has no ASID",
+        source: "DDI 0487, D24.2",
+    }
+    SteValidFirst = "ste-valid-first" {
+        summary: "A stream table entry was made valid before its other dwords were ordered.",
+        broken_when: "V of a stream table entry is set by a plain store right after stores to other dwords",
+        source: "IHI 0070, 3.21.3",
+    }
+    SteLive = "ste-live-change" {
+        summary: "A live stream table entry was changed in more than one dword without CFGI and SYNC between.",
+        broken_when: "a valid stream table entry changes in a second dword before CFGI and SYNC of the first",
+        source: "IHI 0070, 3.21.3",
+    }
+    SteEarly = "ste-early-write" {
+        summary: "A stream table entry was written while the SMMU could still hold its valid form.",
+        broken_when: "other dwords of a stream table entry are written after V was cleared, before CFGI and SYNC",
+        source: "IHI 0070, 3.21.3",
+    }
+    SteUnclean = "ste-unclean" {
+        summary: "A CPU returned to EL1 before the SMMU had dropped a changed stream table entry.",
+        broken_when: "a CPU returns to EL1 with a stream table entry changed and not invalidated",
+        source: "IHI 0070, 3.21.3 and 4.3",
+    }
+    CdValidFirst = "cd-valid-first" {
+        summary: "A context descriptor was made valid before its other dwords were ordered.",
+        broken_when: "V of a context descriptor is set by a plain store right after stores to other dwords",
+        source: "IHI 0070, 3.21.3",
+    }
+    CdLive = "cd-live-change" {
+        summary: "A live context descriptor was changed in more than one dword without CFGI and SYNC between.",
+        broken_when: "a valid context descriptor changes in a second dword before CFGI and SYNC of the first",
+        source: "IHI 0070, 3.21.3",
+    }
+    CdEarly = "cd-early-write" {
+        summary: "A context descriptor was written while the SMMU could still hold its valid form.",
+        broken_when: "other dwords of a context descriptor are written after V was cleared, before CFGI and SYNC",
+        source: "IHI 0070, 3.21.3",
+    }
+    CdUnclean = "cd-unclean" {
+        summary: "A CPU returned to EL1 before the SMMU had dropped a changed context descriptor.",
+        broken_when: "a CPU returns to EL1 with a context descriptor changed and not invalidated",
+        source: "IHI 0070, 3.21.3 and 4.3",
+    }
+    CommandUnordered = "command-unordered" {
+        summary: "CMDQ_PROD was written before the commands were visible.",
+        broken_when: "CMDQ_PROD passes commands that were stored after the CPU's last DSB",
+        source: "IHI 0070, 3.5; DDI 0487, B2.3.12",
+    }
+    CommandOverwritten = "command-overwritten" {
+        summary: "A command was overwritten before it was consumed.",
+        broken_when: "a command is stored over one that was not seen consumed, or CMDQ_PROD passes CMDQ_CONS",
+        source: "IHI 0070, 3.5",
+    }
+    DoubleFetch = "double-fetch" {
+        summary: "Memory that others can write was read a second time, elsewhere in the code, in one stay at EL2.",
+        broken_when: "between entry and return, two instructions load the same address of memory that is not the \
+            hypervisor's own. What the host may rewrite is copied once, and the copy is checked and used. One \
+            instruction may load an address again: a later request may name it",
+        source: "docs/protocol.md",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rule_is_known_by_its_name() {
+        for rule in Rule::ALL {
+            assert_eq!(Rule::from_name(rule.name()), Some(*rule));
+        }
+        assert_eq!(Rule::from_name("no-such-rule"), None);
+    }
+}

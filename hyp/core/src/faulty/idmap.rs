@@ -1,0 +1,42 @@
+//! An SMMU that does not follow the host, or follows it wrongly.
+
+use crate::error::Error;
+use crate::fault::{Fault, on};
+use crate::hw::{Cpu, Memory};
+use crate::idmap::{Change, Idmap};
+use crate::page_pool::PagePool;
+use crate::pgtable::{Attrs, Content, LAST_LEVEL, span};
+use crate::regions::{Kind, Range};
+use crate::smmu::SmmuTlb;
+
+/// The hook, in place of the right one.
+pub(crate) fn host_changed<H: Memory + Cpu, S: SmmuTlb>(
+    idmap: &Idmap,
+    hw: &H,
+    driver: &mut S,
+    pool: &mut PagePool,
+    (range, kind): (Range, Kind),
+    change: Change,
+) -> Result<(), Error> {
+    let page = span(LAST_LEVEL);
+    match change {
+        _ if !idmap.follows(range) => {}
+        Change::Lost if on(Fault::SmmuUnmapSkipped) => return Ok(()),
+        Change::Gained if on(Fault::SmmuMapSkipped) => return Ok(()),
+        Change::Lost if on(Fault::SmmuUnmapFirstPageOnly) => {
+            return idmap.host_changed(hw, driver, pool, (Range { size: page, ..range }, kind), change);
+        }
+        Change::Gained if on(Fault::SmmuMapWrongAttr) => {
+            return idmap.set(hw, driver, pool, range, Content::identity(Attrs::smmu_device(), 1));
+        }
+        Change::Gained if on(Fault::SmmuMapDrifts) => {
+            return (0..range.size).step_by(page as usize).try_for_each(|at| {
+                let offset = at.wrapping_neg();
+                let content = Content::Map { offset, attrs: Attrs::smmu_normal(), largest: LAST_LEVEL };
+                idmap.set(hw, driver, pool, Range { base: range.base.add(at), size: page }, content)
+            });
+        }
+        _ => {}
+    }
+    idmap.host_changed(hw, driver, pool, (range, kind), change)
+}

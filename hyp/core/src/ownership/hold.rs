@@ -1,0 +1,63 @@
+//! Memory of the host that the SMMU it sees uses: lent to the hypervisor and pinned while it does, without the host
+//! having asked for either. Such pages can be neither donated nor taken back, and stay mapped at EL2.
+
+use super::transition::Transition;
+use super::{El2Mmu, Hyp, pages};
+use crate::addr::{PAGE_SIZE, PhysAddr};
+use crate::error::Error;
+use crate::fault::{Fault, on};
+use crate::hw::{Cpu, Memory};
+use crate::page_state::State;
+use crate::regions::{Kind, Range};
+use crate::smmu::SmmuTlb;
+use spin::RelaxStrategy;
+
+/// The ranges that are held; they may overlap. Command queue, event queue, stream table, a level-2 stream table.
+pub(super) type Held = [Option<Range>; 4];
+
+impl El2Mmu {
+    /// How many of a page's pins are those of held ranges.
+    pub(super) fn held(&self, page: PhysAddr) -> u64 {
+        let page = Range { base: page, size: PAGE_SIZE };
+        self.held.iter().flatten().filter(|range| range.contains(page)).count() as u64
+    }
+}
+
+impl<H: Memory + Cpu, S: SmmuTlb, R: RelaxStrategy> Hyp<H, S, R> {
+    /// Lends and pins the pages of `range`.
+    ///
+    /// # Errors
+    /// [`Error::Inval`] for a bad range, [`Error::Perm`] unless all is memory that the host owns exclusively or that
+    /// is held already, [`Error::Busy`] when too much is held, [`Error::NoMem`].
+    pub(crate) fn hold(&self, range: Range) -> Result<(), Error> {
+        self.memory_range(range.base.pfn().0, range.size / PAGE_SIZE)?;
+        let (mut host, mut el2) = (self.host.lock(), self.el2.lock());
+        for page in pages(range) {
+            let state = self.pages.get(&self.hw, page);
+            let owned = state.is(State::Owned, State::NoPage) && state.refcount() == 0;
+            let held = state.is(State::SharedOwned, State::SharedBorrowed) && el2.held(page) != 0;
+            if !(owned || held) || state.is_saturated() {
+                return Err(Error::Perm);
+            }
+        }
+        let slot = el2.held.iter().position(Option::is_none).ok_or(Error::Busy)?;
+        self.perform(&mut host, &mut el2, (range, Kind::Memory), Transition::Hold)?;
+        el2.held[slot] = Some(range);
+        Ok(())
+    }
+
+    /// Undoes [`Hyp::hold`] of the same range. Pages that nobody else pinned are the host's alone again.
+    pub(crate) fn release(&self, range: Range) {
+        if on(Fault::EmulHeldForever) {
+            return;
+        }
+        let (mut host, mut el2) = (self.host.lock(), self.el2.lock());
+        let Some(slot) = el2.held.iter_mut().find(|slot| **slot == Some(range)) else { return };
+        *slot = None;
+        if on(Fault::EmulMemoryNotHeld) {
+            return;
+        }
+        let released = self.perform(&mut host, &mut el2, (range, Kind::Memory), Transition::Release);
+        debug_assert_eq!(released, Ok(()));
+    }
+}

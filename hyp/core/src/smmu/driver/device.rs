@@ -1,0 +1,167 @@
+//! One SMMU in use: on or turned off for good, its streams' entries, its events, its commands.
+
+use super::{
+    closed::HostView,
+    cmdq::{Command, CommandQueue},
+    error::SmmuError,
+    evtq::{Event, EventQueue},
+    hardware::Hardware,
+    probe::Features,
+    regs::{CR0, Cr0, GERROR, GERRORN, Gerror},
+    stage2::Stage2,
+    ste::Ste,
+    strtab::StreamTable,
+};
+use crate::{
+    fault::{self, Fault},
+    hw::{Cpu, Memory, Mmio},
+    smmu::{SmmuTlb, StreamId},
+};
+
+/// How far an [`Smmu`] is. Enabled can only be followed by Failed, and Failed by nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum State {
+    /// Translation is off and no command is needed: [`Smmu::enable`] invalidates everything.
+    Disabled,
+    /// Devices go through the tables.
+    Enabled,
+    /// Translation is off for good.
+    Failed(SmmuError),
+}
+
+/// An SMMU under the hypervisor's control.
+#[derive(Debug)]
+pub struct Smmu<R, M, C> {
+    pub(in crate::smmu) hw: Hardware<R, M, C>,
+    pub(in crate::smmu) features: Features,
+    pub(in crate::smmu) strtab: StreamTable,
+    pub(super) cmdq: CommandQueue,
+    pub(super) evtq: EventQueue,
+    pub(super) state: State,
+    pub(in crate::smmu) stage2: Stage2,
+    pub(super) view: HostView,
+    /// Streams whose entry is nested.
+    pub(super) nested: u64,
+    /// A stream was nested since the last TLBI_NH_ALL: combined TLB entries may exist, also when none is nested any
+    /// more, and a stream that becomes nested again would hit them.
+    pub(super) combined: bool,
+    /// A stage-2 entry was invalidated since the last CMD_SYNC.
+    pub(super) stage2_changed: bool,
+}
+
+impl<R: Mmio, M: Memory, C: Cpu> Smmu<R, M, C> {
+    /// Turns translation on, with nothing left in any cache.
+    ///
+    /// # Errors
+    /// The SMMU refuses a command or does not answer; it is turned off for good.
+    pub fn enable(&mut self) -> Result<(), SmmuError> {
+        self.start().inspect_err(|&error| self.fail(error))
+    }
+
+    fn start(&mut self) -> Result<(), SmmuError> {
+        let hw = &self.hw;
+        hw.write_cr0(Cr0::CMDQEN)?;
+        self.cmdq.push(hw, Command::CfgiAll)?;
+        if self.features.hyp {
+            self.cmdq.push(hw, Command::TlbiEl2All)?;
+        }
+        self.cmdq.push(hw, Command::TlbiNsnhAll)?;
+        self.cmdq.sync(hw)?;
+        let queues = match self.view {
+            HostView::Hidden => Cr0::CMDQEN | Cr0::EVENTQEN,
+            HostView::Emulated => Cr0::CMDQEN,
+        };
+        hw.write_cr0(queues)?;
+        if !fault::on(Fault::SmmuLeftDisabled) {
+            hw.write_cr0(queues | Cr0::SMMUEN)?;
+        }
+        self.state = State::Enabled;
+        Ok(())
+    }
+
+    /// Replaces the entry of one stream in the steps of [`Ste::steps_to`]. Between them its traffic meets the old entry
+    /// or the new one, or is aborted.
+    ///
+    /// # Errors
+    /// The stream lies outside of the table; or the SMMU failed, and is turned off for good.
+    pub fn replace_ste(&mut self, stream: StreamId, ste: &Ste) -> Result<(), SmmuError> {
+        let entry = self.strtab.ste(stream).ok_or(SmmuError::NoSuchStream(stream))?;
+        let mut now = Ste::read(&self.hw.mem, entry);
+        let was_nested = now.is_nested();
+        for step in now.steps_to(ste) {
+            if step != now {
+                let too_early = fault::on(Fault::SteCfgiBeforeClear) && step == step.without_head();
+                if too_early {
+                    self.forget_ste(stream);
+                }
+                step.write_over(&now, &self.hw.mem, entry);
+                if !too_early {
+                    self.forget_ste(stream);
+                }
+                now = step;
+            }
+        }
+        self.nested = self.nested + u64::from(ste.is_nested()) - u64::from(was_nested);
+        self.combined |= self.nested != 0;
+        if self.nested == 0 && fault::on(Fault::EmulCombinedSurvive) {
+            self.combined = false;
+        }
+        self.failure().map_or(Ok(()), Err)
+    }
+
+    /// Has the SMMU read a stream's entry anew.
+    fn forget_ste(&mut self, stream: StreamId) {
+        self.command(Command::CfgiSte(stream));
+        if !fault::on(Fault::SteStepsNotSynced) {
+            self.sync();
+        }
+    }
+
+    /// Takes the oldest event off the event queue.
+    pub fn read_event(&mut self) -> Option<Event> {
+        let acknowledged = self.hw.regs.read32(GERRORN);
+        let active = Gerror::from_bits_retain(self.hw.regs.read32(GERROR) ^ acknowledged);
+        if active.contains(Gerror::EVENTQ_ABT_ERR) {
+            self.evtq.note_lost();
+            self.hw.regs.write32(GERRORN, acknowledged ^ Gerror::EVENTQ_ABT_ERR.bits());
+        }
+        self.evtq.pop(&self.hw)
+    }
+
+    /// Whether events were lost, as far as [`Smmu::read_event`] has seen, since this was last asked.
+    pub fn take_events_lost(&mut self) -> bool {
+        self.evtq.take_lost()
+    }
+
+    /// Why the SMMU was turned off for good, if it was.
+    #[must_use]
+    pub const fn failure(&self) -> Option<SmmuError> {
+        if let State::Failed(error) = self.state { Some(error) } else { None }
+    }
+
+    /// Gives a command to an SMMU that is enabled.
+    pub(in crate::smmu) fn command(&mut self, command: Command) {
+        if self.state == State::Enabled
+            && let Err(error) = self.cmdq.push(&self.hw, command)
+        {
+            self.fail(error);
+        }
+    }
+
+    /// CMD_SYNC, and the wait for it.
+    pub(super) fn wait(&mut self) {
+        if self.state == State::Enabled
+            && let Err(error) = self.cmdq.sync(&self.hw)
+        {
+            self.fail(error);
+        }
+    }
+
+    /// Turns translation off for good; GBPA has all traffic aborted from here on.
+    pub(in crate::smmu) fn fail(&mut self, error: SmmuError) {
+        self.state = State::Failed(error);
+        // There is nothing left to try if even this times out.
+        let events = Cr0::from_bits_truncate(self.hw.regs.read32(CR0)) & Cr0::EVENTQEN;
+        let _ = self.hw.write_cr0(events);
+    }
+}

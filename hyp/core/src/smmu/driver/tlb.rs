@@ -1,0 +1,44 @@
+//! The SMMU's TLB maintenance: commands, and what must follow them where a stream is nested.
+
+use super::{cmdq::Command, device::Smmu};
+use crate::{
+    addr::{Ipa, PAGE_SIZE},
+    fault::{Fault, on},
+    hw::{Cpu, Memory, Mmio},
+    smmu::{SmmuTlb, Vmid},
+};
+
+/// Up to this many pages are invalidated one by one, more of them together with everything else.
+const TLBI_PAGES: u64 = 16;
+
+impl<R: Mmio, M: Memory, C: Cpu> SmmuTlb for Smmu<R, M, C> {
+    fn tlbi_s2_ipa(&mut self, ipa: Ipa, size: u64) {
+        if size > TLBI_PAGES * PAGE_SIZE && !on(Fault::SmmuQueueOverrun) {
+            self.tlbi_s12_vmall();
+            return;
+        }
+        self.stage2_changed = true;
+        for offset in (0..size).step_by(PAGE_SIZE as usize) {
+            self.command(Command::TlbiS2Ipa(Vmid::HOST, ipa.add(offset)));
+        }
+    }
+
+    fn tlbi_s12_vmall(&mut self) {
+        self.command(Command::TlbiS12Vmall(Vmid::HOST));
+    }
+
+    fn sync(&mut self) {
+        // Combined entries of a nested stream are not reached by IPA: they follow once stage 2's are gone.
+        let combined = core::mem::take(&mut self.stage2_changed) && self.combined;
+        let early = combined && on(Fault::SmmuCombinedFirst);
+        if early {
+            self.command(Command::TlbiNhAll(Vmid::HOST));
+        }
+        self.wait();
+        if combined && !early {
+            self.command(Command::TlbiNhAll(Vmid::HOST));
+            self.wait();
+            self.combined = self.nested != 0;
+        }
+    }
+}

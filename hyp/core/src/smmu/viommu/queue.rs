@@ -1,0 +1,107 @@
+//! The host's command queue: its commands are copied, checked and issued one after the other.
+
+use super::command::{self, Verdict};
+use super::{Env, Physical, Refusal, Viommu};
+use crate::addr::{PAGE_SIZE, PhysAddr};
+use crate::fault::{Fault, on};
+use crate::regions::Range;
+use crate::smmu::driver::queue::Ring;
+use crate::smmu::regs::Gerror;
+use parallax_abi::smmu_host::{COMMANDS, HostCommand, HostSmmu, IGNORED, ISSUED, REFUSED};
+
+/// LOG2SIZE of a queue's BASE register.
+const LOG2SIZE: u64 = 0x1f;
+/// Its address bits.
+const ADDRESS: u64 = 0x000f_ffff_ffff_ffe0;
+/// CMDQ_CONS.ERR = CERROR_ILL.
+const CERROR_ILL: u32 = 1;
+
+/// Holds the queue that `base` describes: at most 2^`limit` entries of `entry` bytes. Address bits below the
+/// queue's size count as zero (6.3.26). `None` when its pages cannot be held.
+pub(super) fn hold<E: Env>(env: &mut E, base: u64, limit: u32, entry: u64) -> Option<(Ring, Range)> {
+    let log2 = ((base & LOG2SIZE) as u32).min(limit);
+    let size = entry << log2;
+    let start = PhysAddr(base & ADDRESS).align_down(size);
+    let first = start.align_down(PAGE_SIZE);
+    let range = Range { base: first, size: (start.0 - first.0 + size).next_multiple_of(PAGE_SIZE) };
+    env.hold(range).ok()?;
+    Some((Ring::aligned(start, log2, entry), range))
+}
+
+impl Viommu {
+    /// Whether the queue stands at a refused command that the host has not acknowledged.
+    const fn is_stopped(&self) -> bool {
+        (self.host.gerror ^ self.host.gerrorn) & Gerror::CMDQ_ERR.bits() != 0
+    }
+
+    /// Works the queue off up to CMDQ_PROD, or to the first command that is refused. On return all of them are
+    /// complete. Each command's two dwords are read once.
+    pub(super) fn run_commands<E: Env>(&mut self, env: &mut E) {
+        let Some((ring, _)) = self.cmdq else { return };
+        if self.is_stopped() && !on(Fault::EmulErrorDoesNotStop) {
+            return;
+        }
+        self.host.cmdq_error = 0;
+        let features = env.smmu(|smmu| *smmu.features());
+        let (prod, mut cons) = (ring.wrap(self.host.cmdq_prod), ring.wrap(self.host.cmdq_cons));
+        let mut first = true;
+        while cons != prod {
+            let slot = ring.slot(cons);
+            if on(Fault::EmulWrapDropsRest) && !first && slot == ring.slot(0) {
+                cons = prod;
+                break;
+            }
+            let copy = [env.read(slot), env.read(slot.add(8))];
+            let verdict = command::check(copy, &features);
+            self.remember(copy, verdict);
+            match verdict {
+                Verdict::Issue(_) if on(Fault::EmulQueueReread) => {
+                    let again = [env.read(slot), env.read(slot.add(8))];
+                    env.smmu(|smmu| smmu.issue(again));
+                }
+                Verdict::Issue(command) if first || !on(Fault::EmulFirstOfBatchOnly) => {
+                    env.smmu(|smmu| smmu.issue(command));
+                }
+                Verdict::Issue(_) | Verdict::Ignore => {}
+                Verdict::Configure { first, count, command } => {
+                    let count = if on(Fault::EmulFirstOfRangeOnly) { 1 } else { count };
+                    if !on(Fault::EmulCfgiNotShadowed) {
+                        self.shadow_streams(env, first, count);
+                    }
+                    env.smmu(|smmu| smmu.issue(command));
+                }
+                Verdict::Refuse => {
+                    self.refuse(Refusal::Command(copy));
+                    self.host.cmdq_error = CERROR_ILL;
+                    self.host.gerror ^= Gerror::CMDQ_ERR.bits();
+                    break;
+                }
+            }
+            first = false;
+            cons = ring.next(cons);
+        }
+        env.smmu(Physical::complete);
+        self.host.cmdq_cons = cons;
+    }
+
+    /// Notes a command and what becomes of it where the harness finds it.
+    fn remember(&mut self, words: [u64; 2], verdict: Verdict) {
+        let (verdict, issued) = match verdict {
+            Verdict::Issue(command) | Verdict::Configure { command, .. } => (ISSUED, command),
+            Verdict::Ignore => (IGNORED, [0; 2]),
+            Verdict::Refuse => (REFUSED, [0; 2]),
+        };
+        let at = (self.host.commands % COMMANDS as u64) as usize;
+        self.host.last[at] = HostCommand { words, issued, verdict };
+        self.host.commands += 1;
+        if at == COMMANDS - 1 {
+            smmu_host_commands_full(&self.host);
+        }
+    }
+}
+
+/// Entered whenever all remembered commands are new: a breakpoint here loses none.
+#[inline(never)]
+fn smmu_host_commands_full(host: &HostSmmu) {
+    core::hint::black_box(host.commands);
+}

@@ -1,0 +1,42 @@
+//! What the host's SMMU finds around it, the hypervisor: its lock comes before the host's, and the others are taken inside.
+
+use super::{Env, Outcome, Physical};
+use crate::addr::PhysAddr;
+use crate::error::Error;
+use crate::hw::{Cpu, Memory};
+use crate::ownership::Hyp;
+use crate::regions::Range;
+use crate::smmu::SmmuTlb;
+use spin::RelaxStrategy;
+
+impl<H: Memory + Cpu, S: SmmuTlb + Physical, R: RelaxStrategy> Hyp<H, S, R> {
+    /// The host accesses the SMMU's registers: `width` bytes at `address`, written if `write` is the value. Returns
+    /// what came of it; `None` when that is not a register frame that the host may believe in.
+    pub fn smmu_access(&self, address: PhysAddr, width: u64, write: Option<u64>) -> Option<Outcome> {
+        let frame = self.viommu_frame?;
+        let offset = address.0.checked_sub(frame.base.0).filter(|&offset| offset < frame.size)?;
+        Some(self.viommu.lock().access(&mut Surroundings(self), offset, width, write))
+    }
+}
+
+struct Surroundings<'a, H, S, R>(&'a Hyp<H, S, R>);
+
+impl<H: Memory + Cpu, S: SmmuTlb + Physical, R: RelaxStrategy> Env for Surroundings<'_, H, S, R> {
+    type Smmu = S;
+
+    fn smmu<T>(&mut self, f: impl FnOnce(&mut S) -> T) -> T {
+        self.0.with_smmu(f).expect("the host has a register frame only if there is an SMMU")
+    }
+
+    fn hold(&mut self, range: Range) -> Result<(), Error> {
+        self.0.hold(range)
+    }
+
+    fn release(&mut self, range: Range) {
+        self.0.release(range);
+    }
+
+    fn read(&self, pa: PhysAddr) -> u64 {
+        self.0.hw.read(pa)
+    }
+}

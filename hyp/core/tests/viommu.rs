@@ -1,0 +1,267 @@
+//! The SMMU that the host sees against a hostile host: memory that changes at every look, and registers written at random.
+
+use hyp_core::addr::{PAGE_SIZE, PhysAddr};
+use hyp_core::error::Error;
+use hyp_core::regions::Range;
+use hyp_core::smmu::regs::{
+    CMDQ_BASE, CMDQ_CONS, CMDQ_PROD, CR0, CR0ACK, EVENTQ_BASE, GERROR, GERRORN, STRTAB_BASE, STRTAB_BASE_CFG,
+};
+use hyp_core::smmu::viommu::{Env, Physical, Viommu};
+use hyp_core::smmu::{Features, Stage2, Ste, StreamId};
+use proptest::prelude::*;
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
+const FEATURES: Features = Features {
+    two_level: true,
+    stage1: true,
+    hyp: false,
+    sid_bits: 16,
+    cmdq_log2: 19,
+    evtq_log2: 19,
+    stalls: false,
+    range_invalidation: true,
+    bbml2: true,
+    input_bits: 44,
+    output_bits: 44,
+};
+const SID_BITS: u32 = 9;
+/// The host's memory; all else is somebody else's.
+const HOST: Range = Range { base: PhysAddr(0x4000_0000), size: 0x100_0000 };
+const CMDQ: u64 = HOST.base.0;
+const STRTAB: u64 = HOST.base.0 + 0x1000;
+
+/// The fake driver.
+struct Driver {
+    stage2: Stage2,
+    streams: BTreeMap<u32, Ste>,
+    issued: Vec<[u64; 2]>,
+    incomplete: bool,
+    events: Option<u64>,
+}
+
+impl Physical for Driver {
+    fn register(&self, _: u64) -> u32 {
+        0
+    }
+    fn set_register(&mut self, offset: u64, _: u32) {
+        assert!([0x50, 0x64, 0x1_00a8, 0x1_00ac].contains(&offset), "the host wrote {offset:#x}");
+    }
+    fn features(&self) -> &Features {
+        &FEATURES
+    }
+    fn stage2(&self) -> &Stage2 {
+        &self.stage2
+    }
+    fn sid_bits(&self) -> u32 {
+        SID_BITS
+    }
+    fn confine(&mut self, stream: StreamId, ste: &Ste) {
+        assert!(stream.0 < 1 << SID_BITS);
+        let hypervisors = Ste::stage2_only(&self.stage2);
+        let stage2 = ste.0[2..] == hypervisors.0[2..];
+        match (ste.0[0] & 1, ste.0[0] >> 1 & 7) {
+            (0, _) | (1, 0b000) => assert_eq!(ste.0[1..], [0; 7]),
+            (1, 0b110 | 0b111) => assert!(stage2, "{ste:x?}"),
+            other => panic!("entry {other:?} for the hardware"),
+        }
+        self.streams.insert(stream.0, *ste);
+    }
+    fn issue(&mut self, command: [u64; 2]) {
+        let opcode = command[0] & 0xff;
+        assert!([3, 4, 5, 6, 0x10, 0x11, 0x12, 0x13, 0x30, 0x46].contains(&opcode), "{opcode:#x}");
+        assert!(!(0x10..=0x13).contains(&opcode) || command[0] >> 32 & 0xffff == 0, "the host's VMID");
+        assert!(opcode != 0x46 || command[1] == 0 && command[0] >> 32 == 0, "an MSI");
+        self.issued.push(command);
+        self.incomplete = true;
+    }
+    fn complete(&mut self) {
+        self.incomplete = false;
+    }
+    fn record_events(&mut self, base: Option<u64>) {
+        assert!(base.is_some() || self.events.is_some());
+        self.events = base;
+    }
+}
+
+/// The fake surroundings: memory reads as `fill` says, unless something was put there.
+struct Fake {
+    driver: Driver,
+    held: Vec<Range>,
+    memory: BTreeMap<u64, u64>,
+    fill: fn(u64, u64) -> u64,
+    /// How often each u64 was read.
+    reads: RefCell<BTreeMap<u64, u64>>,
+}
+
+impl Env for Fake {
+    type Smmu = Driver;
+    fn smmu<T>(&mut self, f: impl FnOnce(&mut Driver) -> T) -> T {
+        f(&mut self.driver)
+    }
+    fn hold(&mut self, range: Range) -> Result<(), Error> {
+        assert!(range.base.is_aligned(PAGE_SIZE) && range.size.is_multiple_of(PAGE_SIZE) && range.size != 0);
+        if self.held.len() == 4 || !HOST.contains(range) {
+            return Err(Error::Perm);
+        }
+        self.held.push(range);
+        Ok(())
+    }
+    fn release(&mut self, range: Range) {
+        let at = self.held.iter().position(|held| *held == range).expect("what is released was held");
+        self.held.swap_remove(at);
+    }
+    fn read(&self, pa: PhysAddr) -> u64 {
+        let word = Range { base: pa, size: 8 };
+        assert!(pa.is_aligned(8) && self.held.iter().any(|held| held.contains(word)), "{pa} is not held");
+        let mut reads = self.reads.borrow_mut();
+        let nr = reads.entry(pa.0).or_default();
+        *nr += 1;
+        self.memory.get(&pa.0).copied().unwrap_or_else(|| (self.fill)(pa.0, *nr))
+    }
+}
+
+fn fake(fill: fn(u64, u64) -> u64) -> Fake {
+    let stage2 = Stage2::new(&FEATURES, PhysAddr(0x8000_0000), 40, 1, 40).unwrap();
+    let driver = Driver { stage2, streams: BTreeMap::new(), issued: vec![], incomplete: false, events: None };
+    Fake { driver, held: vec![], memory: BTreeMap::new(), fill, reads: RefCell::default() }
+}
+
+fn write(smmu: &mut Viommu, fake: &mut Fake, offset: u64, value: u64) {
+    let width = if [STRTAB_BASE, CMDQ_BASE, EVENTQ_BASE].contains(&offset) { 8 } else { 4 };
+    assert_eq!(smmu.access(fake, offset, width, Some(value)).value, 0);
+}
+
+/// A queue of 4 commands and a linear table of 16 entries, both on.
+fn enabled(fake: &mut Fake) -> Viommu {
+    let mut smmu = Viommu::new();
+    for (offset, value) in [(CMDQ_BASE, CMDQ | 2), (STRTAB_BASE, STRTAB), (STRTAB_BASE_CFG, 4), (CR0, 0b1001)]
+    {
+        write(&mut smmu, fake, offset, value);
+    }
+    assert_eq!(smmu.access(fake, CR0ACK, 4, None).value, 0b1001);
+    fake.reads.borrow_mut().clear();
+    smmu
+}
+
+#[test]
+fn commands_and_entries_are_read_once() {
+    // What is read a second time is a command of the hypervisor's, or an entry with a stage 2.
+    let mut fake = fake(|pa, nr| if nr == 1 && pa < STRTAB { 0x0000_0008_0000_0003 } else { 0x9 });
+    let mut smmu = enabled(&mut fake);
+    write(&mut smmu, &mut fake, CMDQ_PROD, 1);
+    assert_eq!(smmu.access(&mut fake, CMDQ_CONS, 4, None).value, 1);
+    assert_eq!(fake.driver.issued, [[0x0000_0008_0000_0003, 1]]);
+    assert_eq!(fake.driver.streams[&8], Ste::stage2_only(&fake.driver.stage2));
+    assert!(fake.reads.borrow().values().all(|&nr| nr == 1), "{:x?}", fake.reads);
+}
+
+#[test]
+fn the_queue_wraps_and_everything_is_complete_when_cons_moves() {
+    let mut fake = fake(|_, _| 0x46);
+    let mut smmu = enabled(&mut fake);
+    for (prod, issued) in [(4, 4), (5, 5), (1, 9)] {
+        write(&mut smmu, &mut fake, CMDQ_PROD, prod);
+        assert_eq!(smmu.access(&mut fake, CMDQ_CONS, 4, None).value, prod);
+        assert_eq!((fake.driver.issued.len(), fake.driver.incomplete), (issued, false));
+    }
+}
+
+#[test]
+fn a_refused_command_stops_the_queue_until_it_is_acknowledged() {
+    let mut fake = fake(|_, _| 0x46);
+    fake.memory.insert(CMDQ + 16, 0x28);
+    let mut smmu = enabled(&mut fake);
+    write(&mut smmu, &mut fake, CMDQ_PROD, 3);
+    assert_eq!(smmu.access(&mut fake, CMDQ_CONS, 4, None).value, 1 | 1 << 24);
+    assert_eq!(smmu.access(&mut fake, GERROR, 4, None).value, 1);
+    fake.memory.remove(&(CMDQ + 16));
+    write(&mut smmu, &mut fake, CMDQ_PROD, 3);
+    assert_eq!(fake.driver.issued.len(), 1);
+    write(&mut smmu, &mut fake, GERRORN, 1);
+    assert_eq!(smmu.access(&mut fake, CMDQ_CONS, 4, None).value, 3);
+}
+
+#[test]
+fn what_the_host_does_not_get_is_told() {
+    let mut fake = fake(|_, _| 0x46);
+    fake.memory.insert(CMDQ, 0x28);
+    fake.memory.insert(STRTAB + 8 * 64, 0xd);
+    let mut smmu = Viommu::new();
+    let mut told = |offset, width, write| {
+        let outcome = smmu.access(&mut fake, offset, width, write);
+        (outcome.refusal.map(|refusal| refusal.to_string()), outcome.gerror)
+    };
+    let mut tells = |offset, width, write, text: &str| {
+        assert_eq!(told(offset, width, write).0.as_deref().unwrap_or(""), text, "{offset:#x}");
+    };
+    for (offset, value) in [(CMDQ_BASE, CMDQ | 2), (STRTAB_BASE, STRTAB)] {
+        tells(offset, 8, Some(value), "");
+    }
+    tells(0x1_fff0, 4, None, "4 bytes at 0x1fff0 read as zero");
+    tells(CR0, 8, Some(9), "8 bytes at 0x20 ignore 0x9");
+    tells(0x68, 8, Some(0), "");
+    tells(0x68, 8, Some(0x1000), "8 bytes at 0x68 ignore 0x1000");
+    tells(CR0, 4, Some(1), "CR0 0x1 stays off");
+    tells(STRTAB_BASE_CFG, 4, Some(4), "");
+    tells(CR0, 4, Some(9), "stream 0x8: entry 0xd is refused");
+    tells(CMDQ_PROD, 4, Some(1), "command 0x0000000000000028 0x0000000000000046 is refused");
+    tells(CMDQ_BASE, 8, Some(0), "8 bytes at 0x90 ignore 0x0");
+}
+
+#[test]
+fn what_was_held_is_given_back() {
+    let mut fake = fake(|_, _| 9);
+    let mut smmu = enabled(&mut fake);
+    assert_eq!(fake.held.len(), 2);
+    write(&mut smmu, &mut fake, CR0, 0);
+    assert!(fake.held.is_empty());
+    assert!(fake.driver.streams.values().all(|ste| *ste == Ste::abort()));
+}
+
+/// An access that is likely to mean something.
+fn access() -> impl Strategy<Value = (u64, u64, Option<u64>)> {
+    let offset = prop_oneof![
+        6 => prop::sample::select(vec![
+            CR0, CMDQ_BASE, CMDQ_CONS, GERRORN, STRTAB_BASE, STRTAB_BASE_CFG, EVENTQ_BASE,
+        ]),
+        6 => Just(CMDQ_PROD),
+        1 => 0_u64..0x2_0000,
+    ];
+    let value = prop_oneof![
+        1 => any::<u64>(),
+        4 => 0_u64..16,
+        3 => (0_u64..0x1000, 0_u64..32).prop_map(|(page, log2)| HOST.base.0 + page * 0x1000 + log2),
+        1 => (0_u64..8, 0_u64..12).prop_map(|(split, log2)| 1 << 16 | (split + 5) << 6 | log2),
+    ];
+    (offset, prop::sample::select(vec![4, 4, 8, 8, 1, 2]), prop::option::weighted(0.9, value))
+}
+
+proptest! {
+    /// The fakes judge every entry, command and address that comes out; nothing panics.
+    #[test]
+    fn no_access_leads_out_of_the_hosts_own(accesses in prop::collection::vec(access(), 1..200)) {
+        let mut fake = fake(|pa, nr| {
+            let noise = (pa ^ nr << 40).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            const OPCODES: [u64; 12] = [3, 4, 5, 6, 0x10, 0x11, 0x12, 0x13, 0x30, 0x46, 0x2a, 1];
+            match noise >> 61 {
+                0 => HOST.base.0 | noise & 0xff_f01f,
+                1 => HOST.base.0 | 0xb,
+                2 => noise & !0xf | 0x9,
+                3 => noise,
+                _ => noise & !0xff | OPCODES[(noise >> 56) as usize % OPCODES.len()],
+            }
+        });
+        let mut smmu = enabled(&mut fake);
+        for (offset, width, write) in accesses {
+            smmu.access(&mut fake, offset, width, write);
+            prop_assert!(!fake.driver.incomplete);
+        }
+        write(&mut smmu, &mut fake, CR0, 0);
+        prop_assert!(fake.held.is_empty());
+        prop_assert!(fake.driver.streams.values().all(|ste| *ste == Ste::abort()));
+        if let Some(base) = fake.driver.events {
+            prop_assert_eq!(base, 0, "events are off");
+        }
+    }
+}
