@@ -65,7 +65,7 @@ pub(in crate::cmd) fn bench(args: &BenchLinux) -> Result<Status> {
             eprintln!("pair {} of {}: {which}", round + 1, args.rounds);
             let outcome = boot.run(bare, &plan)?;
             if let Some(death) = &outcome.said.death {
-                eprintln!("the kernel died: {death}\n{}", outcome.printed.trim_end());
+                eprintln!("the kernel died: {death}\n{}", outcome.printed.join("\n"));
             }
             good &= outcome.said.verdict == Some(true);
             anyhow::Ok(outcome.said)

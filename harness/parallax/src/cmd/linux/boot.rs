@@ -65,7 +65,7 @@ pub(super) struct Outcome {
     /// initramfs of its own.
     pub(super) written: Option<Vec<(&'static str, bool)>>,
     /// The end of the console, when the kernel died.
-    pub(super) printed: String,
+    pub(super) printed: Vec<String>,
     /// What was done beside the guest's work.
     pub(super) operations: Operations,
     /// What became of the kernel's commands to its SMMU.
@@ -192,7 +192,7 @@ impl Boot<'_> {
         let Looks { count, mut findings, commands, judge, .. } = looks;
         findings.iter_mut().for_each(|found| found.detail = judge.detail(linux, &found.finding));
         let events = judge.events();
-        let printed = if said.death.is_some() { linux.printed() } else { String::new() };
+        let printed = if said.death.is_some() { oops::last_lines(&linux.printed()) } else { Vec::new() };
         Ok(Outcome { said, looks: count, findings, events, written: None, printed, operations, commands })
     }
 }

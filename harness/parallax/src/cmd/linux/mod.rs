@@ -130,18 +130,17 @@ fn told(args: &LinuxMachine, bare: bool, outcome: &Outcome) -> String {
         let rate = rate.map_or_else(String::new, |rate| format!("{:.0} MiB/s", rate.mib_per_second));
         let _ = writeln!(text, "{}", format!("  {:<7} {name:<15} {rate}", word(*good)).trim_end());
     }
-    if let Some(written) = &outcome.written {
+    if let Some(death) = &said.death {
+        let _ = writeln!(text, "  FAILED  the kernel died: {death}");
+        outcome.printed.iter().for_each(|line| text.push_str(&format!("    {line}\n")));
+    } else if let Some(written) = &outcome.written {
         for (file, good) in written {
             let _ =
                 writeln!(text, "  {:<7} {file:<15} the file holds what the guest had to write", word(*good));
         }
-        if said.verdict.is_none() && said.death.is_none() {
+        if said.verdict.is_none() {
             let _ = writeln!(text, "  FAILED  the guest did not come to its verdict");
         }
-    }
-    if let Some(death) = &said.death {
-        let _ = writeln!(text, "  FAILED  the kernel died: {death}");
-        text.push_str(&outcome.printed);
     }
     said.notes.iter().for_each(|note| text.push_str(&format!("  {note}\n")));
     if outcome.looks > 0 {

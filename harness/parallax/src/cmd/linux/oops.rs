@@ -18,6 +18,15 @@ pub(super) fn death(line: &str) -> Option<&str> {
     })
 }
 
+/// So many lines are shown of the console of a kernel that died: its trace and what led to it.
+const LAST_LINES: usize = 40;
+
+/// The end of what it printed.
+pub(super) fn last_lines(printed: &str) -> Vec<String> {
+    let lines: Vec<_> = printed.lines().map(|line| line.trim().to_owned()).collect();
+    lines[lines.len().saturating_sub(LAST_LINES)..].to_vec()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -48,5 +57,12 @@ mod tests {
         ] {
             assert_eq!(death(line), None, "{line}");
         }
+    }
+    #[test]
+    fn the_end_of_a_console_is_shown() {
+        let printed: String = (1..=50).map(|number| format!("    line {number}\r\n")).collect();
+        let lines = last_lines(&printed);
+        assert_eq!((lines[0].as_str(), lines[39].as_str(), lines.len()), ("line 11", "line 50", 40));
+        assert_eq!(last_lines("one"), ["one"]);
     }
 }
