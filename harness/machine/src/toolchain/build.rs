@@ -136,11 +136,7 @@ pub(super) fn lock(folder: &Path) -> Result<File, ToolchainError> {
 }
 
 pub(super) fn run(mut command: Command, cancel: &CancellationToken) -> Result<(), ToolchainError> {
-    let shown = || {
-        let args: Vec<_> = command.get_args().map(|arg| arg.to_string_lossy()).collect();
-        format!("{} {}", command.get_program().to_string_lossy(), args.join(" "))
-    };
-    let (program, shown) = (command.get_program().to_string_lossy().into_owned(), shown());
+    let (program, shown) = (command.get_program().to_string_lossy().into_owned(), shown(&command));
     let output =
         command.stdin(Stdio::null()).output().map_err(|source| ToolchainError::Run { program, source })?;
     if cancel.is_cancelled() {
@@ -153,6 +149,21 @@ pub(super) fn run(mut command: Command, cancel: &CancellationToken) -> Result<()
     let lines: Vec<&str> = text.lines().collect();
     let tail = lines[lines.len().saturating_sub(TAIL_LINES)..].join("\n");
     Err(ToolchainError::Failed { command: shown, status: output.status.to_string(), tail })
+}
+
+/// `command` as a person would type it to see a failure again: without the settings about paths, which are of no matter
+/// to that.
+fn shown(command: &Command) -> String {
+    let mut words = vec![command.get_program().to_string_lossy()];
+    let mut args = command.get_args();
+    while let Some(arg) = args.next() {
+        if arg == "--config" {
+            args.next();
+        } else {
+            words.push(arg.to_string_lossy());
+        }
+    }
+    words.join(" ")
 }
 
 /// Puts the two ELF files and their images into a folder named after their contents.
@@ -226,6 +237,13 @@ mod tests {
         let ToolchainError::Failed { tail, status, .. } = &error else { panic!("{error}") };
         assert!(tail.starts_with("41\n") && tail.ends_with("100"), "{tail}");
         assert!(status.contains('3'));
+    }
+
+    #[test]
+    fn a_command_is_shown_as_it_would_be_typed() {
+        let mut command = Command::new("cargo");
+        command.args(["build", "--config", "target.x.rustflags=[\"a\"]", "-p", "hyp"]);
+        assert_eq!(shown(&command), "cargo build -p hyp");
     }
 
     #[test]

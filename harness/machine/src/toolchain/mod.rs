@@ -67,7 +67,7 @@ pub enum ToolchainError {
     /// An image has paths of another folder, or none.
     #[error(
         "{}: the paths in it are not those of this source tree: something keeps the compiler from being told (a \
-         RUSTC_WRAPPER, a profile without debugging information?); without it run `rm -r {}` and build again",
+         RUSTC_WRAPPER, a profile without debugging information?); without it, remove {} and build again",
         elf.display(),
         folder.display()
     )]

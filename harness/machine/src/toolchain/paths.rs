@@ -19,6 +19,9 @@ pub const LIBRARY: &str = "/rust";
 /// Stands for cargo's own folder, which has the sources of foreign crates.
 pub const CRATES: &str = "/cargo";
 
+/// How the names of the tree's own sources begin, which cargo names relative to its root.
+const OWN: &str = "hyp/";
+
 /// A folder with sources, and the word that stands for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sources {
@@ -74,8 +77,8 @@ fn quoted(text: &str) -> String {
     format!("\"{}\"", text.chars().map(escaped).collect::<String>())
 }
 
-/// Whether the ELF file `elf` was built with the words: whether its debugging information names [`TREE`] as a folder
-/// that something was compiled in.
+/// Whether the ELF file `elf` was built with the words: whether its debugging information says of everything under
+/// [`OWN`] that it was compiled in [`TREE`].
 #[must_use]
 pub fn are_in(elf: &[u8]) -> bool {
     let Ok(file) = object::File::parse(elf) else { return false };
@@ -86,13 +89,18 @@ pub fn are_in(elf: &[u8]) -> bool {
     };
     let Ok(dwarf) = Dwarf::load(section) else { return false };
     let mut headers = dwarf.units();
+    let mut found = false;
     while let Ok(Some(header)) = headers.next() {
-        let folder = dwarf.unit(header).ok().and_then(|unit| unit.comp_dir);
-        if folder.is_some_and(|folder| folder.slice() == TREE.as_bytes()) {
-            return true;
+        let Ok(unit) = dwarf.unit(header) else { return false };
+        if unit.name.is_none_or(|name| !name.slice().starts_with(OWN.as_bytes())) {
+            continue;
+        }
+        found = true;
+        if unit.comp_dir.is_none_or(|folder| folder.slice() != TREE.as_bytes()) {
+            return false;
         }
     }
-    false
+    found
 }
 
 /// As [`are_in`], of the file at `path`; one that cannot be read has none.

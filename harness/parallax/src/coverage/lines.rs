@@ -68,7 +68,7 @@ impl Lines {
         }
         Err(format!(
             "its debugging information names no line of {CORE}, so nothing can be told of what traces reach; \
-             `rm -r target/hyp` and run it again"
+             remove target/hyp and run it again"
         ))
     }
 
@@ -100,7 +100,7 @@ mod tests {
         let core = [site("hyp/src/boot.rs", 3, "boot"), site("hyp/core/src/addr.rs", 9, "page")];
         assert_eq!(Lines::from_sites(core.clone()).check(), Ok(()));
         let error = Lines::from_sites([core[0].clone()]).check().unwrap_err();
-        assert!(error.contains("hyp/core/src/") && error.contains("rm -r target/hyp"), "{error}");
+        assert!(error.contains("hyp/core/src/") && error.contains("target/hyp"), "{error}");
         assert!(Lines::default().check().is_err());
     }
 }
