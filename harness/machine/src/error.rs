@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use parallax_trace::spec::SpecError;
 use parallax_vmsa::MemError;
 
-use crate::config::ConfigError;
 use crate::journal::JournalError;
 use crate::qemu::QemuError;
 use crate::recording::RecordingError;
@@ -47,7 +47,7 @@ pub enum MachineError {
     Toolchain(#[from] ToolchainError),
     /// The configuration is impossible.
     #[error("impossible machine: {0}")]
-    Config(#[from] ConfigError),
+    Config(#[from] SpecError),
     /// QEMU is missing, too old or did not start.
     #[error(transparent)]
     Qemu(#[from] QemuError),

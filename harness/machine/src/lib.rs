@@ -9,7 +9,6 @@
 //! `unsafe` is used in two files only: `ram.rs` and `journal.rs`, for files that are mapped here and in QEMU.
 #![deny(unsafe_code)]
 
-pub mod config;
 pub mod coverage;
 pub mod cpu_clock;
 pub mod doctor;
@@ -19,7 +18,6 @@ pub mod journal;
 pub mod linux;
 pub mod live;
 pub mod machine;
-pub mod memory_map;
 pub mod qemu;
 pub mod qmp;
 pub mod ram;
@@ -30,12 +28,10 @@ pub mod step;
 pub mod symbols;
 pub mod toolchain;
 
-pub use config::{DmaDevice, HostView, HypOptions, MachineConfig, MapMode, MmioPolicy, SmmuMode};
 pub use cpu_clock::CpuClock;
 pub use error::{FailureClass, MachineError};
 pub use linux::{Linux, LinuxConfig, Pause, Wake};
 pub use live::{BootOptions, Live};
 pub use machine::{Description, Machine, Registers};
-pub use memory_map::{RAM_BASE, Region};
 /// Cancels every wait of a machine from another thread (Ctrl-C).
 pub use tokio_util::sync::CancellationToken;

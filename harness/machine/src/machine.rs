@@ -4,14 +4,13 @@ use parallax_abi::info::HypInfo;
 use parallax_abi::journal::Record;
 use parallax_abi::mailbox::{Request, Response};
 use parallax_smmu::RawRegs;
+use parallax_trace::spec::{MachineSpec, Region};
 use parallax_vmsa::{PhysMem, SysRegs};
 use serde::{Deserialize, Serialize};
 
-use crate::config::MachineConfig;
 use crate::coverage::Executed;
 use crate::error::MachineError;
 use crate::live::Live;
-use crate::memory_map::Region;
 use crate::symbols::Symbols;
 
 /// What a machine is; the same for the whole of a run.
@@ -21,7 +20,7 @@ pub struct Description {
     /// QEMU's version, such as `10.0.2`.
     pub qemu_version: String,
     /// What was booted.
-    pub config: MachineConfig,
+    pub config: MachineSpec,
     /// The machine's regions, in order of address, without overlap.
     pub regions: Vec<Region>,
     /// The test host's image in RAM (inside region `ram`), its zero-initialised data included.

@@ -11,9 +11,8 @@ use std::fs::File;
 use std::io;
 
 use memmap2::{MmapOptions, MmapRaw};
+use parallax_trace::spec::RAM_BASE;
 use parallax_vmsa::{MemError, PhysMem};
-
-use crate::memory_map::RAM_BASE;
 
 /// Mapped RAM, by physical address.
 #[derive(Debug)]

@@ -5,10 +5,10 @@
 //! spans is read from the machine itself.
 
 use parallax_abi::journal::{Record, kind};
+use parallax_trace::spec::Region;
 use parallax_vmsa::{MemError, PhysMem};
 
 use crate::machine::Registers;
-use crate::memory_map::Region;
 
 /// Size of a page in bytes.
 const PAGE: u64 = 4096;

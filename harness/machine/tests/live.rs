@@ -9,12 +9,11 @@ use parallax_abi::fault::Fault;
 use parallax_abi::hypercall::{HOST_DONATE_HYP, HOST_SHARE_HYP, HOST_UNSHARE_HYP};
 use parallax_abi::journal as records;
 use parallax_abi::mailbox::{Request, SLOTS, kind, op};
-use parallax_machine::memory_map::RAM_BASE;
 use parallax_machine::toolchain::{BuiltImages, Variant, build, plugin};
 use parallax_machine::{
-    BootOptions, CancellationToken, DmaDevice, FailureClass, Live, Machine, MachineConfig, MachineError,
-    journal, step,
+    BootOptions, CancellationToken, FailureClass, Live, Machine, MachineError, journal, step,
 };
+use parallax_trace::spec::{DmaDevice, MachineSpec, RAM_BASE};
 
 /// A page of RAM that neither the hypervisor nor the test host uses.
 const PAGE: u64 = RAM_BASE + 0x0600_0000;
@@ -27,12 +26,12 @@ fn images() -> &'static BuiltImages {
     })
 }
 
-fn boot_with(config: MachineConfig, options: BootOptions) -> Result<Live, MachineError> {
+fn boot_with(config: MachineSpec, options: BootOptions) -> Result<Live, MachineError> {
     Live::boot(config, images(), options)
 }
 
 fn boot() -> Live {
-    boot_with(MachineConfig::default(), BootOptions::default()).unwrap_or_else(|error| panic!("{error}"))
+    boot_with(MachineSpec::default(), BootOptions::default()).unwrap_or_else(|error| panic!("{error}"))
 }
 
 fn request(op: u64, args: &[u64]) -> Request {
@@ -77,7 +76,7 @@ fn more_operations_than_the_mailbox_holds_are_all_performed() {
 
 #[test]
 fn registers_and_description_show_the_machine_that_was_asked_for() {
-    let config = MachineConfig { cpus: 2, mem_bytes: 128 << 20, ..MachineConfig::default() };
+    let config = MachineSpec { cpus: 2, mem_bytes: 128 << 20, ..MachineSpec::default() };
     let mut live = boot_with(config, BootOptions::default()).unwrap_or_else(|error| panic!("{error}"));
     let registers = live.registers().unwrap();
     assert_eq!(registers.sys.hcr_el2 & 1, 1, "HCR_EL2.VM");
@@ -92,9 +91,9 @@ fn registers_and_description_show_the_machine_that_was_asked_for() {
 #[test]
 fn a_device_behind_a_root_port_is_on_bus_1() {
     let devices = vec![DmaDevice::Slot(1), DmaDevice::BehindPort(2)];
-    let config = MachineConfig {
+    let config = MachineSpec {
         devices,
-        hyp: parallax_machine::HypOptions { sid_bits: 16, ..Default::default() },
+        hyp: parallax_trace::spec::HypOptions { sid_bits: 16, ..Default::default() },
         ..Default::default()
     };
     let mut live = boot_with(config, BootOptions::default()).unwrap_or_else(|error| panic!("{error}"));
@@ -111,7 +110,7 @@ fn a_device_behind_a_root_port_is_on_bus_1() {
 #[test]
 fn two_runs_leave_the_same_memory() {
     let run = || {
-        let config = MachineConfig { cpus: 2, mem_bytes: 128 << 20, ..MachineConfig::default() };
+        let config = MachineSpec { cpus: 2, mem_bytes: 128 << 20, ..MachineSpec::default() };
         let mut live = boot_with(config, BootOptions::default()).unwrap_or_else(|error| panic!("{error}"));
         let on_cpu_1 = Request { cpu: 1, ..share() };
         live.perform(&[on_cpu_1, unshare()]).unwrap();
@@ -152,7 +151,7 @@ fn pagewatch() -> Option<PathBuf> {
 
 fn boot_watched(cpus: u8) -> Live {
     let options = BootOptions { pagewatch: pagewatch(), ..BootOptions::default() };
-    let config = MachineConfig { cpus, ..MachineConfig::default() };
+    let config = MachineSpec { cpus, ..MachineSpec::default() };
     boot_with(config, options).unwrap_or_else(|error| panic!("{error}"))
 }
 
@@ -172,7 +171,7 @@ fn the_plugin_counts_the_instructions_that_single_steps_count() {
 fn the_plugin_notes_the_instructions_that_single_steps_meet() {
     let stepped = step::count(&mut boot(), share()).unwrap();
     let options = BootOptions { pagewatch: pagewatch(), coverage: true, ..BootOptions::default() };
-    let mut live = boot_with(MachineConfig::default(), options).unwrap_or_else(|error| panic!("{error}"));
+    let mut live = boot_with(MachineSpec::default(), options).unwrap_or_else(|error| panic!("{error}"));
     let at_boot = live.executed().unwrap();
     live.perform(&[share()]).unwrap();
     let now = live.executed().unwrap();
@@ -230,7 +229,7 @@ fn the_plugin_tells_operations_and_cpus_apart() {
 #[test]
 fn a_hang_tells_where_each_cpu_is() {
     let options = BootOptions { perform_timeout: Duration::from_millis(500), ..BootOptions::default() };
-    let mut live = boot_with(MachineConfig::default(), options).unwrap_or_else(|error| panic!("{error}"));
+    let mut live = boot_with(MachineSpec::default(), options).unwrap_or_else(|error| panic!("{error}"));
     // `b .`: the test host calls it and never comes back.
     let responses = live.perform(&[request(op::WRITE, &[PAGE, 4, 0x1400_0000])]).unwrap();
     assert_eq!(responses[0].kind, kind::OK);
@@ -241,7 +240,7 @@ fn a_hang_tells_where_each_cpu_is() {
 
 #[test]
 fn a_hypervisor_that_does_not_know_an_option_is_none_of_this_harness() {
-    let mut config = MachineConfig::default();
+    let mut config = MachineSpec::default();
     // A normal build knows no faults.
     config.hyp.fault = Some(Fault::SmmuNoTlbi);
     let error = boot_with(config, BootOptions::default()).unwrap_err();
@@ -253,7 +252,7 @@ fn a_hypervisor_that_does_not_know_an_option_is_none_of_this_harness() {
 
 #[test]
 fn a_panic_while_booting_is_quoted_with_its_place_in_the_source() {
-    let mut config = MachineConfig::default();
+    let mut config = MachineSpec::default();
     // Too few for the boot's own tables.
     config.hyp.host_s2_pages = Some(1);
     let error = boot_with(config, BootOptions::default()).unwrap_err();
@@ -275,7 +274,7 @@ fn a_qemu_that_dies_half_way_is_told_with_its_status() {
 
 #[test]
 fn a_qemu_that_does_not_start_is_quoted() {
-    let config = MachineConfig { extra: vec!["-no-such-option".into()], ..MachineConfig::default() };
+    let config = MachineSpec { extra: vec!["-no-such-option".into()], ..MachineSpec::default() };
     let error = boot_with(config, BootOptions::default()).unwrap_err();
     assert!(matches!(error, MachineError::NotStarted(_)), "{error}");
     assert!(error.to_string().contains("no-such-option"), "{error}");
@@ -286,13 +285,13 @@ fn a_qemu_that_does_not_start_is_quoted() {
 fn cancelling_ends_a_boot_at_once() {
     let options = BootOptions::default();
     options.cancel.cancel();
-    let error = boot_with(MachineConfig::default(), options).unwrap_err();
+    let error = boot_with(MachineSpec::default(), options).unwrap_err();
     assert!(matches!(error, MachineError::Cancelled), "{error}");
 }
 
 #[test]
 fn a_cpu_that_cannot_run_the_hypervisor_is_named() {
-    let config = MachineConfig { cpu: "cortex-a15".into(), ..MachineConfig::default() };
+    let config = MachineSpec { cpu: "cortex-a15".into(), ..MachineSpec::default() };
     let error = boot_with(config, BootOptions::default()).unwrap_err();
     assert!(error.to_string().contains("cortex-a15"), "{error}");
     assert_eq!(error.class(), FailureClass::Setup);

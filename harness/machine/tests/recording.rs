@@ -6,14 +6,14 @@ use std::path::{Path, PathBuf};
 use parallax_abi::info::HypInfo;
 use parallax_abi::journal::Record;
 use parallax_abi::mailbox::{Request, Response};
-use parallax_machine::memory_map::{RAM_BASE, Region, regions};
 use parallax_machine::recording::format::KEYFRAME_EVERY;
 use parallax_machine::recording::{
     Change, Operation, RecordedFinding, Recorder, RecordingError, RecordingMem, Replay, Search,
 };
-use parallax_machine::{Description, Machine, MachineConfig, MachineError, Registers};
+use parallax_machine::{Description, Machine, MachineError, Registers};
 use parallax_model::{Rule, Space, Span, Views, Violation};
 use parallax_smmu::RawRegs;
+use parallax_trace::spec::{MachineSpec, RAM_BASE, Region, regions};
 use parallax_vmsa::{PhysMem, SparseMem, SysRegs};
 use tempfile::TempDir;
 
@@ -21,7 +21,7 @@ const OPS: u64 = 3 * KEYFRAME_EVERY - 7;
 const TABLE: u64 = RAM_BASE + 0x5000;
 
 fn description() -> Description {
-    let config = MachineConfig::default();
+    let config = MachineSpec::default();
     Description {
         qemu_version: "10.0.2".into(),
         regions: regions(config.mem_bytes),

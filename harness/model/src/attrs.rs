@@ -5,6 +5,7 @@
 
 use std::fmt::Write as _;
 
+use parallax_addr::Span;
 use parallax_smmu::idr::Idr1;
 use parallax_vmsa::{MemAttr, MemAttrs, MemType, Shareability};
 
@@ -14,7 +15,6 @@ use crate::leaf::{S2Entry, S2Leaf};
 use crate::run;
 use crate::smmu_state::{SmmuState, Stream};
 use crate::snapshot::Snapshot;
-use parallax_addr::Span;
 
 /// Stage-2 type and shareability of a leaf.
 type Fields = (MemAttr, Shareability);

@@ -6,6 +6,9 @@
 use std::fmt;
 use std::sync::Arc;
 
+use parallax_addr::AddressMap;
+use parallax_addr::Span;
+
 use crate::context::Context;
 use crate::lane::{self, Lane};
 use crate::leaf::{S1Entry, S2Entry};
@@ -14,8 +17,6 @@ use crate::registers::{self, Register};
 use crate::run::{self, Run};
 use crate::smmu_state::Stream;
 use crate::snapshot::{Layout, Snapshot};
-use parallax_addr::AddressMap;
-use parallax_addr::Span;
 
 /// Whether the size of the blocks that map something is part of the form.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

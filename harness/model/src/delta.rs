@@ -5,6 +5,9 @@
 
 use std::sync::Arc;
 
+use parallax_addr::AddressMap;
+use parallax_addr::Span;
+
 use crate::canonical::{self, BlockSize, Canonical, Line, Sign};
 use crate::lane::{self, Lane, View};
 use crate::leaf::{S1Entry, S2Entry};
@@ -13,8 +16,6 @@ use crate::registers::Register;
 use crate::run::{self, Run};
 use crate::smmu_state::Stream;
 use crate::snapshot::{Layout, Snapshot};
-use parallax_addr::AddressMap;
-use parallax_addr::Span;
 
 /// Changes of one map.
 #[derive(Clone, Debug, PartialEq, Eq)]

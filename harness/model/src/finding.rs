@@ -5,13 +5,14 @@
 
 use std::fmt;
 
+use parallax_addr::Span;
+
 use crate::canonical;
 use crate::check::Space;
 use crate::context::Context;
 use crate::rule::Rule;
 use crate::snapshot::Snapshot;
 use crate::views::{Side, Views};
-use parallax_addr::Span;
 
 /// A rule that is broken at one place, before anybody has looked at both sides there.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,12 +1,12 @@
 //! The lanes of a golden, and how one value of each reads.
 
+use parallax_addr::AddressMap;
 use parallax_smmu::{Config, Ste};
 use parallax_vmsa::{AnnotationType, MemAttr, MemType, S2Xn, Shareability};
 
 use crate::leaf::{OWNER_GUEST, OWNER_HYP, S2Entry, S2Leaf};
 use crate::page::PageState;
 use crate::smmu_state::Stream;
-use parallax_addr::AddressMap;
 
 /// A lane.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -1,13 +1,13 @@
 //! Tables as they stand in memory: every table's address and every entry's descriptor. For people; never in a golden.
 
+use parallax_addr::AddressMap;
+use parallax_addr::Span;
 use parallax_smmu::{RawRegs, SmmuRegs, StreamTable};
 use parallax_vmsa::walk::{Run as Walked, Visit};
 use parallax_vmsa::{PhysMem, Regime, SysRegs, walk};
 
 use crate::canonical;
 use crate::lane::{Lane, View};
-use parallax_addr::AddressMap;
-use parallax_addr::Span;
 
 /// The tables of `view` as text, a line for each table and each run of like entries. What cannot be decoded is a line
 /// that says why.

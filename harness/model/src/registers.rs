@@ -1,8 +1,9 @@
 //! Registers that matter, as text: one `name=value` a line, in a fixed order.
 
+use parallax_addr::AddressMap;
+
 use crate::smmu_state::SmmuControl;
 use crate::snapshot::{CpuControl, Layout, Snapshot};
-use parallax_addr::AddressMap;
 
 /// A line of the `regs` lane.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use parallax_addr::Span;
+
 use crate::check::{Check, Space};
 use crate::finding::Finding;
 use crate::rule::Rule;
-use parallax_addr::Span;
 
 /// Remembers what was reported, so that a run reports each site once.
 #[derive(Clone, Debug, Default)]

@@ -5,13 +5,13 @@
 //! else, so that two snapshots of the same meaning differ in nothing a golden shows.
 
 use parallax_abi::info::HypInfo;
+use parallax_addr::Span;
 use serde::{Deserialize, Serialize};
 
 use crate::leaf::{S1Entry, S2Entry};
 use crate::page::PageState;
 use crate::run::Run;
 use crate::smmu_state::SmmuState;
-use parallax_addr::Span;
 
 /// Where the hypervisor and its parts are, by its own account ([`HypInfo`]). Physical unless the name says otherwise.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

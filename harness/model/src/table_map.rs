@@ -1,5 +1,6 @@
 //! Which table a physical address belongs to: what a store to it means.
 
+use parallax_addr::Span;
 use parallax_smmu::strtab::SteArray;
 use parallax_smmu::{RawRegs, SmmuRegs, Ste, StreamTable};
 use parallax_vmsa::desc::{self, Kind, Level};
@@ -11,7 +12,6 @@ use parallax_vmsa::{PhysMem, Regime, S2Xn, Stage, Stage1Attrs, Stage2Attrs, SysR
 use crate::lane::{self, Lane};
 use crate::leaf::S2Entry;
 use crate::smmu_state::Stream;
-use parallax_addr::Span;
 
 /// A translation table in memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

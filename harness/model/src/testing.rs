@@ -1,13 +1,14 @@
 //! A small machine in a clean state, for tests: 16 MiB of memory, image, pool, UART and SMMU.
 
+use parallax_addr::AddressMap;
+use parallax_addr::Span;
+
 use crate::context::{Context, MmioPolicy, SmmuMode};
 use crate::leaf::{S1Entry, S1Leaf, S2Entry, S2Leaf};
 use crate::page::{Ownership, PageState};
 use crate::run::{self, Run};
 use crate::smmu_state::{Queue, SmmuControl, SmmuState, SmmuTable, Stream};
 use crate::snapshot::{CpuControl, Layout, Snapshot, TableUse};
-use parallax_addr::AddressMap;
-use parallax_addr::Span;
 
 pub(crate) const RAM: Span = Span::new(0x4000_0000, 0x100_0000);
 pub(crate) const IMAGE: Span = Span::new(0x4020_0000, 0x4_0000);

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use parallax_addr::Span;
 use serde::{Deserialize, Serialize};
 
 use crate::canonical;
@@ -11,7 +12,6 @@ use crate::lane::{self, Lane};
 use crate::registers;
 use crate::run;
 use crate::snapshot::Snapshot;
-use parallax_addr::Span;
 
 /// Who says something of a place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

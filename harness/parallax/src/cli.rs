@@ -11,6 +11,7 @@ mod tools;
 use anstyle::{AnsiColor, Style};
 use clap::builder::Styles;
 use clap::{Parser, Subcommand};
+use parallax_trace::spec::CPUS;
 
 use self::attack::ATTACK_EXAMPLE;
 pub use self::attack::Attack;
@@ -118,6 +119,11 @@ pub enum Command {
     /// Print the manual page, or write those of all subcommands
     #[command(after_help = MAN_EXAMPLE)]
     Man(Man),
+}
+
+/// A number of CPUs that a machine can have.
+fn cpus() -> clap::builder::RangedI64ValueParser<u8> {
+    clap::value_parser!(u8).range(i64::from(*CPUS.start())..=i64::from(*CPUS.end()))
 }
 
 #[cfg(test)]

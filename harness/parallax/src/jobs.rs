@@ -11,6 +11,7 @@ use std::time::Instant;
 
 use parallax_machine::recording::Recorder;
 use parallax_machine::{CancellationToken, Machine, MachineError};
+use parallax_trace::Trace;
 
 use crate::cli::Mode;
 use crate::engine::{Keep, TraceRun, run_trace};
@@ -18,7 +19,6 @@ use crate::golden::{self, Comparison, GoldenError, Place};
 use crate::report::{Reproducer, TraceReport, Verdict};
 use crate::status::Failure;
 use crate::suite::Case;
-use crate::trace::Trace;
 use crate::whole_file;
 
 /// Something that boots the machine of a trace.

@@ -2,7 +2,6 @@
 //!
 //! | module | what is in it |
 //! | --- | --- |
-//! | [`trace`] | what to perform: the trace grammar |
 //! | [`suite`] | which traces: files and folders |
 //! | [`engine`] | performing them, and judging every state |
 //! | [`attack`] | a hostile host: random operations from a seed |
@@ -35,10 +34,8 @@ pub mod order;
 pub mod project;
 pub mod report;
 pub mod schema;
-pub mod similar_name;
 pub mod source;
 pub mod status;
 pub mod suite;
 pub mod text_diff;
-pub mod trace;
 mod whole_file;

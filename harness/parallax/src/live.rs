@@ -6,11 +6,11 @@ use std::sync::{Mutex, PoisonError};
 use parallax_machine::coverage::Executed;
 use parallax_machine::toolchain::{self, BuiltImages, Variant, build};
 use parallax_machine::{BootOptions, CancellationToken, Live, Machine, MachineError};
+use parallax_trace::Trace;
 
 use crate::jobs::Boot;
 use crate::project;
 use crate::status::Failure;
-use crate::trace::Trace;
 
 /// The images that traces boot.
 #[derive(Debug)]

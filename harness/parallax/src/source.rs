@@ -8,6 +8,7 @@ use parallax_machine::recording::{Operation, Replay};
 use parallax_machine::{CancellationToken, Machine, MachineError, Registers};
 use parallax_model::{Context, Snapshot};
 use parallax_ops::Answer;
+use parallax_trace::Trace;
 use parallax_vmsa::PhysMem;
 
 use crate::engine::{Observer, Session};
@@ -16,7 +17,6 @@ use crate::live::LiveBoot;
 use crate::project;
 use crate::status::Failure;
 use crate::suite::{self, Case};
-use crate::trace::Trace;
 
 /// The state after an operation.
 pub struct Moment<'a> {

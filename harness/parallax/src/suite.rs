@@ -3,9 +3,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use parallax_trace::similar;
+use parallax_trace::{Trace, TraceError};
+
 use crate::golden::Place;
-use crate::similar_name::similar;
-use crate::trace::{Trace, TraceError};
 
 /// A trace, ready to run.
 #[derive(Clone, Debug)]

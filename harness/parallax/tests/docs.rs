@@ -8,6 +8,7 @@ use std::path::Path;
 use parallax_abi::fault::Fault;
 use parallax_model::{Check, FindingLine, GoldenLine, Rule};
 use parallax_ops::{Kind, Param, Row};
+use parallax_trace::spec::OPTIONS;
 
 const ROOT: &str = "../..";
 
@@ -102,8 +103,12 @@ fn arguments(row: &Row) -> String {
 }
 
 #[test]
-fn the_page_of_traces_has_the_operations_of_the_table() {
+fn the_page_of_traces_is_made_from_the_tables_of_options_and_operations() {
     let page = fs::read_to_string(Path::new(ROOT).join("docs/traces.md")).unwrap();
+    let options = OPTIONS
+        .iter()
+        .map(|option| vec![format!("`{}`", option.key), option.meaning(), option.default_text()]);
+    let page = with_part(&page, "machine", &table(&["key", "values", "default"], options));
     let rows = parallax_ops::rows().map(|row| {
         let summary: Vec<&str> = row.summary.iter().map(|line| line.trim()).collect();
         vec![format!("`{}`", row.name), arguments(row), summary.join(" ")]

@@ -2,13 +2,13 @@
 
 use std::path::PathBuf;
 
-use crate::config::MachineConfig;
+use parallax_trace::spec::MachineSpec;
 
 /// A Linux to run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LinuxConfig {
     /// CPUs, RAM, CPU model and the hypervisor's options; its devices are not used.
-    pub machine: MachineConfig,
+    pub machine: MachineSpec,
     /// The kernel: an arm64 Image, not compressed.
     pub kernel: PathBuf,
     /// Its initramfs.

@@ -5,6 +5,7 @@ use std::path::Path;
 use parallax_abi::info::{HypInfo, INFO_SYMBOL, MAGIC, PANIC_SYMBOL, VERSION};
 use parallax_abi::journal::{MARK_SYMBOL, VECTORS_SYMBOL};
 use parallax_abi::mailbox::{MAILBOX_SYMBOL, STUCK_SYMBOL, WAIT_SYMBOL};
+use parallax_trace::spec::{HYP_BASE, MachineSpec, PAYLOAD_BASE, Region, regions};
 use parallax_vmsa::{PhysMem, Regime, SysRegs, translate};
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::Instant;
@@ -14,10 +15,8 @@ use super::mailbox::MailboxAt;
 use super::registers::RegisterSet;
 use super::report::not_started;
 use super::{BootOptions, Live, StopPoints};
-use crate::config::MachineConfig;
 use crate::error::MachineError;
 use crate::machine::Description;
-use crate::memory_map::{HYP_BASE, PAYLOAD_BASE, Region, regions};
 use crate::qemu::{Pagewatch, Qemu, QemuError, Watched};
 use crate::qmp::Qmp;
 use crate::ram::MappedRam;
@@ -35,7 +34,7 @@ impl Live {
     /// QEMU cannot be used, the configuration is impossible, or [`MachineError::NotStarted`] or
     /// [`MachineError::Boot`] with the cause.
     pub fn boot(
-        config: MachineConfig,
+        config: MachineSpec,
         images: &BuiltImages,
         options: BootOptions,
     ) -> Result<Self, MachineError> {
@@ -131,7 +130,7 @@ pub(crate) fn pagewatch(library: &Path, symbols: &Symbols, mark: u64) -> Result<
 fn connect(
     runtime: &Runtime,
     qemu: &mut Qemu,
-    config: &MachineConfig,
+    config: &MachineSpec,
     options: &BootOptions,
     stops: StopPoints,
 ) -> Result<(Client, Qmp, RegisterSet), MachineError> {
@@ -174,7 +173,7 @@ fn fitting(cause: MachineError) -> MachineError {
     }
 }
 
-fn describe(qemu: &Qemu, config: MachineConfig, symbols: &Symbols) -> Description {
+fn describe(qemu: &Qemu, config: MachineSpec, symbols: &Symbols) -> Description {
     let end = symbols.payload.extent().1.next_multiple_of(4096);
     Description {
         qemu_version: qemu.version().to_string(),

@@ -84,8 +84,9 @@ impl MailboxAt {
 mod tests {
     use zerocopy::FromBytes;
 
+    use parallax_trace::spec::RAM_BASE;
+
     use super::*;
-    use crate::memory_map::RAM_BASE;
 
     fn ram() -> MappedRam {
         let file = tempfile::tempfile().unwrap();

@@ -4,8 +4,8 @@ use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
-use crate::config::{DmaDevice, MachineConfig};
-use crate::memory_map::PAYLOAD_BASE;
+use parallax_trace::spec::{DmaDevice, MachineSpec, PAYLOAD_BASE};
+
 use crate::toolchain::plugin_for;
 
 use super::Version;
@@ -56,7 +56,7 @@ pub struct Paths<'a> {
 /// The arguments for `config`. What they boot runs the same way every time: virtual time follows the instruction
 /// count, and nothing random or of the outer world reaches the machine.
 #[must_use]
-pub fn arguments(config: &MachineConfig, paths: &Paths<'_>) -> Vec<OsString> {
+pub fn arguments(config: &MachineSpec, paths: &Paths<'_>) -> Vec<OsString> {
     let mut args = Args::machine(config, paths, true);
     args.pair("-accel", "tcg,thread=single");
     args.pair("-icount", "shift=1,sleep=off");
@@ -95,7 +95,7 @@ pub(super) struct Args(pub(super) Vec<OsString>);
 
 impl Args {
     /// What every machine has: CPUs, RAM in a file, sockets and a serial port; stopped. With `el2`, its CPUs have EL2.
-    pub(super) fn machine(config: &MachineConfig, paths: &Paths<'_>, el2: bool) -> Self {
+    pub(super) fn machine(config: &MachineSpec, paths: &Paths<'_>, el2: bool) -> Self {
         let mut args = Self::default();
         for flag in ["-nodefaults", "-nographic", "-no-reboot", "-S"] {
             args.0.push(flag.into());
@@ -164,10 +164,11 @@ impl Args {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::config::HypOptions;
+    use parallax_trace::spec::HypOptions;
 
-    fn line(config: &MachineConfig) -> String {
+    use super::*;
+
+    fn line(config: &MachineSpec) -> String {
         let paths = Paths {
             hyp: Path::new("h.img"),
             payload: Path::new("a,b/p.img"),
@@ -183,7 +184,7 @@ mod tests {
 
     #[test]
     fn the_default_machine_is_deterministic_and_stopped() {
-        let line = line(&MachineConfig::default());
+        let line = line(&MachineSpec::default());
         for part in
             ["-S ", "-icount shift=1,sleep=off", "-seed 1", "clock=vm", "dtb-randomness=off", "thread=single"]
         {
@@ -197,7 +198,7 @@ mod tests {
     #[test]
     fn slots_are_hexadecimal_and_a_port_carries_its_device() {
         let devices = vec![DmaDevice::Slot(17), DmaDevice::BehindPort(2)];
-        let line = line(&MachineConfig { devices, ..MachineConfig::default() });
+        let line = line(&MachineSpec { devices, ..MachineSpec::default() });
         assert!(line.contains("addr=11.0"), "{line}");
         assert!(line.contains("pcie-root-port,id=port1,chassis=2,addr=2.0"), "{line}");
         assert!(line.contains("bus=port1,addr=0.0"), "{line}");
@@ -205,16 +206,16 @@ mod tests {
 
     #[test]
     fn commas_in_paths_are_doubled() {
-        assert!(line(&MachineConfig::default()).contains("kernel=a,,b/p.img"));
+        assert!(line(&MachineSpec::default()).contains("kernel=a,,b/p.img"));
     }
 
     #[test]
     fn options_of_the_hypervisor_and_extra_arguments_come_last() {
-        let config = MachineConfig {
+        let config = MachineSpec {
             cpu: "cortex-a53".into(),
             hyp: HypOptions { sid_bits: 4, ..HypOptions::default() },
             extra: vec!["-trace".into(), "smmu*".into()],
-            ..MachineConfig::default()
+            ..MachineSpec::default()
         };
         let line = line(&config);
         assert!(line.contains("-cpu cortex-a53 "), "{line}");

@@ -5,9 +5,10 @@
 
 use std::ffi::OsString;
 
+use parallax_trace::spec::LINUX_BASE;
+
 use super::args::{Args, Paths};
 use crate::linux::LinuxConfig;
-use crate::memory_map::LINUX_BASE;
 
 /// The arguments for `config`. `paths.payload` is the kernel; `paths.hyp` is not used when it runs alone.
 #[must_use]
@@ -53,12 +54,13 @@ pub fn arguments(config: &LinuxConfig, paths: &Paths<'_>) -> Vec<OsString> {
 mod tests {
     use std::path::Path;
 
+    use parallax_trace::spec::MachineSpec;
+
     use super::*;
-    use crate::config::MachineConfig;
 
     fn line(bare: bool) -> String {
         let config = LinuxConfig {
-            machine: MachineConfig { cpus: 4, mem_bytes: 1 << 30, ..MachineConfig::default() },
+            machine: MachineSpec { cpus: 4, mem_bytes: 1 << 30, ..MachineSpec::default() },
             kernel: "Image".into(),
             initrd: "initrd".into(),
             append: "console=ttyAMA0,115200".into(),

@@ -19,12 +19,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::OnceLock;
 
+use parallax_trace::spec::MachineSpec;
 use tempfile::TempDir;
 
 pub use self::args::Pagewatch;
 pub use self::nameless::Nameless;
 pub use self::version::Version;
-use crate::config::MachineConfig;
 use crate::coverage::Coverage;
 use crate::journal::Journal;
 use crate::ram::MappedRam;
@@ -118,7 +118,7 @@ impl Qemu {
     /// # Errors
     /// QEMU is missing, too old, or could not be started.
     pub fn start(
-        config: &MachineConfig,
+        config: &MachineSpec,
         hyp: &Path,
         payload: &Path,
         plugin: Option<&Pagewatch>,

@@ -10,9 +10,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::SystemTime;
 
+use parallax_trace::spec::MachineSpec;
 use tokio_util::sync::CancellationToken;
-
-use crate::config::MachineConfig;
 
 use super::{PROFILE, Sources, TARGET, Toolchain, ToolchainError, flatten, paths};
 
@@ -35,7 +34,7 @@ pub enum Variant {
 impl Variant {
     /// The one that `config` asks for.
     #[must_use]
-    pub const fn of(config: &MachineConfig) -> Self {
+    pub const fn of(config: &MachineSpec) -> Self {
         if config.faults_build { Self::Faults } else { Self::Normal }
     }
 

@@ -2,6 +2,7 @@
 //!
 //! This is how a stale TLB shows itself: the tables refuse, and the access succeeds all the same.
 
+use parallax_addr::Span;
 use parallax_smmu::Config;
 
 use crate::canonical;
@@ -14,7 +15,6 @@ use crate::run::{self, Run};
 use crate::smmu_state::SmmuState;
 use crate::snapshot::Snapshot;
 use crate::views::Side;
-use parallax_addr::Span;
 
 /// Who accessed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,6 +5,7 @@
 //! reachable, because the next fault would map it. The SMMU is closed, and EL2 itself maps nothing both writable and
 //! executable.
 
+use parallax_addr::Span;
 use parallax_smmu::Config;
 
 use super::Findings;
@@ -17,7 +18,6 @@ use crate::rule::Rule;
 use crate::run::{self, Run};
 use crate::smmu_state::SmmuState;
 use crate::snapshot::Snapshot;
-use parallax_addr::Span;
 
 /// Judges every root: CPU stage 2, each stream's table, EL2's stage 1.
 #[must_use]

@@ -11,6 +11,8 @@ pub mod sync;
 #[cfg(test)]
 mod tests;
 
+use parallax_addr::Span;
+
 use crate::canonical;
 use crate::check::Space;
 use crate::context::Context;
@@ -18,7 +20,6 @@ use crate::finding::{Finding, Violation};
 use crate::rule::Rule;
 use crate::run;
 use crate::snapshot::Snapshot;
-use parallax_addr::Span;
 
 /// Checks 1 to 3 and the sanity of mappings.
 #[must_use]

@@ -3,6 +3,7 @@
 //! Four records are held against each other for each page of memory: the host's page state, the hypervisor's, the
 //! host's stage-2 entry, and EL2's stage 1. MMIO has no page state; there the stage-2 entry is the only record.
 
+use parallax_addr::Span;
 use parallax_vmsa::AnnotationType;
 
 use super::Findings;
@@ -14,7 +15,6 @@ use crate::page::{Ownership, PageState};
 use crate::rule::Rule;
 use crate::run;
 use crate::snapshot::Snapshot;
-use parallax_addr::Span;
 
 /// Judges every page that has a state, and every mapping of EL2.
 #[must_use]

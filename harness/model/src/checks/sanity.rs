@@ -3,6 +3,8 @@
 //! Memory: read, write, execute; MMIO: read and write, never executable. Both identity-mapped, inner shareable, with
 //! the access flag set and a memory type that leaves the choice to stage 1. Nothing is malformed.
 
+use parallax_addr::Span;
+
 use super::Findings;
 use crate::check::Space;
 use crate::context::Context;
@@ -11,7 +13,6 @@ use crate::leaf::{S1Entry, S2Entry, S2Leaf};
 use crate::rule::Rule;
 use crate::run::Run;
 use crate::snapshot::Snapshot;
-use parallax_addr::Span;
 
 /// Judges every mapping of the CPU's stage 2, and every entry of any table that is not legal.
 #[must_use]

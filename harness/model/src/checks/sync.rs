@@ -4,6 +4,7 @@
 //! and a zero one (mapped on the next fault) both mean that the page is the host's. Same output address, no permission
 //! that the CPU does not have, and the memory type that the policy asks for.
 
+use parallax_addr::Span;
 use parallax_smmu::Config;
 
 use super::Findings;
@@ -14,7 +15,6 @@ use crate::leaf::{S2Entry, S2Leaf};
 use crate::rule::Rule;
 use crate::run::{self, Run};
 use crate::snapshot::Snapshot;
-use parallax_addr::Span;
 
 /// Judges every stage-2 table that a stream uses, and that every stream that must be served is.
 #[must_use]

@@ -3,12 +3,12 @@
 //! Where memory says what was written since the last look, only the tables among that are looked at, and what they hold
 //! replaces what they held.
 
+use parallax_addr::Span;
 use parallax_vmsa::walk::{TableCache, Visit};
 use parallax_vmsa::{PhysMem, Regime};
 
 use super::tables::{self, Entry};
 use crate::run::{self, Run};
-use parallax_addr::Span;
 
 /// Bytes of input addresses that a table of the last level covers.
 const LAST_TABLE: u64 = 512 * 4096;

@@ -10,6 +10,7 @@ mod smmu;
 mod tables;
 
 use parallax_abi::info::HypInfo;
+use parallax_addr::Span;
 use parallax_smmu::RawRegs;
 use parallax_vmsa::regs::{Hcr, Sctlr, Ttbr, bits};
 use parallax_vmsa::{PhysMem, Regime, RegimeError, SysRegs};
@@ -20,7 +21,6 @@ use self::tables::Entry;
 use crate::leaf::{S1Entry, S2Entry};
 use crate::run::{self, Run};
 use crate::snapshot::{CpuControl, Layout, Snapshot, TableUse};
-use parallax_addr::Span;
 
 /// What the last snapshot was made from. One for each machine.
 #[derive(Debug, Default)]

@@ -1,10 +1,10 @@
 //! The page-state array, decoded page by page of the array, and only where its bytes changed.
 
+use parallax_addr::Span;
 use parallax_vmsa::PhysMem;
 
 use crate::page::PageState;
 use crate::run::{self, Run};
-use parallax_addr::Span;
 
 /// Bytes of the array that are compared and decoded at a time.
 const CHUNK: u64 = 0x1000;

@@ -1,5 +1,6 @@
 //! Registers, stream table and stage-2 tables of the SMMU.
 
+use parallax_addr::Span;
 use parallax_smmu::strtab::Layout;
 use parallax_smmu::{Queue, RawRegs, SmmuRegs, Ste, StreamTable, illegal};
 use parallax_vmsa::{PhysMem, Regime};
@@ -8,7 +9,6 @@ use super::lane::Lane;
 use crate::leaf::S2Entry;
 use crate::run::{self, Run};
 use crate::smmu_state::{self, SmmuControl, SmmuState, SmmuTable, Stream};
-use parallax_addr::Span;
 
 /// What was there last.
 #[derive(Debug, Default)]

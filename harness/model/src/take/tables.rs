@@ -1,12 +1,12 @@
 //! What a walk comes across, as a snapshot holds it.
 
+use parallax_addr::Span;
 use parallax_vmsa::regs::bits;
 use parallax_vmsa::walk::{Malformed, Run as Walked, Visit};
 use parallax_vmsa::{Regime, Stage, Stage1Controls, desc};
 
 use crate::leaf::{S1Entry, S1Leaf, S2Entry, S2Leaf};
 use crate::run::Run;
-use parallax_addr::Span;
 
 /// Bits of a stage-2 leaf that [`S2Leaf`] has no field for: 63:59, FnXS, and nT in a block.
 const S2_UNNAMED: u64 = 0b11111 << 59 | 1 << 11;

@@ -1,8 +1,7 @@
 //! One hostile operation, and the short ways to write it down.
 
-use parallax_machine::memory_map::RAM_BASE;
-
-use crate::trace::{Base, Expr, Op, Outcome, Symbol};
+use parallax_trace::spec::RAM_BASE;
+use parallax_trace::{Base, Expr, Op, Outcome, Symbol};
 
 /// What kind of attack an operation belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

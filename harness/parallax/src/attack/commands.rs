@@ -1,10 +1,11 @@
 //! Commands (IHI 0070, chapter 4): those that a driver gives, and all others.
 
+use parallax_trace::Expr;
+
 use super::act::{Act, Class, Tells, number, ram, smmu};
 use super::places;
 use super::random::Random;
 use super::smmu::{View, reg};
-use crate::trace::Expr;
 
 /// Opcodes.
 const CFGI_STE: u64 = 0x03;

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use parallax_trace::Outcome;
+
 use super::act::{Act, Class, Tells};
-use crate::trace::Outcome;
 
 /// How an operation was answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -3,10 +3,11 @@
 //! Whatever stage 1 a hostile host makes here, it shows no page of RAM at the address of another one: what a device
 //! writes can be looked for where it was sent.
 
+use parallax_trace::Expr;
+
 use super::act::{Act, Class, number, physical, plus, ram};
 use super::places;
 use super::random::Random;
-use crate::trace::Expr;
 
 /// Dword 0: V, and Config in bits 3:1.
 const V: u64 = 1;

@@ -3,6 +3,8 @@
 //! It goes from burst to burst. Most of them begin with an SMMU that is set up, so that what follows gets deep; then
 //! single things are wrong. What it reads (GERROR, CMDQ_CONS) it acts upon, as a driver would.
 
+use parallax_trace::Outcome;
+
 use super::act::{Act, Class, DONE, Tells, number, ram, smmu};
 use super::commands;
 use super::entries;
@@ -12,7 +14,6 @@ use super::places::{CANARY, CANARY_WORD, PAGE};
 use super::random::Random;
 use super::service;
 use super::smmu::{View, reg};
-use crate::trace::Outcome;
 
 /// Operations of a burst, after which all states are checked. The mailbox has room for more.
 pub(super) const BURST: usize = 64;
@@ -236,7 +237,7 @@ mod tests {
         let text = acts(9, 3, 2, true)
             .iter()
             .fold("machine cpus=2\n".to_owned(), |text, act| text + &act.op.to_string() + "\n");
-        let trace = crate::trace::Trace::parse("attack", &text).unwrap();
+        let trace = parallax_trace::Trace::parse("attack", &text).unwrap();
         assert!(trace.ops.iter().zip(acts(9, 3, 2, true)).all(|(op, act)| op.args == act.op.args));
     }
 

@@ -42,8 +42,8 @@ pub use round::Trouble;
 
 use crate::jobs::Boot;
 use crate::report::Reproducer;
-use crate::trace::Trace;
 use act::Act;
+use parallax_trace::Trace;
 use round::Round;
 
 /// Operations of one machine.
@@ -138,7 +138,7 @@ impl Plan {
             ops: if self.cut { MACHINE_OPS } else { left.min(MACHINE_OPS) } as usize,
             until: left.min(MACHINE_OPS) as usize,
             cpus: trace.machine.cpus,
-            emulated: trace.machine.hyp.smmu_host == parallax_machine::HostView::Emulated,
+            emulated: trace.machine.hyp.smmu_host == parallax_trace::spec::HostView::Emulated,
         }
     }
 

@@ -1,12 +1,13 @@
 //! Attacks on an SMMU that is set up, or on one that is not: registers, places, races, and what it uses given away.
 
+use parallax_trace::Expr;
+
 use super::act::{Act, Class, number, physical, plus, ram, smmu};
 use super::commands;
 use super::entries;
 use super::places::{self, PAGE};
 use super::random::Random;
 use super::smmu::{REGISTERS, View, enable, reg, some_cr0, write};
-use crate::trace::Expr;
 
 /// Size of the register frame in bytes.
 const FRAME: u64 = 0x2_0000;

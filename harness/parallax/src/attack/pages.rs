@@ -1,11 +1,11 @@
 //! Attacks by calls, by accesses and by devices: on pages, with the SMMU or without.
 
 use parallax_abi::hypercall::{BASE, HYP_DONATE_HOST};
+use parallax_trace::{Expr, Symbol};
 
 use super::act::{Act, Class, at, number, ram, smmu};
 use super::places::{self, CANARY, PAGE, STRUCTURES, TARGETS};
 use super::random::Random;
-use crate::trace::{Expr, Symbol};
 
 /// PSCI function ids, SMC32 and SMC64, end in 0 to 31.
 const PSCI: u64 = 0x8400_0000;

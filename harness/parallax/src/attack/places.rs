@@ -2,9 +2,10 @@
 //!
 //! The test host's own image is no target: it would only break itself.
 
+use parallax_trace::{Base, Expr, Symbol};
+
 use super::act::{at, number, ram, smmu};
 use super::random::Random;
-use crate::trace::{Base, Expr, Symbol};
 
 /// Size of a page in bytes.
 pub(super) const PAGE: u64 = 0x1000;

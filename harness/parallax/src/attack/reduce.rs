@@ -120,8 +120,8 @@ mod tests {
     use super::super::act::number;
     use super::*;
     use crate::engine::fake::Fake;
-    use crate::trace::Trace;
     use parallax_abi::mailbox::{Request, Response, kind, op};
+    use parallax_trace::Trace;
     use parallax_vmsa::SparseMem;
 
     /// Hangs at a read of 0x20 that comes after a write.

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use parallax_machine::{CancellationToken, Machine, MachineError};
 use parallax_model::{BlockSize, Finding, View, state_lines};
+use parallax_trace::Outcome;
 use sha2::{Digest, Sha256};
 
 use super::act::{Act, Class, ram};
@@ -13,7 +14,6 @@ use super::generator::{BURST, Generator};
 use super::places::{CANARY, PAGE};
 use crate::engine::{Session, SessionError};
 use crate::status::{Failure, Status};
-use crate::trace::Outcome;
 
 /// What went wrong.
 #[derive(Clone, Debug)]

@@ -2,13 +2,14 @@
 //!
 //! All of it is in pages that no attack uses.
 
+use parallax_trace::{Expr, Outcome};
+
 use super::act::{Act, Class, DONE, Tells, number, physical, ram, smmu};
 use super::commands::{self, Command};
 use super::entries::{BLOCK, CONTEXT};
 use super::places::{OURS, PAGE};
 use super::random::Random;
 use super::smmu::{Table, View, reg, write};
-use crate::trace::{Expr, Outcome};
 
 const CLASS: Class = Class::Service;
 const EVENTS: u64 = OURS;

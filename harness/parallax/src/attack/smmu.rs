@@ -1,10 +1,11 @@
 //! The SMMU as a hostile host sets it up: in order, with one thing wrong, or moved while it runs (IHI 0070, 6.3).
 
+use parallax_trace::Expr;
+
 use super::act::{Act, Class, Tells, number, physical, plus, ram, smmu};
 use super::entries;
 use super::places::{self, PAGE};
 use super::random::Random;
-use crate::trace::Expr;
 
 /// Offsets of registers.
 pub(super) mod reg {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use parallax_abi::fault::Fault;
 
+use super::cpus;
 use super::fault::FaultName;
 
 pub(super) const ATTACK_EXAMPLE: &str = "\
@@ -28,7 +29,7 @@ pub struct Attack {
     #[arg(long, value_name = "N", default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1..))]
     pub ops: u64,
     /// How many CPUs [default: one and two, in turn]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=8))]
+    #[arg(long, value_name = "N", value_parser = cpus())]
     pub cpus: Option<u8>,
     /// How many machines at a time [default: one for each core]
     #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]

@@ -8,7 +8,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, Command, Error};
 use parallax_abi::fault::Fault;
 
-use crate::similar_name::similar;
+use parallax_trace::similar;
 
 /// Parses it.
 #[derive(Clone, Copy, Debug)]

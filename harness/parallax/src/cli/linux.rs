@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
 use parallax_abi::fault::Fault;
-use parallax_machine::SmmuMode;
-use parallax_machine::config::HostView;
+use parallax_trace::spec::{HostView, NotASize, SmmuMode, parse_size};
 
+use super::cpus;
 use super::fault::FaultName;
 
 pub(super) const LINUX_EXAMPLE: &str = "\
@@ -78,7 +78,7 @@ pub struct LinuxMachine {
     #[arg(long, value_name = "WORDS")]
     pub append: Option<String>,
     /// How many CPUs
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=8))]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = cpus())]
     pub cpus: u8,
     /// How much RAM, such as 768M or 2G
     #[arg(long, value_name = "SIZE", default_value = "1G", value_parser = memory_size)]
@@ -103,24 +103,18 @@ pub struct LinuxMachine {
 /// The least RAM for a Linux: its image is loaded 256 MiB behind the start.
 const LINUX_RAM: u64 = 512 << 20;
 
-fn memory_size(text: &str) -> Result<u64, String> {
-    let (number, shift) = match text.strip_suffix('G') {
-        Some(number) => (number, 30),
-        None => (text.strip_suffix('M').unwrap_or(text), 20),
-    };
-    let number = number.parse::<u32>().map_err(|_| "expected a size such as 768M or 2G".to_owned())?;
-    let size = u64::from(number) << shift;
-    if size >= LINUX_RAM { Ok(size) } else { Err("a Linux needs at least 512M".to_owned()) }
+fn memory_size(text: &str) -> Result<u64, NotASize> {
+    parse_size(text, LINUX_RAM)
 }
 
 fn smmu_host() -> impl TypedValueParser<Value = HostView> {
-    PossibleValuesParser::new(["hidden", "emulated"])
-        .try_map(|name| HostView::from_name(&name).ok_or("expected hidden or emulated"))
+    PossibleValuesParser::new(HostView::NAMES.iter().map(|(_, name)| *name))
+        .try_map(|name| HostView::from_name(&name).ok_or("no view of the SMMU"))
 }
 
 fn smmu_mode() -> impl TypedValueParser<Value = SmmuMode> {
-    PossibleValuesParser::new(["shadow", "shared", "off"])
-        .try_map(|name| SmmuMode::from_name(&name).ok_or("expected shadow, shared or off"))
+    PossibleValuesParser::new(SmmuMode::NAMES.iter().map(|(_, name)| *name))
+        .try_map(|name| SmmuMode::from_name(&name).ok_or("no use of the SMMU"))
 }
 
 pub(super) const BENCH_EXAMPLE: &str = "\

@@ -1,16 +1,17 @@
 //! From operations and answers to what the model judges: who accessed what, and whether translation let it pass.
 
 use parallax_abi::info::HypInfo;
-use parallax_machine::{Description, config};
+use parallax_machine::Description;
 use parallax_model::{
     Access, AccessKind, AddressMap, Agent, Context, Finding, Layout, MmioPolicy, Outcome as Passage,
     SmmuMode, Snapshot, Span, check_access,
 };
 use parallax_ops::{self as ops, Answer, CpuAccess, Operation, Outcome, ReachKind};
+use parallax_trace::spec::{self};
 
 /// What the checks have to know of a machine.
 pub(super) fn context(description: &Description, info: &HypInfo) -> Context {
-    let span = |region: &parallax_machine::Region| Span::new(region.base, region.size);
+    let span = |region: &parallax_trace::spec::Region| Span::new(region.base, region.size);
     let regions = || description.regions.iter().map(|region| (region.name.as_str(), span(region)));
     let hyp = &description.config.hyp;
     let layout = Layout::from(info);
@@ -20,17 +21,17 @@ pub(super) fn context(description: &Description, info: &HypInfo) -> Context {
             .with_host(span(&description.payload)),
         memory: regions().filter(|(name, _)| *name == "ram").map(|(_, span)| span).collect(),
         smmu: match hyp.smmu {
-            config::SmmuMode::Shadow => SmmuMode::Shadow,
-            config::SmmuMode::Shared => SmmuMode::Shared,
-            config::SmmuMode::Off => SmmuMode::Off,
+            spec::SmmuMode::Shadow => SmmuMode::Shadow,
+            spec::SmmuMode::Shared => SmmuMode::Shared,
+            spec::SmmuMode::Off => SmmuMode::Off,
         },
         mmio: match hyp.mmio {
-            config::MmioPolicy::Prot => MmioPolicy::Prot,
-            config::MmioPolicy::Region => MmioPolicy::Region,
-            config::MmioPolicy::Cacheable => MmioPolicy::Cacheable,
+            spec::MmioPolicy::Prot => MmioPolicy::Prot,
+            spec::MmioPolicy::Region => MmioPolicy::Region,
+            spec::MmioPolicy::Cacheable => MmioPolicy::Cacheable,
         },
         sid_bits: hyp.sid_bits,
-        emulated: hyp.smmu_host == config::HostView::Emulated,
+        emulated: hyp.smmu_host == spec::HostView::Emulated,
     }
 }
 

@@ -3,12 +3,12 @@
 use parallax_addr::PAGE_SIZE;
 use parallax_model::{BlockSize, Finding, Outcome as Passage, Span, check, check_access};
 use parallax_ops::{Answer, DmaAccess, Operation, Outcome};
+use parallax_trace::Op;
 use parallax_vmsa::PhysMem;
 
 use super::access;
 use super::expected;
 use super::session::{Session, SessionError};
-use crate::trace::Op;
 
 /// What came of a burst.
 #[derive(Clone, Debug)]

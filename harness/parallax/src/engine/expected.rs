@@ -4,7 +4,7 @@ use parallax_model::{Context, Finding, Rule, Side, Snapshot, Space, Span, Violat
 
 use parallax_ops::{Agent, Operation, Outcome};
 
-use crate::trace::Op;
+use parallax_trace::Op;
 
 /// The finding that the result of `op` is not the expected one, as `state` is now.
 pub(super) fn check(

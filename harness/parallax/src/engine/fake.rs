@@ -3,18 +3,19 @@
 use parallax_abi::info::HypInfo;
 use parallax_abi::mailbox::{Request, Response, kind};
 use parallax_machine::symbols::Symbols;
-use parallax_machine::{Description, Machine, MachineError, Region, Registers, memory_map};
+use parallax_machine::{Description, Machine, MachineError, Registers};
+use parallax_trace::spec::{self, Region};
 use parallax_vmsa::{PhysMem, SparseMem};
 
-use crate::trace::Trace;
+use parallax_trace::Trace;
 
 /// What the machine of `trace` would be.
 pub(crate) fn description(trace: &Trace) -> Description {
     Description {
         qemu_version: "10.0.2".to_owned(),
         config: trace.machine.clone(),
-        regions: memory_map::regions(trace.machine.mem_bytes),
-        payload: Region::new("host", memory_map::PAYLOAD_BASE, 0x1_0000),
+        regions: spec::regions(trace.machine.mem_bytes),
+        payload: Region::new("host", spec::PAYLOAD_BASE, 0x1_0000),
     }
 }
 

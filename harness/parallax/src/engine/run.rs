@@ -4,13 +4,13 @@ use parallax_machine::Machine;
 use parallax_machine::recording::Recorder;
 use parallax_model::Golden;
 use parallax_ops::Operation;
+use parallax_trace::{Op, Outcome};
 
 use super::session::{Session, SessionError, Step};
 use super::stream;
 use crate::cli::Mode;
 use crate::report::{ReportedFinding, Reproducer};
 use crate::status::Failure;
-use crate::trace::{Op, Outcome};
 
 /// What became of a trace.
 #[derive(Debug, Default)]
@@ -127,7 +127,7 @@ fn shown(op: &Op, outcome: &Outcome) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::trace::Trace;
+    use parallax_trace::Trace;
 
     #[test]
     fn what_always_comes_out_is_no_question() {

@@ -13,6 +13,7 @@ use parallax_model::{
     BlockSize, Context, Delta, Finding, Line, Reporter, Snapshot, Span, View, check, state_lines,
 };
 use parallax_ops::{Answer, Operation};
+use parallax_trace::{Op, Outcome};
 use parallax_vmsa::{MemError, PhysMem};
 
 use super::access;
@@ -22,7 +23,6 @@ use super::observer::Observer;
 use super::stream::Stream;
 use crate::order::Order;
 use crate::status::{Failure, Status};
-use crate::trace::{Op, Outcome};
 
 /// Pause when the machine has not done another operation yet.
 const PAUSE: Duration = Duration::from_micros(50);

@@ -8,12 +8,13 @@
 use parallax_abi::info::HypInfo;
 use parallax_abi::journal::Record;
 use parallax_abi::mailbox::SLOTS;
+use parallax_machine::Registers;
 use parallax_machine::shadow::{Over, Shadow};
-use parallax_machine::{Region, Registers};
 use parallax_model::Snapshot;
+use parallax_trace::spec::Region;
 use parallax_vmsa::{MemError, PhysMem};
 
-use crate::trace::Op;
+use parallax_trace::Op;
 
 /// Size of a page in bytes.
 const PAGE: u64 = 4096;

@@ -3,8 +3,9 @@
 use std::fmt;
 use std::path::Path;
 
+use parallax_trace::Trace;
+
 use super::{GoldenError, file, trace_of};
-use crate::trace::Trace;
 
 /// A reason not to take a result.
 #[derive(Clone, Debug, PartialEq, Eq)]

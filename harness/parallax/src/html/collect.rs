@@ -18,7 +18,6 @@ use super::{Opened, events, visible};
 use crate::engine::Observer;
 use crate::source::recorded_result;
 use crate::status::Failure;
-use crate::trace::machine_text;
 
 /// A recording.
 #[derive(Serialize)]
@@ -125,7 +124,7 @@ pub(super) fn recorded(opened: Opened, intern: &mut Intern, step: &dyn Fn()) -> 
     Ok(Recorded {
         name: line(&name),
         revision: line(replay.revision()),
-        machine: line(&machine_text(&description.config)),
+        machine: line(&description.config.text()),
         fault: description.config.hyp.fault.map(parallax_abi::fault::Fault::name),
         qemu: line(&description.qemu_version),
         regions,

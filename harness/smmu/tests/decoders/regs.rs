@@ -1,8 +1,9 @@
 //! Registers by field.
 
-use crate::common::{raw, regs};
 use parallax_smmu::regs::{Cerror, RegsError};
 use parallax_smmu::{OFFSETS, SmmuRegs};
+
+use crate::common::{raw, regs};
 
 #[test]
 fn qemus_identification_registers_say_what_is_known_of_the_model() {

@@ -1,9 +1,10 @@
 //! Stream table entries: fields, the stage-2 translation they select, and what makes one ILLEGAL.
 
-use crate::common::{IDR0, regs};
 use parallax_smmu::illegal::{Illegal, illegal};
 use parallax_smmu::{Config, Ste};
 use parallax_vmsa::regime::{RegimeError, Stage, Stage2Controls};
+
+use crate::common::{IDR0, regs};
 use proptest::prelude::*;
 
 const ROOT: u64 = 0x4a00_0000;

@@ -1,9 +1,10 @@
 //! Stream tables, linear and two-level.
 
-use crate::common::{STRTAB_BASE, STRTAB_BASE_CFG, regs};
 use parallax_smmu::strtab::{Layout, StreamFault, StreamTable, TableMemory};
 use parallax_smmu::{Config, Ste, StreamRun};
 use parallax_vmsa::mem::{MemError, SparseMem};
+
+use crate::common::{STRTAB_BASE, STRTAB_BASE_CFG, regs};
 use proptest::prelude::*;
 
 const BASE: u64 = 0x4800_0000;

@@ -4,7 +4,8 @@ use std::fmt::Write;
 use std::time::{Duration, Instant};
 
 use parallax_abi::hypercall::{HOST_DONATE_HYP, HYP_DONATE_HOST};
-use parallax_machine::{Live, Machine, MachineConfig, MapMode};
+use parallax_machine::{Live, Machine};
+use parallax_trace::spec::{MachineSpec, MapMode};
 
 use super::{Setup, gdb, hypercall, table};
 use crate::engine::Observer;
@@ -17,7 +18,7 @@ const LOOKS: usize = 21;
 pub(super) fn measure(setup: &Setup) -> Result<String, Failure> {
     let mut rows = Vec::new();
     for (name, megabytes, split) in [("16 MiB", 128, 8), ("256 MiB", 256, 0), ("1 GiB", 1024, 0)] {
-        let mut config = MachineConfig { mem_bytes: megabytes << 20, ..MachineConfig::default() };
+        let mut config = MachineSpec { mem_bytes: megabytes << 20, ..MachineSpec::default() };
         if split == 0 {
             config.hyp.map = MapMode::Pages;
         }

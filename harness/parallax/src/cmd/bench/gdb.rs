@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 
 use parallax_abi::hypercall::{HOST_SHARE_HYP, HOST_UNSHARE_HYP};
 use parallax_abi::mailbox::{MAILBOX_SYMBOL, Mailbox, WAIT_SYMBOL, op};
+use parallax_machine::MachineError;
 use parallax_machine::gdb;
-use parallax_machine::memory_map::regions;
 use parallax_machine::qemu::Qemu;
 use parallax_machine::symbols::Symbols;
-use parallax_machine::{MachineConfig, MachineError};
+use parallax_trace::spec::{MachineSpec, regions};
 use serde::Deserialize;
 
 use super::{PFN, Setup};
@@ -37,7 +37,7 @@ const SOCKET_LIMIT: Duration = Duration::from_secs(20);
 /// Operations with a look after each, then looks alone.
 pub(super) fn run(
     setup: &Setup,
-    config: &MachineConfig,
+    config: &MachineSpec,
     ops: usize,
     dumps: usize,
 ) -> Result<Measured, Failure> {
@@ -45,13 +45,13 @@ pub(super) fn run(
 }
 
 /// Looks alone, after one page of each of `split` blocks went and returned.
-pub(super) fn run_split(setup: &Setup, config: &MachineConfig, split: u64) -> Result<Measured, Failure> {
+pub(super) fn run_split(setup: &Setup, config: &MachineSpec, split: u64) -> Result<Measured, Failure> {
     script(setup, config, 0, setup.scaled(DUMPS), split)
 }
 
 fn script(
     setup: &Setup,
-    config: &MachineConfig,
+    config: &MachineSpec,
     ops: usize,
     dumps: usize,
     split: u64,

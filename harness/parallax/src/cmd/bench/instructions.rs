@@ -7,7 +7,8 @@ use parallax_abi::hypercall::{
     HYP_UNPIN_SHARED_MEM,
 };
 use parallax_abi::mailbox::Request;
-use parallax_machine::{Machine, MachineConfig, SmmuMode, step};
+use parallax_machine::{Machine, step};
+use parallax_trace::spec::{MachineSpec, SmmuMode};
 
 use super::{PFN, Setup, hypercall, table};
 use crate::status::Failure;
@@ -42,7 +43,7 @@ pub(super) fn measure(setup: &Setup) -> Result<String, Failure> {
 }
 
 fn counts(setup: &Setup, mode: SmmuMode, operations: &[(&str, Request)]) -> Result<Vec<usize>, Failure> {
-    let mut config = MachineConfig::default();
+    let mut config = MachineSpec::default();
     config.hyp.smmu = mode;
     let mut live = setup.boot(&config)?;
     // The neighbour goes and returns, so that the tables of this block exist in every mode.

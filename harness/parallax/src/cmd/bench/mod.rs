@@ -16,7 +16,8 @@ use std::path::PathBuf;
 use anyhow::Result;
 use parallax_abi::mailbox::{Request, op};
 use parallax_machine::toolchain::{self, BuiltImages, Variant};
-use parallax_machine::{BootOptions, CancellationToken, Live, MachineConfig, MachineError};
+use parallax_machine::{BootOptions, CancellationToken, Live, MachineError};
+use parallax_trace::spec::MachineSpec;
 
 use super::print;
 use crate::cli::{Bench, BenchWhat};
@@ -36,13 +37,13 @@ struct Setup {
 }
 
 impl Setup {
-    fn boot(&self, config: &MachineConfig) -> Result<Live, Failure> {
+    fn boot(&self, config: &MachineSpec) -> Result<Live, Failure> {
         let options = BootOptions { cancel: self.cancel.clone(), ..BootOptions::default() };
         Live::boot(config.clone(), &self.images, options).map_err(Failure::from)
     }
 
     /// As [`Self::boot`], with the plugin.
-    fn boot_watched(&self, config: &MachineConfig) -> Result<Live, Failure> {
+    fn boot_watched(&self, config: &MachineSpec) -> Result<Live, Failure> {
         let (cancel, pagewatch) = (self.cancel.clone(), Some(self.pagewatch.clone()));
         let options = BootOptions { cancel, pagewatch, ..BootOptions::default() };
         Live::boot(config.clone(), &self.images, options).map_err(Failure::from)

@@ -5,14 +5,15 @@ use std::time::Instant;
 
 use parallax_abi::hypercall::{HOST_SHARE_HYP, HOST_UNSHARE_HYP};
 use parallax_abi::mailbox::{Response, SLOTS, kind};
-use parallax_machine::{Live, Machine, MachineConfig, MachineError};
+use parallax_machine::{Live, Machine, MachineError};
 use parallax_model::Golden;
+use parallax_trace::spec::MachineSpec;
+use parallax_trace::{Op, Trace};
 
 use super::{PFN, Setup, gdb, hypercall, table};
 use crate::engine::{Session, SessionError, Step};
 use crate::report::Reproducer;
 use crate::status::Failure;
-use crate::trace::{Op, Trace};
 
 /// Operations in each measurement.
 const BARE: usize = 64_000;
@@ -26,7 +27,7 @@ const DONATING: [&str; 2] = ["host_donate_hyp", "hyp_donate_host"];
 
 /// Measures, and renders what was measured.
 pub(super) fn measure(setup: &Setup) -> Result<String, Failure> {
-    let config = MachineConfig::default();
+    let config = MachineSpec::default();
     let bare = bare(setup, &config)?;
     let step_of = |pair| step(setup, &config, pair);
     let step = step_of(SHARING)?;
@@ -66,7 +67,7 @@ pub(super) fn measure(setup: &Setup) -> Result<String, Failure> {
     Ok(text)
 }
 
-fn bare(setup: &Setup, config: &MachineConfig) -> Result<f64, Failure> {
+fn bare(setup: &Setup, config: &MachineSpec) -> Result<f64, Failure> {
     let mut live = setup.boot(config)?;
     let pair = [hypercall(HOST_SHARE_HYP, &[PFN]), hypercall(HOST_UNSHARE_HYP, &[PFN])];
     let batch: Vec<_> = pair.into_iter().cycle().take(SLOTS).collect();
@@ -85,11 +86,11 @@ pub(super) fn all_succeeded(responses: &[Response]) -> Result<(), Failure> {
     })
 }
 
-fn step(setup: &Setup, config: &MachineConfig, pair: [&str; 2]) -> Result<f64, Failure> {
+fn step(setup: &Setup, config: &MachineSpec, pair: [&str; 2]) -> Result<f64, Failure> {
     checked(setup.boot(config)?, false, setup.scaled(STEP), pair, one_by_one)
 }
 
-fn step_with_events(setup: &Setup, config: &MachineConfig) -> Result<f64, Failure> {
+fn step_with_events(setup: &Setup, config: &MachineSpec) -> Result<f64, Failure> {
     checked(setup.boot_watched(config)?, false, setup.scaled(STEP), SHARING, one_by_one)
 }
 
@@ -97,7 +98,7 @@ fn one_by_one(session: &mut Session<'_>, ops: &[&Op]) -> Result<Vec<Step>, Sessi
     ops.iter().map(|op| session.step(op)).collect()
 }
 
-fn stream(setup: &Setup, config: &MachineConfig, pair: [&str; 2]) -> Result<f64, Failure> {
+fn stream(setup: &Setup, config: &MachineSpec, pair: [&str; 2]) -> Result<f64, Failure> {
     checked(setup.boot_watched(config)?, true, setup.scaled(STREAM), pair, |session, ops| session.batch(ops))
 }
 

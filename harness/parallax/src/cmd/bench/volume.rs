@@ -6,13 +6,14 @@ use std::time::Instant;
 
 use parallax_abi::hypercall::{HOST_DONATE_HYP, HOST_SHARE_HYP, HOST_UNSHARE_HYP, HYP_DONATE_HOST};
 use parallax_abi::mailbox::{Request, SLOTS, kind, op};
-use parallax_machine::{Live, Machine, MachineConfig, MachineError, MapMode};
+use parallax_machine::{Live, Machine, MachineError};
 use parallax_model::{Golden, Span};
+use parallax_trace::spec::{MachineSpec, MapMode};
+use parallax_trace::{Op, Trace};
 
 use super::{PFN, Setup, cpu_time, hypercall, rates, table};
 use crate::engine::Session;
 use crate::status::Failure;
-use crate::trace::{Op, Trace};
 
 /// Rounds; the median counts.
 const ROUNDS: usize = 5;
@@ -114,7 +115,7 @@ pub(super) fn measure(setup: &Setup) -> Result<String, Failure> {
 }
 
 fn ratios(setup: &Setup) -> Result<String, Failure> {
-    let config = MachineConfig::default();
+    let config = MachineSpec::default();
     let (mut bare, mut watched) = (setup.boot(&config)?, setup.boot_watched(&config)?);
     let mut live = setup.boot_watched(&config)?;
     let mut streamed = Streamed::start(&mut live)?;
@@ -163,9 +164,8 @@ fn perform(live: &mut Live, pair: &Pair, batches: usize) -> Result<Cost, Failure
 }
 
 fn granularity(setup: &Setup) -> Result<String, Failure> {
-    let mut small =
-        setup.boot_watched(&MachineConfig { mem_bytes: 128 << 20, ..MachineConfig::default() })?;
-    let mut config = MachineConfig { mem_bytes: 1024 << 20, ..MachineConfig::default() };
+    let mut small = setup.boot_watched(&MachineSpec { mem_bytes: 128 << 20, ..MachineSpec::default() })?;
+    let mut config = MachineSpec { mem_bytes: 1024 << 20, ..MachineSpec::default() };
     config.hyp.map = MapMode::Pages;
     let mut large = setup.boot_watched(&config)?;
     split(&mut small, 8)?;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use parallax_machine::CancellationToken;
+use parallax_trace::Trace;
 
 use crate::bisect::history::{Commit, Repository};
 use crate::bisect::images::Images;
@@ -16,7 +17,6 @@ use crate::live::LiveBoot;
 use crate::report::Reproducer;
 use crate::status::{Failure, Status};
 use crate::suite::Case;
-use crate::trace::Trace;
 
 /// Where revisions are tried.
 pub(super) struct Bench<'a> {

@@ -7,7 +7,8 @@ use anstream::eprintln;
 use anyhow::{Context, Result};
 use parallax_abi::fault::Fault;
 use parallax_machine::toolchain::BuiltImages;
-use parallax_machine::{CancellationToken, HostView, Linux, LinuxConfig, MachineConfig, SmmuMode};
+use parallax_machine::{CancellationToken, Linux, LinuxConfig};
+use parallax_trace::spec::{HostView, MachineSpec, SmmuMode};
 
 use super::choice::Choice;
 use super::commands::Commands;
@@ -141,13 +142,13 @@ impl Boot<'_> {
         Ok(outcome)
     }
 
-    fn machine_config(&self) -> MachineConfig {
-        let mut machine = MachineConfig {
+    fn machine_config(&self) -> MachineSpec {
+        let mut machine = MachineSpec {
             cpus: self.machine.cpus,
             mem_bytes: self.machine.mem,
             devices: Vec::new(),
             faults_build: self.fault.is_some(),
-            ..MachineConfig::default()
+            ..MachineSpec::default()
         };
         machine.hyp.smmu = self.machine.smmu;
         machine.hyp.fault = self.fault;

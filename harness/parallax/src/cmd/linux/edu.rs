@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use parallax_machine::memory_map::ECAM_BASE;
 use parallax_machine::{Linux, MachineError, Pause};
+use parallax_trace::spec::ECAM_BASE;
 
 /// Its configuration space: bus 0, slot 5, function 0.
 const CONFIG: u64 = ECAM_BASE + (5 << 15);

@@ -10,8 +10,9 @@ use parallax_abi::hypercall::{
     FIRST_OWN, HOST_DONATE_HYP, HOST_SHARE_HYP, HOST_UNSHARE_HYP, HYP_DONATE_HOST, HYP_PIN_SHARED_MEM,
     HYP_UNPIN_SHARED_MEM, SMMU_READ_EVENT,
 };
-use parallax_machine::{HostView, HypOptions, Linux, MachineError, RAM_BASE, SmmuMode};
+use parallax_machine::{Linux, MachineError};
 use parallax_model::{Rule, Space, Span, Violation};
+use parallax_trace::spec::{HostView, HypOptions, RAM_BASE, SmmuMode};
 
 use super::edu::{Edu, STREAM};
 

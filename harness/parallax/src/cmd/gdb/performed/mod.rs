@@ -19,11 +19,11 @@ use parallax_machine::live::debug::{Stand, Stops};
 use parallax_machine::rsp::hex;
 use parallax_machine::{Live, MachineError};
 use parallax_model::Line;
+use parallax_trace::Op;
 
 use super::history::Named;
 use super::scene::Stage;
 use crate::engine::{Begun, Session, Step};
-use crate::trace::Op;
 
 /// How long one look for a stop takes at most.
 const LOOK: Duration = Duration::from_millis(20);

@@ -2,16 +2,14 @@
 
 use parallax_abi::fault::Fault;
 use parallax_addr::{Expr, Symbol};
-use parallax_machine::MachineConfig;
 use parallax_ops::{Kind, Outcome, Param, Row, row, rows};
 
+use crate::Trace;
+use crate::error::{Problem, TraceError};
+use crate::op::Op;
 use crate::similar_name::similar;
-
-use super::Trace;
-use super::error::{Problem, TraceError};
-use super::machine_line;
-use super::op::Op;
-use super::syntax::{Expectation, Item, Line, parse_expr, parse_line, parse_number};
+use crate::spec::{self, MachineSpec};
+use crate::syntax::{Expectation, Item, Line, parse_expr, parse_line, parse_number};
 
 /// Reads a whole trace.
 pub(super) fn trace(path: &str, text: &str) -> Result<Trace, TraceError> {
@@ -36,10 +34,10 @@ pub(super) fn trace(path: &str, text: &str) -> Result<Trace, TraceError> {
 }
 
 /// Reads `keys`, written as behind the word `machine`, on top of `config`.
-pub(super) fn machine(config: MachineConfig, keys: &str) -> Result<MachineConfig, TraceError> {
+pub(super) fn machine(config: MachineSpec, keys: &str) -> Result<MachineSpec, TraceError> {
     let machine = parse_line(keys).and_then(|line| {
         no_result(&line)?;
-        machine_line::parse(config, &line.items)
+        spec::parse(config, &line.items)
     });
     machine.map_err(|problem| TraceError::new("machine", 1, keys, problem))
 }
@@ -53,7 +51,7 @@ pub(super) fn too_few_cpus(keys: &str, line: usize) -> TraceError {
 
 struct Reader {
     fault: Option<Fault>,
-    machine: Option<MachineConfig>,
+    machine: Option<MachineSpec>,
     ops: Vec<Op>,
 }
 
@@ -104,7 +102,7 @@ impl Reader {
             let span = line.items[0].span();
             return Err(Problem::new(span, "`machine`", "it once, before the first operation"));
         }
-        self.machine = Some(machine_line::parse(MachineConfig::default(), &line.items[1..])?);
+        self.machine = Some(spec::parse(MachineSpec::default(), &line.items[1..])?);
         Ok(())
     }
 }
@@ -210,8 +208,8 @@ fn argument(param: &Param, item: &Item<'_>) -> Result<Expr, Problem> {
 
 fn known_symbol(expr: &Expr, item: &Item<'_>) -> Result<(), Problem> {
     match expr.base.as_ref().map(|base| &base.symbol) {
-        Some(Symbol::Mmio(name)) if machine_line::device(name).is_none() => {
-            let expected = format!("a device: one of {}", machine_line::device_names());
+        Some(Symbol::Mmio(name)) if spec::device(name).is_none() => {
+            let expected = format!("a device: one of {}", spec::device_names());
             Err(Problem::new(item.value.span.clone(), format!("`{}`", item.value.text), expected))
         }
         _ => Ok(()),

@@ -9,22 +9,25 @@
 //!
 //! A [`Trace`] is what the text means; [`Trace::parse`] refuses what is malformed with a [`TraceError`] that tells
 //! file, line, column and what was expected there. An [`Op`] prints as its canonical text, which parses to the same.
+//! [`spec`] says what machines there can be. Nothing here knows a machine that runs.
+
+#![forbid(unsafe_code)]
 
 mod error;
-mod machine_line;
-mod machine_text;
 mod op;
 mod parse;
+mod similar_name;
+pub mod spec;
 mod syntax;
 
 use parallax_abi::fault::Fault;
-use parallax_machine::MachineConfig;
 
 pub use error::TraceError;
-pub use machine_text::machine_text;
 pub use op::Op;
 pub use parallax_addr::{Base, Expr, Symbol};
 pub use parallax_ops::Outcome;
+pub use similar_name::similar;
+pub use spec::MachineSpec;
 
 /// A parsed trace.
 #[derive(Clone, Debug)]
@@ -34,7 +37,7 @@ pub struct Trace {
     /// The fault that it switches on.
     pub fault: Option<Fault>,
     /// The machine to boot, fault included.
-    pub machine: MachineConfig,
+    pub machine: MachineSpec,
     /// What to perform, in order.
     pub ops: Vec<Op>,
 }

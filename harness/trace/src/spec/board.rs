@@ -70,6 +70,19 @@ pub fn regions(mem_bytes: u64) -> Vec<Region> {
     list
 }
 
+/// The device region called `name`; RAM is none.
+#[must_use]
+pub fn device(name: &str) -> Option<Region> {
+    regions(0).into_iter().find(|region| region.name == name && name != "ram")
+}
+
+/// Names of all device regions as traces write them, `,` between.
+#[must_use]
+pub fn device_names() -> String {
+    let regions = regions(0).into_iter().filter(|region| region.name != "ram");
+    regions.map(|region| format!("mmio:{}", region.name)).collect::<Vec<_>>().join(", ")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
