@@ -7,14 +7,14 @@
 use std::path::Path;
 use std::thread::available_parallelism;
 
-use parallax::cli::Mode;
-use parallax::golden;
-use parallax::jobs::{self, GoldenMode, Options};
-use parallax::live::LiveBoot;
-use parallax::report::{self, Verdict};
-use parallax::status::Status;
-use parallax::suite;
+use parallax_engine::Mode;
+use parallax_engine::live::LiveBoot;
+use parallax_engine::status::Status;
 use parallax_machine::CancellationToken;
+use parallax_report::golden;
+use parallax_report::report::{self, Verdict};
+use parallax_suite::cases;
+use parallax_suite::jobs::{self, GoldenMode, Options};
 
 #[test]
 fn every_trace_is_as_agreed() {
@@ -29,7 +29,7 @@ fn every_trace_is_the_same_without_a_stop_after_each_operation() {
 #[test]
 fn no_golden_of_a_good_trace_holds_a_finding_and_none_is_without_its_trace() {
     let root = &Path::new("../..").canonicalize().expect("the root of the workspace");
-    let cases = suite::load(&[root.join("traces")]).expect("well-formed traces");
+    let cases = cases::load(&[root.join("traces")]).expect("well-formed traces");
     let good = cases.iter().filter(|case| !case.is_bad());
     let with_findings: Vec<&str> = good
         .filter(|case| golden::findings_in(&case.place.golden).expect("a golden") > 0)
@@ -42,7 +42,7 @@ fn no_golden_of_a_good_trace_holds_a_finding_and_none_is_without_its_trace() {
 
 fn all_as_agreed(mode: Mode) {
     let root = &Path::new("../..").canonicalize().expect("the root of the workspace");
-    let cases = suite::load(&[root.join("traces")]).expect("well-formed traces");
+    let cases = cases::load(&[root.join("traces")]).expect("well-formed traces");
     // `cargo insta test` wants to review differences, not to hear that there are some.
     let review = std::env::var_os("INSTA_FORCE_PASS").is_some_and(|value| value == "1");
     let cancel = CancellationToken::new();

@@ -15,7 +15,7 @@ use parallax_trace::spec::CPUS;
 
 use self::attack::ATTACK_EXAMPLE;
 pub use self::attack::Attack;
-pub use self::bisect::{Bisect, BisectFormat, BisectMode};
+pub use self::bisect::{Bisect, BisectFormat};
 use self::linux::{BENCH_EXAMPLE, LINUX_EXAMPLE};
 pub use self::linux::{Bench, BenchLinux, BenchWhat, Linux, LinuxMachine};
 use self::look::{
@@ -24,7 +24,7 @@ use self::look::{
 };
 pub use self::look::{Check, Coverage, Diff, Dump, DumpView, Events, Explain, Gdb, Ignore, Report};
 use self::run::{ACCEPT_EXAMPLE, REVIEW_EXAMPLE, RUN_EXAMPLE};
-pub use self::run::{Accept, Mode, Review, Run, Target};
+pub use self::run::{Accept, Review, Run, Target};
 use self::tools::{
     BUILD_EXAMPLE, COMPLETIONS_EXAMPLE, DOCTOR_EXAMPLE, FAULTS_EXAMPLE, MAN_EXAMPLE, SCHEMA_EXAMPLE,
 };

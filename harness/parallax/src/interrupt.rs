@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use parallax_machine::CancellationToken;
 
-use crate::status::Status;
+use parallax_engine::status::Status;
 
 static CANCEL: OnceLock<CancellationToken> = OnceLock::new();
 

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anstream::eprintln;
 use clap::Parser;
 use parallax::cli::Cli;
-use parallax::status::{Failure, Status};
+use parallax_engine::status::{Failure, Status};
 
 fn main() -> ExitCode {
     let status = parallax::cmd::main(Cli::parse()).unwrap_or_else(|error| {

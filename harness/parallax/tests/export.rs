@@ -3,20 +3,20 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use parallax::cli::Mode;
-use parallax::engine::{Keep, run_trace};
-use parallax::jobs::Boot;
-use parallax::live::LiveBoot;
-use parallax::report::Reproducer;
-use parallax::suite;
+use parallax_engine::Boot;
+use parallax_engine::Mode;
+use parallax_engine::Reproducer;
+use parallax_engine::live::LiveBoot;
+use parallax_engine::{Keep, run_trace};
 use parallax_machine::CancellationToken;
 use parallax_model::Check;
 use parallax_protocol::{Checker, Config, casemate};
+use parallax_suite::cases;
 
 /// Rules that are broken in a run of `trace`, and in the file that comes of it.
 fn judged_twice(trace: &str) -> [BTreeSet<String>; 2] {
     let root = &Path::new("../..").canonicalize().expect("the root of the workspace");
-    let cases = suite::load(&[root.join("traces").join(trace)]).expect("a trace");
+    let cases = cases::load(&[root.join("traces").join(trace)]).expect("a trace");
     let trace = &cases[0].trace;
     let boot = LiveBoot::build(root, [trace], &CancellationToken::new()).expect("images");
     let boot = boot.with_events(root).expect("the plugin");

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use jsonschema::Validator;
-use parallax::schema::{ALL, Published};
+use parallax_suite::schema::{ALL, Published};
 use program::program;
 use serde_json::{Value, json};
 

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use parallax_suite::bisect::BisectMode;
 
 pub(super) const EXAMPLE: &str = "\
 Examples:
@@ -36,19 +37,6 @@ pub struct Bisect {
     /// Keep the worktrees of the revisions that were built
     #[arg(long)]
     pub keep: bool,
-}
-
-/// What makes a revision bad.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum BisectMode {
-    /// The checks find something (or, in a trace with a fault, nothing), or the trace does not get to its end.
-    #[default]
-    Findings,
-    /// The same, or the result is not that of the golden in the working tree.
-    Golden,
-    /// The same, by the trace and the golden that each revision has itself: where a golden changed on purpose in
-    /// between.
-    Range,
 }
 
 /// How a bisection is told.

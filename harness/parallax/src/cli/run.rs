@@ -4,8 +4,9 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use parallax_engine::Mode;
 
-use crate::report::Format;
+use parallax_report::report::Format;
 
 pub(super) const RUN_EXAMPLE: &str = "\
 Examples:
@@ -79,16 +80,6 @@ fn partition(text: &str) -> Result<(usize, usize), String> {
     parts
         .filter(|(part, of)| (1..=*of).contains(part))
         .ok_or_else(|| "expected a part and how many there are, such as 1/3".to_owned())
-}
-
-/// How to drive the machine.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum Mode {
-    /// Stop after every operation.
-    #[default]
-    Step,
-    /// Stop after many operations; what each did is read from the plugin's journal.
-    Stream,
 }
 
 /// What to run on.

@@ -73,7 +73,7 @@ pub struct Schema {
 }
 
 fn schema_name() -> clap::builder::PossibleValuesParser {
-    crate::schema::ALL.iter().map(|published| published.name).collect::<Vec<_>>().into()
+    parallax_suite::schema::ALL.iter().map(|published| published.name).collect::<Vec<_>>().into()
 }
 
 pub(super) const COMPLETIONS_EXAMPLE: &str = "\

@@ -9,12 +9,12 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
+use parallax_engine::project;
+use parallax_engine::status::{Failure, Status};
+use parallax_report::golden::{self, Place};
 
 use super::print;
 use crate::cli::Accept;
-use crate::golden::{self, Place};
-use crate::project;
-use crate::status::{Failure, Status};
 
 /// Runs it.
 pub(super) fn accept(args: &Accept) -> Result<Status> {

@@ -17,17 +17,17 @@ use std::time::Duration;
 
 use anyhow::Result;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use parallax_engine::ReportedFinding;
+use parallax_engine::live::LiveBoot;
+use parallax_engine::project;
+use parallax_engine::status::{Failure, Status};
+use parallax_fuzz::{Answer, Class, Counts, MACHINE_OPS, Plan, Report, Trouble};
 use parallax_machine::CancellationToken;
+use parallax_report::whole_file;
 
 use super::{print, table};
-use crate::attack::{Answer, Class, Counts, MACHINE_OPS, Plan, Report, Trouble};
 use crate::cli::Attack;
 use crate::interrupt;
-use crate::live::LiveBoot;
-use crate::project;
-use crate::report::ReportedFinding;
-use crate::status::{Failure, Status};
-use crate::whole_file;
 
 /// Runs it.
 pub(super) fn attack(args: &Attack) -> Result<Status> {

@@ -6,14 +6,14 @@
 //! ```
 
 use anyhow::{Context, Result};
+use parallax_engine::project;
+use parallax_engine::status::{Failure, Status};
 use parallax_machine::MachineError;
 use parallax_machine::toolchain::{self, Variant};
 
 use super::print;
 use crate::cli::Build;
 use crate::interrupt;
-use crate::project;
-use crate::status::{Failure, Status};
 
 /// Runs it.
 pub(super) fn build(args: &Build) -> Result<Status> {

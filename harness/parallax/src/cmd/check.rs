@@ -18,14 +18,15 @@ use std::fs::File;
 use std::io::Read;
 
 use anyhow::Result;
+use parallax_engine::ReportedFinding;
+use parallax_engine::Reproducer;
+use parallax_engine::status::{Failure, Status};
 use parallax_model::{Rule, Space, Span, Views, Violation};
 use parallax_protocol::casemate::{self, Log};
 use parallax_protocol::{Checker, Config, Finding, Kind, Regime, Side, Site, Subject};
 
 use super::print;
 use crate::cli::Check;
-use crate::report::{ReportedFinding, Reproducer};
-use crate::status::{Failure, Status};
 
 /// Bytes that a file may have.
 const MAX_SIZE: u64 = 4 << 30;

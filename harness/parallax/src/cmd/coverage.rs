@@ -13,27 +13,27 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
+use parallax_engine::live::{LiveBoot, Ran};
+use parallax_engine::project;
+use parallax_engine::status::{Failure, Status};
 use parallax_machine::MachineError;
 use parallax_machine::symbols::Image;
 use parallax_machine::toolchain::{self, BuiltImages, Variant};
+use parallax_report::report::{self, Human};
+use parallax_report::whole_file;
+use parallax_suite::cases;
+use parallax_suite::coverage::allowed::Allowed;
+use parallax_suite::coverage::lines::Lines;
+use parallax_suite::coverage::{Files, Tally, lcov, summary};
+use parallax_suite::jobs::{self, GoldenMode, Options};
 
 use super::{print, run};
 use crate::cli;
-use crate::coverage::allowed::Allowed;
-use crate::coverage::lines::Lines;
-use crate::coverage::{Files, Tally, lcov, summary};
 use crate::interrupt;
-use crate::jobs::{self, GoldenMode, Options};
-use crate::live::{LiveBoot, Ran};
-use crate::project;
-use crate::report::{self, Human};
-use crate::status::{Failure, Status};
-use crate::suite;
-use crate::whole_file;
 
 /// Runs it.
 pub(super) fn coverage(args: &cli::Coverage) -> Result<Status> {
-    let cases = suite::load(&args.traces).map_err(Failure::from)?;
+    let cases = cases::load(&args.traces).map_err(Failure::from)?;
     let cancel = interrupt::token()?;
     let hints: Vec<_> = cases.iter().map(|case| case.place.golden.clone()).collect();
     let root = project::root(&hints)?;
@@ -52,7 +52,7 @@ pub(super) fn coverage(args: &cli::Coverage) -> Result<Status> {
         record: None,
         export: None,
         repeat: 1,
-        mode: cli::Mode::Step,
+        mode: parallax_engine::Mode::Step,
         events: false,
         cancel,
     };

@@ -12,16 +12,16 @@ use std::fmt::Write;
 use std::ops::ControlFlow;
 
 use anyhow::Result;
+use parallax_engine::status::{Failure, Status};
 use parallax_machine::CancellationToken;
 use parallax_model::canonical::Canonical;
 use parallax_model::{BlockSize, Delta, View, state_lines};
+use parallax_report::text_diff;
+use parallax_suite::source::Source;
 
 use super::print;
 use crate::cli::{Diff, Ignore};
 use crate::interrupt;
-use crate::source::Source;
-use crate::status::{Failure, Status};
-use crate::text_diff;
 
 /// Runs it.
 pub(super) fn diff(args: &Diff) -> Result<Status> {

@@ -15,12 +15,12 @@ use std::process;
 
 use anstyle::{AnsiColor, Style};
 use anyhow::Result;
+use parallax_engine::project;
+use parallax_engine::status::{Failure, Status};
 use parallax_machine::doctor::{self, Check, Outcome, Remedy};
 
 use super::print;
 use crate::cli::Doctor;
-use crate::project;
-use crate::status::{Failure, Status};
 
 const OK: Style = AnsiColor::Green.on_default();
 const WARNING: Style = AnsiColor::Yellow.on_default();

@@ -10,13 +10,13 @@ use std::fmt::Write;
 use std::ops::ControlFlow;
 
 use anyhow::Result;
+use parallax_engine::status::{Failure, Status};
 use parallax_model::{BlockSize, View, attrs, raw, state_lines};
+use parallax_suite::source::{Moment, Source};
 
 use super::print;
 use crate::cli::{Dump, DumpView};
 use crate::interrupt;
-use crate::source::{Moment, Source};
-use crate::status::{Failure, Status};
 
 /// Runs it.
 pub(super) fn dump(args: &Dump) -> Result<Status> {

@@ -7,21 +7,21 @@
 
 use anyhow::Result;
 use parallax_abi::journal::{Record, kind};
+use parallax_engine::Boot;
+use parallax_engine::Session;
+use parallax_engine::event_text;
+use parallax_engine::live::LiveBoot;
+use parallax_engine::project;
+use parallax_engine::status::{Failure, Status};
+use parallax_suite::cases;
 
 use super::print;
 use crate::cli;
-use crate::engine::Session;
-use crate::event_text;
 use crate::interrupt;
-use crate::jobs::Boot;
-use crate::live::LiveBoot;
-use crate::project;
-use crate::status::{Failure, Status};
-use crate::suite;
 
 /// Runs it.
 pub(super) fn events(args: &cli::Events) -> Result<Status> {
-    let cases = suite::load(std::slice::from_ref(&args.trace)).map_err(Failure::from)?;
+    let cases = cases::load(std::slice::from_ref(&args.trace)).map_err(Failure::from)?;
     let [case] = &cases[..] else { return Err(Failure::usage("name one trace").into()) };
     if let Some(line) = args.op
         && !case.trace.ops.iter().any(|op| op.line == line)

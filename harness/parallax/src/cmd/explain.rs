@@ -13,21 +13,22 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
+use parallax_engine::Boot;
+use parallax_engine::Reproducer;
+use parallax_engine::Session;
+use parallax_engine::live::LiveBoot;
+use parallax_engine::project;
+use parallax_engine::recorded;
+use parallax_engine::status::{Failure, Status};
 use parallax_machine::MachineError;
 use parallax_machine::recording::{RecordedFinding, Recorder, Replay};
+use parallax_report::explain::{self, Wanted};
+use parallax_suite::cases::Case;
+use parallax_suite::source::Source;
 
 use super::print;
 use crate::cli;
-use crate::engine::Session;
-use crate::explain::{self, Wanted};
 use crate::interrupt;
-use crate::jobs::Boot;
-use crate::live::LiveBoot;
-use crate::project;
-use crate::report::Reproducer;
-use crate::source::{self, Source};
-use crate::status::{Failure, Status};
-use crate::suite::Case;
 
 /// Runs it.
 pub(super) fn explain(args: &cli::Explain) -> Result<Status> {
@@ -108,7 +109,7 @@ fn text(path: &Path, args: &cli::Explain) -> Result<Told> {
     }
     let story = explain::story(&mut before, &mut after, Wanted { ipa: args.ipa, sid: args.sid })?;
     let operation = after.operation();
-    let result = source::recorded_result(operation);
+    let result = recorded::result(operation);
     let story = format!(
         "{}: {} -> {result}
 {story}",

@@ -7,15 +7,15 @@
 use anyhow::Result;
 use comfy_table::Table;
 use parallax_abi::fault::Fault;
+use parallax_engine::status::{Failure, Status};
+use parallax_suite::cases::{self, Case};
 
 use super::print;
 use crate::cli::Faults;
-use crate::status::{Failure, Status};
-use crate::suite::{self, Case};
 
 /// Runs it.
 pub(super) fn faults(args: &Faults) -> Result<Status> {
-    let cases = suite::load(&args.traces).map_err(Failure::from)?;
+    let cases = cases::load(&args.traces).map_err(Failure::from)?;
     let mut table = Table::new();
     table.load_style(comfy_table::presets::NOTHING);
     table.set_header(["fault", "caught by", "what it breaks"]);

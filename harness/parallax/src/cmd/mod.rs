@@ -24,14 +24,14 @@ mod shell;
 
 use anyhow::Result;
 use comfy_table::{CellAlignment, Table};
+use parallax_engine::status::{Failure, Status};
 
 use crate::cli::{Cli, Command};
-use crate::status::{Failure, Status};
 
 /// Does what the command line says.
 ///
 /// # Errors
-/// What kept it from doing so; a [`crate::status::Failure`] knows its exit status.
+/// What kept it from doing so; a [`parallax_engine::status::Failure`] knows its exit status.
 pub fn main(cli: Cli) -> Result<Status> {
     match cli.command {
         Command::Run(args) => run::run(&args),

@@ -9,14 +9,14 @@ use std::path::Path;
 
 use anyhow::Result;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use parallax_engine::status::{Failure, Status};
 use parallax_machine::MachineError;
 use parallax_machine::recording::Replay;
+use parallax_report::html::{self, perfetto};
+use parallax_report::whole_file;
 
 use super::print;
 use crate::cli::Report;
-use crate::html::{self, perfetto};
-use crate::status::{Failure, Status};
-use crate::whole_file;
 
 /// Runs it.
 pub(super) fn report(args: &Report) -> Result<Status> {

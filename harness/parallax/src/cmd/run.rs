@@ -16,17 +16,18 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use clap::ValueEnum;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use parallax_engine::Mode;
+use parallax_engine::live::LiveBoot;
+use parallax_engine::project;
+use parallax_engine::status::{Failure, Status};
+use parallax_report::golden;
+use parallax_report::report::{self, Beside, Format, Human};
+use parallax_suite::cases;
+use parallax_suite::jobs::{self, GoldenMode, Options};
 
 use super::print;
-use crate::cli::{Mode, Run};
-use crate::golden;
+use crate::cli::Run;
 use crate::interrupt;
-use crate::jobs::{self, GoldenMode, Options};
-use crate::live::LiveBoot;
-use crate::project;
-use crate::report::{self, Beside, Format, Human};
-use crate::status::{Failure, Status};
-use crate::suite;
 
 /// Runs it. Who asked for JSON gets it whatever happens.
 pub(super) fn run(args: &Run) -> Result<Status> {
@@ -41,7 +42,7 @@ pub(super) fn run(args: &Run) -> Result<Status> {
 
 fn perform(args: &Run) -> Result<Status> {
     let begin = Instant::now();
-    let mut cases = suite::load(&args.traces).map_err(Failure::from)?;
+    let mut cases = cases::load(&args.traces).map_err(Failure::from)?;
     if args.without_faults {
         cases.iter_mut().for_each(|case| case.trace.switch_fault_off());
     }
@@ -116,7 +117,7 @@ fn perform(args: &Run) -> Result<Status> {
 }
 
 /// Changes the machines of `cases`, and leaves those out, telling so, that do not fit it.
-fn change_machines(cases: &mut Vec<suite::Case>, keys: &str) -> Result<(), Failure> {
+fn change_machines(cases: &mut Vec<cases::Case>, keys: &str) -> Result<(), Failure> {
     let mut refused = None;
     cases.retain_mut(|case| match case.trace.change_machine(keys) {
         Ok(()) => true,

@@ -6,11 +6,11 @@
 //! ```
 
 use anyhow::Result;
+use parallax_engine::status::{Failure, Status};
+use parallax_suite::schema::{ALL, Published};
 
 use super::{print, table};
 use crate::cli::Schema;
-use crate::schema::{ALL, Published};
-use crate::status::{Failure, Status};
 
 /// Runs it.
 pub(super) fn schema(args: &Schema) -> Result<Status> {

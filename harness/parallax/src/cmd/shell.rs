@@ -6,11 +6,11 @@ use std::path::Path;
 
 use anyhow::Result;
 use clap::CommandFactory;
+use parallax_engine::status::{Failure, Status};
+use parallax_report::whole_file;
 
 use super::{man, print};
 use crate::cli::{Cli, Completions, Man};
-use crate::status::{Failure, Status};
-use crate::whole_file;
 
 /// Prints the completions of one shell.
 pub(super) fn completions(args: &Completions) -> Result<Status> {

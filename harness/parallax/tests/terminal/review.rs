@@ -3,9 +3,10 @@
 use std::fs;
 use std::path::Path;
 
+use parallax_report::golden::{self, Place};
+
 use crate::program::program;
 use crate::pty::Terminal;
-use parallax::golden::{self, Place};
 use pty_process::blocking::Command;
 use tempfile::TempDir;
 

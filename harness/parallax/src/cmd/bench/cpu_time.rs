@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::status::{Failure, Status};
+use parallax_engine::status::{Failure, Status};
 
 /// Length of a tick of /proc/PID/stat in seconds: USER_HZ is 100 on every architecture that QEMU runs on.
 const TICK: f64 = 0.01;

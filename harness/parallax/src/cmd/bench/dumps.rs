@@ -4,12 +4,12 @@ use std::fmt::Write;
 use std::time::{Duration, Instant};
 
 use parallax_abi::hypercall::{HOST_DONATE_HYP, HYP_DONATE_HOST};
+use parallax_engine::Observer;
+use parallax_engine::status::Failure;
 use parallax_machine::{Live, Machine};
 use parallax_trace::spec::{MachineSpec, MapMode};
 
 use super::{Setup, gdb, hypercall, table};
-use crate::engine::Observer;
-use crate::status::Failure;
 
 /// Looks in each measurement; the median counts.
 const LOOKS: usize = 21;

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use parallax_abi::hypercall::{HOST_SHARE_HYP, HOST_UNSHARE_HYP};
 use parallax_abi::mailbox::{MAILBOX_SYMBOL, Mailbox, WAIT_SYMBOL, op};
+use parallax_engine::status::{Failure, Status};
 use parallax_machine::MachineError;
 use parallax_machine::gdb;
 use parallax_machine::qemu::Qemu;
@@ -15,7 +16,6 @@ use parallax_trace::spec::{MachineSpec, regions};
 use serde::Deserialize;
 
 use super::{PFN, Setup};
-use crate::status::{Failure, Status};
 
 /// What the script prints.
 #[derive(Clone, Copy, Debug, Deserialize)]

@@ -7,11 +7,11 @@ use parallax_abi::hypercall::{
     HYP_UNPIN_SHARED_MEM,
 };
 use parallax_abi::mailbox::Request;
+use parallax_engine::status::Failure;
 use parallax_machine::{Machine, step};
 use parallax_trace::spec::{MachineSpec, SmmuMode};
 
 use super::{PFN, Setup, hypercall, table};
-use crate::status::Failure;
 
 /// Measures, and renders what was measured.
 pub(super) fn measure(setup: &Setup) -> Result<String, Failure> {

@@ -15,6 +15,8 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use parallax_abi::mailbox::{Request, op};
+use parallax_engine::project;
+use parallax_engine::status::{Failure, Status};
 use parallax_machine::toolchain::{self, BuiltImages, Variant};
 use parallax_machine::{BootOptions, CancellationToken, Live, MachineError};
 use parallax_trace::spec::MachineSpec;
@@ -22,8 +24,6 @@ use parallax_trace::spec::MachineSpec;
 use super::print;
 use crate::cli::{Bench, BenchWhat};
 use crate::interrupt;
-use crate::project;
-use crate::status::{Failure, Status};
 
 /// Page frame that the measured operations work on: memory that nothing else uses.
 const PFN: u64 = 0x4_4100;

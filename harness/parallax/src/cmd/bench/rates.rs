@@ -5,15 +5,15 @@ use std::time::Instant;
 
 use parallax_abi::hypercall::{HOST_SHARE_HYP, HOST_UNSHARE_HYP};
 use parallax_abi::mailbox::{Response, SLOTS, kind};
+use parallax_engine::Reproducer;
+use parallax_engine::status::Failure;
+use parallax_engine::{Session, SessionError, Step};
 use parallax_machine::{Live, Machine, MachineError};
 use parallax_model::Golden;
 use parallax_trace::spec::MachineSpec;
 use parallax_trace::{Op, Trace};
 
 use super::{PFN, Setup, gdb, hypercall, table};
-use crate::engine::{Session, SessionError, Step};
-use crate::report::Reproducer;
-use crate::status::Failure;
 
 /// Operations in each measurement.
 const BARE: usize = 64_000;

@@ -6,14 +6,14 @@ use std::time::Instant;
 
 use parallax_abi::hypercall::{HOST_DONATE_HYP, HOST_SHARE_HYP, HOST_UNSHARE_HYP, HYP_DONATE_HOST};
 use parallax_abi::mailbox::{Request, SLOTS, kind, op};
+use parallax_engine::Session;
+use parallax_engine::status::Failure;
 use parallax_machine::{Live, Machine, MachineError};
 use parallax_model::{Golden, Span};
 use parallax_trace::spec::{MachineSpec, MapMode};
 use parallax_trace::{Op, Trace};
 
 use super::{PFN, Setup, cpu_time, hypercall, rates, table};
-use crate::engine::Session;
-use crate::status::Failure;
 
 /// Rounds; the median counts.
 const ROUNDS: usize = 5;

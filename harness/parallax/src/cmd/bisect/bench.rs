@@ -4,19 +4,20 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 
 use anyhow::Result;
+use parallax_engine::Reproducer;
+use parallax_engine::live::LiveBoot;
+use parallax_engine::status::{Failure, Status};
 use parallax_machine::CancellationToken;
+use parallax_suite::bisect::BisectMode;
+use parallax_suite::bisect::history::{Commit, Repository};
+use parallax_suite::bisect::images::Images;
+use parallax_suite::bisect::report::{Report, Tried};
+use parallax_suite::bisect::search::{Verdict, search};
+use parallax_suite::bisect::trial::{self, Trial};
+use parallax_suite::cases::Case;
 use parallax_trace::Trace;
 
-use crate::bisect::history::{Commit, Repository};
-use crate::bisect::images::Images;
-use crate::bisect::report::{Report, Tried};
-use crate::bisect::search::{Verdict, search};
-use crate::bisect::trial::{self, Trial};
-use crate::cli::{self, BisectMode};
-use crate::live::LiveBoot;
-use crate::report::Reproducer;
-use crate::status::{Failure, Status};
-use crate::suite::Case;
+use crate::cli::{self};
 
 /// Where revisions are tried.
 pub(super) struct Bench<'a> {

@@ -18,23 +18,24 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 
 use anyhow::Result;
+use parallax_engine::project;
+use parallax_engine::status::{Failure, Status};
 use parallax_machine::toolchain::Variant;
+use parallax_report::golden;
+use parallax_suite::bisect::BisectMode;
+use parallax_suite::bisect::history::Repository;
+use parallax_suite::bisect::images::Images;
+use parallax_suite::cases::{self, Case};
 
 use self::bench::Bench;
 use super::print;
-use crate::bisect::history::Repository;
-use crate::bisect::images::Images;
-use crate::cli::{self, BisectFormat, BisectMode};
-use crate::golden;
+use crate::cli::{self, BisectFormat};
 use crate::interrupt;
-use crate::project;
-use crate::status::{Failure, Status};
-use crate::suite::{self, Case};
 
 /// Runs it.
 pub(super) fn bisect(args: &cli::Bisect) -> Result<Status> {
     let cancel = interrupt::token()?;
-    let mut cases = suite::load(std::slice::from_ref(&args.trace)).map_err(Failure::from)?;
+    let mut cases = cases::load(std::slice::from_ref(&args.trace)).map_err(Failure::from)?;
     let case = match (cases.pop(), cases.is_empty()) {
         (Some(case), true) => case,
         _ => return Err(Failure::usage("--trace takes one trace").into()),

@@ -1,18 +1,20 @@
 //! What came of a search: the commit, and the operation, the entry and the store by which it is bad.
 
 use anyhow::Result;
+use parallax_engine::ReportedFinding;
 use parallax_model::{Finding, Space};
+use parallax_report::report::FindingForm;
+use parallax_report::text_diff;
+use parallax_suite::bisect::BisectMode;
+use parallax_suite::bisect::history::Commit;
+use parallax_suite::bisect::report::{BadOperation, Report, SCHEMA, Suspect};
+use parallax_suite::bisect::search::Narrowed;
+use parallax_suite::bisect::story::comparable;
+use parallax_suite::bisect::trial::first_operation;
 
 use super::bench::{Bench, again};
-use crate::bisect::history::Commit;
-use crate::bisect::report::{BadOperation, Report, SCHEMA, Suspect};
-use crate::bisect::search::Narrowed;
-use crate::bisect::story::comparable;
-use crate::bisect::trial::first_operation;
-use crate::cli::{self, BisectMode};
+use crate::cli::{self};
 use crate::cmd::explain;
-use crate::report::{FindingForm, ReportedFinding};
-use crate::text_diff;
 
 impl Bench<'_> {
     /// What came of the search in `row`; the last good one is `row[last_good]`.

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use parallax_gdb::Wire;
 
-use crate::status::{Failure, Status};
+use parallax_engine::status::{Failure, Status};
 
 /// How long between two looks for a client.
 const PAUSE: Duration = Duration::from_millis(20);

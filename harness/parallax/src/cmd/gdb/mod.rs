@@ -25,9 +25,15 @@ mod smmu_registers;
 use std::path::Path;
 
 use anyhow::Result;
+use parallax_engine;
+use parallax_engine::Boot;
+use parallax_engine::live::LiveBoot;
+use parallax_engine::project;
+use parallax_engine::status::{Failure, Status};
 use parallax_gdb::{Debuggee, Ending, serve};
 use parallax_machine::toolchain::{self, Variant};
 use parallax_machine::{CancellationToken, MachineError};
+use parallax_suite::source::Source;
 
 use self::listen::Listener;
 use self::performed::Performed;
@@ -35,13 +41,7 @@ use self::recorded::Recorded;
 use self::session::Session;
 use super::print;
 use crate::cli::Gdb;
-use crate::engine;
 use crate::interrupt;
-use crate::jobs::Boot;
-use crate::live::LiveBoot;
-use crate::project;
-use crate::source::Source;
-use crate::status::{Failure, Status};
 
 /// What the images are built from.
 const SOURCES: [&str; 4] = ["hyp", "Cargo.toml", "Cargo.lock", ".cargo"];
@@ -71,7 +71,8 @@ pub(super) fn gdb(args: &Gdb) -> Result<Status> {
             let root = project::root(std::slice::from_ref(&case.place.golden))?;
             let boot = LiveBoot::build(&root, [&case.trace], &server.cancel)?.with_events(&root)?;
             let mut machine = boot.boot(&case.trace).map_err(Failure::from)?;
-            let (session, _) = engine::Session::start(machine.as_mut(), None).map_err(Failure::from)?;
+            let (session, _) =
+                parallax_engine::Session::start(machine.as_mut(), None).map_err(Failure::from)?;
             let mut performed = Performed::new(session, &case.trace.ops, path.display().to_string())
                 .map_err(Failure::from)?;
             server.announce(path, None, Some(boot.images_of(&case.trace).map_err(Failure::from)?))?;

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use parallax_abi::info::HypInfo;
+use parallax_engine::Observer;
 use parallax_gdb::reader;
 use parallax_machine::{Description, Registers};
 use parallax_model::table_map::Table;
@@ -15,7 +16,6 @@ use parallax_vmsa::mem::read_u64;
 use parallax_vmsa::{PhysMem, Regime};
 
 use super::commands::Moment;
-use crate::engine::Observer;
 
 /// log2 of the size of a page frame.
 const PAGE_SHIFT: u32 = 12;

@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use anstream::eprintln;
 use anyhow::Result;
+use parallax_engine::project;
+use parallax_engine::status::Status;
 
 use super::boot::{Boot, Show};
 use super::drive::Plan;
@@ -17,8 +19,6 @@ use super::{built, chosen, verdict};
 use crate::cli::BenchLinux;
 use crate::cmd::{print, table};
 use crate::interrupt;
-use crate::project;
-use crate::status::Status;
 
 /// How often the guest measures in one boot.
 const MEASURE: u8 = 3;

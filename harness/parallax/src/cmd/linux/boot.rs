@@ -6,6 +6,9 @@ use std::sync::mpsc;
 use anstream::eprintln;
 use anyhow::{Context, Result};
 use parallax_abi::fault::Fault;
+use parallax_engine::ReportedFinding;
+use parallax_engine::Reproducer;
+use parallax_engine::status::Failure;
 use parallax_machine::toolchain::BuiltImages;
 use parallax_machine::{CancellationToken, Linux, LinuxConfig};
 use parallax_trace::spec::{HostView, MachineSpec, SmmuMode};
@@ -19,8 +22,6 @@ use super::oops;
 use super::operations::{KEPT, Operations};
 use super::watch::Watch;
 use crate::cli::LinuxMachine;
-use crate::report::{ReportedFinding, Reproducer};
-use crate::status::Failure;
 
 /// How much of the console is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

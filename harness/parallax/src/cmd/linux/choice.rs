@@ -2,10 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
+use parallax_engine::status::{Failure, Status};
+
 use super::kernel;
 use super::modules::{self, Module};
 use crate::cli::LinuxMachine;
-use crate::status::{Failure, Status};
 
 /// What was chosen.
 #[derive(Debug)]

@@ -5,6 +5,9 @@ use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
 use anstream::{eprint, eprintln};
+use parallax_engine::Observer;
+use parallax_engine::ReportedFinding;
+use parallax_engine::Reproducer;
 use parallax_machine::{Linux, MachineError, Pause, Registers};
 use parallax_model::{Finding, Reporter, Snapshot, Violation, check};
 
@@ -13,8 +16,6 @@ use super::judge::Judge;
 use super::oops;
 use super::operations::Operations;
 use super::view;
-use crate::engine::Observer;
-use crate::report::{ReportedFinding, Reproducer};
 
 /// The hypervisor comes here whenever its account of the kernel's commands is full.
 const COMMANDS_FULL: &str = "smmu_host_commands_full";

@@ -5,7 +5,7 @@ use parallax_abi::journal::Record;
 use parallax_machine::{Linux, MachineError};
 use parallax_model::{AddressMap, Finding, Violation};
 
-use crate::order::Order;
+use parallax_engine::order::Order;
 
 /// Judges it piece by piece.
 #[derive(Debug, Default)]

@@ -43,8 +43,8 @@ use self::drive::Plan;
 use super::print;
 use crate::cli::{Linux, LinuxMachine};
 use crate::interrupt;
-use crate::project;
-use crate::status::{Failure, Status};
+use parallax_engine::project;
+use parallax_engine::status::{Failure, Status};
 
 /// Where `ci/setup --linux` puts a Linux, in the project's folder.
 const FOLDER: &str = "target/linux";

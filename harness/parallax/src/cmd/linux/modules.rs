@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use crate::status::Failure;
+use parallax_engine::status::Failure;
 
 /// What a tree of modules is searched for; ci/fetch-linux takes the same.
 const WANTED: &str = include_str!("modules.txt");

@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
+use parallax_report::golden::{Place, save};
+
 use super::*;
-use crate::golden::{Place, save};
 
 const OLD: &str = "\
 2: host_share_hyp pfn=ram+0x10 -> ok

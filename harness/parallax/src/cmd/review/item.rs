@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use similar::{ChangeTag, TextDiff};
 
-use crate::golden::{self, GoldenError, Kinds, Objection};
-use crate::report::Reproducer;
-use crate::text_diff;
+use parallax_engine::Reproducer;
+use parallax_report::golden::{self, GoldenError, Kinds, Objection};
+use parallax_report::text_diff;
 
 /// A line on either side, or on both.
 #[derive(Clone, Debug, PartialEq, Eq)]

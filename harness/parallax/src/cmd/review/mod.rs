@@ -14,6 +14,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use parallax_engine::project;
+use parallax_engine::status::{Failure, Status};
+use parallax_report::golden;
 use ratatui::DefaultTerminal;
 use ratatui::crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
@@ -23,10 +26,7 @@ use self::app::{Action, App, Decision, Effect, Screen};
 use self::item::Item;
 use super::print;
 use crate::cli::Review;
-use crate::golden;
 use crate::interrupt;
-use crate::project;
-use crate::status::{Failure, Status};
 
 /// How often a signal is looked for while no key comes.
 const TICK: Duration = Duration::from_millis(100);

@@ -3,13 +3,13 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use parallax_engine::event_text;
 use parallax_gdb::{Lost, Motion};
 use parallax_vmsa::mem::read_u64;
 
 use super::super::commands::{self, Command, Journey, Moment, told};
 use super::super::history;
 use super::{Performed, lost};
-use crate::event_text;
 
 /// Limit of an operation that a `monitor` command has performed.
 const OPERATION: Duration = Duration::from_secs(30);

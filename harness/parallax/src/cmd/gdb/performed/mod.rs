@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use parallax_abi::journal::{Record, kind};
+use parallax_engine::{Begun, Session, Step};
 use parallax_gdb::{Debuggee, Lost, Motion, Point, PointKind, Stop};
 use parallax_machine::live::debug::{Stand, Stops};
 use parallax_machine::rsp::hex;
@@ -23,7 +24,6 @@ use parallax_trace::Op;
 
 use super::history::Named;
 use super::scene::Stage;
-use crate::engine::{Begun, Session, Step};
 
 /// How long one look for a stop takes at most.
 const LOOK: Duration = Duration::from_millis(20);

@@ -10,6 +10,7 @@ mod registers;
 
 use std::collections::BTreeSet;
 
+use parallax_engine::recorded;
 use parallax_gdb::{Debuggee, Lost, Motion, Point, PointKind, Stop, program};
 use parallax_machine::recording::{RecordingError, Replay};
 use parallax_machine::toolchain::Variant;
@@ -22,7 +23,6 @@ use super::commands::told;
 use super::history::Named;
 use super::inside::Inside;
 use super::scene::{Scene, Stage};
-use crate::source;
 
 /// The recording.
 pub(super) struct Recorded {
@@ -51,7 +51,7 @@ impl Recorded {
         let listed = replay.operations()?;
         let events = listed.iter().any(|listed| listed.events);
         let operations = listed.into_iter().skip(1).map(|listed| {
-            let result = source::result(&listed.text, listed.response.as_ref());
+            let result = recorded::result_of(&listed.text, listed.response.as_ref());
             Named { line: u64::from(listed.line), text: listed.text, result: Some(result) }
         });
         let operations = operations.collect();

@@ -1,0 +1,87 @@
+//! For tests: a machine that is none. It answers from a script, and its memory is whatever the script makes it.
+
+use parallax_abi::info::HypInfo;
+use parallax_abi::mailbox::{Request, Response, kind};
+use parallax_machine::symbols::Symbols;
+use parallax_machine::{Description, Machine, MachineError, Registers};
+use parallax_trace::spec::{self, Region};
+use parallax_vmsa::{PhysMem, SparseMem};
+
+use parallax_trace::Trace;
+
+/// What the machine of `trace` would be.
+#[must_use]
+pub fn description(trace: &Trace) -> Description {
+    Description {
+        qemu_version: "10.0.2".to_owned(),
+        config: trace.machine.clone(),
+        regions: spec::regions(trace.machine.mem_bytes),
+        payload: Region::new("host", spec::PAYLOAD_BASE, 0x1_0000),
+    }
+}
+
+/// A hypervisor with 384 KiB of image and 16 MiB of pool, and no SMMU.
+#[must_use]
+pub fn info() -> HypInfo {
+    HypInfo {
+        image_pa: 0x4020_0000,
+        image_va: 0xa000_0000_0000,
+        image_size: 0x6_0000,
+        pool_pa: 0x4040_0000,
+        pool_size: 0x100_0000,
+        linear_offset: 0x8000_0000_0000,
+        ..HypInfo::default()
+    }
+}
+
+/// What a fake answers to a request.
+pub type Answer = fn(&Request, &mut SparseMem) -> Result<Response, MachineError>;
+
+/// Everything is done and gives 0.
+///
+/// # Errors
+/// None.
+pub fn all_ok(_: &Request, _: &mut SparseMem) -> Result<Response, MachineError> {
+    Ok(Response { kind: kind::OK, ..Response::default() })
+}
+
+/// A machine whose translation is off and whose answers come from a function.
+pub struct Fake {
+    description: Description,
+    answer: Answer,
+    memory: SparseMem,
+}
+
+impl Fake {
+    /// The machine that `trace` asks for, with `answer`.
+    #[must_use]
+    pub fn new(trace: &Trace, answer: Answer) -> Self {
+        Self { description: description(trace), answer, memory: SparseMem::new() }
+    }
+}
+
+impl Machine for Fake {
+    fn description(&self) -> &Description {
+        &self.description
+    }
+
+    fn info(&self) -> HypInfo {
+        info()
+    }
+
+    fn perform(&mut self, batch: &[Request]) -> Result<Vec<Response>, MachineError> {
+        batch.iter().map(|request| (self.answer)(request, &mut self.memory)).collect()
+    }
+
+    fn registers(&mut self) -> Result<Registers, MachineError> {
+        Ok(Registers { sys: Default::default(), smmu: None })
+    }
+
+    fn memory(&self) -> &dyn PhysMem {
+        &self.memory
+    }
+
+    fn symbols(&self) -> Option<&Symbols> {
+        None
+    }
+}

@@ -1,0 +1,41 @@
+//! Performs traces and judges what comes of them.
+//!
+//! A [`Session`] takes a machine from operation to operation: perform, snapshot, difference, checks. [`run_trace`]
+//! does so for a whole trace and gives its golden text and findings. Nothing here knows a golden, a report or a command
+//! line.
+//!
+//! | module | what is in it |
+//! | --- | --- |
+//! | [`live`] | booting the machine of a trace |
+//! | [`order`], [`event_text`] | the order of events: judged, and as text |
+//! | [`recorded`] | what a recording says of its operations |
+//! | [`status`] | how it ends, and what the exit status says of it |
+//! | [`project`] | the source tree that is worked in |
+#![forbid(unsafe_code)]
+
+mod access;
+mod burst;
+mod data;
+pub mod event_text;
+mod expected;
+pub mod fake;
+mod finding;
+pub mod live;
+mod mode;
+mod observer;
+pub mod order;
+pub mod project;
+pub mod recorded;
+mod run;
+mod session;
+pub mod status;
+mod stream;
+
+pub use burst::Burst;
+pub use finding::{ReportedFinding, Reproducer};
+pub use live::Boot;
+pub use mode::Mode;
+pub use observer::Observer;
+pub use run::{Keep, TraceRun, run_trace};
+pub use session::{Begun, Session, SessionError, Step};
+pub use stream::{batches, touches_data};

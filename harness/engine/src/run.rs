@@ -1,0 +1,139 @@
+//! A whole trace, from boot to its last operation.
+
+use parallax_machine::Machine;
+use parallax_machine::recording::Recorder;
+use parallax_model::Golden;
+use parallax_ops::Operation;
+use parallax_trace::{Op, Outcome};
+
+use super::session::{Session, SessionError, Step};
+use super::stream;
+use crate::Mode;
+use crate::ReportedFinding;
+use crate::Reproducer;
+use crate::status::Failure;
+
+/// What became of a trace.
+#[derive(Debug, Default)]
+pub struct TraceRun {
+    /// The text that is compared with the golden.
+    pub golden: String,
+    /// What was found.
+    pub findings: Vec<ReportedFinding>,
+    /// How many operations were performed.
+    pub ops: usize,
+    /// Whether any of them changed a state, was expected to come out in some way (as only a `nop` always does), or led
+    /// to a finding.
+    pub checked: bool,
+    /// Why it did not get to its end, if it did not. What was found until then is there all the same.
+    pub failure: Option<Failure>,
+    /// Its events as a Casemate trace, if they were asked for and a plugin saw them.
+    pub exported: Option<String>,
+}
+
+/// What a run leaves behind beside its result.
+#[derive(Debug)]
+pub struct Keep {
+    /// The command that runs it again.
+    pub again: Reproducer,
+    /// Where to record it.
+    pub recorder: Option<Recorder>,
+    /// Whether [`TraceRun::exported`] is to have its events.
+    pub export: bool,
+}
+
+/// Performs `ops` on `machine`, which has just booted, and keeps what `keep` says. [`Mode::Stream`] needs a machine
+/// with the plugin.
+pub fn run_trace(ops: &[Op], machine: &mut dyn Machine, keep: Keep, mode: Mode) -> TraceRun {
+    let mut run = TraceRun::default();
+    let mut golden = Golden::default();
+    if let Err(failure) = perform(ops, machine, (keep, mode), &mut run, &mut golden) {
+        run.failure = Some(failure);
+    }
+    run.golden = golden.text().to_owned();
+    run
+}
+
+fn perform(
+    ops: &[Op],
+    machine: &mut dyn Machine,
+    (keep, mode): (Keep, Mode),
+    run: &mut TraceRun,
+    golden: &mut Golden,
+) -> Result<(), Failure> {
+    let (mut session, at_boot) = Session::start_with(machine, keep.recorder, keep.export)?;
+    golden.boot(&at_boot);
+    run.findings
+        .extend(at_boot.into_iter().map(|finding| ReportedFinding::new(0, "boot", finding, &keep.again)));
+    if mode == Mode::Stream {
+        session.stream()?;
+    }
+    for batch in batches(ops, mode) {
+        let steps = take(&mut session, &batch, mode).map_err(|error| {
+            let Failure { status, message } = error.into();
+            Failure { status, message: format!("{}: {message}", named(&batch)) }
+        })?;
+        for (op, step) in batch.into_iter().zip(steps) {
+            let text = op.to_string();
+            golden.operation(op.line, &text, &shown(op, &step.outcome), &step.lines, &step.findings);
+            let found = |finding| ReportedFinding::new(op.line, &text, finding, &keep.again);
+            run.findings.extend(step.findings.into_iter().map(found));
+            run.ops += 1;
+            run.checked |= asks(op) || !step.lines.is_empty() || !run.findings.is_empty();
+        }
+    }
+    run.exported = session.exported().map(str::to_owned);
+    run.findings.iter_mut().for_each(|found| found.detail = session.detail(&found.finding));
+    Ok(session.finish()?)
+}
+
+/// Whether `op` says what must come out, where something else could.
+fn asks(op: &Op) -> bool {
+    op.expect.is_some() && op.shape() != Operation::Nop
+}
+
+fn batches(ops: &[Op], mode: Mode) -> Vec<Vec<&Op>> {
+    match mode {
+        Mode::Step => ops.iter().map(|op| vec![op]).collect(),
+        Mode::Stream => stream::batches(ops),
+    }
+}
+
+fn take(session: &mut Session<'_>, batch: &[&Op], mode: Mode) -> Result<Vec<Step>, SessionError> {
+    match batch {
+        [op] if mode == Mode::Step || stream::touches_data(op) => Ok(vec![session.step(op)?]),
+        _ => session.batch(batch),
+    }
+}
+
+/// What an error calls `batch`.
+fn named(batch: &[&Op]) -> String {
+    match batch {
+        [op] => format!("{}: {op}", op.line),
+        [first, .., last] => format!("{} to {}", first.line, last.line),
+        [] => String::new(),
+    }
+}
+
+/// The result as a golden shows it. A value is shown only where the trace asks for one: others may be anything
+/// (a clock, what was in memory before).
+fn shown(op: &Op, outcome: &Outcome) -> String {
+    let outcome = match op.expect {
+        Some(Outcome::Ok { value: Some(_) }) => outcome.clone(),
+        _ => outcome.clone().without_value(),
+    };
+    outcome.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use parallax_trace::Trace;
+
+    #[test]
+    fn what_always_comes_out_is_no_question() {
+        let text = "nop => ok\nnop\nhost_share_hyp pfn=ram\nhost_share_hyp pfn=ram => ok\n";
+        let trace = Trace::parse("", text).unwrap();
+        assert_eq!(trace.ops.iter().map(asks).collect::<Vec<_>>(), [false, false, false, true]);
+    }
+}

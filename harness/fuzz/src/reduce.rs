@@ -1,0 +1,162 @@
+//! From a long list of operations that ends in trouble to a short one that ends in the same.
+
+use parallax_machine::{CancellationToken, Machine, MachineError};
+
+use crate::act::{Act, Class};
+use crate::round::{Scene, Trouble, piece_len};
+
+/// Machines that are booted for it, at most.
+const TRIALS: usize = 200;
+
+/// Boots the machine anew.
+type Boot<'a> = &'a dyn Fn() -> Result<Box<dyn Machine>, MachineError>;
+
+/// Reduces `acts` to what shows `trouble` if `shrink`, and to what came before it otherwise. Also gives whether the
+/// list alone shows it, performed one operation at a time.
+///
+/// # Errors
+/// A machine does not boot, or the user cancelled.
+pub(super) fn reduce(
+    acts: Vec<Act>,
+    trouble: &Trouble,
+    shrink: bool,
+    boot: Boot<'_>,
+    cancel: &CancellationToken,
+) -> Result<(Vec<Act>, bool), MachineError> {
+    let mut search = Search { key: &trouble.key, boot, cancel, left: TRIALS };
+    let mut acts = acts;
+    if shrink {
+        acts = search.shrink(acts)?;
+    }
+    // One at a time the first operation to blame is the last one.
+    search.left = search.left.max(1);
+    match search.shows(&acts, true)? {
+        Some(at) => {
+            acts.truncate(at);
+            Ok((acts, true))
+        }
+        None => Ok((acts, false)),
+    }
+}
+
+struct Search<'a> {
+    key: &'a str,
+    boot: Boot<'a>,
+    cancel: &'a CancellationToken,
+    left: usize,
+}
+
+impl Search<'_> {
+    /// Performs `acts` on a new machine. Gives how many it took until the same trouble, if that came.
+    fn shows(&mut self, acts: &[Act], one_by_one: bool) -> Result<Option<usize>, MachineError> {
+        if self.left == 0 {
+            return Ok(None);
+        }
+        self.left -= 1;
+        let mut machine = (self.boot)()?;
+        let Ok((mut scene, at_boot)) = Scene::new(machine.as_mut()) else { return Ok(None) };
+        if at_boot.is_some_and(|trouble| trouble.key == self.key) {
+            return Ok(Some(0));
+        }
+        let mut rest = acts;
+        while !rest.is_empty() {
+            if self.cancel.is_cancelled() {
+                return Err(MachineError::Cancelled);
+            }
+            let (piece, after) = rest.split_at(if one_by_one { 1 } else { piece_len(rest) });
+            rest = after;
+            if let Some(trouble) = scene.perform(piece)?.trouble {
+                return Ok((trouble.key == self.key).then_some(acts.len() - rest.len()));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Leaves out what is not needed: halves, then quarters, down to single operations.
+    fn shrink(&mut self, mut acts: Vec<Act>) -> Result<Vec<Act>, MachineError> {
+        let Some(at) = self.shows(&acts, false)? else { return Ok(acts) };
+        acts.truncate(at);
+        let mut size = acts.len().div_ceil(2);
+        while size != 0 && self.left > 1 {
+            let mut start = 0;
+            let before = acts.len();
+            while start < acts.len() && self.left > 1 {
+                let end = (start + size).min(acts.len());
+                let kept = self.fixed(&acts);
+                let without: Vec<Act> = acts
+                    .iter()
+                    .enumerate()
+                    .filter(|(index, _)| !(start..end).contains(index) || *index >= kept)
+                    .map(|(_, act)| act.clone())
+                    .collect();
+                match if without.len() < acts.len() { self.shows(&without, false)? } else { None } {
+                    Some(at) => {
+                        acts = without;
+                        acts.truncate(at);
+                    }
+                    None => start = end,
+                }
+            }
+            // Single operations are gone through until none of them can go.
+            if size > 1 || acts.len() == before {
+                size /= 2;
+            }
+        }
+        Ok(acts)
+    }
+
+    /// Operations from this one on belong together: an unexpected result says nothing once the operations that make
+    /// one expect it are gone.
+    fn fixed(&self, acts: &[Act]) -> usize {
+        if self.key != "result/expected" {
+            return acts.len();
+        }
+        acts.iter().rposition(|act| act.class != Class::Service).map_or(0, |last| last + 1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::act::number;
+    use parallax_abi::mailbox::{Request, Response, kind, op};
+    use parallax_engine::fake::Fake;
+    use parallax_trace::Trace;
+    use parallax_vmsa::SparseMem;
+
+    /// Hangs at a read of 0x20 that comes after a write.
+    fn hangs(request: &Request, memory: &mut SparseMem) -> Result<Response, MachineError> {
+        let done = Response { kind: kind::OK, ..Response::default() };
+        match (request.op, request.args[0]) {
+            (op::WRITE, _) => memory.write_u64(0x4000_0000, 1),
+            (op::READ, 0x20) if memory.pages().any(|(_, page)| page[0] == 1) => {
+                return Err(MachineError::Contract("a hang\nof some kind".to_owned()));
+            }
+            _ => (),
+        }
+        Ok(done)
+    }
+
+    #[test]
+    fn what_is_not_needed_goes() {
+        let read = |at| Act::load(Class::Accesses, number(at), 8);
+        let write = || Act::store(Class::Accesses, number(0x4000_0000), 8, number(1));
+        let mut acts: Vec<Act> = (0x1000..0x1064).map(read).collect();
+        acts[30] = write();
+        acts[50] = write();
+        acts[80] = read(0x20);
+        let trouble = Trouble {
+            at: 81,
+            key: "a hang".to_owned(),
+            op: "host_read ipa=0x20".to_owned(),
+            findings: Vec::new(),
+            end: None,
+        };
+        let trace = Trace::parse("t", "nop").unwrap();
+        let boot = || -> Result<Box<dyn Machine>, MachineError> { Ok(Box::new(Fake::new(&trace, hangs))) };
+        let (acts, shown) = reduce(acts, &trouble, true, &boot, &CancellationToken::new()).unwrap();
+        let texts: Vec<String> = acts.iter().map(|act| act.op.to_string()).collect();
+        assert!(shown);
+        assert_eq!(texts, ["host_write ipa=0x40000000 value=1", "host_read ipa=0x20"]);
+    }
+}

@@ -1,0 +1,240 @@
+//! One machine under attack.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parallax_engine::status::{Failure, Status};
+use parallax_engine::{Session, SessionError};
+use parallax_machine::{CancellationToken, Machine, MachineError};
+use parallax_model::{BlockSize, Finding, View, state_lines};
+use parallax_trace::Outcome;
+use sha2::{Digest, Sha256};
+
+use crate::act::{Act, Class, ram};
+use crate::canary::Canary;
+use crate::counts::Counts;
+use crate::generator::{BURST, Generator};
+use crate::places::{CANARY, PAGE};
+
+/// What went wrong.
+#[derive(Clone, Debug)]
+pub struct Trouble {
+    /// How many operations had been performed then.
+    pub at: u64,
+    /// What it is, in one line that stays the same when other operations lead to it.
+    pub key: String,
+    /// The operation after which it was seen.
+    pub op: String,
+    /// What was found.
+    pub findings: Vec<Finding>,
+    /// How the machine came to its end, if it did.
+    pub end: Option<String>,
+}
+
+/// What one machine is to do.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Round {
+    pub(super) seed: u64,
+    pub(super) index: u64,
+    /// Operations, the last ones of them in order.
+    pub(super) ops: usize,
+    /// Where to stop all the same.
+    pub(super) until: usize,
+    pub(super) cpus: u8,
+    pub(super) emulated: bool,
+}
+
+/// What it did.
+#[derive(Debug, Default)]
+pub(super) struct Run {
+    /// What was performed, the operations that led to trouble included.
+    pub(super) acts: Vec<Act>,
+    pub(super) counts: Counts,
+    pub(super) digest: [u8; 32],
+    pub(super) trouble: Option<Trouble>,
+}
+
+/// What came of a piece of a list: operations without a stop between them.
+pub(super) struct Piece {
+    pub(super) outcomes: Vec<Outcome>,
+    pub(super) changed: bool,
+    pub(super) trouble: Option<Trouble>,
+}
+
+/// A machine that is attacked.
+pub(super) struct Scene<'m> {
+    session: Session<'m>,
+    canary: Canary,
+    performed: u64,
+}
+
+impl<'m> Scene<'m> {
+    /// A machine that has just booted. What is wrong with it already is trouble too.
+    ///
+    /// # Errors
+    /// The machine cannot be read.
+    pub(super) fn new(machine: &'m mut dyn Machine) -> Result<(Self, Option<Trouble>), SessionError> {
+        let (session, findings) = Session::start(machine, None)?;
+        let canary = Canary::new(&session);
+        let trouble = trouble(0, "boot", findings);
+        Ok((Self { session, canary, performed: 0 }, trouble))
+    }
+
+    /// Performs `acts`, which [`piece_len`] has found to go together.
+    ///
+    /// # Errors
+    /// The user cancelled. Any other end of the machine is trouble.
+    pub(super) fn perform(&mut self, acts: &[Act]) -> Result<Piece, MachineError> {
+        self.performed += acts.len() as u64;
+        let done = match acts {
+            // Service is judged to the letter.
+            [act] if act.class == Class::Service && act.op.shape().is_device() => self
+                .session
+                .step(&act.op)
+                .map(|step| (vec![step.outcome], step.findings, !step.lines.is_empty())),
+            _ => {
+                let ops: Vec<_> = acts.iter().map(|act| &act.op).collect();
+                self.session.burst(&ops).map(|burst| (burst.outcomes, burst.findings, burst.changed))
+            }
+        };
+        let (outcomes, mut findings, changed) = match done {
+            Ok(done) => done,
+            Err(SessionError::Machine(MachineError::Cancelled)) => return Err(MachineError::Cancelled),
+            Err(error) => {
+                let trouble = Some(ended(self.performed, &named(acts), error));
+                return Ok(Piece { outcomes: Vec::new(), changed: true, trouble });
+            }
+        };
+        let memory = self.session.machine().memory();
+        if acts.iter().any(gives_canary) {
+            self.canary.given(memory);
+        }
+        let (snapshot, context) = (self.session.snapshot(), self.session.context());
+        let broken = self.canary.broken(memory, &context.symbols);
+        findings.extend(broken.map(|violation| violation.in_state(snapshot, context)));
+        Ok(Piece { outcomes, changed, trouble: trouble(self.performed, &named(acts), findings) })
+    }
+}
+
+/// Whether `act` is the one that gives the canary away.
+fn gives_canary(act: &Act) -> bool {
+    act.class == Class::Service && act.op.arg("pfn") == Some(&ram(CANARY / PAGE))
+}
+
+/// What a finding calls operations without a stop between them.
+fn named(acts: &[Act]) -> String {
+    match acts {
+        [] => String::new(),
+        [act] => act.op.to_string(),
+        [.., last] => {
+            format!("{} (or one of the {} before it: no stop between them)", last.op, acts.len() - 1)
+        }
+    }
+}
+
+fn trouble(at: u64, op: &str, findings: Vec<Finding>) -> Option<Trouble> {
+    let first = findings.first()?;
+    let key = first.rule.to_string();
+    Some(Trouble { at, key, op: op.to_owned(), findings, end: None })
+}
+
+/// The machine came to an end.
+fn ended(at: u64, op: &str, error: SessionError) -> Trouble {
+    let Failure { message, .. } = error.into();
+    let key = message.lines().next().unwrap_or_default().to_owned();
+    Trouble { at, key, op: op.to_owned(), findings: Vec::new(), end: Some(message) }
+}
+
+/// How many of `acts` go together from the first one on: a device's operation alone, others up to the next of those.
+pub(super) fn piece_len(acts: &[Act]) -> usize {
+    let until = acts.iter().position(|act| act.op.shape().is_device()).unwrap_or(acts.len());
+    until.clamp(1, BURST).min(acts.len())
+}
+
+impl Round {
+    /// Attacks `machine`, which has just booted. Tells `progress` of operations done.
+    ///
+    /// # Errors
+    /// The machine cannot be read, or the user cancelled.
+    pub(super) fn run(
+        self,
+        machine: &mut dyn Machine,
+        cancel: &CancellationToken,
+        progress: &AtomicU64,
+    ) -> Result<Run, MachineError> {
+        let (mut scene, trouble) = Scene::new(machine).map_err(machine_error)?;
+        let mut run = Run { trouble, ..Run::default() };
+        let mut digest = Sha256::new();
+        let mut generator = Generator::new(self.seed, self.index, self.cpus, self.emulated);
+        let mut queue = Generator::opening();
+        let (mut ending, end) = (0, generator.end());
+        while run.trouble.is_none() && run.acts.len() < self.until {
+            if queue.is_empty() {
+                // What is left is for the end: a last look, then a last service.
+                let room = self.ops - run.acts.len();
+                ending += usize::from(ending != 0 || room <= end);
+                queue = match ending {
+                    0 => generator.burst(),
+                    1 => generator.closing(),
+                    _ => generator.service(),
+                };
+                queue.truncate(if ending == 0 { room - end } else { room });
+                continue;
+            }
+            if cancel.is_cancelled() {
+                return Err(MachineError::Cancelled);
+            }
+            let len = piece_len(&queue).min(self.until - run.acts.len());
+            let acts: Vec<Act> = queue.drain(..len).collect();
+            let piece = scene.perform(&acts)?;
+            for (act, outcome) in acts.iter().zip(&piece.outcomes) {
+                digest.update(format!("{} -> {outcome}\n", act.op));
+                run.counts.count(act, outcome);
+                generator.learn(act, outcome);
+            }
+            digest.update([u8::from(piece.changed)]);
+            run.counts.looks[0] += 1;
+            run.counts.looks[1] += u64::from(piece.changed);
+            progress.fetch_add(acts.len() as u64, Ordering::Relaxed);
+            run.acts.extend(acts);
+            run.trouble = piece.trouble;
+        }
+        run.counts.sealed = scene.canary.size();
+        let symbols = &scene.session.context().symbols;
+        for line in state_lines(scene.session.snapshot(), symbols, View::All, BlockSize::Shown) {
+            digest.update(format!("{line}\n"));
+        }
+        run.digest = digest.finalize().into();
+        Ok(run)
+    }
+}
+
+fn machine_error(error: SessionError) -> MachineError {
+    match error {
+        SessionError::Machine(error) => error,
+        other => MachineError::Contract(other.to_string()),
+    }
+}
+
+impl Trouble {
+    /// The status of a run that met it.
+    #[must_use]
+    pub const fn status(&self) -> Status {
+        Status::Diverged
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::act::number;
+
+    #[test]
+    fn a_device_works_alone() {
+        let nop = || Act::new(Class::Accesses, "nop", &[]);
+        let dma = || Act::new(Class::Dma, "dma_read", &[number(8), number(0)]);
+        assert_eq!(piece_len(&[nop(), nop(), dma(), nop()]), 2);
+        assert_eq!(piece_len(&[dma(), nop()]), 1);
+        assert_eq!(piece_len(&vec![nop(); 100]), BURST);
+        assert_eq!(piece_len(&[]), 0);
+    }
+}

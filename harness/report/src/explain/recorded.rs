@@ -1,0 +1,49 @@
+//! The story of a recorded operation.
+
+use parallax_engine::Observer;
+use parallax_engine::status::Failure;
+use parallax_machine::recording::Replay;
+use parallax_machine::{Machine, MachineError};
+use parallax_model::Span;
+use parallax_model::table_map::{Table, ste_arrays, tables};
+use parallax_smmu::strtab::SteArray;
+
+use super::{Scene, Wanted, tell};
+
+/// What the operation that `after` stands at did to the entries that are `wanted`. `before` is of the same recording.
+///
+/// # Errors
+/// The recording is damaged, or `after` stands at the boot.
+pub fn story(before: &mut Replay, after: &mut Replay, wanted: Wanted) -> Result<String, Failure> {
+    let boot = || Failure::usage("the stores of the boot are not recorded");
+    before.go_to(after.position().checked_sub(1).ok_or_else(boot)?).map_err(MachineError::from)?;
+    let known = all_tables(before)?;
+    let new: Vec<Table> = all_tables(after)?.into_iter().filter(|table| !known.contains(table)).collect();
+    let mut streams = all_streams(before)?;
+    let new_streams = all_streams(after)?;
+    streams.extend(new_streams.into_iter().filter(|array| !streams.contains(array)).collect::<Vec<_>>());
+    let info = after.info();
+    let observer = Observer::new(after.description(), info);
+    let scene = Scene {
+        before: before.memory(),
+        tables: &known,
+        new_tables: &new,
+        streams: &streams,
+        map: &observer.context().symbols,
+        commands: Span::new(info.cmdq_pa, info.cmdq_size),
+        smmu: Span::new(info.smmu_pa, info.smmu_size),
+        linear: info.linear_offset,
+        site: &|pc| after.site(pc),
+    };
+    Ok(tell(&scene, wanted, &after.operation().events))
+}
+
+fn all_tables(replay: &mut Replay) -> Result<Vec<Table>, Failure> {
+    let registers = replay.registers()?;
+    Ok(tables(replay.memory(), &registers.sys, registers.smmu.as_ref()))
+}
+
+fn all_streams(replay: &mut Replay) -> Result<Vec<SteArray>, Failure> {
+    let registers = replay.registers()?;
+    Ok(ste_arrays(replay.memory(), registers.smmu.as_ref()))
+}

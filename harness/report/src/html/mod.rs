@@ -1,0 +1,93 @@
+//! A recording as one HTML file: everything that `parallax report` shows is in it, and it opens from disk.
+//!
+//! | module | what is in it |
+//! | --- | --- |
+//! | [`collect`] | reads a recording: per operation its result, changes, events and findings |
+//! | [`intern`] | texts that occur often, each once |
+//! | [`story`] | which stores brought about what a finding is about |
+//! | [`visible`] | texts of a recording without what steers a terminal or the order of letters |
+//! | [`events`] | invalidations, barriers and SMMU commands of an operation as text |
+//! | [`pairs`] | which operation of one recording belongs to which of another |
+//! | [`perfetto`] | operations and events of each CPU as a Chrome trace |
+//!
+//! The page's program and style are under `assets/`; nothing in it is loaded from anywhere.
+
+mod collect;
+mod events;
+mod intern;
+mod pairs;
+pub mod perfetto;
+mod story;
+mod visible;
+
+use parallax_engine::status::Failure;
+use parallax_machine::recording::Replay;
+use serde::Serialize;
+
+use self::collect::Recorded;
+use self::intern::{Intern, Value};
+
+const FRAME: &str = include_str!("assets/page.html");
+const STYLE: [&str; 2] = [include_str!("assets/colours.css"), include_str!("assets/layout.css")];
+const PROGRAM: [&str; 7] = [
+    include_str!("assets/state.js"),
+    include_str!("assets/names.js"),
+    include_str!("assets/list.js"),
+    include_str!("assets/lanes.js"),
+    include_str!("assets/panels.js"),
+    include_str!("assets/findings.js"),
+    include_str!("assets/main.js"),
+];
+
+/// Version of the data in the page.
+const SCHEMA: u32 = 2;
+
+/// A recording that was opened: to be read through, and twice more to look back.
+pub struct Opened {
+    /// Name of its file.
+    pub name: String,
+    /// Itself, at its beginning.
+    pub replay: Replay,
+    /// Itself.
+    pub back: [Replay; 2],
+}
+
+#[derive(Serialize)]
+struct Document {
+    schema: u32,
+    values: Vec<Value>,
+    texts: Vec<String>,
+    runs: Vec<Recorded>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pairs: Vec<pairs::Pair>,
+}
+
+/// The page of `recording`, beside `other` if there is one. `step` is called after each operation that was read.
+///
+/// # Errors
+/// A recording is damaged.
+pub fn page(recording: Opened, other: Option<Opened>, step: &dyn Fn()) -> Result<String, Failure> {
+    let mut intern = Intern::default();
+    let mut runs = Vec::new();
+    for opened in std::iter::once(recording).chain(other) {
+        runs.push(collect::recorded(opened, &mut intern, step)?);
+    }
+    let pairs = match &runs[..] {
+        [left, right] => pairs::pairs(left, right),
+        _ => Vec::new(),
+    };
+    let (values, texts) = intern.into_lists();
+    let document = Document { schema: SCHEMA, values, texts, runs, pairs };
+    let data = serde_json::to_string(&document).map_err(Failure::usage)?;
+    // The end of the element must not occur in it, whatever a recording says.
+    let data = data.replace('<', "\\u003c");
+    let parts = [("/*STYLE*/", STYLE.concat()), ("/*DATA*/", data), ("/*PROGRAM*/", PROGRAM.concat())];
+    let mut page = String::new();
+    let mut rest = FRAME;
+    for (mark, text) in parts {
+        let (before, after) = rest.split_once(mark).unwrap_or((rest, ""));
+        page = page + before + &text;
+        rest = after;
+    }
+    Ok(page + rest)
+}

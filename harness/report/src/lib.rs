@@ -1,0 +1,17 @@
+//! What came of traces, told to people and programs.
+//!
+//! | module | what is in it |
+//! | --- | --- |
+//! | [`golden`] | the goldens |
+//! | [`report`] | findings and verdicts, in every form |
+//! | [`explain`] | who changed an entry, and what invalidation followed |
+//! | [`html`] | a recording as a page that opens from disk, and as a trace for Perfetto |
+//! | [`text_diff`], [`whole_file`] | two texts compared; files that are there whole or not at all |
+#![forbid(unsafe_code)]
+
+pub mod explain;
+pub mod golden;
+pub mod html;
+pub mod report;
+pub mod text_diff;
+pub mod whole_file;

@@ -1,0 +1,143 @@
+//! Results as JSON: the same for the same results, so without times. docs/schema/run.*.json is its schema.
+
+use parallax_engine::status::{Failure, Status};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::{FindingForm, TraceReport, Verdict};
+
+/// Version of the form; docs/exports.md says when it is raised.
+pub const SCHEMA: u32 = 3;
+
+/// What came of `parallax run`.
+#[derive(Serialize, JsonSchema)]
+#[schemars(title = "parallax run --format json")]
+pub struct Document<'a> {
+    /// Which document this is.
+    #[schemars(extend("const" = "run"))]
+    document: &'static str,
+    /// Version of the document's form.
+    #[schemars(extend("const" = SCHEMA))]
+    schema: u32,
+    /// The exit status: 0 all as agreed, 1 not, 2 wrong usage, 125 could not build or start, 130 interrupted.
+    #[schemars(extend("enum" = [0, 1, 2, 125, 130]))]
+    status: u8,
+    /// Why nothing could be run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<&'a str>,
+    /// All traces that were run, in order.
+    traces: Vec<Entry<'a>>,
+    /// Goldens in the folders that were run that no trace refers to; each makes the exit status another than 0.
+    orphans: &'a [String],
+}
+
+/// What came of a trace.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Trace")]
+struct Entry<'a> {
+    /// Its name in the project.
+    #[schemars(length(min = 1))]
+    trace: &'a str,
+    /// Whether it switches a fault on, so that something must be found.
+    bad: bool,
+    /// What became of it; all but `same`, `checked` and `accepted` make the exit status another than 0.
+    #[schemars(extend("enum" = Verdict::WORDS))]
+    verdict: &'static str,
+    /// How many operations were performed.
+    operations: usize,
+    /// The command that runs it again, for a shell.
+    #[schemars(length(min = 1))]
+    reproduce: String,
+    /// What was found, in order.
+    findings: Vec<FindingForm>,
+    /// How the result differs from the golden, of a trace that `diverged`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    diff: Option<&'a str>,
+    /// What happened, of a trace that `failed`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<&'a str>,
+}
+
+fn text(
+    status: Status,
+    error: Option<&str>,
+    traces: Vec<Entry<'_>>,
+    orphans: &[String],
+) -> serde_json::Result<String> {
+    let document =
+        Document { document: "run", schema: SCHEMA, status: status.code(), error, traces, orphans };
+    serde_json::to_string_pretty(&document)
+}
+
+/// All results as one JSON object, with the goldens that no trace refers to.
+///
+/// # Errors
+/// None in practice: nothing in a report is beyond JSON.
+pub fn json(reports: &[TraceReport], status: Status, orphans: &[String]) -> serde_json::Result<String> {
+    let traces = reports.iter().map(|report| Entry {
+        trace: &report.label,
+        bad: report.bad,
+        verdict: report.verdict.word(),
+        operations: report.ops,
+        reproduce: report.reproduce(),
+        findings: report.findings.iter().map(FindingForm::from).collect(),
+        diff: if let Verdict::Diverged { diff } = &report.verdict { Some(diff) } else { None },
+        message: if let Verdict::Failed { message, .. } = &report.verdict { Some(message) } else { None },
+    });
+    text(status, None, traces.collect(), orphans)
+}
+
+/// That nothing could be run, as the same object.
+///
+/// # Errors
+/// As [`json`].
+pub fn json_failure(failure: &Failure) -> serde_json::Result<String> {
+    text(failure.status, Some(&failure.message), Vec::new(), &[])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::samples::sample;
+    use super::*;
+
+    fn of(reports: &[TraceReport]) -> serde_json::Value {
+        let text = json(reports, super::super::status(reports), &[]).unwrap();
+        serde_json::from_str(&text).unwrap()
+    }
+
+    #[test]
+    fn every_trace_and_finding_is_in_the_object() {
+        let value = of(&sample());
+        assert_eq!((&value["document"], &value["schema"]), (&"run".into(), &SCHEMA.into()));
+        assert_eq!(value["status"], 1);
+        assert_eq!(value["traces"].as_array().unwrap().len(), 4);
+        assert_eq!(value["traces"][2]["diff"], "-a\n+b\n");
+        assert!(value["traces"][3]["message"].as_str().unwrap().contains("did not boot"));
+    }
+
+    #[test]
+    fn a_finding_has_operation_page_both_views_and_command() {
+        let finding = &of(&sample())["traces"][1]["findings"][0];
+        assert_eq!((&finding["line"], &finding["check"]), (&4.into(), &"sync".into()));
+        assert_eq!(finding["operation"], "host_donate_hyp pfn=ram+0x20");
+        assert_eq!(finding["page"], serde_json::json!({ "from": "0x40020000", "to": "0x40021000" }));
+        let view = |side: &str, view: &str| serde_json::json!({ "side": side, "view": view });
+        let both = serde_json::json!([view("cpu", "annotated hyp"), view("smmu", "RW normal 4K")]);
+        assert_eq!(finding["views"], both);
+        assert_eq!(finding["reproduce"], "parallax run traces/good/b.trace");
+    }
+
+    #[test]
+    fn what_could_not_be_run_is_an_object_too() {
+        let text = json_failure(&Failure { status: Status::Setup, message: "no cargo".to_owned() }).unwrap();
+        let value: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!((&value["status"], &value["error"]), (&125.into(), &"no cargo".into()));
+    }
+
+    #[test]
+    fn times_are_not_in_it() {
+        let mut slower = sample();
+        slower[0].elapsed *= 2;
+        assert_eq!(of(&sample()), of(&slower));
+    }
+}

@@ -1,0 +1,278 @@
+//! Results as Markdown, for a comment on a pull request or a summary page: what kinds of lines changed first, then
+//! what is not in order and what is agreed anew, folded, then a table of everything, folded too.
+//!
+//! Names and texts that come from files stand in code or are escaped: they can neither mention anybody nor open or
+//! close anything.
+
+use std::fmt::Write;
+
+use parallax_engine::status::Status;
+use parallax_model::GoldenLine;
+
+use super::{ORPHAN, TraceReport, Verdict};
+use crate::golden::{Change, Kinds, Since, What};
+
+/// GitHub takes comments of up to 65,536 characters; some are left for whoever posts it.
+const LIMIT: usize = 60_000;
+/// A difference longer than this is cut, in bytes; where there are many, each may have less.
+const DIFF_LIMIT: usize = 8_000;
+/// What each difference may have at least, in bytes.
+const DIFF_LEAST: usize = 1_000;
+
+/// What a page tells beside the results.
+#[derive(Clone, Debug, Default)]
+pub struct Beside {
+    /// Goldens that changed since a revision.
+    pub since: Option<Since>,
+    /// Goldens without a trace.
+    pub orphans: Vec<String>,
+}
+
+/// All results as a Markdown page; the same for the same results, so without times. Longer pages than a comment
+/// can be are cut, and say so.
+#[must_use]
+pub fn markdown(reports: &[TraceReport], beside: &Beside) -> String {
+    let wrong: Vec<&TraceReport> =
+        reports.iter().filter(|report| report.verdict.status() != Status::Same).collect();
+    let count = reports.len();
+    let mut page = format!("# Parallax: {}, {} not as agreed\n", counted(count, "trace"), wrong.len());
+    let changed: Vec<&str> = wrong.iter().filter_map(|report| diff(report)).collect();
+    if !changed.is_empty() {
+        line(&mut page, format_args!("\n**{}**, in {}.", kinds(&changed), of(changed.len(), count)));
+    }
+    let found: usize = wrong.iter().map(|report| report.news().len()).sum();
+    if found > 0 {
+        line(&mut page, format_args!("\n**{}** where none is agreed.", counted(found, "finding")));
+    }
+    if let Some(since) = &beside.since {
+        page.push_str(&agreed_anew(since));
+    }
+    for orphan in &beside.orphans {
+        line(&mut page, format_args!("\n{}: {ORPHAN}.", code(orphan)));
+    }
+    let changes = beside.since.iter().flat_map(|since| &since.changes);
+    let changes: Vec<&Change> = changes.filter(|change| change.what != What::Removed).collect();
+    let sections = wrong.len() + changes.len();
+    let room = (LIMIT / 2 / sections.max(1)).clamp(DIFF_LEAST, DIFF_LIMIT);
+    let wrong = wrong.into_iter().map(|report| section(report, room));
+    let all: Vec<Section> = wrong.chain(changes.into_iter().map(|change| agreed(change, room))).collect();
+    let table = table(reports);
+    folded(&mut page, &all, &table);
+    page
+}
+
+/// As many of `sections` as fit, the titles of the others, and `table` if that fits, too.
+fn folded(page: &mut String, sections: &[Section], table: &str) {
+    // Behind each section there must be room for the titles of the others.
+    let titles: usize = sections.iter().map(|section| section.title.len() + 6).sum();
+    let mut left = titles.min(LIMIT / 2);
+    let mut rest = sections;
+    while let [section, others @ ..] = rest {
+        left = left.saturating_sub(section.title.len() + 6);
+        if page.len() + section.text.len() + left + 200 > LIMIT {
+            break;
+        }
+        page.push_str(&section.text);
+        rest = others;
+    }
+    if !rest.is_empty() {
+        let more = rest.len();
+        line(
+            page,
+            format_args!("\n{more} more, too long for one comment; `parallax run` shows them whole:\n"),
+        );
+        for (index, section) in rest.iter().enumerate() {
+            if page.len() + section.title.len() + 200 > LIMIT {
+                line(page, format_args!("- … and {} more", rest.len() - index));
+                break;
+            }
+            line(page, format_args!("- {}", section.title));
+        }
+    }
+    if page.len() + table.len() + 100 <= LIMIT {
+        page.push_str(table);
+    } else {
+        line(page, format_args!("\nThe table of all traces is left out: too long."));
+    }
+}
+
+/// A folded part of the page.
+struct Section {
+    title: String,
+    text: String,
+}
+
+impl Section {
+    fn new(label: &str, what: &str, inside: &str) -> Self {
+        let title = format!("<code>{}</code>: {what}", html(label));
+        let text = format!("\n<details><summary>{title}</summary>\n\n{inside}</details>\n");
+        Self { title, text }
+    }
+}
+
+fn diff(report: &TraceReport) -> Option<&str> {
+    if let Verdict::Diverged { diff } = &report.verdict { Some(diff) } else { None }
+}
+
+fn kinds(diffs: &[&str]) -> Kinds {
+    diffs.iter().fold(Kinds::default(), |kinds, diff| kinds.and(&Kinds::of_diff(diff)))
+}
+
+/// `1 trace`, `2 traces`.
+fn counted(count: usize, what: &str) -> String {
+    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
+}
+
+/// `the one trace`, `3 of 20 traces`.
+fn of(some: usize, all: usize) -> String {
+    if all == 1 { "the one trace".to_owned() } else { format!("{some} of {all} traces") }
+}
+
+/// A trace that is not in order.
+fn section(report: &TraceReport, room: usize) -> Section {
+    let mut text = String::new();
+    for found in report.news() {
+        let (at, op) = (found.line, code(&found.op));
+        line(&mut text, format_args!("- after line {at}, {op}: {}", code(&found.finding.to_string())));
+        found.detail.iter().for_each(|detail| line(&mut text, format_args!("  - {}", code(detail))));
+    }
+    if !text.is_empty() {
+        text.push('\n');
+    }
+    match diff(report) {
+        Some(diff) => {
+            text.push_str(&fenced("diff", diff, room));
+            let accept = code(&format!("parallax accept {}", report.label));
+            line(&mut text, format_args!("\nIf this is right: {accept}"));
+        }
+        None => text.push_str(&fenced("text", &report.verdict.advice(&report.label), room)),
+    }
+    line(&mut text, format_args!("\nReproduce: {}", code(&report.reproduce())));
+    let kinds = diff(report).map(|diff| format!(" ({})", Kinds::of_diff(diff))).unwrap_or_default();
+    Section::new(&report.label, &format!("{}{kinds}", report.verdict.word()), &text)
+}
+
+/// What is agreed anew since a revision, in a paragraph.
+fn agreed_anew(since: &Since) -> String {
+    let changes = &since.changes;
+    let revision = code(&since.revision);
+    if changes.is_empty() {
+        return format!("\nNothing is agreed anew since {revision}.\n");
+    }
+    let diffs = |change: &Change| match &change.what {
+        What::Changed(diff) => Some(diff.clone()),
+        What::New(_) | What::Removed => None,
+    };
+    let diffs: Vec<String> = changes.iter().filter_map(diffs).collect();
+    let mut parts = Vec::new();
+    if !diffs.is_empty() {
+        let kinds = kinds(&diffs.iter().map(String::as_str).collect::<Vec<_>>());
+        parts.push(format!("{kinds} in {}", counted(diffs.len(), "golden")));
+    }
+    let count = |what: fn(&What) -> bool| changes.iter().filter(|change| what(&change.what)).count();
+    let new = count(|what| matches!(what, What::New(_)));
+    let removed: Vec<String> = changes
+        .iter()
+        .filter(|change| change.what == What::Removed)
+        .map(|change| code(&change.label))
+        .collect();
+    parts.extend((new > 0).then(|| format!("{new} new")));
+    parts.extend((!removed.is_empty()).then(|| format!("{} removed", removed.len())));
+    let mut text = format!("\nAgreed anew since {revision}: **{}**.\n", parts.join("; "));
+    if !removed.is_empty() {
+        let shown = removed.len().min(50);
+        let more = removed.len() - shown;
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        line(&mut text, format_args!("\nRemoved: {}{more}.", removed[..shown].join(", ")));
+    }
+    text
+}
+
+/// A golden that changed or is new.
+fn agreed(change: &Change, room: usize) -> Section {
+    let (what, inside) = match &change.what {
+        What::Changed(diff) => {
+            (format!("agreed anew ({})", Kinds::of_diff(diff)), fenced("diff", diff, room))
+        }
+        What::New(text) => {
+            let is_operation = |line: &&str| matches!(GoldenLine::of(line), GoldenLine::Operation(_));
+            let operations = text.lines().filter(is_operation).count();
+            let findings = GoldenLine::findings(text).count();
+            let (operations, findings) = (counted(operations, "operation"), counted(findings, "finding"));
+            (format!("new ({operations}, {findings})"), fenced("text", text, room))
+        }
+        What::Removed => ("removed".to_owned(), String::new()),
+    };
+    Section::new(&change.label, &what, &inside)
+}
+
+/// A block of code, cut to `room` bytes, in which nothing can end it.
+fn fenced(language: &str, text: &str, room: usize) -> String {
+    let (text, cut) = shortened(text.trim_end(), room);
+    let fence = "`".repeat(longest_run(text).max(2) + 1);
+    let mut block = format!("{fence}{language}\n{text}\n{fence}\n");
+    if cut > 0 {
+        line(&mut block, format_args!("\n… and {cut} more lines."));
+    }
+    block
+}
+
+/// The first lines, as many as fit, and how many were left out.
+fn shortened(text: &str, room: usize) -> (&str, usize) {
+    if text.len() <= room {
+        return (text, 0);
+    }
+    let fits = text.char_indices().take_while(|(at, _)| *at < room).filter(|(_, c)| *c == '\n').last();
+    let end = fits.map_or(0, |(at, _)| at);
+    (&text[..end], text[end..].trim_start_matches('\n').lines().count())
+}
+
+/// `text` in a line as code, in which nothing can end it.
+fn code(text: &str) -> String {
+    let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let (ticks, space) = match longest_run(&text) {
+        0 => (1, ""),
+        run => (run + 1, " "),
+    };
+    let ticks = "`".repeat(ticks);
+    format!("{ticks}{space}{text}{space}{ticks}")
+}
+
+/// How many backticks stand side by side, at most.
+fn longest_run(text: &str) -> usize {
+    text.split(|c| c != '`').map(str::len).max().unwrap_or(0)
+}
+
+/// `text` where HTML is read.
+fn html(text: &str) -> String {
+    let escaped = |c: char| match c {
+        '&' => "&amp;".to_owned(),
+        '<' => "&lt;".to_owned(),
+        '>' => "&gt;".to_owned(),
+        // Markdown is read inside of HTML's elements, too.
+        '`' | '*' | '[' | ']' | '@' | '#' | '|' | '~' | '\\' => format!("&#{};", u32::from(c)),
+        c if c.is_control() => " ".to_owned(),
+        c => c.to_string(),
+    };
+    text.chars().map(escaped).collect()
+}
+
+fn table(reports: &[TraceReport]) -> String {
+    let mut text = format!("\n<details><summary>All of {}</summary>\n\n", counted(reports.len(), "trace"));
+    text.push_str("| trace | result | operations | findings |\n| --- | --- | ---: | ---: |\n");
+    for report in reports {
+        let TraceReport { label, ops, findings, verdict, .. } = report;
+        let (label, word, findings) = (html(label), verdict.word(), findings.len());
+        line(&mut text, format_args!("| <code>{label}</code> | {word} | {ops} | {findings} |"));
+    }
+    text + "\n</details>\n"
+}
+
+fn line(page: &mut String, text: std::fmt::Arguments<'_>) {
+    // Writing to a string cannot fail.
+    let _ = writeln!(page, "{text}");
+}
+
+#[cfg(test)]
+#[path = "markdown_tests.rs"]
+mod tests;

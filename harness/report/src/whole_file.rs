@@ -1,0 +1,42 @@
+//! Files that are written whole or not at all.
+
+use std::io::{self, Write};
+use std::path::Path;
+
+/// Puts `bytes` into the file at `path`, in one step. What is there and is no file, such as a pipe, is written to: it
+/// cannot be replaced.
+///
+/// # Errors
+/// The file system refused; what was at `path` is still there then.
+pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    if std::fs::metadata(path).is_ok_and(|there| !there.is_file()) {
+        return std::fs::OpenOptions::new().write(true).open(path)?.write_all(bytes);
+    }
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".parallax-").suffix(".part");
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    let mut file = builder.tempfile_in(folder.unwrap_or_else(|| Path::new(".")))?;
+    file.write_all(bytes)?;
+    file.persist(path).map_err(|error| error.error)?;
+    Ok(())
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::os::unix::net::UnixListener;
+
+    use super::*;
+
+    #[test]
+    fn what_is_no_file_is_not_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("socket");
+        let _socket = UnixListener::bind(&path).unwrap();
+        assert!(write(&path, b"x").is_err());
+        assert!(!path.is_file());
+        write(&folder.path().join("file"), b"x").unwrap();
+        assert_eq!(std::fs::read(folder.path().join("file")).unwrap(), b"x");
+    }
+}

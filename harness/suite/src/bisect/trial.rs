@@ -1,0 +1,169 @@
+//! What a trace makes of one revision.
+
+use parallax_engine::Boot;
+use parallax_engine::Mode;
+use parallax_engine::Reproducer;
+use parallax_engine::status::{Failure, Status};
+use parallax_engine::{Keep, TraceRun, run_trace};
+
+use crate::bisect::BisectMode;
+use crate::bisect::search::Verdict;
+use crate::cases::Case;
+
+/// A trace on one revision.
+#[derive(Debug)]
+pub struct Trial {
+    /// What it means for the search.
+    pub verdict: Verdict,
+    /// The run, as far as it got.
+    pub run: TraceRun,
+}
+
+/// Runs `case` on a machine that `boot` boots, as `again` would; `golden` is what must come out, if that counts.
+///
+/// # Errors
+/// The user cancelled.
+pub fn run(
+    boot: &dyn Boot,
+    case: &Case,
+    mode: BisectMode,
+    golden: Option<&str>,
+    again: Reproducer,
+) -> Result<Trial, Failure> {
+    let mut machine = match boot.boot(&case.trace).map_err(Failure::from) {
+        Ok(machine) => machine,
+        Err(failure) if failure.status == Status::Interrupted => return Err(failure),
+        Err(failure) => return Ok(not_booted(failure)),
+    };
+    let keep = Keep { again, recorder: None, export: false };
+    let run = run_trace(&case.trace.ops, machine.as_mut(), keep, Mode::Step);
+    if let Some(failure) = run.failure.as_ref().filter(|failure| failure.status == Status::Interrupted) {
+        return Err(Failure { status: failure.status, message: failure.message.clone() });
+    }
+    Ok(Trial { verdict: judge(case.is_bad(), &run, mode, golden), run })
+}
+
+/// A revision without a machine: bad if the machine ran and its hypervisor set up something wrong, and no evidence if it
+/// was not run at all.
+fn not_booted(failure: Failure) -> Trial {
+    if failure.status == Status::Diverged {
+        return Trial {
+            verdict: Verdict::Bad,
+            run: TraceRun { failure: Some(failure), ..TraceRun::default() },
+        };
+    }
+    Trial { verdict: Verdict::Skip(failure.in_short()), run: TraceRun::default() }
+}
+
+fn judge(bad_trace: bool, run: &TraceRun, mode: BisectMode, golden: Option<&str>) -> Verdict {
+    if let Some(failure) = &run.failure {
+        return match failure.status {
+            Status::Diverged => Verdict::Bad,
+            _ => Verdict::Skip(failure.message.lines().next().unwrap_or_default().to_owned()),
+        };
+    }
+    let same = match (mode, golden) {
+        (BisectMode::Findings, _) | (_, None) => run.findings.is_empty() != bad_trace,
+        (BisectMode::Golden | BisectMode::Range, Some(golden)) => {
+            golden.trim_matches('\n') == run.golden.trim_matches('\n')
+        }
+    };
+    if same { Verdict::Good } else { Verdict::Bad }
+}
+
+/// Line and text of the first operation after which `bad` is not as `good`: the first new finding's, or else the
+/// first whose part of the golden differs.
+#[must_use]
+pub fn first_operation(good: &TraceRun, bad: &TraceRun) -> Option<(usize, String)> {
+    // One of them failed before its first operation.
+    if good.golden.is_empty() || bad.golden.is_empty() && bad.findings.is_empty() {
+        return None;
+    }
+    if let Some(new) = bad.findings.iter().find(|found| !good.findings.contains(found)) {
+        return Some((new.line, new.op.clone()));
+    }
+    // Lines of an operation are those up to the next header: the operation before the first difference in either.
+    let mut operation = None;
+    let (mut agreed, mut now) = (good.golden.lines(), bad.golden.lines());
+    loop {
+        match (agreed.next(), now.next()) {
+            (None, None) => return None,
+            (Some(old), Some(new)) if old == new => operation = header(new).or(operation),
+            (old, new) => {
+                let (old, new) = (old.map(header), new.map(header));
+                // Two headers: the operation itself came out otherwise. One: the operation before lost or gained a line.
+                return match (old, new) {
+                    (Some(Some(old)), Some(Some(new))) => Some(if old.0 <= new.0 { old } else { new }),
+                    (Some(Some(header)), None) | (None, Some(Some(header))) => Some(header),
+                    _ => operation,
+                };
+            }
+        }
+    }
+}
+
+/// `4: host_donate_hyp pfn=ram+0x20 -> ok`: its number and what was asked for.
+fn header(line: &str) -> Option<(usize, String)> {
+    let (number, text) = line.split_once(": ")?;
+    let text = text.rsplit_once(" -> ").map_or(text, |(operation, _)| operation);
+    Some((number.parse().ok()?, text.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use parallax_machine::MachineError;
+
+    use super::*;
+
+    fn came_out(golden: &str) -> TraceRun {
+        TraceRun { golden: golden.to_owned(), checked: true, ..TraceRun::default() }
+    }
+
+    #[test]
+    fn the_first_operation_that_differs_is_named() {
+        let good = came_out("2: nop -> ok\n4: host_write a -> ok\n   cpu  x\n5: nop -> ok\n");
+        for (bad, line) in [
+            ("2: nop -> ok\n4: host_write a -> ok\n   cpu  y\n5: nop -> ok\n", 4),
+            ("2: nop -> ok\n4: host_write a -> abort\n   cpu  x\n5: nop -> ok\n", 4),
+            ("2: nop -> ok\n4: host_write a -> ok\n   cpu  x\n5: nop -> EPERM\n", 5),
+            ("2: nop -> ok\n4: host_write a -> ok\n   cpu  x\n", 5),
+            ("2: nop -> ok\n4: host_write a -> ok\n5: nop -> ok\n", 4),
+        ] {
+            assert_eq!(first_operation(&good, &came_out(bad)).unwrap().0, line, "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_golden_counts_only_where_it_is_asked_for() {
+        let run = came_out("2: nop -> ok\n");
+        let other = Some("2: nop -> EPERM");
+        assert_eq!(judge(false, &run, BisectMode::Findings, other), Verdict::Good);
+        assert_eq!(judge(false, &run, BisectMode::Golden, other), Verdict::Bad);
+        assert_eq!(judge(false, &run, BisectMode::Range, Some("2: nop -> ok")), Verdict::Good);
+        assert_eq!(judge(false, &run, BisectMode::Range, None), Verdict::Good);
+        assert_eq!(judge(true, &run, BisectMode::Findings, None), Verdict::Bad, "nothing found of a fault");
+    }
+
+    #[test]
+    fn a_boot_that_goes_wrong_is_bad_and_one_that_did_not_begin_is_skipped() {
+        let trial = |cause| not_booted(Failure::from(cause));
+        let contract = || Box::new(MachineError::Contract("EL2's stage 1: 52-bit addresses".to_owned()));
+        let bad = trial(MachineError::Boot(contract()));
+        assert_eq!(bad.verdict, Verdict::Bad);
+        assert!(bad.run.failure.as_ref().unwrap().message.contains("52-bit"), "{bad:?}");
+        assert_eq!(first_operation(&came_out("2: nop -> ok\n"), &bad.run), None);
+        let skipped = trial(MachineError::NotStarted(contract()));
+        assert!(matches!(&skipped.verdict, Verdict::Skip(why) if why.contains("52-bit")), "{skipped:?}");
+    }
+
+    #[test]
+    fn a_panic_is_bad_and_what_cannot_run_is_skipped() {
+        let ended = |status| TraceRun {
+            failure: Some(Failure { status, message: "why\nmore".to_owned() }),
+            ..TraceRun::default()
+        };
+        assert_eq!(judge(false, &ended(Status::Diverged), BisectMode::Findings, None), Verdict::Bad);
+        let skipped = judge(false, &ended(Status::Setup), BisectMode::Golden, Some(""));
+        assert_eq!(skipped, Verdict::Skip("why".to_owned()));
+    }
+}

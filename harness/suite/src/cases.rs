@@ -1,0 +1,250 @@
+//! Which traces to run: files and folders that the user names, read and parsed before anything is built.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use parallax_engine::status::Failure;
+use parallax_trace::similar;
+use parallax_trace::{Trace, TraceError};
+
+use parallax_report::golden::Place;
+
+/// A trace, ready to run.
+#[derive(Clone, Debug)]
+pub struct Case {
+    /// The trace.
+    pub trace: Trace,
+    /// Where its golden is.
+    pub place: Place,
+}
+
+impl Case {
+    /// Whether something must be found in it.
+    #[must_use]
+    pub const fn is_bad(&self) -> bool {
+        self.trace.fault.is_some()
+    }
+
+    /// The trace as a command names it that is given in this folder: its name in the project where that is right, and
+    /// otherwise as the user named it.
+    #[must_use]
+    pub fn name_here(&self) -> String {
+        let (label, path) = (Path::new(&self.place.label), Path::new(&self.trace.path));
+        let same =
+            fs::canonicalize(label).is_ok_and(|label| fs::canonicalize(path).is_ok_and(|path| path == label));
+        if same { self.place.label.clone() } else { self.trace.path.clone() }
+    }
+}
+
+/// What the user named cannot be run.
+#[derive(Debug, thiserror::Error)]
+pub enum SuiteError {
+    /// A path cannot be read.
+    #[error("{path}: {cause}", path = .path.display())]
+    Io {
+        /// The path.
+        path: PathBuf,
+        /// Why.
+        cause: std::io::Error,
+    },
+    /// There is nothing at a path.
+    #[error("{path}: no such trace{}", hint(path, .similar.as_deref()), path = .path.display())]
+    Missing {
+        /// The path.
+        path: PathBuf,
+        /// A trace that may be meant.
+        similar: Option<PathBuf>,
+    },
+    /// A folder without traces.
+    #[error("{path}: no file `*.trace` in it: nothing would be checked", path = .path.display())]
+    Empty {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// Malformed traces, all of them.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Malformed(Vec<TraceError>),
+}
+
+impl From<SuiteError> for Failure {
+    fn from(error: SuiteError) -> Self {
+        Self::usage(error)
+    }
+}
+
+fn hint(path: &Path, similar: Option<&Path>) -> String {
+    match similar {
+        Some(meant) => format!(": did you mean {}?", meant.display()),
+        None if path.starts_with("traces") && !Path::new("traces").exists() => {
+            " or folder here: run this in the root of a Parallax source tree".to_owned()
+        }
+        None => String::new(),
+    }
+}
+
+/// Nothing is at `path`: what may be meant is a trace with a similar name in its folder, or in that of all traces.
+fn missing(path: &Path) -> SuiteError {
+    let folder = path.parent().filter(|folder| folder.is_dir() && !folder.as_os_str().is_empty());
+    let near = folder.into_iter().chain([Path::new("traces")]);
+    let mut traces = Vec::new();
+    near.for_each(|folder| _ = descend(folder, &mut traces));
+    let stem = |path: &Path| path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
+    let stems: Vec<String> = traces.iter().filter_map(|trace| stem(trace)).collect();
+    let meant =
+        stem(path).and_then(|name| similar(&name, stems.iter().map(String::as_str)).map(str::to_owned));
+    let similar = traces.into_iter().find(|trace| meant.is_some() && stem(trace) == meant);
+    SuiteError::Missing { path: path.to_owned(), similar }
+}
+
+fn io(path: &Path) -> impl FnOnce(std::io::Error) -> SuiteError {
+    |cause| SuiteError::Io { path: path.to_owned(), cause }
+}
+
+/// The trace files that `paths` stand for: files as named, folders with all that is below them, in order of name.
+///
+/// # Errors
+/// A path cannot be read, or a folder holds no trace.
+pub fn find(paths: &[PathBuf]) -> Result<Vec<PathBuf>, SuiteError> {
+    let mut files = Vec::new();
+    for path in paths {
+        let metadata = match fs::metadata(path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(missing(path)),
+            metadata => metadata.map_err(io(path))?,
+        };
+        if metadata.is_dir() {
+            let before = files.len();
+            descend(path, &mut files)?;
+            if files.len() == before {
+                return Err(SuiteError::Empty { path: path.clone() });
+            }
+        } else {
+            files.push(path.clone());
+        }
+    }
+    let mut seen = std::collections::HashSet::new();
+    files.retain(|file| seen.insert(fs::canonicalize(file).unwrap_or_else(|_| file.clone())));
+    Ok(files)
+}
+
+fn descend(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), SuiteError> {
+    let mut entries: Vec<PathBuf> = Vec::new();
+    for entry in fs::read_dir(folder).map_err(io(folder))? {
+        entries.push(entry.map_err(io(folder))?.path());
+    }
+    entries.sort();
+    for path in entries {
+        if path.is_dir() {
+            descend(&path, files)?;
+        } else if path.extension().is_some_and(|extension| extension == "trace") {
+            files.push(path);
+        }
+    }
+    Ok(())
+}
+
+/// Reads and parses what `paths` stand for.
+///
+/// # Errors
+/// As [`find`]; or all traces that are malformed or stand in the wrong folder.
+pub fn load(paths: &[PathBuf]) -> Result<Vec<Case>, SuiteError> {
+    let mut cases = Vec::new();
+    let mut malformed = Vec::new();
+    for file in find(paths)? {
+        let bytes = fs::read(&file).map_err(io(&file))?;
+        match parse(&file, &String::from_utf8_lossy(&bytes)) {
+            Ok(trace) => cases.push(Case { place: Place::of(&file), trace }),
+            Err(error) => malformed.push(error),
+        }
+    }
+    if malformed.is_empty() { Ok(cases) } else { Err(SuiteError::Malformed(malformed)) }
+}
+
+fn parse(file: &Path, text: &str) -> Result<Trace, TraceError> {
+    let trace = Trace::parse(&file.display().to_string(), text)?;
+    let folder = file.parent().and_then(Path::file_name).and_then(|name| name.to_str());
+    let (found, expected) = match (folder, trace.fault) {
+        (Some("good"), Some(_)) => ("a fault under good/", "a trace without one: nothing may be found here"),
+        (Some("bad"), None) => ("no fault", "`fault NAME` first: something must be found under bad/"),
+        _ => return Ok(trace),
+    };
+    let first = |line: &&str| line.trim_start().starts_with(|c: char| c != '#');
+    let (index, line) = text.lines().enumerate().find(|(_, line)| first(line)).unwrap_or_default();
+    Err(TraceError {
+        path: trace.path,
+        line: index + 1,
+        column: 1,
+        width: line.chars().count().max(1),
+        text: line.to_owned(),
+        found: found.to_owned(),
+        expected: expected.to_owned(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn project(files: &[(&str, &str)]) -> tempfile::TempDir {
+        let root = tempfile::tempdir().unwrap();
+        for (name, text) in files {
+            let path = root.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+        root
+    }
+
+    #[test]
+    fn folders_give_their_traces_in_order_and_each_once() {
+        let root = project(&[("t/b.trace", "nop"), ("t/a/z.trace", "nop"), ("t/notes.txt", "x")]);
+        let folder = root.path().join("t");
+        let files = find(&[folder.clone(), folder.join("b.trace")]).unwrap();
+        assert_eq!(files, [folder.join("a/z.trace"), folder.join("b.trace")]);
+    }
+
+    #[test]
+    fn a_folder_without_traces_checks_nothing_and_is_an_error() {
+        let root = project(&[("t/notes.txt", "x")]);
+        assert!(matches!(find(&[root.path().join("t")]), Err(SuiteError::Empty { .. })));
+        assert!(matches!(
+            find(&[root.path().join("nowhere")]),
+            Err(SuiteError::Missing { similar: None, .. })
+        ));
+    }
+
+    #[test]
+    fn the_trace_that_is_meant_is_named() {
+        let root =
+            project(&[("t/share.trace", "nop"), ("t/split.trace", "nop"), ("t/deep/donate.trace", "nop")]);
+        let said = |name: &str| find(&[root.path().join("t").join(name)]).unwrap_err().to_string();
+        for (name, meant) in [("shar.trace", "share"), ("share", "share"), ("donat.trace", "deep/donate")] {
+            assert!(said(name).ends_with(&format!("t/{meant}.trace?")), "{}", said(name));
+        }
+        assert!(said("xyz.trace").ends_with("no such trace"), "{}", said("xyz.trace"));
+    }
+
+    #[test]
+    fn all_malformed_traces_are_told_at_once() {
+        let root = project(&[("a.trace", "nopp"), ("b.trace", "nop"), ("c.trace", "nop =>")]);
+        let SuiteError::Malformed(errors) = load(&[root.path().to_owned()]).unwrap_err() else {
+            panic!("malformed traces must be refused");
+        };
+        assert_eq!(errors.len(), 2);
+    }
+
+    #[test]
+    fn folder_and_fault_must_agree() {
+        let root = project(&[
+            ("good/a.trace", "# x\nfault smmu_no_tlbi\nnop"),
+            ("bad/b.trace", "# x\n\nnop => ok"),
+            ("bad/c.trace", "fault smmu_no_tlbi\nnop"),
+        ]);
+        let SuiteError::Malformed(errors) = load(&[root.path().to_owned()]).unwrap_err() else {
+            panic!("a trace in the wrong folder must be refused");
+        };
+        let places: Vec<(&str, usize)> =
+            errors.iter().map(|error| (error.found.as_str(), error.line)).collect();
+        assert_eq!(places, [("no fault", 3), ("a fault under good/", 2)]);
+        assert!(load(&[root.path().join("bad/c.trace")]).unwrap()[0].is_bad());
+    }
+}

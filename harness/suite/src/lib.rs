@@ -1,0 +1,19 @@
+//! Many traces: which there are, running them side by side against their goldens, and what that says of the hypervisor's
+//! source.
+//!
+//! | module | what is in it |
+//! | --- | --- |
+//! | [`cases`] | which traces: files and folders |
+//! | [`jobs`] | many traces side by side, against their goldens |
+//! | [`source`] | states one after the other, from a trace or a recording |
+//! | [`bisect`] | which commit broke a trace |
+//! | [`coverage`] | which lines of the hypervisor traces reach |
+//! | [`schema`] | the published forms of what is printed as JSON |
+#![forbid(unsafe_code)]
+
+pub mod bisect;
+pub mod cases;
+pub mod coverage;
+pub mod jobs;
+pub mod schema;
+pub mod source;

@@ -1,0 +1,143 @@
+//! States one after the other, from a trace that is performed or from a recording.
+
+use std::ops::ControlFlow;
+use std::path::Path;
+
+use parallax_engine::Boot;
+use parallax_engine::live::LiveBoot;
+use parallax_engine::project;
+use parallax_engine::recorded;
+use parallax_engine::status::Failure;
+use parallax_engine::{Observer, Session};
+use parallax_machine::recording::Replay;
+use parallax_machine::{CancellationToken, Machine, MachineError, Registers};
+use parallax_model::{Context, Snapshot};
+use parallax_vmsa::PhysMem;
+
+use crate::cases::{self, Case};
+
+/// The state after an operation.
+pub struct Moment<'a> {
+    /// Line of the operation; 0 for the boot.
+    pub line: usize,
+    /// Its canonical text.
+    pub text: &'a str,
+    /// Its result, without values (a clock or old memory may differ from run to run); empty for the boot.
+    pub result: &'a str,
+    /// The state.
+    pub snapshot: &'a Snapshot,
+    /// The registers.
+    pub registers: &'a Registers,
+    /// Physical memory; of a recording only what the snapshot read.
+    pub memory: &'a dyn PhysMem,
+    /// What the checks have to know of the machine.
+    pub context: &'a Context,
+}
+
+/// A trace or a recording.
+pub enum Source {
+    /// A trace, to be performed.
+    Trace(Box<Case>),
+    /// A recording.
+    Recording(Box<Replay>),
+}
+
+impl Source {
+    /// Opens `path`: a recording if its name ends in `.plx`, a trace otherwise, with `machine` (`key=value`) in place
+    /// of what its own machine line says.
+    ///
+    /// # Errors
+    /// It cannot be read, or is malformed; `machine` with a recording.
+    pub fn open(path: &Path, machine: &[String]) -> Result<Self, Failure> {
+        if path.extension().is_some_and(|extension| extension == "plx") {
+            if !machine.is_empty() {
+                return Err(Failure::usage(format!(
+                    "{}: the machine of a recording is what it was",
+                    path.display()
+                )));
+            }
+            let replay = Replay::open(path).map_err(MachineError::from)?;
+            return Ok(Self::Recording(Box::new(replay)));
+        }
+        if path.is_dir() {
+            return Err(Failure::usage(format!("{}: a folder; name one trace or recording", path.display())));
+        }
+        let mut cases = cases::load(&[path.to_owned()])?;
+        let mut case = cases.pop().ok_or_else(|| Failure::usage("no trace"))?;
+        if !machine.is_empty() {
+            case.trace.change_machine(&machine.join(" ")).map_err(Failure::usage)?;
+        }
+        Ok(Self::Trace(Box::new(case)))
+    }
+
+    /// Shows each state to `visit`, from the boot on, until it breaks off.
+    ///
+    /// # Errors
+    /// The machine cannot be built, booted or read; the recording is damaged.
+    pub fn visit(
+        self,
+        cancel: &CancellationToken,
+        visit: impl FnMut(&Moment<'_>) -> ControlFlow<()>,
+    ) -> Result<(), Failure> {
+        match self {
+            Self::Trace(case) => perform(&case, cancel, visit),
+            Self::Recording(replay) => replay_all(*replay, visit),
+        }
+    }
+}
+
+fn perform(
+    case: &Case,
+    cancel: &CancellationToken,
+    mut visit: impl FnMut(&Moment<'_>) -> ControlFlow<()>,
+) -> Result<(), Failure> {
+    let root = project::root(std::slice::from_ref(&case.place.golden))?;
+    let mut machine = LiveBoot::build(&root, [&case.trace], cancel)?.boot(&case.trace)?;
+    let (mut session, _) = Session::start(machine.as_mut(), None)?;
+    let mut show = |session: &Session<'_>, line: usize, text: &str, result: &str| {
+        visit(&Moment {
+            line,
+            text,
+            result,
+            snapshot: session.snapshot(),
+            registers: session.registers(),
+            memory: session.machine().memory(),
+            context: session.context(),
+        })
+    };
+    if show(&session, 0, "boot", "").is_break() {
+        return Ok(());
+    }
+    for op in &case.trace.ops {
+        let step = session.step(op)?;
+        let result = step.outcome.without_value().to_string();
+        if show(&session, op.line, &op.to_string(), &result).is_break() {
+            return Ok(());
+        }
+    }
+    Ok(())
+}
+
+fn replay_all(
+    mut replay: Replay,
+    mut visit: impl FnMut(&Moment<'_>) -> ControlFlow<()>,
+) -> Result<(), Failure> {
+    let mut observer = Observer::new(replay.description(), replay.info());
+    loop {
+        let registers = replay.registers()?;
+        let snapshot = observer.observe(replay.memory(), &registers);
+        let operation = replay.operation();
+        let moment = Moment {
+            line: operation.line as usize,
+            text: &operation.text,
+            result: &recorded::result(operation),
+            snapshot: &snapshot,
+            registers: &registers,
+            memory: replay.memory(),
+            context: observer.context(),
+        };
+        if visit(&moment).is_break() || !replay.step().map_err(MachineError::from)? {
+            return Ok(());
+        }
+    }
+}
