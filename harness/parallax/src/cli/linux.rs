@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
 use parallax_abi::fault::Fault;
+use parallax_linux::LinuxSpec;
 use parallax_trace::spec::{HostView, NotASize, SmmuMode, parse_size};
 
 use super::cpus;
@@ -98,6 +99,22 @@ pub struct LinuxMachine {
     /// Give up after so long, in seconds
     #[arg(long, value_name = "S", default_value_t = 300, value_parser = clap::value_parser!(u32).range(1..))]
     pub timeout: u32,
+}
+
+impl From<&LinuxMachine> for LinuxSpec {
+    fn from(args: &LinuxMachine) -> Self {
+        Self {
+            kernel: args.kernel.clone(),
+            modules: args.modules.clone(),
+            append: args.append.clone(),
+            cpus: args.cpus,
+            mem: args.mem,
+            io: args.io,
+            passthrough: args.passthrough,
+            smmu: args.smmu,
+            smmu_host: args.smmu_host,
+        }
+    }
 }
 
 /// The least RAM for a Linux: its image is loaded 256 MiB behind the start.

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use parallax_engine::project;
 use parallax_engine::status::{Failure, Status};
-use parallax_report::golden::{self, Place};
+use parallax_report::golden;
 
 use super::print;
 use crate::cli::Accept;
@@ -19,8 +19,8 @@ use crate::cli::Accept;
 /// Runs it.
 pub(super) fn accept(args: &Accept) -> Result<Status> {
     let pending = match args.paths.as_slice() {
-        [] => pending_in(&project::root(&[])?.join("golden"))?,
-        paths => pending_of_all(paths)?,
+        [] => golden::pending_in(&project::root(&[])?.join("golden"))?,
+        paths => golden::pending_of_all(paths)?,
     };
     refuse(&pending, args.even_with_findings)?;
     let mut text = String::new();
@@ -40,23 +40,6 @@ pub(super) fn accept(args: &Accept) -> Result<Status> {
     }
     print(&text)?;
     Ok(Status::Same)
-}
-
-/// What waits under `folder`, which may be missing.
-pub(super) fn pending_in(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
-    if folder.is_dir() { golden::pending_under(folder).map_err(Failure::usage) } else { Ok(Vec::new()) }
-}
-
-/// What waits for any of `paths`: traces, pending goldens, or folders of either.
-pub(super) fn pending_of_all(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
-    let mut pending = Vec::new();
-    for path in paths {
-        pending.extend(pending_of(path)?);
-    }
-    // The same one may be meant twice.
-    pending.sort();
-    pending.dedup();
-    Ok(pending)
 }
 
 /// Nothing is taken if anything speaks against any of `pending`.
@@ -83,32 +66,6 @@ fn refuse(pending: &[PathBuf], even_with_findings: bool) -> Result<(), Failure> 
     Err(Failure { status: Status::Diverged, message })
 }
 
-/// What waits for `path`: a trace, a pending golden, or a folder of either.
-fn pending_of(path: &Path) -> Result<Vec<PathBuf>, Failure> {
-    let known = path.try_exists().unwrap_or(false);
-    if !known {
-        return Err(Failure::usage(format!("{}: no such file or folder", path.display())));
-    }
-    if path.extension().is_some_and(|extension| extension == "trace") {
-        let pending = Place::of(path).pending();
-        let waits = pending.is_file();
-        let nothing = || Failure::usage(format!("{}: nothing waits to be taken", path.display()));
-        return waits.then(|| vec![pending]).ok_or_else(nothing);
-    }
-    let path = &std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    // Goldens of the traces in a folder, and pending ones in the folder itself.
-    let mirrored = Place::of(&path.join("any.trace")).golden;
-    let mut folders = vec![path.to_owned()];
-    folders.extend(mirrored.parent().filter(|folder| folder.is_dir() && *folder != path).map(Path::to_owned));
-    let mut pending = Vec::new();
-    for folder in folders {
-        pending.extend(golden::pending_under(&folder).map_err(Failure::usage)?);
-    }
-    pending.sort();
-    pending.dedup();
-    Ok(pending)
-}
-
 /// `path` as seen from the working folder.
 fn shown(path: &Path) -> &Path {
     std::env::current_dir().ok().and_then(|here| path.strip_prefix(here).ok()).unwrap_or(path)
@@ -116,6 +73,8 @@ fn shown(path: &Path) -> &Path {
 
 #[cfg(test)]
 mod tests {
+    use parallax_report::golden::Place;
+
     use super::*;
 
     /// The place of a trace that is there.
@@ -159,17 +118,5 @@ mod tests {
                 assert!(place.golden.exists() && !place.pending().exists(), "{folder}");
             }
         }
-    }
-
-    #[test]
-    fn a_folder_of_traces_stands_for_its_goldens() {
-        let root = tempfile::tempdir().unwrap();
-        let place = place(root.path(), "good", "x");
-        assert!(pending_of(&root.path().join("traces/good/x.trace")).is_err());
-        golden::save(&place, &place.pending(), "1: nop -> ok").unwrap();
-        for path in ["traces", "traces/good", "traces/good/x.trace", "golden", "golden/good/x.snap.new"] {
-            assert_eq!(pending_of(&root.path().join(path)).unwrap(), [place.pending()], "{path}");
-        }
-        assert!(pending_of(&root.path().join("nowhere")).is_err());
     }
 }

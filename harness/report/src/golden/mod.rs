@@ -10,6 +10,7 @@ mod kinds;
 mod orphans;
 mod place;
 mod since;
+mod waiting;
 
 use std::path::{Path, PathBuf};
 
@@ -19,6 +20,7 @@ pub use kinds::Kinds;
 pub use orphans::orphans;
 pub use place::{Place, pending_under, trace_of};
 pub use since::{Change, Since, What, since};
+pub use waiting::{pending_in, pending_of_all};
 
 use parallax_model::{Check, FindingLine, GoldenLine};
 

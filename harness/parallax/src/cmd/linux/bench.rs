@@ -11,10 +11,9 @@ use anstream::eprintln;
 use anyhow::Result;
 use parallax_engine::project;
 use parallax_engine::status::Status;
+use parallax_linux::guest::{Rate, Said};
+use parallax_linux::{Boot, LinuxSpec, Plan, Show};
 
-use super::boot::{Boot, Show};
-use super::drive::Plan;
-use super::guest::{Rate, Said};
 use super::{built, chosen, verdict};
 use crate::cli::BenchLinux;
 use crate::cmd::{print, table};
@@ -44,10 +43,11 @@ impl Pair {
 pub(in crate::cmd) fn bench(args: &BenchLinux) -> Result<Status> {
     let cancel = interrupt::token()?;
     let root = project::root(&[])?;
-    let choice = chosen(&args.machine, &root, false)?;
+    let spec = LinuxSpec::from(&args.machine);
+    let choice = chosen(&spec, &root, false)?;
     let images = built(&root, false, &cancel)?;
     let boot = Boot {
-        machine: &args.machine,
+        machine: &spec,
         initrd: None,
         fault: None,
         show: Show::Nothing,

@@ -11,21 +11,6 @@
 //! ```
 
 mod bench;
-mod boot;
-mod choice;
-mod commands;
-mod cpio;
-mod disks;
-mod drive;
-mod edu;
-mod guest;
-mod judge;
-mod kernel;
-mod modules;
-mod oops;
-mod operations;
-mod view;
-mod watch;
 
 use std::fmt::Write;
 use std::path::Path;
@@ -37,14 +22,12 @@ use parallax_machine::toolchain::{self, BuiltImages, Variant};
 use parallax_machine::{CancellationToken, MachineError};
 
 pub(super) use self::bench::bench;
-use self::boot::{Boot, Outcome, Show};
-use self::choice::Choice;
-use self::drive::Plan;
 use super::print;
-use crate::cli::{Linux, LinuxMachine};
+use crate::cli::Linux;
 use crate::interrupt;
 use parallax_engine::project;
 use parallax_engine::status::{Failure, Status};
+use parallax_linux::{Boot, Choice, LinuxSpec, Outcome, Plan, Show};
 
 /// Where `ci/setup --linux` puts a Linux, in the project's folder.
 const FOLDER: &str = "target/linux";
@@ -59,11 +42,12 @@ pub(super) fn linux(args: &Linux) -> Result<Status> {
         return Err(Failure::usage(format!("--initrd {}: there is no such file", initrd.display())).into());
     }
     let root = project::root(&[])?;
-    let choice = chosen(&args.machine, &root, args.initrd.is_some())?;
+    let spec = LinuxSpec::from(&args.machine);
+    let choice = chosen(&spec, &root, args.initrd.is_some())?;
     let images = built(&root, args.fault.is_some(), &cancel)?;
     let plugin = args.events.then(|| toolchain::plugin(&root, &cancel)).transpose();
     let boot = Boot {
-        machine: &args.machine,
+        machine: &spec,
         initrd: args.initrd.as_deref(),
         fault: args.fault,
         show: if args.verbose { Show::All } else { Show::Steps },
@@ -87,13 +71,13 @@ pub(super) fn linux(args: &Linux) -> Result<Status> {
     let outcome = boot.run(args.bare, &plan)?;
     let good = outcome.good() && (every.is_zero() || outcome.looks > 0);
     let good = good && (!args.events || outcome.events.is_some());
-    print(&(told(&args.machine, args.bare, &outcome) + if good { "good\n" } else { "not good\n" }))?;
+    print(&(told(&spec, args.bare, &outcome) + if good { "good\n" } else { "not good\n" }))?;
     Ok(verdict(good))
 }
 
 /// What is to be booted, before anything is built; says what the user should know of it.
-fn chosen(machine: &LinuxMachine, root: &Path, own_initrd: bool) -> Result<Choice, Failure> {
-    let choice = choice::choose(machine, &root.join(FOLDER), own_initrd)?;
+fn chosen(machine: &LinuxSpec, root: &Path, own_initrd: bool) -> Result<Choice, Failure> {
+    let choice = parallax_linux::choose(machine, &root.join(FOLDER), own_initrd)?;
     choice.notes.iter().for_each(|note| eprintln!("{note}"));
     Ok(choice)
 }
@@ -109,7 +93,7 @@ const fn verdict(good: bool) -> Status {
 }
 
 /// What is told of a boot.
-fn told(args: &LinuxMachine, bare: bool, outcome: &Outcome) -> String {
+fn told(args: &LinuxSpec, bare: bool, outcome: &Outcome) -> String {
     let mut text = String::new();
     let under = format!("under the hypervisor, SMMU {}", args.smmu);
     let _ = writeln!(

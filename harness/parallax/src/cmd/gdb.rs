@@ -1,0 +1,149 @@
+//! `parallax gdb`: a GDB server on a live run or on a recording.
+//!
+//! ```text
+//! (gdb) watch *(unsigned long *)0x40406100
+//! (gdb) reverse-continue
+//! Hardware watchpoint 1: *(unsigned long *)0x40406100
+//!
+//! Old value = 2305843009213693954
+//! New value = 0
+//! trace () at share.trace:4
+//! 4       host_donate_hyp pfn=ram+0x20 nr=4 -> ok
+//! ```
+
+use std::path::Path;
+
+use anyhow::Result;
+use parallax_engine::Boot;
+use parallax_engine::live::LiveBoot;
+use parallax_engine::project;
+use parallax_engine::status::{Failure, Status};
+use parallax_gdb::session::{self, Session};
+use parallax_gdb::{Debuggee, Ending, Listener, Performed, Recorded, serve};
+use parallax_machine::toolchain::{self, Variant};
+use parallax_machine::{CancellationToken, MachineError};
+use parallax_suite::source::Source;
+
+use super::print;
+use crate::cli::Gdb;
+use crate::interrupt;
+
+/// What the images are built from.
+const SOURCES: [&str; 4] = ["hyp", "Cargo.toml", "Cargo.lock", ".cargo"];
+
+/// Runs it.
+pub(super) fn gdb(args: &Gdb) -> Result<Status> {
+    let cancel = interrupt::token()?;
+    if args.print_gdbinit {
+        return gdbinit(&cancel);
+    }
+    let path = args.source.as_deref().ok_or_else(|| Failure::usage("name a trace or a recording"))?;
+    let source = Source::open(path, &[])?;
+    let listener = Listener::open(args.port, args.socket.as_deref())?;
+    let session = Session::new(&listener.name()?)?;
+    let server = Server { listener, session, once: args.once, cancel };
+    match source {
+        Source::Recording(replay) => {
+            let mut recorded = Recorded::new(*replay, path.display().to_string())
+                .map_err(|error| Failure::from(MachineError::from(error)))?;
+            let program = server.session.program(path, recorded.operations())?;
+            let images = recorded.events().then(|| images_of(&recorded, &server.cancel)).flatten();
+            server.announce(path, Some(&program), images.as_ref())?;
+            // What goes wrong with a recording is the file's fault.
+            server.serve(&mut recorded, Status::Usage)
+        }
+        Source::Trace(case) => {
+            let root = project::root(std::slice::from_ref(&case.place.golden))?;
+            let boot = LiveBoot::build(&root, [&case.trace], &server.cancel)?.with_events(&root)?;
+            let mut machine = boot.boot(&case.trace).map_err(Failure::from)?;
+            let (session, _) =
+                parallax_engine::Session::start(machine.as_mut(), None).map_err(Failure::from)?;
+            let mut performed = Performed::new(session, &case.trace.ops, path.display().to_string())
+                .map_err(Failure::from)?;
+            server.announce(path, None, Some(boot.images_of(&case.trace).map_err(Failure::from)?))?;
+            server.serve(&mut performed, Status::Diverged)
+        }
+    }
+}
+
+/// The images of a recorded machine, if this is the source tree that they were built from.
+fn images_of(recorded: &Recorded, cancel: &CancellationToken) -> Option<toolchain::BuiltImages> {
+    let revision = recorded.revision();
+    let root = project::root(&[]).ok().filter(|root| {
+        project::revision(root) == revision || project::same_sources(root, revision, &SOURCES)
+    });
+    let images = root.and_then(|root| toolchain::build(&root, recorded.variant(), cancel).ok());
+    if images.is_none() {
+        anstream::eprintln!(
+            "no symbols of the hypervisor: it was recorded at revision {}, and here is no source tree of that which builds",
+            revision.escape_debug()
+        );
+    }
+    images
+}
+
+/// Prints the commands that load symbols and printers of the source tree.
+fn gdbinit(cancel: &CancellationToken) -> Result<Status> {
+    let root = project::root(&[])?;
+    let images = toolchain::build(&root, Variant::Normal, cancel);
+    let images = images.map_err(|error| Failure::from(MachineError::from(error)))?;
+    let printers = root.join("harness/gdb/python/parallax.py");
+    print(&session::commands(None, Some(&images), &printers))?;
+    Ok(Status::Same)
+}
+
+/// The server, between clients.
+struct Server {
+    listener: Listener,
+    session: Session,
+    once: bool,
+    cancel: CancellationToken,
+}
+
+impl Server {
+    /// Says how to connect.
+    fn announce(
+        &self,
+        what: &Path,
+        program: Option<&Path>,
+        images: Option<&toolchain::BuiltImages>,
+    ) -> Result<()> {
+        let address = self.listener.address()?;
+        let commands = self.session.commands(program, images, &address)?;
+        let text = format!(
+            "{}: waiting for gdb at {address}\nwith symbols: gdb-multiarch -x {}\nin an editor: gdb-multiarch -i dap -x {}, \
+             attached to {address}\nwithout:      target remote {address}\n",
+            what.display(),
+            commands.connected.display(),
+            commands.alone.display()
+        );
+        print(&text)
+    }
+
+    /// Serves one client after another; ends with `status` if the debuggee is lost.
+    fn serve(&self, debuggee: &mut dyn Debuggee, status: Status) -> Result<Status> {
+        let cancelled = || self.cancel.is_cancelled();
+        let busy = || {
+            if self.listener.turn_away() {
+                anstream::eprintln!("a second client was turned away; the first one is still connected");
+            }
+            cancelled()
+        };
+        while let Some(wire) = self.listener.next(&cancelled)? {
+            let ending =
+                serve(wire, debuggee, &busy).map_err(|lost| Failure { status, message: lost.to_string() })?;
+            match ending {
+                Ending::Killed => return Ok(Status::Same),
+                Ending::Cancelled => break,
+                Ending::Misunderstood(why) => {
+                    anstream::eprintln!("a client sent what is not understood: {why}")
+                }
+                Ending::Detached | Ending::Gone => {}
+            }
+            if self.once {
+                return Ok(Status::Same);
+            }
+        }
+        Ok(Status::Interrupted)
+    }
+}
