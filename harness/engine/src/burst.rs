@@ -6,9 +6,9 @@ use parallax_ops::{Answer, DmaAccess, Operation, Outcome};
 use parallax_trace::Op;
 use parallax_vmsa::PhysMem;
 
-use super::access;
-use super::expected;
-use super::session::{Session, SessionError};
+use crate::error::SessionError;
+use crate::judges::{agent, check_access as judge_access, check_expected, kind};
+use crate::session::{Session, batch};
 
 /// What came of a burst.
 #[derive(Clone, Debug)]
@@ -33,14 +33,13 @@ impl Session<'_> {
     /// As [`Session::step`].
     pub fn burst(&mut self, ops: &[&Op]) -> Result<Burst, SessionError> {
         let operations = ops.iter().map(|op| self.operation(op)).collect::<Result<Vec<_>, _>>()?;
-        let requests: Vec<_> =
-            ops.iter().zip(&operations).map(|(op, operation)| operation.request(op.cpu)).collect();
+        let batch = batch(ops, &operations);
         let evidence = match operations[..] {
             [operation] => Evidence::before(&operation, self.machine.memory(), self.ram),
             _ => None,
         };
-        let responses = self.machine.perform(&requests)?;
-        if responses.len() != ops.len() {
+        let answers = self.machine.perform(&batch)?;
+        if answers.len() != ops.len() {
             return Err(SessionError::NoResponse);
         }
         self.registers = self.machine.registers()?;
@@ -49,11 +48,10 @@ impl Session<'_> {
         let mut findings = Vec::new();
         let mut outcomes = Vec::with_capacity(ops.len());
         let mut alone = None;
-        for ((op, operation), response) in ops.iter().zip(&operations).zip(&responses) {
-            let answer = Answer::of(operation, response);
-            findings.extend(expected::check(op, (operation, &answer.outcome), &after, context));
+        for ((op, operation), answer) in ops.iter().zip(&operations).zip(answers) {
+            findings.extend(check_expected(op, (operation, &answer.outcome), &after, context));
             if !operation.is_device() && !operations.iter().any(|other| names(other, operation)) {
-                findings.extend(access::check(operation, &answer, &self.now, &after, context));
+                findings.extend(judge_access(operation, &answer, &self.now, &after, context));
             }
             outcomes.push(answer.outcome.clone());
             alone = Some(answer);
@@ -120,7 +118,7 @@ impl Evidence {
             };
             if let Some(passed) = passed {
                 let outcome = if passed { Passage::Passed } else { Passage::Refused };
-                let (agent, kind) = (access::agent(footprint.agent), access::kind(reach.kind));
+                let (agent, kind) = (agent(footprint.agent), kind(reach.kind));
                 accesses.push(parallax_model::Access { agent, kind, span: Span::between(at, end), outcome });
             }
             at = end;

@@ -2,11 +2,11 @@
 
 use parallax_abi::info::HypInfo;
 use parallax_abi::mailbox::{Request, Response, kind};
-use parallax_machine::symbols::Symbols;
-use parallax_machine::{Description, Machine, MachineError, Registers};
+use parallax_machine::{Description, Machine, MachineError, Registers, Target};
 use parallax_trace::spec::{self, Region};
 use parallax_vmsa::{PhysMem, SparseMem};
 
+use parallax_ops::{self as ops, Batch};
 use parallax_trace::Trace;
 
 /// What the machine of `trace` would be.
@@ -47,7 +47,7 @@ pub fn all_ok(_: &Request, _: &mut SparseMem) -> Result<Response, MachineError> 
 
 /// A machine whose translation is off and whose answers come from a function.
 pub struct Fake {
-    description: Description,
+    target: Target,
     answer: Answer,
     memory: SparseMem,
 }
@@ -56,32 +56,32 @@ impl Fake {
     /// The machine that `trace` asks for, with `answer`.
     #[must_use]
     pub fn new(trace: &Trace, answer: Answer) -> Self {
-        Self { description: description(trace), answer, memory: SparseMem::new() }
+        Self {
+            target: Target { description: description(trace), info: info() },
+            answer,
+            memory: SparseMem::new(),
+        }
     }
 }
 
 impl Machine for Fake {
-    fn description(&self) -> &Description {
-        &self.description
+    fn target(&self) -> &Target {
+        &self.target
     }
 
-    fn info(&self) -> HypInfo {
-        info()
-    }
-
-    fn perform(&mut self, batch: &[Request]) -> Result<Vec<Response>, MachineError> {
-        batch.iter().map(|request| (self.answer)(request, &mut self.memory)).collect()
+    fn perform(&mut self, batch: &Batch) -> Result<Vec<ops::Answer>, MachineError> {
+        let answers = batch.ops.iter().zip(batch.requests()).map(|((_, operation), request)| {
+            let response = (self.answer)(&request, &mut self.memory)?;
+            Ok(ops::Answer::of(operation, &response))
+        });
+        answers.collect()
     }
 
     fn registers(&mut self) -> Result<Registers, MachineError> {
-        Ok(Registers { sys: Default::default(), smmu: None })
+        Ok(Registers::default())
     }
 
     fn memory(&self) -> &dyn PhysMem {
         &self.memory
-    }
-
-    fn symbols(&self) -> Option<&Symbols> {
-        None
     }
 }

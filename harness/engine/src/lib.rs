@@ -7,19 +7,20 @@
 //! | module | what is in it |
 //! | --- | --- |
 //! | [`live`] | booting the machine of a trace |
+//! | [`judge`], `judges` | what judges see; the judges |
 //! | [`order`], [`event_text`] | the order of events: judged, and as text |
 //! | [`recorded`] | what a recording says of its operations |
 //! | [`status`] | how it ends, and what the exit status says of it |
 //! | [`project`] | the source tree that is worked in |
 #![forbid(unsafe_code)]
 
-mod access;
 mod burst;
-mod data;
+mod error;
 pub mod event_text;
-mod expected;
 pub mod fake;
 mod finding;
+pub mod judge;
+mod judges;
 pub mod live;
 mod mode;
 mod observer;
@@ -30,12 +31,16 @@ mod run;
 mod session;
 pub mod status;
 mod stream;
+mod streaming;
 
 pub use burst::Burst;
+pub use error::SessionError;
 pub use finding::{ReportedFinding, Reproducer};
+pub use judge::{Judge, Moment, StepView};
+pub use judges::Protocol;
 pub use live::Boot;
 pub use mode::Mode;
 pub use observer::Observer;
 pub use run::{Keep, TraceRun, run_trace};
-pub use session::{Begun, Session, SessionError, Step};
+pub use session::{Begun, Session, Step};
 pub use stream::{batches, touches_data};

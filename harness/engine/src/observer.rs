@@ -1,13 +1,12 @@
-//! Snapshots of one machine, each taken with what the one before it taught.
+//! Snapshots of one machine, each made with what the one before it taught.
 
 use parallax_abi::info::HypInfo;
-use parallax_machine::{Description, Registers};
-use parallax_model::{Context, Snapshot, TakeCache, take};
+use parallax_machine::{Registers, Target};
+use parallax_model::{Context, MmioPolicy, SmmuMode, Snapshot, Span, TakeCache, take};
+use parallax_trace::spec;
 use parallax_vmsa::PhysMem;
 
-use super::access;
-
-/// Takes snapshots of one machine.
+/// Makes snapshots of one machine.
 #[derive(Debug)]
 pub struct Observer {
     info: HypInfo,
@@ -18,8 +17,8 @@ pub struct Observer {
 impl Observer {
     /// For a machine that has booted.
     #[must_use]
-    pub fn new(description: &Description, info: HypInfo) -> Self {
-        Self { info, context: access::context(description, &info), cache: TakeCache::default() }
+    pub fn new(target: &Target) -> Self {
+        Self { info: target.info, context: context(target), cache: TakeCache::default() }
     }
 
     /// What the checks have to know of the machine.
@@ -31,5 +30,27 @@ impl Observer {
     /// The state that `registers` and `memory` describe.
     pub fn observe(&mut self, memory: &dyn PhysMem, registers: &Registers) -> Snapshot {
         take(&mut self.cache, memory, &registers.sys, registers.smmu.as_ref(), &self.info)
+    }
+}
+
+/// What the checks have to know of a machine.
+fn context(target: &Target) -> Context {
+    let hyp = &target.description.config.hyp;
+    let ram = target.description.regions.iter().filter(|region| region.name == "ram");
+    Context {
+        symbols: target.address_map(),
+        memory: ram.map(|region| Span::new(region.base, region.size)).collect(),
+        smmu: match hyp.smmu {
+            spec::SmmuMode::Shadow => SmmuMode::Shadow,
+            spec::SmmuMode::Shared => SmmuMode::Shared,
+            spec::SmmuMode::Off => SmmuMode::Off,
+        },
+        mmio: match hyp.mmio {
+            spec::MmioPolicy::Prot => MmioPolicy::Prot,
+            spec::MmioPolicy::Region => MmioPolicy::Region,
+            spec::MmioPolicy::Cacheable => MmioPolicy::Cacheable,
+        },
+        sid_bits: hyp.sid_bits,
+        emulated: hyp.smmu_host == spec::HostView::Emulated,
     }
 }

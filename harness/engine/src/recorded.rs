@@ -1,9 +1,38 @@
-//! What a recording says of its operations.
+//! Operations as recordings hold them, and what a recording says of them.
 
+use parallax_abi::journal::Record;
 use parallax_abi::mailbox::Response;
-use parallax_machine::recording::Operation;
-use parallax_ops::Answer;
-use parallax_trace::Trace;
+use parallax_machine::recording::{Operation, RecordedFinding};
+use parallax_model::Finding;
+use parallax_ops::{self as ops, Answer};
+use parallax_trace::{Op, Trace};
+
+fn findings(findings: &[Finding]) -> Vec<RecordedFinding> {
+    findings.iter().cloned().map(RecordedFinding::from).collect()
+}
+
+/// The boot, and what was found after it.
+pub(crate) fn boot(found: &[Finding]) -> Operation {
+    Operation { text: "boot".to_owned(), findings: findings(found), ..Default::default() }
+}
+
+/// `op`, what was answered to it, and what was found after it.
+pub(crate) fn operation(
+    op: &Op,
+    operation: &ops::Operation,
+    answer: &Answer,
+    events: &[Record],
+    found: &[Finding],
+) -> Operation {
+    Operation {
+        line: u32::try_from(op.line).unwrap_or(u32::MAX),
+        text: op.to_string(),
+        requests: vec![operation.request(op.cpu)],
+        responses: vec![answer.response],
+        events: events.to_vec(),
+        findings: findings(found),
+    }
+}
 
 /// The result of a recorded operation; empty for the boot.
 #[must_use]

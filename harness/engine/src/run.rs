@@ -6,12 +6,13 @@ use parallax_model::Golden;
 use parallax_ops::Operation;
 use parallax_trace::{Op, Outcome};
 
-use super::session::{Session, SessionError, Step};
-use super::stream;
 use crate::Mode;
 use crate::ReportedFinding;
 use crate::Reproducer;
+use crate::error::SessionError;
+use crate::session::{Session, Step};
 use crate::status::Failure;
+use crate::stream;
 
 /// What became of a trace.
 #[derive(Debug, Default)]

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use parallax_abi::info::HypInfo;
 use parallax_engine::Observer;
-use parallax_machine::{Description, Registers};
+use parallax_machine::{Registers, Target};
 use parallax_model::table_map::Table;
 use parallax_model::{
     AddressMap, Context, Lane, Ownership, PageState, S2Entry, Snapshot, canonical, check, lane, run,
@@ -37,8 +37,8 @@ pub(super) struct StateViews {
 }
 
 impl StateViews {
-    pub(super) fn new(description: &Description, info: HypInfo) -> Self {
-        Self { info, observer: Observer::new(description, info) }
+    pub(super) fn new(target: &Target) -> Self {
+        Self { info: target.info, observer: Observer::new(target) }
     }
 
     /// What addresses are called.

@@ -8,7 +8,7 @@ use anstream::{eprint, eprintln};
 use parallax_engine::Observer;
 use parallax_engine::ReportedFinding;
 use parallax_engine::Reproducer;
-use parallax_machine::{Linux, MachineError, Pause, Registers};
+use parallax_machine::{Linux, MachineError, Pause, Registers, Target};
 use parallax_model::{Finding, Reporter, Snapshot, Violation, check};
 
 use crate::commands::Commands;
@@ -96,7 +96,9 @@ impl Looks {
         // Before the machine runs on to get out of the hypervisor.
         self.read_commands(linux);
         let Some((info, registers)) = linux.look()? else { return Ok(None) };
-        let observer = self.observer.get_or_insert_with(|| Observer::new(linux.description(), info));
+        let observer = self
+            .observer
+            .get_or_insert_with(|| Observer::new(&Target { description: linux.description().clone(), info }));
         let violations = self.judge.meet(linux, &info, &observer.context().symbols)?;
         let snapshot = observer.observe(linux.memory(), &registers);
         let mut findings = self.reporter.fresh(check(&snapshot, observer.context()));

@@ -1,22 +1,22 @@
 //! Machines to look at: a live hypervisor under QEMU, or a recording of one.
 //!
-//! [`Machine`] is the one narrow door: perform operations, read registers, read physical memory. Every command of
-//! Parallax works through it. [`Live`] builds on QEMU: the gdbstub ([`rsp`]) stops the machine and gives registers
-//! and MMIO, guest RAM is a shared file that is mapped here ([`ram`]). [`linux`]
+//! [`Machine`] is the one narrow door: perform operations, read registers, read physical memory; what only some machines
+//! can do are [`extensions`]. Every command of Parallax works through it. [`Live`] builds on QEMU: the gdbstub ([`rsp`])
+//! stops the machine and gives registers and MMIO, guest RAM is a shared file that is mapped here ([`ram`]). [`Linux`]
 //! runs a whole Linux instead of the test host and looks at it from time to time. [`recording`] writes what a run read and
 //! plays it back without QEMU.
 //!
 //! `unsafe` is used in two files only: `ram.rs` and `journal.rs`, for files that are mapped here and in QEMU.
 #![deny(unsafe_code)]
 
+pub mod backend;
 pub mod coverage;
 pub mod cpu_clock;
 pub mod doctor;
 pub mod error;
+pub mod extensions;
 pub mod gdb;
 pub mod journal;
-pub mod linux;
-pub mod live;
 pub mod machine;
 pub mod qemu;
 pub mod qmp;
@@ -24,14 +24,14 @@ pub mod ram;
 pub mod recording;
 pub mod rsp;
 pub mod shadow;
-pub mod step;
 pub mod symbols;
 pub mod toolchain;
 
+pub use backend::hyp::{BootOptions, Live, step};
+pub use backend::linux::{Linux, LinuxConfig, Pause, Wake};
 pub use cpu_clock::CpuClock;
 pub use error::{FailureClass, MachineError};
-pub use linux::{Linux, LinuxConfig, Pause, Wake};
-pub use live::{BootOptions, Live};
-pub use machine::{Description, Machine, Registers};
+pub use extensions::{Debug, Journal, Stand, Stops, Stream};
+pub use machine::{Description, Machine, Registers, Target};
 /// Cancels every wait of a machine from another thread (Ctrl-C).
 pub use tokio_util::sync::CancellationToken;

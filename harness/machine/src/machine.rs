@@ -1,8 +1,9 @@
 //! The one narrow door to a machine, live or recorded.
 
 use parallax_abi::info::HypInfo;
-use parallax_abi::journal::Record;
-use parallax_abi::mailbox::{Request, Response};
+use parallax_addr::{AddressMap, Span};
+use parallax_model::Layout;
+use parallax_ops::{Answer, Batch};
 use parallax_smmu::RawRegs;
 use parallax_trace::spec::{MachineSpec, Region};
 use parallax_vmsa::{PhysMem, SysRegs};
@@ -10,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::coverage::Executed;
 use crate::error::MachineError;
-use crate::live::Live;
+use crate::extensions::{Debug, Journal, Stream};
 use crate::symbols::Symbols;
 
 /// What a machine is; the same for the whole of a run.
@@ -28,7 +29,7 @@ pub struct Description {
 }
 
 /// The registers that translation hangs on.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Registers {
     /// System registers of CPU 0.
@@ -37,23 +38,43 @@ pub struct Registers {
     pub smmu: Option<RawRegs>,
 }
 
+/// What is looked at: a machine that was booted, and the hypervisor that runs on it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// The machine.
+    pub description: Description,
+    /// Where the hypervisor is and where it keeps its state, read at the end of its boot.
+    pub info: HypInfo,
+}
+
+impl Target {
+    /// The names of its addresses.
+    #[must_use]
+    pub fn address_map(&self) -> AddressMap {
+        let span = |region: &Region| Span::new(region.base, region.size);
+        let regions = self.description.regions.iter().map(|region| (region.name.as_str(), span(region)));
+        let layout = Layout::from(&self.info);
+        AddressMap::of_regions(regions)
+            .with_hypervisor(layout.image, layout.pool)
+            .with_host(span(&self.description.payload))
+    }
+}
+
 /// A machine: a live hypervisor or a recording of one.
 ///
 /// Between two calls the machine stands still: registers and memory are those after the last operation (or after
-/// boot, before the first one).
+/// boot, before the first one). Nobody asks which machine it is; what only some can do are extensions, which are there
+/// or are not.
 pub trait Machine {
-    /// What the machine is.
-    fn description(&self) -> &Description;
+    /// What is looked at.
+    fn target(&self) -> &Target;
 
-    /// What the hypervisor says of itself, read at the end of its boot.
-    fn info(&self) -> HypInfo;
-
-    /// Performs `batch` in order and gives as many responses.
+    /// Performs `batch` in order and gives as many answers.
     ///
     /// # Errors
     /// The machine panicked, hung, stopped where it must not, died, or (a recording) holds another operation here.
     /// After an error the machine is not usable any more.
-    fn perform(&mut self, batch: &[Request]) -> Result<Vec<Response>, MachineError>;
+    fn perform(&mut self, batch: &Batch) -> Result<Vec<Answer>, MachineError>;
 
     /// The registers now.
     ///
@@ -64,20 +85,9 @@ pub trait Machine {
     /// Physical memory now. Reading outside RAM is an error; a recording knows only what was read when it was made.
     fn memory(&self) -> &dyn PhysMem;
 
-    /// What a plugin recorded since the last call, in the order of what happened; nothing without a plugin.
-    ///
-    /// # Errors
-    /// The plugin's journal cannot be believed.
-    fn events(&mut self) -> Result<Vec<Record>, MachineError> {
-        Ok(Vec::new())
-    }
-
-    /// Level of FEAT_BBM on the CPUs (ID_AA64MMFR2_EL1.BBM); 0 where it cannot be told.
-    ///
-    /// # Errors
-    /// The connection failed.
-    fn bbm_level(&mut self) -> Result<u8, MachineError> {
-        Ok(0)
+    /// Symbols of the images that run, where there are any (not in a recording).
+    fn symbols(&self) -> Option<&Symbols> {
+        None
     }
 
     /// Which instructions of the hypervisor ran since power-on; none without a plugin that notes it.
@@ -85,11 +95,18 @@ pub trait Machine {
         None
     }
 
-    /// Symbols of the images that run, where there are any (not in a recording).
-    fn symbols(&self) -> Option<&Symbols>;
+    /// What happened, event by event; none without a plugin.
+    fn journal(&mut self) -> Option<&mut dyn Journal> {
+        None
+    }
 
-    /// The machine itself if it is a live one, for a debugger.
-    fn live(&mut self) -> Option<&mut Live> {
+    /// Operations that are looked at while the machine goes on with the next ones.
+    fn stream(&mut self) -> Option<&mut dyn Stream> {
+        None
+    }
+
+    /// A debugger's way in.
+    fn debug(&mut self) -> Option<&mut dyn Debug> {
         None
     }
 }

@@ -51,7 +51,7 @@ fn unshare() -> Request {
 #[test]
 fn operations_are_performed_in_order() {
     let mut live = boot();
-    let responses = live.perform(&[share(), share(), unshare(), unshare()]).unwrap();
+    let responses = live.perform_requests(&[share(), share(), unshare(), unshare()]).unwrap();
     let results: Vec<(u64, u64, bool)> =
         responses.iter().map(|response| (response.kind, response.x[0], response.x[1] == 0)).collect();
     assert_eq!(
@@ -65,7 +65,7 @@ fn more_operations_than_the_mailbox_holds_are_all_performed() {
     let mut live = boot();
     let batch: Vec<Request> =
         (0..3 * SLOTS as u64).map(|index| request(op::WRITE, &[PAGE + 8 * index, 8, index + 1])).collect();
-    let responses = live.perform(&batch).unwrap();
+    let responses = live.perform_requests(&batch).unwrap();
     assert!(responses.len() == batch.len() && responses.iter().all(|response| response.kind == kind::OK));
     for index in 0..batch.len() as u64 {
         let mut bytes = [0; 8];
@@ -83,9 +83,9 @@ fn registers_and_description_show_the_machine_that_was_asked_for() {
     assert_eq!(registers.sys.sctlr_el2 & 1, 1, "SCTLR_EL2.M");
     let smmu = registers.smmu.expect("the hypervisor uses the SMMU");
     assert_eq!(smmu.0.get(&0x20).map(|cr0| cr0 & 1), Some(1), "SMMU_CR0.SMMUEN");
-    let info = live.info();
+    let info = live.target().info;
     assert!(info.cpus == 2 && info.image_pa > RAM_BASE && info.smmu_pa == 0x0905_0000, "{info:x?}");
-    assert!(live.description().payload.contains(0x4300_0000));
+    assert!(live.target().description.payload.contains(0x4300_0000));
 }
 
 #[test]
@@ -99,7 +99,7 @@ fn a_device_behind_a_root_port_is_on_bus_1() {
     let mut live = boot_with(config, BootOptions::default()).unwrap_or_else(|error| panic!("{error}"));
     let read = |sid| request(op::DMA_READ, &[sid, PAGE, 8]);
     let kinds: Vec<u64> = live
-        .perform(&[read(8), read(0x100), read(0x18)])
+        .perform_requests(&[read(8), read(0x100), read(0x18)])
         .unwrap()
         .iter()
         .map(|response| response.kind)
@@ -113,8 +113,8 @@ fn two_runs_leave_the_same_memory() {
         let config = MachineSpec { cpus: 2, mem_bytes: 128 << 20, ..MachineSpec::default() };
         let mut live = boot_with(config, BootOptions::default()).unwrap_or_else(|error| panic!("{error}"));
         let on_cpu_1 = Request { cpu: 1, ..share() };
-        live.perform(&[on_cpu_1, unshare()]).unwrap();
-        live.perform(&[request(op::DMA_WRITE, &[8, PAGE, 64, 0x55])]).unwrap();
+        live.perform_requests(&[on_cpu_1, unshare()]).unwrap();
+        live.perform_requests(&[request(op::DMA_WRITE, &[8, PAGE, 64, 0x55])]).unwrap();
         let registers = live.registers().unwrap();
         let mut ram = vec![0; 128 << 20];
         live.memory().read(RAM_BASE, &mut ram).unwrap();
@@ -131,13 +131,13 @@ fn stepping_counts_the_hypervisors_own_instructions() {
     let mut live = boot();
     let stepped = step::count(&mut live, share()).unwrap();
     assert_eq!((stepped.response.kind, stepped.response.x[1]), (kind::OK, 0));
-    let info = live.info();
+    let info = live.target().info;
     let text = info.image_va..info.image_va + info.image_size;
     assert!(stepped.pcs.len() > 10 && stepped.pcs.iter().all(|pc| text.contains(pc)));
     let last = stepped.pcs.last().and_then(|pc| live.symbols().unwrap().instruction(*pc));
     assert_eq!(last.as_deref(), Some("eret"));
     // The machine goes on as if nothing had happened.
-    assert_eq!(live.perform(&[unshare()]).unwrap()[0].x[1], 0);
+    assert_eq!(live.perform_requests(&[unshare()]).unwrap()[0].x[1], 0);
 }
 
 /// The plugin.
@@ -159,10 +159,10 @@ fn boot_watched(cpus: u8) -> Live {
 fn the_plugin_counts_the_instructions_that_single_steps_count() {
     let stepped = step::count(&mut boot(), share()).unwrap();
     let mut live = boot_watched(1);
-    let boot = live.events().unwrap();
+    let boot = live.journal().unwrap().events().unwrap();
     let entered = boot.iter().rfind(|event| event.kind == records::kind::ERET).unwrap();
-    live.perform(&[share()]).unwrap();
-    let events = live.events().unwrap();
+    live.perform_requests(&[share()]).unwrap();
+    let events = live.journal().unwrap().events().unwrap();
     let mark = events.iter().find(|event| event.kind == records::kind::MARK).unwrap();
     assert_eq!(mark.b - entered.b, stepped.pcs.len() as u64);
 }
@@ -173,28 +173,28 @@ fn the_plugin_notes_the_instructions_that_single_steps_meet() {
     let options = BootOptions { pagewatch: pagewatch(), coverage: true, ..BootOptions::default() };
     let mut live = boot_with(MachineSpec::default(), options).unwrap_or_else(|error| panic!("{error}"));
     let at_boot = live.executed().unwrap();
-    live.perform(&[share()]).unwrap();
+    live.perform_requests(&[share()]).unwrap();
     let now = live.executed().unwrap();
     assert!(stepped.pcs.iter().all(|pc| now.contains(*pc)));
     let new = stepped.pcs.iter().filter(|pc| !at_boot.contains(**pc)).count();
     assert!(0 < new && new < stepped.pcs.len(), "{new} of {} ran at boot", stepped.pcs.len());
-    assert!(live.events().unwrap().is_empty(), "it keeps no journal");
+    assert!(live.journal().is_none(), "it keeps no journal");
 }
 
 #[test]
 fn the_plugin_tells_operations_and_cpus_apart() {
     let mut live = boot_watched(4);
     // The host has the page, so that EL2 has something to take away.
-    live.perform(&[request(op::WRITE, &[PAGE, 8, 0])]).unwrap();
-    live.events().unwrap();
+    live.perform_requests(&[request(op::WRITE, &[PAGE, 8, 0])]).unwrap();
+    live.journal().unwrap().events().unwrap();
     let on = |cpu, request| Request { cpu, ..request };
     let donate = request(op::HYPERCALL, &[HOST_DONATE_HYP, PAGE >> 12, 1]);
-    let responses = live.perform(&[on(2, share()), on(1, unshare()), on(3, donate)]).unwrap();
+    let responses = live.perform_requests(&[on(2, share()), on(1, unshare()), on(3, donate)]).unwrap();
     assert!(
         responses.iter().all(|response| (response.kind, response.x[1]) == (kind::OK, 0)),
         "{responses:?}"
     );
-    let events = live.events().unwrap();
+    let events = live.journal().unwrap().events().unwrap();
     let (operations, rest) = journal::by_operation(&events);
     let slots: Vec<u64> = operations.iter().map(|(slot, _)| *slot).collect();
     assert_eq!(slots, [0, 1, 2]);
@@ -210,7 +210,7 @@ fn the_plugin_tells_operations_and_cpus_apart() {
     // What was stored is what memory holds now, wherever it was stored last; stacks, which are not in the linear map,
     // aside.
     let mut last = BTreeMap::new();
-    let linear = live.info().linear_offset;
+    let linear = live.target().info.linear_offset;
     let told = |event: &&records::Record| {
         event.kind == records::kind::STORE && event.a == event.b.wrapping_add(linear)
     };
@@ -231,9 +231,9 @@ fn a_hang_tells_where_each_cpu_is() {
     let options = BootOptions { perform_timeout: Duration::from_millis(500), ..BootOptions::default() };
     let mut live = boot_with(MachineSpec::default(), options).unwrap_or_else(|error| panic!("{error}"));
     // `b .`: the test host calls it and never comes back.
-    let responses = live.perform(&[request(op::WRITE, &[PAGE, 4, 0x1400_0000])]).unwrap();
+    let responses = live.perform_requests(&[request(op::WRITE, &[PAGE, 4, 0x1400_0000])]).unwrap();
     assert_eq!(responses[0].kind, kind::OK);
-    let error = live.perform(&[request(op::EXEC, &[PAGE])]).unwrap_err();
+    let error = live.perform_requests(&[request(op::EXEC, &[PAGE])]).unwrap_err();
     assert!(matches!(error, MachineError::Hang { .. }) && error.class() == FailureClass::Run, "{error}");
     assert!(error.to_string().contains("cpu 0 at EL1: 0x"), "{error}");
 }
@@ -267,7 +267,7 @@ fn a_panic_while_booting_is_quoted_with_its_place_in_the_source() {
 fn a_qemu_that_dies_half_way_is_told_with_its_status() {
     let mut live = boot();
     // PSCI SYSTEM_OFF.
-    let error = live.perform(&[request(op::SMC, &[0x8400_0008])]).unwrap_err();
+    let error = live.perform_requests(&[request(op::SMC, &[0x8400_0008])]).unwrap_err();
     assert!(matches!(error, MachineError::QemuDied { .. }) && error.class() == FailureClass::Run, "{error}");
     assert!(error.to_string().contains("exit status: 0"), "{error}");
 }

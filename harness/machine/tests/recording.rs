@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 
 use parallax_abi::info::HypInfo;
 use parallax_abi::journal::Record;
-use parallax_abi::mailbox::{Request, Response};
+use parallax_abi::mailbox::Response;
 use parallax_machine::recording::format::KEYFRAME_EVERY;
 use parallax_machine::recording::{
     Change, Operation, RecordedFinding, Recorder, RecordingError, RecordingMem, Replay, Search,
 };
-use parallax_machine::{Description, Machine, MachineError, Registers};
+use parallax_machine::{Description, Machine, MachineError, Registers, Target};
 use parallax_model::{Rule, Space, Span, Views, Violation};
+use parallax_ops::{self as ops, Batch, CpuId};
 use parallax_smmu::RawRegs;
 use parallax_trace::spec::{MachineSpec, RAM_BASE, Region, regions};
 use parallax_vmsa::{PhysMem, SparseMem, SysRegs};
@@ -44,6 +45,16 @@ fn finding(op: u64) -> RecordedFinding {
     violation.with_views(Some(span), Views::new("annotated hyp", "RW normal 4K")).into()
 }
 
+/// An imaginary target.
+fn target(cpus: u64) -> Target {
+    Target { description: description(), info: HypInfo { cpus, ..HypInfo::default() } }
+}
+
+/// What the machine is asked in step `op`.
+fn batch(op: u64) -> Batch {
+    Batch::one(CpuId::new(0), ops::Operation::AnyHypercall { id: op, x: [op; 6] })
+}
+
 /// The operation, registers and memory of step `op` of an imaginary run.
 fn step(op: u64) -> (Operation, Registers, SparseMem) {
     let mut memory = SparseMem::new();
@@ -52,7 +63,7 @@ fn step(op: u64) -> (Operation, Registers, SparseMem) {
     if op.is_multiple_of(3) {
         memory.write_u64(TABLE + 0x1000 * (1 + op), 0);
     }
-    let requests = if op == 0 { vec![] } else { vec![Request { cpu: 0, op: 1, args: [op; 7] }] };
+    let requests = if op == 0 { vec![] } else { batch(op).requests() };
     let responses =
         requests.iter().map(|_| Response { kind: 1, x: [op; 4], ..Response::default() }).collect();
     let event = Record { kind: 1, cpu: 2, size: 8, pc: op, a: 3, b: 4, value: u64::MAX, ..Record::default() };
@@ -65,8 +76,7 @@ fn step(op: u64) -> (Operation, Registers, SparseMem) {
 }
 
 fn record(path: &Path) {
-    let mut recorder =
-        Recorder::create(path, "r1", &description(), HypInfo { cpus: 1, ..HypInfo::default() }).unwrap();
+    let mut recorder = Recorder::create(path, "r1", &target(1)).unwrap();
     for op in 0..OPS {
         let (operation, registers, memory) = step(op);
         let seen = RecordingMem::new(&memory);
@@ -99,12 +109,13 @@ fn assert_at(replay: &mut Replay, op: u64) {
 fn a_replay_gives_every_moment_of_the_run() {
     let (_dir, path) = recorded();
     let mut replay = Replay::open(&path).unwrap();
-    assert_eq!((replay.last(), replay.revision(), replay.info().cpus), (OPS - 1, "r1", 1));
-    assert_eq!(replay.description(), &description());
+    assert_eq!((replay.last(), replay.revision(), replay.target().info.cpus), (OPS - 1, "r1", 1));
+    assert_eq!(replay.target().description, description());
     assert_at(&mut replay, 0);
     for op in 1..OPS {
         let (operation, ..) = step(op);
-        assert_eq!(replay.perform(&operation.requests).unwrap(), operation.responses);
+        let answers = replay.perform(&batch(op)).unwrap();
+        assert_eq!(answers.iter().map(|answer| answer.response).collect::<Vec<_>>(), operation.responses);
         assert_at(&mut replay, op);
     }
     assert!(!replay.step().unwrap());
@@ -134,7 +145,7 @@ fn memory_that_the_run_did_not_read_is_not_there() {
 fn another_operation_than_the_recorded_one_is_refused() {
     let (_dir, path) = recorded();
     let mut replay = Replay::open(&path).unwrap();
-    let error = replay.perform(&[Request::default()]).unwrap_err();
+    let error = replay.perform(&batch(0)).unwrap_err();
     assert!(
         matches!(error, MachineError::Recording(RecordingError::Different { operation: 1, .. })),
         "{error}"
@@ -154,7 +165,7 @@ fn an_unfinished_recording_leaves_nothing_behind() {
     let path = dir.path().join("a.plx");
     fs::write(&path, "old").unwrap();
     let (operation, registers, memory) = step(0);
-    let mut recorder = Recorder::create(&path, "r1", &description(), HypInfo::default()).unwrap();
+    let mut recorder = Recorder::create(&path, "r1", &target(0)).unwrap();
     recorder.add(&operation, &registers, &RecordingMem::new(&memory)).unwrap();
     drop(recorder);
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
@@ -166,7 +177,7 @@ fn what_is_there_and_is_no_file_is_not_replaced() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("socket");
     let _socket = std::os::unix::net::UnixListener::bind(&path).unwrap();
-    let error = Recorder::create(&path, "test", &description(), HypInfo::default()).unwrap_err().to_string();
+    let error = Recorder::create(&path, "test", &target(0)).unwrap_err().to_string();
     assert!(error.contains("it is there and is no file"), "{error}");
 }
 
@@ -254,7 +265,7 @@ fn a_recording_of_the_first_schema_is_still_read() {
     handmade(&path, &[&header, &lines[1], "{\"entries\":1}\n"]);
     let mut replay = Replay::open(&path).unwrap();
     assert_at(&mut replay, 0);
-    assert!(replay.events().unwrap().is_empty() && replay.site(0).is_none());
+    assert!(replay.journal().unwrap().events().unwrap().is_empty() && replay.site(0).is_none());
 }
 
 #[test]

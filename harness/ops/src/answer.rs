@@ -66,6 +66,8 @@ pub struct Answer {
     pub syndrome: Syndrome,
     /// Of a device's access; none if there were none.
     pub events: Option<Events>,
+    /// The response itself, for recordings.
+    pub response: Response,
 }
 
 impl Answer {
@@ -90,7 +92,7 @@ impl Answer {
             stream: StreamId::new(u32::try_from(response.event_sid).unwrap_or(u32::MAX)),
             address: Ipa::new(response.event_addr),
         });
-        Self { outcome, read: response.x[..count].to_vec(), syndrome, events }
+        Self { outcome, read: response.x[..count].to_vec(), syndrome, events, response: *response }
     }
 }
 

@@ -6,16 +6,19 @@
 //! | [`footprint`] | [`Footprint`]: who an operation acts for, which pages it names, what it reaches |
 //! | [`data`] | [`Data`]: which bytes an operation reads and writes if translation lets it |
 //! | [`outcome`] | [`Outcome`]: how an operation ended, as traces write it |
+//! | [`batch`] | [`Batch`]: operations that are performed in turn, without a stop between them |
 //! | [`answer`] | [`Answer`]: all that the machine said of an operation |
 #![forbid(unsafe_code)]
 
 pub mod answer;
+pub mod batch;
 pub mod data;
 pub mod footprint;
 pub mod operation;
 pub mod outcome;
 
 pub use answer::{Answer, Events, Syndrome};
+pub use batch::{Batch, CpuId};
 pub use data::Data;
 pub use footprint::{Agent, Footprint, Reach, ReachKind};
 pub use operation::{Call, CpuAccess, DmaAccess, Operation, row, rows};

@@ -146,10 +146,8 @@ fn record(
     export: bool,
 ) -> Result<TraceRun, Failure> {
     let mut machine = boot.boot(&case.trace)?;
-    let recorder = path.map(|path| {
-        Recorder::create(path, boot.revision(), machine.description(), machine.info())
-            .map_err(MachineError::from)
-    });
+    let recorder = path
+        .map(|path| Recorder::create(path, boot.revision(), machine.target()).map_err(MachineError::from));
     let keep = Keep { again: again(case, options), recorder: recorder.transpose()?, export };
     let run = run_trace(&case.trace.ops, machine.as_mut(), keep, options.mode);
     boot.finished(&case.trace, machine.as_ref());

@@ -122,7 +122,7 @@ fn replay_all(
     mut replay: Replay,
     mut visit: impl FnMut(&Moment<'_>) -> ControlFlow<()>,
 ) -> Result<(), Failure> {
-    let mut observer = Observer::new(replay.description(), replay.info());
+    let mut observer = Observer::new(replay.target());
     loop {
         let registers = replay.registers()?;
         let snapshot = observer.observe(replay.memory(), &registers);

@@ -40,12 +40,12 @@ impl Performed<'_> {
                 self.begin()?;
             }
             self.motion = Motion::Step { cpu: 0, alone: false };
-            let live = self.live()?;
-            live.go(None, false).map_err(lost)?;
-            let stand = match live.stopped(OPERATION).map_err(lost)? {
+            let debug = self.debug()?;
+            debug.go(None, false).map_err(lost)?;
+            let stand = match debug.stopped(OPERATION).map_err(lost)? {
                 Some(stand) => stand,
                 None => {
-                    let stand = live.halt().map_err(lost)?;
+                    let stand = debug.halt().map_err(lost)?;
                     self.failed = Some(format!("a hang: the operation is not done within {OPERATION:?}"));
                     stand
                 }

@@ -15,9 +15,8 @@ use std::time::Duration;
 
 use parallax_abi::journal::{Record, kind};
 use parallax_engine::{Begun, Session, Step};
-use parallax_machine::live::debug::{Stand, Stops};
 use parallax_machine::rsp::hex;
-use parallax_machine::{Live, MachineError};
+use parallax_machine::{Debug, MachineError, Stand, Stops};
 use parallax_model::Line;
 use parallax_trace::Op;
 
@@ -77,10 +76,10 @@ fn done(reply: &[u8]) -> bool {
 impl<'m> Performed<'m> {
     /// For a machine that has booted, and the operations of its trace, which is `file`.
     pub fn new(mut session: Session<'m>, ops: &'m [Op], file: String) -> Result<Self, MachineError> {
-        let states = StateViews::new(session.machine().description(), session.machine().info());
-        let live = session.machine_mut().live();
-        let live = live.ok_or_else(|| MachineError::Contract("the machine is no live one".to_owned()))?;
-        let (mut documents, stops) = (live.documents()?, live.stops());
+        let states = StateViews::new(session.machine().target());
+        let debug = session.machine_mut().debug();
+        let debug = debug.ok_or_else(|| MachineError::Contract("no debugger has a way in".to_owned()))?;
+        let (mut documents, stops) = (debug.documents()?, debug.stops());
         registers::complete(&mut documents, states.info.smmu_pa != 0);
         let named = |op: &Op| Named { line: op.line as u64, text: op.to_string(), result: None };
         Ok(Self {
@@ -103,21 +102,20 @@ impl<'m> Performed<'m> {
         })
     }
 
-    fn live(&mut self) -> Result<&mut Live, Lost> {
-        self.session.machine_mut().live().ok_or_else(|| Lost("the machine is gone".to_owned()))
+    fn debug(&mut self) -> Result<&mut dyn Debug, Lost> {
+        self.session.machine_mut().debug().ok_or_else(|| Lost("the machine is gone".to_owned()))
     }
 
     fn ask(&mut self, cpu: usize, requests: &[String]) -> Result<Vec<Vec<u8>>, Lost> {
-        self.live()?.ask(cpu, requests).map_err(lost)
+        self.debug()?.ask(cpu, requests).map_err(lost)
     }
 
     /// Begins the next operation; false if there is none.
     fn begin(&mut self) -> Result<bool, Lost> {
         let Some(op) = self.ops.get(self.steps.len()) else { return Ok(false) };
         let begun = self.session.begin(op).map_err(lost)?;
-        let request = begun.request;
         self.begun = Some(begun);
-        self.live()?.begin(request).map_err(lost)?;
+        self.debug()?.begin(begun.cpu, &begun.operation).map_err(lost)?;
         Ok(true)
     }
 
@@ -125,8 +123,8 @@ impl<'m> Performed<'m> {
     fn end(&mut self) -> Result<(), Lost> {
         let Some(begun) = self.begun.take() else { return Ok(()) };
         let op = &self.ops[self.steps.len()];
-        let response = self.live()?.answer().map_err(lost)?;
-        let step = self.session.end(op, begun, response).map_err(lost)?;
+        let answer = self.debug()?.answer(&begun.operation).map_err(lost)?;
+        let step = self.session.end(op, &begun, &answer).map_err(lost)?;
         self.note(step);
         Ok(())
     }
@@ -159,16 +157,16 @@ impl<'m> Performed<'m> {
             if self.motion != Motion::Continue || !self.begin()? {
                 return Ok(Some(Stop::Done(cpu)));
             }
-            self.live()?.go(None, false).map_err(lost)?;
+            self.debug()?.go(None, false).map_err(lost)?;
             return Ok(None);
         }
         if el == 2 && pc == self.stops.panic {
-            self.failed = Some(format!("the hypervisor panicked\n{}", self.live()?.said()));
+            self.failed = Some(format!("the hypervisor panicked\n{}", self.debug()?.printed()));
             return Ok(Some(Stop::Failed(cpu)));
         }
         if el == 1 && pc == self.stops.stuck {
             let what = "the test host met something that it has no answer to";
-            self.failed = Some(format!("{what}\n{}", self.live()?.said()));
+            self.failed = Some(format!("{what}\n{}", self.debug()?.printed()));
             return Ok(Some(Stop::Failed(cpu)));
         }
         let watched = watch.and_then(|at| {
@@ -258,7 +256,7 @@ impl Debuggee for Performed<'_> {
             Motion::Step { cpu, alone } => (Some(cpu), alone),
             _ => (None, false),
         };
-        self.live()?.go(step, alone).map_err(lost)?;
+        self.debug()?.go(step, alone).map_err(lost)?;
         self.running = true;
         Ok(())
     }
@@ -267,7 +265,7 @@ impl Debuggee for Performed<'_> {
         if let Some(stop) = self.pending.take() {
             return Ok(Some(stop));
         }
-        let Some(stand) = self.live()?.stopped(LOOK).map_err(lost)? else { return Ok(None) };
+        let Some(stand) = self.debug()?.stopped(LOOK).map_err(lost)? else { return Ok(None) };
         let stop = self.judge(&stand)?;
         self.running = stop.is_none();
         Ok(stop)
@@ -278,7 +276,7 @@ impl Debuggee for Performed<'_> {
         if !std::mem::take(&mut self.running) {
             return Ok(0);
         }
-        let stand = self.live()?.halt().map_err(lost)?;
+        let stand = self.debug()?.halt().map_err(lost)?;
         // It may have come to the end of an operation in that very moment.
         if stand.pc == self.stops.wait && stand.el == 1 {
             self.end()?;

@@ -56,7 +56,7 @@ impl Recorded {
             Named { line: u64::from(listed.line), text: listed.text, result: Some(result) }
         });
         let operations = operations.collect();
-        let states = StateViews::new(replay.description(), replay.info());
+        let states = StateViews::new(replay.target());
         Ok(Self {
             replay,
             file,
@@ -88,7 +88,7 @@ impl Recorded {
 
     /// Which build of it ran.
     pub fn variant(&self) -> Variant {
-        if self.replay.description().config.faults_build { Variant::Faults } else { Variant::Normal }
+        if self.replay.target().description.config.faults_build { Variant::Faults } else { Variant::Normal }
     }
 
     const fn position(&self) -> u64 {

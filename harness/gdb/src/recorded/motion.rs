@@ -60,7 +60,7 @@ impl Recorded {
     fn enter(&mut self, forward: bool, stop: Stop) -> Result<Stop, RecordingError> {
         let op = if forward { self.position() + 1 } else { self.position() };
         self.replay.go_to(op)?;
-        let inside = Inside::end(op, self.replay.events().unwrap_or_default());
+        let inside = Inside::end(op, self.replay.operation().events.clone());
         if let Some(mut inside) = inside {
             self.replay.go_to(op - 1)?;
             if let Some(stop) = self.change(&mut inside, forward) {

@@ -8,7 +8,7 @@ use std::ffi::OsString;
 use parallax_trace::spec::LINUX_BASE;
 
 use super::args::{Args, Paths};
-use crate::linux::LinuxConfig;
+use crate::backend::linux::LinuxConfig;
 
 /// The arguments for `config`. `paths.payload` is the kernel; `paths.hyp` is not used when it runs alone.
 #[must_use]

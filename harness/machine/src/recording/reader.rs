@@ -1,4 +1,4 @@
-//! Reading a recording, as a [`Machine`].
+//! Reading a recording, as a [`Machine`](crate::Machine).
 //!
 //! A file may come from anywhere: its size, its lines and the memory that it describes are limited, and whatever is
 //! wrong with it is an error that names the line.
@@ -9,9 +9,7 @@ use std::io::{BufRead, BufReader, Cursor, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use parallax_abi::info::HypInfo;
 use parallax_abi::journal::Record;
-use parallax_abi::mailbox::{Request, Response};
 use parallax_vmsa::{PhysMem, SparseMem};
 use serde::de::DeserializeOwned;
 use zstd::stream::read::Decoder;
@@ -20,9 +18,7 @@ use zstd::zstd_safe;
 use super::format::{Entry, Footer, Header, Hex, OLDEST, SCHEMA, Site, TYPED_FINDINGS};
 use super::mem::PAGE;
 use super::{Operation, RecordingError};
-use crate::error::MachineError;
-use crate::machine::{Description, Machine, Registers};
-use crate::symbols::Symbols;
+use crate::machine::{Registers, Target};
 
 /// The largest file, in bytes.
 const MAX_FILE: u64 = 1 << 30;
@@ -37,19 +33,20 @@ pub(super) type Lines = BufReader<Decoder<'static, Cursor<Arc<[u8]>>>>;
 
 /// A recording, standing after one of its operations.
 pub struct Replay {
-    pub(super) path: PathBuf,
+    pub(crate) path: PathBuf,
     pub(super) data: Arc<[u8]>,
     /// Offset of each frame.
     pub(super) frames: Vec<usize>,
     header: Header,
+    pub(crate) target: Target,
     entries: u64,
     sites: BTreeMap<Hex, Site>,
     lines: Lines,
     line: u64,
     op: u64,
     operation: Operation,
-    registers: Registers,
-    memory: SparseMem,
+    pub(crate) registers: Registers,
+    pub(crate) memory: SparseMem,
     pages: usize,
 }
 
@@ -92,7 +89,9 @@ impl Replay {
             return Err(malformed("cut off: operations are missing"));
         }
         let lines = lines_from(&data, frames[1]).map_err(failed)?;
+        let target = Target { description: header.machine.clone(), info: header.info };
         let mut replay = Self {
+            target,
             path: path.to_owned(),
             data,
             frames,
@@ -103,7 +102,7 @@ impl Replay {
             line: 1,
             op: 0,
             operation: Operation::default(),
-            registers: Registers { sys: Default::default(), smmu: None },
+            registers: Registers::default(),
             memory: SparseMem::new(),
             pages: 0,
         };
@@ -260,46 +259,6 @@ impl Replay {
 impl std::fmt::Debug for Replay {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Replay").field("path", &self.path).field("op", &self.op).finish_non_exhaustive()
-    }
-}
-
-impl Machine for Replay {
-    fn description(&self) -> &Description {
-        &self.header.machine
-    }
-
-    fn info(&self) -> HypInfo {
-        self.header.info
-    }
-
-    /// Goes on to the next operation, which must have been the same batch.
-    fn perform(&mut self, batch: &[Request]) -> Result<Vec<Response>, MachineError> {
-        if !self.step()? {
-            let operation = self.op + 1;
-            return Err(RecordingError::End { path: self.path.clone(), operation, last: self.last() }.into());
-        }
-        if self.operation.requests != batch {
-            let (path, text) = (self.path.clone(), self.operation.text.clone());
-            return Err(RecordingError::Different { path, operation: self.op, text }.into());
-        }
-        Ok(self.operation.responses.clone())
-    }
-
-    fn registers(&mut self) -> Result<Registers, MachineError> {
-        Ok(self.registers.clone())
-    }
-
-    fn memory(&self) -> &dyn PhysMem {
-        &self.memory
-    }
-
-    /// What was recorded of the operation after which it stands.
-    fn events(&mut self) -> Result<Vec<Record>, MachineError> {
-        Ok(self.operation.events.clone())
-    }
-
-    fn symbols(&self) -> Option<&Symbols> {
-        None
     }
 }
 

@@ -6,7 +6,6 @@ use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use parallax_abi::info::HypInfo;
 use parallax_vmsa::PhysMem;
 use parallax_vmsa::mem::read_table;
 use serde::Serialize;
@@ -18,7 +17,7 @@ use super::format::{
 };
 use super::{Operation, RecordingError, RecordingMem};
 use crate::error::MachineError;
-use crate::machine::{Description, Registers};
+use crate::machine::{Registers, Target};
 use crate::symbols::Symbols;
 
 /// Compression level of zstd.
@@ -42,12 +41,7 @@ impl Recorder {
     ///
     /// # Errors
     /// No file can be made beside `path`.
-    pub fn create(
-        path: &Path,
-        revision: &str,
-        machine: &Description,
-        info: HypInfo,
-    ) -> Result<Self, RecordingError> {
+    pub fn create(path: &Path, revision: &str, target: &Target) -> Result<Self, RecordingError> {
         if std::fs::metadata(path).is_ok_and(|there| !there.is_file()) {
             let source = std::io::Error::new(std::io::ErrorKind::InvalidInput, "it is there and is no file");
             return Err(RecordingError::Io { path: path.to_owned(), source });
@@ -70,8 +64,8 @@ impl Recorder {
         recorder.line(&Header {
             parallax_recording: SCHEMA,
             revision: revision.to_owned(),
-            machine: machine.clone(),
-            info,
+            machine: target.description.clone(),
+            info: target.info,
             keyframe_every: KEYFRAME_EVERY,
         })?;
         recorder.end_frame()?;

@@ -73,7 +73,7 @@ fn record_on(boot: &LiveBoot, case: &Case, op: usize, folder: &Path) -> Result<P
     let last = ops.iter().position(|known| known.line == op).ok_or_else(|| unknown(op))?;
     let mut machine = boot.boot(&case.trace).map_err(Failure::from)?;
     let path = folder.join("trace.plx");
-    let recorder = Recorder::create(&path, boot.revision(), machine.description(), machine.info())?;
+    let recorder = Recorder::create(&path, boot.revision(), machine.target())?;
     let (mut session, _) = Session::start(machine.as_mut(), Some(recorder)).map_err(Failure::from)?;
     for op in &ops[..=last] {
         session.step(op).map_err(Failure::from)?;

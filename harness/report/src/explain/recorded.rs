@@ -1,6 +1,5 @@
 //! The story of a recorded operation.
 
-use parallax_engine::Observer;
 use parallax_engine::status::Failure;
 use parallax_machine::recording::Replay;
 use parallax_machine::{Machine, MachineError};
@@ -22,14 +21,14 @@ pub fn story(before: &mut Replay, after: &mut Replay, wanted: Wanted) -> Result<
     let mut streams = all_streams(before)?;
     let new_streams = all_streams(after)?;
     streams.extend(new_streams.into_iter().filter(|array| !streams.contains(array)).collect::<Vec<_>>());
-    let info = after.info();
-    let observer = Observer::new(after.description(), info);
+    let info = after.target().info;
+    let names = after.target().address_map();
     let scene = Scene {
         before: before.memory(),
         tables: &known,
         new_tables: &new,
         streams: &streams,
-        map: &observer.context().symbols,
+        map: &names,
         commands: Span::new(info.cmdq_pa, info.cmdq_size),
         smmu: Span::new(info.smmu_pa, info.smmu_size),
         linear: info.linear_offset,

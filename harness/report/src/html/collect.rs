@@ -75,10 +75,10 @@ pub(super) struct Shown {
 /// Reads a recording from its beginning.
 pub(super) fn recorded(opened: Opened, intern: &mut Intern, step: &dyn Fn()) -> Result<Recorded, Failure> {
     let Opened { name, mut replay, back } = opened;
-    let mut observer = Observer::new(replay.description(), replay.info());
-    let info = replay.info();
+    let mut observer = Observer::new(replay.target());
+    let info = replay.target().info;
     let queue = Span::new(info.cmdq_pa, info.cmdq_size);
-    let description = replay.description().clone();
+    let description = replay.target().description.clone();
     let regions = observer.context().symbols.regions();
     let regions = regions.map(|(name, span)| (name.to_owned(), span.base, span.size)).collect();
     let mut ops = Vec::new();

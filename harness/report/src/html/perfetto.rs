@@ -24,7 +24,7 @@ const PROCESS: u32 = 1000;
 /// # Errors
 /// The recording is damaged, or was made without the plugin.
 pub fn trace(mut replay: Replay, step: &dyn Fn()) -> Result<String, Failure> {
-    let cpus = usize::from(replay.description().config.cpus.max(1));
+    let cpus = usize::from(replay.target().description.config.cpus.max(1));
     let findings = thread(cpus);
     let mut lines =
         vec![json!({"ph": "M", "name": "process_name", "pid": PROCESS, "args": {"name": "EL2"}}).to_string()];

@@ -26,7 +26,10 @@ pub(super) fn measure(setup: &Setup) -> Result<String, Failure> {
         for block in 0..split {
             // One page of the block goes and returns: the block stays split.
             let pfn = 0x4_4000 + 512 * block;
-            live.perform(&[hypercall(HOST_DONATE_HYP, &[pfn, 1]), hypercall(HYP_DONATE_HOST, &[pfn, 1])])?;
+            live.perform_requests(&[
+                hypercall(HOST_DONATE_HYP, &[pfn, 1]),
+                hypercall(HYP_DONATE_HOST, &[pfn, 1]),
+            ])?;
         }
         let (full, again) = looks(&mut live)?;
         drop(live);
@@ -53,10 +56,9 @@ pub(super) fn measure(setup: &Setup) -> Result<String, Failure> {
 /// The median time of a look from nothing, and of one that knows the state before.
 fn looks(live: &mut Live) -> Result<(Duration, Duration), Failure> {
     let registers = live.registers()?;
-    let info = live.info();
     let (mut full, mut again) = (Vec::new(), Vec::new());
     for _ in 0..LOOKS {
-        let mut observer = Observer::new(live.description(), info);
+        let mut observer = Observer::new(live.target());
         for times in [&mut full, &mut again] {
             let begin = Instant::now();
             std::hint::black_box(observer.observe(live.memory(), &registers));

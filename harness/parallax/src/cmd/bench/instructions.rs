@@ -8,7 +8,7 @@ use parallax_abi::hypercall::{
 };
 use parallax_abi::mailbox::Request;
 use parallax_engine::status::Failure;
-use parallax_machine::{Machine, step};
+use parallax_machine::step;
 use parallax_trace::spec::{MachineSpec, SmmuMode};
 
 use super::{PFN, Setup, hypercall, table};
@@ -48,7 +48,7 @@ fn counts(setup: &Setup, mode: SmmuMode, operations: &[(&str, Request)]) -> Resu
     let mut live = setup.boot(&config)?;
     // The neighbour goes and returns, so that the tables of this block exist in every mode.
     let next = [PFN + 1, 1];
-    live.perform(&[hypercall(HOST_DONATE_HYP, &next), hypercall(HYP_DONATE_HOST, &next)])?;
+    live.perform_requests(&[hypercall(HOST_DONATE_HYP, &next), hypercall(HYP_DONATE_HOST, &next)])?;
     let mut counts = Vec::new();
     for (_, request) in operations {
         counts.push(step::count(&mut live, *request)?.pcs.len());

@@ -8,7 +8,7 @@ use parallax_abi::mailbox::{Response, SLOTS, kind};
 use parallax_engine::Reproducer;
 use parallax_engine::status::Failure;
 use parallax_engine::{Session, SessionError, Step};
-use parallax_machine::{Live, Machine, MachineError};
+use parallax_machine::{Live, MachineError};
 use parallax_model::Golden;
 use parallax_trace::spec::MachineSpec;
 use parallax_trace::{Op, Trace};
@@ -74,7 +74,7 @@ fn bare(setup: &Setup, config: &MachineSpec) -> Result<f64, Failure> {
     let batches = setup.scaled(BARE).div_ceil(SLOTS);
     let begin = Instant::now();
     for _ in 0..batches {
-        all_succeeded(&live.perform(&batch)?)?;
+        all_succeeded(&live.perform_requests(&batch)?)?;
     }
     Ok((batches * SLOTS) as f64 / begin.elapsed().as_secs_f64())
 }

@@ -156,8 +156,8 @@ fn perform(live: &mut Live, pair: &Pair, batches: usize) -> Result<Cost, Failure
     let batch: Vec<_> = pair.requests.into_iter().cycle().take(SLOTS).collect();
     Cost::of(live.qemu_id(), batches, || {
         for _ in 0..batches {
-            rates::all_succeeded(&live.perform(&batch)?)?;
-            live.events()?;
+            rates::all_succeeded(&live.perform_requests(&batch)?)?;
+            drop_events(live)?;
         }
         Ok(())
     })
@@ -214,8 +214,8 @@ fn granularity(setup: &Setup) -> Result<String, Failure> {
 /// Maps `most` blocks of the host's memory page by page: the host touches each, one page of it goes to the hypervisor
 /// and returns, after which the block stays split, and the host touches that page.
 fn split(live: &mut Live, most: usize) -> Result<(), Failure> {
-    let info = live.info();
-    let payload = &live.description().payload;
+    let info = live.target().info;
+    let payload = &live.target().description.payload;
     let taken = [
         Span::new(payload.base, payload.size),
         Span::new(info.image_pa, info.image_size),
@@ -236,11 +236,16 @@ fn split(live: &mut Live, most: usize) -> Result<(), Failure> {
             [touch, go, back, touch]
         })
         .collect();
-    let responses = live.perform(&requests)?;
+    let responses = live.perform_requests(&requests)?;
     if let Some(response) = responses.iter().find(|response| response.kind != kind::OK) {
         let text = format!("a block could not be split: {response:?}");
         return Err(MachineError::Contract(text).into());
     }
-    live.events()?;
+    drop_events(live)?;
     Ok(())
+}
+
+/// Empties the plugin's journal, if there is one.
+fn drop_events(live: &mut Live) -> Result<(), MachineError> {
+    live.journal().map_or(Ok(()), |journal| journal.events().map(drop))
 }

@@ -6,8 +6,20 @@ use parallax_ops::{Agent, Operation, Outcome};
 
 use parallax_trace::Op;
 
+use crate::judge::{Judge, StepView};
+
+/// Holds every result against what the trace expects.
+pub(super) struct Expected;
+
+impl Judge for Expected {
+    fn judge(&mut self, step: &StepView<'_>) -> Vec<Finding> {
+        let StepView { op, operation, answer, after, .. } = step;
+        check(op, (operation, &answer.outcome), after.state, after.context).into_iter().collect()
+    }
+}
+
 /// The finding that the result of `op` is not the expected one, as `state` is now.
-pub(super) fn check(
+pub(crate) fn check(
     op: &Op,
     (operation, outcome): (&Operation, &Outcome),
     state: &Snapshot,

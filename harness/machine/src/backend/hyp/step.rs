@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use parallax_abi::mailbox::{Request, Response};
 
+use crate::backend::hyp::{Live, StopPoints, little_endian_hex};
 use crate::error::MachineError;
-use crate::live::{Live, StopPoints, little_endian_hex};
 use crate::rsp::{Client, Register, RspError, StopReply};
 
 /// The most steps to take, in the test host and in the hypervisor together.

@@ -16,7 +16,7 @@ use super::registers::RegisterSet;
 use super::report::not_started;
 use super::{BootOptions, Live, StopPoints};
 use crate::error::MachineError;
-use crate::machine::Description;
+use crate::machine::{Description, Target};
 use crate::qemu::{Pagewatch, Qemu, QemuError, Watched};
 use crate::qmp::Qmp;
 use crate::ram::MappedRam;
@@ -69,8 +69,7 @@ impl Live {
             ram,
             watched,
             symbols,
-            description,
-            info: HypInfo::default(),
+            target: Target { description, info: HypInfo::default() },
             registers,
             stops,
             mailbox,
@@ -89,8 +88,8 @@ impl Live {
         self.resume(&[], "the end of the boot", self.options.boot_timeout)?;
         self.mailbox.check(&self.ram)?;
         let cpus = self.mailbox.cpus(&self.ram)?;
-        if cpus != u64::from(self.description.config.cpus) {
-            let asked = self.description.config.cpus;
+        if cpus != u64::from(self.target.description.config.cpus) {
+            let asked = self.target.description.config.cpus;
             return Err(MachineError::Contract(format!(
                 "{cpus} of {asked} CPUs came up\n{}",
                 self.printed()
@@ -100,15 +99,17 @@ impl Live {
             Ok(read) => read,
             Err(error) => return Err(self.connection_lost(error)),
         };
-        self.info = read_info(&self.ram, &sys, info_va)?;
+        self.target.info = read_info(&self.ram, &sys, info_va)?;
         if let Watched::Journal(journal) = &self.watched {
-            if self.info.image_pa != HYP_BASE {
-                let at = self.info.image_pa;
+            if self.target.info.image_pa != HYP_BASE {
+                let at = self.target.info.image_pa;
                 return Err(MachineError::Contract(format!(
                     "the image is at {at:#x}, and its entry was watched at {HYP_BASE:#x}"
                 )));
             }
-            journal.watch_loads(self.info.image_pa..self.info.pool_pa + self.info.pool_size);
+            journal.watch_loads(
+                self.target.info.image_pa..self.target.info.pool_pa + self.target.info.pool_size,
+            );
         }
         Ok(())
     }

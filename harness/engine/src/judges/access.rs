@@ -1,42 +1,23 @@
 //! From operations and answers to what the model judges: who accessed what, and whether translation let it pass.
 
-use parallax_abi::info::HypInfo;
-use parallax_machine::Description;
 use parallax_model::{
-    Access, AccessKind, AddressMap, Agent, Context, Finding, Layout, MmioPolicy, Outcome as Passage,
-    SmmuMode, Snapshot, Span, check_access,
+    Access as ModelAccess, AccessKind, Agent, Context, Finding, Outcome as Passage, Snapshot, check_access,
 };
 use parallax_ops::{self as ops, Answer, CpuAccess, Operation, Outcome, ReachKind};
-use parallax_trace::spec::{self};
 
-/// What the checks have to know of a machine.
-pub(super) fn context(description: &Description, info: &HypInfo) -> Context {
-    let span = |region: &parallax_trace::spec::Region| Span::new(region.base, region.size);
-    let regions = || description.regions.iter().map(|region| (region.name.as_str(), span(region)));
-    let hyp = &description.config.hyp;
-    let layout = Layout::from(info);
-    Context {
-        symbols: AddressMap::of_regions(regions())
-            .with_hypervisor(layout.image, layout.pool)
-            .with_host(span(&description.payload)),
-        memory: regions().filter(|(name, _)| *name == "ram").map(|(_, span)| span).collect(),
-        smmu: match hyp.smmu {
-            spec::SmmuMode::Shadow => SmmuMode::Shadow,
-            spec::SmmuMode::Shared => SmmuMode::Shared,
-            spec::SmmuMode::Off => SmmuMode::Off,
-        },
-        mmio: match hyp.mmio {
-            spec::MmioPolicy::Prot => MmioPolicy::Prot,
-            spec::MmioPolicy::Region => MmioPolicy::Region,
-            spec::MmioPolicy::Cacheable => MmioPolicy::Cacheable,
-        },
-        sid_bits: hyp.sid_bits,
-        emulated: hyp.smmu_host == spec::HostView::Emulated,
+use crate::judge::{Judge, StepView};
+
+/// Holds the way in which every access ended against the tables.
+pub(super) struct Access;
+
+impl Judge for Access {
+    fn judge(&mut self, step: &StepView<'_>) -> Vec<Finding> {
+        check(step.operation, step.answer, step.before, step.after.state, step.after.context)
     }
 }
 
 /// What is wrong with the way in which an access ended; nothing if `operation` is none.
-pub(super) fn check(
+pub(crate) fn check(
     operation: &Operation,
     answer: &Answer,
     before: &Snapshot,
@@ -48,7 +29,7 @@ pub(super) fn check(
 }
 
 /// The agent as the model has it.
-pub(super) const fn agent(agent: ops::Agent) -> Agent {
+pub(crate) const fn agent(agent: ops::Agent) -> Agent {
     match agent {
         ops::Agent::Cpu => Agent::Cpu,
         ops::Agent::Device(sid) => Agent::Device(sid.get()),
@@ -56,7 +37,7 @@ pub(super) const fn agent(agent: ops::Agent) -> Agent {
 }
 
 /// The kind of access as the model has it.
-pub(super) const fn kind(kind: ReachKind) -> AccessKind {
+pub(crate) const fn kind(kind: ReachKind) -> AccessKind {
     match kind {
         ReachKind::Read => AccessKind::Read,
         ReachKind::Write => AccessKind::Write,
@@ -64,11 +45,11 @@ pub(super) const fn kind(kind: ReachKind) -> AccessKind {
     }
 }
 
-fn access(operation: &Operation, answer: &Answer) -> Option<Access> {
+fn access(operation: &Operation, answer: &Answer) -> Option<ModelAccess> {
     let footprint = operation.footprint();
     let reach = footprint.reach?;
     let outcome = passage(operation, answer)?;
-    Some(Access { agent: agent(footprint.agent), kind: kind(reach.kind), span: reach.span, outcome })
+    Some(ModelAccess { agent: agent(footprint.agent), kind: kind(reach.kind), span: reach.span, outcome })
 }
 
 /// Whether translation let an access pass, where that can be told.
@@ -92,13 +73,21 @@ fn passage(operation: &Operation, answer: &Answer) -> Option<Passage> {
 
 #[cfg(test)]
 mod tests {
+    use parallax_abi::mailbox::Response;
+    use parallax_model::Span;
     use parallax_ops::{Syndrome, row};
 
     use super::*;
 
-    fn of(word: &str, args: &[u64], esr: u64, outcome: Outcome) -> Option<Access> {
+    fn of(word: &str, args: &[u64], esr: u64, outcome: Outcome) -> Option<ModelAccess> {
         let operation = Operation::new(row(word).unwrap(), args).unwrap();
-        let answer = Answer { outcome, read: Vec::new(), syndrome: Syndrome::new(esr), events: None };
+        let answer = Answer {
+            outcome,
+            read: Vec::new(),
+            syndrome: Syndrome::new(esr),
+            events: None,
+            response: Response::default(),
+        };
         access(&operation, &answer)
     }
 

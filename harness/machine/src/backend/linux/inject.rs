@@ -11,8 +11,8 @@ use parallax_vmsa::MemError;
 
 use super::look::Position;
 use super::{Linux, Pause};
+use crate::backend::hyp::{SIGTRAP, little_endian_hex};
 use crate::error::MachineError;
-use crate::live::{SIGTRAP, little_endian_hex};
 use crate::rsp::{Client, Register, RspError, StopReply, hex};
 
 /// `hvc #0`.

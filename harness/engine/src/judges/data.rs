@@ -5,21 +5,51 @@
 //! translation is caught here even if every table is right.
 
 use parallax_addr::PAGE_SIZE;
-use parallax_model::{AddressMap, Rule, Space, Span, Violation};
-use parallax_ops::{Answer, CpuAccess, Data, Operation, Outcome};
+use parallax_model::{AddressMap, Finding, Rule, Space, Span, Violation};
+use parallax_ops::{self as ops, Answer, CpuAccess, Operation, Outcome};
 use parallax_vmsa::PhysMem;
+
+use super::expected;
+use crate::judge::{Judge, StepView};
+
+/// Holds every access that moves data against memory.
+pub(super) struct Data {
+    ram: Span,
+    before: Option<Before>,
+}
+
+impl Data {
+    /// For a machine with this memory.
+    pub(super) const fn new(ram: Span) -> Self {
+        Self { ram, before: None }
+    }
+}
+
+impl Judge for Data {
+    fn before(&mut self, operation: &Operation, memory: &dyn PhysMem) {
+        self.before = Before::of(operation, memory, self.ram);
+    }
+
+    fn judge(&mut self, step: &StepView<'_>) -> Vec<Finding> {
+        let StepView { operation, answer, after, .. } = step;
+        let Some(before) = self.before.take() else { return Vec::new() };
+        let violations = before.after(operation, answer, after.memory, &after.context.symbols);
+        let seen = |violation| expected::seen(violation, operation, after.state, after.context);
+        violations.into_iter().map(seen).collect()
+    }
+}
 
 /// What RAM held where an operation is about to reach. Host addresses are physical addresses: the host's stage 2 is
 /// an identity.
 #[derive(Clone, Debug)]
-pub(super) struct Watch {
-    data: Data,
+struct Before {
+    data: ops::Data,
     before: Vec<u8>,
 }
 
-impl Watch {
+impl Before {
     /// Looks at the bytes that `operation` will touch; nothing if it touches no data or no RAM.
-    pub(super) fn before(operation: &Operation, memory: &dyn PhysMem, ram: Span) -> Option<Self> {
+    fn of(operation: &Operation, memory: &dyn PhysMem, ram: Span) -> Option<Self> {
         let data = operation.data()?;
         let inside = ram.contains(data.span.base) && data.span.size <= ram.end() - data.span.base;
         let before = inside.then(|| read(memory, data.span)).flatten()?;
@@ -27,7 +57,7 @@ impl Watch {
     }
 
     /// What is wrong with the bytes now that the operation is over.
-    pub(super) fn after(
+    fn after(
         &self,
         operation: &Operation,
         answer: &Answer,
@@ -148,10 +178,10 @@ mod tests {
     /// Rules found when `change` happens during `operation` and it is answered with `response`.
     fn rules(operation: Operation, response: Response, change: impl Fn(&Ram)) -> Vec<&'static str> {
         let ram = Ram::new();
-        let watch = Watch::before(&operation, &ram, RAM).unwrap();
+        let before = Before::of(&operation, &ram, RAM).unwrap();
         change(&ram);
         let answer = Answer::of(&operation, &response);
-        let violations = watch.after(&operation, &answer, &ram, &AddressMap::default());
+        let violations = before.after(&operation, &answer, &ram, &AddressMap::default());
         violations.iter().map(|violation| violation.rule.name()).collect()
     }
 
@@ -210,9 +240,9 @@ mod tests {
     }
 
     #[test]
-    fn what_is_outside_of_memory_is_not_watched() {
+    fn what_is_outside_of_memory_is_not_looked_at() {
         let request = operation("host_read", &[0x0900_0000, 4, 0]);
-        assert!(Watch::before(&request, &Ram::new(), RAM).is_none());
-        assert!(Watch::before(&dma_write(0x4000_3ffc, 8, 0), &Ram::new(), RAM).is_none());
+        assert!(Before::of(&request, &Ram::new(), RAM).is_none());
+        assert!(Before::of(&dma_write(0x4000_3ffc, 8, 0), &Ram::new(), RAM).is_none());
     }
 }

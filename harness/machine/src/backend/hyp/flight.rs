@@ -1,17 +1,19 @@
 //! Operations that are looked at while the machine goes on with the next ones.
 //!
-//! [`Live::launch`] has a batch performed and does not wait for its end. What the plugin has recorded until now
-//! ([`Machine::events`](crate::Machine::events)) and the answers to marked operations ([`Live::response`]) can be had
-//! at any time; [`Live::ended`] says when the machine stands still again. Memory cannot: whoever reads it in between
+//! [`Stream::launch`] has a batch performed and does not wait for its end. What the plugin has recorded until now
+//! ([`Journal`](crate::Journal)) and the answers to marked operations ([`Stream::answer`]) can be had
+//! at any time; [`Stream::ended`] says when the machine stands still again. Memory cannot: whoever reads it in between
 //! waits until all operations are done, so that what is read never hangs on who was faster.
 
 use std::time::{Duration, Instant};
 
-use parallax_abi::mailbox::{Request, Response, SLOTS};
+use parallax_abi::mailbox::SLOTS;
+use parallax_ops::{Answer, Batch, Operation};
 use parallax_vmsa::{MemError, PhysMem};
 
 use super::{Live, little_endian_hex};
 use crate::error::MachineError;
+use crate::extensions::Stream;
 use crate::rsp::{RspError, StopReply};
 
 /// What is waited for, in errors.
@@ -19,17 +21,13 @@ const WAITING_FOR: &str = "the end of the operation";
 /// Pause of who waits for memory.
 const PAUSE: Duration = Duration::from_micros(100);
 
-impl Live {
-    /// Has `batch`, at most [`SLOTS`] requests, performed. The machine runs until [`Self::ended`] says that it
-    /// stands still; until then nothing else may be asked of it.
-    ///
-    /// # Errors
-    /// The connection failed, or `batch` does not fit.
-    pub fn launch(&mut self, batch: &[Request]) -> Result<(), MachineError> {
-        if batch.is_empty() || batch.len() > SLOTS {
-            return Err(MachineError::Contract(format!("{} operations in one batch", batch.len())));
+impl Stream for Live {
+    fn launch(&mut self, batch: &Batch) -> Result<(), MachineError> {
+        let requests = batch.requests();
+        if requests.is_empty() || requests.len() > SLOTS {
+            return Err(MachineError::Contract(format!("{} operations in one batch", requests.len())));
         }
-        self.mailbox.put(&self.ram, batch)?;
+        self.mailbox.put(&self.ram, &requests)?;
         let skip = format!("P{:x}={}", self.registers.pc.number, little_endian_hex(self.stops.wait + 4));
         let started = self.runtime.block_on(async {
             self.client.command(&skip).await?;
@@ -40,11 +38,7 @@ impl Live {
         Ok(())
     }
 
-    /// Whether the machine stands still again; with `wait`, waits for it.
-    ///
-    /// # Errors
-    /// As [`Machine::perform`](crate::Machine::perform).
-    pub fn ended(&mut self, wait: bool) -> Result<bool, MachineError> {
+    fn ended(&mut self, wait: bool) -> Result<bool, MachineError> {
         if !self.in_flight {
             return Ok(true);
         }
@@ -69,12 +63,8 @@ impl Live {
         Ok(true)
     }
 
-    /// The answer to request `slot` of the batch, which must have been marked.
-    ///
-    /// # Errors
-    /// There is no such slot.
-    pub fn response(&self, slot: usize) -> Result<Response, MachineError> {
-        self.mailbox.response(&self.ram, slot)
+    fn answer(&self, index: usize, operation: &Operation) -> Result<Answer, MachineError> {
+        Ok(Answer::of(operation, &self.mailbox.response(&self.ram, index)?))
     }
 }
 

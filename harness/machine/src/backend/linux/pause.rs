@@ -6,8 +6,8 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use super::Linux;
+use crate::backend::hyp::SIGTRAP;
 use crate::error::MachineError;
-use crate::live::SIGTRAP;
 use crate::rsp::{RspError, StopReply};
 
 /// Limit of executing the one instruction that a CPU stands at.

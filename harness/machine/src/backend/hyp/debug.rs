@@ -1,71 +1,30 @@
-//! A live machine in the hands of a debugger: an operation can be stopped half-way, and QEMU's own gdbstub answers what it
-//! can answer.
-//!
-//! A debugger begins an operation with [`Live::begin`], lets the machine go with [`Live::go`] until it stands at
-//! [`Stops::wait`] again, and takes the answer with [`Live::answer`]. In between [`crate::Machine::perform`] must not be called.
+//! A live machine in the hands of a debugger.
 
 use std::time::Duration;
 
-use parallax_abi::mailbox::{Request, Response};
+use parallax_ops::{Answer, CpuId, Operation};
 
 use super::{Live, little_endian_hex};
 use crate::error::MachineError;
+use crate::extensions::{Debug, Stand, Stops};
 use crate::rsp::{RspError, StopReply};
 
-/// Addresses where the machine stops by itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Stops {
-    /// `parallax_wait`, at EL1: it waits for its next operation.
-    pub wait: u64,
-    /// `parallax_stuck`, at EL1: the test host has no answer.
-    pub stuck: u64,
-    /// `parallax_panic_stop`, at EL2: the hypervisor panicked.
-    pub panic: u64,
-}
-
-/// Where and why it stands.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Stand {
-    /// Signal number as GDB counts them.
-    pub signal: u8,
-    /// The CPU, from 0.
-    pub cpu: usize,
-    /// Address of the watchpoint that stopped it.
-    pub watch: Option<u64>,
-    /// Its program counter.
-    pub pc: u64,
-    /// Its exception level, 0 to 3.
-    pub el: u8,
-}
-
-impl Live {
-    /// Where it stops by itself.
-    #[must_use]
-    pub const fn stops(&self) -> Stops {
+impl Debug for Live {
+    fn stops(&self) -> Stops {
         let stops = self.stops;
         Stops { wait: stops.wait, stuck: stops.stuck, panic: stops.panic }
     }
 
-    /// What the machine printed so far, with its addresses explained.
-    #[must_use]
-    pub fn said(&self) -> String {
-        self.printed()
+    fn printed(&self) -> String {
+        Self::printed(self)
     }
 
-    /// The documents of the target description with their names, `target.xml` first.
-    ///
-    /// # Errors
-    /// The connection failed.
-    pub fn documents(&mut self) -> Result<Vec<(String, String)>, MachineError> {
+    fn documents(&mut self) -> Result<Vec<(String, String)>, MachineError> {
         let documents = self.runtime.block_on(self.client.documents());
         documents.map_err(|error| self.connection_lost(error))
     }
 
-    /// Has the gdbstub answer `requests` for `cpu`, in one go.
-    ///
-    /// # Errors
-    /// The connection failed, or there is no such CPU.
-    pub fn ask(&mut self, cpu: usize, requests: &[String]) -> Result<Vec<Vec<u8>>, MachineError> {
+    fn ask(&mut self, cpu: usize, requests: &[String]) -> Result<Vec<Vec<u8>>, MachineError> {
         let mut all = vec![format!("Hg{}", self.thread(cpu)?)];
         all.extend_from_slice(requests);
         let replies = self.runtime.block_on(self.client.pipeline(&all));
@@ -74,41 +33,19 @@ impl Live {
         Ok(replies)
     }
 
-    /// The gdbstub's name of a CPU.
-    fn thread(&mut self, cpu: usize) -> Result<String, MachineError> {
-        let threads = self.runtime.block_on(self.client.threads());
-        let mut threads = threads.map_err(|error| self.connection_lost(error))?;
-        if cpu >= threads.len() {
-            return Err(MachineError::Contract(format!("there is no CPU {cpu}")));
-        }
-        Ok(threads.swap_remove(cpu))
-    }
-
-    /// Hands `request` to the test host, which waits; [`Self::go`] has it performed.
-    ///
-    /// # Errors
-    /// The connection failed.
-    pub fn begin(&mut self, request: Request) -> Result<(), MachineError> {
-        self.put(request)?;
+    fn begin(&mut self, cpu: CpuId, operation: &Operation) -> Result<(), MachineError> {
+        self.put(operation.request(cpu.get()))?;
         let skip = format!("P{:x}={}", self.registers.pc.number, little_endian_hex(self.stops.wait + 4));
         self.ask(0, &[skip]).map(|_| ())
     }
 
-    /// Takes the answer to what was begun. The machine stands at [`Stops::wait`].
-    ///
-    /// # Errors
-    /// There is none, or the connection failed.
-    pub fn answer(&mut self) -> Result<Response, MachineError> {
+    fn answer(&mut self, operation: &Operation) -> Result<Answer, MachineError> {
         // From now on CPU 0 is meant again.
         self.ask(0, &[])?;
-        self.take()
+        Ok(Answer::of(operation, &self.take()?))
     }
 
-    /// Lets it go: all CPUs, or one step of one of them, while the others go on unless it is to go `alone`.
-    ///
-    /// # Errors
-    /// The connection failed.
-    pub fn go(&mut self, step: Option<usize>, alone: bool) -> Result<(), MachineError> {
+    fn go(&mut self, step: Option<usize>, alone: bool) -> Result<(), MachineError> {
         let action = match step {
             None => "vCont;c".to_owned(),
             Some(cpu) if alone => format!("vCont;s:{}", self.thread(cpu)?),
@@ -118,26 +55,30 @@ impl Live {
         started.map_err(|error| self.connection_lost(error))
     }
 
-    /// Waits for it to stop, `limit` at most.
-    ///
-    /// # Errors
-    /// The connection failed, or QEMU ended.
-    pub fn stopped(&mut self, limit: Duration) -> Result<Option<Stand>, MachineError> {
+    fn stopped(&mut self, limit: Duration) -> Result<Option<Stand>, MachineError> {
         match self.runtime.block_on(self.client.stopped(limit)) {
             Ok(reply) => reply.map(|reply| self.stand(&reply)).transpose(),
             Err(error) => Err(self.connection_lost(error)),
         }
     }
 
-    /// Brings it to a stop while it goes.
-    ///
-    /// # Errors
-    /// The connection failed, or QEMU ended.
-    pub fn halt(&mut self) -> Result<Stand, MachineError> {
+    fn halt(&mut self) -> Result<Stand, MachineError> {
         match self.runtime.block_on(self.client.halt()) {
             Ok(reply) => self.stand(&reply),
             Err(error) => Err(self.connection_lost(error)),
         }
+    }
+}
+
+impl Live {
+    /// The gdbstub's name of a CPU.
+    fn thread(&mut self, cpu: usize) -> Result<String, MachineError> {
+        let threads = self.runtime.block_on(self.client.threads());
+        let mut threads = threads.map_err(|error| self.connection_lost(error))?;
+        if cpu >= threads.len() {
+            return Err(MachineError::Contract(format!("there is no CPU {cpu}")));
+        }
+        Ok(threads.swap_remove(cpu))
     }
 
     fn stand(&mut self, reply: &[u8]) -> Result<Stand, MachineError> {

@@ -1,25 +1,26 @@
 //! A live machine: the hypervisor and the test host under QEMU, driven through the gdbstub.
 //!
 //! The machine stands still at the test host's `parallax_wait` whenever no call is under way (but see
-//! [`Live::launch`]). [`Live::perform`] fills the mailbox in mapped RAM, resumes past the breakpoint and waits for the
+//! [`Stream::launch`]). [`Live::perform`] fills the mailbox in mapped RAM, resumes past the breakpoint and waits for the
 //! next stop. Breakpoints at `parallax_panic_stop` and `parallax_stuck` catch what must not happen.
 //!
 //! The interface is synchronous: a runtime of its own drives the sockets, so a [`Live`] must not be used from
 //! inside another asynchronous runtime. QEMU ends with the thread that called [`Live::boot`].
 
 pub(crate) mod boot;
-pub mod debug;
+mod debug;
 mod flight;
 mod mailbox;
 pub(crate) mod registers;
 pub(crate) mod report;
+pub mod step;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-use parallax_abi::info::HypInfo;
 use parallax_abi::journal::Record;
 use parallax_abi::mailbox::{Request, Response, SLOTS};
+use parallax_ops::{Answer, Batch};
 use parallax_vmsa::PhysMem;
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
@@ -28,7 +29,8 @@ use self::mailbox::MailboxAt;
 use self::registers::RegisterSet;
 use crate::coverage::Executed;
 use crate::error::MachineError;
-use crate::machine::{Description, Machine, Registers};
+use crate::extensions::{Debug, Journal, Stream};
+use crate::machine::{Machine, Registers, Target};
 use crate::qemu::{Qemu, Watched};
 use crate::qmp::Qmp;
 use crate::ram::MappedRam;
@@ -86,13 +88,12 @@ pub struct Live {
     ram: MappedRam,
     watched: Watched,
     symbols: Symbols,
-    description: Description,
-    info: HypInfo,
+    target: Target,
     registers: RegisterSet,
     stops: StopPoints,
     mailbox: MailboxAt,
     options: BootOptions,
-    /// Whether operations are being performed that nobody waits for ([`Live::launch`]).
+    /// Whether operations are being performed that nobody waits for ([`Stream::launch`]).
     in_flight: bool,
 }
 
@@ -103,7 +104,7 @@ impl Live {
         self.qemu.id()
     }
 
-    /// The gdbstub and what drives it, for [`crate::step`].
+    /// The gdbstub and what drives it, for [`crate::backend::hyp::step`].
     pub(crate) fn parts(&mut self) -> (&Runtime, &mut Client, StopPoints) {
         (&self.runtime, &mut self.client, self.stops)
     }
@@ -190,27 +191,35 @@ pub(crate) fn little_endian_hex(value: u64) -> String {
     crate::rsp::hex::encode(&value.to_le_bytes())
 }
 
-impl Machine for Live {
-    fn description(&self) -> &Description {
-        &self.description
-    }
-
-    fn info(&self) -> HypInfo {
-        self.info
-    }
-
-    fn perform(&mut self, batch: &[Request]) -> Result<Vec<Response>, MachineError> {
-        let mut responses = Vec::with_capacity(batch.len());
-        for part in batch.chunks(SLOTS) {
+impl Live {
+    /// Performs `requests` as the test host takes them, and gives its responses.
+    ///
+    /// # Errors
+    /// As [`Machine::perform`].
+    pub fn perform_requests(&mut self, requests: &[Request]) -> Result<Vec<Response>, MachineError> {
+        let mut responses = Vec::with_capacity(requests.len());
+        for part in requests.chunks(SLOTS) {
             self.mailbox.put(&self.ram, part)?;
             self.run_to_wait()?;
             responses.extend(self.mailbox.take(&self.ram, part.len())?);
         }
         Ok(responses)
     }
+}
+
+impl Machine for Live {
+    fn target(&self) -> &Target {
+        &self.target
+    }
+
+    fn perform(&mut self, batch: &Batch) -> Result<Vec<Answer>, MachineError> {
+        let responses = self.perform_requests(&batch.requests())?;
+        Ok(batch.ops.iter().zip(&responses).map(|((_, op), response)| Answer::of(op, response)).collect())
+    }
 
     fn registers(&mut self) -> Result<Registers, MachineError> {
-        let smmu = (self.info.smmu_pa != 0).then_some(self.info.smmu_pa);
+        let smmu_pa = self.target.info.smmu_pa;
+        let smmu = (smmu_pa != 0).then_some(smmu_pa);
         let (sys, smmu) = match self.runtime.block_on(self.registers.read(&mut self.client, smmu)) {
             Ok(read) => read,
             Err(error) => return Err(self.connection_lost(error)),
@@ -222,11 +231,8 @@ impl Machine for Live {
         if self.in_flight { self } else { &self.ram }
     }
 
-    fn events(&mut self) -> Result<Vec<Record>, MachineError> {
-        match &self.watched {
-            Watched::Journal(journal) => Ok(journal.take()?),
-            Watched::Nothing | Watched::Coverage(_) => Ok(Vec::new()),
-        }
+    fn symbols(&self) -> Option<&Symbols> {
+        Some(&self.symbols)
     }
 
     fn executed(&self) -> Option<Executed> {
@@ -236,16 +242,29 @@ impl Machine for Live {
         }
     }
 
+    fn journal(&mut self) -> Option<&mut dyn Journal> {
+        if matches!(self.watched, Watched::Journal(_)) { Some(self) } else { None }
+    }
+
+    fn stream(&mut self) -> Option<&mut dyn Stream> {
+        if matches!(self.watched, Watched::Journal(_)) { Some(self) } else { None }
+    }
+
+    fn debug(&mut self) -> Option<&mut dyn Debug> {
+        Some(self)
+    }
+}
+
+impl Journal for Live {
+    fn events(&mut self) -> Result<Vec<Record>, MachineError> {
+        match &self.watched {
+            Watched::Journal(journal) => Ok(journal.take()?),
+            Watched::Nothing | Watched::Coverage(_) => Ok(Vec::new()),
+        }
+    }
+
     fn bbm_level(&mut self) -> Result<u8, MachineError> {
         let level = self.runtime.block_on(self.registers.bbm_level(&mut self.client));
         level.map_err(|error| self.connection_lost(error))
-    }
-
-    fn symbols(&self) -> Option<&Symbols> {
-        Some(&self.symbols)
-    }
-
-    fn live(&mut self) -> Option<&mut Live> {
-        Some(self)
     }
 }

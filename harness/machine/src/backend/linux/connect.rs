@@ -7,8 +7,8 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{Below, LinuxConfig};
+use crate::backend::hyp::registers::RegisterSet;
 use crate::error::MachineError;
-use crate::live::registers::RegisterSet;
 use crate::qemu::Qemu;
 use crate::rsp::{Client, RspError};
 use crate::symbols::Symbols;

@@ -24,11 +24,11 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use zerocopy::FromBytes;
 
+use crate::backend::hyp::boot::{pagewatch, read_info};
+use crate::backend::hyp::registers::RegisterSet;
+use crate::backend::hyp::report::not_started;
 use crate::cpu_clock::CpuClock;
 use crate::error::MachineError;
-use crate::live::boot::{pagewatch, read_info};
-use crate::live::registers::RegisterSet;
-use crate::live::report::not_started;
 use crate::machine::Description;
 use crate::qemu::{Qemu, QemuError, Watched, linux_args};
 use crate::ram::MappedRam;

@@ -1,0 +1,67 @@
+//! What judges are asked, and what they see.
+
+use parallax_abi::journal::Record;
+use parallax_machine::symbols::Symbols;
+use parallax_model::{Context, Finding, Snapshot};
+use parallax_ops::{Answer, Operation};
+use parallax_trace::Op;
+use parallax_vmsa::PhysMem;
+
+/// A state, and what happened until then.
+#[derive(Clone, Copy)]
+pub struct Moment<'a> {
+    /// The state.
+    pub state: &'a Snapshot,
+    /// What the checks have to know of the machine.
+    pub context: &'a Context,
+    /// Physical memory.
+    pub memory: &'a dyn PhysMem,
+    /// What a plugin saw since the moment before.
+    pub events: &'a [Record],
+    /// Symbols of the images that run, where there are any.
+    pub symbols: Option<&'a Symbols>,
+}
+
+/// An operation, and the moment after it.
+#[derive(Clone, Copy)]
+pub struct StepView<'a> {
+    /// The line of the trace.
+    pub op: &'a Op,
+    /// What it is on this machine.
+    pub operation: &'a Operation,
+    /// What the machine said of it.
+    pub answer: &'a Answer,
+    /// The state before it.
+    pub before: &'a Snapshot,
+    /// The moment after it.
+    pub after: Moment<'a>,
+}
+
+/// Judges every state of a machine. What several judges find is reported in their order.
+pub trait Judge {
+    /// What is wrong at the end of the boot.
+    fn boot(&mut self, at: &Moment<'_>) -> Vec<Finding> {
+        let _ = at;
+        Vec::new()
+    }
+
+    /// Looks at `memory` before `operation`, which the machine is about to perform alone. Operations that are performed
+    /// without a stop between them are not announced.
+    fn before(&mut self, operation: &Operation, memory: &dyn PhysMem) {
+        let _ = (operation, memory);
+    }
+
+    /// What is wrong with an operation, or after it.
+    fn judge(&mut self, step: &StepView<'_>) -> Vec<Finding>;
+
+    /// Whether it finds the same thing again as long as that lasts. It is reported once then.
+    fn finds_again(&self) -> bool {
+        true
+    }
+
+    /// What there is to say of a finding of its own beyond the text: source lines, and how often until now.
+    fn detail(&self, finding: &Finding, symbols: Option<&Symbols>) -> Vec<String> {
+        let _ = (finding, symbols);
+        Vec::new()
+    }
+}

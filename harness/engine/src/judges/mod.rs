@@ -1,0 +1,25 @@
+//! The judges of a session.
+
+mod access;
+mod data;
+mod expected;
+mod invariants;
+mod protocol;
+
+use parallax_model::Span;
+
+pub(crate) use access::{agent, check as check_access, kind};
+pub(crate) use expected::check as check_expected;
+pub use protocol::Protocol;
+
+use crate::judge::Judge;
+
+/// Those that need nothing but the machine, in the order in which their findings are reported. `ram` is its memory.
+pub(crate) fn all(ram: Span) -> Vec<Box<dyn Judge>> {
+    vec![
+        Box::new(expected::Expected),
+        Box::new(access::Access),
+        Box::new(data::Data::new(ram)),
+        Box::new(invariants::Invariants),
+    ]
+}

@@ -1,0 +1,126 @@
+//! What only some machines can do.
+
+use std::time::Duration;
+
+use parallax_abi::journal::Record;
+use parallax_ops::{Answer, Batch, CpuId, Operation};
+
+use crate::error::MachineError;
+
+/// What a plugin records.
+pub trait Journal {
+    /// What was recorded since the last call, in the order of what happened.
+    ///
+    /// # Errors
+    /// The plugin's journal cannot be believed.
+    fn events(&mut self) -> Result<Vec<Record>, MachineError>;
+
+    /// Level of FEAT_BBM on the CPUs (ID_AA64MMFR2_EL1.BBM); 0 where it cannot be told.
+    ///
+    /// # Errors
+    /// The connection failed.
+    fn bbm_level(&mut self) -> Result<u8, MachineError>;
+}
+
+/// Operations that are looked at while the machine goes on with the next ones.
+pub trait Stream {
+    /// Has `batch` performed. The machine runs until [`Self::ended`] says that it stands still; until then nothing else may
+    /// be asked of it but its journal and [`Self::answer`].
+    ///
+    /// # Errors
+    /// The connection failed, or `batch` does not fit: [`parallax_abi::mailbox::SLOTS`] operations at most.
+    fn launch(&mut self, batch: &Batch) -> Result<(), MachineError>;
+
+    /// Whether the machine stands still again; with `wait`, waits for it.
+    ///
+    /// # Errors
+    /// As [`crate::Machine::perform`].
+    fn ended(&mut self, wait: bool) -> Result<bool, MachineError>;
+
+    /// The answer to number `index` of the batch, which was `operation` and must have been marked.
+    ///
+    /// # Errors
+    /// There is no such operation.
+    fn answer(&self, index: usize, operation: &Operation) -> Result<Answer, MachineError>;
+}
+
+/// Addresses where the machine stops by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stops {
+    /// `parallax_wait`, at EL1: it waits for its next operation.
+    pub wait: u64,
+    /// `parallax_stuck`, at EL1: the test host has no answer.
+    pub stuck: u64,
+    /// `parallax_panic_stop`, at EL2: the hypervisor panicked.
+    pub panic: u64,
+}
+
+/// Where and why it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stand {
+    /// Signal number as GDB counts them.
+    pub signal: u8,
+    /// The CPU, from 0.
+    pub cpu: usize,
+    /// Address of the watchpoint that stopped it.
+    pub watch: Option<u64>,
+    /// Its program counter.
+    pub pc: u64,
+    /// Its exception level, 0 to 3.
+    pub el: u8,
+}
+
+/// A debugger's way in: an operation can be stopped half-way, and QEMU's own gdbstub answers what it can answer.
+///
+/// A debugger begins an operation with [`Debug::begin`], lets the machine go with [`Debug::go`] until it stands at
+/// [`Stops::wait`] again, and takes the answer with [`Debug::answer`]. In between [`crate::Machine::perform`] must not be
+/// called.
+pub trait Debug {
+    /// Where it stops by itself.
+    fn stops(&self) -> Stops;
+
+    /// What the machine printed so far, with its addresses explained.
+    fn printed(&self) -> String;
+
+    /// The documents of the target description with their names, `target.xml` first.
+    ///
+    /// # Errors
+    /// The connection failed.
+    fn documents(&mut self) -> Result<Vec<(String, String)>, MachineError>;
+
+    /// Has the gdbstub answer `requests` for `cpu`, in one go.
+    ///
+    /// # Errors
+    /// The connection failed, or there is no such CPU.
+    fn ask(&mut self, cpu: usize, requests: &[String]) -> Result<Vec<Vec<u8>>, MachineError>;
+
+    /// Hands `operation` of `cpu` to the test host, which waits; [`Self::go`] has it performed.
+    ///
+    /// # Errors
+    /// The connection failed.
+    fn begin(&mut self, cpu: CpuId, operation: &Operation) -> Result<(), MachineError>;
+
+    /// Takes the answer to what was begun. The machine stands at [`Stops::wait`].
+    ///
+    /// # Errors
+    /// There is none, or the connection failed.
+    fn answer(&mut self, operation: &Operation) -> Result<Answer, MachineError>;
+
+    /// Lets it go: all CPUs, or one step of one of them, while the others go on unless it is to go `alone`.
+    ///
+    /// # Errors
+    /// The connection failed.
+    fn go(&mut self, step: Option<usize>, alone: bool) -> Result<(), MachineError>;
+
+    /// Waits for it to stop, `limit` at most.
+    ///
+    /// # Errors
+    /// The connection failed, or QEMU ended.
+    fn stopped(&mut self, limit: Duration) -> Result<Option<Stand>, MachineError>;
+
+    /// Brings it to a stop while it goes.
+    ///
+    /// # Errors
+    /// The connection failed, or QEMU ended.
+    fn halt(&mut self) -> Result<Stand, MachineError>;
+}
