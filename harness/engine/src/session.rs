@@ -22,6 +22,8 @@ use crate::stream::Stream;
 pub struct Step {
     /// How it ended.
     pub outcome: Outcome,
+    /// All that the machine said of it.
+    pub answer: Answer,
     /// What changed; the whole state for the operation `snapshot`.
     pub lines: Vec<Line>,
     /// What was found and had not been found before.
@@ -151,6 +153,30 @@ impl<'m> Session<'m> {
         self.judge(op, &begun.operation, answer, events)
     }
 
+    /// Judges the order of what happened since the last operation, on a machine that goes on by itself. Where that was
+    /// wrong, and with `look`, the state is looked at first, for what has become of it.
+    ///
+    /// # Errors
+    /// The machine cannot be read.
+    pub fn catch_up(&mut self, look: bool) -> Result<Vec<Finding>, SessionError> {
+        let events = events(self.machine)?;
+        let violations =
+            self.protocol.violations(&events, self.machine.symbols(), &self.context().symbols.clone());
+        if look && !violations.is_empty() {
+            self.registers = self.machine.registers()?;
+            self.now = self.observer.observe(self.machine.memory(), &self.registers);
+            self.form = Canonical::of(&self.now, BlockSize::Shown);
+        }
+        let context = self.observer.context();
+        Ok(violations.into_iter().map(|violation| violation.in_state(&self.now, context)).collect())
+    }
+
+    /// How many events were judged; none without a plugin.
+    #[must_use]
+    pub fn events(&self) -> Option<u64> {
+        self.protocol.events()
+    }
+
     /// What `op` is on this machine.
     pub(crate) fn operation(&self, op: &Op) -> Result<Operation, SessionError> {
         Ok(op.operation(&self.observer.context().symbols)?)
@@ -197,7 +223,7 @@ impl<'m> Session<'m> {
         };
         self.now = state;
         self.form = form;
-        Ok(Step { outcome: answer.outcome.clone(), lines, findings, events })
+        Ok(Step { outcome: answer.outcome.clone(), answer: answer.clone(), lines, findings, events })
     }
 
     /// What there is to say of `finding` beyond its text: source lines, and how often until now.

@@ -10,7 +10,7 @@ use parallax_engine::ReportedFinding;
 use parallax_engine::Reproducer;
 use parallax_engine::status::Failure;
 use parallax_machine::toolchain::BuiltImages;
-use parallax_machine::{CancellationToken, Linux, LinuxConfig};
+use parallax_machine::{CancellationToken, KEPT, Linux, LinuxConfig};
 use parallax_trace::spec::{HostView, MachineSpec, SmmuMode};
 
 use crate::LinuxSpec;
@@ -20,7 +20,7 @@ use crate::disks::KnownData;
 use crate::drive::{Looks, Plan, drive};
 use crate::guest::{self, Job, Said};
 use crate::oops;
-use crate::operations::{KEPT, Operations};
+use crate::operations::Operations;
 use crate::watch::Watch;
 
 /// How much of the console is shown.
@@ -196,9 +196,7 @@ impl Boot<'_> {
         let result = drive(linux, plan, &lines, &mut looks, &mut operations);
         let said = watch.finish();
         result.map_err(Failure::from)?;
-        let Looks { count, mut findings, commands, judge, .. } = looks;
-        findings.iter_mut().for_each(|found| found.detail = judge.detail(linux, &found.finding));
-        let events = judge.events();
+        let Looks { count, findings, commands, events, .. } = looks;
         let printed = if said.death.is_some() { oops::last_lines(&linux.printed()) } else { Vec::new() };
         Ok(Outcome { said, looks: count, findings, events, written: None, printed, operations, commands })
     }

@@ -5,14 +5,12 @@ use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
 use anstream::{eprint, eprintln};
-use parallax_engine::Observer;
-use parallax_engine::ReportedFinding;
-use parallax_engine::Reproducer;
-use parallax_machine::{Linux, MachineError, Pause, Registers, Target};
-use parallax_model::{Finding, Reporter, Snapshot, Violation, check};
+use parallax_engine::{ReportedFinding, Reproducer, Session, SessionError};
+use parallax_machine::{Linux, MachineError, Pause, Running};
+use parallax_model::Finding;
+use parallax_trace::{Op, Trace};
 
 use crate::commands::Commands;
-use crate::judge::Judge;
 use crate::oops;
 use crate::operations::Operations;
 use crate::view;
@@ -49,87 +47,229 @@ pub struct Plan {
 #[derive(Debug)]
 pub struct Looks {
     /// The command that looks at such a machine again.
-    again: Reproducer,
-    observer: Option<Observer>,
-    /// What the last look saw.
-    last: Option<Snapshot>,
+    reproducer: Reproducer,
     /// What the guest said last that it has done.
     done: String,
-    reporter: Reporter,
     /// How many.
     pub count: usize,
     /// What they found.
     pub findings: Vec<ReportedFinding>,
     /// What was seen of the kernel's commands.
     pub commands: Option<Commands>,
-    /// What a plugin saw, put to the rules of order.
-    pub(crate) judge: Judge,
+    /// How many events were judged, if any were recorded.
+    pub events: Option<u64>,
 }
 
 impl Looks {
-    /// Before the first look; `again` is the command.
-    pub fn new(again: Reproducer, commands: Option<Commands>) -> Self {
-        Self {
-            again,
-            observer: None,
-            last: None,
-            done: String::new(),
-            reporter: Reporter::default(),
-            count: 0,
-            findings: Vec::new(),
-            commands,
-            judge: Judge::default(),
-        }
+    /// Before the first look; `reproducer` is the command.
+    #[must_use]
+    pub fn new(reproducer: Reproducer, commands: Option<Commands>) -> Self {
+        Self { reproducer, done: String::new(), count: 0, findings: Vec::new(), commands, events: None }
     }
 
     /// Notes what is wrong at the look that came last, for the reason `why`.
     fn found(&mut self, why: &str, findings: impl IntoIterator<Item = Finding>) {
         let done = if self.done.is_empty() { "boot" } else { &self.done };
         let op = format!("{why}; the guest's last step was {done}");
-        let (count, again) = (self.count, &self.again);
-        self.findings
-            .extend(findings.into_iter().map(|finding| ReportedFinding::new(count, &op, finding, again)));
-    }
-
-    /// Looks once, if the hypervisor has booted. Gives the registers.
-    fn look(&mut self, linux: &mut Linux, why: &str) -> Result<Option<Registers>, MachineError> {
-        // Before the machine runs on to get out of the hypervisor.
-        self.read_commands(linux);
-        let Some((info, registers)) = linux.look()? else { return Ok(None) };
-        let observer = self
-            .observer
-            .get_or_insert_with(|| Observer::new(&Target { description: linux.description().clone(), info }));
-        let violations = self.judge.meet(linux, &info, &observer.context().symbols)?;
-        let snapshot = observer.observe(linux.memory(), &registers);
-        let mut findings = self.reporter.fresh(check(&snapshot, observer.context()));
-        findings.extend(
-            violations.into_iter().map(|violation| violation.in_state(&snapshot, observer.context())),
+        let (count, reproducer) = (self.count, &self.reproducer);
+        self.findings.extend(
+            findings.into_iter().map(|finding| ReportedFinding::new(count, &op, finding, reproducer)),
         );
-        self.last = Some(snapshot);
-        self.count += 1;
-        self.found(why, findings);
-        self.read_commands(linux);
-        Ok(Some(registers))
     }
 
-    /// A look after operation `op`, with what was wrong with the operation itself.
-    fn after(&mut self, linux: &mut Linux, op: &str, wrong: Option<Violation>) -> Result<(), MachineError> {
-        self.look(linux, op)?;
-        if let (Some(observer), Some(last), Some(violation)) = (&self.observer, &self.last, wrong) {
-            let finding = violation.in_state(last, observer.context());
-            self.found(op, [finding]);
+    fn read_commands(&mut self, running: &dyn Running) {
+        if let (Some(commands), Some(host)) = (&mut self.commands, running.host_smmu()) {
+            commands.read(&host);
+        }
+    }
+
+    /// What there is to say of what was found, and how much was judged.
+    fn finish(&mut self, session: &Session<'_>) {
+        self.findings.iter_mut().for_each(|found| found.detail = session.detail(&found.finding));
+        self.events = session.events();
+    }
+}
+
+/// What a piece of the run came to.
+enum Turn {
+    /// It stands still, and why.
+    Still(Pause),
+    /// It has switched itself off.
+    Ended,
+    /// The kernel dies.
+    Dying,
+}
+
+/// The run, apart from the machine.
+struct Run<'a> {
+    plan: &'a Plan,
+    console: &'a Receiver<String>,
+    looks: &'a mut Looks,
+    operations: &'a mut Operations,
+    begin: Instant,
+    /// When the next look is due.
+    next: Instant,
+    /// The disks are at work.
+    working: bool,
+    /// Stops by address, with the names that the user gave.
+    stops: BTreeMap<u64, String>,
+    /// Where the hypervisor's account of the kernel's commands is full.
+    full: Option<u64>,
+}
+
+/// Lets `linux` run to its end, as `plan` says. `console` gives what it prints.
+///
+/// # Errors
+/// The machine failed, or did not end in time.
+pub fn drive(
+    linux: &mut Linux,
+    plan: &Plan,
+    console: &Receiver<String>,
+    looks: &mut Looks,
+    operations: &mut Operations,
+) -> Result<(), SessionError> {
+    let begin = Instant::now();
+    let full = if plan.commands { linux.function(COMMANDS_FULL) } else { None };
+    if let Some(full) = full {
+        linux.stop_at(full)?;
+    }
+    let stops = stops(linux, plan)?;
+    let next = begin + plan.every;
+    let mut run = Run { plan, console, looks, operations, begin, next, working: false, stops, full };
+    let looked_at = !plan.every.is_zero() || !plan.at.is_empty() || !plan.at_console.is_empty();
+    // Before the hypervisor has booted there is nothing to look at.
+    let pause = loop {
+        match run.turn(linux)? {
+            Turn::Still(pause) => {
+                linux.keep_events()?;
+                let booted = linux.info()?.is_some();
+                if looked_at && booted {
+                    break pause;
+                }
+                if matches!(pause, Pause::At(address) if Some(address) == run.full) {
+                    run.looks.read_commands(linux);
+                }
+            }
+            Turn::Ended => return Ok(()),
+            Turn::Dying => return run.last_words(linux).map(|_| ()),
+        }
+    };
+    let Some(mut host) = linux.host()? else { return Ok(()) };
+    let (mut session, at_boot) = Session::start(&mut host, None)?;
+    run.looks.count += 1;
+    run.looks.found("boot", at_boot);
+    let result = run.beside(&mut session, pause);
+    run.looks.finish(&session);
+    match result {
+        // That it ended while it was looked at is its own affair.
+        Err(SessionError::Machine(MachineError::SwitchedOff)) => Ok(()),
+        result => result,
+    }
+}
+
+impl Run<'_> {
+    /// Lets it run for a while, and hears what it says.
+    fn turn(&mut self, machine: &mut dyn Running) -> Result<Turn, MachineError> {
+        let plan = self.plan;
+        let mut period = if plan.every.is_zero() { plan.limit } else { plan.every };
+        if self.operations.left > 0 || !plan.at.is_empty() {
+            period = period.min(SOON);
+        }
+        let pause = machine.run_for(period)?;
+        let lines: Vec<String> = self.console.try_iter().collect();
+        if pause == Pause::Ended {
+            for name in plan.at.iter().filter(|name| !self.stops.values().any(|stop| stop == *name)) {
+                eprintln!(
+                    "--at {name}: no function of the hypervisor and no symbol of the kernel is called so"
+                );
+            }
+            self.looks.read_commands(machine);
+            return Ok(Turn::Ended);
+        }
+        if lines.iter().any(|line| oops::death(line).is_some()) {
+            return Ok(Turn::Dying);
+        }
+        for line in lines {
+            // The disks are at work from then on.
+            self.working |= line.contains("PLX step virtio_appears");
+            if let Some((_, step)) = line.split_once("PLX step ") {
+                self.looks.done = step.chars().filter(|c| !c.is_control()).take(MOST_SAID).collect();
+            }
+            if let Some((name, address)) = kernel_symbol(&line).filter(|(name, _)| plan.at.contains(name)) {
+                machine.stop_at(address)?;
+                self.stops.insert(address, name);
+            }
+        }
+        if self.begin.elapsed() >= plan.limit {
+            let waiting_for = "the guest's switching itself off";
+            return Err(MachineError::Hang { waiting_for, limit: plan.limit, report: machine.printed() });
+        }
+        Ok(Turn::Still(pause))
+    }
+
+    /// Looks at the machine as often as the plan says, until it ends. It stands still because of `pause`.
+    fn beside(&mut self, session: &mut Session<'_>, mut pause: Pause) -> Result<(), SessionError> {
+        loop {
+            self.react(session, pause)?;
+            if self.working && self.operations.left > 0 {
+                let looks = &mut *self.looks;
+                self.operations.round(session, |op, step| {
+                    looks.count += 1;
+                    looks.found(op, step.findings.iter().cloned());
+                })?;
+            }
+            match self.turn(running(session)?)? {
+                Turn::Still(next) => {
+                    self.read_events(session, false)?;
+                    pause = next;
+                }
+                Turn::Ended => return self.read_events(session, true),
+                Turn::Dying => {
+                    let ended = self.last_words(running(session)?)?;
+                    self.read_events(session, ended)?;
+                    return if ended { Ok(()) } else { self.look(session, "the kernel died") };
+                }
+            }
+        }
+    }
+
+    /// Does what a stop asks for, and looks if that is due.
+    fn react(&mut self, session: &mut Session<'_>, pause: Pause) -> Result<(), SessionError> {
+        match pause {
+            Pause::At(address) if Some(address) == self.full => self.looks.read_commands(running(session)?),
+            Pause::At(address) => {
+                let stop = self.stops.get(&address).map_or_else(|| format!("{address:#x}"), Clone::clone);
+                self.asked(session, &format!("at {stop}"))?;
+            }
+            Pause::Woken => self.asked(session, "asked for")?,
+            Pause::Running | Pause::Ended => {}
+        }
+        if !self.plan.every.is_zero() && Instant::now() >= self.next {
+            self.look(session, &format!("every {} ms", self.plan.every.as_millis()))?;
+            self.next = Instant::now() + self.plan.every;
         }
         Ok(())
     }
 
+    /// Looks once.
+    fn look(&mut self, session: &mut Session<'_>, why: &str) -> Result<(), SessionError> {
+        // Before the machine runs on to get out of the hypervisor.
+        self.looks.read_commands(running(session)?);
+        let step = session.step(&nop())?;
+        self.looks.count += 1;
+        self.looks.found(why, step.findings);
+        self.looks.read_commands(running(session)?);
+        Ok(())
+    }
+
     /// A look that was asked for: says so.
-    fn asked(&mut self, linux: &mut Linux, why: &str, views: bool) -> Result<(), MachineError> {
-        let before = self.findings.len();
-        let Some(registers) = self.look(linux, why)? else { return Ok(()) };
-        eprintln!("look {}, {why}: {} new findings", self.count, self.findings.len() - before);
-        if views {
-            let text = match linux.host_smmu() {
-                Some(host) => view::text(&host, &registers, linux.memory()),
+    fn asked(&mut self, session: &mut Session<'_>, why: &str) -> Result<(), SessionError> {
+        let before = self.looks.findings.len();
+        self.look(session, why)?;
+        eprintln!("look {}, {why}: {} new findings", self.looks.count, self.looks.findings.len() - before);
+        if self.plan.views {
+            let text = match running(session)?.host_smmu() {
+                Some(host) => view::text(&host, session.registers(), session.machine().memory()),
                 None => "the kernel sees no SMMU of the hypervisor's\n".to_owned(),
             };
             eprint!("{text}");
@@ -137,132 +277,48 @@ impl Looks {
         Ok(())
     }
 
-    /// Judges what happened since the last time. Where that was wrong, a look shows what has become of it, or if the
-    /// machine has ended, the last one.
-    fn read_events(&mut self, linux: &mut Linux, ended: bool) -> Result<(), MachineError> {
-        let violations = self.judge.take(linux)?;
-        if violations.is_empty() {
-            return Ok(());
-        }
-        if !ended {
-            self.look(linux, "the order of events is wrong")?;
-        }
-        let (Some(observer), Some(last)) = (&self.observer, &self.last) else { return Ok(()) };
-        let context = observer.context();
-        let findings: Vec<Finding> =
-            violations.into_iter().map(|violation| violation.in_state(last, context)).collect();
+    /// Judges the order of what happened since the last time. Where that was wrong, a look shows what has become of it, or if
+    /// the machine has ended, the last one.
+    fn read_events(&mut self, session: &mut Session<'_>, ended: bool) -> Result<(), SessionError> {
+        let findings = session.catch_up(!ended)?;
         let seen = if ended { "the last look before it ended" } else { "seen right after" };
-        self.found(&format!("the order of events is wrong, {seen}"), findings);
+        self.looks.found(&format!("the order of events is wrong, {seen}"), findings);
         Ok(())
     }
 
-    fn read_commands(&mut self, linux: &Linux) {
-        if let (Some(commands), Some(host)) = (&mut self.commands, linux.host_smmu()) {
-            commands.read(&host);
+    /// The kernel dies: what it still has to say. Whether it has ended then.
+    fn last_words(&mut self, machine: &mut dyn Running) -> Result<bool, SessionError> {
+        let begin = Instant::now();
+        let mut pause = Pause::Running;
+        while pause != Pause::Ended && begin.elapsed() < LAST_WORDS {
+            pause = machine.run_for(LAST_WORDS.saturating_sub(begin.elapsed()))?;
         }
+        self.looks.read_commands(machine);
+        Ok(pause == Pause::Ended)
     }
 }
 
-/// Lets `linux` run to its end, as `plan` says. `console` gives what it prints.
-pub fn drive(
-    linux: &mut Linux,
-    plan: &Plan,
-    console: &Receiver<String>,
-    looks: &mut Looks,
-    operations: &mut Operations,
-) -> Result<(), MachineError> {
-    let begin = Instant::now();
-    let (mut next, mut working) = (begin + plan.every, false);
-    let mut places = stops(linux, plan)?;
-    let full = if plan.commands { linux.function(COMMANDS_FULL) } else { None };
-    if let Some(full) = full {
-        linux.stop_at(full)?;
-    }
-    loop {
-        let mut period = if plan.every.is_zero() { plan.limit } else { plan.every };
-        if operations.left > 0 || !plan.at.is_empty() {
-            period = period.min(SOON);
-        }
-        let pause = linux.run_for(period)?;
-        let lines: Vec<String> = console.try_iter().collect();
-        if pause != Pause::Ended && lines.iter().any(|line| oops::death(line).is_some()) {
-            return last_words(linux, looks);
-        }
-        looks.read_events(linux, matches!(pause, Pause::Ended))?;
-        match pause {
-            Pause::Ended => {
-                for name in plan.at.iter().filter(|name| !places.values().any(|place| place == *name)) {
-                    eprintln!(
-                        "--at {name}: no function of the hypervisor and no symbol of the kernel is called so"
-                    );
-                }
-                looks.read_commands(linux);
-                return Ok(());
-            }
-            Pause::At(address) if Some(address) == full => {
-                linux.info()?;
-                looks.read_commands(linux);
-            }
-            Pause::At(address) => {
-                let place = places.get(&address).map_or_else(|| format!("{address:#x}"), Clone::clone);
-                looks.asked(linux, &format!("at {place}"), plan.views)?;
-            }
-            Pause::Woken => looks.asked(linux, "asked for", plan.views)?,
-            Pause::Running => {}
-        }
-        if begin.elapsed() >= plan.limit {
-            let waiting_for = "the guest's switching itself off";
-            return Err(MachineError::Hang { waiting_for, limit: plan.limit, report: linux.printed() });
-        }
-        if !plan.every.is_zero() && Instant::now() >= next {
-            looks.look(linux, &format!("every {} ms", plan.every.as_millis()))?;
-            next = Instant::now() + plan.every;
-        }
-        for line in lines {
-            // The disks are at work from then on.
-            working |= line.contains("PLX step virtio_appears");
-            if let Some((_, step)) = line.split_once("PLX step ") {
-                looks.done = step.chars().filter(|c| !c.is_control()).take(MOST_SAID).collect();
-            }
-            if let Some((name, address)) = kernel_symbol(&line).filter(|(name, _)| plan.at.contains(name)) {
-                linux.stop_at(address)?;
-                places.insert(address, name);
-            }
-        }
-        let look = |linux: &mut Linux, op: &str, wrong| looks.after(linux, op, wrong);
-        if working && operations.left > 0 && operations.round(linux, look)?.is_none() {
-            looks.read_commands(linux);
-            return looks.read_events(linux, false);
-        }
-    }
+fn running<'s>(session: &'s mut Session<'_>) -> Result<&'s mut dyn Running, SessionError> {
+    let none = || MachineError::Contract("the machine does not run on its own".to_owned());
+    Ok(session.machine_mut().running().ok_or_else(none)?)
 }
 
-/// The kernel dies: what it still has to say, and a last look.
-fn last_words(linux: &mut Linux, looks: &mut Looks) -> Result<(), MachineError> {
-    let begin = Instant::now();
-    let mut pause = Pause::Running;
-    while pause != Pause::Ended && begin.elapsed() < LAST_WORDS {
-        pause = linux.run_for(LAST_WORDS.saturating_sub(begin.elapsed()))?;
-    }
-    looks.read_events(linux, pause == Pause::Ended)?;
-    if pause != Pause::Ended {
-        looks.look(linux, "the kernel died")?;
-    }
-    looks.read_commands(linux);
-    Ok(())
+/// The operation that a look is.
+fn nop() -> Op {
+    Trace::parse("look", "nop").expect("a trace").ops.remove(0)
 }
 
 /// Sets the stops whose address is known now, and gives their names. The kernel's symbols come from the guest.
 fn stops(linux: &mut Linux, plan: &Plan) -> Result<BTreeMap<u64, String>, MachineError> {
-    let mut places = BTreeMap::new();
+    let mut stops = BTreeMap::new();
     for name in &plan.at {
         let number = name.strip_prefix("0x").and_then(|digits| u64::from_str_radix(digits, 16).ok());
         if let Some(address) = number.or_else(|| linux.function(name)) {
             linux.stop_at(address)?;
-            places.insert(address, name.clone());
+            stops.insert(address, name.clone());
         }
     }
-    Ok(places)
+    Ok(stops)
 }
 
 /// Name and address in a line such as `PLX symbol nvme_queue_rq ffff800080abcdef`; the guest has it from /proc/kallsyms.

@@ -5,8 +5,8 @@
 //! | [`choice`], `kernel`, `modules` | which kernel is booted, and what it can be |
 //! | `guest`, `cpio`, `disks` | its initramfs and what it works on |
 //! | [`boot`] | one boot, from its disks to what was found |
-//! | [`drive`], `judge`, `view`, `watch` | running it, looking at it, and hearing what it says |
-//! | [`operations`], `edu` | operations of the hypervisor beside its work |
+//! | [`drive`], `view`, `watch` | running it, looking at it, and hearing what it says |
+//! | [`operations`] | operations of the hypervisor beside its work |
 #![forbid(unsafe_code)]
 
 pub mod boot;
@@ -15,9 +15,7 @@ mod commands;
 mod cpio;
 mod disks;
 pub mod drive;
-mod edu;
 pub mod guest;
-mod judge;
 mod kernel;
 mod modules;
 mod oops;

@@ -87,6 +87,9 @@ pub enum MachineError {
         /// Text for a person.
         report: String,
     },
+    /// The guest switched the machine off while something was still to be done.
+    #[error("the guest switched the machine off")]
+    SwitchedOff,
     /// QEMU ended by itself.
     #[error("QEMU died half-way ({status})\n{report}")]
     QemuDied {
@@ -142,6 +145,7 @@ impl MachineError {
             Self::Panic { .. }
             | Self::UnexpectedStop { .. }
             | Self::Hang { .. }
+            | Self::SwitchedOff
             | Self::QemuDied { .. }
             | Self::Rsp(_)
             | Self::Memory(_)

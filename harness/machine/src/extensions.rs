@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use parallax_abi::journal::Record;
+use parallax_abi::smmu_host::HostSmmu;
 use parallax_ops::{Answer, Batch, CpuId, Operation};
 
+use crate::backend::linux::Pause;
 use crate::error::MachineError;
 
 /// What a plugin records.
@@ -123,4 +125,25 @@ pub trait Debug {
     /// # Errors
     /// The connection failed, or QEMU ended.
     fn halt(&mut self) -> Result<Stand, MachineError>;
+}
+
+/// A guest that runs on its own, and is stopped and looked at now and then.
+pub trait Running {
+    /// Lets it run for `limit` of wall time, until it switches itself off, is woken, or comes to one of its stops.
+    ///
+    /// # Errors
+    /// The hypervisor panicked, the machine stopped where it must not, QEMU died, or the run was cancelled.
+    fn run_for(&mut self, limit: Duration) -> Result<Pause, MachineError>;
+
+    /// Stops whenever a CPU is about to execute the instruction at `address`, at whatever exception level.
+    ///
+    /// # Errors
+    /// The connection failed.
+    fn stop_at(&mut self, address: u64) -> Result<(), MachineError>;
+
+    /// The end of what it printed, the hypervisor's addresses explained.
+    fn printed(&self) -> String;
+
+    /// The SMMU as the hypervisor shows it to the guest; nothing where it shows none.
+    fn host_smmu(&self) -> Option<HostSmmu>;
 }

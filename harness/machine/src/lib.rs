@@ -28,10 +28,10 @@ pub mod symbols;
 pub mod toolchain;
 
 pub use backend::hyp::{BootOptions, Live, step};
-pub use backend::linux::{Linux, LinuxConfig, Pause, Wake};
+pub use backend::linux::{EDU_STREAM, KEPT, Linux, LinuxConfig, LinuxHost, Pause, Wake};
 pub use cpu_clock::CpuClock;
 pub use error::{FailureClass, MachineError};
-pub use extensions::{Debug, Journal, Stand, Stops, Stream};
+pub use extensions::{Debug, Journal, Running, Stand, Stops, Stream};
 pub use machine::{Description, Machine, Registers, Target};
 /// Cancels every wait of a machine from another thread (Ctrl-C).
 pub use tokio_util::sync::CancellationToken;

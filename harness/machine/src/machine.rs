@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::coverage::Executed;
 use crate::error::MachineError;
-use crate::extensions::{Debug, Journal, Stream};
+use crate::extensions::{Debug, Journal, Running, Stream};
 use crate::symbols::Symbols;
 
 /// What a machine is; the same for the whole of a run.
@@ -107,6 +107,11 @@ pub trait Machine {
 
     /// A debugger's way in.
     fn debug(&mut self) -> Option<&mut dyn Debug> {
+        None
+    }
+
+    /// A guest that runs on its own.
+    fn running(&mut self) -> Option<&mut dyn Running> {
         None
     }
 }

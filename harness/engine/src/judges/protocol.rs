@@ -1,8 +1,9 @@
 //! Whether what happened, happened in the right order. Needs a machine with the plugin.
 
+use parallax_abi::journal::Record;
 use parallax_machine::symbols::Symbols;
 use parallax_machine::{Machine, MachineError};
-use parallax_model::Finding;
+use parallax_model::{AddressMap, Finding, Violation};
 
 use crate::judge::{Judge, Moment, StepView};
 use crate::order::Order;
@@ -29,10 +30,19 @@ impl Protocol {
         Ok(Self(Some(Order::new(&info, machine.symbols(), bbm, export)?)))
     }
 
+    /// What is wrong with the order of `events`.
+    pub(crate) fn violations(
+        &mut self,
+        events: &[Record],
+        symbols: Option<&Symbols>,
+        names: &AddressMap,
+    ) -> Vec<Violation> {
+        self.0.as_mut().map_or_else(Vec::new, |order| order.judge(events, symbols, names))
+    }
+
     /// Judges what happened behind the last operation's end.
     pub fn rest(&mut self, at: &Moment<'_>) -> Vec<Finding> {
-        let Some(order) = &mut self.0 else { return Vec::new() };
-        let violations = order.judge(at.events, at.symbols, &at.context.symbols);
+        let violations = self.violations(at.events, at.symbols, &at.context.symbols);
         violations.into_iter().map(|violation| violation.in_state(at.state, at.context)).collect()
     }
 

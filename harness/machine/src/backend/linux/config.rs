@@ -4,6 +4,9 @@ use std::path::PathBuf;
 
 use parallax_trace::spec::MachineSpec;
 
+/// How much of RAM, at its end, the kernel must not use (`mem=`) where operations are performed beside its work, in bytes.
+pub const KEPT: u64 = 2 << 20;
+
 /// A Linux to run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LinuxConfig {

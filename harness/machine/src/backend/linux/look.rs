@@ -21,23 +21,18 @@ pub(super) struct Position {
 }
 
 impl Linux {
-    /// The hypervisor's description of itself and the registers that translation hangs on. The machine runs on for a
-    /// moment if that is what it takes to have no CPU inside the hypervisor. Nothing comes of it without a hypervisor,
-    /// before the hypervisor has finished its boot, or when the machine has ended meanwhile.
+    /// The machine runs on for a moment if that is what it takes to have no CPU inside the hypervisor.
     ///
     /// # Errors
-    /// As [`Self::run_for`].
-    pub fn look(&mut self) -> Result<Option<(HypInfo, Registers)>, MachineError> {
-        if self.below.is_none() {
-            return Ok(None);
-        }
+    /// [`MachineError::SwitchedOff`] when the machine has ended meanwhile, or as [`Self::run_for`].
+    pub(super) fn step_aside(&mut self) -> Result<(), MachineError> {
         let (moment, tries) = STEP_ASIDE;
         for _ in 0..tries {
             if !self.inside()? {
-                return self.registers();
+                return Ok(());
             }
             if self.run_for(moment)? == Pause::Ended {
-                return Ok(None);
+                return Err(MachineError::SwitchedOff);
             }
         }
         Err(MachineError::Hang {
@@ -76,11 +71,11 @@ impl Linux {
         Ok(positions)
     }
 
-    fn registers(&mut self) -> Result<Option<(HypInfo, Registers)>, MachineError> {
-        let Some(info) = self.info()? else { return Ok(None) };
-        let Some(below) = &self.below else { return Ok(None) };
+    /// The registers that translation hangs on; of its SMMU, if `info` says that the hypervisor uses one.
+    pub(super) fn registers(&mut self, info: &HypInfo) -> Result<Registers, MachineError> {
+        let Some(below) = &self.below else { return Err(MachineError::Contract("no hypervisor".to_owned())) };
         let smmu = (info.smmu_pa != 0).then_some(info.smmu_pa);
         let (sys, smmu) = self.runtime.block_on(below.registers.read(&mut self.client, smmu))?;
-        Ok(Some((info, Registers { sys, smmu })))
+        Ok(Registers { sys, smmu })
     }
 }

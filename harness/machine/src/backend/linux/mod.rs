@@ -1,12 +1,14 @@
 //! An unmodified Linux on a machine: as the hypervisor's host, or alone for comparison.
 //!
-//! Unlike [`crate::Live`] nothing is performed here: the kernel runs, and now and then the machine is stopped and looked
-//! at ([`Linux::look`]), at moments when no CPU is inside the hypervisor, so that no operation is half done. What the
-//! kernel prints is in [`Linux::console`].
+//! The kernel runs, and now and then the machine is stopped and looked at, at moments when no CPU is inside the
+//! hypervisor, so that no operation is half done. Once the hypervisor has booted it is a [`LinuxHost`]. What the kernel
+//! prints is in [`Linux::console`].
 
 mod config;
 mod connect;
+mod edu;
 mod end;
+mod host;
 mod inject;
 mod look;
 mod pause;
@@ -36,8 +38,10 @@ use crate::rsp::{Client, Register};
 use crate::symbols::Symbols;
 use crate::toolchain::BuiltImages;
 
-pub use self::config::LinuxConfig;
+pub use self::config::{KEPT, LinuxConfig};
 use self::connect::connect;
+pub use self::edu::STREAM as EDU_STREAM;
+pub use self::host::LinuxHost;
 pub use self::pause::{Pause, Wake};
 
 /// No instruction: a Linux has no test host that says when an operation is over.
@@ -71,6 +75,8 @@ pub struct Linux {
     stops: BTreeSet<u64>,
     /// The CPU that stands at one of them, and at which.
     standing: Option<(String, u64)>,
+    /// Events that were read and nobody has had yet.
+    unread: Vec<Record>,
 }
 
 impl Linux {
@@ -128,6 +134,7 @@ impl Linux {
             signal,
             stops,
             standing: None,
+            unread: Vec::new(),
         })
     }
 
@@ -136,10 +143,19 @@ impl Linux {
     /// # Errors
     /// The plugin's journal cannot be believed.
     pub fn events(&mut self) -> Result<Vec<Record>, MachineError> {
-        match &self.watched {
-            Watched::Journal(journal) => Ok(journal.take()?),
-            _ => Ok(Vec::new()),
+        self.keep_events()?;
+        Ok(std::mem::take(&mut self.unread))
+    }
+
+    /// Empties the plugin's journal before it is full, for [`Self::events`] to give later.
+    ///
+    /// # Errors
+    /// As [`Self::events`].
+    pub fn keep_events(&mut self) -> Result<(), MachineError> {
+        if let Watched::Journal(journal) = &self.watched {
+            self.unread.extend(journal.take()?);
         }
+        Ok(())
     }
 
     /// Whether a plugin records what happens.

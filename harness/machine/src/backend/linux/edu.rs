@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
-use parallax_machine::{Linux, MachineError, Pause};
-use parallax_trace::spec::ECAM_BASE;
+use parallax_trace::spec::{ECAM_BASE, RAM_BASE};
+
+use super::{Linux, Pause};
+use crate::error::MachineError;
 
 /// Its configuration space: bus 0, slot 5, function 0.
 const CONFIG: u64 = ECAM_BASE + (5 << 15);
 /// Its StreamID.
-pub(super) const STREAM: u64 = 5 << 3;
+pub const STREAM: u64 = 5 << 3;
 /// Vendor and device id.
 const PCI_ID: u64 = 0x11e8_1234;
 /// Offsets in the configuration space: command, first base address.
@@ -44,28 +46,37 @@ impl Edu {
         Ok(Some(Self { registers: bar }))
     }
 
-    /// Moves `count` bytes (4096 at most) from bus address `from` to its buffer. The machine runs meanwhile; nothing when it
-    /// has ended.
-    pub(super) fn fetch(self, linux: &mut Linux, from: u64, count: u64) -> Result<Option<()>, MachineError> {
-        self.transfer(linux, [from, BUFFER, count, RUN])
-    }
-
-    /// Moves `count` bytes of its buffer to bus address `to`, as [`Self::fetch`].
-    pub(super) fn store(self, linux: &mut Linux, to: u64, count: u64) -> Result<Option<()>, MachineError> {
+    /// Writes `bytes`, 4096 at most, to bus address `to`. The machine runs meanwhile.
+    pub(super) fn write(self, linux: &mut Linux, to: u64, bytes: &[u8]) -> Result<(), MachineError> {
+        let (scratch, count) = (scratch(linux), bytes.len() as u64);
+        linux.write_memory(scratch, bytes)?;
+        self.transfer(linux, [scratch, BUFFER, count, RUN])?;
         self.transfer(linux, [BUFFER, to, count, RUN | TO_MEMORY])
     }
 
-    fn transfer(self, linux: &mut Linux, values: [u64; 4]) -> Result<Option<()>, MachineError> {
+    /// Reads `count` bytes, 4096 at most, from bus address `from`. The machine runs meanwhile.
+    pub(super) fn read(self, linux: &mut Linux, from: u64, count: u64) -> Result<Vec<u8>, MachineError> {
+        let scratch = scratch(linux);
+        let mut bytes = vec![0; count as usize];
+        linux.write_memory(scratch, &bytes)?;
+        self.transfer(linux, [scratch, BUFFER, count, RUN])?;
+        self.transfer(linux, [from, BUFFER, count, RUN])?;
+        self.transfer(linux, [BUFFER, scratch, count, RUN | TO_MEMORY])?;
+        linux.memory().read(scratch, &mut bytes)?;
+        Ok(bytes)
+    }
+
+    fn transfer(self, linux: &mut Linux, values: [u64; 4]) -> Result<(), MachineError> {
         for (offset, value) in REGISTERS.iter().zip(values) {
             linux.write_physical(self.registers + offset, &value.to_le_bytes())?;
         }
         let (period, tries) = PERIOD;
         for _ in 0..tries {
             if linux.run_for(period)? == Pause::Ended {
-                return Ok(None);
+                return Err(MachineError::SwitchedOff);
             }
             if number(&linux.read_physical(self.registers + REGISTERS[3], 8)?) & RUN == 0 {
-                return Ok(Some(()));
+                return Ok(());
             }
         }
         Err(MachineError::Hang {
@@ -74,6 +85,11 @@ impl Edu {
             report: linux.printed(),
         })
     }
+}
+
+/// Where its data come from and go to: the last page of RAM, one of the [`super::KEPT`].
+fn scratch(linux: &Linux) -> u64 {
+    RAM_BASE + linux.description().config.mem_bytes - 0x1000
 }
 
 fn number(bytes: &[u8]) -> u64 {
