@@ -36,7 +36,7 @@ use crate::smmu::SmmuTlb;
 use crate::smmu::viommu::Viommu;
 use el2::El2Mmu;
 use host::HostMmu;
-use smmu::SmmuMmu;
+use smmu::{Driver, SmmuMmu};
 use spin::RelaxStrategy;
 use spin::mutex::SpinMutex;
 
@@ -62,6 +62,11 @@ impl<H: Memory + Cpu, S: SmmuTlb, R: RelaxStrategy> Hyp<H, S, R> {
     /// Calls `f` with the SMMU's driver, under its lock; `None` without an SMMU.
     pub fn with_smmu<T>(&self, f: impl FnOnce(&mut S) -> T) -> Option<T> {
         self.smmu.lock().as_mut().map(|smmu| f(&mut smmu.driver))
+    }
+
+    /// Locks the SMMU's driver. There must be an SMMU.
+    pub(crate) fn driver(&self) -> Driver<'_, S> {
+        Driver(self.smmu.lock())
     }
 
     /// Whether the host has an SMMU of its own, and with it the events.

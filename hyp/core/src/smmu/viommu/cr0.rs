@@ -16,7 +16,7 @@ impl Viommu {
             && let Some(range) = self.evtq.take()
         {
             if !on(Fault::EmulEvtqReleasedEarly) {
-                env.smmu(|smmu| smmu.record_events(None));
+                env.smmu().record_events(None);
             }
             env.release(range);
         }
@@ -26,7 +26,7 @@ impl Viommu {
             env.release(range);
         }
         if wanted.contains(Cr0::CMDQEN) && self.cmdq.is_none() {
-            let limit = env.smmu(|smmu| super::regs::queue_limits(smmu).0);
+            let limit = super::regs::queue_limits(&*env.smmu()).0;
             self.cmdq = queue::hold(env, self.host.cmdq_base, limit, cmdq::ENTRY_SIZE);
             self.run_commands(env);
         }
@@ -49,14 +49,13 @@ impl Viommu {
 
     /// The hardware writes events straight into the host's queue, whose pages stay the host's meanwhile.
     fn enable_events<E: Env>(&mut self, env: &mut E) {
-        let limit = env.smmu(|smmu| super::regs::queue_limits(smmu).1);
+        let limit = super::regs::queue_limits(&*env.smmu()).1;
         if on(Fault::EmulEvtqUnchecked) {
-            let base = self.host.evtq_base;
-            env.smmu(|smmu| smmu.record_events(Some(base)));
+            env.smmu().record_events(Some(self.host.evtq_base));
             return;
         }
         if let Some((ring, range)) = queue::hold(env, self.host.evtq_base, limit, evtq::ENTRY_SIZE) {
-            env.smmu(|smmu| smmu.record_events(Some(ring.base_register())));
+            env.smmu().record_events(Some(ring.base_register()));
             self.evtq = Some(range);
         }
     }

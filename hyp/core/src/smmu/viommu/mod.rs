@@ -38,6 +38,7 @@ use crate::addr::PhysAddr;
 use crate::error::Error;
 use crate::fault::{Fault, on};
 use crate::regions::Range;
+use core::ops::DerefMut;
 use parallax_abi::smmu_host::HostSmmu;
 use strtab::HostTable;
 
@@ -67,8 +68,8 @@ pub trait Physical {
 pub trait Env {
     /// The driver.
     type Smmu: Physical;
-    /// Calls `f` with the driver.
-    fn smmu<T>(&mut self, f: impl FnOnce(&mut Self::Smmu) -> T) -> T;
+    /// Locks the driver. Nothing can be held or released before it is unlocked: the host's lock and EL2's come first.
+    fn smmu(&self) -> impl DerefMut<Target = Self::Smmu>;
     /// Lends the host's pages of `range` (page aligned) to the hypervisor and pins them.
     ///
     /// # Errors
@@ -127,7 +128,7 @@ impl Viommu {
             });
         }
         let gerror = self.host.gerror != errors
-            && env.smmu(|smmu| smmu.register(IRQ_CTRL) & GERROR_IRQEN != 0)
+            && env.smmu().register(IRQ_CTRL) & GERROR_IRQEN != 0
             && !on(Fault::EmulGerrorNoIrq);
         Outcome { value: value.unwrap_or(0), refusal: self.refusal.take(), gerror }
     }

@@ -13,6 +13,8 @@ use parallax_abi::smmu_host::{COMMANDS, HostCommand, HostSmmu, IGNORED, ISSUED, 
 const LOG2SIZE: u64 = 0x1f;
 /// Its address bits.
 const ADDRESS: u64 = 0x000f_ffff_ffff_ffe0;
+/// How many commands are checked and issued before the driver is unlocked: whoever waits for it waits no longer.
+const BATCH: u32 = 16;
 /// CMDQ_CONS.ERR = CERROR_ILL.
 const CERROR_ILL: u32 = 1;
 
@@ -35,40 +37,48 @@ impl Viommu {
     }
 
     /// Works the queue off up to CMDQ_PROD, or to the first command that is refused. On return all of them are
-    /// complete. Each command's two dwords are read once.
+    /// complete. Each command's two dwords are read once. The driver is locked once for up to [`BATCH`] commands,
+    /// and given up for stream table entries, which may have to be held.
     pub(super) fn run_commands<E: Env>(&mut self, env: &mut E) {
         let Some((ring, _)) = self.cmdq else { return };
         if self.is_stopped() && !on(Fault::EmulErrorDoesNotStop) {
             return;
         }
         self.host.cmdq_error = 0;
-        let features = env.smmu(|smmu| *smmu.features());
         let (prod, mut cons) = (ring.wrap(self.host.cmdq_prod), ring.wrap(self.host.cmdq_cons));
         let mut first = true;
+        let mut smmu = env.smmu();
+        let mut room = BATCH;
         while cons != prod {
+            if room == 0 {
+                drop(smmu);
+                smmu = env.smmu();
+                room = BATCH;
+            }
             let slot = ring.slot(cons);
             if on(Fault::EmulWrapDropsRest) && !first && slot == ring.slot(0) {
                 cons = prod;
                 break;
             }
             let copy = [env.read(slot), env.read(slot.add(8))];
-            let verdict = command::check(copy, &features);
+            let verdict = command::check(copy, smmu.features());
             self.remember(copy, verdict);
             match verdict {
                 Verdict::Issue(_) if on(Fault::EmulQueueReread) => {
                     let again = [env.read(slot), env.read(slot.add(8))];
-                    env.smmu(|smmu| smmu.issue(again));
+                    smmu.issue(again);
                 }
-                Verdict::Issue(command) if first || !on(Fault::EmulFirstOfBatchOnly) => {
-                    env.smmu(|smmu| smmu.issue(command));
-                }
+                Verdict::Issue(command) if first || !on(Fault::EmulFirstOfBatchOnly) => smmu.issue(command),
                 Verdict::Issue(_) | Verdict::Ignore => {}
                 Verdict::Configure { first, count, command } => {
                     let count = if on(Fault::EmulFirstOfRangeOnly) { 1 } else { count };
                     if !on(Fault::EmulCfgiNotShadowed) {
+                        drop(smmu);
                         self.shadow_streams(env, first, count);
+                        smmu = env.smmu();
+                        room = BATCH;
                     }
-                    env.smmu(|smmu| smmu.issue(command));
+                    smmu.issue(command);
                 }
                 Verdict::Refuse => {
                     self.refuse(Refusal::Command(copy));
@@ -79,8 +89,9 @@ impl Viommu {
             }
             first = false;
             cons = ring.next(cons);
+            room -= 1;
         }
-        env.smmu(Physical::complete);
+        smmu.complete();
         self.host.cmdq_cons = cons;
     }
 

@@ -69,11 +69,10 @@ impl Viommu {
     pub(super) fn disable<E: Env>(&mut self, env: &mut E) {
         let Some(strtab) = self.strtab.take() else { return };
         if !on(Fault::EmulDisableKeepsStreams) {
-            env.smmu(|smmu| {
-                for stream in 0..strtab.streams() {
-                    smmu.confine(StreamId(stream as u32), &Ste::abort());
-                }
-            });
+            let mut smmu = env.smmu();
+            for stream in 0..strtab.streams() {
+                smmu.confine(StreamId(stream as u32), &Ste::abort());
+            }
         }
         env.release(strtab.range());
     }

@@ -35,7 +35,7 @@ impl HostTable {
     /// Holds the table that STRTAB_BASE and STRTAB_BASE_CFG describe, at most as large as the hardware's. `None` when
     /// the format is reserved or the memory is not the host's.
     pub(super) fn hold<E: Env>(env: &mut E, base: u64, config: u32) -> Option<Self> {
-        let log2 = STRTAB_CFG_LOG2SIZE.of(config).min(env.smmu(|smmu| smmu.sid_bits()));
+        let log2 = STRTAB_CFG_LOG2SIZE.of(config).min(env.smmu().sid_bits());
         let split = match STRTAB_CFG_FMT.of(config) {
             0 => None,
             format if format == STRTAB_CFG_FMT.of(STRTAB_FMT_2LVL) => Some(split(config)),
@@ -89,7 +89,8 @@ impl HostTable {
         if filled != 0 {
             env.release(range);
         }
-        env.smmu(|smmu| (there..end).for_each(|stream| each(smmu, StreamId(stream as u32), None)));
+        let mut smmu = env.smmu();
+        (there..end).for_each(|stream| each(&mut smmu, StreamId(stream as u32), None));
         end
     }
 }
@@ -108,7 +109,7 @@ const BATCH: u64 = 16;
 
 /// Copies the entries of `streams` out of the table at `table`, whose first entry is that of stream `first`.
 fn copy<E: Env>(
-    env: &mut E,
+    env: &E,
     table: PhysAddr,
     first: u64,
     streams: core::ops::Range<u64>,
@@ -121,10 +122,9 @@ fn copy<E: Env>(
             let entry = table.add((stream - first) * STE_SIZE);
             *copy = [0, 8, 16, 24, 32, 40, 48, 56].map(|offset| env.read(entry.add(offset)));
         }
-        env.smmu(|smmu| {
-            for (stream, copy) in batch.zip(&copies) {
-                each(smmu, StreamId(stream as u32), Some(copy));
-            }
-        });
+        let mut smmu = env.smmu();
+        for (stream, copy) in batch.zip(&copies) {
+            each(&mut smmu, StreamId(stream as u32), Some(copy));
+        }
     }
 }

@@ -7,6 +7,7 @@ use crate::hw::{Cpu, Memory};
 use crate::ownership::Hyp;
 use crate::regions::Range;
 use crate::smmu::SmmuTlb;
+use core::ops::DerefMut;
 use spin::RelaxStrategy;
 
 impl<H: Memory + Cpu, S: SmmuTlb + Physical, R: RelaxStrategy> Hyp<H, S, R> {
@@ -24,8 +25,8 @@ struct Surroundings<'a, H, S, R>(&'a Hyp<H, S, R>);
 impl<H: Memory + Cpu, S: SmmuTlb + Physical, R: RelaxStrategy> Env for Surroundings<'_, H, S, R> {
     type Smmu = S;
 
-    fn smmu<T>(&mut self, f: impl FnOnce(&mut S) -> T) -> T {
-        self.0.with_smmu(f).expect("the host has a register frame only if there is an SMMU")
+    fn smmu(&self) -> impl DerefMut<Target = S> {
+        self.0.driver()
     }
 
     fn hold(&mut self, range: Range) -> Result<(), Error> {
