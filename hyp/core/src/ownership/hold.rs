@@ -5,7 +5,6 @@ use super::transition::Transition;
 use super::{El2Mmu, Hyp, pages};
 use crate::addr::{PAGE_SIZE, PhysAddr};
 use crate::error::Error;
-use crate::fault::{Fault, on};
 use crate::hw::{Cpu, Memory};
 use crate::page_state::State;
 use crate::regions::{Kind, Range};
@@ -13,7 +12,7 @@ use crate::smmu::SmmuTlb;
 use spin::RelaxStrategy;
 
 /// The ranges that are held; they may overlap. Command queue, event queue, stream table, a level-2 stream table.
-pub(super) type Held = [Option<Range>; 4];
+pub(crate) type Held = [Option<Range>; 4];
 
 impl El2Mmu {
     /// How many of a page's pins are those of held ranges.
@@ -48,15 +47,9 @@ impl<H: Memory + Cpu, S: SmmuTlb, R: RelaxStrategy> Hyp<H, S, R> {
 
     /// Undoes [`Hyp::hold`] of the same range. Pages that nobody else pinned are the host's alone again.
     pub(crate) fn release(&self, range: Range) {
-        if on(Fault::EmulHeldForever) {
-            return;
-        }
         let (mut host, mut el2) = (self.host.lock(), self.el2.lock());
         let Some(slot) = el2.held.iter_mut().find(|slot| **slot == Some(range)) else { return };
         *slot = None;
-        if on(Fault::EmulMemoryNotHeld) {
-            return;
-        }
         let released = self.perform(&mut host, &mut el2, (range, Kind::Memory), Transition::Release);
         debug_assert_eq!(released, Ok(()));
     }

@@ -34,11 +34,12 @@ use crate::page_state::PageStates;
 use crate::regions::{Kind, Range, Regions};
 use crate::smmu::SmmuTlb;
 use crate::smmu::viommu::Viommu;
-use el2::El2Mmu;
-use host::HostMmu;
+pub(crate) use el2::El2Mmu;
+pub(crate) use host::HostMmu;
 use smmu::{Driver, SmmuMmu};
 use spin::RelaxStrategy;
 use spin::mutex::SpinMutex;
+pub(crate) use transition::Transition;
 
 /// The MMIO that the hypervisor itself uses.
 type Devices = [Option<Range>; 8];
@@ -48,11 +49,11 @@ type Devices = [Option<Range>; 8];
 pub struct Hyp<H, S, R> {
     pub(crate) hw: H,
     regions: Regions,
-    pages: PageStates,
+    pub(crate) pages: PageStates,
     devices: Devices,
     host: SpinMutex<HostMmu, R>,
-    el2: SpinMutex<El2Mmu, R>,
-    smmu: SpinMutex<Option<SmmuMmu<S>>, R>,
+    pub(crate) el2: SpinMutex<El2Mmu, R>,
+    pub(crate) smmu: SpinMutex<Option<SmmuMmu<S>>, R>,
     /// The register frame that the host believes to be the SMMU's.
     pub(crate) viommu_frame: Option<Range>,
     pub(crate) viommu: SpinMutex<Viommu, R>,

@@ -12,14 +12,14 @@ use spin::mutex::SpinMutexGuard;
 
 /// The SMMU as the owner of the host's pages sees it.
 #[derive(Debug)]
-pub(super) struct SmmuMmu<S> {
+pub(crate) struct SmmuMmu<S> {
     pub(super) driver: S,
-    pub(super) idmap: Idmap,
+    pub(crate) idmap: Idmap,
 }
 
 impl<S: SmmuTlb> SmmuMmu<S> {
     /// The host lost or gained `range`: [`Idmap::host_changed`].
-    pub(super) fn host_changed<H: Memory + Cpu>(
+    pub(crate) fn host_changed<H: Memory + Cpu>(
         &mut self,
         hw: &H,
         pool: &mut PagePool,

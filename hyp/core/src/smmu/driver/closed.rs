@@ -16,10 +16,7 @@ use super::{
     ste::Ste,
     strtab::StreamTable,
 };
-use crate::{
-    fault::{self, Fault},
-    hw::{Cpu, Memory, Mmio},
-};
+use crate::hw::{Cpu, Memory, Mmio};
 
 /// An SMMU through which no device reaches anything: translation is off, all traffic is aborted.
 #[derive(Debug)]
@@ -46,9 +43,7 @@ impl<R: Mmio, M: Memory, C: Cpu> Smmu<R, M, C> {
     /// The SMMU does not answer, or lacks what the hypervisor needs. In the second case all traffic stays aborted.
     pub fn take(regs: R, mem: M, cpu: C) -> Result<Closed<R, M, C>, SmmuError> {
         let hw = Hardware { regs, mem, cpu };
-        if !fault::on(Fault::SmmuLeftDisabled) {
-            hw.abort_bypass()?;
-        }
+        hw.abort_bypass()?;
         hw.write_cr0(Cr0::empty())?;
         let features = Features::read(&hw.regs)?;
         Ok(Closed { hw, features })

@@ -1,7 +1,7 @@
 //! CR0: what is turned on and off, and the memory that is held meanwhile.
 
 use super::{Env, Physical, Refusal, Viommu, queue, strtab::HostTable};
-use crate::fault::{Fault, on};
+use crate::faulty;
 use crate::smmu::driver::{cmdq, evtq};
 use crate::smmu::regs::Cr0;
 
@@ -15,9 +15,7 @@ impl Viommu {
         if !wanted.contains(Cr0::EVENTQEN)
             && let Some(range) = self.evtq.take()
         {
-            if !on(Fault::EmulEvtqReleasedEarly) {
-                env.smmu().record_events(None);
-            }
+            env.smmu().record_events(None);
             env.release(range);
         }
         if !wanted.contains(Cr0::CMDQEN)
@@ -50,10 +48,7 @@ impl Viommu {
     /// The hardware writes events straight into the host's queue, whose pages stay the host's meanwhile.
     fn enable_events<E: Env>(&mut self, env: &mut E) {
         let limit = super::regs::queue_limits(&*env.smmu()).1;
-        if on(Fault::EmulEvtqUnchecked) {
-            env.smmu().record_events(Some(self.host.evtq_base));
-            return;
-        }
+        faulty::before_events(env, self.host.evtq_base);
         if let Some((ring, range)) = queue::hold(env, self.host.evtq_base, limit, evtq::ENTRY_SIZE) {
             env.smmu().record_events(Some(ring.base_register()));
             self.evtq = Some(range);

@@ -29,14 +29,16 @@ mod shadow;
 mod strtab;
 mod surroundings;
 
+pub(crate) use command::Verdict;
 pub use outcome::{Outcome, Refusal};
+pub(crate) use surroundings::Surroundings;
 
-use super::driver::queue::Ring;
+pub(crate) use super::driver::queue::Ring;
 use super::regs::{GERROR_IRQEN, IRQ_CTRL};
 use super::{Features, Stage2, Ste, StreamId};
 use crate::addr::PhysAddr;
 use crate::error::Error;
-use crate::fault::{Fault, on};
+use crate::faulty;
 use crate::regions::Range;
 use core::ops::DerefMut;
 use parallax_abi::smmu_host::HostSmmu;
@@ -127,9 +129,8 @@ impl Viommu {
                 Some(value) => Refusal::Write(offset, width, value),
             });
         }
-        let gerror = self.host.gerror != errors
-            && env.smmu().register(IRQ_CTRL) & GERROR_IRQEN != 0
-            && !on(Fault::EmulGerrorNoIrq);
+        let gerror = self.host.gerror != errors && env.smmu().register(IRQ_CTRL) & GERROR_IRQEN != 0;
+        let gerror = faulty::gerror(gerror);
         Outcome { value: value.unwrap_or(0), refusal: self.refusal.take(), gerror }
     }
 

@@ -3,7 +3,7 @@
 use super::command::{self, Verdict};
 use super::{Env, Physical, Refusal, Viommu};
 use crate::addr::{PAGE_SIZE, PhysAddr};
-use crate::fault::{Fault, on};
+use crate::faulty;
 use crate::regions::Range;
 use crate::smmu::driver::queue::Ring;
 use crate::smmu::regs::Gerror;
@@ -41,12 +41,12 @@ impl Viommu {
     /// and given up for stream table entries, which may have to be held.
     pub(super) fn run_commands<E: Env>(&mut self, env: &mut E) {
         let Some((ring, _)) = self.cmdq else { return };
-        if self.is_stopped() && !on(Fault::EmulErrorDoesNotStop) {
+        if faulty::is_stopped(self.is_stopped()) {
             return;
         }
         self.host.cmdq_error = 0;
-        let (prod, mut cons) = (ring.wrap(self.host.cmdq_prod), ring.wrap(self.host.cmdq_cons));
-        let mut first = true;
+        let (prod, start) = (ring.wrap(self.host.cmdq_prod), ring.wrap(self.host.cmdq_cons));
+        let mut cons = start;
         let mut smmu = env.smmu();
         let mut room = BATCH;
         while cons != prod {
@@ -56,28 +56,17 @@ impl Viommu {
                 room = BATCH;
             }
             let slot = ring.slot(cons);
-            if on(Fault::EmulWrapDropsRest) && !first && slot == ring.slot(0) {
-                cons = prod;
-                break;
-            }
             let copy = [env.read(slot), env.read(slot.add(8))];
-            let verdict = command::check(copy, smmu.features());
+            let verdict = faulty::checked(command::check(copy, smmu.features()), copy);
             self.remember(copy, verdict);
-            match verdict {
-                Verdict::Issue(_) if on(Fault::EmulQueueReread) => {
-                    let again = [env.read(slot), env.read(slot.add(8))];
-                    smmu.issue(again);
-                }
-                Verdict::Issue(command) if first || !on(Fault::EmulFirstOfBatchOnly) => smmu.issue(command),
-                Verdict::Issue(_) | Verdict::Ignore => {}
+            match faulty::issued(verdict, env, slot, cons == start) {
+                Verdict::Issue(command) => smmu.issue(command),
+                Verdict::Ignore => {}
                 Verdict::Configure { first, count, command } => {
-                    let count = if on(Fault::EmulFirstOfRangeOnly) { 1 } else { count };
-                    if !on(Fault::EmulCfgiNotShadowed) {
-                        drop(smmu);
-                        self.shadow_streams(env, first, count);
-                        smmu = env.smmu();
-                        room = BATCH;
-                    }
+                    drop(smmu);
+                    self.shadow_streams(env, first, count);
+                    smmu = env.smmu();
+                    room = BATCH;
                     smmu.issue(command);
                 }
                 Verdict::Refuse => {
@@ -87,8 +76,7 @@ impl Viommu {
                     break;
                 }
             }
-            first = false;
-            cons = ring.next(cons);
+            cons = faulty::next_command(ring.next(cons), &ring, prod);
             room -= 1;
         }
         smmu.complete();

@@ -1,7 +1,7 @@
 //! The registers that the host sees (IHI 0070, chapter 6).
 
 use super::{Env, Physical, Viommu};
-use crate::fault::{Fault, on};
+use crate::faulty;
 use crate::smmu::regs::{
     BASE_ALLOCATE, CMDQ_BASE, CMDQ_CONS, CMDQ_PROD, CR0, CR0ACK, CR1, CR1_WB_ISH, CR2, Cr0, Cr2, EVENTQ_BASE,
     EVENTQ_CONS, EVENTQ_IRQ_CFG0, EVENTQ_IRQ_CFG2, EVENTQ_IRQEN, EVENTQ_PROD, GBPA, GERROR, GERROR_IRQ_CFG0,
@@ -134,11 +134,10 @@ impl Viommu {
             IRQ_CTRL => env.smmu().set_register(register, word & (GERROR_IRQEN | EVENTQ_IRQEN)),
             EVENTQ_CONS => env.smmu().set_register(register, word),
             EVENTQ_PROD if !self.on(Cr0::EVENTQEN) => env.smmu().set_register(register, word),
-            GERROR_IRQ_CFG0 | EVENTQ_IRQ_CFG0 if on(Fault::EmulMsiLetThrough) => {
-                env.smmu().set_register(register, word);
-            }
             // Without IDR0.MSI these are RES0, and the wires are all there is; drivers clear them all the same.
-            GERROR_IRQ_CFG0..=GERROR_IRQ_CFG2 | EVENTQ_IRQ_CFG0..=EVENTQ_IRQ_CFG2 => return value == 0,
+            GERROR_IRQ_CFG0..=GERROR_IRQ_CFG2 | EVENTQ_IRQ_CFG0..=EVENTQ_IRQ_CFG2 => {
+                return faulty::msi(env, register, word) || value == 0;
+            }
             CR1 => return word == CR1_WB_ISH,
             _ => return false,
         }

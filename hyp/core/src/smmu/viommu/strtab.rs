@@ -2,7 +2,7 @@
 
 use super::{Env, Physical};
 use crate::addr::{PAGE_SIZE, PhysAddr};
-use crate::fault::{Fault, on};
+use crate::faulty;
 use crate::regions::Range;
 use crate::smmu::StreamId;
 use crate::smmu::driver::ste::STE_SIZE;
@@ -78,8 +78,7 @@ impl HostTable {
         let end = end.min(((from >> split) + 1) << split);
         let start = from >> split << split;
         let descriptor = env.read(self.base.add((from >> split) * L1_SIZE));
-        let span = descriptor & SPAN;
-        let span = if on(Fault::EmulSpanIgnored) && span != 0 { u64::from(split) + 1 } else { span };
+        let span = faulty::l1_span(descriptor & SPAN, split);
         let filled = if span == 0 || span > u64::from(split) + 1 { 0 } else { 1 << (span - 1) };
         let level2 = PhysAddr(descriptor & ADDRESS).align_down((STE_SIZE * filled).max(64));
         let range = pages_of(level2, STE_SIZE * filled);
@@ -97,8 +96,7 @@ impl HostTable {
 
 /// STRTAB_BASE_CFG.SPLIT; reserved values behave as 6.
 fn split(config: u32) -> u32 {
-    match STRTAB_CFG_SPLIT.of(config) {
-        _ if on(Fault::EmulSplitIgnored) => 8,
+    match faulty::strtab_split(STRTAB_CFG_SPLIT.of(config)) {
         split @ (8 | 10) => split,
         _ => 6,
     }
