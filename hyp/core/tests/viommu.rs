@@ -85,10 +85,10 @@ impl Physical for Driver {
     }
 }
 
-/// The fake surroundings: memory reads as `fill` says, unless something was put there.
+/// The fake hypervisor: memory reads as `fill` says, unless something was put there.
 struct Fake {
     driver: RefCell<Driver>,
-    held: Vec<Range>,
+    shared: Vec<Range>,
     memory: BTreeMap<u64, u64>,
     fill: fn(u64, u64) -> u64,
     /// How often each u64 was read.
@@ -103,21 +103,24 @@ impl Env for Fake {
         self.locks.set(self.locks.get() + 1);
         self.driver.borrow_mut()
     }
-    fn hold(&mut self, range: Range) -> Result<(), Error> {
+    fn share_pages(&mut self, range: Range) -> Result<(), Error> {
         assert!(range.base.is_aligned(PAGE_SIZE) && range.size.is_multiple_of(PAGE_SIZE) && range.size != 0);
-        if self.held.len() == 4 || !HOST.contains(range) {
+        if self.shared.len() == 4 || !HOST.contains(range) {
             return Err(Error::Perm);
         }
-        self.held.push(range);
+        self.shared.push(range);
         Ok(())
     }
-    fn release(&mut self, range: Range) {
-        let at = self.held.iter().position(|held| *held == range).expect("what is released was held");
-        self.held.swap_remove(at);
+    fn unshare_pages(&mut self, range: Range) {
+        let at = self.shared.iter().position(|shared| *shared == range).expect("what is unshared was shared");
+        self.shared.swap_remove(at);
     }
     fn read(&self, pa: PhysAddr) -> u64 {
         let word = Range { base: pa, size: 8 };
-        assert!(pa.is_aligned(8) && self.held.iter().any(|held| held.contains(word)), "{pa} is not held");
+        assert!(
+            pa.is_aligned(8) && self.shared.iter().any(|shared| shared.contains(word)),
+            "{pa} is not shared"
+        );
         let mut reads = self.reads.borrow_mut();
         let nr = reads.entry(pa.0).or_default();
         *nr += 1;
@@ -130,7 +133,7 @@ fn fake(fill: fn(u64, u64) -> u64) -> Fake {
     let driver = Driver { stage2, streams: BTreeMap::new(), issued: vec![], incomplete: false, events: None };
     Fake {
         driver: RefCell::new(driver),
-        held: vec![],
+        shared: vec![],
         memory: BTreeMap::new(),
         fill,
         reads: RefCell::default(),
@@ -238,12 +241,12 @@ fn what_the_host_does_not_get_is_told() {
 }
 
 #[test]
-fn what_was_held_is_given_back() {
+fn what_was_shared_is_unshared() {
     let mut fake = fake(|_, _| 9);
     let mut smmu = enabled(&mut fake);
-    assert_eq!(fake.held.len(), 2);
+    assert_eq!(fake.shared.len(), 2);
     write(&mut smmu, &mut fake, CR0, 0);
-    assert!(fake.held.is_empty());
+    assert!(fake.shared.is_empty());
     assert!(fake.driver.get_mut().streams.values().all(|ste| *ste == Ste::abort()));
 }
 
@@ -286,7 +289,7 @@ proptest! {
             prop_assert!(!fake.driver.get_mut().incomplete);
         }
         write(&mut smmu, &mut fake, CR0, 0);
-        prop_assert!(fake.held.is_empty());
+        prop_assert!(fake.shared.is_empty());
         prop_assert!(fake.driver.get_mut().streams.values().all(|ste| *ste == Ste::abort()));
         if let Some(base) = fake.driver.get_mut().events {
             prop_assert_eq!(base, 0, "events are off");

@@ -133,7 +133,7 @@ pub(crate) const fn env<H, S, R>(env: Surroundings<'_, H, S, R>) -> Careless<'_,
     Careless(env)
 }
 
-/// Surroundings that do not hold what they should, or for ever.
+/// A hypervisor that does not share what it should, or for ever.
 pub(crate) struct Careless<'a, H, S, R>(Surroundings<'a, H, S, R>);
 
 impl<H: Memory + Cpu, S: SmmuTlb + Physical, R: RelaxStrategy> Env for Careless<'_, H, S, R> {
@@ -144,8 +144,8 @@ impl<H: Memory + Cpu, S: SmmuTlb + Physical, R: RelaxStrategy> Env for Careless<
         self.0.smmu()
     }
 
-    fn hold(&mut self, range: Range) -> Result<(), Error> {
-        self.0.hold(range)?;
+    fn share_pages(&mut self, range: Range) -> Result<(), Error> {
+        self.0.share_pages(range)?;
         if on(Fault::EmulMemoryNotHeld) {
             let hyp = self.0.0;
             for page in (range.base.0..range.end()).step_by(PAGE_SIZE as usize) {
@@ -155,14 +155,14 @@ impl<H: Memory + Cpu, S: SmmuTlb + Physical, R: RelaxStrategy> Env for Careless<
         Ok(())
     }
 
-    fn release(&mut self, range: Range) {
+    fn unshare_pages(&mut self, range: Range) {
         if on(Fault::EmulMemoryNotHeld) {
             let mut el2 = self.0.0.el2.lock();
-            if let Some(slot) = el2.held.iter_mut().find(|slot| **slot == Some(range)) {
+            if let Some(slot) = el2.smmu_shared.iter_mut().find(|slot| **slot == Some(range)) {
                 *slot = None;
             }
         } else if !on(Fault::EmulHeldForever) {
-            self.0.release(range);
+            self.0.unshare_pages(range);
         }
     }
 

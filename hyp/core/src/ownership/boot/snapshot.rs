@@ -15,7 +15,7 @@ use spin::RelaxStrategy;
 
 impl<H: Memory + Cpu, S: SmmuTlb, R: RelaxStrategy> Hyp<H, S, R> {
     /// `range` is the hypervisor's for good: annotated in the host's table, and referred to.
-    pub(super) fn keep(&self, host: &mut HostMmu, range: Range) -> Result<(), BootError> {
+    pub(super) fn fix_host_ownership(&self, host: &mut HostMmu, range: Range) -> Result<(), BootError> {
         let content = host.content_after(Change::Lost, Kind::Memory);
         host.set(&self.hw, faulty::annotated(range, host), content)
             .map_err(|_| BootError::NoMem("the host's table"))?;
@@ -24,7 +24,8 @@ impl<H: Memory + Cpu, S: SmmuTlb, R: RelaxStrategy> Hyp<H, S, R> {
         Ok(())
     }
 
-    pub(super) fn take_mmio_at_boot(
+    /// The host gives the MMIO of `range` on to the hypervisor.
+    pub(super) fn donate_mmio(
         &self,
         host: &mut HostMmu,
         el2: &mut El2Mmu,
@@ -35,7 +36,7 @@ impl<H: Memory + Cpu, S: SmmuTlb, R: RelaxStrategy> Hyp<H, S, R> {
         if kind != Kind::Mmio {
             return Err(refused(Error::Inval));
         }
-        self.take_mmio(host, el2, range).map_err(refused)
+        self.host_donate_hyp_mmio_locked(host, el2, range).map_err(refused)
     }
 
     /// Completes the host's table in shared mode, and the SMMU's in shadow mode.

@@ -79,16 +79,16 @@ impl<H: Memory + Cpu> Stage2<H> {
         };
         {
             let (mut host, mut el2) = (hyp.host.lock(), hyp.el2.lock());
-            hyp.keep(&mut host, config.image)?;
-            hyp.keep(&mut host, config.pool)?;
+            hyp.fix_host_ownership(&mut host, config.image)?;
+            hyp.fix_host_ownership(&mut host, config.pool)?;
             for Region { range, .. } in hyp.regions.iter().filter(|region| region.kind == Kind::NoMap) {
-                hyp.keep(&mut host, *range)?;
+                hyp.fix_host_ownership(&mut host, *range)?;
             }
             faulty::before_donation(&hyp, &mut host, &mut el2)?;
             let frame = faulty::donated_frame(smmu_frame);
             let donated = config.options.donated_mmio().iter();
             for range in frame.into_iter().chain(donated.map(|&base| Range { base, size: PAGE_SIZE })) {
-                hyp.take_mmio_at_boot(&mut host, &mut el2, range)?;
+                hyp.donate_mmio(&mut host, &mut el2, range)?;
             }
             hyp.snapshot(&mut host, &mut el2)?;
             hyp.smmu.lock().iter_mut().for_each(|smmu| smmu.idmap.mark_ready());

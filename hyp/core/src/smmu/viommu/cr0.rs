@@ -1,4 +1,4 @@
-//! CR0: what is turned on and off, and the memory that is held meanwhile.
+//! CR0: what is turned on and off, and the memory that is shared meanwhile.
 
 use super::{Env, Physical, Refusal, Viommu, queue, strtab::HostTable};
 use crate::faulty;
@@ -16,23 +16,23 @@ impl Viommu {
             && let Some(range) = self.evtq.take()
         {
             env.smmu().record_events(None);
-            env.release(range);
+            env.unshare_pages(range);
         }
         if !wanted.contains(Cr0::CMDQEN)
             && let Some((_, range)) = self.cmdq.take()
         {
-            env.release(range);
+            env.unshare_pages(range);
         }
         if wanted.contains(Cr0::CMDQEN) && self.cmdq.is_none() {
             let limit = super::regs::queue_limits(&*env.smmu()).0;
-            self.cmdq = queue::hold(env, self.host.cmdq_base, limit, cmdq::ENTRY_SIZE);
+            self.cmdq = queue::share(env, self.host.cmdq_base, limit, cmdq::ENTRY_SIZE);
             self.run_commands(env);
         }
         if wanted.contains(Cr0::EVENTQEN) && self.evtq.is_none() {
             self.enable_events(env);
         }
         if wanted.contains(Cr0::SMMUEN) && self.strtab.is_none() && self.cmdq.is_some() {
-            self.strtab = HostTable::hold(env, self.host.strtab_base, self.host.strtab_cfg);
+            self.strtab = HostTable::share(env, self.host.strtab_base, self.host.strtab_cfg);
             self.shadow_all(env);
         }
         let mut cr0 = Cr0::empty();
@@ -49,7 +49,7 @@ impl Viommu {
     fn enable_events<E: Env>(&mut self, env: &mut E) {
         let limit = super::regs::queue_limits(&*env.smmu()).1;
         faulty::before_events(env, self.host.evtq_base);
-        if let Some((ring, range)) = queue::hold(env, self.host.evtq_base, limit, evtq::ENTRY_SIZE) {
+        if let Some((ring, range)) = queue::share(env, self.host.evtq_base, limit, evtq::ENTRY_SIZE) {
             env.smmu().record_events(Some(ring.base_register()));
             self.evtq = Some(range);
         }

@@ -18,15 +18,15 @@ const BATCH: u32 = 16;
 /// CMDQ_CONS.ERR = CERROR_ILL.
 const CERROR_ILL: u32 = 1;
 
-/// Holds the queue that `base` describes: at most 2^`limit` entries of `entry` bytes. Address bits below the
-/// queue's size count as zero (6.3.26). `None` when its pages cannot be held.
-pub(super) fn hold<E: Env>(env: &mut E, base: u64, limit: u32, entry: u64) -> Option<(Ring, Range)> {
+/// Shares the queue that `base` describes: at most 2^`limit` entries of `entry` bytes. Address bits below the
+/// queue's size count as zero (6.3.26). `None` when its pages cannot be shared.
+pub(super) fn share<E: Env>(env: &mut E, base: u64, limit: u32, entry: u64) -> Option<(Ring, Range)> {
     let log2 = ((base & LOG2SIZE) as u32).min(limit);
     let size = entry << log2;
     let start = PhysAddr(base & ADDRESS).align_down(size);
     let first = start.align_down(PAGE_SIZE);
     let range = Range { base: first, size: (start.0 - first.0 + size).next_multiple_of(PAGE_SIZE) };
-    env.hold(range).ok()?;
+    env.share_pages(range).ok()?;
     Some((Ring::aligned(start, log2, entry), range))
 }
 
@@ -38,7 +38,7 @@ impl Viommu {
 
     /// Works the queue off up to CMDQ_PROD, or to the first command that is refused. On return all of them are
     /// complete. Each command's two dwords are read once. The driver is locked once for up to [`BATCH`] commands,
-    /// and given up for stream table entries, which may have to be held.
+    /// and given up for stream table entries, whose level-2 table may have to be shared.
     pub(super) fn run_commands<E: Env>(&mut self, env: &mut E) {
         let Some((ring, _)) = self.cmdq else { return };
         if faulty::is_stopped(self.is_stopped()) {

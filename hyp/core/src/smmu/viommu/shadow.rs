@@ -62,7 +62,7 @@ impl Viommu {
             smmu.confine(StreamId(stream as u32), &Ste::abort());
         }
         drop(smmu);
-        env.release(strtab.range());
+        env.unshare_pages(strtab.range());
     }
 }
 

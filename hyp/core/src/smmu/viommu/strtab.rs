@@ -15,7 +15,7 @@ const SPAN: u64 = 0x1f;
 /// Bytes of a level-1 descriptor.
 const L1_SIZE: u64 = 8;
 
-/// The host's table. Its only level, or its first, is held; a second-level table only while it is copied.
+/// The host's table. Its only level, or its first, is shared; a second-level table only while it is copied.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct HostTable {
     base: PhysAddr,
@@ -32,9 +32,9 @@ fn pages_of(base: PhysAddr, size: u64) -> Range {
 }
 
 impl HostTable {
-    /// Holds the table that STRTAB_BASE and STRTAB_BASE_CFG describe, at most as large as the hardware's. `None` when
+    /// Shares the table that STRTAB_BASE and STRTAB_BASE_CFG describe, at most as large as the hardware's. `None` when
     /// the format is reserved or the memory is not the host's.
-    pub(super) fn hold<E: Env>(env: &mut E, base: u64, config: u32) -> Option<Self> {
+    pub(super) fn share<E: Env>(env: &mut E, base: u64, config: u32) -> Option<Self> {
         let log2 = STRTAB_CFG_LOG2SIZE.of(config).min(env.smmu().sid_bits());
         let split = match STRTAB_CFG_FMT.of(config) {
             0 => None,
@@ -48,11 +48,11 @@ impl HostTable {
         // 6.3.24: the table is aligned to its size, and to 64 bytes; lower bits count as zero.
         let base = PhysAddr(base & ADDRESS).align_down(size.max(64));
         let range = pages_of(base, size);
-        env.hold(range).ok()?;
+        env.share_pages(range).ok()?;
         Some(Self { base, log2, split, range })
     }
 
-    /// What is held.
+    /// What is shared.
     pub(super) const fn range(&self) -> Range {
         self.range
     }
@@ -82,11 +82,11 @@ impl HostTable {
         let filled = if span == 0 || span > u64::from(split) + 1 { 0 } else { 1 << (span - 1) };
         let level2 = PhysAddr(descriptor & ADDRESS).align_down((STE_SIZE * filled).max(64));
         let range = pages_of(level2, STE_SIZE * filled);
-        let filled = if filled != 0 && env.hold(range).is_ok() { filled } else { 0 };
+        let filled = if filled != 0 && env.share_pages(range).is_ok() { filled } else { 0 };
         let there = end.min(start + filled).max(from);
         copy(env, level2, start, from..there, &mut each);
         if filled != 0 {
-            env.release(range);
+            env.unshare_pages(range);
         }
         let mut smmu = env.smmu();
         (there..end).for_each(|stream| each(&mut smmu, StreamId(stream as u32), None));

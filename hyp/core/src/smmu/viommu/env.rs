@@ -1,4 +1,4 @@
-//! What the host's SMMU finds around it, the hypervisor: its lock comes before the host's, and the others are taken inside.
+//! What the host's SMMU needs of the hypervisor: its lock comes before the host's, and the others are taken inside.
 
 use super::{Env, Outcome, Physical};
 use crate::addr::PhysAddr;
@@ -31,12 +31,12 @@ impl<H: Memory + Cpu, S: SmmuTlb + Physical, R: RelaxStrategy> Env for Surroundi
         self.0.driver()
     }
 
-    fn hold(&mut self, range: Range) -> Result<(), Error> {
-        self.0.hold(range)
+    fn share_pages(&mut self, range: Range) -> Result<(), Error> {
+        self.0.smmu_share_pages(range)
     }
 
-    fn release(&mut self, range: Range) {
-        self.0.release(range);
+    fn unshare_pages(&mut self, range: Range) {
+        self.0.smmu_unshare_pages(range);
     }
 
     fn read(&self, pa: PhysAddr) -> u64 {
