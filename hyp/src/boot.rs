@@ -20,7 +20,7 @@ use crate::host::{self, Stage2};
 use crate::hw::{Machine, Yield};
 use crate::layout::{self, LINEAR_OFFSET};
 use crate::platform::{self, Platform};
-use crate::smmu::{Driver, Taken};
+use crate::smmu::{Driver, Probed};
 use crate::{boot_tables, cpus, gic, host_tree, info, stage1, sysreg};
 
 /// Alignment of the page pool.
@@ -80,8 +80,8 @@ extern "C" fn boot_main(dtb: u64, image: u64) -> ! {
 
 /// Closes the SMMU, builds all tables and opens the SMMU behind its own. Fills in `info`.
 fn make_hyp(platform: &Platform, image: Range, options: Options, info: &mut HypInfo) {
-    let smmu = Taken::take(platform.smmu, &options);
-    let pool = carve_pool(platform, image, &options, smmu.as_ref().map_or(0, Taken::pages));
+    let smmu = Probed::probe(platform.smmu, &options);
+    let pool = carve_pool(platform, image, &options, smmu.as_ref().map_or(0, Probed::pages));
     log!("page pool {}..{:#014x}", pool.base, pool.end());
     let view = options.smmu_host;
     let config = Config {
@@ -97,7 +97,7 @@ fn make_hyp(platform: &Platform, image: Range, options: Options, info: &mut HypI
     let mut boot = Boot::new(Machine, config).unwrap_or_else(fatal("page pool"));
     let viommu = smmu.is_some() && view == HostView::Emulated;
     let gicd = if viommu { gic::init(platform) } else { None };
-    let frames = [Some(platform.uart), smmu.as_ref().map(Taken::frame), gicd];
+    let frames = [Some(platform.uart), smmu.as_ref().map(Probed::frame), gicd];
     stage1::map(&mut boot, platform.cpus().len(), frames.into_iter().flatten()).unwrap_or_else(fatal("EL2"));
     cpus::prepare(&stage1::regime(boot.el2_root()));
     *info = HypInfo {

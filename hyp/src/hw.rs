@@ -3,7 +3,6 @@
 use core::arch::asm;
 use core::sync::atomic::{AtomicU64, Ordering};
 use hyp_core::addr::{HypVa, Ipa, PAGE_SIZE, PhysAddr};
-use hyp_core::fault::{Fault, on};
 use hyp_core::hw::{Cpu, Memory, Mmio};
 
 use crate::layout::linear;
@@ -59,9 +58,6 @@ impl Cpu for Machine {
         instruction!("dsb ishst");
     }
     fn dsb_ish(&self) {
-        if on(Fault::DsbNotShareable) {
-            return instruction!("dsb nsh");
-        }
         instruction!("dsb ish");
     }
     fn dsb_sy(&self) {
@@ -71,34 +67,32 @@ impl Cpu for Machine {
         instruction!("isb");
     }
     fn tlbi_ipas2e1is(&self, ipa: Ipa) {
-        if on(Fault::HostTlbiLocal) {
-            return instruction!("tlbi ipas2e1", ipa.0 >> 12);
-        }
-        // TTL, bits 47:44: 4 KiB granule, level 2.
-        let level = if on(Fault::HostTlbiWrongLevel) { 0b0110 << 44 } else { 0 };
-        instruction!("tlbi ipas2e1is", ipa.0 >> 12 | level);
+        instruction!("tlbi ipas2e1is", ipa.0 >> 12);
     }
     fn tlbi_vmalle1is(&self) {
-        if on(Fault::HostTlbiLocal) {
-            return instruction!("tlbi vmalle1");
-        }
         instruction!("tlbi vmalle1is");
     }
     fn tlbi_vmalls12e1is(&self) {
         instruction!("tlbi vmalls12e1is");
     }
     fn tlbi_vae2is(&self, va: HypVa) {
-        let page = va.0 >> 12 & ((1 << 44) - 1);
-        if on(Fault::El2TlbiLocal) {
-            return instruction!("tlbi vae2", page);
-        }
-        instruction!("tlbi vae2is", page);
+        instruction!("tlbi vae2is", va.0 >> 12 & ((1 << 44) - 1));
     }
     fn tlbi_alle2is(&self) {
         instruction!("tlbi alle2is");
     }
     fn relax(&self) {
         instruction!("yield");
+    }
+    #[cfg(feature = "faults")]
+    fn local(&self, instruction: hyp_core::fault::Local) {
+        use hyp_core::fault::Local;
+        match instruction {
+            Local::DsbNsh => instruction!("dsb nsh"),
+            Local::TlbiIpas2e1(ipa) => instruction!("tlbi ipas2e1", ipa.0 >> 12),
+            Local::TlbiVmalle1 => instruction!("tlbi vmalle1"),
+            Local::TlbiVae2(va) => instruction!("tlbi vae2", va.0 >> 12 & ((1 << 44) - 1)),
+        }
     }
 }
 

@@ -16,24 +16,24 @@ use crate::hw::{Frame, Machine};
 pub(crate) type Driver = Smmu<Frame, Machine, Machine>;
 
 /// An SMMU that aborts all traffic, and what it will need.
-pub(crate) struct Taken {
+pub(crate) struct Probed {
     closed: Closed<Frame, Machine, Machine>,
     layout: Layout,
     frame: Range,
 }
 
-impl Taken {
+impl Probed {
     /// Closes the SMMU at `frame`, if there is one and the options want it.
     ///
     /// Panics when the hypervisor cannot use it: devices could reach everything.
-    pub(crate) fn take(frame: Option<Range>, options: &Options) -> Option<Self> {
+    pub(crate) fn probe(frame: Option<Range>, options: &Options) -> Option<Self> {
         let Some(frame) = frame.filter(|_| options.smmu != SmmuMode::Off) else {
             log!("SMMU: not used");
             return None;
         };
         boot_tables::map_linear(frame.base, frame.size, true);
         let registers = Frame::new(frame.base, frame.size);
-        let closed = Smmu::take(registers, Machine, Machine).unwrap_or_else(fatal("SMMU"));
+        let closed = Smmu::probe(registers, Machine, Machine).unwrap_or_else(fatal("SMMU"));
         let features = closed.features();
         log!("SMMU at {}: {} StreamID bits, BBML2 {}", frame.base, features.sid_bits, features.bbml2);
         let layout = Layout::new(features, options.sid_bits).unwrap_or_else(fatal("SMMU"));
@@ -50,7 +50,7 @@ impl Taken {
         self.closed.features()
     }
 
-    /// How many pages [`Taken::alloc`] takes from the pool, alignment included.
+    /// How many pages [`Probed::alloc`] takes from the pool, alignment included.
     pub(crate) fn pages(&self) -> u64 {
         let buffers = [self.layout.strtab(), self.layout.cmdq(), self.layout.evtq()];
         buffers.iter().map(|buffer| buffer.pages + buffer.align / PAGE_SIZE).sum()

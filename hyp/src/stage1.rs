@@ -1,7 +1,7 @@
 //! EL2's own translation: which part of the image is what, W^X, and nothing under a stack.
 
 use hyp_core::addr::{HypVa, PAGE_SIZE, PhysAddr};
-use hyp_core::fault::{self, Fault};
+use hyp_core::faulty;
 use hyp_core::ownership::boot::{Boot, BootError};
 use hyp_core::pgtable::attrs::{El2Prot, MAIR_EL2};
 use hyp_core::pgtable::geometry::{PhysSize, tcr_el2};
@@ -38,10 +38,8 @@ pub(crate) fn phys_size() -> PhysSize {
 
 /// The registers for the tables at `root`.
 pub(crate) fn regime(root: PhysAddr) -> Regime {
-    // With that fault on, text is writable: WXN would make EL2 stop at once instead of running with the
-    // fault.
-    let wxn = if fault::on(Fault::El2TextWritable) { 0 } else { SCTLR_WXN };
-    Regime { mair_el2: MAIR_EL2, tcr_el2: tcr_el2(phys_size()), ttbr0_el2: root, sctlr_el2: SCTLR | wxn }
+    let sctlr_el2 = faulty::sctlr_el2(SCTLR | SCTLR_WXN);
+    Regime { mair_el2: MAIR_EL2, tcr_el2: tcr_el2(phys_size()), ttbr0_el2: root, sctlr_el2 }
 }
 
 /// Maps the image, the stacks of `cpus` CPUs and the device `frames`; `boot` has the page pool mapped

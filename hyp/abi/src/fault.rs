@@ -1,7 +1,7 @@
 //! Faults that a build with the `faults` feature can switch on (`fault=NAME` on the hypervisor's command line).
 //!
 //! Each is a bug of a kind that real hypervisors have had. A normal build does not contain them. They are here so
-//! that the harness knows the names; what each one breaks stands where the hypervisor asks for it.
+//! that the harness knows the names; what each one does is in `hyp/core/src/faulty`.
 
 macro_rules! faults {
     ($($(#[doc = $doc:literal])* $variant:ident = $number:literal, $name:literal;)*) => {

@@ -36,6 +36,9 @@ pub trait Cpu {
     fn tlbi_alle2is(&self);
     /// What a CPU does while it waits for a lock (`wfe` or `yield`).
     fn relax(&self);
+    /// What only a hypervisor with a fault does.
+    #[cfg(feature = "faults")]
+    fn local(&self, _instruction: crate::fault::Local) {}
 }
 
 /// One device's registers: naturally aligned accesses at byte offsets from the start of its frame.

@@ -8,7 +8,7 @@
 
 use crate::addr::{Ipa, PhysAddr};
 use crate::error::Error;
-use crate::fault::{Fault, on};
+use crate::faulty;
 use crate::hw::{Cpu, Memory};
 use crate::page_pool::PagePool;
 use crate::pgtable::{Attrs, Content, Descriptor, Env, Invalidate, Level, Tree, span};
@@ -40,21 +40,20 @@ pub enum Change {
 #[derive(Debug)]
 pub struct Idmap {
     /// `None` in shared mode.
-    tree: Option<Tree>,
+    pub(crate) tree: Option<Tree>,
     policy: MmioPolicy,
     largest_memory: Level,
     ready: bool,
 }
 
 /// The SMMU's TLB, as [`Tree`] wants it.
-struct IdmapTlb<'a, H, S> {
-    hw: &'a H,
-    driver: &'a mut S,
+pub(crate) struct IdmapTlb<'a, H, S> {
+    pub(crate) hw: &'a H,
+    pub(crate) driver: &'a mut S,
 }
 
 impl<H: Cpu, S: SmmuTlb> Invalidate for IdmapTlb<'_, H, S> {
     fn invalidate(&mut self, ia: u64, size: u64, _granule: u64) {
-        let Some((ia, size)) = crate::fault::late(Fault::SmmuTlbiAfterUnlock, (ia, size)) else { return };
         self.hw.dsb_ishst();
         self.driver.tlbi_s2_ipa(Ipa(ia), size);
         self.driver.sync();
@@ -116,12 +115,10 @@ impl Idmap {
             let (mut ia, end) = (region.range.base.0, region.range.end().min(limit));
             while ia < end {
                 let (entry, next) = piece(hw, host, ia, end);
+                let entry = faulty::snapshot_entry(entry);
                 let attrs = if entry.is_valid() { entry.attrs() } else { host_attrs(region.kind) };
-                let mut content = self.content(region.kind, attrs);
-                if region.kind == Kind::Mmio && on(Fault::SmmuSnapshotWrongAttr) {
-                    content = Content::identity(Attrs::smmu_normal(), 1);
-                }
-                if !entry.is_annotated() || on(Fault::SmmuSnapshotIgnoresAnnotation) {
+                let content = faulty::snapshot_content(self.content(region.kind, attrs), region.kind);
+                if !entry.is_annotated() {
                     self.set(hw, driver, pool, Range { base: PhysAddr(ia), size: next - ia }, content)?;
                 }
                 ia = next;
@@ -138,7 +135,7 @@ impl Idmap {
         range: Range,
         content: Content,
     ) -> Result<(), Error> {
-        let mut tlb = IdmapTlb { hw, driver };
+        let mut tlb = faulty::IdmapTlb { hw, driver };
         match &self.tree {
             Some(tree) => {
                 tree.set(&mut Env { mem: hw, pool, tlb: &mut tlb }, range.base.0, range.size, content)
@@ -148,16 +145,11 @@ impl Idmap {
     }
 
     /// What the table holds for a range after `change`.
-    fn content_after(&self, change: Change, kind: Kind) -> Content {
+    pub(crate) fn content_after(&self, change: Change, kind: Kind) -> Content {
         match change {
             Change::Lost => Content::Invalid { value: Descriptor::ZERO, largest: self.largest_memory },
             Change::Gained => self.content(kind, host_attrs(kind)),
         }
-    }
-
-    /// A copy of the table, and what it holds for `kind`: for [`Fault::SmmuMapUnlocked`], which has no lock.
-    pub fn to_map(&self, kind: Kind) -> Option<(Tree, Content)> {
-        self.tree.map(|tree| (tree, self.content_after(Change::Gained, kind)))
     }
 
     /// Whether there is a table of its own that has to follow what becomes of `range`.

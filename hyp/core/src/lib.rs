@@ -6,8 +6,9 @@
 
 pub mod addr;
 pub mod error;
+#[cfg(feature = "faults")]
 pub mod fault;
-mod faulty;
+pub mod faulty;
 pub mod hw;
 pub mod hypercall;
 pub mod idmap;

@@ -98,7 +98,7 @@ impl Fake {
     }
 
     fn take(&self) -> Result<Closed<Self, Self, Self>, SmmuError> {
-        Smmu::take(self.clone(), self.clone(), self.clone())
+        Smmu::probe(self.clone(), self.clone(), self.clone())
     }
 
     fn init(&self, sid_bits: u32) -> Smmu<Self, Self, Self> {

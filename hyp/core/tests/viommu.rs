@@ -9,8 +9,9 @@ use hyp_core::smmu::regs::{
 use hyp_core::smmu::viommu::{Env, Physical, Viommu};
 use hyp_core::smmu::{Features, Stage2, Ste, StreamId};
 use proptest::prelude::*;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
+use std::ops::DerefMut;
 
 const FEATURES: Features = Features {
     two_level: true,
@@ -84,36 +85,42 @@ impl Physical for Driver {
     }
 }
 
-/// The fake surroundings: memory reads as `fill` says, unless something was put there.
+/// The fake hypervisor: memory reads as `fill` says, unless something was put there.
 struct Fake {
-    driver: Driver,
-    held: Vec<Range>,
+    driver: RefCell<Driver>,
+    shared: Vec<Range>,
     memory: BTreeMap<u64, u64>,
     fill: fn(u64, u64) -> u64,
     /// How often each u64 was read.
     reads: RefCell<BTreeMap<u64, u64>>,
+    /// How often the driver was locked.
+    locks: Cell<u32>,
 }
 
 impl Env for Fake {
     type Smmu = Driver;
-    fn smmu<T>(&mut self, f: impl FnOnce(&mut Driver) -> T) -> T {
-        f(&mut self.driver)
+    fn smmu(&self) -> impl DerefMut<Target = Driver> {
+        self.locks.set(self.locks.get() + 1);
+        self.driver.borrow_mut()
     }
-    fn hold(&mut self, range: Range) -> Result<(), Error> {
+    fn share_pages(&mut self, range: Range) -> Result<(), Error> {
         assert!(range.base.is_aligned(PAGE_SIZE) && range.size.is_multiple_of(PAGE_SIZE) && range.size != 0);
-        if self.held.len() == 4 || !HOST.contains(range) {
+        if self.shared.len() == 4 || !HOST.contains(range) {
             return Err(Error::Perm);
         }
-        self.held.push(range);
+        self.shared.push(range);
         Ok(())
     }
-    fn release(&mut self, range: Range) {
-        let at = self.held.iter().position(|held| *held == range).expect("what is released was held");
-        self.held.swap_remove(at);
+    fn unshare_pages(&mut self, range: Range) {
+        let at = self.shared.iter().position(|shared| *shared == range).expect("what is unshared was shared");
+        self.shared.swap_remove(at);
     }
     fn read(&self, pa: PhysAddr) -> u64 {
         let word = Range { base: pa, size: 8 };
-        assert!(pa.is_aligned(8) && self.held.iter().any(|held| held.contains(word)), "{pa} is not held");
+        assert!(
+            pa.is_aligned(8) && self.shared.iter().any(|shared| shared.contains(word)),
+            "{pa} is not shared"
+        );
         let mut reads = self.reads.borrow_mut();
         let nr = reads.entry(pa.0).or_default();
         *nr += 1;
@@ -124,7 +131,14 @@ impl Env for Fake {
 fn fake(fill: fn(u64, u64) -> u64) -> Fake {
     let stage2 = Stage2::new(&FEATURES, PhysAddr(0x8000_0000), 40, 1, 40).unwrap();
     let driver = Driver { stage2, streams: BTreeMap::new(), issued: vec![], incomplete: false, events: None };
-    Fake { driver, held: vec![], memory: BTreeMap::new(), fill, reads: RefCell::default() }
+    Fake {
+        driver: RefCell::new(driver),
+        shared: vec![],
+        memory: BTreeMap::new(),
+        fill,
+        reads: RefCell::default(),
+        locks: Cell::default(),
+    }
 }
 
 fn write(smmu: &mut Viommu, fake: &mut Fake, offset: u64, value: u64) {
@@ -151,8 +165,9 @@ fn commands_and_entries_are_read_once() {
     let mut smmu = enabled(&mut fake);
     write(&mut smmu, &mut fake, CMDQ_PROD, 1);
     assert_eq!(smmu.access(&mut fake, CMDQ_CONS, 4, None).value, 1);
-    assert_eq!(fake.driver.issued, [[0x0000_0008_0000_0003, 1]]);
-    assert_eq!(fake.driver.streams[&8], Ste::stage2_only(&fake.driver.stage2));
+    assert_eq!(fake.driver.get_mut().issued, [[0x0000_0008_0000_0003, 1]]);
+    let driver = fake.driver.get_mut();
+    assert_eq!(driver.streams[&8], Ste::stage2_only(&driver.stage2));
     assert!(fake.reads.borrow().values().all(|&nr| nr == 1), "{:x?}", fake.reads);
 }
 
@@ -163,7 +178,23 @@ fn the_queue_wraps_and_everything_is_complete_when_cons_moves() {
     for (prod, issued) in [(4, 4), (5, 5), (1, 9)] {
         write(&mut smmu, &mut fake, CMDQ_PROD, prod);
         assert_eq!(smmu.access(&mut fake, CMDQ_CONS, 4, None).value, prod);
-        assert_eq!((fake.driver.issued.len(), fake.driver.incomplete), (issued, false));
+        let driver = fake.driver.get_mut();
+        assert_eq!((driver.issued.len(), driver.incomplete), (issued, false));
+    }
+}
+
+#[test]
+fn the_driver_is_locked_once_for_a_batch_of_commands() {
+    let mut fake = fake(|_, _| 0x46);
+    let mut smmu = Viommu::new();
+    for (offset, value) in [(CMDQ_BASE, CMDQ | 7), (CR0, 0b1000)] {
+        write(&mut smmu, &mut fake, offset, value);
+    }
+    for (prod, locks) in [(16, 1), (17, 1), (81, 4), (81, 1)] {
+        fake.locks.set(0);
+        write(&mut smmu, &mut fake, CMDQ_PROD, prod);
+        assert_eq!(fake.driver.get_mut().issued.len(), prod as usize);
+        assert_eq!(fake.locks.get(), locks, "up to {prod}");
     }
 }
 
@@ -177,7 +208,7 @@ fn a_refused_command_stops_the_queue_until_it_is_acknowledged() {
     assert_eq!(smmu.access(&mut fake, GERROR, 4, None).value, 1);
     fake.memory.remove(&(CMDQ + 16));
     write(&mut smmu, &mut fake, CMDQ_PROD, 3);
-    assert_eq!(fake.driver.issued.len(), 1);
+    assert_eq!(fake.driver.get_mut().issued.len(), 1);
     write(&mut smmu, &mut fake, GERRORN, 1);
     assert_eq!(smmu.access(&mut fake, CMDQ_CONS, 4, None).value, 3);
 }
@@ -210,13 +241,13 @@ fn what_the_host_does_not_get_is_told() {
 }
 
 #[test]
-fn what_was_held_is_given_back() {
+fn what_was_shared_is_unshared() {
     let mut fake = fake(|_, _| 9);
     let mut smmu = enabled(&mut fake);
-    assert_eq!(fake.held.len(), 2);
+    assert_eq!(fake.shared.len(), 2);
     write(&mut smmu, &mut fake, CR0, 0);
-    assert!(fake.held.is_empty());
-    assert!(fake.driver.streams.values().all(|ste| *ste == Ste::abort()));
+    assert!(fake.shared.is_empty());
+    assert!(fake.driver.get_mut().streams.values().all(|ste| *ste == Ste::abort()));
 }
 
 /// An access that is likely to mean something.
@@ -255,12 +286,12 @@ proptest! {
         let mut smmu = enabled(&mut fake);
         for (offset, width, write) in accesses {
             smmu.access(&mut fake, offset, width, write);
-            prop_assert!(!fake.driver.incomplete);
+            prop_assert!(!fake.driver.get_mut().incomplete);
         }
         write(&mut smmu, &mut fake, CR0, 0);
-        prop_assert!(fake.held.is_empty());
-        prop_assert!(fake.driver.streams.values().all(|ste| *ste == Ste::abort()));
-        if let Some(base) = fake.driver.events {
+        prop_assert!(fake.shared.is_empty());
+        prop_assert!(fake.driver.get_mut().streams.values().all(|ste| *ste == Ste::abort()));
+        if let Some(base) = fake.driver.get_mut().events {
             prop_assert_eq!(base, 0, "events are off");
         }
     }

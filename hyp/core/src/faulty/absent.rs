@@ -1,26 +1,110 @@
 //! No faults: everything passes as it is.
 
+use crate::addr::{Ipa, PhysAddr};
 use crate::error::Error;
-use crate::hw::{Cpu, Memory};
+use crate::hw::{Cpu, Memory, Mmio};
+pub(crate) use crate::idmap::IdmapTlb;
 use crate::idmap::{Change, Idmap};
+use crate::ownership::boot::BootError;
+use crate::ownership::{El2Mmu, HostMmu, Hyp, Transition};
 use crate::page_pool::PagePool;
+use crate::page_state::PageState;
+use crate::pgtable::attrs::El2Prot;
 pub(crate) use crate::pgtable::invalidate::{El2Tlb, HostTlb};
+use crate::pgtable::{Content, Descriptor, Env, Invalidate, Level, SplitRule};
 use crate::regions::{Kind, Range};
-use crate::smmu::{Command, SmmuTlb, Ste};
+use crate::smmu::regs::{CMDQ_CONS, Cr0, Gbpa};
+use crate::smmu::viommu::{self, Ring, Surroundings, Verdict};
+use crate::smmu::{Command, Smmu, SmmuTlb, Ste, StreamId};
 
-/// The command that the queue gets.
-#[inline(always)]
-pub(crate) const fn command(command: Command) -> Option<Command> {
-    Some(command)
+/// Seams that give back their first argument, which is right.
+macro_rules! right {
+    ($($name:ident($right:ty $(, $more:ty)*);)*) => { $(
+        #[inline(always)]
+        pub(crate) const fn $name(right: $right $(, _: $more)*) -> $right {
+            right
+        }
+    )* };
 }
 
-/// The steps from an entry to another one.
-#[inline(always)]
-pub(crate) const fn steps(_from: &Ste, _to: &Ste, steps: [Ste; 3]) -> [Ste; 3] {
-    steps
+right! {
+    host_memory(u64);
+    host_mmio(u64);
+    el2_leaf(u64, El2Prot);
+    locked(Descriptor, Descriptor);
+    stale_size(u64);
+    child(Descriptor, Descriptor, (Level, u64), SplitRule);
+    is_broken(bool);
+    is_cleared(bool, Descriptor);
+    snapshot_entry(Descriptor);
+    snapshot_content(Content, Kind);
+    judged(PageState, Transition, Range, PhysAddr);
+    page_state(PageState, Transition);
+    left_at_el2(Option<El2Prot>, Kind);
+    changed_part(Range, Kind, Change);
+    fault_level(Level);
+    fault_content(Content, Kind, Ipa, Range);
+    annotated(Range, &HostMmu);
+    donated_frame(Option<Range>);
+    is_full(bool);
+    single_bytes(u64);
+    gbpa_closed(Gbpa);
+    cr0_opened(Cr0);
+    may_be_combined(bool, u64);
+    ste_stage2(Ste);
+    steps([Ste; 3], &Ste, &Ste);
+    is_stopped(bool);
+    checked(Verdict, [u64; 2]);
+    next_command(u32, &Ring, u32);
+    events_off(Cr0);
+    gerror(bool);
+    l1_span(u64, u32);
+    strtab_split(u32);
+    shadow(Ste, &[u64; 8]);
+    aborted_streams(u64);
 }
 
-/// The hook.
+/// SCTLR_EL2.
+#[must_use]
+#[inline(always)]
+pub const fn sctlr_el2(right: u64) -> u64 {
+    right
+}
+
+#[inline(always)]
+pub(crate) fn set_range<M>(
+    env: &mut Env<'_, M>,
+    _range: (u64, u64),
+    set: impl FnOnce(&mut Env<'_, M>) -> Result<bool, Error>,
+) -> Result<bool, Error> {
+    set(env)
+}
+
+#[inline(always)]
+pub(crate) const fn before_entry<M>(
+    _env: &mut Env<'_, M>,
+    _slot: PhysAddr,
+    _old_new: (Descriptor, Descriptor),
+    _level_ia: (Level, u64),
+) {
+}
+
+#[inline(always)]
+pub(crate) const fn before_fill<M: Memory>(_mem: &M, _slot: PhysAddr, _table: Descriptor, _rule: SplitRule) {}
+
+#[inline(always)]
+pub(crate) const fn before_hook<M: Memory>(_mem: &M, _slot: PhysAddr, _table: Descriptor, _rule: SplitRule) {}
+
+#[inline(always)]
+pub(crate) fn invalidate_block(tlb: &mut dyn Invalidate, ia: u64, size: u64) {
+    tlb.invalidate(ia, size, size);
+}
+
+#[inline(always)]
+pub(crate) fn prune<M>(env: &mut Env<'_, M>, prune: impl FnOnce(&mut Env<'_, M>)) {
+    prune(env);
+}
+
 #[inline(always)]
 pub(crate) fn host_changed<H: Memory + Cpu, S: SmmuTlb>(
     idmap: &Idmap,
@@ -31,4 +115,94 @@ pub(crate) fn host_changed<H: Memory + Cpu, S: SmmuTlb>(
     change: Change,
 ) -> Result<(), Error> {
     idmap.host_changed(hw, driver, pool, what, change)
+}
+
+#[inline(always)]
+pub(crate) const fn may_donate<H>(_hw: &H, _host: &mut HostMmu, _page: PhysAddr) -> Result<(), Error> {
+    Ok(())
+}
+
+#[inline(always)]
+pub(crate) const fn before_smmu<H, S, R>(
+    _hyp: &Hyp<H, S, R>,
+    _el2: &mut El2Mmu,
+    _what: (Range, Kind),
+    _change: Change,
+) -> Result<(), Error> {
+    Ok(())
+}
+
+#[inline(always)]
+pub(crate) const fn recycled<H, S, R>(_hyp: &Hyp<H, S, R>, _range: Range) {}
+
+#[inline(always)]
+pub(crate) fn fault_lock<G>(host: G) -> G {
+    host
+}
+
+#[inline(always)]
+pub(crate) const fn before_donation<H, S, R>(
+    _hyp: &Hyp<H, S, R>,
+    _host: &mut HostMmu,
+    _el2: &mut El2Mmu,
+) -> Result<(), BootError> {
+    Ok(())
+}
+
+#[inline(always)]
+pub(crate) const fn command(command: Command) -> Option<Command> {
+    Some(command)
+}
+
+#[inline(always)]
+pub(crate) fn commands_visible(cpu: &impl Cpu) {
+    cpu.dsb_sy();
+}
+
+#[inline(always)]
+pub(crate) fn cmdq_cons(regs: &impl Mmio, _prod: u32) -> u32 {
+    regs.read32(CMDQ_CONS)
+}
+
+#[inline(always)]
+pub(crate) const fn combined_first<R, M, C>(_smmu: &mut Smmu<R, M, C>, right: bool) -> bool {
+    right
+}
+
+#[inline(always)]
+pub(crate) fn sync_step(tlb: &mut impl SmmuTlb) {
+    tlb.sync();
+}
+
+#[inline(always)]
+pub(crate) fn write_head(mem: &impl Memory, pa: PhysAddr, dword: u64) {
+    mem.write_release(pa, dword);
+}
+
+#[inline(always)]
+pub(crate) const fn forget_early<R, M, C>(_smmu: &mut Smmu<R, M, C>, _stream: StreamId, _step: &Ste) -> bool {
+    false
+}
+
+#[inline(always)]
+pub(crate) fn issued(right: Verdict, _env: &impl viommu::Env, _slot: PhysAddr, _is_first: bool) -> Verdict {
+    right
+}
+
+#[inline(always)]
+pub(crate) fn before_events(_env: &impl viommu::Env, _base: u64) {}
+
+#[inline(always)]
+pub(crate) fn msi(_env: &impl viommu::Env, _register: u64, _value: u32) -> bool {
+    false
+}
+
+#[inline(always)]
+pub(crate) fn confine(_mem: &impl Memory, _pa: PhysAddr, _ste: &Ste) -> bool {
+    false
+}
+
+#[inline(always)]
+pub(crate) const fn env<H, S, R>(env: Surroundings<'_, H, S, R>) -> Surroundings<'_, H, S, R> {
+    env
 }

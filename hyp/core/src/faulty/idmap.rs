@@ -1,11 +1,11 @@
-//! An SMMU that does not follow the host, or follows it wrongly.
+//! An SMMU that does not follow the host, or follows it wrongly, or starts from something else.
 
 use crate::error::Error;
 use crate::fault::{Fault, on};
 use crate::hw::{Cpu, Memory};
 use crate::idmap::{Change, Idmap};
 use crate::page_pool::PagePool;
-use crate::pgtable::{Attrs, Content, LAST_LEVEL, span};
+use crate::pgtable::{Attrs, Content, Descriptor, LAST_LEVEL, span};
 use crate::regions::{Kind, Range};
 use crate::smmu::SmmuTlb;
 
@@ -39,4 +39,18 @@ pub(crate) fn host_changed<H: Memory + Cpu, S: SmmuTlb>(
         _ => {}
     }
     idmap.host_changed(hw, driver, pool, (range, kind), change)
+}
+
+/// The host's entry, as the snapshot sees it.
+#[inline(always)]
+pub(crate) fn snapshot_entry(entry: Descriptor) -> Descriptor {
+    let ignored = entry.is_annotated() && on(Fault::SmmuSnapshotIgnoresAnnotation);
+    if ignored { Descriptor::ZERO } else { entry }
+}
+
+/// What the snapshot maps for `kind`.
+#[inline(always)]
+pub(crate) fn snapshot_content(right: Content, kind: Kind) -> Content {
+    let wrong = kind == Kind::Mmio && on(Fault::SmmuSnapshotWrongAttr);
+    if wrong { Content::identity(Attrs::smmu_normal(), 1) } else { right }
 }

@@ -1,32 +1,47 @@
-//! Switchable faults that stand at a seam: what passes there is replaced by something wrong while the fault is on.
+//! Switchable faults. Each stands at a seam: a step of the hypervisor that is called through here, and done wrongly while
+//! the fault is on. What calls it reads as if there were no faults.
 //!
-//! | module | seam |
+//! | module | seams |
 //! | --- | --- |
-//! | `tlb` | the CPUs' TLB maintenance: [`Invalidate`](crate::pgtable::Invalidate) |
-//! | `command` | a command on its way into the SMMU's queue |
-//! | `steps` | the steps in which a stream table entry is replaced |
-//! | `idmap` | the hook through which the SMMU follows the host |
+//! | `cpu` | the CPUs' TLB maintenance, and the SMMU's for the idmap: [`Invalidate`](crate::pgtable::Invalidate) |
+//! | `tree` | the order in which entries are written, tables hooked in, freed and invalidated |
+//! | `attrs` | attributes of leaves |
+//! | `idmap` | the hook through which the SMMU follows the host, and the snapshot |
+//! | `ownership` | what is asked of a page, and what becomes of it |
+//! | `boot` | what the host may not have when it starts |
+//! | `cmdq` | commands on their way into the SMMU's queue, and the wait for them |
+//! | `ste` | stream table entries, and the steps in which one is replaced |
+//! | `viommu` | the host's commands, entries and registers |
 //!
-//! A normal build has `absent` in their place, which lets everything pass. What no seam can express is asked for where it
-//! happens, by [`crate::fault::on`].
+//! A normal build has none of these: in their place stands `absent`, which lets everything pass.
 
 #[cfg(not(feature = "faults"))]
 mod absent;
 #[cfg(feature = "faults")]
-mod command;
+mod attrs;
+#[cfg(feature = "faults")]
+mod boot;
+#[cfg(feature = "faults")]
+mod cmdq;
+#[cfg(feature = "faults")]
+mod cpu;
 #[cfg(feature = "faults")]
 mod idmap;
 #[cfg(feature = "faults")]
-mod steps;
+mod ownership;
 #[cfg(feature = "faults")]
-mod tlb;
+mod ste;
+#[cfg(feature = "faults")]
+mod tree;
+#[cfg(feature = "faults")]
+mod viommu;
 
 #[cfg(not(feature = "faults"))]
-pub(crate) use absent::{El2Tlb, HostTlb, command, host_changed, steps};
+pub use absent::sctlr_el2;
 #[cfg(feature = "faults")]
-pub(crate) use {
-    command::command,
-    idmap::host_changed,
-    steps::steps,
-    tlb::{El2Tlb, HostTlb},
-};
+pub use attrs::sctlr_el2;
+
+#[cfg(not(feature = "faults"))]
+pub(crate) use absent::*;
+#[cfg(feature = "faults")]
+pub(crate) use {attrs::*, boot::*, cmdq::*, cpu::*, idmap::*, ownership::*, ste::*, tree::*, viommu::*};

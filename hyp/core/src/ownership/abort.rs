@@ -2,12 +2,10 @@
 
 use super::Hyp;
 use crate::addr::{Ipa, PAGE_SIZE};
-use crate::fault::{Fault, on};
-use crate::faulty::HostTlb;
+use crate::faulty;
 use crate::hw::{Cpu, Memory};
 use crate::idmap::host_attrs;
-use crate::page_pool::PagePool;
-use crate::pgtable::{Content, Env, LAST_LEVEL, Level, span};
+use crate::pgtable::{Content, LAST_LEVEL, Level, span};
 use crate::regions::{Kind, Range};
 use crate::smmu::SmmuTlb;
 use spin::RelaxStrategy;
@@ -54,7 +52,7 @@ impl<H: Memory + Cpu, S: SmmuTlb, R: RelaxStrategy> Hyp<H, S, R> {
         else {
             return HostAbort::Inject;
         };
-        let mut host = self.host.lock();
+        let host = self.host.lock();
         let (entry, level) = host.tree.walk(&self.hw, ia.0);
         if entry.is_valid() {
             // Another CPU was faster, or the access itself is not permitted: code in MMIO.
@@ -64,25 +62,14 @@ impl<H: Memory + Cpu, S: SmmuTlb, R: RelaxStrategy> Hyp<H, S, R> {
         if entry.is_annotated() {
             return HostAbort::Inject;
         }
-        let first = if on(Fault::HostFaultMapsOverAnnotation) { 2 } else { level };
         let block = |level: Level| Range { base: ia.align_down(span(level)).identity(), size: span(level) };
-        let levels = first.max(host.largest(region.kind))..=LAST_LEVEL;
+        let levels = faulty::fault_level(level).max(host.largest(region.kind))..=LAST_LEVEL;
         let Some(range) = levels.map(block).find(|block| region.range.contains(*block)) else {
             return HostAbort::Inject;
         };
-        let mut content = Content::identity(host_attrs(region.kind), host.largest(region.kind));
-        if region.kind == Kind::Memory && on(Fault::HostFaultMapsWrongPa) {
-            let offset = ia.0 - range.base.0;
-            content = Content::Map { offset, attrs: host_attrs(region.kind), largest: 1 };
-        }
-        if on(Fault::HostMapUnlocked) {
-            let tree = host.tree;
-            drop(host);
-            let pool = &mut PagePool::new(Range { base: range.base, size: 0 });
-            let mut env = Env { mem: &self.hw, pool, tlb: &mut HostTlb(&self.hw) };
-            let mapped = tree.set(&mut env, range.base.0, range.size, content);
-            return if mapped.is_ok() { HostAbort::Retry } else { HostAbort::Inject };
-        }
+        let content = Content::identity(host_attrs(region.kind), host.largest(region.kind));
+        let content = faulty::fault_content(content, region.kind, ia, range);
+        let mut host = faulty::fault_lock(host);
         let mapped =
             self.reserve_host(&mut host, range, content).and_then(|()| host.set(&self.hw, range, content));
         if mapped.is_ok() { HostAbort::Retry } else { HostAbort::Inject }

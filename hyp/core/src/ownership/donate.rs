@@ -2,13 +2,11 @@
 
 use super::transition::Transition;
 use super::{Hyp, pages};
-use crate::addr::PAGE_SIZE;
 use crate::error::Error;
-use crate::fault::{Fault, on};
+use crate::faulty;
 use crate::hw::{Cpu, Memory};
-use crate::idmap::Change;
 use crate::page_state::State;
-use crate::regions::{Kind, Range};
+use crate::regions::Kind;
 use crate::smmu::SmmuTlb;
 use spin::RelaxStrategy;
 
@@ -22,17 +20,15 @@ impl<H: Memory + Cpu, S: SmmuTlb, R: RelaxStrategy> Hyp<H, S, R> {
     pub fn host_donate_hyp(&self, pfn: u64, nr: u64) -> Result<(), Error> {
         let range = self.memory_range(pfn, nr)?;
         let (mut host, mut el2) = (self.host.lock(), self.el2.lock());
-        let judged = if on(Fault::HostDonateChecksFirstPageOnly) { 1 } else { usize::MAX };
-        for base in pages(range).take(judged) {
-            if !self.pages.get(&self.hw, base).is(State::Owned, State::NoPage) {
+        let transition = Transition::HostDonateHyp;
+        for page in pages(range) {
+            let state = faulty::judged(self.pages.get(&self.hw, page), transition, range, page);
+            if !state.is(State::Owned, State::NoPage) {
                 return Err(Error::Perm);
             }
-            if on(Fault::HostDonatePartial) {
-                let content = host.content_after(Change::Lost, Kind::Memory);
-                host.set(&self.hw, Range { base, size: PAGE_SIZE }, content)?;
-            }
+            faulty::may_donate(&self.hw, &mut host, page)?;
         }
-        self.perform(&mut host, &mut el2, (range, Kind::Memory), Transition::HostDonateHyp)
+        self.perform(&mut host, &mut el2, (range, Kind::Memory), transition)
     }
 
     /// The hypervisor gives `nr` pages from frame `pfn` on back to the host. EL2 no longer has them mapped.
@@ -44,15 +40,16 @@ impl<H: Memory + Cpu, S: SmmuTlb, R: RelaxStrategy> Hyp<H, S, R> {
     pub fn hyp_donate_host(&self, pfn: u64, nr: u64) -> Result<(), Error> {
         let range = self.memory_range(pfn, nr)?;
         let (mut host, mut el2) = (self.host.lock(), self.el2.lock());
+        let transition = Transition::HypDonateHost;
         for page in pages(range) {
-            let state = self.pages.get(&self.hw, page);
+            let state = faulty::judged(self.pages.get(&self.hw, page), transition, range, page);
             if !state.is(State::NoPage, State::Owned) {
                 return Err(Error::Perm);
             }
-            if state.refcount() != 0 && !on(Fault::HypDonateIgnoresReference) {
+            if state.refcount() != 0 {
                 return Err(Error::Busy);
             }
         }
-        self.perform(&mut host, &mut el2, (range, Kind::Memory), Transition::HypDonateHost)
+        self.perform(&mut host, &mut el2, (range, Kind::Memory), transition)
     }
 }

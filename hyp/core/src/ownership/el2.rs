@@ -1,6 +1,6 @@
 //! EL2's own stage 1.
 
-use super::hold::Held;
+use super::smmu_share::SmmuShared;
 use crate::error::Error;
 use crate::faulty::El2Tlb;
 use crate::hw::{Cpu, Memory};
@@ -11,11 +11,11 @@ use crate::regions::Range;
 
 /// EL2's stage-1 table, and the pool that it shares with the SMMU's.
 #[derive(Debug)]
-pub(super) struct El2Mmu {
+pub(crate) struct El2Mmu {
     pub(super) tree: Tree,
-    pub(super) pool: PagePool,
+    pub(crate) pool: PagePool,
     pub(super) linear_offset: u64,
-    pub(super) held: Held,
+    pub(crate) smmu_shared: SmmuShared,
 }
 
 impl El2Mmu {

@@ -3,8 +3,7 @@
 use super::Hyp;
 use crate::addr::PAGE_SIZE;
 use crate::error::Error;
-use crate::fault::{Fault, on};
-use crate::faulty::HostTlb;
+use crate::faulty::{self, HostTlb};
 use crate::hw::{Cpu, Memory};
 use crate::idmap::{Change, host_attrs};
 use crate::page_pool::PagePool;
@@ -15,20 +14,20 @@ use spin::RelaxStrategy;
 
 /// The host's stage-2 table.
 #[derive(Debug)]
-pub(super) struct HostMmu {
-    pub(super) tree: Tree,
-    pub(super) pool: PagePool,
+pub(crate) struct HostMmu {
+    pub(crate) tree: Tree,
+    pub(crate) pool: PagePool,
     /// The SMMU walks this table too: nothing that the host owns may be unmapped, and no table may be taken away.
-    pub(super) shared: bool,
+    pub(crate) shared: bool,
     /// The lowest level (1 to 3) at which memory may be mapped.
-    pub(super) largest_memory: Level,
+    pub(crate) largest_memory: Level,
     /// The host runs: MMIO can no longer be donated.
-    pub(super) running: bool,
+    pub(crate) running: bool,
 }
 
 impl HostMmu {
     /// What the table holds for a range after `change`.
-    pub(super) fn content_after(&self, change: Change, kind: Kind) -> Content {
+    pub(crate) fn content_after(&self, change: Change, kind: Kind) -> Content {
         let largest = if self.shared { LAST_LEVEL } else { 1 };
         match change {
             Change::Lost => Content::Invalid { value: Descriptor::OWNED_BY_HYP, largest },
@@ -41,7 +40,7 @@ impl HostMmu {
         if kind == Kind::Memory { self.largest_memory } else { 1 }
     }
 
-    pub(super) fn set<H: Memory + Cpu>(
+    pub(crate) fn set<H: Memory + Cpu>(
         &mut self,
         hw: &H,
         range: Range,
@@ -85,12 +84,7 @@ impl<H: Memory + Cpu, S: SmmuTlb, R: RelaxStrategy> Hyp<H, S, R> {
         for Region { range, .. } in self.regions.iter().filter(|region| region.kind == Kind::Mmio) {
             let mut env = Env { mem: &self.hw, pool: &mut host.pool, tlb: &mut HostTlb(&self.hw) };
             host.tree.reclaim(&mut env, range.base.0, range.size);
-            if on(Fault::SmmuRecyclePropagated)
-                && let Some(mut el2) = self.el2.try_lock()
-                && let Some(smmu) = self.smmu.lock().as_mut()
-            {
-                smmu.host_changed(&self.hw, &mut el2.pool, (*range, Kind::Mmio), Change::Lost).ok();
-            }
+            faulty::recycled(self, *range);
         }
     }
 }

@@ -41,11 +41,16 @@ impl<H: Memory + Cpu, S: SmmuTlb, R: RelaxStrategy> Hyp<H, S, R> {
     pub fn host_donate_hyp_mmio(&self, pfn: u64, nr: u64) -> Result<(), Error> {
         let range = self.mmio_range(pfn, nr)?;
         let (mut host, mut el2) = (self.host.lock(), self.el2.lock());
-        self.take_mmio(&mut host, &mut el2, range)
+        self.host_donate_hyp_mmio_locked(&mut host, &mut el2, range)
     }
 
     /// The same under the locks, for `range` in one region of MMIO.
-    pub(super) fn take_mmio(&self, host: &mut HostMmu, el2: &mut El2Mmu, range: Range) -> Result<(), Error> {
+    pub(super) fn host_donate_hyp_mmio_locked(
+        &self,
+        host: &mut HostMmu,
+        el2: &mut El2Mmu,
+        range: Range,
+    ) -> Result<(), Error> {
         if host.running || !self.all_entries(host, range, |entry| !entry.is_annotated()) {
             return Err(Error::Perm);
         }

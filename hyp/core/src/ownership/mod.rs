@@ -8,7 +8,7 @@
 //! | --- | --- |
 //! | `transition` | the one place that says which change of a page does what to each table |
 //! | `share`, `pin`, `donate`, `mmio` | the hypercalls: what each asks of the pages |
-//! | `hold` | what the host's SMMU keeps lent and pinned |
+//! | `smmu_share` | what the host's SMMU uses: shared and pinned |
 //! | `abort` | what the host gets mapped when it touches it |
 //! | `host`, `el2`, `smmu` | the three tables |
 //! | [`boot`] | how a [`Hyp`] comes to be |
@@ -17,12 +17,12 @@ mod abort;
 pub mod boot;
 mod donate;
 mod el2;
-mod hold;
 mod host;
 mod mmio;
 mod pin;
 mod share;
 mod smmu;
+mod smmu_share;
 mod transition;
 
 pub use abort::{AbortKind, HostAbort};
@@ -34,11 +34,12 @@ use crate::page_state::PageStates;
 use crate::regions::{Kind, Range, Regions};
 use crate::smmu::SmmuTlb;
 use crate::smmu::viommu::Viommu;
-use el2::El2Mmu;
-use host::HostMmu;
-use smmu::SmmuMmu;
+pub(crate) use el2::El2Mmu;
+pub(crate) use host::HostMmu;
+use smmu::{Driver, SmmuMmu};
 use spin::RelaxStrategy;
 use spin::mutex::SpinMutex;
+pub(crate) use transition::Transition;
 
 /// The MMIO that the hypervisor itself uses.
 type Devices = [Option<Range>; 8];
@@ -48,11 +49,11 @@ type Devices = [Option<Range>; 8];
 pub struct Hyp<H, S, R> {
     pub(crate) hw: H,
     regions: Regions,
-    pages: PageStates,
+    pub(crate) pages: PageStates,
     devices: Devices,
     host: SpinMutex<HostMmu, R>,
-    el2: SpinMutex<El2Mmu, R>,
-    smmu: SpinMutex<Option<SmmuMmu<S>>, R>,
+    pub(crate) el2: SpinMutex<El2Mmu, R>,
+    pub(crate) smmu: SpinMutex<Option<SmmuMmu<S>>, R>,
     /// The register frame that the host believes to be the SMMU's.
     pub(crate) viommu_frame: Option<Range>,
     pub(crate) viommu: SpinMutex<Viommu, R>,
@@ -62,6 +63,11 @@ impl<H: Memory + Cpu, S: SmmuTlb, R: RelaxStrategy> Hyp<H, S, R> {
     /// Calls `f` with the SMMU's driver, under its lock; `None` without an SMMU.
     pub fn with_smmu<T>(&self, f: impl FnOnce(&mut S) -> T) -> Option<T> {
         self.smmu.lock().as_mut().map(|smmu| f(&mut smmu.driver))
+    }
+
+    /// Locks the SMMU's driver. There must be an SMMU.
+    pub(crate) fn driver(&self) -> Driver<'_, S> {
+        Driver(self.smmu.lock())
     }
 
     /// Whether the host has an SMMU of its own, and with it the events.

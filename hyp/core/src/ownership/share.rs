@@ -6,7 +6,7 @@ use super::Hyp;
 use super::transition::Transition;
 use crate::addr::{PAGE_SIZE, Pfn};
 use crate::error::Error;
-use crate::fault::{Fault, on};
+use crate::faulty;
 use crate::hw::{Cpu, Memory};
 use crate::page_state::State;
 use crate::regions::{Kind, Range};
@@ -40,15 +40,14 @@ impl<H: Memory + Cpu, S: SmmuTlb, R: RelaxStrategy> Hyp<H, S, R> {
             return Err(Error::Perm);
         }
         let (mut host, mut el2) = (self.host.lock(), self.el2.lock());
-        let state = self.pages.get(&self.hw, base);
-        let unchecked = transition == Transition::HostShareHyp && on(Fault::HostShareUnchecked);
-        if !state.is(from.0, from.1) && !unchecked {
+        let page = Range { base, size: PAGE_SIZE };
+        let state = faulty::judged(self.pages.get(&self.hw, base), transition, page, base);
+        if !state.is(from.0, from.1) {
             return Err(Error::Perm);
         }
-        if state.refcount() != 0 && !unchecked && !on(Fault::HostUnshareIgnoresPin) {
+        if state.refcount() != 0 {
             return Err(Error::Busy);
         }
-        let page = Range { base, size: PAGE_SIZE };
         self.perform(&mut host, &mut el2, (page, Kind::Memory), transition)
     }
 }

@@ -7,17 +7,19 @@ use crate::idmap::{Change, Idmap};
 use crate::page_pool::PagePool;
 use crate::regions::{Kind, Range};
 use crate::smmu::SmmuTlb;
+use core::ops::{Deref, DerefMut};
+use spin::mutex::SpinMutexGuard;
 
 /// The SMMU as the owner of the host's pages sees it.
 #[derive(Debug)]
-pub(super) struct SmmuMmu<S> {
+pub(crate) struct SmmuMmu<S> {
     pub(super) driver: S,
-    pub(super) idmap: Idmap,
+    pub(crate) idmap: Idmap,
 }
 
 impl<S: SmmuTlb> SmmuMmu<S> {
     /// The host lost or gained `range`: [`Idmap::host_changed`].
-    pub(super) fn host_changed<H: Memory + Cpu>(
+    pub(crate) fn host_changed<H: Memory + Cpu>(
         &mut self,
         hw: &H,
         pool: &mut PagePool,
@@ -25,5 +27,25 @@ impl<S: SmmuTlb> SmmuMmu<S> {
         change: Change,
     ) -> Result<(), Error> {
         faulty::host_changed(&self.idmap, hw, &mut self.driver, pool, what, change)
+    }
+}
+
+/// The driver, while its lock is held.
+pub(crate) struct Driver<'a, S>(pub(super) SpinMutexGuard<'a, Option<SmmuMmu<S>>>);
+
+/// Why there is a driver: only one who found an SMMU locks it.
+const PRESENT: &str = "the host has a register frame only if there is an SMMU";
+
+impl<S> Deref for Driver<'_, S> {
+    type Target = S;
+
+    fn deref(&self) -> &S {
+        &self.0.as_ref().expect(PRESENT).driver
+    }
+}
+
+impl<S> DerefMut for Driver<'_, S> {
+    fn deref_mut(&mut self) -> &mut S {
+        &mut self.0.as_mut().expect(PRESENT).driver
     }
 }

@@ -6,8 +6,8 @@
 //! | host_unshare_hyp | OWNED, NOPAGE | | | |
 //! | pin | count + 1 | | | mapped when it was 0 |
 //! | unpin | count - 1 | | | unmapped when it is 0 |
-//! | hold | SHARED_OWNED, SHARED_BORROWED, count + 1 | | | mapped when it was 0 |
-//! | release | count - 1; OWNED, NOPAGE when it is 0 | | | unmapped when it is 0 |
+//! | smmu_share_pages | SHARED_OWNED, SHARED_BORROWED, count + 1 | | | mapped when it was 0 |
+//! | smmu_unshare_pages | count - 1; OWNED, NOPAGE when it is 0 | | | unmapped when it is 0 |
 //! | host_donate_hyp | NOPAGE, OWNED | annotated | unmapped, invalidated | then mapped |
 //! | hyp_donate_host | OWNED, NOPAGE | mapped | mapped | unmapped before |
 //!
@@ -19,12 +19,10 @@
 use super::{El2Mmu, HostMmu, Hyp, pages};
 use crate::addr::{PAGE_SIZE, PhysAddr};
 use crate::error::Error;
-use crate::fault::{Fault, on};
-use crate::faulty::HostTlb;
+use crate::faulty;
 use crate::hw::{Cpu, Memory};
 use crate::idmap::Change;
 use crate::page_state::{PageState, State};
-use crate::pgtable::Env;
 use crate::pgtable::attrs::El2Prot;
 use crate::regions::{Kind, Range};
 use crate::smmu::SmmuTlb;
@@ -32,7 +30,7 @@ use spin::RelaxStrategy;
 
 /// A change of what the host and the hypervisor have of a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Transition {
+pub(crate) enum Transition {
     /// The host lends it.
     HostShareHyp,
     /// The host takes it back.
@@ -42,9 +40,9 @@ pub(super) enum Transition {
     /// It is lent, and used once less.
     Unpin,
     /// The host's SMMU uses it once more; lent if it was not.
-    Hold,
+    SmmuSharePages,
     /// The host's SMMU uses it once less; the host's alone again after the last use.
-    Release,
+    SmmuUnsharePages,
     /// From the host to the hypervisor for good.
     HostDonateHyp,
     /// From the hypervisor to the host for good.
@@ -55,22 +53,24 @@ impl Transition {
     /// What it makes of a page's state.
     fn page(self, old: PageState) -> PageState {
         let count = old.refcount();
-        match self {
+        let new = match self {
             Self::HostShareHyp => old.with(State::SharedOwned, State::SharedBorrowed),
             Self::HostUnshareHyp => old.with(State::Owned, State::NoPage),
             Self::Pin => old.with_refcount(count + 1),
-            Self::Hold => old.with(State::SharedOwned, State::SharedBorrowed).with_refcount(count + 1),
-            Self::Release if count == 1 => old.with(State::Owned, State::NoPage).with_refcount(0),
-            Self::Unpin | Self::Release => old.with_refcount(count - 1),
-            Self::HostDonateHyp if on(Fault::HostDonateStateStale) => old.with(State::Owned, State::Owned),
+            Self::SmmuSharePages => {
+                old.with(State::SharedOwned, State::SharedBorrowed).with_refcount(count + 1)
+            }
+            Self::SmmuUnsharePages if count == 1 => old.with(State::Owned, State::NoPage).with_refcount(0),
+            Self::Unpin | Self::SmmuUnsharePages => old.with_refcount(count - 1),
             Self::HostDonateHyp => old.with(State::NoPage, State::Owned),
             Self::HypDonateHost => old.with(State::Owned, State::NoPage),
-        }
+        };
+        faulty::page_state(new, self)
     }
 
     /// Whether it takes a page of EL2's table into use.
     const fn maps_el2(self) -> bool {
-        matches!(self, Self::Pin | Self::Hold | Self::HostDonateHyp | Self::HypDonateHost)
+        matches!(self, Self::Pin | Self::SmmuSharePages | Self::HostDonateHyp | Self::HypDonateHost)
     }
 
     /// What becomes of the host's ownership, which its table and the SMMU's tell.
@@ -104,9 +104,7 @@ impl<H: Memory + Cpu, S: SmmuTlb, R: RelaxStrategy> Hyp<H, S, R> {
                 el2.set_linear(&self.hw, range, Some(prot))
             }
             Some(Change::Gained) => {
-                if !on(Fault::El2LeftMapped) {
-                    el2.set_linear(&self.hw, range, None)?;
-                }
+                el2.set_linear(&self.hw, range, faulty::left_at_el2(None, kind))?;
                 self.change_host(host, el2, (range, kind), transition, Change::Gained)
             }
         }
@@ -144,9 +142,7 @@ impl<H: Memory + Cpu, S: SmmuTlb, R: RelaxStrategy> Hyp<H, S, R> {
             (true, false) => el2.set_linear(&self.hw, page, None)?,
             _ => {}
         }
-        if !(transition == Transition::Hold && on(Fault::EmulMemoryNotHeld)) {
-            self.pages.set(&self.hw, base, new);
-        }
+        self.pages.set(&self.hw, base, new);
         Ok(())
     }
 
@@ -159,27 +155,14 @@ impl<H: Memory + Cpu, S: SmmuTlb, R: RelaxStrategy> Hyp<H, S, R> {
         transition: Transition,
         change: Change,
     ) -> Result<(), Error> {
-        let donation = change == Change::Lost && kind == Kind::Memory;
-        let mut mapped = range;
-        if donation && on(Fault::HostDonateFirstPageOnly) {
-            mapped.size = PAGE_SIZE;
-        }
-        if !(donation && on(Fault::HostDonateKeepsMapping)) {
-            host.set(&self.hw, mapped, host.content_after(change, kind))?;
-        }
+        host.set(&self.hw, faulty::changed_part(range, kind, change), host.content_after(change, kind))?;
         if kind == Kind::Memory {
             for page in pages(range) {
                 let state = self.pages.get(&self.hw, page);
                 self.pages.set(&self.hw, page, transition.page(state));
             }
         }
-        if change == Change::Gained && on(Fault::SmmuMapUnlocked) {
-            let copy = self.smmu.lock().as_ref().and_then(|smmu| smmu.idmap.to_map(kind));
-            if let Some((tree, content)) = copy {
-                let mut env = Env { mem: &self.hw, pool: &mut el2.pool, tlb: &mut HostTlb(&self.hw) };
-                tree.set(&mut env, range.base.0, range.size, content)?;
-            }
-        }
+        faulty::before_smmu(self, el2, (range, kind), change)?;
         match self.smmu.lock().as_mut() {
             Some(smmu) => smmu.host_changed(&self.hw, &mut el2.pool, (range, kind), change),
             None => Ok(()),

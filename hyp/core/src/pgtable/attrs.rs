@@ -3,7 +3,7 @@
 //! Stage 2 is used without FEAT_S2FWB, by the CPU and by the SMMU: MemAttr is a memory type that is combined with the
 //! one of stage 1.
 
-use crate::fault::{Fault, on};
+use crate::faulty;
 
 /// Upper and lower attributes of a leaf descriptor: everything but its type and output address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,15 +53,13 @@ impl Attrs {
     /// The host's memory on the CPU: read, write, execute; type and shareability as stage 1 says.
     #[must_use]
     pub fn host_memory() -> Self {
-        let memattr = if on(Fault::HostMemoryDevice) { MEMATTR_DEVICE_NGNRE } else { MEMATTR_NORMAL };
-        Self(memattr | S2AP_RW | SH_INNER | AF)
+        Self(faulty::host_memory(MEMATTR_NORMAL | S2AP_RW | SH_INNER | AF))
     }
 
     /// The host's MMIO on the CPU: read and write; type as stage 1 says.
     #[must_use]
     pub fn host_mmio() -> Self {
-        let xn = if on(Fault::HostMmioExecutable) { 0 } else { S2_XN };
-        Self(MEMATTR_NORMAL | S2AP_RW | SH_INNER | AF | xn)
+        Self(faulty::host_mmio(MEMATTR_NORMAL | S2AP_RW | SH_INNER | AF | S2_XN))
     }
 
     /// Write-back memory behind the SMMU: read and write.
@@ -80,13 +78,13 @@ impl Attrs {
     #[must_use]
     pub fn el2(prot: El2Prot) -> Self {
         let base = AF | AP1_RES1;
-        Self(match prot {
-            El2Prot::Text if on(Fault::El2TextWritable) => base | SH_INNER,
+        let attrs = match prot {
             El2Prot::Text => base | SH_INNER | AP2_READ_ONLY,
             El2Prot::Rodata => base | SH_INNER | AP2_READ_ONLY | S1_XN,
             El2Prot::Data => base | SH_INNER | S1_XN,
             El2Prot::Device => base | SH_OUTER | ATTRINDX_DEVICE | S1_XN,
-        })
+        };
+        Self(faulty::el2_leaf(attrs, prot))
     }
 
     /// The same with stage 2 permissions no wider than those of the CPU's leaf `cpu` (S2AP; the SMMU's XN stays clear).

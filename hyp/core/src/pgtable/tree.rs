@@ -6,7 +6,7 @@
 use super::{Attrs, Descriptor, ENTRIES, Geometry, Invalidate, LAST_LEVEL, Level, span};
 use crate::addr::{PAGE_SIZE, PhysAddr};
 use crate::error::Error;
-use crate::fault::{Fault, on};
+use crate::faulty;
 use crate::hw::Memory;
 use crate::page_pool::PagePool;
 
@@ -170,12 +170,11 @@ impl Tree {
         size: u64,
         content: Content,
     ) -> Result<(), Error> {
-        let early = on(Fault::TlbiBeforeClear);
-        if early {
-            env.tlb.invalidate(ia, size, PAGE_SIZE);
-        }
-        let stale = self.set_table(env, self.root, self.geometry.start_level(), (ia, ia + size), content)?;
-        if stale && !early {
+        let (root, start) = (self.root, self.geometry.start_level());
+        let stale = faulty::set_range(env, (ia, size), |env| {
+            self.set_table(env, root, start, (ia, ia + size), content)
+        })?;
+        if stale {
             env.tlb.invalidate(ia, size, PAGE_SIZE);
         } else {
             env.tlb.publish();
@@ -226,22 +225,14 @@ impl Tree {
             return false;
         }
         if old.is_table(level) {
-            let between = if on(Fault::TableReplacedInPlace) { new } else { Descriptor::LOCKED };
-            env.mem.write(slot, between.0);
-            if on(Fault::TableFreedUnclean) {
-                self.free_tables(env, old.next_table(), level + 1);
-            }
-            env.tlb.invalidate(ia, span(level), PAGE_SIZE);
-            if !on(Fault::TableFreedUnclean) {
-                self.free_tables(env, old.next_table(), level + 1);
-            }
+            env.mem.write(slot, faulty::locked(Descriptor::LOCKED, new).0);
+            env.tlb.invalidate(ia, faulty::stale_size(span(level)), PAGE_SIZE);
+            self.free_tables(env, old.next_table(), level + 1);
         } else if old.is_valid() && new.is_valid() {
             env.mem.write(slot, Descriptor::LOCKED.0);
             env.tlb.invalidate(ia, span(level), span(level));
         }
-        if new.is_valid() && on(Fault::LeafInTwoSteps) {
-            env.mem.write_release(slot, new.0 ^ span(level));
-        }
+        faulty::before_entry(env, slot, (old, new), (level, ia));
         env.mem.write_release(slot, new.0);
         old.is_valid() && !old.is_table(level) && !new.is_valid()
     }
@@ -269,26 +260,20 @@ impl Tree {
         old: Descriptor,
     ) -> Result<PhysAddr, Error> {
         let table = env.pool.alloc(env.mem).ok_or(Error::NoMem)?;
-        let in_place = self.split == SplitRule::InPlace;
-        if in_place && on(Fault::SmmuSplitFilledLate) {
-            env.mem.write_release(slot, Descriptor::table(table).0);
-        }
-        if old != Descriptor::ZERO && !(old.is_valid() && in_place && on(Fault::SmmuSplitDropsNeighbours)) {
-            let drift = u64::from(old.is_valid() && !in_place && on(Fault::HostSplitDrifts));
+        let new = Descriptor::table(table);
+        faulty::before_fill(env.mem, slot, new, self.split);
+        if old != Descriptor::ZERO {
             for index in 0..ENTRIES {
-                env.mem.write(table.add(index * 8), old.child(level, index + drift).0);
+                let child = faulty::child(old.child(level, index), old, (level, index), self.split);
+                env.mem.write(table.add(index * 8), child.0);
             }
         }
-        if old.is_valid() && !in_place && !on(Fault::HostSplitNotBroken) {
+        if faulty::is_broken(old.is_valid() && self.split == SplitRule::BreakBeforeMake) {
             env.mem.write(slot, Descriptor::LOCKED.0);
-            if !on(Fault::HostSplitNotInvalidated) {
-                env.tlb.invalidate(base, span(level), span(level));
-            }
+            faulty::invalidate_block(env.tlb, base, span(level));
         }
-        if in_place && on(Fault::SmmuSplitUnordered) {
-            env.mem.write(slot, Descriptor::table(table).0);
-        }
-        env.mem.write_release(slot, Descriptor::table(table).0);
+        faulty::before_hook(env.mem, slot, new, self.split);
+        env.mem.write_release(slot, new.0);
         Ok(table)
     }
 
@@ -299,7 +284,7 @@ impl Tree {
         if self.clear_leaves(env, self.root, start, range) {
             env.tlb.invalidate(ia, size, PAGE_SIZE);
         }
-        self.prune(env, self.root, start, range);
+        faulty::prune(env, |env| self.prune(env, self.root, start, range));
     }
 
     fn clear_leaves<M: Memory>(
@@ -316,9 +301,7 @@ impl Tree {
             let entry = Descriptor(env.mem.read(slot));
             if entry.is_table(level) {
                 stale |= self.clear_leaves(env, entry.next_table(), level + 1, (ia, next));
-            } else if next - ia == span(level)
-                && (entry.is_valid() || entry.is_annotated() && on(Fault::HostRecycleDropsAnnotation))
-            {
+            } else if next - ia == span(level) && faulty::is_cleared(entry.is_valid(), entry) {
                 env.mem.write(slot, 0);
                 stale = true;
             }
@@ -344,9 +327,7 @@ impl Tree {
                 self.prune(env, child, level + 1, (ia, next));
                 if (0..ENTRIES).all(|index| env.mem.read(child.add(index * 8)) == 0) {
                     env.mem.write(slot, 0);
-                    if !on(Fault::RecycleNotInvalidated) {
-                        env.tlb.invalidate(base, span(level), span(level));
-                    }
+                    env.tlb.invalidate(base, span(level), span(level));
                     env.pool.free(env.mem, child);
                 }
             }

@@ -1,6 +1,6 @@
 //! The SMMUv3 driver (Arm IHI 0070): keeps devices inside the stage-2 table that the hypervisor gives it.
 //!
-//! [`Smmu::take`] closes the SMMU first (no translation, all traffic aborted) and then looks at what it can do.
+//! [`Smmu::probe`] closes the SMMU first (no translation, all traffic aborted) and then looks at what it can do.
 //! [`Closed::init`] writes stream table and queues into memory that the caller hands in, every stream stage-2 only.
 //! [`Smmu::enable`] turns translation on. From then on the owner of the stage-2 table reaches the SMMU's TLB
 //! through [`SmmuTlb`], and [`Smmu::read_event`] tells what was refused.

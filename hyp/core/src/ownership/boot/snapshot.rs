@@ -3,6 +3,7 @@
 use super::BootError;
 use crate::addr::{PAGE_SIZE, PhysAddr};
 use crate::error::Error;
+use crate::faulty;
 use crate::hw::{Cpu, Memory};
 use crate::idmap::{Change, host_attrs, piece};
 use crate::ownership::{El2Mmu, HostMmu, Hyp, pages};
@@ -13,18 +14,18 @@ use crate::smmu::SmmuTlb;
 use spin::RelaxStrategy;
 
 impl<H: Memory + Cpu, S: SmmuTlb, R: RelaxStrategy> Hyp<H, S, R> {
-    /// `range` is the hypervisor's for good: annotated in the host's table if `annotate`, and referred to.
-    pub(super) fn keep(&self, host: &mut HostMmu, range: Range, annotate: bool) -> Result<(), BootError> {
-        if annotate {
-            let content = host.content_after(Change::Lost, Kind::Memory);
-            host.set(&self.hw, range, content).map_err(|_| BootError::NoMem("the host's table"))?;
-        }
+    /// `range` is the hypervisor's for good: annotated in the host's table, and referred to.
+    pub(super) fn fix_host_ownership(&self, host: &mut HostMmu, range: Range) -> Result<(), BootError> {
+        let content = host.content_after(Change::Lost, Kind::Memory);
+        host.set(&self.hw, faulty::annotated(range, host), content)
+            .map_err(|_| BootError::NoMem("the host's table"))?;
         let state = PageState::default().with(State::NoPage, State::Owned).with_refcount(1);
         pages(range).for_each(|page| self.pages.set(&self.hw, page, state));
         Ok(())
     }
 
-    pub(super) fn take_mmio_at_boot(
+    /// The host gives the MMIO of `range` on to the hypervisor.
+    pub(super) fn donate_mmio(
         &self,
         host: &mut HostMmu,
         el2: &mut El2Mmu,
@@ -35,11 +36,11 @@ impl<H: Memory + Cpu, S: SmmuTlb, R: RelaxStrategy> Hyp<H, S, R> {
         if kind != Kind::Mmio {
             return Err(refused(Error::Inval));
         }
-        self.take_mmio(host, el2, range).map_err(refused)
+        self.host_donate_hyp_mmio_locked(host, el2, range).map_err(refused)
     }
 
     /// Completes the host's table in shared mode, and the SMMU's in shadow mode.
-    pub(super) fn snapshot(&self, host: &mut HostMmu, el2: &mut El2Mmu) -> Result<(), BootError> {
+    pub(crate) fn snapshot(&self, host: &mut HostMmu, el2: &mut El2Mmu) -> Result<(), BootError> {
         if host.shared {
             self.populate(host).map_err(|_| BootError::NoMem("the host's table"))?;
         }

@@ -2,7 +2,7 @@
 
 use super::{BootError, Config};
 use crate::addr::PAGE_SIZE;
-use crate::fault::{Fault, on};
+use crate::faulty;
 use crate::hw::{Cpu, Memory};
 use crate::idmap::Idmap;
 use crate::ownership::smmu::SmmuMmu;
@@ -79,23 +79,18 @@ impl<H: Memory + Cpu> Stage2<H> {
         };
         {
             let (mut host, mut el2) = (hyp.host.lock(), hyp.el2.lock());
-            hyp.keep(&mut host, config.image, true)?;
-            hyp.keep(&mut host, config.pool, !on(Fault::PoolNotAnnotated))?;
+            hyp.fix_host_ownership(&mut host, config.image)?;
+            hyp.fix_host_ownership(&mut host, config.pool)?;
             for Region { range, .. } in hyp.regions.iter().filter(|region| region.kind == Kind::NoMap) {
-                hyp.keep(&mut host, *range, true)?;
+                hyp.fix_host_ownership(&mut host, *range)?;
             }
-            let update_lost = on(Fault::SmmuSnapshotUpdateLost);
-            if update_lost {
-                hyp.snapshot(&mut host, &mut el2)?;
-            }
-            let frame = smmu_frame.filter(|_| !on(Fault::SmmuMmioNotDonated));
+            faulty::before_donation(&hyp, &mut host, &mut el2)?;
+            let frame = faulty::donated_frame(smmu_frame);
             let donated = config.options.donated_mmio().iter();
             for range in frame.into_iter().chain(donated.map(|&base| Range { base, size: PAGE_SIZE })) {
-                hyp.take_mmio_at_boot(&mut host, &mut el2, range)?;
+                hyp.donate_mmio(&mut host, &mut el2, range)?;
             }
-            if !update_lost {
-                hyp.snapshot(&mut host, &mut el2)?;
-            }
+            hyp.snapshot(&mut host, &mut el2)?;
             hyp.smmu.lock().iter_mut().for_each(|smmu| smmu.idmap.mark_ready());
             host.running = true;
         }

@@ -1,4 +1,5 @@
-//! Taking an SMMU over: first nothing gets through it any more, then tables and queues are set up.
+//! From an SMMU in any state to one that is set up: first nothing gets through it any more, then it is probed, then it
+//! gets tables and queues.
 
 use super::{
     cmdq::CommandQueue,
@@ -16,10 +17,7 @@ use super::{
     ste::Ste,
     strtab::StreamTable,
 };
-use crate::{
-    fault::{self, Fault},
-    hw::{Cpu, Memory, Mmio},
-};
+use crate::hw::{Cpu, Memory, Mmio};
 
 /// An SMMU through which no device reaches anything: translation is off, all traffic is aborted.
 #[derive(Debug)]
@@ -40,15 +38,13 @@ pub enum HostView {
 }
 
 impl<R: Mmio, M: Memory, C: Cpu> Smmu<R, M, C> {
-    /// Takes over an SMMU in any state: has all traffic aborted, turns it off, reads its features.
+    /// Has all traffic aborted by an SMMU in any state, turns it off, reads its features.
     ///
     /// # Errors
     /// The SMMU does not answer, or lacks what the hypervisor needs. In the second case all traffic stays aborted.
-    pub fn take(regs: R, mem: M, cpu: C) -> Result<Closed<R, M, C>, SmmuError> {
+    pub fn probe(regs: R, mem: M, cpu: C) -> Result<Closed<R, M, C>, SmmuError> {
         let hw = Hardware { regs, mem, cpu };
-        if !fault::on(Fault::SmmuLeftDisabled) {
-            hw.abort_bypass()?;
-        }
+        hw.abort_bypass()?;
         hw.write_cr0(Cr0::empty())?;
         let features = Features::read(&hw.regs)?;
         Ok(Closed { hw, features })

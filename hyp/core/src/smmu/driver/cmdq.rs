@@ -12,7 +12,6 @@ use super::{
 };
 use crate::{
     addr::{Ipa, PhysAddr},
-    fault::{Fault, on},
     faulty,
     hw::{Cpu, Memory, Mmio},
     smmu::{StreamId, Vmid},
@@ -87,7 +86,7 @@ impl CommandQueue {
         command: Command,
     ) -> Result<(), SmmuError> {
         let Some(command) = faulty::command(command) else { return Ok(()) };
-        if self.ring.is_full(self.prod, self.cons) && !on(Fault::SmmuQueueOverrun) {
+        if faulty::is_full(self.ring.is_full(self.prod, self.cons)) {
             self.flush(hw)?;
         }
         let slot = self.ring.slot(self.prod);
@@ -109,18 +108,11 @@ impl CommandQueue {
 
     /// Hands everything to the SMMU and waits until it is consumed.
     fn flush<R: Mmio, M: Memory, C: Cpu>(&mut self, hw: &Hardware<R, M, C>) -> Result<(), SmmuError> {
-        if !on(Fault::SmmuProdBeforeDsb) {
-            hw.cpu.dsb_sy();
-        }
+        faulty::commands_visible(&hw.cpu);
         hw.regs.write32(CMDQ_PROD, self.prod);
-        if on(Fault::SmmuSyncNotAwaited) {
-            self.cons = self.prod;
-            return Ok(());
-        }
         let mut refused = None;
         hw.poll("CMDQ_CONS", |regs| {
-            let cons = regs.read32(CMDQ_CONS);
-            self.cons = self.ring.wrap(cons);
+            self.cons = self.ring.wrap(faulty::cmdq_cons(regs, self.prod));
             if self.cons == self.prod {
                 return true;
             }

@@ -13,9 +13,9 @@ use super::{
     strtab::StreamTable,
 };
 use crate::{
-    fault::{self, Fault},
+    faulty,
     hw::{Cpu, Memory, Mmio},
-    smmu::{SmmuTlb, StreamId},
+    smmu::StreamId,
 };
 
 /// How far an [`Smmu`] is. Enabled can only be followed by Failed, and Failed by nothing.
@@ -72,9 +72,7 @@ impl<R: Mmio, M: Memory, C: Cpu> Smmu<R, M, C> {
             HostView::Emulated => Cr0::CMDQEN,
         };
         hw.write_cr0(queues)?;
-        if !fault::on(Fault::SmmuLeftDisabled) {
-            hw.write_cr0(queues | Cr0::SMMUEN)?;
-        }
+        hw.write_cr0(faulty::cr0_opened(queues | Cr0::SMMUEN))?;
         self.state = State::Enabled;
         Ok(())
     }
@@ -90,31 +88,23 @@ impl<R: Mmio, M: Memory, C: Cpu> Smmu<R, M, C> {
         let was_nested = now.is_nested();
         for step in now.steps_to(ste) {
             if step != now {
-                let too_early = fault::on(Fault::SteCfgiBeforeClear) && step == step.without_head();
-                if too_early {
-                    self.forget_ste(stream);
-                }
+                let is_forgotten = faulty::forget_early(self, stream, &step);
                 step.write_over(&now, &self.hw.mem, entry);
-                if !too_early {
+                if !is_forgotten {
                     self.forget_ste(stream);
                 }
                 now = step;
             }
         }
         self.nested = self.nested + u64::from(ste.is_nested()) - u64::from(was_nested);
-        self.combined |= self.nested != 0;
-        if self.nested == 0 && fault::on(Fault::EmulCombinedSurvive) {
-            self.combined = false;
-        }
+        self.combined = faulty::may_be_combined(self.combined || self.nested != 0, self.nested);
         self.failure().map_or(Ok(()), Err)
     }
 
     /// Has the SMMU read a stream's entry anew.
-    fn forget_ste(&mut self, stream: StreamId) {
+    pub(crate) fn forget_ste(&mut self, stream: StreamId) {
         self.command(Command::CfgiSte(stream));
-        if !fault::on(Fault::SteStepsNotSynced) {
-            self.sync();
-        }
+        faulty::sync_step(self);
     }
 
     /// Takes the oldest event off the event queue.
@@ -140,7 +130,7 @@ impl<R: Mmio, M: Memory, C: Cpu> Smmu<R, M, C> {
     }
 
     /// Gives a command to an SMMU that is enabled.
-    pub(in crate::smmu) fn command(&mut self, command: Command) {
+    pub(crate) fn command(&mut self, command: Command) {
         if self.state == State::Enabled
             && let Err(error) = self.cmdq.push(&self.hw, command)
         {

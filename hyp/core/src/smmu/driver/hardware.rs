@@ -4,7 +4,7 @@ use super::{
     error::SmmuError,
     regs::{CR0, CR0ACK, Cr0, GBPA, Gbpa},
 };
-use crate::hw::Mmio;
+use crate::{faulty, hw::Mmio};
 
 /// How often a register is read before the SMMU counts as dead.
 const POLLS: u32 = 1_000_000;
@@ -55,7 +55,7 @@ impl<R: Mmio, M, C> Hardware<R, M, C> {
         let updated = |regs: &R| regs.read32(GBPA) & Gbpa::UPDATE.bits() == 0;
         self.poll("GBPA.UPDATE", updated)?;
         let attributes = self.regs.read32(GBPA);
-        self.regs.write32(GBPA, attributes | (Gbpa::ABORT | Gbpa::UPDATE).bits());
+        self.regs.write32(GBPA, attributes | faulty::gbpa_closed(Gbpa::ABORT | Gbpa::UPDATE).bits());
         self.poll("GBPA.UPDATE", updated)
     }
 }

@@ -3,7 +3,7 @@
 //! | module | what for |
 //! | --- | --- |
 //! | [`regs`], `probe`, `hardware` | registers, what the SMMU can do, bounded waits |
-//! | `layout`, `closed` | the memory that it needs; taking it over |
+//! | `layout`, `closed` | the memory that it needs; probing it and setting it up |
 //! | `device`, `tlb` | the SMMU in use; its TLB maintenance |
 //! | `strtab`, `ste`, `stage2` | stream table, its entries, the table behind them |
 //! | `queue`, `cmdq`, `evtq` | rings, commands, events |

@@ -6,7 +6,7 @@ use crate::addr::{PAGE_SIZE, PhysAddr};
 
 /// Where a queue lies and how large it is.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::smmu) struct Ring {
+pub(crate) struct Ring {
     base: PhysAddr,
     log2: u32,
     entry: u64,
@@ -38,7 +38,7 @@ impl Ring {
     }
 
     /// Where entry `index` lies.
-    pub(in crate::smmu) fn slot(&self, index: u32) -> PhysAddr {
+    pub(crate) fn slot(&self, index: u32) -> PhysAddr {
         self.base.add(u64::from(index & ((1 << self.log2) - 1)) * self.entry)
     }
 

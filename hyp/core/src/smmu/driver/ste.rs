@@ -1,12 +1,7 @@
 //! Stream table entries (IHI 0070, 5.2): what becomes of one device's traffic.
 
 use super::stage2::Stage2;
-use crate::{
-    addr::PhysAddr,
-    fault::{self, Fault},
-    faulty,
-    hw::Memory,
-};
+use crate::{addr::PhysAddr, faulty, hw::Memory};
 
 /// Bytes of a stream table entry.
 pub const STE_SIZE: u64 = 64;
@@ -45,10 +40,9 @@ impl Ste {
     /// All traffic goes through stage 2 of VMID 0, and nothing else; what is refused is recorded, not stalled.
     #[must_use]
     pub fn stage2_only(table: &Stage2) -> Self {
-        let config = if fault::on(Fault::SmmuSteBypass) { CONFIG_BYPASS } else { CONFIG_S2_ONLY };
-        let record = if fault::on(Fault::SmmuSteNoRecord) { 0 } else { S2R };
         let vtcr = table.t0sz << 32 | table.sl0 << 38 | WALKS_WB_ISH | table.ps << 48;
-        Self([V | config, SHCFG_INCOMING, vtcr | S2AA64 | S2PTW | record, table.root.0, 0, 0, 0, 0])
+        let stage2 = vtcr | S2AA64 | S2PTW | S2R;
+        faulty::ste_stage2(Self([V | CONFIG_S2_ONLY, SHCFG_INCOMING, stage2, table.root.0, 0, 0, 0, 0]))
     }
 
     /// The host's stage 1, with one context descriptor, described by dwords 0 and 1 of its own entry, over the stage
@@ -73,7 +67,7 @@ impl Ste {
     }
 
     /// Whether stage 1 translates before stage 2.
-    pub(in crate::smmu) const fn is_nested(&self) -> bool {
+    pub(crate) const fn is_nested(&self) -> bool {
         self.0[0] & (V | CONFIG) == V | CONFIG_NESTED
     }
 
@@ -108,7 +102,7 @@ impl Ste {
             steps[0].0[i] = self.0[i];
             steps[1].0[i] = target.0[i];
         }
-        faulty::steps(self, target, steps)
+        faulty::steps(steps, self, target)
     }
 
     /// The same, not valid.
@@ -132,18 +126,14 @@ impl Ste {
     }
 
     /// Writes everything except dword 0, which holds the valid bit, to the entry at `pa`.
-    pub(in crate::smmu) fn write_body(&self, mem: &impl Memory, pa: PhysAddr) {
+    pub(crate) fn write_body(&self, mem: &impl Memory, pa: PhysAddr) {
         for (offset, &dword) in (8..).step_by(8).zip(&self.0[1..]) {
             mem.write(pa.add(offset), dword);
         }
     }
 
     /// Writes dword 0, after everything that was written before.
-    pub(in crate::smmu) fn write_head(&self, mem: &impl Memory, pa: PhysAddr) {
-        if fault::on(Fault::SteUnordered) {
-            mem.write(pa, self.0[0]);
-        } else {
-            mem.write_release(pa, self.0[0]);
-        }
+    pub(crate) fn write_head(&self, mem: &impl Memory, pa: PhysAddr) {
+        faulty::write_head(mem, pa, self.0[0]);
     }
 }

@@ -3,7 +3,7 @@
 use super::{cmdq::Command, device::Smmu};
 use crate::{
     addr::{Ipa, PAGE_SIZE},
-    fault::{Fault, on},
+    faulty,
     hw::{Cpu, Memory, Mmio},
     smmu::{SmmuTlb, Vmid},
 };
@@ -13,7 +13,7 @@ const TLBI_PAGES: u64 = 16;
 
 impl<R: Mmio, M: Memory, C: Cpu> SmmuTlb for Smmu<R, M, C> {
     fn tlbi_s2_ipa(&mut self, ipa: Ipa, size: u64) {
-        if size > TLBI_PAGES * PAGE_SIZE && !on(Fault::SmmuQueueOverrun) {
+        if size > faulty::single_bytes(TLBI_PAGES * PAGE_SIZE) {
             self.tlbi_s12_vmall();
             return;
         }
@@ -30,12 +30,9 @@ impl<R: Mmio, M: Memory, C: Cpu> SmmuTlb for Smmu<R, M, C> {
     fn sync(&mut self) {
         // Combined entries of a nested stream are not reached by IPA: they follow once stage 2's are gone.
         let combined = core::mem::take(&mut self.stage2_changed) && self.combined;
-        let early = combined && on(Fault::SmmuCombinedFirst);
-        if early {
-            self.command(Command::TlbiNhAll(Vmid::HOST));
-        }
+        let combined = faulty::combined_first(self, combined);
         self.wait();
-        if combined && !early {
+        if combined {
             self.command(Command::TlbiNhAll(Vmid::HOST));
             self.wait();
             self.combined = self.nested != 0;

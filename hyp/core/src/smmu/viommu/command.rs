@@ -1,11 +1,10 @@
 //! The commands that the host may give (IHI 0070, chapter 4): an allow-list.
 
-use crate::fault::{Fault, on};
 use crate::smmu::{Features, StreamId};
 
 /// What becomes of a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(crate) enum Verdict {
     /// The hardware gets this.
     Issue([u64; 2]),
     /// The entries of `count` streams from `first` on are shadowed, then the hardware gets `command`.
@@ -27,8 +26,6 @@ pub(super) enum Verdict {
 const SSEC: u64 = 1 << 10;
 /// Dword 0, ASID.
 const ASID: u64 = 0xffff << 48;
-/// Dword 0, VMID.
-const VMID: u64 = 0xffff << 32;
 /// Dword 0, StreamID.
 const SID: u64 = 0xffff_ffff << 32;
 /// Dword 0, NUM and SCALE of a range.
@@ -47,9 +44,6 @@ const CS: u64 = 0b11 << 12;
 /// Judges a command, and puts together what the hardware gets: only fields that were looked at, VMID 0.
 pub(super) fn check([low, high]: [u64; 2], features: &Features) -> Verdict {
     let opcode = low & 0xff;
-    // VMID 0 is the host's, whatever it says.
-    let vmid = if on(Fault::EmulHostVmidLetThrough) { low & VMID } else { 0 };
-    let asid = if on(Fault::EmulAsidDropped) { 0 } else { low & ASID };
     match opcode {
         // PREFETCH_CONFIG, PREFETCH_ADDR
         0x01 | 0x02 => Verdict::Ignore,
@@ -64,11 +58,11 @@ pub(super) fn check([low, high]: [u64; 2], features: &Features) -> Verdict {
         }
         0x05 => Verdict::Issue([opcode | low & (SID | 0xf_ffff << 12), high & LEAF]),
         0x06 => Verdict::Issue([opcode | low & SID, 0]),
-        // TLBI_NH_ALL, NH_ASID, NH_VA, NH_VAA, NSNH_ALL
-        0x10 => Verdict::Issue([opcode | vmid, 0]),
-        0x11 => Verdict::Issue([opcode | vmid | asid, 0]),
-        0x12 => by_address(opcode | vmid | low & ASID, low, high, features),
-        0x13 => by_address(opcode | vmid, low, high, features),
+        // TLBI_NH_ALL, NH_ASID, NH_VA, NH_VAA, NSNH_ALL. VMID 0 is the host's, whatever it says.
+        0x10 => Verdict::Issue([opcode, 0]),
+        0x11 => Verdict::Issue([opcode | low & ASID, 0]),
+        0x12 => by_address(opcode | low & ASID, low, high, features),
+        0x13 => by_address(opcode, low, high, features),
         0x30 => Verdict::Issue([opcode, 0]),
         // CMD_SYNC: no MSI is offered, and none is sent: its address stays zero.
         0x46 if low & CS == CS => Verdict::Refuse,
@@ -110,7 +104,7 @@ mod tests {
     fn the_hosts_vmid_is_forced_to_zero() {
         for opcode in [0x10, 0x11, 0x12, 0x13] {
             let Verdict::Issue([low, _]) = judged(opcode | 7 << 32 | 5 << 48, 0x1000) else { panic!() };
-            assert_eq!(low & VMID, 0);
+            assert_eq!(low & 0xffff << 32, 0);
         }
     }
 

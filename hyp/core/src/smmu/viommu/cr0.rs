@@ -1,7 +1,7 @@
-//! CR0: what is turned on and off, and the memory that is held meanwhile.
+//! CR0: what is turned on and off, and the memory that is shared meanwhile.
 
 use super::{Env, Physical, Refusal, Viommu, queue, strtab::HostTable};
-use crate::fault::{Fault, on};
+use crate::faulty;
 use crate::smmu::driver::{cmdq, evtq};
 use crate::smmu::regs::Cr0;
 
@@ -15,26 +15,24 @@ impl Viommu {
         if !wanted.contains(Cr0::EVENTQEN)
             && let Some(range) = self.evtq.take()
         {
-            if !on(Fault::EmulEvtqReleasedEarly) {
-                env.smmu(|smmu| smmu.record_events(None));
-            }
-            env.release(range);
+            env.smmu().record_events(None);
+            env.unshare_pages(range);
         }
         if !wanted.contains(Cr0::CMDQEN)
             && let Some((_, range)) = self.cmdq.take()
         {
-            env.release(range);
+            env.unshare_pages(range);
         }
         if wanted.contains(Cr0::CMDQEN) && self.cmdq.is_none() {
-            let limit = env.smmu(|smmu| super::regs::queue_limits(smmu).0);
-            self.cmdq = queue::hold(env, self.host.cmdq_base, limit, cmdq::ENTRY_SIZE);
+            let limit = super::regs::queue_limits(&*env.smmu()).0;
+            self.cmdq = queue::share(env, self.host.cmdq_base, limit, cmdq::ENTRY_SIZE);
             self.run_commands(env);
         }
         if wanted.contains(Cr0::EVENTQEN) && self.evtq.is_none() {
             self.enable_events(env);
         }
         if wanted.contains(Cr0::SMMUEN) && self.strtab.is_none() && self.cmdq.is_some() {
-            self.strtab = HostTable::hold(env, self.host.strtab_base, self.host.strtab_cfg);
+            self.strtab = HostTable::share(env, self.host.strtab_base, self.host.strtab_cfg);
             self.shadow_all(env);
         }
         let mut cr0 = Cr0::empty();
@@ -49,14 +47,10 @@ impl Viommu {
 
     /// The hardware writes events straight into the host's queue, whose pages stay the host's meanwhile.
     fn enable_events<E: Env>(&mut self, env: &mut E) {
-        let limit = env.smmu(|smmu| super::regs::queue_limits(smmu).1);
-        if on(Fault::EmulEvtqUnchecked) {
-            let base = self.host.evtq_base;
-            env.smmu(|smmu| smmu.record_events(Some(base)));
-            return;
-        }
-        if let Some((ring, range)) = queue::hold(env, self.host.evtq_base, limit, evtq::ENTRY_SIZE) {
-            env.smmu(|smmu| smmu.record_events(Some(ring.base_register())));
+        let limit = super::regs::queue_limits(&*env.smmu()).1;
+        faulty::before_events(env, self.host.evtq_base);
+        if let Some((ring, range)) = queue::share(env, self.host.evtq_base, limit, evtq::ENTRY_SIZE) {
+            env.smmu().record_events(Some(ring.base_register()));
             self.evtq = Some(range);
         }
     }

@@ -5,7 +5,7 @@
 //! | `regs`, `cr0` | the registers, and what is turned on and off |
 //! | `queue`, `command` | the host's commands: copied, checked, issued anew |
 //! | `strtab`, `shadow` | the host's stream table, and what the hardware gets for an entry of it |
-//! | `physical`, `surroundings` | what it needs of the driver and of the hypervisor |
+//! | `physical`, `env` | what it needs of the driver and of the hypervisor |
 //! | `outcome` | what an access came to |
 //!
 //! The host's own driver sets up a stream table and queues, and believes that the SMMU uses them. Each access to the
@@ -13,31 +13,34 @@
 //! queue: an entry of the host is checked and rewritten ([`shadow`]) whenever the host says that it changed, and a
 //! command is checked and issued anew ([`command::check`]). Only the event queue is the host's own.
 //!
-//! Safety argument: what the host names by address must be memory that it owns, and is lent and pinned
-//! ([`Env::hold`]) for as long as it is used, so that it cannot become another's meanwhile. Everything in it is read
+//! Safety argument: what the host names by address must be memory that it owns, and is shared and pinned
+//! ([`Env::share_pages`]) for as long as it is used, so that it cannot become another's meanwhile. Everything in it is read
 //! once, into a copy, and only the copy is looked at. What goes to the hardware is put together from fields that
 //! were checked, never copied as a whole; every stage-2 field is the hypervisor's. The hardware's translation is
 //! never turned off: while the host's SMMUEN is 0, every entry is "abort", as GBPA.ABORT would have it.
 
 mod command;
 mod cr0;
+mod env;
 mod outcome;
 mod physical;
 mod queue;
 mod regs;
 mod shadow;
 mod strtab;
-mod surroundings;
 
+pub(crate) use command::Verdict;
+pub(crate) use env::Surroundings;
 pub use outcome::{Outcome, Refusal};
 
-use super::driver::queue::Ring;
+pub(crate) use super::driver::queue::Ring;
 use super::regs::{GERROR_IRQEN, IRQ_CTRL};
 use super::{Features, Stage2, Ste, StreamId};
 use crate::addr::PhysAddr;
 use crate::error::Error;
-use crate::fault::{Fault, on};
+use crate::faulty;
 use crate::regions::Range;
+use core::ops::DerefMut;
 use parallax_abi::smmu_host::HostSmmu;
 use strtab::HostTable;
 
@@ -67,16 +70,16 @@ pub trait Physical {
 pub trait Env {
     /// The driver.
     type Smmu: Physical;
-    /// Calls `f` with the driver.
-    fn smmu<T>(&mut self, f: impl FnOnce(&mut Self::Smmu) -> T) -> T;
-    /// Lends the host's pages of `range` (page aligned) to the hypervisor and pins them.
+    /// Locks the driver. Nothing can be shared or unshared before it is unlocked: the host's lock and EL2's come first.
+    fn smmu(&self) -> impl DerefMut<Target = Self::Smmu>;
+    /// Shares the host's pages of `range` (page aligned) with the hypervisor and pins them.
     ///
     /// # Errors
-    /// Not all of it is memory that the host owns and has not lent otherwise; nothing is changed.
-    fn hold(&mut self, range: Range) -> Result<(), Error>;
-    /// Gives back what [`Env::hold`] took, with the same range.
-    fn release(&mut self, range: Range);
-    /// Reads the u64 at `pa` (8-byte aligned) of memory that is held.
+    /// Not all of it is memory that the host owns and has not shared otherwise; nothing is changed.
+    fn share_pages(&mut self, range: Range) -> Result<(), Error>;
+    /// Undoes [`Env::share_pages`] of the same range.
+    fn unshare_pages(&mut self, range: Range);
+    /// Reads the u64 at `pa` (8-byte aligned) of memory that is shared.
     fn read(&self, pa: PhysAddr) -> u64;
 }
 
@@ -126,9 +129,8 @@ impl Viommu {
                 Some(value) => Refusal::Write(offset, width, value),
             });
         }
-        let gerror = self.host.gerror != errors
-            && env.smmu(|smmu| smmu.register(IRQ_CTRL) & GERROR_IRQEN != 0)
-            && !on(Fault::EmulGerrorNoIrq);
+        let gerror = self.host.gerror != errors && env.smmu().register(IRQ_CTRL) & GERROR_IRQEN != 0;
+        let gerror = faulty::gerror(gerror);
         Outcome { value: value.unwrap_or(0), refusal: self.refusal.take(), gerror }
     }
 

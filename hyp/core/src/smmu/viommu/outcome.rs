@@ -22,7 +22,7 @@ pub enum Refusal {
     Read(u64, u64),
     /// A write, by offset, width and value, to what is not there, is read-only, or cannot be written now.
     Write(u64, u64, u64),
-    /// Bits of CR0 that stay 0: a queue or table that cannot be held, or SMMUEN without CMDQEN.
+    /// Bits of CR0 that stay 0: a queue or table that cannot be shared, or SMMUEN without CMDQEN.
     Cr0(Cr0),
     /// A command: CERROR_ILL.
     Command([u64; 2]),

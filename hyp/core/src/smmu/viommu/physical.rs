@@ -1,7 +1,7 @@
 //! The physical SMMU's driver as the host's SMMU uses it.
 
 use super::Physical;
-use crate::fault::{Fault, on};
+use crate::faulty;
 use crate::hw::{Cpu, Memory, Mmio};
 use crate::smmu::regs::{CR0, Cr0, EVENTQ_BASE};
 use crate::smmu::{Command, Features, Smmu, SmmuTlb, Stage2, Ste, StreamId};
@@ -32,9 +32,7 @@ impl<R: Mmio, M: Memory, C: Cpu> Physical for Smmu<R, M, C> {
         if Ste::read(&self.hw.mem, entry) == *ste {
             return;
         }
-        if on(Fault::EmulMissingCfgi) {
-            ste.write_body(&self.hw.mem, entry);
-            ste.write_head(&self.hw.mem, entry);
+        if faulty::confine(&self.hw.mem, entry, ste) {
             return;
         }
         // A failed SMMU translates nothing any more, so its entry does not matter.
@@ -56,7 +54,7 @@ impl<R: Mmio, M: Memory, C: Cpu> Physical for Smmu<R, M, C> {
                 self.hw.regs.write64(EVENTQ_BASE, base);
                 now | Cr0::EVENTQEN
             }
-            None => now - Cr0::EVENTQEN,
+            None => now - faulty::events_off(Cr0::EVENTQEN),
         };
         if let Err(error) = self.hw.write_cr0(turned) {
             self.fail(error);

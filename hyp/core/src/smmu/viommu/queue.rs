@@ -3,7 +3,7 @@
 use super::command::{self, Verdict};
 use super::{Env, Physical, Refusal, Viommu};
 use crate::addr::{PAGE_SIZE, PhysAddr};
-use crate::fault::{Fault, on};
+use crate::faulty;
 use crate::regions::Range;
 use crate::smmu::driver::queue::Ring;
 use crate::smmu::regs::Gerror;
@@ -13,18 +13,20 @@ use parallax_abi::smmu_host::{COMMANDS, HostCommand, HostSmmu, IGNORED, ISSUED, 
 const LOG2SIZE: u64 = 0x1f;
 /// Its address bits.
 const ADDRESS: u64 = 0x000f_ffff_ffff_ffe0;
+/// How many commands are checked and issued before the driver is unlocked: whoever waits for it waits no longer.
+const BATCH: u32 = 16;
 /// CMDQ_CONS.ERR = CERROR_ILL.
 const CERROR_ILL: u32 = 1;
 
-/// Holds the queue that `base` describes: at most 2^`limit` entries of `entry` bytes. Address bits below the
-/// queue's size count as zero (6.3.26). `None` when its pages cannot be held.
-pub(super) fn hold<E: Env>(env: &mut E, base: u64, limit: u32, entry: u64) -> Option<(Ring, Range)> {
+/// Shares the queue that `base` describes: at most 2^`limit` entries of `entry` bytes. Address bits below the
+/// queue's size count as zero (6.3.26). `None` when its pages cannot be shared.
+pub(super) fn share<E: Env>(env: &mut E, base: u64, limit: u32, entry: u64) -> Option<(Ring, Range)> {
     let log2 = ((base & LOG2SIZE) as u32).min(limit);
     let size = entry << log2;
     let start = PhysAddr(base & ADDRESS).align_down(size);
     let first = start.align_down(PAGE_SIZE);
     let range = Range { base: first, size: (start.0 - first.0 + size).next_multiple_of(PAGE_SIZE) };
-    env.hold(range).ok()?;
+    env.share_pages(range).ok()?;
     Some((Ring::aligned(start, log2, entry), range))
 }
 
@@ -35,40 +37,37 @@ impl Viommu {
     }
 
     /// Works the queue off up to CMDQ_PROD, or to the first command that is refused. On return all of them are
-    /// complete. Each command's two dwords are read once.
+    /// complete. Each command's two dwords are read once. The driver is locked once for up to [`BATCH`] commands,
+    /// and given up for stream table entries, whose level-2 table may have to be shared.
     pub(super) fn run_commands<E: Env>(&mut self, env: &mut E) {
         let Some((ring, _)) = self.cmdq else { return };
-        if self.is_stopped() && !on(Fault::EmulErrorDoesNotStop) {
+        if faulty::is_stopped(self.is_stopped()) {
             return;
         }
         self.host.cmdq_error = 0;
-        let features = env.smmu(|smmu| *smmu.features());
-        let (prod, mut cons) = (ring.wrap(self.host.cmdq_prod), ring.wrap(self.host.cmdq_cons));
-        let mut first = true;
+        let (prod, start) = (ring.wrap(self.host.cmdq_prod), ring.wrap(self.host.cmdq_cons));
+        let mut cons = start;
+        let mut smmu = env.smmu();
+        let mut room = BATCH;
         while cons != prod {
-            let slot = ring.slot(cons);
-            if on(Fault::EmulWrapDropsRest) && !first && slot == ring.slot(0) {
-                cons = prod;
-                break;
+            if room == 0 {
+                drop(smmu);
+                smmu = env.smmu();
+                room = BATCH;
             }
+            let slot = ring.slot(cons);
             let copy = [env.read(slot), env.read(slot.add(8))];
-            let verdict = command::check(copy, &features);
+            let verdict = faulty::checked(command::check(copy, smmu.features()), copy);
             self.remember(copy, verdict);
-            match verdict {
-                Verdict::Issue(_) if on(Fault::EmulQueueReread) => {
-                    let again = [env.read(slot), env.read(slot.add(8))];
-                    env.smmu(|smmu| smmu.issue(again));
-                }
-                Verdict::Issue(command) if first || !on(Fault::EmulFirstOfBatchOnly) => {
-                    env.smmu(|smmu| smmu.issue(command));
-                }
-                Verdict::Issue(_) | Verdict::Ignore => {}
+            match faulty::issued(verdict, env, slot, cons == start) {
+                Verdict::Issue(command) => smmu.issue(command),
+                Verdict::Ignore => {}
                 Verdict::Configure { first, count, command } => {
-                    let count = if on(Fault::EmulFirstOfRangeOnly) { 1 } else { count };
-                    if !on(Fault::EmulCfgiNotShadowed) {
-                        self.shadow_streams(env, first, count);
-                    }
-                    env.smmu(|smmu| smmu.issue(command));
+                    drop(smmu);
+                    self.shadow_streams(env, first, count);
+                    smmu = env.smmu();
+                    room = BATCH;
+                    smmu.issue(command);
                 }
                 Verdict::Refuse => {
                     self.refuse(Refusal::Command(copy));
@@ -77,10 +76,10 @@ impl Viommu {
                     break;
                 }
             }
-            first = false;
-            cons = ring.next(cons);
+            cons = faulty::next_command(ring.next(cons), &ring, prod);
+            room -= 1;
         }
-        env.smmu(Physical::complete);
+        smmu.complete();
         self.host.cmdq_cons = cons;
     }
 

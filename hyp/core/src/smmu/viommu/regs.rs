@@ -1,7 +1,7 @@
 //! The registers that the host sees (IHI 0070, chapter 6).
 
 use super::{Env, Physical, Viommu};
-use crate::fault::{Fault, on};
+use crate::faulty;
 use crate::smmu::regs::{
     BASE_ALLOCATE, CMDQ_BASE, CMDQ_CONS, CMDQ_PROD, CR0, CR0ACK, CR1, CR1_WB_ISH, CR2, Cr0, Cr2, EVENTQ_BASE,
     EVENTQ_CONS, EVENTQ_IRQ_CFG0, EVENTQ_IRQ_CFG2, EVENTQ_IRQEN, EVENTQ_PROD, GBPA, GERROR, GERROR_IRQ_CFG0,
@@ -83,7 +83,7 @@ impl Viommu {
     }
 
     /// The value of a register; `None` where there is none.
-    pub(super) fn read<E: Env>(&self, env: &mut E, register: u64) -> Option<u64> {
+    pub(super) fn read<E: Env>(&self, env: &E, register: u64) -> Option<u64> {
         Some(match register {
             STRTAB_BASE => self.host.strtab_base,
             CMDQ_BASE => self.host.cmdq_base,
@@ -97,9 +97,9 @@ impl Viommu {
             CMDQ_CONS => (self.host.cmdq_cons | self.host.cmdq_error << CONS_ERR_SHIFT).into(),
             GERROR => self.with_hardware(env, GERROR, self.host.gerror).into(),
             GERRORN => self.with_hardware(env, GERRORN, self.host.gerrorn).into(),
-            IDR0 | IDR1 | IDR3 => env.smmu(|smmu| shown(smmu, register)).into(),
+            IDR0 | IDR1 | IDR3 => shown(&*env.smmu(), register).into(),
             IDR5 | IIDR | IRQ_CTRL | IRQ_CTRLACK | EVENTQ_PROD | EVENTQ_CONS => {
-                env.smmu(|smmu| smmu.register(register)).into()
+                env.smmu().register(register).into()
             }
             GERROR_IRQ_CFG0..=GERROR_IRQ_CFG2 | EVENTQ_IRQ_CFG0..=EVENTQ_IRQ_CFG2 => 0,
             _ => return None,
@@ -107,8 +107,8 @@ impl Viommu {
     }
 
     /// A hardware error register with the host's own CMDQ_ERR.
-    fn with_hardware<E: Env>(&self, env: &mut E, register: u64, own: u32) -> u32 {
-        let hardware = env.smmu(|smmu| smmu.register(register));
+    fn with_hardware<E: Env>(&self, env: &E, register: u64, own: u32) -> u32 {
+        let hardware = env.smmu().register(register);
         hardware & !Gerror::CMDQ_ERR.bits() | own
     }
 
@@ -131,14 +131,13 @@ impl Viommu {
             CR0 => self.write_cr0(env, Cr0::from_bits_truncate(word)),
             CR2 if !self.on(Cr0::SMMUEN) => self.host.cr2 = word & (Cr2::RECINVSID | Cr2::PTM).bits(),
             GERRORN => self.acknowledge(env, word),
-            IRQ_CTRL => env.smmu(|smmu| smmu.set_register(register, word & (GERROR_IRQEN | EVENTQ_IRQEN))),
-            EVENTQ_CONS => env.smmu(|smmu| smmu.set_register(register, word)),
-            EVENTQ_PROD if !self.on(Cr0::EVENTQEN) => env.smmu(|smmu| smmu.set_register(register, word)),
-            GERROR_IRQ_CFG0 | EVENTQ_IRQ_CFG0 if on(Fault::EmulMsiLetThrough) => {
-                env.smmu(|smmu| smmu.set_register(register, word));
-            }
+            IRQ_CTRL => env.smmu().set_register(register, word & (GERROR_IRQEN | EVENTQ_IRQEN)),
+            EVENTQ_CONS => env.smmu().set_register(register, word),
+            EVENTQ_PROD if !self.on(Cr0::EVENTQEN) => env.smmu().set_register(register, word),
             // Without IDR0.MSI these are RES0, and the wires are all there is; drivers clear them all the same.
-            GERROR_IRQ_CFG0..=GERROR_IRQ_CFG2 | EVENTQ_IRQ_CFG0..=EVENTQ_IRQ_CFG2 => return value == 0,
+            GERROR_IRQ_CFG0..=GERROR_IRQ_CFG2 | EVENTQ_IRQ_CFG0..=EVENTQ_IRQ_CFG2 => {
+                return faulty::msi(env, register, word) || value == 0;
+            }
             CR1 => return word == CR1_WB_ISH,
             _ => return false,
         }
@@ -148,10 +147,11 @@ impl Viommu {
     /// GERRORN: the hardware's errors are the host's to acknowledge, but for the command queue's.
     fn acknowledge<E: Env>(&mut self, env: &mut E, value: u32) {
         let ours = Gerror::CMDQ_ERR.bits();
-        env.smmu(|smmu| {
+        {
+            let mut smmu = env.smmu();
             let hardware = smmu.register(GERRORN);
             smmu.set_register(GERRORN, value & !ours | hardware & ours);
-        });
+        }
         self.host.gerrorn = value & ours;
         self.run_commands(env);
     }

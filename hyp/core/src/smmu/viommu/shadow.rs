@@ -1,10 +1,8 @@
 //! What the hardware gets for a stream table entry of the host (IHI 0070, 5.2).
 
 use super::{Env, Physical, Refusal, Viommu};
-use crate::fault::{Fault, on};
-use crate::smmu::driver::ste::{
-    CONFIG, CONFIG_BYPASS, CONFIG_S1_ONLY, S1_CD_MAX, S1_CONTEXT_PTR, S1STALLD, V,
-};
+use crate::faulty;
+use crate::smmu::driver::ste::{CONFIG, CONFIG_BYPASS, CONFIG_S1_ONLY, S1_CD_MAX, S1_CONTEXT_PTR, V};
 use crate::smmu::{Stage2, Ste, StreamId};
 
 /// The hardware's entry for the host's `entry`: bypass becomes stage 2 only, stage 1 becomes nested, an entry that
@@ -21,16 +19,7 @@ pub(super) fn shadow(entry: &[u64; 8], table: &Stage2, output_bits: u32) -> Ste 
         CONFIG_S1_ONLY => Ste::nested(table, entry[0], entry[1]),
         _ => Ste::abort(),
     };
-    if on(Fault::EmulSteUnchecked) {
-        return Ste(*entry);
-    }
-    if on(Fault::EmulStalldLetThrough) && ste.is_nested() {
-        return Ste([ste.0[0], ste.0[1] | entry[1] & S1STALLD, ste.0[2], ste.0[3], 0, 0, 0, 0]);
-    }
-    if on(Fault::EmulS2FieldsFromHost) && entry[0] & V != 0 {
-        return Ste([ste.0[0], ste.0[1], ste.0[2] | entry[2] & 0xffff, ste.0[3], 0, 0, 0, 0]);
-    }
-    ste
+    faulty::shadow(ste, entry)
 }
 
 /// Whether an entry is valid and anything but abort.
@@ -68,14 +57,12 @@ impl Viommu {
     /// SMMUEN = 0: every stream aborts, and the table is the host's alone again.
     pub(super) fn disable<E: Env>(&mut self, env: &mut E) {
         let Some(strtab) = self.strtab.take() else { return };
-        if !on(Fault::EmulDisableKeepsStreams) {
-            env.smmu(|smmu| {
-                for stream in 0..strtab.streams() {
-                    smmu.confine(StreamId(stream as u32), &Ste::abort());
-                }
-            });
+        let mut smmu = env.smmu();
+        for stream in 0..faulty::aborted_streams(strtab.streams()) {
+            smmu.confine(StreamId(stream as u32), &Ste::abort());
         }
-        env.release(strtab.range());
+        drop(smmu);
+        env.unshare_pages(strtab.range());
     }
 }
 

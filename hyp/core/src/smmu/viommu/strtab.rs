@@ -2,7 +2,7 @@
 
 use super::{Env, Physical};
 use crate::addr::{PAGE_SIZE, PhysAddr};
-use crate::fault::{Fault, on};
+use crate::faulty;
 use crate::regions::Range;
 use crate::smmu::StreamId;
 use crate::smmu::driver::ste::STE_SIZE;
@@ -15,7 +15,7 @@ const SPAN: u64 = 0x1f;
 /// Bytes of a level-1 descriptor.
 const L1_SIZE: u64 = 8;
 
-/// The host's table. Its only level, or its first, is held; a second-level table only while it is copied.
+/// The host's table. Its only level, or its first, is shared; a second-level table only while it is copied.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct HostTable {
     base: PhysAddr,
@@ -32,10 +32,10 @@ fn pages_of(base: PhysAddr, size: u64) -> Range {
 }
 
 impl HostTable {
-    /// Holds the table that STRTAB_BASE and STRTAB_BASE_CFG describe, at most as large as the hardware's. `None` when
+    /// Shares the table that STRTAB_BASE and STRTAB_BASE_CFG describe, at most as large as the hardware's. `None` when
     /// the format is reserved or the memory is not the host's.
-    pub(super) fn hold<E: Env>(env: &mut E, base: u64, config: u32) -> Option<Self> {
-        let log2 = STRTAB_CFG_LOG2SIZE.of(config).min(env.smmu(|smmu| smmu.sid_bits()));
+    pub(super) fn share<E: Env>(env: &mut E, base: u64, config: u32) -> Option<Self> {
+        let log2 = STRTAB_CFG_LOG2SIZE.of(config).min(env.smmu().sid_bits());
         let split = match STRTAB_CFG_FMT.of(config) {
             0 => None,
             format if format == STRTAB_CFG_FMT.of(STRTAB_FMT_2LVL) => Some(split(config)),
@@ -48,11 +48,11 @@ impl HostTable {
         // 6.3.24: the table is aligned to its size, and to 64 bytes; lower bits count as zero.
         let base = PhysAddr(base & ADDRESS).align_down(size.max(64));
         let range = pages_of(base, size);
-        env.hold(range).ok()?;
+        env.share_pages(range).ok()?;
         Some(Self { base, log2, split, range })
     }
 
-    /// What is held.
+    /// What is shared.
     pub(super) const fn range(&self) -> Range {
         self.range
     }
@@ -78,26 +78,25 @@ impl HostTable {
         let end = end.min(((from >> split) + 1) << split);
         let start = from >> split << split;
         let descriptor = env.read(self.base.add((from >> split) * L1_SIZE));
-        let span = descriptor & SPAN;
-        let span = if on(Fault::EmulSpanIgnored) && span != 0 { u64::from(split) + 1 } else { span };
+        let span = faulty::l1_span(descriptor & SPAN, split);
         let filled = if span == 0 || span > u64::from(split) + 1 { 0 } else { 1 << (span - 1) };
         let level2 = PhysAddr(descriptor & ADDRESS).align_down((STE_SIZE * filled).max(64));
         let range = pages_of(level2, STE_SIZE * filled);
-        let filled = if filled != 0 && env.hold(range).is_ok() { filled } else { 0 };
+        let filled = if filled != 0 && env.share_pages(range).is_ok() { filled } else { 0 };
         let there = end.min(start + filled).max(from);
         copy(env, level2, start, from..there, &mut each);
         if filled != 0 {
-            env.release(range);
+            env.unshare_pages(range);
         }
-        env.smmu(|smmu| (there..end).for_each(|stream| each(smmu, StreamId(stream as u32), None)));
+        let mut smmu = env.smmu();
+        (there..end).for_each(|stream| each(&mut smmu, StreamId(stream as u32), None));
         end
     }
 }
 
 /// STRTAB_BASE_CFG.SPLIT; reserved values behave as 6.
 fn split(config: u32) -> u32 {
-    match STRTAB_CFG_SPLIT.of(config) {
-        _ if on(Fault::EmulSplitIgnored) => 8,
+    match faulty::strtab_split(STRTAB_CFG_SPLIT.of(config)) {
         split @ (8 | 10) => split,
         _ => 6,
     }
@@ -108,7 +107,7 @@ const BATCH: u64 = 16;
 
 /// Copies the entries of `streams` out of the table at `table`, whose first entry is that of stream `first`.
 fn copy<E: Env>(
-    env: &mut E,
+    env: &E,
     table: PhysAddr,
     first: u64,
     streams: core::ops::Range<u64>,
@@ -121,10 +120,9 @@ fn copy<E: Env>(
             let entry = table.add((stream - first) * STE_SIZE);
             *copy = [0, 8, 16, 24, 32, 40, 48, 56].map(|offset| env.read(entry.add(offset)));
         }
-        env.smmu(|smmu| {
-            for (stream, copy) in batch.zip(&copies) {
-                each(smmu, StreamId(stream as u32), Some(copy));
-            }
-        });
+        let mut smmu = env.smmu();
+        for (stream, copy) in batch.zip(&copies) {
+            each(&mut smmu, StreamId(stream as u32), Some(copy));
+        }
     }
 }

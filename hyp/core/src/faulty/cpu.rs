@@ -1,10 +1,13 @@
 //! TLB maintenance with a part missing or misled: a CPU that does not do all that it is told.
 
 use crate::addr::{HypVa, Ipa, PAGE_SIZE};
-use crate::fault::{Fault, on};
+use crate::fault::{Fault, Local, on};
 use crate::hw::Cpu;
+use crate::idmap;
 use crate::pgtable::{Invalidate, invalidate};
+use crate::smmu::SmmuTlb;
 use core::cell::Cell;
+use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// The host's stage 2 on the CPUs.
 pub(crate) struct HostTlb<'a, C>(pub(crate) &'a C);
@@ -33,6 +36,32 @@ impl<C: Cpu> Invalidate for El2Tlb<'_, C> {
 
     fn publish(&mut self) {
         invalidate::El2Tlb(self.0).publish();
+    }
+}
+
+/// The SMMU's TLB, for the idmap.
+pub(crate) struct IdmapTlb<'a, H, S> {
+    pub(crate) hw: &'a H,
+    pub(crate) driver: &'a mut S,
+}
+
+/// What `now` is put off for: what an earlier call came with.
+fn earlier(now: (u64, u64)) -> Option<(u64, u64)> {
+    static EARLIER: [AtomicU64; 2] = [AtomicU64::new(0), AtomicU64::new(0)];
+    let earlier = (EARLIER[0].swap(now.0, Relaxed), EARLIER[1].swap(now.1, Relaxed));
+    (earlier.1 != 0).then_some(earlier)
+}
+
+impl<H: Cpu, S: SmmuTlb> Invalidate for IdmapTlb<'_, H, S> {
+    fn invalidate(&mut self, ia: u64, size: u64, granule: u64) {
+        let range = if on(Fault::SmmuTlbiAfterUnlock) { earlier((ia, size)) } else { Some((ia, size)) };
+        if let Some((ia, size)) = range {
+            idmap::IdmapTlb { hw: self.hw, driver: &mut *self.driver }.invalidate(ia, size, granule);
+        }
+    }
+
+    fn publish(&mut self) {
+        idmap::IdmapTlb { hw: self.hw, driver: &mut *self.driver }.publish();
     }
 }
 
@@ -68,8 +97,10 @@ impl<C: Cpu> Cpu for Faulty<'_, C> {
             Before::Stage2 => on(Fault::HostTlbiStagesUnordered),
             Before::All => on(Fault::HostTlbiNotAwaited),
         };
-        if !skipped {
-            self.cpu.dsb_ish();
+        match skipped {
+            false if on(Fault::DsbNotShareable) => self.cpu.local(Local::DsbNsh),
+            false => self.cpu.dsb_ish(),
+            true => {}
         }
     }
     fn dsb_sy(&self) {
@@ -80,11 +111,18 @@ impl<C: Cpu> Cpu for Faulty<'_, C> {
     }
     fn tlbi_ipas2e1is(&self, ipa: Ipa) {
         self.before.set(Before::Stage2);
-        self.cpu.tlbi_ipas2e1is(ipa);
+        if on(Fault::HostTlbiLocal) {
+            return self.cpu.local(Local::TlbiIpas2e1(ipa));
+        }
+        // TTL, bits 47:44 of the operand, which has the address from bit 12 on: 4 KiB granule, level 2.
+        let level = if on(Fault::HostTlbiWrongLevel) { 0b0110 << 56 } else { 0 };
+        self.cpu.tlbi_ipas2e1is(Ipa(ipa.0 | level));
     }
     fn tlbi_vmalle1is(&self) {
         self.before.set(Before::All);
-        if !on(Fault::HostTlbiStage2Only) {
+        if on(Fault::HostTlbiLocal) {
+            self.cpu.local(Local::TlbiVmalle1);
+        } else if !on(Fault::HostTlbiStage2Only) {
             self.cpu.tlbi_vmalle1is();
         }
     }
@@ -93,6 +131,9 @@ impl<C: Cpu> Cpu for Faulty<'_, C> {
         self.cpu.tlbi_vmalls12e1is();
     }
     fn tlbi_vae2is(&self, va: HypVa) {
+        if on(Fault::El2TlbiLocal) {
+            return self.cpu.local(Local::TlbiVae2(va));
+        }
         self.cpu.tlbi_vae2is(if on(Fault::El2TlbiWrongPage) { va.add(PAGE_SIZE) } else { va });
     }
     fn tlbi_alle2is(&self) {

@@ -1,12 +1,14 @@
-//! What the host's SMMU finds around it, the hypervisor: its lock comes before the host's, and the others are taken inside.
+//! What the host's SMMU needs of the hypervisor: its lock comes before the host's, and the others are taken inside.
 
 use super::{Env, Outcome, Physical};
 use crate::addr::PhysAddr;
 use crate::error::Error;
+use crate::faulty;
 use crate::hw::{Cpu, Memory};
 use crate::ownership::Hyp;
 use crate::regions::Range;
 use crate::smmu::SmmuTlb;
+use core::ops::DerefMut;
 use spin::RelaxStrategy;
 
 impl<H: Memory + Cpu, S: SmmuTlb + Physical, R: RelaxStrategy> Hyp<H, S, R> {
@@ -15,25 +17,26 @@ impl<H: Memory + Cpu, S: SmmuTlb + Physical, R: RelaxStrategy> Hyp<H, S, R> {
     pub fn smmu_access(&self, address: PhysAddr, width: u64, write: Option<u64>) -> Option<Outcome> {
         let frame = self.viommu_frame?;
         let offset = address.0.checked_sub(frame.base.0).filter(|&offset| offset < frame.size)?;
-        Some(self.viommu.lock().access(&mut Surroundings(self), offset, width, write))
+        Some(self.viommu.lock().access(&mut faulty::env(Surroundings(self)), offset, width, write))
     }
 }
 
-struct Surroundings<'a, H, S, R>(&'a Hyp<H, S, R>);
+/// The hypervisor around the host's SMMU.
+pub(crate) struct Surroundings<'a, H, S, R>(pub(crate) &'a Hyp<H, S, R>);
 
 impl<H: Memory + Cpu, S: SmmuTlb + Physical, R: RelaxStrategy> Env for Surroundings<'_, H, S, R> {
     type Smmu = S;
 
-    fn smmu<T>(&mut self, f: impl FnOnce(&mut S) -> T) -> T {
-        self.0.with_smmu(f).expect("the host has a register frame only if there is an SMMU")
+    fn smmu(&self) -> impl DerefMut<Target = S> {
+        self.0.driver()
     }
 
-    fn hold(&mut self, range: Range) -> Result<(), Error> {
-        self.0.hold(range)
+    fn share_pages(&mut self, range: Range) -> Result<(), Error> {
+        self.0.smmu_share_pages(range)
     }
 
-    fn release(&mut self, range: Range) {
-        self.0.release(range);
+    fn unshare_pages(&mut self, range: Range) {
+        self.0.smmu_unshare_pages(range);
     }
 
     fn read(&self, pa: PhysAddr) -> u64 {

@@ -1,0 +1,32 @@
+//! Leaves with wrong attributes, and what EL2 needs to live with one.
+
+use crate::fault::{Fault, on};
+use crate::pgtable::attrs::El2Prot;
+
+/// Attributes of the host's memory, in place of the right ones.
+#[inline(always)]
+pub(crate) fn host_memory(attrs: u64) -> u64 {
+    // MemAttr: Device-nGnRE.
+    if on(Fault::HostMemoryDevice) { attrs & !(0b1111 << 2) | 0b0001 << 2 } else { attrs }
+}
+
+/// Attributes of the host's MMIO.
+#[inline(always)]
+pub(crate) fn host_mmio(attrs: u64) -> u64 {
+    // XN.
+    if on(Fault::HostMmioExecutable) { attrs & !(0b11 << 53) } else { attrs }
+}
+
+/// Attributes of EL2's own leaves.
+#[inline(always)]
+pub(crate) fn el2_leaf(attrs: u64, prot: El2Prot) -> u64 {
+    // AP[2]: read-only.
+    if prot == El2Prot::Text && on(Fault::El2TextWritable) { attrs & !(1 << 7) } else { attrs }
+}
+
+/// SCTLR_EL2: with WXN, EL2 would stop at once where its text is writable, instead of running with the fault.
+#[must_use]
+#[inline(always)]
+pub fn sctlr_el2(value: u64) -> u64 {
+    if on(Fault::El2TextWritable) { value & !(1 << 19) } else { value }
+}

@@ -1,0 +1,56 @@
+//! Memory of the host that the SMMU it sees uses: lent to the hypervisor and pinned while it does, without the host
+//! having asked for either. Such pages can be neither donated nor taken back, and stay mapped at EL2.
+
+use super::transition::Transition;
+use super::{El2Mmu, Hyp, pages};
+use crate::addr::{PAGE_SIZE, PhysAddr};
+use crate::error::Error;
+use crate::hw::{Cpu, Memory};
+use crate::page_state::State;
+use crate::regions::{Kind, Range};
+use crate::smmu::SmmuTlb;
+use spin::RelaxStrategy;
+
+/// The ranges that are shared with it; they may overlap. Command queue, event queue, stream table, a level-2 stream table.
+pub(crate) type SmmuShared = [Option<Range>; 4];
+
+impl El2Mmu {
+    /// How many of a page's pins are those of such ranges.
+    pub(super) fn smmu_pins(&self, page: PhysAddr) -> u64 {
+        let page = Range { base: page, size: PAGE_SIZE };
+        self.smmu_shared.iter().flatten().filter(|range| range.contains(page)).count() as u64
+    }
+}
+
+impl<H: Memory + Cpu, S: SmmuTlb, R: RelaxStrategy> Hyp<H, S, R> {
+    /// Shares the pages of `range` and pins them.
+    ///
+    /// # Errors
+    /// [`Error::Inval`] for a bad range, [`Error::Perm`] unless all is memory that the host owns exclusively or that
+    /// is shared so already, [`Error::Busy`] when there are too many ranges, [`Error::NoMem`].
+    pub(crate) fn smmu_share_pages(&self, range: Range) -> Result<(), Error> {
+        self.memory_range(range.base.pfn().0, range.size / PAGE_SIZE)?;
+        let (mut host, mut el2) = (self.host.lock(), self.el2.lock());
+        for page in pages(range) {
+            let state = self.pages.get(&self.hw, page);
+            let owned = state.is(State::Owned, State::NoPage) && state.refcount() == 0;
+            let shared = state.is(State::SharedOwned, State::SharedBorrowed) && el2.smmu_pins(page) != 0;
+            if !(owned || shared) || state.is_saturated() {
+                return Err(Error::Perm);
+            }
+        }
+        let slot = el2.smmu_shared.iter().position(Option::is_none).ok_or(Error::Busy)?;
+        self.perform(&mut host, &mut el2, (range, Kind::Memory), Transition::SmmuSharePages)?;
+        el2.smmu_shared[slot] = Some(range);
+        Ok(())
+    }
+
+    /// Undoes [`Hyp::smmu_share_pages`] of the same range. Pages that nobody else pinned are the host's alone again.
+    pub(crate) fn smmu_unshare_pages(&self, range: Range) {
+        let (mut host, mut el2) = (self.host.lock(), self.el2.lock());
+        let Some(slot) = el2.smmu_shared.iter_mut().find(|slot| **slot == Some(range)) else { return };
+        *slot = None;
+        let unshared = self.perform(&mut host, &mut el2, (range, Kind::Memory), Transition::SmmuUnsharePages);
+        debug_assert_eq!(unshared, Ok(()));
+    }
+}
