@@ -1,5 +1,6 @@
 //! `monitor` commands: what there is, and who does it.
 
+use crate::moment::Moment;
 use crate::state_view::StateView;
 
 /// What `monitor help` says.
@@ -76,12 +77,6 @@ impl<'a> Command<'a> {
     }
 }
 
-/// When a state is, and how it is seen again.
-pub(super) struct Moment {
-    pub(super) when: String,
-    pub(super) again: String,
-}
-
 /// Does what needs one state only.
 pub(super) fn on_state(
     command: Command<'_>,
@@ -99,7 +94,7 @@ pub(super) fn on_state(
 }
 
 /// What a user reads: a result, or what is wrong with the request.
-pub(super) fn told(result: Result<String, String>) -> String {
+pub(super) fn answer_text(result: Result<String, String>) -> String {
     result.unwrap_or_else(|error| format!("error: {error}\n"))
 }
 

@@ -22,6 +22,7 @@ mod folder;
 pub mod history;
 mod inside;
 pub mod listen;
+mod moment;
 mod motion;
 pub mod performed;
 pub mod program;

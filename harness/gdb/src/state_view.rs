@@ -16,7 +16,7 @@ use parallax_vmsa::{PhysMem, Regime};
 
 use crate::reader;
 
-use crate::commands::Moment;
+use crate::moment::Moment;
 
 /// log2 of the size of a page frame.
 const PAGE_SHIFT: u32 = 12;
@@ -270,7 +270,7 @@ impl StateView<'_> {
                 finding.about()
             );
         }
-        let _ = writeln!(out, "reproduce: {}", moment.again);
+        let _ = writeln!(out, "reproduce: {}", moment.reproducer);
         out
     }
 }

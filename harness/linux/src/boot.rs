@@ -13,7 +13,6 @@ use parallax_machine::toolchain::BuiltImages;
 use parallax_machine::{CancellationToken, KEPT, Linux, LinuxConfig};
 use parallax_trace::spec::{HostView, MachineSpec, SmmuMode};
 
-use crate::LinuxSpec;
 use crate::choice::Choice;
 use crate::commands::Commands;
 use crate::disks::KnownData;
@@ -21,6 +20,7 @@ use crate::drive::{Looks, Plan, drive};
 use crate::guest::{self, Job, Said};
 use crate::oops;
 use crate::operations::Operations;
+use crate::spec::LinuxSpec;
 use crate::watch::Watch;
 
 /// How much of the console is shown.

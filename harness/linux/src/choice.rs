@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use parallax_engine::status::{Failure, Status};
 
-use crate::LinuxSpec;
 use crate::kernel;
 use crate::modules::{self, Module};
+use crate::spec::LinuxSpec;
 
 /// What was chosen.
 #[derive(Debug)]

@@ -1,33 +1,47 @@
 //! The command line.
 
+mod accept;
 mod attack;
+mod bench;
 mod bisect;
+mod check;
+mod coverage;
+mod cpus;
+mod diff;
+mod dump;
+mod events;
+mod explain;
 mod fault;
+mod gdb;
 mod linux;
-mod look;
+mod linux_machine;
+mod report;
+mod review;
 mod run;
+#[cfg(test)]
+mod tests;
 mod tools;
 
 use anstyle::{AnsiColor, Style};
 use clap::builder::Styles;
 use clap::{Parser, Subcommand};
-use parallax_trace::spec::CPUS;
 
-use self::attack::ATTACK_EXAMPLE;
+pub use self::accept::Accept;
 pub use self::attack::Attack;
+pub use self::bench::{Bench, BenchLinux, BenchWhat};
 pub use self::bisect::{Bisect, BisectFormat};
-use self::linux::{BENCH_EXAMPLE, LINUX_EXAMPLE};
-pub use self::linux::{Bench, BenchLinux, BenchWhat, Linux, LinuxMachine};
-use self::look::{
-    CHECK_EXAMPLE, COVERAGE_EXAMPLE, DIFF_EXAMPLE, DUMP_EXAMPLE, EVENTS_EXAMPLE, EXPLAIN_EXAMPLE,
-    GDB_EXAMPLE, REPORT_EXAMPLE,
-};
-pub use self::look::{Check, Coverage, Diff, Dump, DumpView, Events, Explain, Gdb, Ignore, Report};
-use self::run::{ACCEPT_EXAMPLE, REVIEW_EXAMPLE, RUN_EXAMPLE};
-pub use self::run::{Accept, Review, Run, Target};
-use self::tools::{
-    BUILD_EXAMPLE, COMPLETIONS_EXAMPLE, DOCTOR_EXAMPLE, FAULTS_EXAMPLE, MAN_EXAMPLE, SCHEMA_EXAMPLE,
-};
+pub use self::check::Check;
+pub use self::coverage::Coverage;
+pub use self::diff::{Diff, Ignore};
+pub use self::dump::{Dump, DumpView};
+pub use self::events::Events;
+pub use self::explain::Explain;
+pub use self::gdb::Gdb;
+pub use self::linux::Linux;
+pub use self::linux_machine::LinuxMachine;
+pub use self::report::Report;
+pub use self::review::Review;
+pub use self::run::{Run, Target};
 pub use self::tools::{Build, Completions, Doctor, Faults, Man, Schema};
 
 /// How the word `error:` looks.
@@ -57,100 +71,66 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Perform traces, check every state, and compare with the goldens
-    #[command(after_help = RUN_EXAMPLE)]
+    #[command(after_help = run::EXAMPLE)]
     Run(Run),
     /// Take results that differ from their goldens
-    #[command(after_help = ACCEPT_EXAMPLE)]
+    #[command(after_help = accept::EXAMPLE)]
     Accept(Accept),
     /// Go through results that wait for a review, old and new side by side, in a terminal
-    #[command(after_help = REVIEW_EXAMPLE)]
+    #[command(after_help = review::EXAMPLE)]
     Review(Review),
     /// Find the commit that broke a trace, then the operation, the entry and the store
     #[command(after_help = bisect::EXAMPLE)]
     Bisect(Bisect),
     /// Let a hostile host attack the hypervisor: random operations from a seed, all states checked
-    #[command(after_help = ATTACK_EXAMPLE)]
+    #[command(after_help = attack::EXAMPLE)]
     Attack(Attack),
     /// Show the tables of both sides after an operation
-    #[command(after_help = DUMP_EXAMPLE)]
+    #[command(after_help = dump::EXAMPLE)]
     Dump(Dump),
     /// Compare what two traces or recordings did
-    #[command(after_help = DIFF_EXAMPLE)]
+    #[command(after_help = diff::EXAMPLE)]
     Diff(Diff),
     /// Judge the order of events in a Casemate file
-    #[command(after_help = CHECK_EXAMPLE)]
+    #[command(after_help = check::EXAMPLE)]
     Check(Check),
     /// Tell what the hypervisor did during each operation: stores, invalidations, barriers, instructions
-    #[command(after_help = EVENTS_EXAMPLE)]
+    #[command(after_help = events::EXAMPLE)]
     Events(Events),
     /// Tell which stores of an operation changed tables, from where in the source, and what invalidation followed
-    #[command(after_help = EXPLAIN_EXAMPLE)]
+    #[command(after_help = explain::EXAMPLE)]
     Explain(Explain),
     /// Tell which lines of the hypervisor no trace reaches
-    #[command(after_help = COVERAGE_EXAMPLE)]
+    #[command(after_help = coverage::EXAMPLE)]
     Coverage(Coverage),
     /// Serve gdb: a trace that is performed, or a recording that also goes back
-    #[command(after_help = GDB_EXAMPLE)]
+    #[command(after_help = gdb::EXAMPLE)]
     Gdb(Gdb),
     /// Write a recording as a page that opens from disk, or as a trace for Perfetto
-    #[command(after_help = REPORT_EXAMPLE)]
+    #[command(after_help = report::EXAMPLE)]
     Report(Report),
     /// Build the hypervisor and the test host
-    #[command(after_help = BUILD_EXAMPLE)]
+    #[command(after_help = tools::BUILD_EXAMPLE)]
     Build(Build),
     /// List the faults that can be switched on, and the traces that catch them
-    #[command(after_help = FAULTS_EXAMPLE)]
+    #[command(after_help = tools::FAULTS_EXAMPLE)]
     Faults(Faults),
     /// Run an unmodified Linux as the hypervisor's host, with disks and a network behind the SMMU
-    #[command(after_help = LINUX_EXAMPLE)]
+    #[command(after_help = linux::EXAMPLE)]
     Linux(Linux),
     /// Measure how fast it is, as ratios within one run
-    #[command(after_help = BENCH_EXAMPLE)]
+    #[command(after_help = bench::EXAMPLE)]
     Bench(Bench),
     /// Tell what is missing on this machine, and the command that mends it
-    #[command(after_help = DOCTOR_EXAMPLE)]
+    #[command(after_help = tools::DOCTOR_EXAMPLE)]
     Doctor(Doctor),
     /// Print the JSON Schema of what is printed as JSON, or list what there is
-    #[command(after_help = SCHEMA_EXAMPLE)]
+    #[command(after_help = tools::SCHEMA_EXAMPLE)]
     Schema(Schema),
     /// Print what a shell needs to complete this command
-    #[command(after_help = COMPLETIONS_EXAMPLE)]
+    #[command(after_help = tools::COMPLETIONS_EXAMPLE)]
     Completions(Completions),
     /// Print the manual page, or write those of all subcommands
-    #[command(after_help = MAN_EXAMPLE)]
+    #[command(after_help = tools::MAN_EXAMPLE)]
     Man(Man),
-}
-
-/// A number of CPUs that a machine can have.
-fn cpus() -> clap::builder::RangedI64ValueParser<u8> {
-    clap::value_parser!(u8).range(i64::from(*CPUS.start())..=i64::from(*CPUS.end()))
-}
-
-#[cfg(test)]
-mod tests {
-    use clap::CommandFactory;
-
-    use super::*;
-
-    #[test]
-    fn the_command_line_is_consistent() {
-        Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn every_example_parses() {
-        for command in Cli::command().get_subcommands() {
-            let help = command.get_after_help().expect("an example").to_string();
-            let examples: Vec<&str> =
-                help.lines().filter_map(|line| line.trim_start().strip_prefix("parallax ")).collect();
-            assert!(!examples.is_empty(), "{} shows no example", command.get_name());
-            for example in examples {
-                // Up to an explanation or a redirection.
-                let words = example.split("  ").next().and_then(|words| words.split('>').next());
-                let words = words.unwrap_or_default().split_whitespace();
-                let parsed = Cli::try_parse_from(std::iter::once("parallax").chain(words));
-                assert!(parsed.is_ok(), "{example}: {}", parsed.unwrap_err());
-            }
-        }
-    }
 }

@@ -4,14 +4,18 @@
 //! | --- | --- |
 //! | [`golden`] | the goldens |
 //! | [`report`] | findings and verdicts, in every form |
+//! | [`event_order`] | what is wrong in the order of events of a file |
 //! | [`explain`] | who changed an entry, and what invalidation followed |
 //! | [`html`] | a recording as a page that opens from disk, and as a trace for Perfetto |
-//! | [`text_diff`], [`whole_file`] | two texts compared; files that are there whole or not at all |
+//! | [`text_diff`], [`text_table`] | two texts compared; tables for people |
+//! | [`whole_file`] | files that are there whole or not at all |
 #![forbid(unsafe_code)]
 
+pub mod event_order;
 pub mod explain;
 pub mod golden;
 pub mod html;
 pub mod report;
 pub mod text_diff;
+pub mod text_table;
 pub mod whole_file;

@@ -11,7 +11,7 @@ use parallax_machine::CancellationToken;
 use ratatui::crossterm::event::{self, Event, KeyEventKind};
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::TICK;
+use crate::tick::TICK;
 
 /// What it says of the operation in `line` of `trace`, in the project at `root`, or why it says nothing; `None` if it
 /// was stopped.

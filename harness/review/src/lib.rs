@@ -8,11 +8,11 @@
 mod app;
 mod explain;
 mod item;
+mod tick;
 mod view;
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use anyhow::{Context, Result};
 use parallax_engine::status::Failure;
@@ -24,9 +24,7 @@ use parallax_machine::CancellationToken;
 
 use self::app::{Action, App, Decision, Effect, Screen};
 pub use self::item::Item;
-
-/// How often a signal is looked for while no key comes.
-const TICK: Duration = Duration::from_millis(100);
+use self::tick::TICK;
 
 /// Results that wait, loaded.
 ///

@@ -3,15 +3,16 @@
 use std::path::Path;
 
 use parallax_abi::mailbox::{Request, Response, kind, op};
-use parallax_engine::ReportedFinding;
 use parallax_engine::fake::{Answer, Fake, all_ok};
 use parallax_engine::status::Status;
+use parallax_engine::{Mode, ReportedFinding, Reproducer};
 use parallax_model::Rule;
 use parallax_report::report::samples::finding;
 use parallax_report::report::status;
 use parallax_vmsa::SparseMem;
 
-use parallax_machine::Machine;
+use parallax_machine::{CancellationToken, Machine, MachineError};
+use parallax_report::golden;
 use parallax_trace::Trace;
 
 use super::*;

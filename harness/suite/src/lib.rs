@@ -4,9 +4,11 @@
 //! | module | what is in it |
 //! | --- | --- |
 //! | [`cases`] | which traces: files and folders |
+//! | [`selection`] | which of them are run, on which machines |
 //! | [`jobs`] | many traces side by side, against their goldens |
 //! | [`source`] | states one after the other, from a trace or a recording |
 //! | [`bisect`] | which commit broke a trace |
+//! | [`explanation`] | what an operation of a trace did |
 //! | [`coverage`] | which lines of the hypervisor traces reach |
 //! | [`schema`] | the published forms of what is printed as JSON |
 #![forbid(unsafe_code)]
@@ -14,6 +16,8 @@
 pub mod bisect;
 pub mod cases;
 pub mod coverage;
+pub mod explanation;
 pub mod jobs;
 pub mod schema;
+pub mod selection;
 pub mod source;

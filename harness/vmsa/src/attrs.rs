@@ -5,8 +5,8 @@
 
 use std::fmt;
 
+use crate::mem_attr::MemAttr;
 pub use crate::memtype::{Cacheability, DeviceType, MemType};
-use crate::stage2::MemAttr;
 
 /// A shareability field, SH.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

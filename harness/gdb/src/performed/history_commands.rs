@@ -9,8 +9,9 @@ use parallax_vmsa::mem::read_u64;
 use crate::{Lost, Motion};
 
 use super::{Performed, lost};
-use crate::commands::{self, Command, HistoryCommand, Moment, told};
+use crate::commands::{self, Command, HistoryCommand, answer_text};
 use crate::history;
+use crate::moment::Moment;
 
 /// Limit of an operation that a `monitor` command has performed.
 const OPERATION: Duration = Duration::from_secs(30);
@@ -56,7 +57,7 @@ impl Performed<'_> {
     }
 
     /// The command that shows the same findings.
-    fn again(&self) -> String {
+    fn reproducer(&self) -> String {
         format!("parallax run {}", self.file)
     }
 
@@ -76,7 +77,7 @@ impl Performed<'_> {
             let _ = writeln!(out, "   {finding}");
         }
         if !findings.is_empty() {
-            let _ = writeln!(out, "   reproduce: {}", self.again());
+            let _ = writeln!(out, "   reproduce: {}", self.reproducer());
         }
         if lines.is_empty() && findings.is_empty() {
             out.push_str("   nothing\n");
@@ -114,7 +115,7 @@ impl Performed<'_> {
     pub(super) fn command(&mut self, command: &str) -> Result<String, Lost> {
         let command = match Command::parse(command) {
             Ok(command) => command,
-            Err(error) => return Ok(told(Err(error))),
+            Err(error) => return Ok(answer_text(Err(error))),
         };
         match command {
             Command::History(HistoryCommand::Ops { all }) => {
@@ -123,11 +124,11 @@ impl Performed<'_> {
             Command::History(HistoryCommand::Go(line)) => {
                 return match history::after(&self.operations, line) {
                     Ok(performed) => self.go_to(performed),
-                    Err(error) => Ok(told(Err(error))),
+                    Err(error) => Ok(answer_text(Err(error))),
                 };
             }
-            Command::History(HistoryCommand::Diff(line)) => return Ok(told(self.difference(line))),
-            Command::History(HistoryCommand::Explain(ipa)) => return Ok(told(self.explain(ipa))),
+            Command::History(HistoryCommand::Diff(line)) => return Ok(answer_text(self.difference(line))),
+            Command::History(HistoryCommand::Explain(ipa)) => return Ok(answer_text(self.explain(ipa))),
             _ => {}
         }
         self.ask(0, &[])?;
@@ -137,16 +138,20 @@ impl Performed<'_> {
         let moment = match self.begun.as_ref().and_then(|_| self.operations.get(performed)) {
             Some(under_way) => Moment {
                 when: format!("in the middle of {}, whose end may mend it", under_way.shown()),
-                again: format!(
+                reproducer: format!(
                     "parallax gdb {}, then `op {}` and go on to here",
                     self.file,
                     performed.checked_sub(1).map_or(0, |index| self.operations[index].line)
                 ),
             },
-            None => Moment { when: history::after_text(&self.operations, performed), again: self.again() },
+            None => Moment {
+                when: history::after_text(&self.operations, performed),
+                reproducer: self.reproducer(),
+            },
         };
-        let mut text =
-            told(self.states.look(memory, &registers, |state| commands::on_state(command, state, &moment)));
+        let mut text = answer_text(
+            self.states.look(memory, &registers, |state| commands::on_state(command, state, &moment)),
+        );
         if let (Command::Check, Some(why)) = (command, &self.failed) {
             let _ = writeln!(text, "{why}");
         }

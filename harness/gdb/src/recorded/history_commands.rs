@@ -8,8 +8,9 @@ use parallax_model::canonical::Canonical;
 use parallax_model::{BlockSize, Delta, View, state_lines};
 
 use super::Recorded;
-use crate::commands::{self, Command, HistoryCommand, Moment};
+use crate::commands::{self, Command, HistoryCommand};
 use crate::history;
+use crate::moment::Moment;
 
 impl Recorded {
     fn history(&mut self, command: HistoryCommand<'_>) -> Result<String, String> {
@@ -33,9 +34,9 @@ impl Recorded {
                 shown
             }
             HistoryCommand::Explain(ipa) => {
-                let told = self.explain(ipa);
+                let explanation = self.explain(ipa);
                 self.replay.go_to(at).map_err(text)?;
-                told
+                explanation
             }
         }
     }
@@ -113,7 +114,7 @@ impl Recorded {
                 let line = performed.checked_sub(1).map_or(0, |index| self.operations[index].line);
                 let moment = Moment {
                     when: history::after_text(&self.operations, performed),
-                    again: format!("parallax gdb {}, then `op {line}` and `check`", self.file),
+                    reproducer: format!("parallax gdb {}, then `op {line}` and `check`", self.file),
                 };
                 self.look(|state| commands::on_state(command, state, &moment))
             }

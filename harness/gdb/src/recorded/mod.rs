@@ -7,6 +7,7 @@
 mod history_commands;
 mod motion;
 mod registers;
+mod way;
 
 use std::collections::BTreeSet;
 
@@ -19,8 +20,8 @@ use parallax_vmsa::{Regime, translate};
 
 use crate::{Debuggee, Lost, Motion, Point, PointKind, Stop, program};
 
-use self::motion::Way;
-use crate::commands::told;
+use self::way::Way;
+use crate::commands::answer_text;
 use crate::history::Named;
 use crate::inside::Inside;
 use crate::state_view::{StateView, StateViews};
@@ -228,7 +229,7 @@ impl Debuggee for Recorded {
     }
 
     fn monitor(&mut self, command: &str) -> Result<String, Lost> {
-        Ok(told(self.command(command)))
+        Ok(answer_text(self.command(command)))
     }
 
     fn leave(&mut self) -> Result<(), Lost> {

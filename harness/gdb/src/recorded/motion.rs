@@ -6,17 +6,8 @@ use parallax_machine::recording::{RecordingError, Search};
 use crate::{Motion, Point, PointKind, Stop, program};
 
 use super::Recorded;
+use super::way::Way;
 use crate::inside::Inside;
-
-/// A way that is under way.
-pub(super) enum Way {
-    /// Nowhere; what to say here.
-    Here(Stop),
-    /// Only a place to go to, and what to say there.
-    To(u64, Stop),
-    /// A search for a change; where to stop if there is none.
-    Search { search: Search, otherwise: (u64, Stop) },
-}
 
 impl Recorded {
     /// Watchpoints: each piece of memory with its point.

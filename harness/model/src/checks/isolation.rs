@@ -8,7 +8,7 @@
 use parallax_addr::Span;
 use parallax_smmu::Config;
 
-use super::Findings;
+use super::findings::Findings;
 use crate::check::Space;
 use crate::context::{Context, SmmuMode};
 use crate::finding::Finding;

@@ -6,7 +6,7 @@
 use parallax_addr::Span;
 use parallax_vmsa::AnnotationType;
 
-use super::Findings;
+use super::findings::Findings;
 use crate::check::Space;
 use crate::context::Context;
 use crate::finding::Finding;

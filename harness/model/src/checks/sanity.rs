@@ -5,7 +5,7 @@
 
 use parallax_addr::Span;
 
-use super::Findings;
+use super::findings::Findings;
 use crate::check::Space;
 use crate::context::Context;
 use crate::finding::Finding;

@@ -7,7 +7,7 @@
 use parallax_addr::Span;
 use parallax_smmu::Config;
 
-use super::Findings;
+use super::findings::Findings;
 use crate::check::Space;
 use crate::context::{Context, MmioPolicy, SmmuMode};
 use crate::finding::Finding;

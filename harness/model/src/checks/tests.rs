@@ -1,9 +1,12 @@
 //! Each rule, seen to speak on a planted violation and to be silent without it.
 
+use parallax_addr::Span;
+
 use super::*;
 use crate::context::{MmioPolicy, SmmuMode};
 use crate::leaf::{S2Entry, S2Leaf};
 use crate::page::{Ownership, PageState};
+use crate::rule::Rule;
 use crate::testing::*;
 
 /// Rule and subject of every finding.

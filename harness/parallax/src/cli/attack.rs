@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use clap::Args;
 use parallax_abi::fault::Fault;
 
-use super::cpus;
+use super::cpus::cpus;
 use super::fault::FaultName;
 
-pub(super) const ATTACK_EXAMPLE: &str = "\
+pub(super) const EXAMPLE: &str = "\
 Examples:
   parallax attack                                     100,000 operations, about a minute
   parallax attack --seed 7 --ops 5000

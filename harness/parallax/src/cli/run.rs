@@ -1,4 +1,4 @@
-//! Arguments of what performs traces and takes their results: `run`, `accept`, `review`.
+//! Arguments of `run`.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -8,7 +8,7 @@ use parallax_engine::Mode;
 
 use parallax_report::report::Format;
 
-pub(super) const RUN_EXAMPLE: &str = "\
+pub(super) const EXAMPLE: &str = "\
 Examples:
   parallax run                                        every trace under traces/
   parallax run traces/good --jobs 4
@@ -88,41 +88,4 @@ pub enum Target {
     /// The hypervisor of this project.
     #[default]
     Hyp,
-}
-
-pub(super) const ACCEPT_EXAMPLE: &str = "\
-Examples:
-  parallax accept                             everything that waits under golden/
-  parallax accept traces/good/share.trace     the result of one trace
-
-To go through them one by one: parallax review, or cargo insta review";
-
-/// Arguments of `accept`.
-#[derive(Debug, Args)]
-pub struct Accept {
-    /// Traces, pending goldens (*.snap.new), or folders of either [default: all of the project]
-    #[arg(value_name = "PATH")]
-    pub paths: Vec<PathBuf>,
-    /// Also take results that hold findings, outside of folders named bad
-    #[arg(long)]
-    pub even_with_findings: bool,
-}
-
-pub(super) const REVIEW_EXAMPLE: &str = "\
-Examples:
-  parallax review                     everything that waits under golden/
-  parallax review traces/good
-  parallax review --list              what waits, for a script
-
-Exit status: 0 nothing waits any more, 1 something does, 2 no terminal, 130 left without a change.";
-
-/// Arguments of `review`.
-#[derive(Debug, Args)]
-pub struct Review {
-    /// Traces, pending goldens (*.snap.new), or folders of either [default: all of the project]
-    #[arg(value_name = "PATH")]
-    pub paths: Vec<PathBuf>,
-    /// Only tell what waits, and what kinds of lines differ
-    #[arg(long)]
-    pub list: bool,
 }

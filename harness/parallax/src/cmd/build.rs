@@ -11,7 +11,7 @@ use parallax_engine::status::{Failure, Status};
 use parallax_machine::MachineError;
 use parallax_machine::toolchain::{self, Variant};
 
-use super::print;
+use super::output::print;
 use crate::cli::Build;
 use crate::interrupt;
 

@@ -13,21 +13,21 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
-use parallax_engine::live::{LiveBoot, Ran};
+use parallax_engine::live::LiveBoot;
 use parallax_engine::project;
 use parallax_engine::status::{Failure, Status};
 use parallax_machine::MachineError;
-use parallax_machine::symbols::Image;
-use parallax_machine::toolchain::{self, BuiltImages, Variant};
+use parallax_machine::toolchain::{self, Variant};
 use parallax_report::report::{self, Human};
 use parallax_report::whole_file;
 use parallax_suite::cases;
 use parallax_suite::coverage::allowed::Allowed;
-use parallax_suite::coverage::lines::Lines;
-use parallax_suite::coverage::{Files, Tally, lcov, summary};
-use parallax_suite::jobs::{self, GoldenMode, Options};
+use parallax_suite::coverage::built::BuiltLines;
+use parallax_suite::coverage::{agreed, lcov, summary};
+use parallax_suite::jobs::{self, GoldenMode, Options, job_count};
 
-use super::{print, run};
+use super::output::print;
+use super::progress;
 use crate::cli;
 use crate::interrupt;
 
@@ -37,17 +37,17 @@ pub(super) fn coverage(args: &cli::Coverage) -> Result<Status> {
     let cancel = interrupt::token()?;
     let hints: Vec<_> = cases.iter().map(|case| case.place.golden.clone()).collect();
     let root = project::root(&hints)?;
-    let allowed = args.allow.as_deref().map(read_list).transpose()?;
-    let progress = run::progress(cases.len());
+    let allowed = args.allow.as_deref().map(Allowed::load).transpose()?;
+    let progress = progress::of_traces(cases.len());
     progress.set_message("building");
     let normal = toolchain::build(&root, Variant::Normal, &cancel).map_err(MachineError::from);
-    let normal = lines(&normal.map_err(Failure::from)?)?;
+    let built = BuiltLines::of(&normal.map_err(Failure::from)?)?;
     let boot = LiveBoot::build(&root, cases.iter().map(|case| &case.trace), &cancel)?.with_coverage(&root)?;
-    let faults = boot.images(true).map(lines).transpose()?;
+    let built = built.with_faults(boot.images(true))?;
     progress.set_message("running");
     let options = Options {
         flags: Vec::new(),
-        jobs: run::job_count(args.jobs),
+        jobs: job_count(args.jobs),
         golden: GoldenMode::Ignore,
         record: None,
         export: None,
@@ -71,18 +71,16 @@ pub(super) fn coverage(args: &cli::Coverage) -> Result<Status> {
         return Ok(status.and(cancelled));
     }
 
-    let mut total = Tally::of(&normal);
+    let mut total = built.tally();
     let mut ran = boot.ran();
     ran.sort_by(|a, b| a.trace.cmp(&b.trace));
-    for Ran { trace, faults_build, executed } in &ran {
-        let lines = if *faults_build { faults.as_ref() } else { Some(&normal) };
-        let Some(lines) = lines else { continue };
-        let reached: Vec<_> = lines.reached(executed).collect();
+    for ran in &ran {
+        let Some(reached) = built.reached(ran) else { continue };
         total.add(reached.iter().copied());
         if let Some(folder) = &args.lcov {
-            let mut one = Tally::of(&normal);
+            let mut one = built.tally();
             one.add(reached);
-            let name = name_of(trace);
+            let name = lcov::test_name(&ran.trace);
             save(folder, &format!("{name}.info"), &lcov::text(&name, &root, one.files()))?;
         }
     }
@@ -92,58 +90,15 @@ pub(super) fn coverage(args: &cli::Coverage) -> Result<Status> {
         save(folder, "total.info", &lcov::text("total", &root, total.files()))?;
         save(folder, "summary.txt", &text)?;
     }
-    match (&allowed, &args.allow) {
-        (Some(allowed), Some(path)) => agreed(allowed, path, total.files(), &root),
-        _ => {
-            print(&text)?;
-            Ok(Status::Same)
+    let (text, status) = match (&allowed, &args.allow) {
+        (Some(allowed), Some(path)) => {
+            let compared = agreed::compare(allowed, path, total.files(), &root);
+            (compared.text, if compared.agreed { Status::Same } else { Status::Diverged })
         }
-    }
-}
-
-/// Holds `files` against the list, and prints what is not as agreed.
-fn agreed(allowed: &Allowed, path: &Path, files: &Files, root: &Path) -> Result<Status> {
-    let source = |file: &str, number: u32| {
-        let text = fs::read_to_string(root.join(file)).unwrap_or_default();
-        text.lines().nth(number as usize - 1).unwrap_or_default().trim().to_owned()
-    };
-    let differences = allowed.compare(files, source);
-    let mut text = summary::table(files) + "\n";
-    for difference in &differences {
-        text += &format!("{difference}\n");
-    }
-    let path = path.display();
-    text += &match differences.len() {
-        0 => format!("every line that no trace reaches is in {path} with its reason\n"),
-        count => format!(
-            "{count} not as {path} says: write a trace that gets there, or list the line with its reason; \
-             take out what is listed and reached\n"
-        ),
+        _ => (text, Status::Same),
     };
     print(&text)?;
-    Ok(if differences.is_empty() { Status::Same } else { Status::Diverged })
-}
-
-fn read_list(path: &Path) -> Result<Allowed, Failure> {
-    let text =
-        fs::read_to_string(path).map_err(|error| Failure::usage(format!("{}: {error}", path.display())))?;
-    Allowed::parse(&text).map_err(|(line, what)| Failure::usage(format!("{}:{line}: {what}", path.display())))
-}
-
-fn lines(images: &BuiltImages) -> Result<Lines, Failure> {
-    let setup = |message: String| Failure { status: Status::Setup, message };
-    let image = Image::load(&images.hyp_elf).map_err(|error| setup(error.to_string()))?;
-    let lines = Lines::of(&image);
-    lines.check().map_err(|why| setup(format!("{}: {why}", images.hyp_elf.display())))?;
-    Ok(lines)
-}
-
-/// `good/share` for `traces/good/share.trace`, with `_` for `/`.
-fn name_of(trace: &str) -> String {
-    let path = Path::new(trace).with_extension("");
-    let last: Vec<_> =
-        path.components().rev().take(2).map(|part| part.as_os_str().to_string_lossy()).collect();
-    last.into_iter().rev().collect::<Vec<_>>().join("_")
+    Ok(status)
 }
 
 /// Writes a file, whole or not at all.

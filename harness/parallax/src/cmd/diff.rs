@@ -19,7 +19,7 @@ use parallax_model::{BlockSize, Delta, View, state_lines};
 use parallax_report::text_diff;
 use parallax_suite::source::Source;
 
-use super::print;
+use super::output::print;
 use crate::cli::{Diff, Ignore};
 use crate::interrupt;
 

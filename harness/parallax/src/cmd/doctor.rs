@@ -19,7 +19,7 @@ use parallax_engine::project;
 use parallax_engine::status::{Failure, Status};
 use parallax_machine::doctor::{self, Check, Outcome, Remedy};
 
-use super::print;
+use super::output::print;
 use crate::cli::Doctor;
 
 const OK: Style = AnsiColor::Green.on_default();

@@ -14,7 +14,7 @@ use parallax_engine::status::{Failure, Status};
 use parallax_model::{BlockSize, View, attrs, raw, state_lines};
 use parallax_suite::source::{Moment, Source};
 
-use super::print;
+use super::output::print;
 use crate::cli::{Dump, DumpView};
 use crate::interrupt;
 

@@ -13,9 +13,10 @@ use parallax_engine::event_text;
 use parallax_engine::live::LiveBoot;
 use parallax_engine::project;
 use parallax_engine::status::{Failure, Status};
+use parallax_report::text_table;
 use parallax_suite::cases;
 
-use super::print;
+use super::output::print;
 use crate::cli;
 use crate::interrupt;
 
@@ -50,7 +51,7 @@ pub(super) fn events(args: &cli::Events) -> Result<Status> {
     }
     let header = ["line", "operation", "instructions", "stores", "TLBI", "barriers", "MSR", "device"]
         .map(String::from);
-    print(&(super::table(&header, &rows, 2) + "\n"))?;
+    print(&(text_table::render(&header, &rows, 2) + "\n"))?;
     Ok(Status::Same)
 }
 

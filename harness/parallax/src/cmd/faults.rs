@@ -10,7 +10,7 @@ use parallax_abi::fault::Fault;
 use parallax_engine::status::{Failure, Status};
 use parallax_suite::cases::{self, Case};
 
-use super::print;
+use super::output::print;
 use crate::cli::Faults;
 
 /// Runs it.

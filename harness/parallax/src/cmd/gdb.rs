@@ -24,7 +24,7 @@ use parallax_machine::toolchain::{self, Variant};
 use parallax_machine::{CancellationToken, MachineError};
 use parallax_suite::source::Source;
 
-use super::print;
+use super::output::print;
 use crate::cli::Gdb;
 use crate::interrupt;
 

@@ -16,6 +16,8 @@ mod faults;
 mod gdb;
 mod linux;
 mod man;
+mod output;
+mod progress;
 mod report;
 mod review;
 mod run;
@@ -23,8 +25,7 @@ mod schema;
 mod shell;
 
 use anyhow::Result;
-use comfy_table::{CellAlignment, Table};
-use parallax_engine::status::{Failure, Status};
+use parallax_engine::status::Status;
 
 use crate::cli::{Cli, Command};
 
@@ -56,30 +57,4 @@ pub fn main(cli: Cli) -> Result<Status> {
         Command::Completions(args) => shell::completions(&args),
         Command::Man(args) => shell::manual(&args),
     }
-}
-
-/// Writes to standard output; that its reader went away is no error.
-fn print(text: &str) -> Result<()> {
-    use std::io::Write;
-    let mut out = anstream::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-            Err(Failure::usage(format!("standard output: {error}")).into())
-        }
-        _ => Ok(()),
-    }
-}
-
-/// A table without lines, whose columns from number `first` on are numbers.
-fn table<const N: usize>(header: &[String; N], rows: &[[String; N]], first: usize) -> String {
-    let mut table = Table::new();
-    table.load_style(comfy_table::presets::NOTHING);
-    table.set_header(header);
-    for row in rows {
-        table.add_row(row);
-    }
-    for column in table.column_iter_mut().skip(first) {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
-    table.to_string()
 }

@@ -4,25 +4,27 @@
 //! donate.html: 96 KiB
 //! ```
 
-use std::io::IsTerminal;
 use std::path::Path;
 
 use anyhow::Result;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use parallax_engine::status::{Failure, Status};
 use parallax_machine::MachineError;
 use parallax_machine::recording::Replay;
 use parallax_report::html::{self, perfetto};
 use parallax_report::whole_file;
 
-use super::print;
+use super::output::print;
+use super::progress;
 use crate::cli::Report;
+
+/// How the bar looks, which counts operations that were read.
+const READING: &str = "reading {wide_bar} {human_pos}/{human_len}, {elapsed}";
 
 /// Runs it.
 pub(super) fn report(args: &Report) -> Result<Status> {
     if let Some(path) = &args.perfetto {
         let recording = open(&args.recording)?;
-        let bar = progress(recording.last());
+        let bar = progress::bar(recording.last(), READING);
         let text = perfetto::trace(recording, &|| bar.inc(1))?;
         bar.finish_and_clear();
         write(path, &text)?;
@@ -32,20 +34,11 @@ pub(super) fn report(args: &Report) -> Result<Status> {
     let recording = opened(&args.recording)?;
     let other = args.compare.as_deref().map(opened).transpose()?;
     let total = recording.replay.last() + other.as_ref().map_or(0, |other| other.replay.last());
-    let bar = progress(total);
+    let bar = progress::bar(total, READING);
     let text = html::page(recording, other, &|| bar.inc(1))?;
     bar.finish_and_clear();
     write(&path, &text)?;
     Ok(Status::Same)
-}
-
-/// Shows on a terminal how many of `total` operations were read.
-fn progress(total: u64) -> ProgressBar {
-    let shown = std::io::stderr().is_terminal();
-    let target = if shown { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
-    let style = ProgressStyle::with_template("reading {wide_bar} {human_pos}/{human_len}, {elapsed}");
-    ProgressBar::with_draw_target(Some(total), target)
-        .with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
 fn opened(path: &Path) -> Result<html::Opened, Failure> {

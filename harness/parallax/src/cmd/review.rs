@@ -7,7 +7,7 @@ use parallax_engine::project;
 use parallax_engine::status::{Failure, Status};
 use parallax_report::golden;
 
-use super::print;
+use super::output::print;
 use crate::cli::Review;
 use crate::interrupt;
 

@@ -7,9 +7,10 @@
 
 use anyhow::Result;
 use parallax_engine::status::{Failure, Status};
+use parallax_report::text_table;
 use parallax_suite::schema::{ALL, Published};
 
-use super::{print, table};
+use super::output::print;
 use crate::cli::Schema;
 
 /// Runs it.
@@ -31,6 +32,6 @@ fn list() -> String {
         [published.name.to_owned(), published.version.to_string(), published.command.to_owned()]
     };
     let rows: Vec<[String; 3]> = ALL.iter().map(row).collect();
-    let text = table(&header, &rows, usize::MAX);
+    let text = text_table::render(&header, &rows, usize::MAX);
     text.lines().map(|line| line.trim().to_owned() + "\n").collect()
 }

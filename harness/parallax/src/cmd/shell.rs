@@ -9,7 +9,8 @@ use clap::CommandFactory;
 use parallax_engine::status::{Failure, Status};
 use parallax_report::whole_file;
 
-use super::{man, print};
+use super::man;
+use super::output::print;
 use crate::cli::{Cli, Completions, Man};
 
 /// Prints the completions of one shell.

@@ -1,9 +1,9 @@
 //! What both sides' tables make of an address, as far as the events tell: for who reads a finding.
 
-use super::Checker;
 use super::change::{Entry, Stage, entry, span};
+use super::checker::Checker;
 use super::finding::Regime;
-use super::tree::Tree;
+use super::tree_state::Tree;
 
 /// A side of translation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

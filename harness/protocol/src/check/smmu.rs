@@ -1,16 +1,13 @@
 //! The SMMU: its registers, the command queue, and TLBI commands (IHI 0070, chapters 3.5, 4 and 6).
 
-use std::collections::{BTreeMap, HashMap};
-
 use parallax_smmu::command::{Command, CommandKind};
 use parallax_smmu::idr::Idr5;
 
-use super::Checker;
-use super::context::{Contexts, Structure};
+use super::checker::Checker;
 use super::finding::{Site, Subject};
-use super::memory::PAGE;
 use super::rule::Rule;
-use super::stream::Stream;
+use super::smmu_state::Queue;
+use super::structure::Structure;
 use super::unclean::{Near, SmmuStep};
 
 const IDR3: u32 = 0x0c;
@@ -24,86 +21,6 @@ const CMDQ_CONS: u32 = 0x9c;
 
 /// Base addresses: bits 51:5.
 const ADDRESS: u64 = 0x000f_ffff_ffff_ffe0;
-
-/// The command queue.
-#[derive(Debug)]
-struct Queue {
-    base: u64,
-    log2: u32,
-    /// CPU and time of the last store to each command.
-    slots: Vec<(u16, u64)>,
-}
-
-/// What is known of the SMMU.
-#[derive(Debug)]
-pub(super) struct Smmu {
-    pub(super) enabled: bool,
-    cmdqen: bool,
-    queue: Option<Queue>,
-    cmdq_base: u64,
-    /// Commands given and consumed, counted from the first ever; always a whole number of rounds plus the index.
-    prod: u64,
-    cons: u64,
-    pub(super) idr5: Idr5,
-    pub(super) strtab_base: u64,
-    pub(super) strtab_cfg: u32,
-    /// Arrays of stream table entries: first byte → end, first StreamID.
-    pub(super) arrays: BTreeMap<u64, (u64, u32)>,
-    /// The level-1 table: first byte, end.
-    pub(super) level1: (u64, u64),
-    pub(super) contexts: Contexts,
-    pub(super) streams: HashMap<Structure, Stream>,
-    pub(super) streams_open: usize,
-    pub(super) vmids: HashMap<u16, u32>,
-    /// Unclean entries (with the time of their store) that a TLBI command covers, and no CMD_SYNC yet.
-    sent: Vec<(u32, u64)>,
-    /// The same with a CMD_SYNC.
-    synced: Vec<(u32, u64)>,
-    /// Structures with a CFGI command on its way.
-    pub(super) cfgi: Vec<Structure>,
-}
-
-impl Default for Smmu {
-    fn default() -> Self {
-        Self {
-            enabled: false,
-            cmdqen: false,
-            queue: None,
-            cmdq_base: 0,
-            prod: 0,
-            cons: 0,
-            // OAS 48 bits, until IDR5 is read.
-            idr5: Idr5([5]),
-            strtab_base: 0,
-            strtab_cfg: 0,
-            arrays: BTreeMap::new(),
-            level1: (0, 0),
-            contexts: Contexts::default(),
-            streams: HashMap::new(),
-            streams_open: 0,
-            vmids: HashMap::new(),
-            sent: Vec::new(),
-            synced: Vec::new(),
-            cfgi: Vec::new(),
-        }
-    }
-}
-
-impl Smmu {
-    /// Whether stores to a page mean something beyond their value.
-    pub(super) fn watches(&self, page: u64) -> bool {
-        let queue = self.queue.as_ref().is_some_and(|queue| {
-            page < queue.base + (16 << queue.log2) && queue.base < page.saturating_add(PAGE)
-        });
-        let level1 = page < self.level1.1 && self.level1.0 < page.saturating_add(PAGE);
-        let array = self
-            .arrays
-            .range(..page.saturating_add(PAGE))
-            .next_back()
-            .is_some_and(|(_, (end, _))| *end > page);
-        queue || level1 || array || self.contexts.overlap(page, page.saturating_add(PAGE))
-    }
-}
 
 /// A 64-bit register with one access, or half of it, replaced.
 fn merged(old: u64, half: u32, size: u8, value: u64) -> u64 {

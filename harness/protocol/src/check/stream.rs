@@ -7,26 +7,13 @@
 use parallax_smmu::Ste;
 use parallax_vmsa::Stage;
 
-use super::Checker;
 use super::change;
-use super::context::Structure;
+use super::checker::Checker;
 use super::finding::{Site, Subject};
 use super::memory::PAGE;
 use super::rule::Rule;
+use super::structure::{Stream, Structure};
 use super::unclean::SmmuStep;
-
-/// What the SMMU may still hold of an entry.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Stream {
-    /// Dwords that changed since it was clean.
-    changed: u8,
-    /// It was valid at some time since it was clean.
-    valid: bool,
-    step: SmmuStep,
-    time: u64,
-    by: Site,
-    pub(super) reported: bool,
-}
 
 impl Checker {
     /// Finds the arrays of stream table entries; of two levels, those whose level-1 descriptors are written.

@@ -3,9 +3,9 @@
 //! One CPU must do all of it: the store, DSB, TLBI, DSB. Work of another CPU would do in hardware only with
 //! synchronisation between the two that a stream of events does not show.
 
-use super::Checker;
+use super::checker::Checker;
 use super::finding::{Regime, Site};
-use super::tree::Tree;
+use super::tree_state::Tree;
 use super::unclean::{CpuStep, Near, Record, SmmuStep};
 use crate::tlbi::{Operand, Scope, Select, Target, TlbiOp};
 

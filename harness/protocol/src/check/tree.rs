@@ -4,36 +4,13 @@ use parallax_vmsa::SysRegs;
 use parallax_vmsa::regime::{Regime as Walk, Stage2Fields};
 use parallax_vmsa::tcr::Vtcr;
 
-use super::Checker;
 use super::change::{Entry, Stage, entry, span};
+use super::checker::Checker;
 use super::finding::{Regime, Site, Subject};
 use super::memory::{PAGE, Place, Role};
 use super::rule::Rule;
+use super::tree_state::Tree;
 use crate::event::Sysreg;
-
-/// A live root and what walks it.
-#[derive(Debug)]
-pub(super) struct Tree {
-    pub(super) root: u64,
-    pub(super) stage: Stage,
-    pub(super) start: u8,
-    pub(super) tables: u64,
-    /// Which regime of the CPUs.
-    pub(super) cpu: Option<Regime>,
-    /// Its VMID in the SMMU, and whether a stage 1 is nested over it.
-    pub(super) smmu: Option<u16>,
-    pub(super) nested: bool,
-    /// CPUs that have loaded it: bit 63 stands for 63 and above.
-    pub(super) loaded: u64,
-    pub(super) lock: Option<u64>,
-}
-
-/// A subtree that was unhooked: its pages wait until every entry of it is clean.
-#[derive(Debug, Default)]
-pub(super) struct Group {
-    pub(super) left: usize,
-    pub(super) pages: Vec<u64>,
-}
 
 /// Where a walk starts: level, and number of concatenated tables.
 type Geometry = (u8, u64);

@@ -1,25 +1,15 @@
 //! VMIDs whose tree was given up: what TLBs hold under such a VMID must go before another tree gets it.
 
-use super::Checker;
+use super::checker::Checker;
 use super::finding::{Site, Subject};
 use super::rule::Rule;
+use super::tree_state::StaleVmid;
 use crate::tlbi::{Scope, Target, TlbiOp};
-
-/// A VMID under which translations of a tree that is no more may be cached.
-#[derive(Debug)]
-pub(super) struct Stale {
-    root: u64,
-    since: Site,
-    /// CPUs that had loaded the tree, as in a tree.
-    loaded: u64,
-    /// The CPU whose TLBI is not complete yet, and whether it reached that CPU only.
-    sent: Option<(u16, bool)>,
-}
 
 impl Checker {
     /// The tree with this root and `vmid` is given up; `loaded` tells the CPUs that walked it.
     pub(super) fn give_up_vmid(&mut self, at: Site, vmid: u16, root: u64, loaded: u64) {
-        self.stale_vmids.insert(vmid, Stale { root, since: at, loaded, sent: None });
+        self.stale_vmids.insert(vmid, StaleVmid { root, since: at, loaded, sent: None });
     }
 
     /// A TLBI reaches everything under the current VMID, or under all of them.

@@ -3,7 +3,7 @@
 use parallax_model::{Lane, Span};
 use parallax_vmsa::desc::Level;
 
-use super::{Scene, Wanted};
+use super::context::{OperationContext, Wanted};
 
 /// What a store changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,12 +28,12 @@ pub(super) enum Entry {
 
 impl Entry {
     /// The entry that the word at `pa` belongs to, and the address of its first byte.
-    pub(super) fn at(scene: &Scene<'_>, pa: u64) -> Option<(Self, u64)> {
-        if let Some((sid, base)) = scene.streams.iter().find_map(|array| array.entry_at(pa)) {
+    pub(super) fn at(context: &OperationContext<'_>, pa: u64) -> Option<(Self, u64)> {
+        if let Some((sid, base)) = context.streams.iter().find_map(|array| array.entry_at(pa)) {
             return Some((Self::Stream { sid }, base));
         }
-        let all = scene.tables.iter().map(|table| (table, true));
-        let all = all.chain(scene.new_tables.iter().map(|table| (table, false)));
+        let all = context.tables.iter().map(|table| (table, true));
+        let all = all.chain(context.new_tables.iter().map(|table| (table, false)));
         let mut found: Option<Self> = None;
         for (table, in_use) in all {
             let Some(here) = table.entry_at(pa) else { continue };
@@ -67,12 +67,12 @@ impl Entry {
     }
 
     /// How it is called: `cpu L3 ram+0x20000..+0x21000`, `ste 0x8`.
-    pub(super) fn name(&self, scene: &Scene<'_>) -> String {
+    pub(super) fn name(&self, context: &OperationContext<'_>) -> String {
         match self {
             Self::Stream { sid } => format!("ste {sid:#x}"),
             Self::Page { lanes, level, span, .. } => {
                 let lanes: Vec<&str> = lanes.iter().map(|lane| lane.name()).collect();
-                format!("{} {level} {}", lanes.join("+"), scene.map.span(*span))
+                format!("{} {level} {}", lanes.join("+"), context.map.span(*span))
             }
         }
     }

@@ -1,50 +1,15 @@
 //! Who changed an entry of a table, with what, and which invalidation followed.
 //!
-//! [`Scene`] is what is known of an operation: memory before it, where the tables are, what the plugin saw. [`tell`] goes
-//! through the events in order; of the invalidations, commands and barriers it shows those that [`follow`] finds to
-//! concern an entry that it has shown. [`story`] does that for an operation of a recording.
+//! [`OperationContext`] is what is known of an operation: memory before it, where the tables are, what the plugin saw.
+//! [`events_text`] goes through the events in order; of the invalidations, commands and barriers it shows those that
+//! [`follow`] finds to concern an entry that it has shown. [`story`] does that for an operation of a recording.
 
+mod context;
 mod entry;
+mod events;
 mod follow;
 mod recorded;
-mod tell;
 
-use parallax_machine::recording::format::Site;
-use parallax_model::table_map::Table;
-use parallax_model::{AddressMap, Span};
-use parallax_smmu::strtab::SteArray;
-use parallax_vmsa::PhysMem;
-
+pub use self::context::{OperationContext, Wanted};
+pub use self::events::events_text;
 pub use self::recorded::story;
-pub use self::tell::tell;
-
-/// An operation.
-pub struct Scene<'a> {
-    /// Memory before it.
-    pub before: &'a dyn PhysMem,
-    /// The tables before it.
-    pub tables: &'a [Table],
-    /// The tables that are new after it.
-    pub new_tables: &'a [Table],
-    /// Where stream table entries are.
-    pub streams: &'a [SteArray],
-    /// Names of addresses.
-    pub map: &'a AddressMap,
-    /// The SMMU's command queue.
-    pub commands: Span,
-    /// The SMMU's registers.
-    pub smmu: Span,
-    /// EL2's address of physical address 0 in its linear map.
-    pub linear: u64,
-    /// What is known of instructions, by their addresses.
-    pub site: &'a dyn Fn(u64) -> Option<&'a Site>,
-}
-
-/// Which entries are asked for: all of them, if neither is given.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Wanted {
-    /// Those that translate this input address; of EL2's, the one that the linear map has for it, too.
-    pub ipa: Option<u64>,
-    /// That of this stream.
-    pub sid: Option<u32>,
-}

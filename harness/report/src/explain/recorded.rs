@@ -7,7 +7,8 @@ use parallax_model::Span;
 use parallax_model::table_map::{Table, ste_arrays, tables};
 use parallax_smmu::strtab::SteArray;
 
-use super::{Scene, Wanted, tell};
+use super::context::{OperationContext, Wanted};
+use super::events::events_text;
 
 /// What the operation that `after` stands at did to the entries that are `wanted`. `before` is of the same recording.
 ///
@@ -23,7 +24,7 @@ pub fn story(before: &mut Replay, after: &mut Replay, wanted: Wanted) -> Result<
     streams.extend(new_streams.into_iter().filter(|array| !streams.contains(array)).collect::<Vec<_>>());
     let info = after.target().info;
     let names = after.target().address_map();
-    let scene = Scene {
+    let context = OperationContext {
         before: before.memory(),
         tables: &known,
         new_tables: &new,
@@ -34,7 +35,7 @@ pub fn story(before: &mut Replay, after: &mut Replay, wanted: Wanted) -> Result<
         linear: info.linear_offset,
         site: &|pc| after.site(pc),
     };
-    Ok(tell(&scene, wanted, &after.operation().events))
+    Ok(events_text(&context, wanted, &after.operation().events))
 }
 
 fn all_tables(replay: &mut Replay) -> Result<Vec<Table>, Failure> {

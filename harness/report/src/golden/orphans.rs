@@ -22,6 +22,16 @@ pub fn orphans(folders: &[PathBuf]) -> Result<Vec<PathBuf>, GoldenError> {
     Ok(found)
 }
 
+/// The same of the folders among `traces`, as seen from the project's `root`.
+///
+/// # Errors
+/// A folder cannot be read.
+pub fn orphan_names(traces: &[PathBuf], root: &Path) -> Result<Vec<String>, GoldenError> {
+    let folders: Vec<PathBuf> = traces.iter().filter(|path| path.is_dir()).cloned().collect();
+    let orphans = orphans(&folders)?;
+    Ok(orphans.iter().map(|path| path.strip_prefix(root).unwrap_or(path).display().to_string()).collect())
+}
+
 fn descend(goldens: &Path, traces: &Path, found: &mut Vec<PathBuf>) -> Result<(), GoldenError> {
     for entry in fs::read_dir(goldens).map_err(GoldenError::io(goldens))? {
         let path = entry.map_err(GoldenError::io(goldens))?.path();

@@ -13,64 +13,11 @@ use parallax_model::page::Ownership;
 use parallax_model::{
     BlockSize, Context, Delta, PageState, Run, S2Entry, Snapshot, Space, Span, View, attrs,
 };
-use serde::Serialize;
 
+use super::data::{About, Performed, Recorded, Shown};
 use super::intern::Intern;
-use super::story::{self, About, Story};
-use super::{Opened, events, visible};
-
-/// A recording.
-#[derive(Serialize)]
-pub(super) struct Recorded {
-    name: String,
-    revision: String,
-    qemu: String,
-    /// The machine line of a trace.
-    machine: String,
-    fault: Option<&'static str>,
-    /// Name, first address and size, the more special first.
-    regions: Vec<(String, u64, u64)>,
-    /// Input addresses are below this.
-    limit: u64,
-    pub(super) ops: Vec<Performed>,
-}
-
-/// An operation. Texts and values are numbers of [`Intern`].
-#[derive(Serialize)]
-pub(super) struct Performed {
-    line: u32,
-    pub(super) text: usize,
-    pub(super) result: usize,
-    /// Instructions at EL2, where the recording says how many.
-    instructions: Option<u64>,
-    /// Lane, table, first frame (or StreamID), their number, value, five numbers a change; what went has value -1.
-    pub(super) changes: Vec<i64>,
-    /// Changes of registers and of EL2's stage 1.
-    pub(super) lines: Vec<usize>,
-    counts: events::Counts,
-    events: Vec<usize>,
-    /// The attribute table, as JSON text.
-    attributes: usize,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(super) findings: Vec<Shown>,
-}
-
-/// A finding as the page shows it.
-#[derive(Serialize)]
-pub(super) struct Shown {
-    pub(super) text: usize,
-    /// What the rule means, a number of [`Intern`].
-    meaning: Option<usize>,
-    /// The page, where it has one.
-    page: Option<u64>,
-    /// What each side says there: side and text.
-    views: Vec<(&'static str, String)>,
-    /// What it is about.
-    #[serde(skip)]
-    pub(super) about: Option<About>,
-    /// How it came about, where an operation did it.
-    pub(super) story: Option<Story>,
-}
+use super::opened::Opened;
+use super::{events, story, visible};
 
 /// Reads a recording from its beginning.
 pub(super) fn recorded(opened: Opened, intern: &mut Intern, step: &dyn Fn()) -> Result<Recorded, Failure> {
@@ -97,7 +44,7 @@ pub(super) fn recorded(opened: Opened, intern: &mut Intern, step: &dyn Fn()) -> 
             attributes = intern.text(&attribute_table(&snapshot, context));
         }
         let operation = replay.operation();
-        let (counts, events) = events::told(&operation.events, queue, &replay);
+        let (counts, events) = events::counts_and_lines(&operation.events, queue, &replay);
         let total = operation.events.iter().rev().find(|event| event.kind == kind::MARK).map(|event| event.b);
         let findings = operation.findings.iter().map(|finding| shown(finding, intern)).collect();
         ops.push(Performed {
@@ -119,7 +66,7 @@ pub(super) fn recorded(opened: Opened, intern: &mut Intern, step: &dyn Fn()) -> 
             break;
         }
     }
-    story::tell(&mut ops, back, intern)?;
+    story::add_stories(&mut ops, back, intern)?;
     let line = |text: &str| visible::line(text).into_owned();
     Ok(Recorded {
         name: line(&name),

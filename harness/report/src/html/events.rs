@@ -14,7 +14,7 @@ const LINES: usize = 64;
 pub(super) struct Counts(u32, u32, u32, u32, u32);
 
 /// The counts and the lines of `events`, with the command queue at `queue`.
-pub(super) fn told(events: &[Record], queue: Span, replay: &Replay) -> (Counts, Vec<String>) {
+pub(super) fn counts_and_lines(events: &[Record], queue: Span, replay: &Replay) -> (Counts, Vec<String>) {
     let mut counts = Counts::default();
     let mut lines = Vec::new();
     let mut half = None;

@@ -3,6 +3,7 @@
 //! | module | what is in it |
 //! | --- | --- |
 //! | [`collect`] | reads a recording: per operation its result, changes, events and findings |
+//! | [`data`] | what the page has of it |
 //! | [`intern`] | texts that occur often, each once |
 //! | [`story`] | which stores brought about what a finding is about |
 //! | [`visible`] | texts of a recording without what steers a terminal or the order of letters |
@@ -13,19 +14,21 @@
 //! The page's program and style are under `assets/`; nothing in it is loaded from anywhere.
 
 mod collect;
+mod data;
 mod events;
 mod intern;
+mod opened;
 mod pairs;
 pub mod perfetto;
 mod story;
 mod visible;
 
 use parallax_engine::status::Failure;
-use parallax_machine::recording::Replay;
 use serde::Serialize;
 
-use self::collect::Recorded;
+use self::data::Recorded;
 use self::intern::{Intern, Value};
+pub use self::opened::Opened;
 
 const FRAME: &str = include_str!("assets/page.html");
 const STYLE: [&str; 2] = [include_str!("assets/colours.css"), include_str!("assets/layout.css")];
@@ -41,16 +44,6 @@ const PROGRAM: [&str; 7] = [
 
 /// Version of the data in the page.
 const SCHEMA: u32 = 2;
-
-/// A recording that was opened: to be read through, and twice more to look back.
-pub struct Opened {
-    /// Name of its file.
-    pub name: String,
-    /// Itself, at its beginning.
-    pub replay: Replay,
-    /// Itself.
-    pub back: [Replay; 2],
-}
 
 #[derive(Serialize)]
 struct Document {

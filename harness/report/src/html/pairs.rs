@@ -3,7 +3,7 @@
 use serde::Serialize;
 use similar::{Algorithm, DiffOp, capture_diff_slices};
 
-use super::collect::{Performed, Recorded};
+use super::data::{Performed, Recorded};
 
 /// The result differs.
 const RESULT: u8 = 1;

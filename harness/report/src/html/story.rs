@@ -6,9 +6,8 @@ use std::collections::HashMap;
 use parallax_engine::status::Failure;
 use parallax_machine::MachineError;
 use parallax_machine::recording::Replay;
-use serde::Serialize;
 
-use super::collect::Performed;
+use super::data::{About, Performed, Story};
 use super::intern::Intern;
 use crate::explain::{Wanted, story};
 
@@ -20,32 +19,16 @@ const LINES: usize = 250;
 const TABLES: [i64; 2] = [0, 1];
 const STREAMS: i64 = 3;
 
-/// What an operation did to the entries that a finding is about.
-#[derive(Clone, Copy, Serialize)]
-pub(super) struct Story {
-    /// Number of the operation.
-    op: usize,
-    /// What it did, a number of [`Intern`]; absent where no more is told in the page, or nothing was recorded.
-    text: Option<usize>,
-}
-
-/// What a finding is about.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum About {
-    Page(u64),
-    Stream(u32),
-}
-
-/// Tells the story of each finding of `ops`.
+/// Adds its story to each finding of `ops`.
 ///
 /// # Errors
 /// The recording is damaged.
-pub(super) fn tell(
+pub(super) fn add_stories(
     ops: &mut [Performed],
     mut replays: [Replay; 2],
     intern: &mut Intern,
 ) -> Result<(), Failure> {
-    let mut told: HashMap<(usize, About), Option<usize>> = HashMap::new();
+    let mut texts: HashMap<(usize, About), Option<usize>> = HashMap::new();
     // How far was looked, and what was found.
     let mut last: HashMap<About, (usize, Option<usize>)> = HashMap::new();
     for at in 0..ops.len() {
@@ -55,13 +38,13 @@ pub(super) fn tell(
             let newer = (known.0 + 1..=at).rev().find(|op| touches(&ops[*op].changes, about));
             *known = (at, newer.or(known.1));
             let Some(op) = known.1 else { continue };
-            let count = told.len();
-            let text = match told.get(&(op, about)) {
+            let count = texts.len();
+            let text = match texts.get(&(op, about)) {
                 Some(text) => *text,
                 None if count >= STORIES => None,
                 None => {
                     let text = one(op, about, &mut replays)?.map(|text| intern.lines(&text));
-                    told.insert((op, about), text);
+                    texts.insert((op, about), text);
                     text
                 }
             };

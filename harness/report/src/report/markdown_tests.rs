@@ -19,7 +19,7 @@ fn diverged(label: &str, diff: &str) -> TraceReport {
     let verdict = Verdict::Diverged { diff: diff.to_owned() };
     TraceReport {
         label: label.to_owned(),
-        again: Reproducer::new(["run", label]),
+        reproducer: Reproducer::new(["run", label]),
         verdict,
         findings: Vec::new(),
         ..sample().swap_remove(2)

@@ -1,179 +1,20 @@
 //! What became of each trace, and the ways to tell it.
 
 mod form;
+mod format;
 mod github;
 mod human;
 mod json;
 mod junit;
 mod markdown;
+mod outcome;
 pub mod samples;
 
-use std::time::Duration;
-
-use parallax_engine::status::Status;
-use parallax_engine::{ReportedFinding, Reproducer};
-
 pub use form::FindingForm;
+pub use format::Format;
 pub use github::github;
 pub use human::Human;
 pub use json::{Document, SCHEMA, json, json_failure};
 pub use junit::junit;
 pub use markdown::{Beside, markdown};
-
-/// What a golden without a trace means and what to do.
-pub const ORPHAN: &str = "no trace refers to it: remove it, or bring its trace back";
-
-/// How results are told (`--format`).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-pub enum Format {
-    /// For a person, with times.
-    #[default]
-    Human,
-    /// One JSON object.
-    Json,
-    /// JUnit XML, as CI systems read it.
-    Junit,
-    /// Markdown, for a comment on a pull request or a summary page.
-    Markdown,
-    /// Annotations at the lines of the traces, for a GitHub workflow.
-    Github,
-}
-
-/// What became of a trace.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// As agreed.
-    Same,
-    /// Not compared, on demand; the checks are silent (or, under bad/, found something).
-    Checked,
-    /// A golden was written, on demand.
-    Accepted,
-    /// Something was found under good/.
-    Found,
-    /// Nothing was found under bad/.
-    Clean,
-    /// No operation changes anything, and none says what must come out.
-    Nothing,
-    /// There is no golden; the result waits for a review.
-    New,
-    /// Another result was agreed.
-    Diverged {
-        /// The difference.
-        diff: String,
-    },
-    /// It did not get to its end.
-    Failed {
-        /// Whose fault it is.
-        status: Status,
-        /// What happened.
-        message: String,
-    },
-}
-
-impl Verdict {
-    /// All that [`Self::word`] can be.
-    pub const WORDS: [&'static str; 9] =
-        ["same", "checked", "accepted", "found", "clean", "nothing", "new", "diverged", "failed"];
-
-    /// One word.
-    #[must_use]
-    pub const fn word(&self) -> &'static str {
-        match self {
-            Self::Same => "same",
-            Self::Checked => "checked",
-            Self::Accepted => "accepted",
-            Self::Found => "found",
-            Self::Clean => "clean",
-            Self::Nothing => "nothing",
-            Self::New => "new",
-            Self::Diverged { .. } => "diverged",
-            Self::Failed { .. } => "failed",
-        }
-    }
-
-    /// The exit status that it asks for.
-    #[must_use]
-    pub const fn status(&self) -> Status {
-        match self {
-            Self::Same | Self::Checked | Self::Accepted => Status::Same,
-            Self::Found | Self::Clean | Self::Nothing | Self::New | Self::Diverged { .. } => Status::Diverged,
-            Self::Failed { status, .. } => *status,
-        }
-    }
-
-    /// What it means and what to do, in a line or more; empty for what is in order.
-    #[must_use]
-    pub fn advice(&self, label: &str) -> String {
-        match self {
-            Self::Same | Self::Checked | Self::Accepted => String::new(),
-            Self::Found => format!(
-                "a check failed where nothing may be found\n\
-                 known and wanted all the same: `parallax accept --even-with-findings {label}`"
-            ),
-            Self::Clean => "nothing was found, though a fault is switched on".to_owned(),
-            Self::Nothing => {
-                "it checks nothing: add an operation that changes something, or `=> RESULT`".to_owned()
-            }
-            Self::New => format!("no golden yet: read it, then `parallax accept {label}`"),
-            Self::Diverged { diff } => format!("{diff}if this is right: `parallax accept {label}`"),
-            Self::Failed { message, .. } => message.clone(),
-        }
-    }
-}
-
-/// What became of a trace, with all there is to tell about it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TraceReport {
-    /// The trace's name in its project.
-    pub label: String,
-    /// Whether something must be found in it.
-    pub bad: bool,
-    /// How many operations were performed.
-    pub ops: usize,
-    /// What was found.
-    pub findings: Vec<ReportedFinding>,
-    /// The verdict.
-    pub verdict: Verdict,
-    /// How long it took.
-    pub elapsed: Duration,
-    /// The command that shows the same again.
-    pub again: Reproducer,
-}
-
-impl TraceReport {
-    /// The command that shows the same again.
-    #[must_use]
-    pub fn reproduce(&self) -> String {
-        self.again.to_string()
-    }
-
-    /// Findings to be shown: those of a bad trace that is as agreed are no news.
-    pub fn news(&self) -> &[ReportedFinding] {
-        if self.bad && self.verdict.status() == Status::Same { &[] } else { &self.findings }
-    }
-}
-
-/// The exit status of a whole run.
-#[must_use]
-pub fn status(reports: &[TraceReport]) -> Status {
-    reports.iter().map(|report| report.verdict.status()).fold(Status::Same, Status::and)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::samples::sample;
-    use super::*;
-
-    #[test]
-    fn a_run_is_as_good_as_its_worst_trace() {
-        assert_eq!(status(&sample()), Status::Diverged);
-        assert_eq!(status(&sample()[..1]), Status::Same);
-        assert_eq!(status(&sample()[3..]), Status::Setup);
-    }
-
-    #[test]
-    fn what_a_bad_trace_has_to_find_is_no_news() {
-        assert!(sample()[0].news().is_empty());
-        assert_eq!(sample()[1].news().len(), 1);
-    }
-}
+pub use outcome::{ORPHAN, TraceReport, Verdict, status};

@@ -33,11 +33,11 @@ pub fn sample() -> Vec<TraceReport> {
         findings,
         verdict,
         elapsed: Duration::from_millis(1234),
-        again: Reproducer::new(["run", label]),
+        reproducer: Reproducer::new(["run", label]),
     };
     let found = || {
-        let again = Reproducer::new(["run", "traces/good/b.trace"]);
-        let mut found = ReportedFinding::new(4, "host_donate_hyp pfn=ram+0x20", finding(), &again);
+        let reproducer = Reproducer::new(["run", "traces/good/b.trace"]);
+        let mut found = ReportedFinding::new(4, "host_donate_hyp pfn=ram+0x20", finding(), &reproducer);
         found.detail.push("missing: a DSB".to_owned());
         vec![found]
     };

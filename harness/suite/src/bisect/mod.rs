@@ -1,12 +1,19 @@
 //! Which commit broke a trace: the history ([`history`]), the search in it ([`search`]), the images of its revisions
 //! ([`images`]), what a trace makes of one ([`trial`]), what its operations did ([`story`]) and the report ([`report`]).
+//! [`bisect`] does it all.
 
+mod bisection;
 pub mod history;
 pub mod images;
 mod mode;
+mod outcome;
 pub mod report;
+mod request;
 pub mod search;
 pub mod story;
 pub mod trial;
+mod trials;
 
+pub use bisection::bisect;
 pub use mode::BisectMode;
+pub use request::Request;

@@ -6,8 +6,8 @@ use parallax_engine::Reproducer;
 use parallax_engine::status::{Failure, Status};
 use parallax_engine::{Keep, TraceRun, run_trace};
 
-use crate::bisect::BisectMode;
-use crate::bisect::search::Verdict;
+use super::mode::BisectMode;
+use super::search::Verdict;
 use crate::cases::Case;
 
 /// A trace on one revision.
@@ -19,7 +19,7 @@ pub struct Trial {
     pub run: TraceRun,
 }
 
-/// Runs `case` on a machine that `boot` boots, as `again` would; `golden` is what must come out, if that counts.
+/// Runs `case` on a machine that `boot` boots, as `reproducer` would; `golden` is what must come out, if that counts.
 ///
 /// # Errors
 /// The user cancelled.
@@ -28,14 +28,14 @@ pub fn run(
     case: &Case,
     mode: BisectMode,
     golden: Option<&str>,
-    again: Reproducer,
+    reproducer: Reproducer,
 ) -> Result<Trial, Failure> {
     let mut machine = match boot.boot(&case.trace).map_err(Failure::from) {
         Ok(machine) => machine,
         Err(failure) if failure.status == Status::Interrupted => return Err(failure),
         Err(failure) => return Ok(not_booted(failure)),
     };
-    let keep = Keep { again, recorder: None, export: false };
+    let keep = Keep { again: reproducer, recorder: None, export: false };
     let run = run_trace(&case.trace.ops, machine.as_mut(), keep, Mode::Step);
     if let Some(failure) = run.failure.as_ref().filter(|failure| failure.status == Status::Interrupted) {
         return Err(Failure { status: failure.status, message: failure.message.clone() });

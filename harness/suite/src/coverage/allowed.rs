@@ -14,6 +14,10 @@
 //! lines of a function. A listed line that is reached, or that is not there, must go from the list.
 
 use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use parallax_engine::status::Failure;
 
 use super::Files;
 
@@ -70,6 +74,17 @@ impl std::fmt::Display for Difference {
 }
 
 impl Allowed {
+    /// Reads the list in the file at `path`.
+    ///
+    /// # Errors
+    /// It cannot be read, or is malformed.
+    pub fn load(path: &Path) -> Result<Self, Failure> {
+        let text = fs::read_to_string(path)
+            .map_err(|error| Failure::usage(format!("{}: {error}", path.display())))?;
+        Self::parse(&text)
+            .map_err(|(line, what)| Failure::usage(format!("{}:{line}: {what}", path.display())))
+    }
+
     /// Reads the list.
     ///
     /// # Errors

@@ -24,6 +24,15 @@ pub fn text(name: &str, root: &Path, files: &Files) -> String {
     text
 }
 
+/// The test's name for a trace: `good_share` for `traces/good/share.trace`.
+#[must_use]
+pub fn test_name(trace: &str) -> String {
+    let path = Path::new(trace).with_extension("");
+    let last: Vec<_> =
+        path.components().rev().take(2).map(|part| part.as_os_str().to_string_lossy()).collect();
+    last.into_iter().rev().collect::<Vec<_>>().join("_")
+}
+
 #[cfg(test)]
 mod tests {
     use std::path::Path;

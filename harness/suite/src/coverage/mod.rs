@@ -4,7 +4,9 @@
 //! were inlined there included ([`lines`]). A line that the compiler made no instruction for does not count, nor does
 //! one that only the build with the switchable faults has.
 
+pub mod agreed;
 pub mod allowed;
+pub mod built;
 pub mod lcov;
 pub mod lines;
 pub mod summary;

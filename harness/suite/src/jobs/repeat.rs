@@ -2,10 +2,11 @@
 
 use std::fs;
 
-use parallax_engine::TraceRun;
 use parallax_engine::status::{Failure, Status};
+use parallax_engine::{Boot, TraceRun};
 
-use super::{Boot, Options, record};
+use super::options::Options;
+use super::record::record;
 use crate::cases::Case;
 
 /// Runs `case` `times` times more. The text of each run must be that of `first`, and all recordings must be equal.
@@ -23,8 +24,8 @@ pub(super) fn same_again(
     let mut before: Option<Vec<u8>> = None;
     for run in 2..times + 2 {
         let path = folder.path().join("run.plx");
-        let again = record(case, boot, options, Some(&path), false)?;
-        if again.golden != first.golden {
+        let run_again = record(case, boot, options, Some(&path), false)?;
+        if run_again.golden != first.golden {
             return Err(differs(format!("run {run} of {} gave another result than run 1", times + 1)));
         }
         let bytes = fs::read(&path).map_err(differs)?;

@@ -1,0 +1,28 @@
+//! How fast it is, as ratios within one run.
+//!
+//! Four questions: how many operations a second with and without looking (and how many when gdb does the looking), what
+//! an operation costs in stream mode and whether that depends on how much is mapped, how long one look takes, and
+//! how many instructions the hypervisor spends on an operation. [`linux`] compares a Linux alone with one under the
+//! hypervisor.
+#![forbid(unsafe_code)]
+
+mod cpu_time;
+mod dumps;
+mod gdb;
+mod instructions;
+pub mod linux;
+mod rates;
+mod ratio;
+mod setup;
+mod volume;
+
+use parallax_engine::status::Failure;
+
+pub use self::setup::Setup;
+
+/// A measurement, which renders what was measured.
+pub type Measurement = fn(&Setup) -> Result<String, Failure>;
+
+/// All measurements of the harness and the hypervisor, in the order in which they are told.
+pub const MEASUREMENTS: [Measurement; 4] =
+    [rates::measure, volume::measure, dumps::measure, instructions::measure];

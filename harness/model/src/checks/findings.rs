@@ -1,0 +1,47 @@
+//! The findings of one check.
+
+use parallax_addr::Span;
+
+use crate::canonical;
+use crate::check::Space;
+use crate::context::Context;
+use crate::finding::{Finding, Violation};
+use crate::rule::Rule;
+use crate::run;
+use crate::snapshot::Snapshot;
+
+/// Collects the findings of one check; neighbours that differ only in their address become one.
+pub(super) struct Findings<'a> {
+    pub(super) snapshot: &'a Snapshot,
+    pub(super) context: &'a Context,
+    pub(super) list: Vec<Finding>,
+}
+
+impl<'a> Findings<'a> {
+    pub(super) const fn new(snapshot: &'a Snapshot, context: &'a Context) -> Self {
+        Self { snapshot, context, list: Vec::new() }
+    }
+
+    /// Something wrong at `span` of `space`, with what each side says at its first address.
+    pub(super) fn add(&mut self, rule: Rule, space: Space, span: Span, message: &str) {
+        let subject = |span| subject(self.snapshot, self.context, space, span);
+        let (name, message) = (subject(span), message.to_owned());
+        let violation = Violation { rule, space, span, subject: name, message, function: None };
+        let finding = violation.in_state(self.snapshot, self.context);
+        if !self.list.last_mut().is_some_and(|last| last.join(&finding, subject)) {
+            self.list.push(finding);
+        }
+    }
+}
+
+fn subject(snapshot: &Snapshot, context: &Context, space: Space, span: Span) -> String {
+    match space {
+        Space::Cpu | Space::Smmu | Space::Page => context.symbols.span(span),
+        Space::El2 => match run::find(&snapshot.el2, span.base) {
+            Some(run) => canonical::el2_entry(&run.value, span, &snapshot.layout, &context.symbols).0,
+            None => format!("{:#x}..{:#x}", span.base, span.end()),
+        },
+        Space::Ste => canonical::stream_ids(span),
+        Space::Regs => String::new(),
+    }
+}

@@ -1,0 +1,42 @@
+//! Arguments of `bench`.
+
+use clap::{Args, Subcommand};
+
+use super::linux_machine::LinuxMachine;
+
+pub(super) const EXAMPLE: &str = "\
+Examples:
+  parallax bench
+  parallax bench --quick
+  parallax bench linux --smmu-host emulated --passthrough 0
+
+The times depend on the machine and on what else runs there; the ratios are what counts.";
+
+/// Arguments of `bench`.
+#[derive(Debug, Args)]
+pub struct Bench {
+    /// A tenth of the operations: less exact, sooner done
+    #[arg(long)]
+    pub quick: bool,
+    /// Something else.
+    #[command(subcommand)]
+    pub what: Option<BenchWhat>,
+}
+
+/// What else can be measured.
+#[derive(Debug, Subcommand)]
+pub enum BenchWhat {
+    /// Boot an unmodified Linux alone and as the hypervisor's host, in turn, and compare the times
+    Linux(BenchLinux),
+}
+
+/// Arguments of `bench linux`.
+#[derive(Debug, Args)]
+pub struct BenchLinux {
+    /// The kernel and its machine.
+    #[command(flatten)]
+    pub machine: LinuxMachine,
+    /// How many pairs of boots
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..))]
+    pub rounds: u16,
+}

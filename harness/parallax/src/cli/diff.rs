@@ -1,0 +1,39 @@
+//! Arguments of `diff`.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+pub(super) const EXAMPLE: &str = "\
+Examples:
+  parallax diff before.plx after.plx
+  parallax diff traces/good/split_2m.trace --right smmu.map=pages --ignore block-size
+
+Exit status: 0 the same, 1 different.";
+
+/// Arguments of `diff`.
+#[derive(Debug, Args)]
+pub struct Diff {
+    /// A trace, or a recording (*.plx)
+    #[arg(value_name = "A")]
+    pub left: PathBuf,
+    /// Another one [default: A again, for another machine]
+    #[arg(value_name = "B")]
+    pub right: Option<PathBuf>,
+    /// What does not count
+    #[arg(long, value_enum, value_name = "WHAT")]
+    pub ignore: Vec<Ignore>,
+    /// Change the machine of trace A
+    #[arg(long = "left", value_name = "KEY=VALUE")]
+    pub left_machine: Vec<String>,
+    /// Change the machine of trace B
+    #[arg(long = "right", value_name = "KEY=VALUE")]
+    pub right_machine: Vec<String>,
+}
+
+/// What does not count in a comparison.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Ignore {
+    /// With what size of blocks something is mapped.
+    BlockSize,
+}

@@ -1,0 +1,33 @@
+//! Arguments of `gdb`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+pub(super) const EXAMPLE: &str = "\
+Examples:
+  parallax gdb traces/good/donate.trace       boots it; continue in gdb performs the operations
+  parallax gdb donate.plx --port 0            a recording; reverse-continue goes back
+  parallax gdb --print-gdbinit                commands that load symbols and printers
+
+docs/gdb.md shows a session. `monitor help` in gdb lists what else there is.";
+
+/// Arguments of `gdb`.
+#[derive(Debug, Args)]
+pub struct Gdb {
+    /// A trace, or a recording (*.plx)
+    #[arg(value_name = "TRACE|RECORDING", required_unless_present = "print_gdbinit")]
+    pub source: Option<PathBuf>,
+    /// Port of this machine to listen at; 0 takes one that is free
+    #[arg(long, value_name = "N", default_value_t = 1234)]
+    pub port: u16,
+    /// Listen at a unix socket instead
+    #[arg(long, value_name = "PATH", conflicts_with = "port")]
+    pub socket: Option<PathBuf>,
+    /// End when the first client is gone
+    #[arg(long)]
+    pub once: bool,
+    /// Print gdb commands that load the hypervisor's symbols, the test host's and the printers, and end
+    #[arg(long, conflicts_with = "source")]
+    pub print_gdbinit: bool,
+}

@@ -1,0 +1,46 @@
+//! `parallax bench`: how fast it is, as ratios within one run.
+//!
+//! ```text
+//! operations a second                             a second  of bare  x gdb
+//! bare: no stop for 1024 operations, no look        520000    1.000  ...
+//! ```
+
+use std::time::Duration;
+
+use anyhow::Result;
+use parallax_bench::linux::{self, Comparison};
+use parallax_bench::{MEASUREMENTS, Setup};
+use parallax_engine::project;
+use parallax_engine::status::Status;
+use parallax_linux::LinuxSpec;
+
+use super::output::print;
+use crate::cli::{Bench, BenchLinux, BenchWhat};
+use crate::interrupt;
+
+/// Runs it.
+pub(super) fn bench(args: &Bench) -> Result<Status> {
+    if let Some(BenchWhat::Linux(args)) = &args.what {
+        return bench_linux(args);
+    }
+    let cancel = interrupt::token()?;
+    let root = project::root(&[])?;
+    let setup = Setup::build(&root, args.quick, cancel)?;
+    for measure in MEASUREMENTS {
+        print(&measure(&setup)?)?;
+    }
+    Ok(Status::Same)
+}
+
+fn bench_linux(args: &BenchLinux) -> Result<Status> {
+    let cancel = interrupt::token()?;
+    let root = project::root(&[])?;
+    let comparison = Comparison {
+        machine: LinuxSpec::from(&args.machine),
+        rounds: args.rounds,
+        limit: Duration::from_secs(args.machine.timeout.into()),
+    };
+    let measured = linux::measure(&comparison, &root, &cancel)?;
+    print(&measured.text)?;
+    Ok(if measured.good { Status::Same } else { Status::Diverged })
+}

@@ -1,0 +1,39 @@
+//! `parallax bisect`: which commit broke a trace, and by which operation, entry and store.
+//!
+//! ```text
+//! traces/good/donate.trace: the first bad commit of 10 is
+//!   3f2a1b...  hyp: fewer invalidations
+//!
+//! first bad operation
+//!   line 4: host_donate_hyp pfn=ram+0x20
+//! ```
+//!
+//! The hypervisor and the test host come from each revision; the harness, the plugin and (but for `--mode range`) the
+//! trace and its golden are those of the working tree.
+
+use anyhow::Result;
+use parallax_engine::status::Status;
+use parallax_suite::bisect::{Request, bisect as search};
+
+use super::output::print;
+use crate::cli::{self, BisectFormat};
+use crate::interrupt;
+
+/// Runs it.
+pub(super) fn bisect(args: &cli::Bisect) -> Result<Status> {
+    let cancel = interrupt::token()?;
+    let request = Request {
+        good: args.good.clone(),
+        bad: args.bad.clone(),
+        trace: args.trace.clone(),
+        mode: args.mode,
+        keep: args.keep,
+    };
+    let report = search(&request, &cancel)?;
+    print(&match args.format {
+        BisectFormat::Human => report.human(),
+        BisectFormat::Markdown => report.markdown(),
+        BisectFormat::Json => report.json()?,
+    })?;
+    Ok(if report.first_bad.len() == 1 { Status::Same } else { Status::Diverged })
+}

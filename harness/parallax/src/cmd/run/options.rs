@@ -1,0 +1,86 @@
+//! How to run, as the arguments say.
+
+use std::path::PathBuf;
+
+use clap::ValueEnum;
+use parallax_engine::Mode;
+use parallax_engine::status::Failure;
+use parallax_machine::CancellationToken;
+use parallax_suite::jobs::{GoldenMode, Options, job_count};
+
+use crate::cli::Run;
+
+/// All of it; `export` is where the events of the one trace go.
+pub(super) fn options(args: &Run, export: Option<PathBuf>, cancel: CancellationToken) -> Options {
+    Options {
+        jobs: job_count(args.jobs),
+        golden: golden_mode(args),
+        record: args.record.clone(),
+        export,
+        repeat: usize::from(args.repeat),
+        mode: args.mode,
+        flags: flags(args),
+        events: !args.without_events,
+        cancel,
+    }
+}
+
+/// The file that the events of the one trace go to.
+pub(super) fn export(args: &Run, traces: usize) -> Result<Option<PathBuf>, Failure> {
+    let [format, file] = &args.export[..] else { return Ok(None) };
+    if format != "casemate" {
+        let format = format.to_string_lossy();
+        return Err(Failure::usage(format!("--export: no format `{format}`; there is casemate")));
+    }
+    if traces != 1 {
+        return Err(Failure::usage(format!("--export takes one trace, {traces} are named")));
+    }
+    Ok(Some(file.into()))
+}
+
+/// The arguments that decide what comes of a trace.
+fn flags(args: &Run) -> Vec<String> {
+    let mut flags = Vec::new();
+    if args.mode != Mode::Step {
+        flags.extend(["--mode".to_owned(), value_name(args.mode)]);
+    }
+    flags.extend(args.machine.iter().flat_map(|keys| ["--machine".to_owned(), keys.clone()]));
+    let switches = [("--without-faults", args.without_faults), ("--without-events", args.without_events)];
+    flags.extend(switches.iter().filter(|(_, on)| *on).map(|(name, _)| (*name).to_owned()));
+    if args.repeat != 1 {
+        flags.extend(["--repeat".to_owned(), args.repeat.to_string()]);
+    }
+    flags
+}
+
+/// A value as the command line has it.
+fn value_name(value: impl ValueEnum) -> String {
+    value.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+}
+
+const fn golden_mode(args: &Run) -> GoldenMode {
+    match (args.accept, args.no_golden || args.without_faults || !args.machine.is_empty()) {
+        (true, _) => GoldenMode::Accept,
+        (false, true) => GoldenMode::Ignore,
+        (false, false) => GoldenMode::Compare,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::flags;
+    use crate::cli::{Cli, Command};
+
+    #[test]
+    fn a_run_is_repeated_with_what_makes_it_what_it_is() {
+        let words =
+            ["parallax", "run", "--mode", "stream", "--machine", "cpus=2", "--machine", "smmu.map=pages"];
+        let all = [&words[..], &["--without-faults", "--jobs", "3", "--format", "json"]].concat();
+        let Command::Run(args) = Cli::parse_from(all).command else { panic!("it is `run`") };
+        assert_eq!(flags(&args), [&words[2..], &["--without-faults"]].concat());
+        let Command::Run(args) = Cli::parse_from(["parallax", "run"]).command else { panic!("it is `run`") };
+        assert!(flags(&args).is_empty());
+    }
+}

@@ -1,0 +1,127 @@
+//! The checker's state, and its findings.
+
+use std::collections::HashMap;
+
+use super::cpu::Cpus;
+use super::finding::{Finding, Regime, Site, Subject};
+use super::memory::Memory;
+use super::rule::Rule;
+use super::smmu_state::Smmu;
+use super::tree_state::{Group, StaleVmid, Tree};
+use super::unclean::Records;
+
+/// What is known before the first event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Level of FEAT_BBM on the CPUs; a load of ID_AA64MMFR2_EL1 in the stream replaces it.
+    pub cpu_bbm: u8,
+    /// IDR3.BBML of the SMMU; a load of IDR3 in the stream replaces it.
+    pub smmu_bbm: u8,
+    /// Pages of 4 KiB whose contents are followed; stores to more of them are counted as lost.
+    pub max_pages: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { cpu_bbm: 0, smmu_bbm: 0, max_pages: 1 << 18 }
+    }
+}
+
+/// The checker.
+#[derive(Debug)]
+pub struct Checker {
+    pub(super) config: Config,
+    /// Events so far: the time by which everything is ordered. Event numbers of a file may be anything.
+    pub(super) time: u64,
+    pub(super) memory: Memory,
+    pub(super) trees: Vec<Tree>,
+    pub(super) roots: HashMap<u64, u32>,
+    pub(super) vmids: HashMap<u16, u32>,
+    pub(super) stale_vmids: HashMap<u16, StaleVmid>,
+    pub(super) locks: HashMap<u64, u64>,
+    pub(super) owners: HashMap<u64, u64>,
+    pub(super) records: Records,
+    pub(super) groups: HashMap<u32, Group>,
+    pub(super) next_group: u32,
+    pub(super) cpus: Cpus,
+    pub(super) smmu: Smmu,
+    pub(super) scratch: Vec<u32>,
+    pub(super) findings: Vec<Finding>,
+    pub(super) seen: HashMap<(Rule, u64, u64), usize>,
+}
+
+impl Checker {
+    /// A checker that knows nothing of memory yet: all of it counts as zero until it is written.
+    #[must_use]
+    pub fn new(config: Config) -> Self {
+        Self {
+            config,
+            time: 0,
+            memory: Memory::new(config.max_pages),
+            trees: Vec::new(),
+            roots: HashMap::new(),
+            vmids: HashMap::new(),
+            stale_vmids: HashMap::new(),
+            locks: HashMap::new(),
+            owners: HashMap::new(),
+            records: Records::default(),
+            groups: HashMap::new(),
+            next_group: 0,
+            cpus: Cpus::default(),
+            smmu: Smmu::default(),
+            scratch: Vec::new(),
+            findings: Vec::new(),
+            seen: HashMap::new(),
+        }
+    }
+
+    /// What was found so far, each place in the code once, in order of its first time.
+    #[must_use]
+    pub fn findings(&self) -> &[Finding] {
+        &self.findings
+    }
+
+    /// How many events it has judged.
+    #[must_use]
+    pub const fn events(&self) -> u64 {
+        self.time
+    }
+
+    /// How many stores were not followed because [`Config::max_pages`] was reached. Not 0: the verdict is not whole.
+    #[must_use]
+    pub const fn lost(&self) -> u64 {
+        self.memory.lost
+    }
+
+    /// Live trees whose lock is not known: the root, and the first regime that walks it.
+    pub fn without_lock(&self) -> impl Iterator<Item = (u64, Regime)> + '_ {
+        let live = self.trees.iter().filter(|tree| tree.lock.is_none());
+        live.filter_map(|tree| Some((tree.root, tree.cpu.or(tree.smmu.map(Regime::Smmu))?)))
+    }
+
+    /// Adds a finding, or counts it when that place in the code broke that rule before. Where the code is not
+    /// known, the place in memory stands for it.
+    pub(super) fn report(
+        &mut self,
+        rule: Rule,
+        subject: Subject,
+        at: Site,
+        since: Option<Site>,
+        what: String,
+        missing: String,
+    ) {
+        let place = match subject {
+            Subject::Entry { pa, .. } | Subject::Page { pa } | Subject::Foreign { pa } => pa,
+            Subject::Stream(sid) => u64::from(sid),
+            Subject::Context { sid, ssid } => u64::from(sid) << 32 | u64::from(ssid),
+            Subject::Command(index) => index,
+        };
+        let key = (rule, at.pc, if at.pc == 0 { place } else { 0 });
+        if let Some(index) = self.seen.get(&key) {
+            self.findings[*index].count += 1;
+            return;
+        }
+        self.seen.insert(key, self.findings.len());
+        self.findings.push(Finding { rule, subject, at, since, what, missing, count: 1 });
+    }
+}

@@ -1,0 +1,121 @@
+//! Findings about the order of events in a Casemate file, told to a person.
+
+use std::fmt::Write;
+
+use parallax_engine::{ReportedFinding, Reproducer};
+use parallax_model::{Rule, Space, Span, Views, Violation};
+use parallax_protocol::casemate::Log;
+use parallax_protocol::{Checker, Config, Finding, Kind, Regime, Side, Site, Subject};
+
+/// What was found in a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Judged {
+    /// All findings, and how many there are.
+    pub text: String,
+    /// Nothing was found, and all was judged.
+    pub good: bool,
+}
+
+/// Judges the events of `log`; `reproducer` is the command that does it again.
+#[must_use]
+pub fn judge(log: &Log, config: Config, reproducer: &Reproducer) -> Judged {
+    let mut checker = Checker::new(config);
+    let (mut line, mut reported) = (None, Vec::new());
+    for event in &log.events {
+        if let Kind::Op { number } = event.kind {
+            line = Some(number);
+        }
+        checker.event(event);
+        // What both sides are is known at this event only.
+        for finding in &checker.findings()[reported.len()..] {
+            reported.push(report(finding, line, &checker, reproducer));
+        }
+    }
+    let mut text = String::new();
+    for (finding, reported) in checker.findings().iter().zip(&reported) {
+        write(&mut text, finding, reported, log);
+    }
+    let findings = checker.findings().len();
+    // Writing to a string cannot fail.
+    let _ = match findings {
+        0 => writeln!(text, "ok: nothing found in {} events", checker.events()),
+        1 => writeln!(text, "! 1 finding in {} events", checker.events()),
+        _ => writeln!(text, "! {findings} findings in {} events", checker.events()),
+    };
+    let lost = checker.lost();
+    if lost > 0 {
+        let _ = writeln!(text, "! not judged in full: {lost} stores to more memory than is followed");
+    }
+    Judged { text, good: findings == 0 && lost == 0 }
+}
+
+/// What `checker` has just found during the operation in line `line`, with what both sides' tables are by now.
+fn report(
+    finding: &Finding,
+    line: Option<u64>,
+    checker: &Checker,
+    reproducer: &Reproducer,
+) -> ReportedFinding {
+    const PAGE: u64 = 0x1000;
+    let (space, span) = match finding.subject {
+        Subject::Entry { regime: Regime::Cpu(_), level, ia, .. } => (Space::Cpu, Span::new(ia, size(level))),
+        Subject::Entry { regime: Regime::Smmu(_), level, ia, .. } => {
+            (Space::Smmu, Span::new(ia, size(level)))
+        }
+        Subject::Entry { regime: Regime::El2, level, ia, .. } => (Space::El2, Span::new(ia, size(level))),
+        Subject::Page { pa } | Subject::Foreign { pa } => (Space::Page, Span::new(pa & !(PAGE - 1), PAGE)),
+        Subject::Stream(sid) | Subject::Context { sid, .. } => (Space::Ste, Span::new(sid.into(), 1)),
+        Subject::Command(_) => (Space::Regs, Span::default()),
+    };
+    let violation = Violation {
+        rule: Rule::Protocol(finding.rule),
+        space,
+        span,
+        subject: finding.subject.to_string(),
+        message: finding.what.clone(),
+        function: None,
+    };
+    let page = matches!(space, Space::Cpu | Space::Smmu | Space::Page).then_some(span);
+    let views = match page {
+        Some(page) => [Side::Cpu, Side::Smmu].map(|side| checker.look(side, page.base)),
+        None => ["not known: events tell of tables, not of registers".to_owned(), String::new()],
+    };
+    let op =
+        line.map_or_else(|| "the file names none".to_owned(), |line| format!("line {line} of the trace"));
+    let line = line.and_then(|line| usize::try_from(line).ok()).unwrap_or_default();
+    ReportedFinding::new(line, &op, violation.with_views(page, Views::new(&views[0], &views[1])), reproducer)
+}
+
+/// Bytes that an entry of level `level` covers.
+fn size(level: u8) -> u64 {
+    0x1000 << (9 * (3 - u32::from(level.min(3))))
+}
+
+fn write(out: &mut String, finding: &Finding, reported: &ReportedFinding, log: &Log) {
+    let at = site(finding.at, log);
+    let _ = writeln!(out, "{at}: {}: {}", finding.rule.name(), finding.subject);
+    let _ = writeln!(out, "  {}", finding.what);
+    let _ = writeln!(out, "  operation: {}\n  {}", reported.op, reported.finding.about());
+    for (side, view) in reported.finding.views().iter() {
+        let _ = writeln!(out, "  {}: {view}", side.name());
+    }
+    if !finding.missing.is_empty() {
+        let _ = writeln!(out, "  missing: {}", finding.missing);
+    }
+    if let Some(since) = finding.since {
+        let _ = writeln!(out, "  since: {}", site(since, log));
+    }
+    if finding.count > 1 {
+        let _ = writeln!(out, "  {} times at this place", finding.count);
+    }
+    let _ = writeln!(out, "  again: {}", reported.reproduce());
+}
+
+fn site(site: Site, log: &Log) -> String {
+    let place = format!("event {} cpu {}", site.seq, site.cpu);
+    match log.source(site.pc) {
+        // The file's author is not to send commands to the terminal.
+        Some(source) => format!("{place} at {}", source.escape_debug()),
+        None => place,
+    }
+}

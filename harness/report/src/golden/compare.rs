@@ -1,0 +1,63 @@
+//! A result beside its golden.
+
+use parallax_model::{Check, FindingLine, GoldenLine};
+
+use super::error::GoldenError;
+use super::file;
+use super::place::Place;
+use crate::text_diff;
+
+/// How a result stands to its golden.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Comparison {
+    /// The same.
+    Same,
+    /// There is no golden.
+    Missing,
+    /// Another one was agreed: lines with `-` (agreed) and `+` (now), and some around them.
+    Different {
+        /// The difference.
+        diff: String,
+    },
+}
+
+/// Compares `text` with the golden at `place`; without `events`, with what it holds beside findings of check 5.
+///
+/// # Errors
+/// The golden is there and cannot be read.
+pub fn compare(place: &Place, text: &str, events: bool) -> Result<Comparison, GoldenError> {
+    let Some(mut agreed) = file::text(&place.golden)? else { return Ok(Comparison::Missing) };
+    if !events {
+        agreed = without_order(&agreed);
+    }
+    Ok(match file::body(text) {
+        text if agreed == text => Comparison::Same,
+        text => Comparison::Different { diff: text_diff::unified(&agreed, text) },
+    })
+}
+
+/// Whether the golden at `place` has findings of check 5, which only a run with events can have.
+///
+/// # Errors
+/// The golden is there and cannot be read.
+pub fn needs_events(place: &Place) -> Result<bool, GoldenError> {
+    Ok(file::text(&place.golden)?.is_some_and(|agreed| GoldenLine::findings(&agreed).any(is_of_order)))
+}
+
+/// A golden without findings of check 5; and without its boot, if there was nothing else to say of that.
+fn without_order(agreed: &str) -> String {
+    let lines = agreed.lines().map(|line| (line, GoldenLine::of(line)));
+    let mut lines: Vec<_> = lines
+        .filter(|(_, line)| !matches!(line, GoldenLine::Finding(finding) if is_of_order(*finding)))
+        .collect();
+    let boot = matches!(lines.first(), Some((_, GoldenLine::Boot)));
+    if boot && !matches!(lines.get(1), Some((_, GoldenLine::Finding(_) | GoldenLine::Change(_)))) {
+        lines.remove(0);
+    }
+    lines.into_iter().map(|(text, _)| text).collect::<Vec<_>>().join("\n")
+}
+
+/// Whether a golden's finding is about the order of events.
+pub(super) fn is_of_order(finding: FindingLine<'_>) -> bool {
+    finding.check() == Some(Check::Protocol)
+}

@@ -1,0 +1,41 @@
+//! Why a golden cannot be read or written.
+
+use std::path::{Path, PathBuf};
+
+/// Reading or writing a golden failed.
+#[derive(Debug, thiserror::Error)]
+pub enum GoldenError {
+    /// The file system refused.
+    #[error("{path}: {cause}", path = .path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        cause: std::io::Error,
+    },
+    /// git knows no such commit.
+    #[error("git knows no commit `{0}`: fetch it, or name another")]
+    Revision(String),
+    /// git failed.
+    #[error("git {args}: {cause}")]
+    Git {
+        /// What it was asked.
+        args: String,
+        /// Why.
+        cause: String,
+    },
+    /// The file is no snapshot of insta's.
+    #[error("{path}: no insta snapshot: {cause}", path = .path.display())]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        cause: String,
+    },
+}
+
+impl GoldenError {
+    pub(super) fn io(path: &Path) -> impl FnOnce(std::io::Error) -> Self {
+        |cause| Self::Io { path: path.to_owned(), cause }
+    }
+}

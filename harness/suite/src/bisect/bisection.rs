@@ -1,0 +1,81 @@
+//! A bisection from end to end: the range of revisions, the search in it, the report.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use parallax_engine::project;
+use parallax_engine::status::Failure;
+use parallax_machine::CancellationToken;
+use parallax_machine::toolchain::Variant;
+use parallax_report::golden;
+
+use super::history::Repository;
+use super::images::Images;
+use super::mode::BisectMode;
+use super::outcome;
+use super::report::Report;
+use super::request::Request;
+use super::trials::Trials;
+use crate::cases::{self, Case};
+
+/// Finds the commit that broke a trace, and by which operation it is bad.
+///
+/// # Errors
+/// The range is none, one of its ends cannot be tried or is not as it is said to be, or the user cancelled.
+pub fn bisect(request: &Request, cancel: &CancellationToken) -> Result<Report> {
+    let mut cases = cases::load(std::slice::from_ref(&request.trace)).map_err(Failure::from)?;
+    let case = match (cases.pop(), cases.is_empty()) {
+        (Some(case), true) => case,
+        _ => return Err(Failure::usage("--trace takes one trace").into()),
+    };
+    let root = project::root(std::slice::from_ref(&case.place.golden))?;
+    let root = root.canonicalize()?;
+    let repository = Repository::open(&root)?;
+    if request.bad == "HEAD" {
+        repository.clean()?;
+    }
+    let files = match request.mode {
+        BisectMode::Range => own_files(&root, request, &case)?,
+        BisectMode::Findings | BisectMode::Golden => Vec::new(),
+    };
+    let row = repository.range(&request.good, &request.bad, &files)?;
+    let golden = golden::text(&case.place.golden)?;
+    if request.mode == BisectMode::Golden && golden.is_none() {
+        let path = case.place.golden.display();
+        return Err(Failure::usage(format!("--mode golden: no golden at {path}")).into());
+    }
+    let variant = Variant::of(&case.trace.machine);
+    let images = Images::open(&repository, variant, request.keep, cancel)?;
+    let mut trials = Trials {
+        request,
+        repository: &repository,
+        root,
+        files,
+        case,
+        golden,
+        images,
+        cancel: cancel.clone(),
+        trials: HashMap::new(),
+        tried: Vec::new(),
+    };
+    let (narrowed, last_good) = trials.search(&row)?;
+    outcome::report(&mut trials, &row, narrowed, last_good)
+}
+
+/// Trace and golden, below `root`.
+fn own_files(root: &Path, request: &Request, case: &Case) -> Result<Vec<String>, Failure> {
+    let below = |path: PathBuf| {
+        let inside = path.strip_prefix(root).ok().map(|path| path.to_string_lossy().into_owned());
+        inside.ok_or_else(|| {
+            Failure::usage(format!("--mode range: {} is not in the source tree", path.display()))
+        })
+    };
+    let trace = request
+        .trace
+        .canonicalize()
+        .map_err(|error| Failure::usage(format!("{}: {error}", request.trace.display())))?;
+    let name = case.place.golden.file_name().unwrap_or_default();
+    let folder = case.place.golden.parent().and_then(|folder| folder.canonicalize().ok()).unwrap_or_default();
+    Ok(vec![below(trace)?, below(folder.join(name))?])
+}

@@ -1,0 +1,114 @@
+//! What came of a search: the commit, and the operation, the entry and the store by which it is bad.
+
+use anyhow::Result;
+use parallax_engine::ReportedFinding;
+use parallax_model::{Finding, Space};
+use parallax_report::explain::Wanted;
+use parallax_report::report::FindingForm;
+use parallax_report::text_diff;
+
+use super::history::Commit;
+use super::mode::BisectMode;
+use super::report::{BadOperation, Report, SCHEMA, Suspect};
+use super::search::Narrowed;
+use super::story::comparable;
+use super::trial::first_operation;
+use super::trials::{Trials, reproducer};
+use crate::explanation;
+
+/// What came of the search in `row`; the last good one is `row[last_good]`.
+pub(super) fn report(
+    trials: &mut Trials<'_>,
+    row: &[Commit],
+    narrowed: Narrowed,
+    last_good: usize,
+) -> Result<Report> {
+    let suspects = &row[narrowed.first + 1..=narrowed.last + 1];
+    let (good, bad) = (&row[last_good], &row[narrowed.last + 1]);
+    let operation = operation(trials, good, bad)?;
+    let run = |commit: &Commit| trials.trials.get(&commit.trial).map(|trial| &trial.run);
+    let (old, new) = (run(good), run(bad));
+    let difference = match (old, new) {
+        // One that failed before its first operation has no result.
+        (Some(old), Some(new)) if !new.golden.is_empty() => text_diff::unified(&old.golden, &new.golden),
+        _ => String::new(),
+    };
+    let failure = new.and_then(|run| run.failure.as_ref()).map(|failure| failure.message.clone());
+    let label = trials.case.place.label.clone();
+    Ok(Report {
+        document: "bisect",
+        schema: SCHEMA,
+        mode: match trials.request.mode {
+            BisectMode::Findings => "findings",
+            BisectMode::Golden => "golden",
+            BisectMode::Range => "range",
+        },
+        commits: row.len() - 1,
+        tried: trials.tried.clone(),
+        builds: trials.images.built,
+        first_bad: suspects.iter().map(|commit| suspect(trials, commit)).collect(),
+        last_good: format!("{}  {}", good.id, good.subject),
+        failure,
+        operation,
+        difference,
+        reproduce: format!("{}\n", reproducer(bad, &trials.case)),
+        trace: label,
+    })
+}
+
+fn suspect(trials: &Trials<'_>, commit: &Commit) -> Suspect {
+    let parent = commit.parents.first().cloned().unwrap_or_default();
+    let stat = trials.repository.git(&["diff", "--stat", &parent, &commit.id, "--", "hyp"]);
+    Suspect {
+        commit: commit.id.clone(),
+        subject: commit.subject.clone(),
+        author: commit.author.clone(),
+        changed: stat.unwrap_or_default(),
+        merged: if commit.parents.len() > 1 { commit.parents.clone() } else { Vec::new() },
+    }
+}
+
+/// The first operation after which `bad` is not as `good`, with its stores.
+fn operation(trials: &mut Trials<'_>, good: &Commit, bad: &Commit) -> Result<Option<BadOperation>> {
+    let (Some(old), Some(new)) = (trials.trials.get(&good.trial), trials.trials.get(&bad.trial)) else {
+        return Ok(None);
+    };
+    let Some((line, text)) = first_operation(&old.run, &new.run) else { return Ok(None) };
+    let fresh = |found: &&ReportedFinding| found.line == line && !old.run.findings.contains(found);
+    let found: Vec<&ReportedFinding> = new.run.findings.iter().filter(fresh).collect();
+    let findings = found.iter().map(|found| FindingForm::from(*found)).collect();
+    let wanted = found.first().map(|found| wanted(&found.finding)).unwrap_or_default();
+    let (mut story, mut story_difference) = (String::new(), String::new());
+    if line != 0 {
+        let (before, after) = (story_on(trials, good, line, wanted)?, story_on(trials, bad, line, wanted)?);
+        story_difference = text_diff::unified(&comparable(&before), &comparable(&after));
+        story = after;
+    }
+    Ok(Some(BadOperation { line, text, findings, story, story_difference }))
+}
+
+/// What the operation in `line` did on `commit`; empty where that cannot be told.
+fn story_on(
+    trials: &mut Trials<'_>,
+    commit: &Commit,
+    line: usize,
+    (ipa, sid): (Option<u64>, Option<u32>),
+) -> Result<String> {
+    let (Ok(boot), Ok((case, _))) = (trials.boot(commit)?, trials.case_of(commit)) else {
+        return Ok(String::new());
+    };
+    let (source, wanted) = (&trials.request.trace, Wanted { ipa, sid });
+    Ok(trials
+        .images
+        .with_sources(commit, || explanation::story(&boot, &case, source, line, wanted))?
+        .unwrap_or_default())
+}
+
+/// The entries that a finding is about: by input address, or by stream.
+fn wanted(finding: &Finding) -> (Option<u64>, Option<u32>) {
+    match finding.space {
+        Space::Cpu | Space::Smmu | Space::Page => (Some(finding.span.base), None),
+        Space::Ste => (None, u32::try_from(finding.span.base).ok()),
+        Space::El2 | Space::Regs => (None, None),
+    }
+}

@@ -1,0 +1,49 @@
+//! How to run many traces.
+
+use std::path::PathBuf;
+use std::thread;
+
+use parallax_engine::Mode;
+use parallax_machine::CancellationToken;
+
+/// What to do with goldens.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum GoldenMode {
+    /// Compare; leave what differs for a review.
+    #[default]
+    Compare,
+    /// Take what came out.
+    Accept,
+    /// Leave them alone.
+    Ignore,
+}
+
+/// How to run.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// How many traces at a time; at least one.
+    pub jobs: usize,
+    /// What to do with goldens.
+    pub golden: GoldenMode,
+    /// Where to record; for one trace only.
+    pub record: Option<PathBuf>,
+    /// Where to write its events as a Casemate trace; for one trace only.
+    pub export: Option<PathBuf>,
+    /// How often to run each trace; every run must give the same text and the same recording, byte for byte.
+    pub repeat: usize,
+    /// How to drive the machines.
+    pub mode: Mode,
+    /// The machines have the plugin: the order of events is judged.
+    pub events: bool,
+    /// Arguments of `parallax run` that make this run what it is, beside the trace.
+    pub flags: Vec<String>,
+    /// Nothing new begins once it is cancelled.
+    pub cancel: CancellationToken,
+}
+
+/// How many traces to run at a time: as the user says, or one for each core.
+#[must_use]
+pub fn job_count(jobs: Option<u16>) -> usize {
+    let cores = || thread::available_parallelism().map_or(1, usize::from);
+    jobs.map_or_else(cores, usize::from)
+}

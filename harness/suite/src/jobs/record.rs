@@ -1,0 +1,34 @@
+//! One run of one trace.
+
+use std::path::Path;
+
+use parallax_engine::status::Failure;
+use parallax_engine::{Boot, Keep, Reproducer, TraceRun, run_trace};
+use parallax_machine::MachineError;
+use parallax_machine::recording::Recorder;
+
+use super::options::Options;
+use crate::cases::Case;
+
+/// The command that runs `case` again.
+pub(super) fn reproducer(case: &Case, options: &Options) -> Reproducer {
+    let flags = options.flags.iter().cloned();
+    Reproducer::new(std::iter::once("run".to_owned()).chain(flags).chain([case.name_here()]))
+}
+
+/// Runs it once, recording it into `path`, and keeps its events with `export`.
+pub(super) fn record(
+    case: &Case,
+    boot: &dyn Boot,
+    options: &Options,
+    path: Option<&Path>,
+    export: bool,
+) -> Result<TraceRun, Failure> {
+    let mut machine = boot.boot(&case.trace)?;
+    let recorder = path
+        .map(|path| Recorder::create(path, boot.revision(), machine.target()).map_err(MachineError::from));
+    let keep = Keep { again: reproducer(case, options), recorder: recorder.transpose()?, export };
+    let run = run_trace(&case.trace.ops, machine.as_mut(), keep, options.mode);
+    boot.finished(&case.trace, machine.as_ref());
+    Ok(run)
+}
