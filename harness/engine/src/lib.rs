@@ -41,6 +41,6 @@ pub use judges::Protocol;
 pub use live::Boot;
 pub use mode::Mode;
 pub use observer::Observer;
-pub use run::{Keep, TraceRun, run_trace};
+pub use run::{RunOptions, TraceRun, run_trace};
 pub use session::{Begun, Session, Step};
 pub use stream::{batches, touches_data};

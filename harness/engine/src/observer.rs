@@ -2,7 +2,7 @@
 
 use parallax_abi::info::HypInfo;
 use parallax_machine::{Registers, Target};
-use parallax_model::{Context, MmioPolicy, SmmuMode, Snapshot, Span, TakeCache, take};
+use parallax_model::{CaptureCache, Context, MmioPolicy, SmmuMode, Snapshot, Span, capture};
 use parallax_trace::spec;
 use parallax_vmsa::PhysMem;
 
@@ -11,14 +11,14 @@ use parallax_vmsa::PhysMem;
 pub struct Observer {
     info: HypInfo,
     context: Context,
-    cache: TakeCache,
+    cache: CaptureCache,
 }
 
 impl Observer {
     /// For a machine that has booted.
     #[must_use]
     pub fn new(target: &Target) -> Self {
-        Self { info: target.info, context: context(target), cache: TakeCache::default() }
+        Self { info: target.info, context: context(target), cache: CaptureCache::default() }
     }
 
     /// What the checks have to know of the machine.
@@ -29,7 +29,7 @@ impl Observer {
 
     /// The state that `registers` and `memory` describe.
     pub fn observe(&mut self, memory: &dyn PhysMem, registers: &Registers) -> Snapshot {
-        take(&mut self.cache, memory, &registers.sys, registers.smmu.as_ref(), &self.info)
+        capture(&mut self.cache, memory, &registers.sys, registers.smmu.as_ref(), &self.info)
     }
 }
 

@@ -34,21 +34,21 @@ pub struct TraceRun {
 
 /// What a run leaves behind beside its result.
 #[derive(Debug)]
-pub struct Keep {
+pub struct RunOptions {
     /// The command that runs it again.
-    pub again: Reproducer,
+    pub reproducer: Reproducer,
     /// Where to record it.
     pub recorder: Option<Recorder>,
     /// Whether [`TraceRun::exported`] is to have its events.
     pub export: bool,
 }
 
-/// Performs `ops` on `machine`, which has just booted, and keeps what `keep` says. [`Mode::Stream`] needs a machine
+/// Performs `ops` on `machine`, which has just booted, and leaves behind what `options` say. [`Mode::Stream`] needs a machine
 /// with the plugin.
-pub fn run_trace(ops: &[Op], machine: &mut dyn Machine, keep: Keep, mode: Mode) -> TraceRun {
+pub fn run_trace(ops: &[Op], machine: &mut dyn Machine, options: RunOptions, mode: Mode) -> TraceRun {
     let mut run = TraceRun::default();
     let mut golden = Golden::default();
-    if let Err(failure) = perform(ops, machine, (keep, mode), &mut run, &mut golden) {
+    if let Err(failure) = perform(ops, machine, (options, mode), &mut run, &mut golden) {
         run.failure = Some(failure);
     }
     run.golden = golden.text().to_owned();
@@ -58,26 +58,27 @@ pub fn run_trace(ops: &[Op], machine: &mut dyn Machine, keep: Keep, mode: Mode) 
 fn perform(
     ops: &[Op],
     machine: &mut dyn Machine,
-    (keep, mode): (Keep, Mode),
+    (options, mode): (RunOptions, Mode),
     run: &mut TraceRun,
     golden: &mut Golden,
 ) -> Result<(), Failure> {
-    let (mut session, at_boot) = Session::start_with(machine, keep.recorder, keep.export)?;
+    let (mut session, at_boot) = Session::start_with(machine, options.recorder, options.export)?;
     golden.boot(&at_boot);
-    run.findings
-        .extend(at_boot.into_iter().map(|finding| ReportedFinding::new(0, "boot", finding, &keep.again)));
+    run.findings.extend(
+        at_boot.into_iter().map(|finding| ReportedFinding::new(0, "boot", finding, &options.reproducer)),
+    );
     if mode == Mode::Stream {
         session.stream()?;
     }
     for batch in batches(ops, mode) {
-        let steps = take(&mut session, &batch, mode).map_err(|error| {
+        let steps = perform_batch(&mut session, &batch, mode).map_err(|error| {
             let Failure { status, message } = error.into();
             Failure { status, message: format!("{}: {message}", named(&batch)) }
         })?;
         for (op, step) in batch.into_iter().zip(steps) {
             let text = op.to_string();
             golden.operation(op.line, &text, &shown(op, &step.outcome), &step.lines, &step.findings);
-            let found = |finding| ReportedFinding::new(op.line, &text, finding, &keep.again);
+            let found = |finding| ReportedFinding::new(op.line, &text, finding, &options.reproducer);
             run.findings.extend(step.findings.into_iter().map(found));
             run.ops += 1;
             run.checked |= asks(op) || !step.lines.is_empty() || !run.findings.is_empty();
@@ -100,7 +101,7 @@ fn batches(ops: &[Op], mode: Mode) -> Vec<Vec<&Op>> {
     }
 }
 
-fn take(session: &mut Session<'_>, batch: &[&Op], mode: Mode) -> Result<Vec<Step>, SessionError> {
+fn perform_batch(session: &mut Session<'_>, batch: &[&Op], mode: Mode) -> Result<Vec<Step>, SessionError> {
     match batch {
         [op] if mode == Mode::Step || stream::touches_data(op) => Ok(vec![session.step(op)?]),
         _ => session.batch(batch),

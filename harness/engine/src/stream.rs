@@ -95,9 +95,9 @@ impl Stream {
         registers: &Registers,
         now: &Snapshot,
     ) -> Result<Option<String>, MemError> {
-        let told = self.shadow.told(registers);
+        let agrees = self.shadow.agrees_with(registers);
         let page = self.shadow.follow(memory, registers, self.pages(now))?;
-        let registers = (!told).then(|| "a register changed".to_owned());
+        let registers = (!agrees).then(|| "a register changed".to_owned());
         Ok(page.map(|pa| format!("the page at {pa:#x} changed")).or(registers))
     }
 

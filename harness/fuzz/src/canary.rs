@@ -21,7 +21,7 @@ impl Canary {
         let snapshot = session.snapshot();
         let image = snapshot.layout.image;
         let mut canary = Self { sealed: Vec::new(), page: false };
-        for run in &snapshot.el2 {
+        for run in snapshot.el2() {
             let read_only = run.value.leaf().filter(|leaf| !leaf.write).map(|leaf| leaf.output(run.base));
             let span = read_only.map(|base| Span::new(base, run.size));
             if let Some(span) = span.filter(|span| image.contains(span.base)) {

@@ -80,7 +80,7 @@ impl StateView<'_> {
         let regime = Regime::stage2(&self.registers.sys).map_err(|error| error.to_string())?;
         let regime = regime.ok_or("the host's stage 2 is off (HCR_EL2.VM = 0)")?;
         let mut out = self.path(&regime, Lane::Cpu, ipa);
-        let entry = self.entry(&self.snapshot.cpu, ipa, Lane::Cpu);
+        let entry = self.entry(self.snapshot.host(), ipa, Lane::Cpu);
         let _ = writeln!(out, "the host's CPUs at {}: {entry}", self.named(ipa));
         Ok(out)
     }
@@ -209,7 +209,7 @@ impl StateView<'_> {
         let pa =
             pa.ok_or("a page frame number has at most 40 bits; to name an address, drop three digits")?;
         let mut out = format!("page {pfn:#x} at {pa:#x} ({})\n", self.named(pa));
-        match run::find(&self.snapshot.pages, pa) {
+        match run::find(self.snapshot.pages(), pa) {
             Some(found) => {
                 let word =
                     self.info.vmemmap_pa.wrapping_add(8 * pfn.wrapping_sub(self.info.vmemmap_first_pfn));
@@ -219,10 +219,10 @@ impl StateView<'_> {
             None => out.push_str("state none: it is not memory\n"),
         }
         let before = out.len();
-        for found in &self.snapshot.cpu {
+        for found in self.snapshot.host() {
             self.mapping(&mut out, Lane::Cpu, found, pa);
         }
-        for found in &self.snapshot.el2 {
+        for found in self.snapshot.el2() {
             let Some(leaf) = found.value.leaf() else { continue };
             let va = pa.wrapping_sub(leaf.offset);
             if found.span().contains(va) {

@@ -10,7 +10,7 @@ use std::path::Path;
 
 use parallax_abi::coverage::{bit, file_size};
 
-use crate::qemu::Nameless;
+use crate::qemu::UnlinkedFile;
 
 /// A file that a plugin marks instructions in.
 #[derive(Debug)]
@@ -25,9 +25,9 @@ impl Coverage {
     ///
     /// # Errors
     /// The file cannot be made.
-    pub fn create(dir: &Path, image: (u64, u64)) -> io::Result<(Self, Nameless)> {
+    pub fn create(dir: &Path, image: (u64, u64)) -> io::Result<(Self, UnlinkedFile)> {
         let size = file_size(image.1.saturating_sub(image.0));
-        let file = Nameless::create(dir, size)?;
+        let file = UnlinkedFile::create(dir, size)?;
         Ok((Self { file: file.as_file().try_clone()?, image }, file))
     }
 

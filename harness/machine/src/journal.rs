@@ -24,7 +24,7 @@ use memmap2::{MmapOptions, MmapRaw};
 use parallax_abi::journal::{Header, MAGIC, RECORDS, Record, VERSION, error, kind};
 use zerocopy::IntoBytes;
 
-use crate::qemu::Nameless;
+use crate::qemu::UnlinkedFile;
 
 /// Records that a ring has room for: 2.5 MiB.
 const CAPACITY: u64 = 1 << 16;
@@ -60,9 +60,9 @@ impl Journal {
     ///
     /// # Errors
     /// The file cannot be made or mapped.
-    pub fn create(dir: &Path) -> io::Result<(Self, Nameless)> {
+    pub fn create(dir: &Path) -> io::Result<(Self, UnlinkedFile)> {
         let len = RECORDS as u64 + CAPACITY * size_of::<Record>() as u64;
-        let file = Nameless::create(dir, len)?;
+        let file = UnlinkedFile::create(dir, len)?;
         let map = MmapOptions::new().map_raw(file.as_file())?;
         let ring = Arc::new(Ring { map, taken: Mutex::default(), over: AtomicBool::new(false) });
         for (offset, value) in [
@@ -92,7 +92,7 @@ impl Journal {
     ///
     /// # Errors
     /// The journal cannot be believed.
-    pub fn take(&self) -> Result<Vec<Record>, JournalError> {
+    pub fn read(&self) -> Result<Vec<Record>, JournalError> {
         let mut taken = self.ring.taken.lock().unwrap_or_else(PoisonError::into_inner);
         self.ring.drain(&mut taken)?;
         match self.ring.word(offset_of!(Header, error)).load(Ordering::Acquire) {
@@ -224,23 +224,23 @@ mod tests {
         let journal = journal();
         let count = 3 * CAPACITY + 17;
         produce(&journal.ring, 0..count);
-        let values: Vec<u64> = journal.take().unwrap().iter().map(|record| record.value).collect();
+        let values: Vec<u64> = journal.read().unwrap().iter().map(|record| record.value).collect();
         assert!(values.into_iter().eq(0..count));
-        assert_eq!(journal.take(), Ok(Vec::new()));
+        assert_eq!(journal.read(), Ok(Vec::new()));
     }
 
     #[test]
     fn an_error_of_the_plugin_is_an_error_here() {
         let journal = journal();
         journal.ring.word(offset_of!(Header, error)).store(error::ADDRESS, Ordering::Release);
-        assert!(matches!(journal.take(), Err(JournalError::Untrue(_))));
+        assert!(matches!(journal.read(), Err(JournalError::Untrue(_))));
     }
 
     #[test]
     fn a_header_that_makes_no_sense_is_refused() {
         let journal = journal();
         journal.ring.word(offset_of!(Header, head)).store(u64::MAX, Ordering::Release);
-        assert!(matches!(journal.take(), Err(JournalError::Damaged { head: u64::MAX, tail: 0 })));
+        assert!(matches!(journal.read(), Err(JournalError::Damaged { head: u64::MAX, tail: 0 })));
     }
 
     #[test]

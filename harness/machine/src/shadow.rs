@@ -116,7 +116,7 @@ impl Shadow {
 
     /// Whether `registers` are what the records told, the indexes of queues aside.
     #[must_use]
-    pub fn told(&self, registers: &Registers) -> bool {
+    pub fn agrees_with(&self, registers: &Registers) -> bool {
         let steady = |registers: &Registers| {
             registers.smmu.clone().map(|mut smmu| {
                 INDEXES.iter().for_each(|index| _ = smmu.0.remove(index));
@@ -322,8 +322,8 @@ mod tests {
         assert_eq!(shadow.registers().sys.vttbr_el2, 0x4040_0000);
         let mut now = shadow.registers().clone();
         now.smmu.as_mut().unwrap().0.insert(0x98, 0);
-        assert!(shadow.told(&now), "an index of a queue moves by itself");
+        assert!(shadow.agrees_with(&now), "an index of a queue moves by itself");
         now.smmu.as_mut().unwrap().0.insert(CR0, 0);
-        assert!(!shadow.told(&now));
+        assert!(!shadow.agrees_with(&now));
     }
 }

@@ -74,12 +74,12 @@ pub fn effective(snapshot: &Snapshot, context: &Context, sid: u32) -> Vec<Table>
     };
     // What the host's stage 2 gives on demand, in the encoding that is in force.
     let usual = (
-        MemAttr::decode(if snapshot.control.fwb { 0b0111 } else { 0b1111 }, snapshot.control.fwb),
+        MemAttr::decode(if snapshot.control().fwb { 0b0111 } else { 0b1111 }, snapshot.control().fwb),
         Shareability::InnerShareable,
     );
     let mut tables: Vec<Table> = Vec::new();
-    let limit = Span::new(0, 1_u64 << snapshot.control.input_bits.min(63));
-    for (span, host, device) in run::overlay(&snapshot.cpu, entries, limit) {
+    let limit = Span::new(0, 1_u64 << snapshot.control().input_bits.min(63));
+    for (span, host, device) in run::overlay(snapshot.host(), entries, limit) {
         let (Some(device), true) =
             (device.and_then(S2Entry::leaf), host.is_none_or(|entry| entry.leaf().is_some()))
         else {
@@ -180,10 +180,10 @@ mod tests {
     #[test]
     fn addresses_that_the_host_lost_are_not_judged() {
         let mut state = clean();
-        for run in &mut state.cpu {
+        for run in host_mut(&mut state) {
             run.value = HYP;
         }
-        set(&mut state.cpu, Span::new(0, 1 << BITS), Some(HYP));
+        set(host_mut(&mut state), Span::new(0, 1 << BITS), Some(HYP));
         assert!(effective(&state, &context(), 8).is_empty());
         assert!(effective(&clean(), &context(), 0x100).is_empty(), "no such stream");
     }

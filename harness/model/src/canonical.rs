@@ -64,7 +64,7 @@ impl Canonical {
     #[must_use]
     pub fn after(&self, before: &Snapshot, snapshot: &Snapshot, block_size: BlockSize) -> Self {
         let [old, new] = [before, snapshot].map(|state| state.smmu.as_ref().map(|smmu| &smmu.control));
-        let same = before.control == snapshot.control && before.layout == snapshot.layout && old == new;
+        let same = before.cpus == snapshot.cpus && before.layout == snapshot.layout && old == new;
         let regs = if same { Arc::clone(&self.regs) } else { registers::text(snapshot).into() };
         Self::with_regs(snapshot, block_size, regs)
     }
@@ -73,13 +73,13 @@ impl Canonical {
         let tables = snapshot.smmu.as_ref().map_or(&[][..], |smmu| &smmu.tables);
         let (cpu, el2, smmu) = match block_size {
             BlockSize::Shown => (
-                snapshot.cpu.clone(),
-                snapshot.el2.clone(),
+                snapshot.host().to_vec(),
+                snapshot.el2().to_vec(),
                 tables.iter().map(|table| table.entries.clone()).collect(),
             ),
             BlockSize::Ignored => (
-                run::map(&snapshot.cpu, |run| without_size(run.value)),
-                run::map(&snapshot.el2, |run| without_size_s1(run.value)),
+                run::map(snapshot.host(), |run| without_size(run.value)),
+                run::map(snapshot.el2(), |run| without_size_s1(run.value)),
                 tables.iter().map(|table| run::map(&table.entries, |run| without_size(run.value))).collect(),
             ),
         };
@@ -90,7 +90,7 @@ impl Canonical {
             smmu,
             ste: snapshot.smmu.as_ref().map_or_else(Vec::new, |smmu| smmu.streams.clone()),
             regs,
-            pages: without_own_references(&snapshot.pages, &snapshot.layout),
+            pages: without_own_references(snapshot.pages(), &snapshot.layout),
         }
     }
 }
@@ -192,7 +192,7 @@ pub fn stream_ids(span: Span) -> String {
 
 /// The physical address behind `va` of EL2: as it is mapped, or where it is not any more, as the linear map has it.
 pub(crate) fn el2_output(snapshot: &Snapshot, context: &Context, va: u64) -> Option<u64> {
-    let mapped = run::find(&snapshot.el2, va).and_then(|run| run.value.leaf()).map(|leaf| leaf.output(va));
+    let mapped = run::find(snapshot.el2(), va).and_then(|run| run.value.leaf()).map(|leaf| leaf.output(va));
     mapped.or_else(|| {
         let pa = va.checked_sub(snapshot.layout.linear_offset)?;
         context.symbols.region_name(pa).map(|_| pa)

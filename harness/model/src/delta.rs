@@ -232,8 +232,8 @@ mod tests {
     fn a_split_block_is_one_line_gone_and_a_few_come() {
         let block = Span::new(0x4080_0000, 0x20_0000);
         let (mut before, mut after) = (clean(), clean());
-        set(&mut before.cpu, block, Some(S2Entry::Mapped(S2Leaf { block: 21, ..MEMORY })));
-        set(&mut after.cpu, Span::new(0x4090_0000, 0x1000), Some(HYP));
+        set(host_mut(&mut before), block, Some(S2Entry::Mapped(S2Leaf { block: 21, ..MEMORY })));
+        set(host_mut(&mut after), Span::new(0x4090_0000, 0x1000), Some(HYP));
         assert_eq!(
             lines(&before, &after, BlockSize::Shown),
             [
@@ -253,7 +253,7 @@ mod tests {
     fn what_is_odd_is_shown() {
         let (before, mut after) = (clean(), clean());
         let odd = S2Leaf { offset: 0x2000, af: false, sh: 0, sw: 1, memattr: 0b0001, xn: 0b10, ..MEMORY };
-        set(&mut after.cpu, PAGE, Some(S2Entry::Mapped(odd)));
+        set(host_mut(&mut after), PAGE, Some(S2Entry::Mapped(odd)));
         set(smmu_entries(&mut after), PAGE, Some(S2Entry::Mapped(odd)));
         smmu_of(&mut after).control.gbpa_abort = false;
         assert_eq!(
@@ -272,11 +272,11 @@ mod tests {
     #[test]
     fn where_tables_and_queues_lie_does_not_show() {
         let mut moved = clean();
-        moved.control.root += 0x3000;
+        moved.cpus[0].root += 0x3000;
         smmu_of(&mut moved).tables[0].root += 0x1000;
         smmu_of(&mut moved).control.cmdq.base += 0x1000;
         moved.tables.clear();
-        set(&mut moved.pages, Span::new(POOL.base, 0x1000), Some(PageState { refcount: 3, ..HYP_PAGE }));
+        set(pages_mut(&mut moved), Span::new(POOL.base, 0x1000), Some(PageState { refcount: 3, ..HYP_PAGE }));
         assert!(Delta::between(&clean(), &moved).is_empty());
         assert!(!Delta::between(&clean(), &donated()).is_empty());
     }
@@ -327,8 +327,8 @@ mod tests {
         #[test]
         fn equal_states_differ_in_nothing_and_different_ones_in_something(a in entries(), b in entries()) {
             let (mut before, mut after) = (clean(), clean());
-            before.cpu = a.clone();
-            after.cpu = b.clone();
+            *host_mut(&mut before) = a.clone();
+            *host_mut(&mut after) = b.clone();
             prop_assert!(Delta::between(&before, &before).is_empty());
             let delta = Delta::between(&before, &after);
             prop_assert_eq!(delta.is_empty(), a == b);

@@ -3,7 +3,7 @@
 //! | module | what is in it |
 //! | --- | --- |
 //! | [`snapshot`], [`leaf`], [`smmu_state`], [`page`], [`run`] | [`Snapshot`]: everything that translates an address, as maximal runs |
-//! | [`mod@take`] | makes a snapshot from registers and memory, decoding only what changed |
+//! | [`mod@capture`] | makes a snapshot from registers and memory, decoding only what changed |
 //! | [`canonical`], [`lane`], [`registers`] | the canonical form and its text |
 //! | [`delta`] | what changed between two snapshots |
 //! | [`checks`], [`mod@check`], [`rule`], [`finding`], [`views`], [`reporter`], [`context`] | what must always hold, and what to say where it does not |
@@ -14,6 +14,7 @@
 
 pub mod attrs;
 pub mod canonical;
+pub mod capture;
 pub mod check;
 pub mod checks;
 pub mod context;
@@ -32,7 +33,6 @@ pub mod run;
 pub mod smmu_state;
 pub mod snapshot;
 pub mod table_map;
-pub mod take;
 #[cfg(test)]
 mod testing;
 pub mod views;
@@ -40,6 +40,7 @@ pub mod views;
 pub use parallax_addr::{AddressMap, Span};
 
 pub use canonical::{BlockSize, Line, Sign};
+pub use capture::{CaptureCache, capture};
 pub use check::{Check, Space};
 pub use checks::access::{Access, AccessKind, Agent, Outcome, check_access};
 pub use checks::check;
@@ -56,5 +57,4 @@ pub use rule::Rule;
 pub use run::Run;
 pub use smmu_state::{SmmuState, Stream};
 pub use snapshot::{CpuControl, Layout, Snapshot};
-pub use take::{TakeCache, take};
 pub use views::{Side, Views};

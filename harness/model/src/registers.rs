@@ -26,7 +26,7 @@ impl Register {
 #[must_use]
 pub fn text(snapshot: &Snapshot) -> Vec<Register> {
     let mut lines: Vec<Register> =
-        cpu(&snapshot.control).into_iter().map(|text| Register { text, address: None }).collect();
+        cpu(snapshot.control()).into_iter().map(|text| Register { text, address: None }).collect();
     if let Some(smmu) = &snapshot.smmu {
         lines.extend(self::smmu(&smmu.control, &snapshot.layout));
     }

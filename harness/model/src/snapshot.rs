@@ -1,11 +1,13 @@
 //! Everything that translates an address, at one moment.
 //!
-//! A [`Snapshot`] is plain data: [`crate::take`] makes it from a machine, the checks judge it, [`crate::delta`] compares
+//! A [`Snapshot`] is plain data: [`crate::capture`] makes it from a machine, the checks judge it, [`crate::delta`] compares
 //! two of them. Only what has meaning is in it; addresses of table pages stand in [`Snapshot::tables`] and nowhere
 //! else, so that two snapshots of the same meaning differ in nothing a golden shows.
 
+use std::collections::BTreeMap;
+
 use parallax_abi::info::HypInfo;
-use parallax_addr::Span;
+use parallax_addr::{Span, VmHandle};
 use serde::{Deserialize, Serialize};
 
 use crate::leaf::{S1Entry, S2Entry};
@@ -84,23 +86,88 @@ pub struct TableUse {
     pub strtab: bool,
 }
 
-/// One moment.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// A stage-2 table of the SMMU: its place in [`SmmuState::tables`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TableId(pub usize);
+
+/// An address space that tables of its own describe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum AddressSpace {
+    /// IPAs of the host: its stage 2.
+    Host,
+    /// IPAs of a virtual machine: its stage 2.
+    Guest(VmHandle),
+    /// Virtual addresses at EL2: its stage 1.
+    El2,
+    /// IPAs of streams: a stage 2 of the SMMU.
+    Smmu(TableId),
+}
+
+/// What an address space maps.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Mapping {
+    /// By stage 1.
+    Stage1(Vec<Run<S1Entry>>),
+    /// By stage 2.
+    Stage2(Vec<Run<S2Entry>>),
+}
+
+/// One moment. What is absent was not looked at, or is not there: it is not empty.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Snapshot {
     /// Where things are.
     pub layout: Layout,
-    /// CPU registers.
-    pub control: CpuControl,
-    /// The host's stage 2, by IPA.
-    pub cpu: Vec<Run<S2Entry>>,
-    /// EL2's stage 1, by virtual address.
-    pub el2: Vec<Run<S1Entry>>,
-    /// Page states, by physical address.
-    pub pages: Vec<Run<PageState>>,
+    /// Registers of the CPUs that were looked at; the first one is there.
+    pub cpus: Vec<CpuControl>,
+    /// The CPUs' address spaces. One whose translation is off is absent.
+    pub spaces: BTreeMap<AddressSpace, Mapping>,
+    /// Page states, by physical address; absent where the hypervisor keeps none that is understood.
+    pub pages: Option<Vec<Run<PageState>>>,
     /// The SMMU, when the hypervisor uses one.
     pub smmu: Option<SmmuState>,
     /// Pages that the walks above read as tables, by physical address.
     pub tables: Vec<Run<TableUse>>,
     /// What could not be read or decoded at all, in words.
     pub faults: Vec<String>,
+}
+
+impl Snapshot {
+    /// Registers of the first CPU.
+    #[must_use]
+    pub fn control(&self) -> &CpuControl {
+        &self.cpus[0]
+    }
+
+    /// What a stage 2 maps: the host's, a virtual machine's or one of the SMMU's. None if it is absent.
+    #[must_use]
+    pub fn stage2(&self, space: AddressSpace) -> Option<&[Run<S2Entry>]> {
+        if let AddressSpace::Smmu(TableId(table)) = space {
+            return self.smmu.as_ref()?.tables.get(table).map(|table| &*table.entries);
+        }
+        match self.spaces.get(&space)? {
+            Mapping::Stage2(entries) => Some(entries),
+            Mapping::Stage1(_) => None,
+        }
+    }
+
+    /// The host's stage 2, by IPA; nothing where it is absent.
+    #[must_use]
+    pub fn host(&self) -> &[Run<S2Entry>] {
+        self.stage2(AddressSpace::Host).unwrap_or_default()
+    }
+
+    /// EL2's stage 1, by virtual address; nothing where it is absent.
+    #[must_use]
+    pub fn el2(&self) -> &[Run<S1Entry>] {
+        match self.spaces.get(&AddressSpace::El2) {
+            Some(Mapping::Stage1(entries)) => entries,
+            _ => &[],
+        }
+    }
+
+    /// Page states, by physical address; nothing where they are absent.
+    #[must_use]
+    pub fn pages(&self) -> &[Run<PageState>] {
+        self.pages.as_deref().unwrap_or_default()
+    }
 }

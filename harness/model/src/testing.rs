@@ -1,5 +1,7 @@
 //! A small machine in a clean state, for tests: 16 MiB of memory, image, pool, UART and SMMU.
 
+use std::collections::BTreeMap;
+
 use parallax_addr::AddressMap;
 use parallax_addr::Span;
 
@@ -8,7 +10,7 @@ use crate::leaf::{S1Entry, S1Leaf, S2Entry, S2Leaf};
 use crate::page::{Ownership, PageState};
 use crate::run::{self, Run};
 use crate::smmu_state::{Queue, SmmuControl, SmmuState, SmmuTable, Stream};
-use crate::snapshot::{CpuControl, Layout, Snapshot, TableUse};
+use crate::snapshot::{AddressSpace, CpuControl, Layout, Mapping, Snapshot, TableUse};
 
 pub(crate) const RAM: Span = Span::new(0x4000_0000, 0x100_0000);
 pub(crate) const IMAGE: Span = Span::new(0x4020_0000, 0x4_0000);
@@ -153,7 +155,7 @@ pub(crate) fn clean() -> Snapshot {
     el2_entries.sort_by_key(|run| run.base);
     Snapshot {
         layout: layout(),
-        control: CpuControl {
+        cpus: vec![CpuControl {
             stage2_enabled: true,
             fwb: false,
             vmid: 0,
@@ -161,10 +163,12 @@ pub(crate) fn clean() -> Snapshot {
             input_bits: BITS,
             el2_enabled: true,
             el2_wxn: true,
-        },
-        cpu,
-        el2: el2_entries,
-        pages,
+        }],
+        spaces: BTreeMap::from([
+            (AddressSpace::Host, Mapping::Stage2(cpu)),
+            (AddressSpace::El2, Mapping::Stage1(el2_entries)),
+        ]),
+        pages: Some(pages),
         smmu: Some(smmu()),
         tables: vec![Run::new(
             Span::new(POOL.base + 0x4000, 0x2000),
@@ -177,12 +181,33 @@ pub(crate) fn clean() -> Snapshot {
 /// A clean state in which the host has given [`PAGE`] to the hypervisor.
 pub(crate) fn donated() -> Snapshot {
     let mut state = clean();
-    set(&mut state.cpu, PAGE, Some(HYP));
+    set(host_mut(&mut state), PAGE, Some(HYP));
     set(smmu_entries(&mut state), PAGE, None);
-    set(&mut state.pages, PAGE, Some(HYP_PAGE));
+    set(pages_mut(&mut state), PAGE, Some(HYP_PAGE));
     let va = Span::new(PAGE.base + LINEAR, PAGE.size);
-    set(&mut state.el2, va, Some(el2(LINEAR.wrapping_neg(), true, false)));
+    set(el2_mut(&mut state), va, Some(el2(LINEAR.wrapping_neg(), true, false)));
     state
+}
+
+/// The host's stage 2 of a state.
+pub(crate) fn host_mut(state: &mut Snapshot) -> &mut Vec<Run<S2Entry>> {
+    match state.spaces.get_mut(&AddressSpace::Host) {
+        Some(Mapping::Stage2(entries)) => entries,
+        _ => unreachable!("the small machine has a host"),
+    }
+}
+
+/// EL2's stage 1 of a state.
+pub(crate) fn el2_mut(state: &mut Snapshot) -> &mut Vec<Run<S1Entry>> {
+    match state.spaces.get_mut(&AddressSpace::El2) {
+        Some(Mapping::Stage1(entries)) => entries,
+        _ => unreachable!("the small machine has EL2's stage 1"),
+    }
+}
+
+/// Page states of a state.
+pub(crate) fn pages_mut(state: &mut Snapshot) -> &mut Vec<Run<PageState>> {
+    state.pages.as_mut().expect("the small machine has page states")
 }
 
 /// The SMMU of a state.

@@ -93,8 +93,8 @@ impl Views {
         let entry = |entries, lane| {
             run::find(entries, at).map_or_else(unmapped, |run| lane::s2_entry(&run.value, at, lane, symbols))
         };
-        let cpu = if snapshot.control.stage2_enabled {
-            entry(&snapshot.cpu, Lane::Cpu)
+        let cpu = if snapshot.control().stage2_enabled {
+            entry(snapshot.host(), Lane::Cpu)
         } else {
             "off: every access passes".to_owned()
         };
@@ -104,7 +104,7 @@ impl Views {
         if tables.is_empty() {
             views.push((Side::Smmu, without_table(snapshot, context).to_owned()));
         }
-        let page = run::find(&snapshot.pages, at);
+        let page = run::find(snapshot.pages(), at);
         views.extend(page.map(|run| (Side::Page, lane::page_state(&run.value))));
         Self(views)
     }
@@ -114,7 +114,7 @@ impl Views {
     pub fn of_registers(snapshot: &Snapshot, context: &Context) -> Self {
         let smmu = snapshot.smmu.as_ref().map(|smmu| registers::smmu_side(&smmu.control));
         let none = || without_table(snapshot, context).to_owned();
-        Self::new(&registers::cpu_side(&snapshot.control), &smmu.unwrap_or_else(none))
+        Self::new(&registers::cpu_side(snapshot.control()), &smmu.unwrap_or_else(none))
     }
 
     /// The same, with what is known beside both sides before them.
@@ -152,7 +152,7 @@ fn without_table(snapshot: &Snapshot, context: &Context) -> &'static str {
 
 /// The entry of EL2's stage 1 at `va`.
 fn of_el2(snapshot: &Snapshot, context: &Context, va: u64) -> String {
-    run::find(&snapshot.el2, va).map_or_else(
+    run::find(snapshot.el2(), va).map_or_else(
         || "unmapped".to_owned(),
         |run| canonical::el2_entry(&run.value, Span::new(va, 1), &snapshot.layout, &context.symbols).1,
     )

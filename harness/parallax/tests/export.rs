@@ -7,7 +7,7 @@ use parallax_engine::Boot;
 use parallax_engine::Mode;
 use parallax_engine::Reproducer;
 use parallax_engine::live::LiveBoot;
-use parallax_engine::{Keep, run_trace};
+use parallax_engine::{RunOptions, run_trace};
 use parallax_machine::CancellationToken;
 use parallax_model::Check;
 use parallax_protocol::{Checker, Config, casemate};
@@ -21,7 +21,7 @@ fn judged_twice(trace: &str) -> [BTreeSet<String>; 2] {
     let boot = LiveBoot::build(root, [trace], &CancellationToken::new()).expect("images");
     let boot = boot.with_events(root).expect("the plugin");
     let mut machine = boot.boot(trace).expect("a machine");
-    let keep = Keep { again: Reproducer::new(["run"]), recorder: None, export: true };
+    let keep = RunOptions { reproducer: Reproducer::new(["run"]), recorder: None, export: true };
     let run = run_trace(&trace.ops, machine.as_mut(), keep, Mode::Step);
     assert!(run.failure.is_none(), "{:?}", run.failure);
     let found = run.findings.iter().filter(|found| found.finding.rule.check() == Check::Protocol);

@@ -150,7 +150,7 @@ impl Order {
         };
         let site = self.sites.get(&(rule, function.clone()));
         let all = self.checker.findings();
-        let told = site.into_iter().flatten().filter_map(|index| all.get(*index)).collect::<Vec<_>>();
-        text::detail(&told, symbols)
+        let broken = site.into_iter().flatten().filter_map(|index| all.get(*index)).collect::<Vec<_>>();
+        text::detail(&broken, symbols)
     }
 }

@@ -6,7 +6,7 @@
 
 pub mod args;
 pub mod linux_args;
-mod nameless;
+mod unlinked;
 pub mod version;
 
 use std::ffi::OsString;
@@ -23,7 +23,7 @@ use parallax_trace::spec::MachineSpec;
 use tempfile::TempDir;
 
 pub use self::args::Pagewatch;
-pub use self::nameless::Nameless;
+pub use self::unlinked::UnlinkedFile;
 pub use self::version::Version;
 use crate::coverage::Coverage;
 use crate::journal::Journal;
@@ -89,7 +89,7 @@ pub enum Watched {
 
 impl Watched {
     /// Makes what `plugin` shall write to, and its file.
-    fn create(plugin: Option<&Pagewatch>, dir: &Path) -> io::Result<(Self, Option<Nameless>)> {
+    fn create(plugin: Option<&Pagewatch>, dir: &Path) -> io::Result<(Self, Option<UnlinkedFile>)> {
         match plugin {
             None => Ok((Self::Nothing, None)),
             Some(plugin) if plugin.coverage => {
@@ -106,7 +106,7 @@ impl Watched {
 struct Names {
     dir: TempDir,
     /// Held until QEMU has opened them.
-    _files: Vec<Nameless>,
+    _files: Vec<UnlinkedFile>,
 }
 
 impl Qemu {
@@ -143,7 +143,7 @@ impl Qemu {
             return Err(QemuError::SocketPath(gdb));
         }
         let ram_file =
-            Nameless::create(dir.path(), mem_bytes).map_err(start("making a file for guest RAM"))?;
+            UnlinkedFile::create(dir.path(), mem_bytes).map_err(start("making a file for guest RAM"))?;
         let ram = MappedRam::new(ram_file.as_file(), mem_bytes).map_err(start("mapping guest RAM"))?;
         let qmp = dir.path().join("qmp.sock");
         let uart_path = dir.path().join("uart.log");

@@ -104,16 +104,16 @@ pub fn check_access(access: &Access, before: &Snapshot, after: &Snapshot, contex
 /// What must come of a host access. A zero entry is filled by the hypervisor on the way, so the state after counts
 /// for permissions; an annotated one must refuse before and after.
 fn host(access: &Access, before: &Snapshot, after: &Snapshot) -> Outcome {
-    if access.span.end() > 1_u64 << before.control.input_bits.min(63) {
+    if access.span.end() > 1_u64 << before.control().input_bits.min(63) {
         return Outcome::Refused;
     }
     let annotated = |state: &Snapshot| {
-        run::within(&state.cpu, access.span).any(|(_, entry)| matches!(entry, S2Entry::Annotated { .. }))
+        run::within(state.host(), access.span).any(|(_, entry)| matches!(entry, S2Entry::Annotated { .. }))
     };
     if annotated(before) && annotated(after) {
         return Outcome::Refused;
     }
-    let refused = run::overlay::<_, ()>(&after.cpu, &[], access.span)
+    let refused = run::overlay::<_, ()>(after.host(), &[], access.span)
         .any(|(_, entry, _)| entry.is_some_and(|entry| !allows(entry, access.kind)));
     if refused { Outcome::Refused } else { Outcome::Passed }
 }
@@ -196,7 +196,7 @@ mod tests {
     fn permissions_decide() {
         let mut state = clean();
         let read_only = S2Leaf { write: false, xn: 0b10, ..MEMORY };
-        set(&mut state.cpu, PAGE, Some(S2Entry::Mapped(read_only)));
+        set(host_mut(&mut state), PAGE, Some(S2Entry::Mapped(read_only)));
         set(smmu_entries(&mut state), PAGE, Some(S2Entry::Mapped(read_only)));
         for agent in [Agent::Cpu, Agent::Device(8)] {
             must(agent, AccessKind::Read, Outcome::Passed, &state);
@@ -208,7 +208,7 @@ mod tests {
     #[test]
     fn a_host_access_to_a_zero_entry_passes_and_a_devices_does_not() {
         let mut state = clean();
-        set(&mut state.cpu, PAGE, None);
+        set(host_mut(&mut state), PAGE, None);
         set(smmu_entries(&mut state), PAGE, None);
         must(Agent::Cpu, AccessKind::Write, Outcome::Passed, &state);
         must(Agent::Device(8), AccessKind::Write, Outcome::Refused, &state);

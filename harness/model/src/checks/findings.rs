@@ -37,7 +37,7 @@ impl<'a> Findings<'a> {
 fn subject(snapshot: &Snapshot, context: &Context, space: Space, span: Span) -> String {
     match space {
         Space::Cpu | Space::Smmu | Space::Page => context.symbols.span(span),
-        Space::El2 => match run::find(&snapshot.el2, span.base) {
+        Space::El2 => match run::find(snapshot.el2(), span.base) {
             Some(run) => canonical::el2_entry(&run.value, span, &snapshot.layout, &context.symbols).0,
             None => format!("{:#x}..{:#x}", span.base, span.end()),
         },

@@ -24,7 +24,7 @@ use crate::snapshot::Snapshot;
 pub fn check(snapshot: &Snapshot, context: &Context) -> Vec<Finding> {
     let mut findings = Findings::new(snapshot, context);
     let secret = secret(snapshot, context);
-    if !snapshot.control.stage2_enabled {
+    if !snapshot.control().stage2_enabled {
         findings.add(
             Rule::IsolationOpen,
             Space::Regs,
@@ -32,7 +32,7 @@ pub fn check(snapshot: &Snapshot, context: &Context) -> Vec<Finding> {
             "the host's stage 2 is off: it reaches everything",
         );
     }
-    reachable(&mut findings, Space::Cpu, &snapshot.cpu, &secret);
+    reachable(&mut findings, Space::Cpu, snapshot.host(), &secret);
     unclaimed(&mut findings, &secret);
     if let Some(smmu) = snapshot.smmu.as_ref().filter(|_| context.smmu != SmmuMode::Off) {
         if context.smmu == SmmuMode::Shadow {
@@ -103,7 +103,7 @@ fn reachable(findings: &mut Findings<'_>, space: Space, entries: &[Run<S2Entry>]
 fn unclaimed(findings: &mut Findings<'_>, secret: &[Span]) {
     let snapshot = findings.snapshot;
     for &span in secret {
-        for (part, entry, _) in run::overlay::<_, ()>(&snapshot.cpu, &[], span) {
+        for (part, entry, _) in run::overlay::<_, ()>(snapshot.host(), &[], span) {
             match entry {
                 Some(entry @ S2Entry::Annotated { .. }) if entry.is_donated_to(OWNER_HYP) => {}
                 Some(S2Entry::Annotated { .. }) => {
@@ -154,7 +154,7 @@ fn gate(findings: &mut Findings<'_>, smmu: &SmmuState, emulated: bool) {
 fn messages(findings: &mut Findings<'_>, smmu: &SmmuState, secret: &[Span]) {
     for address in smmu.control.msi.into_iter().filter(|&address| address != 0) {
         let word = Span::new(address, 4);
-        let page = run::find(&findings.snapshot.pages, address).map(|run| run.value);
+        let page = run::find(findings.snapshot.pages(), address).map(|run| run.value);
         let taken = page.is_some_and(|page| page.host == Ownership::NoPage);
         if taken || secret.iter().any(|span| span.intersect(word).is_some()) {
             findings.add(
@@ -178,7 +178,7 @@ fn events(findings: &mut Findings<'_>, smmu: &SmmuState) {
     let end = queue.base.saturating_add(RECORD << u32::from(queue.log2size).min(19));
     let pages = Span::between(queue.base & !0xfff, end.next_multiple_of(0x1000));
     let snapshot = findings.snapshot;
-    for (span, page, _) in run::overlay::<_, ()>(&snapshot.pages, &[], pages) {
+    for (span, page, _) in run::overlay::<_, ()>(snapshot.pages(), &[], pages) {
         let lent = page.is_some_and(|page| page.host == Ownership::SharedOwned && page.refcount > 0);
         if !lent {
             findings.add(
@@ -228,10 +228,10 @@ fn streams(findings: &mut Findings<'_>, smmu: &SmmuState) {
 /// EL2's own stage 1: write or execute, never both; nothing malformed.
 fn el2(findings: &mut Findings<'_>) {
     let snapshot = findings.snapshot;
-    if !snapshot.control.el2_enabled {
+    if !snapshot.control().el2_enabled {
         findings.add(Rule::IsolationEl2Off, Space::Regs, Span::default(), "EL2's stage 1 is off");
     }
-    for run in &snapshot.el2 {
+    for run in snapshot.el2() {
         if let S1Entry::Mapped(leaf) = run.value
             && leaf.write
             && leaf.exec
@@ -251,7 +251,7 @@ fn el2(findings: &mut Findings<'_>) {
 fn aliases(findings: &mut Findings<'_>) {
     let snapshot = findings.snapshot;
     let code: Vec<Span> = outputs(snapshot, |leaf| leaf.exec);
-    for run in &snapshot.el2 {
+    for run in snapshot.el2() {
         let Some(leaf) = run.value.leaf().filter(|leaf| leaf.write && !leaf.exec) else { continue };
         let output = Span::new(leaf.output(run.base), run.size);
         for part in code.iter().filter_map(|span| span.intersect(output)) {
@@ -267,7 +267,7 @@ fn aliases(findings: &mut Findings<'_>) {
 }
 
 fn outputs(snapshot: &Snapshot, wanted: impl Fn(&crate::leaf::S1Leaf) -> bool) -> Vec<Span> {
-    let leaves = snapshot.el2.iter().filter_map(|run| run.value.leaf().map(|leaf| (run, leaf)));
+    let leaves = snapshot.el2().iter().filter_map(|run| run.value.leaf().map(|leaf| (run, leaf)));
     leaves
         .filter(|(_, leaf)| wanted(leaf))
         .map(|(run, leaf)| Span::new(leaf.output(run.base), run.size))

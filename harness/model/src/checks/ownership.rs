@@ -20,9 +20,9 @@ use crate::snapshot::Snapshot;
 #[must_use]
 pub fn check(snapshot: &Snapshot, context: &Context) -> Vec<Finding> {
     let mut findings = Findings::new(snapshot, context);
-    for page_run in &snapshot.pages {
+    for page_run in snapshot.pages() {
         parties(&mut findings, page_run.span(), &page_run.value);
-        for (span, entry, _) in run::overlay::<_, ()>(&snapshot.cpu, &[], page_run.span()) {
+        for (span, entry, _) in run::overlay::<_, ()>(snapshot.host(), &[], page_run.span()) {
             stage2(&mut findings, span, &page_run.value, entry);
         }
     }
@@ -125,10 +125,10 @@ fn stage2(findings: &mut Findings<'_>, span: Span, page: &PageState, entry: Opti
 /// What EL2 maps it must own, or have pinned.
 fn el2(findings: &mut Findings<'_>) {
     let snapshot = findings.snapshot;
-    for el2_run in &snapshot.el2 {
+    for el2_run in snapshot.el2() {
         let Some(leaf) = el2_run.value.leaf() else { continue };
         let output = Span::new(leaf.output(el2_run.base), el2_run.size);
-        for (part, page) in run::within(&snapshot.pages, output) {
+        for (part, page) in run::within(snapshot.pages(), output) {
             let at = Span::new(part.base.wrapping_sub(leaf.offset), part.size);
             match page.hyp {
                 Ownership::Owned | Ownership::SharedOwned => {}

@@ -18,18 +18,18 @@ use crate::snapshot::Snapshot;
 #[must_use]
 pub fn check(snapshot: &Snapshot, context: &Context) -> Vec<Finding> {
     let mut findings = Findings::new(snapshot, context);
-    for run in &snapshot.cpu {
+    for run in snapshot.host() {
         if let S2Entry::Mapped(leaf) = &run.value {
             for (span, memory) in context.pieces(run.span()) {
                 host(&mut findings, span, memory, leaf);
             }
         }
     }
-    malformed(&mut findings, Space::Cpu, &snapshot.cpu);
+    malformed(&mut findings, Space::Cpu, snapshot.host());
     for table in snapshot.smmu.iter().flat_map(|smmu| &smmu.tables) {
         malformed(&mut findings, Space::Smmu, &table.entries);
     }
-    for run in &snapshot.el2 {
+    for run in snapshot.el2() {
         if let S1Entry::Malformed { .. } = run.value {
             findings.add(Rule::SanityMalformed, Space::El2, run.span(), "the entry is not legal");
         }

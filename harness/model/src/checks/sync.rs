@@ -24,7 +24,7 @@ pub fn check(snapshot: &Snapshot, context: &Context) -> Vec<Finding> {
         return findings.list;
     };
     for table in &smmu.tables {
-        let bits = smmu.control.output_bits.min(snapshot.control.input_bits);
+        let bits = smmu.control.output_bits.min(snapshot.control().input_bits);
         tables(&mut findings, &table.entries, Span::new(0, 1_u64 << bits.min(63)));
     }
     let served = Span::new(0, 1_u64 << context.sid_bits.min(32));
@@ -45,7 +45,7 @@ pub fn check(snapshot: &Snapshot, context: &Context) -> Vec<Finding> {
 
 fn tables(findings: &mut Findings<'_>, smmu: &[Run<S2Entry>], limit: Span) {
     let snapshot = findings.snapshot;
-    for (span, host, device) in run::overlay(&snapshot.cpu, smmu, limit) {
+    for (span, host, device) in run::overlay(snapshot.host(), smmu, limit) {
         match (host, device) {
             (Some(S2Entry::Annotated { .. }), Some(S2Entry::Mapped(_))) => {
                 findings.add(

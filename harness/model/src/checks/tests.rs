@@ -40,11 +40,11 @@ fn nothing_is_found_in_clean_states() {
     assert_eq!(found(&clean()), []);
     assert_eq!(found(&donated()), []);
     let mut shared = clean();
-    set(&mut shared.pages, PAGE, Some(SHARED_PAGE));
+    set(pages_mut(&mut shared), PAGE, Some(SHARED_PAGE));
     assert_eq!(found(&shared), []);
-    set(&mut shared.pages, PAGE, Some(PageState { refcount: 1, ..SHARED_PAGE }));
+    set(pages_mut(&mut shared), PAGE, Some(PageState { refcount: 1, ..SHARED_PAGE }));
     let va = Span::new(PAGE.base + LINEAR, PAGE.size);
-    set(&mut shared.el2, va, Some(el2(LINEAR.wrapping_neg(), true, false)));
+    set(el2_mut(&mut shared), va, Some(el2(LINEAR.wrapping_neg(), true, false)));
     assert_eq!(found(&shared), []);
 }
 
@@ -79,7 +79,7 @@ fn sync_compares_addresses_and_permissions() {
     assert_eq!(plant(S2Leaf { write: false, ..MEMORY }), one("permission", PAGE_NAME));
     assert_eq!(plant(S2Leaf { af: false, ..MEMORY }), one("access-flag", PAGE_NAME));
     let read_only = planted(|state| {
-        set(&mut state.cpu, PAGE, Some(S2Entry::Mapped(S2Leaf { write: false, ..MEMORY })));
+        set(host_mut(state), PAGE, Some(S2Entry::Mapped(S2Leaf { write: false, ..MEMORY })));
     });
     assert_eq!(
         read_only,
@@ -107,7 +107,7 @@ fn sync_asks_for_the_memory_type_of_the_policy() {
     let prot = Context { mmio: MmioPolicy::Prot, ..context() };
     assert_eq!(found_in(&clean(), &prot), []);
     let mut state = clean();
-    set(&mut state.cpu, PAGE, Some(S2Entry::Mapped(MMIO)));
+    set(host_mut(&mut state), PAGE, Some(S2Entry::Mapped(MMIO)));
     let rules: Vec<_> = found_in(&state, &prot).into_iter().map(|(rule, _)| rule).collect();
     assert_eq!(rules, ["memory-type", "execute"], "RW without X asks for Device");
 }
@@ -116,17 +116,17 @@ fn sync_asks_for_the_memory_type_of_the_policy() {
 fn sync_in_shared_mode_takes_the_cpus_types() {
     let shared = Context { smmu: SmmuMode::Shared, ..context() };
     let mut state = clean();
-    set(&mut state.cpu, Span::new(0, 1 << BITS), Some(S2Entry::Mapped(MMIO)));
-    set(&mut state.cpu, RAM, Some(S2Entry::Mapped(MEMORY)));
+    set(host_mut(&mut state), Span::new(0, 1 << BITS), Some(S2Entry::Mapped(MMIO)));
+    set(host_mut(&mut state), RAM, Some(S2Entry::Mapped(MEMORY)));
     for own in [IMAGE, POOL, SMMU] {
-        set(&mut state.cpu, own, Some(HYP));
+        set(host_mut(&mut state), own, Some(HYP));
     }
-    *smmu_entries(&mut state) = state.cpu.clone();
+    *smmu_entries(&mut state) = state.host().to_vec();
     let extra = found_in(&state, &shared);
     assert!(extra.is_empty(), "{extra:?}");
     set(smmu_entries(&mut state), PAGE, Some(S2Entry::Mapped(DEVICE)));
     assert_eq!(found_in(&state, &shared), one("memory-type", PAGE_NAME));
-    set(&mut state.cpu, PAGE, None);
+    set(host_mut(&mut state), PAGE, None);
     set(smmu_entries(&mut state), PAGE, None);
     assert_eq!(found_in(&state, &shared), one("missing", PAGE_NAME));
 }
@@ -140,7 +140,7 @@ fn sync_wants_every_stream_served() {
 #[test]
 fn isolation_follows_output_addresses() {
     let alias = S2Leaf { offset: POOL.base.wrapping_sub(PAGE.base), ..MEMORY };
-    let rules = planted(|state| set(&mut state.cpu, PAGE, Some(S2Entry::Mapped(alias))));
+    let rules = planted(|state| set(host_mut(state), PAGE, Some(S2Entry::Mapped(alias))));
     assert!(rules.contains(&("reachable", PAGE_NAME.into())), "{rules:?}");
     let rules = planted(|state| set(smmu_entries(state), PAGE, Some(S2Entry::Mapped(alias))));
     assert!(rules.contains(&("reachable", PAGE_NAME.into())), "{rules:?}");
@@ -148,10 +148,10 @@ fn isolation_follows_output_addresses() {
 
 #[test]
 fn isolation_counts_a_zero_entry_as_reachable() {
-    let rules = planted(|state| set(&mut state.cpu, SMMU, None));
+    let rules = planted(|state| set(host_mut(state), SMMU, None));
     assert_eq!(rules, [("missing", "mmio:smmu".into()), ("unclaimed", "mmio:smmu".into())]);
     let rules = planted(|state| {
-        set(&mut state.cpu, POOL, None);
+        set(host_mut(state), POOL, None);
         set(smmu_entries(state), POOL, Some(S2Entry::Mapped(MEMORY)));
     });
     assert_eq!(rules, [("unclaimed", "pool"), ("reachable", "pool"), ("annotation", "pool")].map(named));
@@ -179,8 +179,8 @@ fn isolation_wants_the_gates_closed() {
     assert_eq!(open, one("open", ""));
     assert_eq!(planted(|state| smmu_of(state).control.enabled = false), [], "GBPA.ABORT=1 is enough");
     assert_eq!(planted(|state| state.smmu = None), one("open", ""));
-    assert_eq!(planted(|state| state.control.stage2_enabled = false), one("open", ""));
-    assert_eq!(planted(|state| state.control.el2_enabled = false), one("el2-off", ""));
+    assert_eq!(planted(|state| state.cpus[0].stage2_enabled = false), one("open", ""));
+    assert_eq!(planted(|state| state.cpus[0].el2_enabled = false), one("el2-off", ""));
     assert_eq!(planted(|state| smmu_of(state).control.cmdq_error = 1), one("smmu-error", ""));
     assert_eq!(planted(|state| smmu_of(state).control.gerror = 4), one("smmu-error", ""));
 }
@@ -214,11 +214,11 @@ fn isolation_wants_el2_to_write_or_execute_never_both() {
     let image = IMAGE.base.wrapping_sub(IMAGE_VA);
     let text = Span::new(IMAGE_VA, 0x2_0000);
     assert_eq!(
-        planted(|state| set(&mut state.el2, text, Some(el2(image, true, true)))),
+        planted(|state| set(el2_mut(state), text, Some(el2(image, true, true)))),
         one("writable-code", "hyp")
     );
     let alias = Span::new(IMAGE.base + LINEAR, 0x1000);
-    let rules = planted(|state| set(&mut state.el2, alias, Some(el2(LINEAR.wrapping_neg(), true, false))));
+    let rules = planted(|state| set(el2_mut(state), alias, Some(el2(LINEAR.wrapping_neg(), true, false))));
     assert_eq!(rules, one("writable-code", "linear:hyp"));
 }
 
@@ -227,7 +227,7 @@ fn ownership_wants_the_parties_to_agree() {
     use Ownership::*;
     let state = |host, hyp, refcount| PageState { host, hyp, refcount, share_count: 0 };
     let plant = |page| {
-        let rules = planted(|state| set(&mut state.pages, PAGE, Some(page)));
+        let rules = planted(|state| set(pages_mut(state), PAGE, Some(page)));
         rules.into_iter().map(|(rule, _)| rule).collect::<Vec<_>>()
     };
     assert_eq!(plant(state(Owned, Owned, 0)), ["parties"]);
@@ -241,17 +241,17 @@ fn ownership_wants_the_parties_to_agree() {
 
 #[test]
 fn ownership_holds_states_against_annotations() {
-    assert_eq!(planted(|state| set(&mut state.pages, PAGE, Some(HYP_PAGE))), one("annotation", PAGE_NAME));
+    assert_eq!(planted(|state| set(pages_mut(state), PAGE, Some(HYP_PAGE))), one("annotation", PAGE_NAME));
     let mut state = donated();
-    set(&mut state.pages, PAGE, Some(PageState::HOST_OWNED));
+    set(pages_mut(&mut state), PAGE, Some(PageState::HOST_OWNED));
     assert_eq!(
         found(&state),
         [("annotation", PAGE_NAME.into()), ("el2-mapped", "linear:ram+0x800000..+0x801000".into())]
     );
     let mut state = donated();
-    set(&mut state.cpu, PAGE, Some(S2Entry::Annotated { raw: 0x2000_0000_0000_0004 }));
+    set(host_mut(&mut state), PAGE, Some(S2Entry::Annotated { raw: 0x2000_0000_0000_0004 }));
     assert_eq!(found(&state), one("owner", PAGE_NAME));
-    set(&mut state.cpu, PAGE, Some(S2Entry::Annotated { raw: 0x1000_0000_0000_0000 }));
+    set(host_mut(&mut state), PAGE, Some(S2Entry::Annotated { raw: 0x1000_0000_0000_0000 }));
     assert_eq!(found(&state), one("owner", PAGE_NAME));
 }
 
@@ -260,19 +260,19 @@ fn ownership_wants_el2_to_map_only_its_own() {
     let va = Span::new(PAGE.base + LINEAR, PAGE.size);
     let entry = el2(LINEAR.wrapping_neg(), true, false);
     assert_eq!(
-        planted(|state| set(&mut state.el2, va, Some(entry))),
+        planted(|state| set(el2_mut(state), va, Some(entry))),
         one("el2-mapped", "linear:ram+0x800000..+0x801000")
     );
     let unpinned = planted(|state| {
-        set(&mut state.el2, va, Some(entry));
-        set(&mut state.pages, PAGE, Some(SHARED_PAGE));
+        set(el2_mut(state), va, Some(entry));
+        set(pages_mut(state), PAGE, Some(SHARED_PAGE));
     });
     assert_eq!(unpinned, one("el2-unpinned", "linear:ram+0x800000..+0x801000"));
 }
 
 #[test]
 fn sanity_wants_memory_and_mmio_mapped_as_such() {
-    let memory = |leaf: S2Leaf| planted(|state| set(&mut state.cpu, PAGE, Some(S2Entry::Mapped(leaf))));
+    let memory = |leaf: S2Leaf| planted(|state| set(host_mut(state), PAGE, Some(S2Entry::Mapped(leaf))));
     assert_eq!(memory(S2Leaf { xn: 0b10, ..MEMORY }), one("execute", PAGE_NAME));
     assert_eq!(memory(S2Leaf { memattr: 0b0001, ..MEMORY }), one("memory-type", PAGE_NAME));
     assert_eq!(memory(S2Leaf { sh: 0, ..MEMORY }), one("shareability", PAGE_NAME));
@@ -281,9 +281,9 @@ fn sanity_wants_memory_and_mmio_mapped_as_such() {
     assert_eq!(memory(S2Leaf { fwb: true, memattr: 0b0111, ..MEMORY }), [], "as stage 1, FWB's way");
     let moved = memory(S2Leaf { offset: 0x1000, ..MEMORY });
     assert_eq!(moved, [("address", PAGE_NAME.into()), ("identity", PAGE_NAME.into())]);
-    let mmio = planted(|state| set(&mut state.cpu, UART, Some(S2Entry::Mapped(MEMORY))));
+    let mmio = planted(|state| set(host_mut(state), UART, Some(S2Entry::Mapped(MEMORY))));
     assert_eq!(mmio, one("execute", "mmio:uart"));
-    let raw = planted(|state| set(&mut state.cpu, PAGE, Some(S2Entry::Malformed { raw: 1 })));
+    let raw = planted(|state| set(host_mut(state), PAGE, Some(S2Entry::Malformed { raw: 1 })));
     assert_eq!(raw, one("malformed", PAGE_NAME));
     assert_eq!(planted(|state| state.faults.push("gone".into())), one("unreadable", ""));
 }
@@ -306,6 +306,6 @@ fn without_an_smmu_only_the_cpu_is_judged() {
     let mut state = clean();
     state.smmu = None;
     assert_eq!(found_in(&state, &off), []);
-    set(&mut state.cpu, PAGE, Some(HYP));
+    set(host_mut(&mut state), PAGE, Some(HYP));
     assert_eq!(found_in(&state, &off), one("annotation", PAGE_NAME));
 }

@@ -37,7 +37,7 @@ pub(super) fn recorded(opened: Opened, intern: &mut Intern, step: &dyn Fn()) -> 
         let registers = replay.registers()?;
         let snapshot = observer.observe(replay.memory(), &registers);
         let context = observer.context();
-        limit = limit.max(1 << snapshot.control.input_bits.min(52));
+        limit = limit.max(1 << snapshot.control().input_bits.min(52));
         let now = Canonical::of(&snapshot, BlockSize::Shown);
         let delta = form.as_ref().map_or_else(|| Delta::whole(&now), |form| Delta::of(form, &now));
         if !delta.is_empty() {

@@ -4,7 +4,7 @@ use parallax_engine::Boot;
 use parallax_engine::Mode;
 use parallax_engine::Reproducer;
 use parallax_engine::status::{Failure, Status};
-use parallax_engine::{Keep, TraceRun, run_trace};
+use parallax_engine::{RunOptions, TraceRun, run_trace};
 
 use super::mode::BisectMode;
 use super::search::Verdict;
@@ -35,7 +35,7 @@ pub fn run(
         Err(failure) if failure.status == Status::Interrupted => return Err(failure),
         Err(failure) => return Ok(not_booted(failure)),
     };
-    let keep = Keep { again: reproducer, recorder: None, export: false };
+    let keep = RunOptions { reproducer, recorder: None, export: false };
     let run = run_trace(&case.trace.ops, machine.as_mut(), keep, Mode::Step);
     if let Some(failure) = run.failure.as_ref().filter(|failure| failure.status == Status::Interrupted) {
         return Err(Failure { status: failure.status, message: failure.message.clone() });

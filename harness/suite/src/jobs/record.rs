@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use parallax_engine::status::Failure;
-use parallax_engine::{Boot, Keep, Reproducer, TraceRun, run_trace};
+use parallax_engine::{Boot, Reproducer, RunOptions, TraceRun, run_trace};
 use parallax_machine::MachineError;
 use parallax_machine::recording::Recorder;
 
@@ -27,7 +27,7 @@ pub(super) fn record(
     let mut machine = boot.boot(&case.trace)?;
     let recorder = path
         .map(|path| Recorder::create(path, boot.revision(), machine.target()).map_err(MachineError::from));
-    let keep = Keep { again: reproducer(case, options), recorder: recorder.transpose()?, export };
+    let keep = RunOptions { reproducer: reproducer(case, options), recorder: recorder.transpose()?, export };
     let run = run_trace(&case.trace.ops, machine.as_mut(), keep, options.mode);
     boot.finished(&case.trace, machine.as_ref());
     Ok(run)

@@ -42,7 +42,7 @@ impl Debug for Live {
     fn answer(&mut self, operation: &Operation) -> Result<Answer, MachineError> {
         // From now on CPU 0 is meant again.
         self.ask(0, &[])?;
-        Ok(Answer::of(operation, &self.take()?))
+        Ok(Answer::of(operation, &self.response()?))
     }
 
     fn go(&mut self, step: Option<usize>, alone: bool) -> Result<(), MachineError> {

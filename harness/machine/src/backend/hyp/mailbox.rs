@@ -60,7 +60,7 @@ impl MailboxAt {
     }
 
     /// Takes the responses to the last `count` requests.
-    pub(super) fn take(self, ram: &MappedRam, count: usize) -> Result<Vec<Response>, MachineError> {
+    pub(super) fn responses(self, ram: &MappedRam, count: usize) -> Result<Vec<Response>, MachineError> {
         self.all_answered(ram)?;
         (0..count).map(|slot| self.response(ram, slot)).collect()
     }
@@ -109,9 +109,9 @@ mod tests {
     fn unanswered_requests_are_no_responses() {
         let (ram, mailbox) = (ram(), MailboxAt(RAM_BASE));
         mailbox.put(&ram, &[Request::default()]).unwrap();
-        assert!(matches!(mailbox.take(&ram, 1), Err(MachineError::Contract(_))));
+        assert!(matches!(mailbox.responses(&ram, 1), Err(MachineError::Contract(_))));
         ram.write(RAM_BASE + offset_of!(Mailbox, count) as u64, &[0; 8]).unwrap();
-        assert_eq!(mailbox.take(&ram, 1).unwrap(), [Response::default()]);
+        assert_eq!(mailbox.responses(&ram, 1).unwrap(), [Response::default()]);
     }
 
     #[test]

@@ -125,8 +125,11 @@ impl Live {
     }
 
     /// Takes the response to one request.
-    pub(crate) fn take(&self) -> Result<Response, MachineError> {
-        self.mailbox.take(&self.ram, 1)?.pop().ok_or_else(|| MachineError::Contract("no response".to_owned()))
+    pub(crate) fn response(&self) -> Result<Response, MachineError> {
+        self.mailbox
+            .responses(&self.ram, 1)?
+            .pop()
+            .ok_or_else(|| MachineError::Contract("no response".to_owned()))
     }
 
     /// Resumes from wherever the machine stands and waits until it is at `parallax_wait`.
@@ -201,7 +204,7 @@ impl Live {
         for part in requests.chunks(SLOTS) {
             self.mailbox.put(&self.ram, part)?;
             self.run_to_wait()?;
-            responses.extend(self.mailbox.take(&self.ram, part.len())?);
+            responses.extend(self.mailbox.responses(&self.ram, part.len())?);
         }
         Ok(responses)
     }
@@ -258,7 +261,7 @@ impl Machine for Live {
 impl Journal for Live {
     fn events(&mut self) -> Result<Vec<Record>, MachineError> {
         match &self.watched {
-            Watched::Journal(journal) => Ok(journal.take()?),
+            Watched::Journal(journal) => Ok(journal.read()?),
             Watched::Nothing | Watched::Coverage(_) => Ok(Vec::new()),
         }
     }

@@ -41,7 +41,7 @@ pub fn count(live: &mut Live, request: Request) -> Result<Stepped, MachineError>
     if pcs.is_empty() {
         return Err(MachineError::Contract("the operation does not enter the hypervisor".to_owned()));
     }
-    Ok(Stepped { pcs, response: live.take()? })
+    Ok(Stepped { pcs, response: live.response()? })
 }
 
 /// Steps from `parallax_wait` through the first visit to EL2.

@@ -153,7 +153,7 @@ impl Linux {
     /// As [`Self::events`].
     pub fn keep_events(&mut self) -> Result<(), MachineError> {
         if let Watched::Journal(journal) = &self.watched {
-            self.unread.extend(journal.take()?);
+            self.unread.extend(journal.read()?);
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! Makes a snapshot from registers and memory.
 //!
-//! A [`TakeCache`] remembers every table's bytes and what they meant. Taking the next snapshot reads all tables again,
+//! A [`CaptureCache`] remembers every table's bytes and what they meant. Taking the next snapshot reads all tables again,
 //! at memory speed, and decodes only those whose bytes changed. Where memory knows what was written in between
 //! ([`PhysMem::written`]), only that is read: the work then follows what changed.
 
@@ -8,6 +8,8 @@ mod lane;
 mod pages;
 mod smmu;
 mod tables;
+
+use std::collections::BTreeMap;
 
 use parallax_abi::info::HypInfo;
 use parallax_addr::Span;
@@ -20,11 +22,11 @@ use self::smmu::SmmuCache;
 use self::tables::Entry;
 use crate::leaf::{S1Entry, S2Entry};
 use crate::run::{self, Run};
-use crate::snapshot::{CpuControl, Layout, Snapshot, TableUse};
+use crate::snapshot::{AddressSpace, CpuControl, Layout, Mapping, Snapshot, TableUse};
 
 /// What the last snapshot was made from. One for each machine.
 #[derive(Debug, Default)]
-pub struct TakeCache {
+pub struct CaptureCache {
     cpu: Option<Lane<S2Entry>>,
     el2: Option<Lane<S1Entry>>,
     smmu: SmmuCache,
@@ -42,12 +44,14 @@ fn follow<E: Entry>(lane: &mut Option<Lane<E>>, mem: &dyn PhysMem, regime: Optio
     }
 }
 
-/// What a lane holds.
-fn entries<E: Clone>(lane: Option<&Lane<E>>) -> Vec<Run<E>> {
-    lane.map_or_else(Vec::new, |lane| lane.entries.clone())
+/// What the address spaces of `cache` map.
+fn spaces(cache: &CaptureCache) -> BTreeMap<AddressSpace, Mapping> {
+    let host = cache.cpu.as_ref().map(|lane| (AddressSpace::Host, Mapping::Stage2(lane.entries.clone())));
+    let el2 = cache.el2.as_ref().map(|lane| (AddressSpace::El2, Mapping::Stage1(lane.entries.clone())));
+    host.into_iter().chain(el2).collect()
 }
 
-impl TakeCache {
+impl CaptureCache {
     fn list_tables(&mut self) {
         let user = TableUse::default();
         let mut all: Vec<(u64, TableUse)> = Vec::new();
@@ -74,8 +78,8 @@ impl TakeCache {
 /// The state that `sys`, the SMMU's registers and `mem` describe. `info` says where to look for the page-state array and
 /// what the hypervisor calls its own. What cannot be read or decoded is in [`Snapshot::faults`]; nothing panics.
 #[must_use]
-pub fn take(
-    cache: &mut TakeCache,
+pub fn capture(
+    cache: &mut CaptureCache,
     mem: &dyn PhysMem,
     sys: &SysRegs,
     smmu: Option<&RawRegs>,
@@ -92,20 +96,19 @@ pub fn take(
     faults.extend(cache.cpu.iter().flat_map(|lane| lane.faults.clone()));
     faults.extend(cache.el2.iter().flat_map(|lane| lane.faults.clone()));
     let (smmu, other) = match smmu {
-        Some(raw) => cache.smmu.take(mem, raw, &mut faults),
+        Some(raw) => cache.smmu.capture(mem, raw, &mut faults),
         None => (None, cache.smmu.forget()),
     };
     if others | other {
         cache.list_tables();
     }
     let array = (info.vmemmap_pa, info.vmemmap_first_pfn, info.vmemmap_nr);
-    let pages = cache.pages.take(mem, array, &mut faults);
+    let pages = cache.pages.capture(mem, array, &mut faults);
     Snapshot {
         layout: Layout::from(info),
-        control: control(sys, stage2.as_ref()),
-        cpu: entries(cache.cpu.as_ref()),
-        el2: entries(cache.el2.as_ref()),
-        pages,
+        cpus: vec![control(sys, stage2.as_ref())],
+        spaces: spaces(cache),
+        pages: Some(pages),
         smmu,
         tables: cache.tables.clone(),
         faults,

@@ -31,7 +31,7 @@ struct Strtab {
 impl SmmuCache {
     /// The SMMU with these registers, and whether its tables may be others than before; none when the registers cannot
     /// be decoded, which is then among the faults.
-    pub(super) fn take(
+    pub(super) fn capture(
         &mut self,
         mem: &dyn PhysMem,
         raw: &RawRegs,

@@ -8,12 +8,12 @@ use std::path::{Path, PathBuf};
 
 /// A file without a name in any folder. QEMU opens it through this process's open files (`/proc/PID/fd`), while this process lives.
 #[derive(Debug)]
-pub struct Nameless {
+pub struct UnlinkedFile {
     file: File,
     path: PathBuf,
 }
 
-impl Nameless {
+impl UnlinkedFile {
     /// A file of `len` bytes in memory if there is a file system for it, else where `dir` is.
     ///
     /// # Errors
@@ -47,7 +47,7 @@ mod tests {
     fn another_process_opens_it_and_no_folder_has_it() {
         use std::os::unix::fs::MetadataExt;
         let dir = tempfile::tempdir().unwrap();
-        let shared = Nameless::create(dir.path(), 1 << 30).unwrap();
+        let shared = UnlinkedFile::create(dir.path(), 1 << 30).unwrap();
         let data = shared.as_file().metadata().unwrap();
         assert_eq!((data.nlink(), data.mode() & 0o777), (0, 0o600));
         assert_eq!((data.len(), data.blocks()), (1 << 30, 0), "it is sparse");

@@ -33,7 +33,7 @@ struct Chunk {
 
 impl PagesCache {
     /// The states of `nr` frames from `first_pfn` on, whose array stands at physical address `array`.
-    pub(super) fn take(
+    pub(super) fn capture(
         &mut self,
         mem: &dyn PhysMem,
         (array, first_pfn, nr): (u64, u64, u64),
