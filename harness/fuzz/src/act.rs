@@ -102,7 +102,7 @@ impl Act {
         let args = row.params.iter().zip(given);
         let args = args
             .map(|(param, given)| given.unwrap_or_else(|| Expr::number(param.default.unwrap_or_default())));
-        let op = Op { line: 0, cpu: 0, row, args: args.collect(), expect: None };
+        let op = Op { line: 0, cpu: 0, word: None, row, args: args.collect(), expect: None };
         Self { class, tells: Tells::Nothing, op }
     }
 

@@ -171,8 +171,8 @@ impl StateView<'_> {
         let mut out = format!("STE of sid {sid:#x} at {at:#x} ({})\n", self.named(at));
         let dwords: Vec<String> = ste.0.iter().map(|dword| format!("{dword:016x}")).collect();
         let _ = writeln!(out, "  {}\n  {}", dwords[..4].join(" "), dwords[4..].join(" "));
-        for field in Ste::FIELDS.iter().filter(|field| (field.value)(&ste) != 0) {
-            let _ = writeln!(out, "  {:<13} {:#x}", field.name, (field.value)(&ste));
+        for field in Ste::FIELDS.iter().filter(|field| field.value(&ste.0) != 0) {
+            let _ = writeln!(out, "  {:<13} {:#x}", field.name, field.value(&ste.0));
         }
         for why in illegal::illegal(&ste, &regs) {
             let _ = writeln!(out, "  ILLEGAL: {why}");

@@ -213,7 +213,7 @@ pub fn stream(stream: &Stream) -> String {
         text += &format!(" table={table}");
     }
     for field in Ste::FIELDS.iter().filter(|field| !matches!(field.name, "V" | "Config")) {
-        let value = (field.value)(&ste);
+        let value = field.value(&ste.0);
         if value != 0 {
             text += &format!(" {}={value:#x}", field.name);
         }

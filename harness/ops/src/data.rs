@@ -62,6 +62,9 @@ impl Operation {
                 CpuAccess::ReadPair { ipa } => of(ipa, 16, None, true),
                 CpuAccess::Write { ipa, size, value, .. } => of(ipa, size, bytes(&[value]), false),
                 CpuAccess::WritePair { ipa, value, second } => of(ipa, 16, bytes(&[value, second]), false),
+                CpuAccess::WriteEntry { ipa, value, second, third, fourth } => {
+                    of(ipa, 32, bytes(&[value, second, third, fourth]), false)
+                }
                 CpuAccess::Swap { ipa, value } => of(ipa, 8, bytes(&[value]), true),
                 CpuAccess::Atomic { ipa } => {
                     Some(Data { span: Span::new(ipa.get(), 8), written: Some(Written::Same), reads: true })
@@ -123,6 +126,16 @@ mod tests {
         let read = operation("host_read_pair", &[0x1000]);
         let answer = Answer::of(&read, &Response { kind: kind::OK, x: [1, 3, 0, 0], ..Response::default() });
         assert!(!read.data().unwrap().agrees(&answer, &both));
+    }
+
+    #[test]
+    fn an_entry_has_four_dwords_in_the_order_of_memory() {
+        let data = operation("host_write_entry", &[0x1000, 1, 2, 3, 4]).data().unwrap();
+        let all: Vec<u8> = (1..=4_u64).flat_map(u64::to_le_bytes).collect();
+        assert_eq!((data.span, data.reads), (Span::new(0x1000, 32), false));
+        assert!(data.written.as_ref().unwrap().is_in(&all, &[0; 32]));
+        let without_first = [&[0; 8], &all[8..]].concat();
+        assert!(!data.written.unwrap().is_in(&without_first, &[0; 32]));
     }
 
     #[test]

@@ -72,6 +72,7 @@ impl Operation {
                 CpuAccess::Execute { ipa } => of(ReachKind::Execute, ipa, 4),
                 CpuAccess::ReadPair { ipa } => of(ReachKind::Read, ipa, 16),
                 CpuAccess::WritePair { ipa, .. } => of(ReachKind::Write, ipa, 16),
+                CpuAccess::WriteEntry { ipa, .. } => of(ReachKind::Write, ipa, 32),
                 CpuAccess::Walk { ipa } => of(ReachKind::Read, ipa.page(), PAGE_SIZE),
                 CpuAccess::Swap { ipa, .. } | CpuAccess::Atomic { ipa } => of(ReachKind::Write, ipa, 8),
                 CpuAccess::Race { .. } => None,
@@ -121,6 +122,7 @@ mod tests {
         assert_eq!(named("dma_write", &[8, 0x4000_0ff8, 16, 1]), Some((0x4000_0000, 0x4000_2000)));
         assert_eq!(named("host_read", &[0x4000_0008, 8, 0]), Some((0x4000_0000, 0x4000_1000)));
         assert_eq!(named("host_swap", &[0x4000_0008, 8]), Some((0x4000_0000, 0x4000_1000)));
+        assert_eq!(named("host_write_entry", &[0x4000_0fe0, 1, 2, 3, 4]), Some((0x4000_0000, 0x4000_1000)));
         assert_eq!(named("host_race", &[0x4000_0008, 1, 2, 3, 4, 5]), Some((0x4000_0000, 0x4000_1000)));
     }
 

@@ -8,6 +8,7 @@ use std::path::Path;
 use parallax_abi::fault::Fault;
 use parallax_model::{Check, FindingLine, GoldenLine, Rule};
 use parallax_ops::{Kind, Param, Row};
+use parallax_trace::WORDS;
 use parallax_trace::spec::OPTIONS;
 
 const ROOT: &str = "../..";
@@ -102,6 +103,18 @@ fn arguments(row: &Row) -> String {
     row.params.iter().map(argument).collect::<Vec<_>>().join(" ")
 }
 
+/// The words, and the names that stand behind them.
+fn words() -> String {
+    let rows = WORDS.iter().map(|word| {
+        let quoted = |text: &str| format!("`{text}`");
+        vec![quoted(word.name), quoted(word.arguments), quoted(word.operation), word.summary.to_owned()]
+    });
+    let [registers, commands] = parallax_trace::words::names();
+    let list = |names: Vec<&str>| names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+    let table = table(&["word", "followed by", "stands for", "what it does"], rows);
+    format!("{table}\nRegisters: {}.\n\nCommands: {}.\n", list(registers), list(commands))
+}
+
 #[test]
 fn the_page_of_traces_is_made_from_the_tables_of_options_and_operations() {
     let page = fs::read_to_string(Path::new(ROOT).join("docs/traces.md")).unwrap();
@@ -113,10 +126,8 @@ fn the_page_of_traces_is_made_from_the_tables_of_options_and_operations() {
         let summary: Vec<&str> = row.summary.iter().map(|line| line.trim()).collect();
         vec![format!("`{}`", row.name), arguments(row), summary.join(" ")]
     });
-    hold(
-        "traces.md",
-        &with_part(&page, "operations", &table(&["operation", "arguments", "what it does"], rows)),
-    );
+    let page = with_part(&page, "operations", &table(&["operation", "arguments", "what it does"], rows));
+    hold("traces.md", &with_part(&page, "words", &words()));
 }
 
 #[test]

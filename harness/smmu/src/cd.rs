@@ -131,7 +131,7 @@ mod tests {
         for bit in 0..320 {
             let mut cd = Cd::default();
             cd.0[bit / 64] = 1 << (bit % 64);
-            let hits: Vec<_> = Cd::FIELDS.iter().filter(|field| (field.value)(&cd) != 0).collect();
+            let hits: Vec<_> = Cd::FIELDS.iter().filter(|field| field.value(&cd.0) != 0).collect();
             assert!(hits.len() <= 1, "bit {bit}");
             seen.extend(hits.iter().map(|field| field.name));
         }

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use crate::record::{Place, kinds, reserved, write};
+use crate::fields::Place;
+use crate::record::{kinds, reserved, write};
 
 const SSEC: Place = Place::new("SSec", 0, 10, 10);
 const SSV: Place = Place::new("SSV", 0, 11, 11);

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use crate::fields::bits;
-use crate::record::{Place, kinds, reserved, write};
+use crate::fields::{Place, bits};
+use crate::record::{kinds, reserved, write};
 
 const SSV: Place = Place::new("SSV", 0, 11, 11);
 const SSID: Place = Place::new("SubstreamID", 0, 31, 12);

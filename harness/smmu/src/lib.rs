@@ -12,6 +12,7 @@
 //! | [`strtab`] | [`StreamTable`]: linear and two-level; one stream, or all of them as runs |
 //! | [`ste`], [`illegal`], [`cd`] | stream table entry, what makes one ILLEGAL, context descriptor |
 //! | [`command`], [`event`] | records of the queues |
+//! | [`register`], [`form`] | what is written down in words: registers by name, structures by form and field |
 //! | [`attrs`] | the memory attributes of a transaction |
 //!
 //! Nothing here panics on any input.
@@ -23,10 +24,12 @@ pub mod command;
 pub mod control;
 pub mod event;
 pub mod fields;
+pub mod form;
 pub mod idr;
 pub mod illegal;
 pub mod queue;
 pub mod record;
+pub mod register;
 pub mod regs;
 pub mod ste;
 pub mod strtab;
@@ -34,8 +37,10 @@ pub mod strtab;
 pub use cd::Cd;
 pub use command::{Command, CommandKind};
 pub use event::{Event, EventKind};
+pub use form::{Form, Structure};
 pub use illegal::Illegal;
 pub use queue::Queue;
+pub use register::{REGISTERS, Register};
 pub use regs::{OFFSETS, RawRegs, RegsError, SmmuRegs};
 pub use ste::{Config, Ste};
 pub use strtab::{StreamFault, StreamRun, StreamTable, TableMemory};

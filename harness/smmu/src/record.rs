@@ -5,49 +5,14 @@
 
 use std::fmt;
 
-use crate::fields::bits;
-
-/// Where a field stands in a record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place {
-    /// The specification's name.
-    pub name: &'static str,
-    /// Which 64-bit word.
-    pub word: usize,
-    /// Highest bit in that word.
-    pub hi: u32,
-    /// Lowest bit in that word.
-    pub lo: u32,
-    /// An address: its value keeps its place in the word.
-    pub address: bool,
-}
-
-impl Place {
-    pub(crate) const fn new(name: &'static str, word: usize, hi: u32, lo: u32) -> Self {
-        Self { name, word, hi, lo, address: false }
-    }
-
-    pub(crate) const fn address(name: &'static str, word: usize, hi: u32, lo: u32) -> Self {
-        Self { name, word, hi, lo, address: true }
-    }
-
-    /// The field's value in record `raw`, 0 when the record is too short.
-    #[must_use]
-    pub fn value(&self, raw: &[u64]) -> u64 {
-        let value = raw.get(self.word).map_or(0, |word| bits(*word, self.hi, self.lo));
-        if self.address { value << self.lo } else { value }
-    }
-
-    fn mask(&self, word: usize) -> u64 {
-        if word == self.word { bits(u64::MAX, self.hi, self.lo) << self.lo } else { 0 }
-    }
-}
+use crate::fields::Place;
 
 /// Bits of `raw` that no field of `places` and not the kind (word 0, bits 7:0) covers.
 pub(crate) fn reserved<const N: usize>(raw: &[u64; N], places: &[Place]) -> [u64; N] {
     std::array::from_fn(|word| {
         let kind = if word == 0 { 0xff } else { 0 };
-        let known = places.iter().fold(kind, |known, place| known | place.mask(word));
+        let here = places.iter().filter(|place| place.word == word);
+        let known = here.fold(kind, |known, place| known | place.mask());
         raw[word] & !known
     })
 }
@@ -99,7 +64,7 @@ macro_rules! kinds {
 
             /// Its fields, in order of their bits.
             #[must_use]
-            pub const fn places(self) -> &'static [$crate::record::Place] {
+            pub const fn places(self) -> &'static [$crate::fields::Place] {
                 match self { $(Self::$variant => const { $places },)* Self::Unknown(_) => &[] }
             }
         }

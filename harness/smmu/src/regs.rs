@@ -8,6 +8,7 @@ use crate::control::{Cr0, Cr1, Cr2, Gbpa, Gerror, IrqCtrl, QueueBase, StrtabBase
 use crate::fields::bits;
 use crate::idr::{Idr0, Idr1, Idr3, Idr5};
 use crate::queue::Queue;
+use crate::register::offsets::*;
 
 /// Offsets from the SMMU's base address, for 32-bit reads. A 64-bit register is read as two halves, low half first.
 /// EVENTQ_PROD and EVENTQ_CONS are in register page 1, at 0x10000 from page 0.
@@ -41,30 +42,6 @@ pub const OFFSETS: &[u32] = &[
     EVENTQ_PROD,
     EVENTQ_CONS,
 ];
-
-const IDR0: u32 = 0x00;
-const IDR1: u32 = 0x04;
-const IDR3: u32 = 0x0c;
-const IDR5: u32 = 0x14;
-const AIDR: u32 = 0x1c;
-const CR0: u32 = 0x20;
-const CR0ACK: u32 = 0x24;
-const CR1: u32 = 0x28;
-const CR2: u32 = 0x2c;
-const GBPA: u32 = 0x44;
-const IRQ_CTRL: u32 = 0x50;
-const GERROR: u32 = 0x60;
-const GERRORN: u32 = 0x64;
-const GERROR_IRQ_CFG0: u32 = 0x68;
-const STRTAB_BASE: u32 = 0x80;
-const STRTAB_BASE_CFG: u32 = 0x88;
-const CMDQ_BASE: u32 = 0x90;
-const CMDQ_PROD: u32 = 0x98;
-const CMDQ_CONS: u32 = 0x9c;
-const EVENTQ_BASE: u32 = 0xa0;
-const EVENTQ_IRQ_CFG0: u32 = 0xb0;
-const EVENTQ_PROD: u32 = 0x1_00a8;
-const EVENTQ_CONS: u32 = 0x1_00ac;
 
 /// Values of registers by their offset from the SMMU's base address.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -9,7 +9,7 @@
 //!
 //! A [`Trace`] is what the text means; [`Trace::parse`] refuses what is malformed with a [`TraceError`] that tells
 //! file, line, column and what was expected there. An [`Op`] prints as its canonical text, which parses to the same.
-//! [`spec`] says what machines there can be. Nothing here knows a machine that runs.
+//! [`words`] are names for operations on the SMMU. [`spec`] says what machines there can be. Nothing here knows a machine that runs.
 
 #![forbid(unsafe_code)]
 
@@ -19,6 +19,7 @@ mod parse;
 mod similar_name;
 pub mod spec;
 mod syntax;
+pub mod words;
 
 use parallax_abi::fault::Fault;
 
@@ -28,6 +29,7 @@ pub use parallax_addr::{Base, Expr, Symbol};
 pub use parallax_ops::Outcome;
 pub use similar_name::similar;
 pub use spec::MachineSpec;
+pub use words::{WORDS, Word};
 
 /// A parsed trace.
 #[derive(Clone, Debug)]

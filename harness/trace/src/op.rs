@@ -4,15 +4,20 @@ use std::fmt;
 
 use parallax_addr::{AddressMap, Expr, Number, UnknownPlace};
 
+use crate::words::Word;
+
 use parallax_ops::{DmaAccess, Kind, Operation, Outcome, Param, Row};
 
-/// An operation to perform. [`fmt::Display`] gives its canonical text, without the expected result.
+/// An operation to perform. [`fmt::Display`] gives its canonical text, without the expected result: in the word that it was
+/// written in, as long as that can say its arguments.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Op {
     /// Line of the trace, from 1: the operation's name.
     pub line: usize,
     /// The CPU that performs it.
     pub cpu: u64,
+    /// The word that it was written in, if it was.
+    pub word: Option<&'static Word>,
     /// What to do.
     pub row: &'static Row,
     /// Its arguments, in the order of [`Row::params`], defaults filled in.
@@ -22,6 +27,12 @@ pub struct Op {
 }
 
 impl Op {
+    /// What it is called where it was written.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        self.word.map_or(self.row.name, |word| word.name)
+    }
+
     /// The argument named `name`, if the operation has one.
     #[must_use]
     pub fn arg(&self, name: &str) -> Option<&Expr> {
@@ -67,6 +78,9 @@ impl fmt::Display for Op {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.cpu != 0 {
             write!(f, "cpu={} ", self.cpu)?;
+        }
+        if let Some(text) = self.word.and_then(|word| word.text(&self.args)) {
+            return f.write_str(&text);
         }
         f.write_str(self.row.name)?;
         for (param, value) in self.row.params.iter().zip(&self.args) {

@@ -9,7 +9,8 @@ use crate::error::{Problem, TraceError};
 use crate::op::Op;
 use crate::similar_name::similar;
 use crate::spec::{self, MachineSpec};
-use crate::syntax::{Expectation, Item, Line, parse_expr, parse_line, parse_number};
+use crate::syntax::{Expectation, Item, Line, Token, parse_expr, parse_line, parse_number};
+use crate::words::{self, WORDS, Word};
 
 /// Reads a whole trace.
 pub(super) fn trace(path: &str, text: &str) -> Result<Trace, TraceError> {
@@ -116,7 +117,7 @@ fn no_result(line: &Line<'_>) -> Result<(), Problem> {
     }
 }
 
-/// `[cpu=N] NAME key=value... [=> RESULT]`
+/// `[cpu=N] NAME key=value... [=> RESULT]`, or a word and what follows it instead of name and keys.
 fn operation(number: usize, line: &Line<'_>, cpus: u64) -> Result<Op, Problem> {
     let (cpu, items) = match line.items.split_first() {
         Some((Item { key: Some(key), value }, rest)) if key.text == "cpu" => {
@@ -132,15 +133,21 @@ fn operation(number: usize, line: &Line<'_>, cpus: u64) -> Result<Op, Problem> {
     let Some((name, arguments)) = items.split_first() else {
         return Err(Problem::new(line.end..line.end, "the end of the line", "the name of an operation"));
     };
-    let row = row(name.value.text).filter(|_| name.key.is_none()).ok_or_else(|| unknown(name))?;
-    let args = self::arguments(row, arguments, line.end)?;
-    let mut op = Op { line: number, cpu, row, args, expect: None };
+    let word = Word::named(name.value.text).filter(|_| name.key.is_none());
+    let (row, args) = match word {
+        Some(word) => (word.row(), words::read(word, arguments, line.end)?),
+        None => {
+            let row = row(name.value.text).filter(|_| name.key.is_none()).ok_or_else(|| unknown(name))?;
+            (row, self::arguments(row, arguments, line.end)?)
+        }
+    };
+    let mut op = Op { line: number, cpu, word, row, args, expect: None };
     op.expect = line.result.as_ref().map(|result| expectation(&op, result)).transpose()?;
     Ok(op)
 }
 
 fn unknown(name: &Item<'_>) -> Problem {
-    let names: Vec<&str> = rows().map(|row| row.name).collect();
+    let names: Vec<&str> = rows().map(|row| row.name).chain(WORDS.iter().map(|word| word.name)).collect();
     let expected = match similar(name.value.text, names.iter().copied()).filter(|_| name.key.is_none()) {
         Some(meant) => format!("an operation: did you mean `{meant}`?"),
         None => format!("an operation (one of {})", names.join(", ")),
@@ -187,17 +194,10 @@ fn argument(param: &Param, item: &Item<'_>) -> Result<Expr, Problem> {
         fits(number).then_some(Expr::number(number)).ok_or_else(wrong)
     };
     match param.kind {
-        Kind::Frame | Kind::Address => {
-            let expr = parse_expr(&item.value)?;
-            known_symbol(&expr, item)?;
-            Ok(expr)
-        }
+        Kind::Frame | Kind::Address => place(&item.value),
         Kind::Count => within("a number of pages", |_| true),
         Kind::Value => match parse_expr(&item.value) {
-            Ok(expr) if expr.base.is_some() => {
-                known_symbol(&expr, item)?;
-                Ok(expr)
-            }
+            Ok(expr) if expr.base.is_some() => place(&item.value),
             _ => within("a number of at most 64 bits", |_| true),
         },
         Kind::Size => within("a size of 1, 2, 4 or 8 bytes", |size| matches!(size, 1 | 2 | 4 | 8)),
@@ -206,13 +206,15 @@ fn argument(param: &Param, item: &Item<'_>) -> Result<Expr, Problem> {
     }
 }
 
-fn known_symbol(expr: &Expr, item: &Item<'_>) -> Result<(), Problem> {
+/// A number, or a place of a machine as the traces know them.
+pub(crate) fn place(value: &Token<'_>) -> Result<Expr, Problem> {
+    let expr = parse_expr(value)?;
     match expr.base.as_ref().map(|base| &base.symbol) {
         Some(Symbol::Mmio(name)) if spec::device(name).is_none() => {
             let expected = format!("a device: one of {}", spec::device_names());
-            Err(Problem::new(item.value.span.clone(), format!("`{}`", item.value.text), expected))
+            Err(Problem::new(value.span.clone(), format!("`{}`", value.text), expected))
         }
-        _ => Ok(()),
+        _ => Ok(expr),
     }
 }
 
@@ -234,7 +236,7 @@ fn expectation(op: &Op, result: &Expectation<'_>) -> Result<Outcome, Problem> {
         ([item, ..], _) => {
             let expected = match gives_value {
                 true => "nothing more, or `ok value=NUMBER`".to_owned(),
-                false => format!("nothing more: {} gives no value", op.row.name),
+                false => format!("nothing more: {} gives no value", op.name()),
             };
             Err(Problem::new(item.span(), "more behind the result", expected))
         }

@@ -141,7 +141,7 @@ fn any_op() -> impl Strategy<Value = Op> {
     (0..rows().count(), 0u64..8).prop_flat_map(|(index, cpu)| {
         let row = rows().nth(index).unwrap();
         let args: Vec<_> = row.params.iter().map(|param| any_argument(param.kind)).collect();
-        args.prop_map(move |args| Op { line: 2, cpu, row, args, expect: None })
+        args.prop_map(move |args| Op { line: 2, cpu, word: None, row, args, expect: None })
     })
 }
 

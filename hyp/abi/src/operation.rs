@@ -67,6 +67,10 @@ macro_rules! for_operations {
                 /// `stp` of two u64: an abort without a valid syndrome.
                 WRITE_PAIR WritePair "host_write_pair" (11) by Host
                     { ipa: Address, value: Value, second: Value }
+                /// An entry of a table of the SMMU, 32 bytes: the three u64 behind `value` first, and after a barrier
+                /// `value`, as drivers write what hardware reads. `ipa` must be a multiple of 32.
+                WRITE_ENTRY WriteEntry "host_write_entry" (14) by Host
+                    { ipa: Address, value: Value, second: Value, third: Value, fourth: Value }
                 /// `swpal` of a u64: an atomic swap in one instruction.
                 SWAP Swap "host_swap" (12) by Host { ipa: Address, value: Value }
                 /// CPU 0 stores the 4 bytes of `data` to `at` while CPU 1 writes `value` and `second` in turn to the

@@ -1,6 +1,7 @@
 //! Loads, stores and branches at a VA of the window: one instruction each, as a guarded call.
 
 use core::arch::asm;
+use core::sync::atomic::{Ordering, fence};
 
 use crate::vectors::{Trap, guarded_call};
 
@@ -104,6 +105,15 @@ pub(crate) fn load_pair(va: u64) -> Result<[u64; 2], Trap> {
 /// `stp` of 16 bytes.
 pub(crate) fn store_pair(va: u64, value: [u64; 2]) -> Result<(), Trap> {
     perform_pair(store_pair_access, va, value).map(|_| ())
+}
+
+/// Stores the dwords of an entry that hardware reads: the first one last, and not before the others are visible.
+pub(crate) fn store_entry(va: u64, [first, rest @ ..]: [u64; 4]) -> Result<(), Trap> {
+    for (dword, at) in rest.into_iter().zip((va + 8..).step_by(8)) {
+        store(at, 8, dword)?;
+    }
+    fence(Ordering::SeqCst);
+    store(va, 8, first)
 }
 
 /// `swpal` of a u64. Returns what was there.

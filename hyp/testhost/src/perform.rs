@@ -56,6 +56,9 @@ fn perform_access(cpu: &Cpu, access: HostOp) -> Option<Result<[u64; 4], Trap>> {
         HostOp::WritePair { ipa, value, second } => {
             window(ipa, 16, by_address(ipa)).map(|va| access::store_pair(va, [value, second]).map(nothing))
         }
+        HostOp::WriteEntry { ipa, .. } if !ipa.is_multiple_of(32) => None,
+        HostOp::WriteEntry { ipa, value, second, third, fourth } => window(ipa, 32, by_address(ipa))
+            .map(|va| access::store_entry(va, [value, second, third, fourth]).map(nothing)),
         HostOp::Swap { ipa, value } => {
             window(ipa, 8, by_address(ipa)).map(|va| access::swap(va, value).map(one))
         }

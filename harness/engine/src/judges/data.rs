@@ -234,6 +234,15 @@ mod tests {
         let pair = operation("host_write_pair", &[at, 1, 2]);
         assert_eq!(rules(pair, value(0), |ram| ram.put(at, &[1])), ["data-written"]);
         assert_eq!(rules(pair, response(kind::ABORT), |ram| ram.put(at, &[1])), ["data-refused"]);
+        let entry = operation("host_write_entry", &[0x4000_0020, 1, 0, 0, 4]);
+        assert!(
+            rules(entry, value(0), |ram| [(0x20, 1), (0x38, 4)]
+                .iter()
+                .for_each(|(o, v)| ram.put(RAM.base + o, &[*v])))
+            .is_empty()
+        );
+        assert_eq!(rules(entry, value(0), |ram| ram.put(0x4000_0038, &[4])), ["data-written"]);
+        assert_eq!(rules(entry, response(kind::ABORT), |ram| ram.put(0x4000_0038, &[4])), ["data-refused"]);
         let race = operation("host_race", &[at, 1, 2, at, 0, 1]);
         assert!(rules(race, value(9), |ram| ram.put(at, &[2])).is_empty());
         assert_eq!(rules(race, value(9), |ram| ram.put(at, &[3])), ["data-written"]);

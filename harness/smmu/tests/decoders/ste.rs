@@ -37,7 +37,7 @@ fn no_two_fields_share_a_bit_and_each_has_one() {
         let mut ste = Ste::default();
         ste.0[bit / 64] = 1 << (bit % 64);
         let hits: Vec<_> =
-            Ste::FIELDS.iter().filter(|field| (field.value)(&ste) != 0).map(|f| f.name).collect();
+            Ste::FIELDS.iter().filter(|field| field.value(&ste.0) != 0).map(|f| f.name).collect();
         assert!(hits.len() <= 1, "bit {bit}: {hits:?}");
         seen.extend(hits);
     }
@@ -93,7 +93,7 @@ fn the_specifications_bit_numbers_select_the_fields() {
     for (bit, name) in cases {
         let mut ste = Ste::default();
         ste.0[bit / 64] = 1 << (bit % 64);
-        let hit = Ste::FIELDS.iter().find(|field| (field.value)(&ste) != 0).map(|field| field.name);
+        let hit = Ste::FIELDS.iter().find(|field| field.value(&ste.0) != 0).map(|field| field.name);
         assert_eq!(hit, Some(name), "bit {bit}");
     }
 }
