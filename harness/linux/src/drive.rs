@@ -47,9 +47,9 @@ pub struct Plan {
 
 /// All looks at a machine.
 #[derive(Debug)]
-pub struct Looks {
+pub struct Inspections {
     /// The command that looks at such a machine again.
-    again: Reproducer,
+    reproducer: Reproducer,
     observer: Option<Observer>,
     /// What the last look saw.
     last: Option<Snapshot>,
@@ -66,11 +66,11 @@ pub struct Looks {
     pub(crate) judge: Judge,
 }
 
-impl Looks {
-    /// Before the first look; `again` is the command.
-    pub fn new(again: Reproducer, commands: Option<Commands>) -> Self {
+impl Inspections {
+    /// Before the first look; `reproducer` is the command.
+    pub fn new(reproducer: Reproducer, commands: Option<Commands>) -> Self {
         Self {
-            again,
+            reproducer,
             observer: None,
             last: None,
             done: String::new(),
@@ -86,13 +86,14 @@ impl Looks {
     fn found(&mut self, why: &str, findings: impl IntoIterator<Item = Finding>) {
         let done = if self.done.is_empty() { "boot" } else { &self.done };
         let op = format!("{why}; the guest's last step was {done}");
-        let (count, again) = (self.count, &self.again);
-        self.findings
-            .extend(findings.into_iter().map(|finding| ReportedFinding::new(count, &op, finding, again)));
+        let (count, reproducer) = (self.count, &self.reproducer);
+        self.findings.extend(
+            findings.into_iter().map(|finding| ReportedFinding::new(count, &op, finding, reproducer)),
+        );
     }
 
-    /// Looks once, if the hypervisor has booted. Gives the registers.
-    fn look(&mut self, linux: &mut Linux, why: &str) -> Result<Option<Registers>, MachineError> {
+    /// Inspections once, if the hypervisor has booted. Gives the registers.
+    fn inspect(&mut self, linux: &mut Linux, why: &str) -> Result<Option<Registers>, MachineError> {
         // Before the machine runs on to get out of the hypervisor.
         self.read_commands(linux);
         let Some((info, registers)) = linux.look()? else { return Ok(None) };
@@ -112,7 +113,7 @@ impl Looks {
 
     /// A look after operation `op`, with what was wrong with the operation itself.
     fn after(&mut self, linux: &mut Linux, op: &str, wrong: Option<Violation>) -> Result<(), MachineError> {
-        self.look(linux, op)?;
+        self.inspect(linux, op)?;
         if let (Some(observer), Some(last), Some(violation)) = (&self.observer, &self.last, wrong) {
             let finding = violation.in_state(last, observer.context());
             self.found(op, [finding]);
@@ -123,7 +124,7 @@ impl Looks {
     /// A look that was asked for: says so.
     fn asked(&mut self, linux: &mut Linux, why: &str, views: bool) -> Result<(), MachineError> {
         let before = self.findings.len();
-        let Some(registers) = self.look(linux, why)? else { return Ok(()) };
+        let Some(registers) = self.inspect(linux, why)? else { return Ok(()) };
         eprintln!("look {}, {why}: {} new findings", self.count, self.findings.len() - before);
         if views {
             let text = match linux.host_smmu() {
@@ -138,12 +139,12 @@ impl Looks {
     /// Judges what happened since the last time. Where that was wrong, a look shows what has become of it, or if the
     /// machine has ended, the last one.
     fn read_events(&mut self, linux: &mut Linux, ended: bool) -> Result<(), MachineError> {
-        let violations = self.judge.take(linux)?;
+        let violations = self.judge.judge_events(linux)?;
         if violations.is_empty() {
             return Ok(());
         }
         if !ended {
-            self.look(linux, "the order of events is wrong")?;
+            self.inspect(linux, "the order of events is wrong")?;
         }
         let (Some(observer), Some(last)) = (&self.observer, &self.last) else { return Ok(()) };
         let context = observer.context();
@@ -166,7 +167,7 @@ pub fn drive(
     linux: &mut Linux,
     plan: &Plan,
     console: &Receiver<String>,
-    looks: &mut Looks,
+    inspections: &mut Inspections,
     operations: &mut Operations,
 ) -> Result<(), MachineError> {
     let begin = Instant::now();
@@ -184,9 +185,9 @@ pub fn drive(
         let pause = linux.run_for(period)?;
         let lines: Vec<String> = console.try_iter().collect();
         if pause != Pause::Ended && lines.iter().any(|line| oops::death(line).is_some()) {
-            return last_words(linux, looks);
+            return last_words(linux, inspections);
         }
-        looks.read_events(linux, matches!(pause, Pause::Ended))?;
+        inspections.read_events(linux, matches!(pause, Pause::Ended))?;
         match pause {
             Pause::Ended => {
                 for name in plan.at.iter().filter(|name| !places.values().any(|place| place == *name)) {
@@ -194,18 +195,18 @@ pub fn drive(
                         "--at {name}: no function of the hypervisor and no symbol of the kernel is called so"
                     );
                 }
-                looks.read_commands(linux);
+                inspections.read_commands(linux);
                 return Ok(());
             }
             Pause::At(address) if Some(address) == full => {
                 linux.info()?;
-                looks.read_commands(linux);
+                inspections.read_commands(linux);
             }
             Pause::At(address) => {
                 let place = places.get(&address).map_or_else(|| format!("{address:#x}"), Clone::clone);
-                looks.asked(linux, &format!("at {place}"), plan.views)?;
+                inspections.asked(linux, &format!("at {place}"), plan.views)?;
             }
-            Pause::Woken => looks.asked(linux, "asked for", plan.views)?,
+            Pause::Woken => inspections.asked(linux, "asked for", plan.views)?,
             Pause::Running => {}
         }
         if begin.elapsed() >= plan.limit {
@@ -213,40 +214,40 @@ pub fn drive(
             return Err(MachineError::Hang { waiting_for, limit: plan.limit, report: linux.printed() });
         }
         if !plan.every.is_zero() && Instant::now() >= next {
-            looks.look(linux, &format!("every {} ms", plan.every.as_millis()))?;
+            inspections.inspect(linux, &format!("every {} ms", plan.every.as_millis()))?;
             next = Instant::now() + plan.every;
         }
         for line in lines {
             // The disks are at work from then on.
             working |= line.contains("PLX step virtio_appears");
             if let Some((_, step)) = line.split_once("PLX step ") {
-                looks.done = step.chars().filter(|c| !c.is_control()).take(MOST_SAID).collect();
+                inspections.done = step.chars().filter(|c| !c.is_control()).take(MOST_SAID).collect();
             }
             if let Some((name, address)) = kernel_symbol(&line).filter(|(name, _)| plan.at.contains(name)) {
                 linux.stop_at(address)?;
                 places.insert(address, name);
             }
         }
-        let look = |linux: &mut Linux, op: &str, wrong| looks.after(linux, op, wrong);
+        let look = |linux: &mut Linux, op: &str, wrong| inspections.after(linux, op, wrong);
         if working && operations.left > 0 && operations.round(linux, look)?.is_none() {
-            looks.read_commands(linux);
-            return looks.read_events(linux, false);
+            inspections.read_commands(linux);
+            return inspections.read_events(linux, false);
         }
     }
 }
 
 /// The kernel dies: what it still has to say, and a last look.
-fn last_words(linux: &mut Linux, looks: &mut Looks) -> Result<(), MachineError> {
+fn last_words(linux: &mut Linux, inspections: &mut Inspections) -> Result<(), MachineError> {
     let begin = Instant::now();
     let mut pause = Pause::Running;
     while pause != Pause::Ended && begin.elapsed() < LAST_WORDS {
         pause = linux.run_for(LAST_WORDS.saturating_sub(begin.elapsed()))?;
     }
-    looks.read_events(linux, pause == Pause::Ended)?;
+    inspections.read_events(linux, pause == Pause::Ended)?;
     if pause != Pause::Ended {
-        looks.look(linux, "the kernel died")?;
+        inspections.inspect(linux, "the kernel died")?;
     }
-    looks.read_commands(linux);
+    inspections.read_commands(linux);
     Ok(())
 }
 

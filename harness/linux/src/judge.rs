@@ -18,7 +18,7 @@ pub(super) struct Judge {
 
 impl Judge {
     /// Takes what happened since the last call, and gives what was wrong and not told before.
-    pub(super) fn take(&mut self, linux: &mut Linux) -> Result<Vec<Violation>, MachineError> {
+    pub(super) fn judge_events(&mut self, linux: &mut Linux) -> Result<Vec<Violation>, MachineError> {
         let records = linux.events()?;
         let Some(order) = &mut self.order else {
             self.waiting.extend(records);
