@@ -13,7 +13,7 @@ use crate::gdb;
 use crate::setup::{Setup, hypercall, table};
 
 /// Looks in each measurement; the median counts.
-const LOOKS: usize = 21;
+const OBSERVATIONS: usize = 21;
 
 /// Measures, and renders what was measured.
 pub(crate) fn measure(setup: &Setup) -> Result<String, Failure> {
@@ -32,7 +32,7 @@ pub(crate) fn measure(setup: &Setup) -> Result<String, Failure> {
                 hypercall(HYP_DONATE_HOST, &[pfn, 1]),
             ])?;
         }
-        let (full, again) = looks(&mut live)?;
+        let (full, known) = observation_times(&mut live)?;
         drop(live);
         let by_gdb = gdb::run_split(setup, &config, split)?;
         let gdb_look = by_gdb.dump_seconds / by_gdb.dumps.max(1) as f64;
@@ -40,7 +40,7 @@ pub(crate) fn measure(setup: &Setup) -> Result<String, Failure> {
             name.to_owned(),
             by_gdb.tables.to_string(),
             format!("{:.2} ms", full.as_secs_f64() * 1e3),
-            format!("{:.2} ms", again.as_secs_f64() * 1e3),
+            format!("{:.2} ms", known.as_secs_f64() * 1e3),
             format!("{:.1} ms", gdb_look * 1e3),
             format!("{:.0}", gdb_look / full.as_secs_f64()),
         ]);
@@ -55,18 +55,18 @@ pub(crate) fn measure(setup: &Setup) -> Result<String, Failure> {
 }
 
 /// The median time of a look from nothing, and of one that knows the state before.
-fn looks(live: &mut Live) -> Result<(Duration, Duration), Failure> {
+fn observation_times(live: &mut Live) -> Result<(Duration, Duration), Failure> {
     let registers = live.registers()?;
-    let (mut full, mut again) = (Vec::new(), Vec::new());
-    for _ in 0..LOOKS {
+    let (mut full, mut known) = (Vec::new(), Vec::new());
+    for _ in 0..OBSERVATIONS {
         let mut observer = Observer::new(live.target());
-        for times in [&mut full, &mut again] {
+        for times in [&mut full, &mut known] {
             let begin = Instant::now();
             std::hint::black_box(observer.observe(live.memory(), &registers));
             times.push(begin.elapsed());
         }
     }
-    Ok((median(full), median(again)))
+    Ok((median(full), median(known)))
 }
 
 fn median(mut times: Vec<Duration>) -> Duration {

@@ -6,7 +6,7 @@ use parallax_model::{AddressMap, Rule, Space, Span, Violation};
 use parallax_vmsa::PhysMem;
 
 use crate::act::physical;
-use crate::places::{CANARY, PAGE};
+use crate::layout::{CANARY, PAGE};
 
 /// Contents that must not change.
 #[derive(Debug)]

@@ -3,7 +3,7 @@
 use parallax_trace::Expr;
 
 use crate::act::{Act, Class, Tells, number, ram, smmu};
-use crate::places;
+use crate::layout;
 use crate::random::Random;
 use crate::smmu::{View, reg};
 
@@ -53,7 +53,7 @@ fn allowed(random: &mut Random) -> Command {
         }
         7 => [number(stream(random) << 32 | random.pick(&OTHERS)), number(noise & 1)],
         // With an interrupt to be written to memory that is not the host's.
-        8 => [number(noise & !0xffff_f3ff | 1 << 12 | SYNC), places::forbidden(random)],
+        8 => [number(noise & !0xffff_f3ff | 1 << 12 | SYNC), layout::forbidden(random)],
         _ => [number(SYNC | random.below(3) << 12), number(0)],
     }
 }
@@ -67,7 +67,7 @@ fn refused(random: &mut Random) -> Command {
         // CS reserved; SSec.
         _ => random.pick(&[SYNC | 3 << 12, CFGI_STE | 1 << 10, CFGI_STE_RANGE | 1 << 10]),
     };
-    [number(first), places::forbidden(random)]
+    [number(first), layout::forbidden(random)]
 }
 
 /// A command: one in `rare` is none that the host may give.

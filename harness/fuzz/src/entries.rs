@@ -6,7 +6,7 @@
 use parallax_trace::Expr;
 
 use crate::act::{Act, Class, number, physical, plus, ram};
-use crate::places;
+use crate::layout;
 use crate::random::Random;
 
 /// Dword 0: V, and Config in bits 3:1.
@@ -44,11 +44,11 @@ pub(super) fn entry(random: &mut Random, context: u64, legal: bool) -> Entry {
         0..=1 => {
             let mut entry = entry_of(number(V | if random.percent(50) { STAGE2 } else { NESTED }));
             entry[2] = number(random.any());
-            entry[3] = places::forbidden(random);
+            entry[3] = layout::forbidden(random);
             entry
         }
         // A context descriptor where it must not be.
-        2..=3 => entry_of(plus(places::forbidden(random), STAGE1 | V)),
+        2..=3 => entry_of(plus(layout::forbidden(random), STAGE1 | V)),
         // Bypass, or stage 1, and all else at random.
         4..=6 => {
             let mut entry = if random.percent(50) { entry_of(number(V | BYPASS)) } else { stage1() };
@@ -89,13 +89,13 @@ pub(super) fn context(
         1 => CONTEXT ^ 1 << random.below(64),
         _ => CONTEXT,
     };
-    let root = if what == 2 { places::forbidden(random) } else { ram(table) };
+    let root = if what == 2 { layout::forbidden(random) } else { ram(table) };
     acts.push(Act::store(class, ram(descriptor), 8, number(first)));
     acts.push(Act::store(class, ram(descriptor + 8), 8, root));
     acts.push(Act::store(class, ram(descriptor + 0x18), 8, number(0xff)));
     let here = match what {
         // A table in the hypervisor's memory.
-        3 => plus(places::forbidden(random), 3),
+        3 => plus(layout::forbidden(random), 3),
         4 => number(0),
         _ => number(physical(0) | BLOCK),
     };

@@ -9,7 +9,7 @@
 //! | [`generator`], [`random`] | what the host does next |
 //! | [`smmu`], [`entries`], [`commands`], [`moves`], [`pages`] | the classes of attack |
 //! | [`service`] | what must still work |
-//! | [`act`], [`places`] | one operation; where things are |
+//! | [`act`], [`layout`] | one operation; where things are |
 //! | [`round`], [`canary`], [`counts`] | one machine: performing, judging, counting |
 //! | [`reduce`] | the shortest list of operations that still shows a finding |
 //! | [`plan`], [`summary()`] | all machines of a run; what came of it, for a person |
@@ -21,9 +21,9 @@ mod commands;
 mod counts;
 mod entries;
 mod generator;
+mod layout;
 mod moves;
 mod pages;
-mod places;
 mod plan;
 mod random;
 mod reduce;

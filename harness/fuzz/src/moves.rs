@@ -5,7 +5,7 @@ use parallax_trace::Expr;
 use crate::act::{Act, Class, number, physical, plus, ram, smmu};
 use crate::commands;
 use crate::entries;
-use crate::places::{self, PAGE};
+use crate::layout::{self, PAGE};
 use crate::random::Random;
 use crate::smmu::{REGISTERS, View, enable, reg, some_cr0, write};
 
@@ -15,8 +15,8 @@ const FRAME: u64 = 0x2_0000;
 /// A value for a register: an address of either kind with a size, a small number, or anything.
 fn value(random: &mut Random) -> Expr {
     match random.below(5) {
-        0 => plus(places::forbidden(random), random.below(32)),
-        1..=2 => ram(places::structure(random) | random.below(32)),
+        0 => plus(layout::forbidden(random), random.below(32)),
+        1..=2 => ram(layout::structure(random) | random.below(32)),
         3 => number(random.below(16)),
         _ => number(random.any()),
     }
@@ -53,7 +53,7 @@ pub(super) fn registers(random: &mut Random, acts: &mut Vec<Act>) {
 pub(super) fn geometry(random: &mut Random, acts: &mut Vec<Act>) {
     let class = Class::Geometry;
     acts.extend(enable(class, random.pick(&[0, 8, 0xc])));
-    let base = if random.percent(50) { places::forbidden(random) } else { ram(places::structure(random)) };
+    let base = if random.percent(50) { layout::forbidden(random) } else { ram(layout::structure(random)) };
     acts.push(write(class, reg::STRTAB_BASE, 8, plus(base, random.below(64) * 64)));
     let format = random.pick(&[0, 0, 1, 1, 2, 3]);
     let split = random.pick(&[0, 6, 6, 8, 10, 31]);
@@ -62,8 +62,8 @@ pub(super) fn geometry(random: &mut Random, acts: &mut Vec<Act>) {
     if random.percent(50) {
         // A level-2 table anywhere, of any size.
         let span = random.below(32);
-        let table = if random.percent(50) { places::forbidden(random) } else { value(random) };
-        let root = places::structure(random);
+        let table = if random.percent(50) { layout::forbidden(random) } else { value(random) };
+        let root = layout::structure(random);
         acts.push(Act::store(class, ram(root), 8, plus(table, span)));
         acts.push(write(class, reg::STRTAB_BASE, 8, ram(root)));
     }
@@ -75,7 +75,7 @@ pub(super) fn queues(random: &mut Random, acts: &mut Vec<Act>) {
     let class = Class::Queues;
     acts.extend(enable(class, random.pick(&[0, 1, 8, 4])));
     for register in [reg::CMDQ_BASE, reg::EVENTQ_BASE] {
-        let base = if random.percent(60) { places::forbidden(random) } else { value(random) };
+        let base = if random.percent(60) { layout::forbidden(random) } else { value(random) };
         let size = random.pick(&[0, 4, 7, 8, 11, 12, 19, 31]);
         acts.push(write(class, register, 8, plus(base, size)));
     }
@@ -104,7 +104,7 @@ pub(super) fn race(view: &mut View, random: &mut Random, acts: &mut Vec<Act>) {
         2 => {
             let descriptor = view.table.descriptor.unwrap_or(entry);
             let right = number(physical(view.table.entries) | 7);
-            (descriptor, right, plus(places::forbidden(random), random.below(12)))
+            (descriptor, right, plus(layout::forbidden(random), random.below(12)))
         }
         // One that nobody has is an error of the hypervisor's own queue, if it gets there.
         _ if random.percent(60) => (slot, command[0].clone(), number(random.pick(&[0x00, 0x47, 0xff]))),

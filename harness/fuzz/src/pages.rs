@@ -4,7 +4,7 @@ use parallax_abi::hypercall::{BASE, HYP_DONATE_HOST};
 use parallax_trace::{Expr, Symbol};
 
 use crate::act::{Act, Class, at, number, ram, smmu};
-use crate::places::{self, CANARY, PAGE, STRUCTURES, TARGETS};
+use crate::layout::{self, CANARY, PAGE, STRUCTURES, TARGETS};
 use crate::random::Random;
 
 /// PSCI function ids, SMC32 and SMC64, end in 0 to 31.
@@ -96,7 +96,7 @@ fn call(random: &mut Random) -> Vec<Expr> {
     for _ in 0..6 {
         args.push(match random.below(3) {
             0 => number(random.below(16)),
-            1 => places::forbidden(random),
+            1 => layout::forbidden(random),
             _ => number(random.any()),
         });
     }
@@ -115,7 +115,7 @@ pub(super) fn calls(random: &mut Random, acts: &mut Vec<Act>) {
 pub(super) fn accesses(random: &mut Random, acts: &mut Vec<Act>) {
     let class = Class::Accesses;
     for _ in 0..2 + random.below(8) {
-        let guarded = places::guarded(random);
+        let guarded = layout::guarded(random);
         let offset = guarded.offset & !(PAGE - 1);
         let page = Expr { offset, ..guarded.clone() };
         acts.push(match random.below(14) {
@@ -144,7 +144,7 @@ pub(super) fn dma(random: &mut Random, value: u64, acts: &mut Vec<Act>) {
     let stream = random.pick(&[8, 8, 16]);
     let target = match random.below(10) {
         0..=4 => ram(TARGETS.any(random) + 8 * random.below(512)),
-        5..=7 => places::guarded(random),
+        5..=7 => layout::guarded(random),
         8 => smmu(random.below(0x2_0000) & !7),
         // Where stage 1 may show RAM or registers once more.
         _ => number(0x1_0000_0000 | random.below(0x8000_0000) & !7),

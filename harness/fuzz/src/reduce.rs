@@ -3,7 +3,7 @@
 use parallax_machine::{CancellationToken, Machine, MachineError};
 
 use crate::act::{Act, Class};
-use crate::round::{Scene, Trouble, piece_len};
+use crate::round::{AttackedMachine, Trouble, piece_len};
 
 /// Machines that are booted for it, at most.
 const TRIALS: usize = 200;
@@ -54,7 +54,7 @@ impl Search<'_> {
         }
         self.left -= 1;
         let mut machine = (self.boot)()?;
-        let Ok((mut scene, at_boot)) = Scene::new(machine.as_mut()) else { return Ok(None) };
+        let Ok((mut attacked, at_boot)) = AttackedMachine::new(machine.as_mut()) else { return Ok(None) };
         if at_boot.is_some_and(|trouble| trouble.key == self.key) {
             return Ok(Some(0));
         }
@@ -65,7 +65,7 @@ impl Search<'_> {
             }
             let (piece, after) = rest.split_at(if one_by_one { 1 } else { piece_len(rest) });
             rest = after;
-            if let Some(trouble) = scene.perform(piece)?.trouble {
+            if let Some(trouble) = attacked.perform(piece)?.trouble {
                 return Ok((trouble.key == self.key).then_some(acts.len() - rest.len()));
             }
         }

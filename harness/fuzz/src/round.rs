@@ -13,7 +13,7 @@ use crate::act::{Act, Class, ram};
 use crate::canary::Canary;
 use crate::counts::Counts;
 use crate::generator::{BURST, Generator};
-use crate::places::{CANARY, PAGE};
+use crate::layout::{CANARY, PAGE};
 
 /// What went wrong.
 #[derive(Clone, Debug)]
@@ -61,13 +61,13 @@ pub(super) struct Piece {
 }
 
 /// A machine that is attacked.
-pub(super) struct Scene<'m> {
+pub(super) struct AttackedMachine<'m> {
     session: Session<'m>,
     canary: Canary,
     performed: u64,
 }
 
-impl<'m> Scene<'m> {
+impl<'m> AttackedMachine<'m> {
     /// A machine that has just booted. What is wrong with it already is trouble too.
     ///
     /// # Errors
@@ -161,7 +161,7 @@ impl Round {
         cancel: &CancellationToken,
         progress: &AtomicU64,
     ) -> Result<Run, MachineError> {
-        let (mut scene, trouble) = Scene::new(machine).map_err(machine_error)?;
+        let (mut attacked, trouble) = AttackedMachine::new(machine).map_err(machine_error)?;
         let mut run = Run { trouble, ..Run::default() };
         let mut digest = Sha256::new();
         let mut generator = Generator::new(self.seed, self.index, self.cpus, self.emulated);
@@ -185,7 +185,7 @@ impl Round {
             }
             let len = piece_len(&queue).min(self.until - run.acts.len());
             let acts: Vec<Act> = queue.drain(..len).collect();
-            let piece = scene.perform(&acts)?;
+            let piece = attacked.perform(&acts)?;
             for (act, outcome) in acts.iter().zip(&piece.outcomes) {
                 digest.update(format!("{} -> {outcome}\n", act.op));
                 run.counts.count(act, outcome);
@@ -198,9 +198,9 @@ impl Round {
             run.acts.extend(acts);
             run.trouble = piece.trouble;
         }
-        run.counts.sealed = scene.canary.size();
-        let symbols = &scene.session.context().symbols;
-        for line in state_lines(scene.session.snapshot(), symbols, View::All, BlockSize::Shown) {
+        run.counts.sealed = attacked.canary.size();
+        let symbols = &attacked.session.context().symbols;
+        for line in state_lines(attacked.session.snapshot(), symbols, View::All, BlockSize::Shown) {
             digest.update(format!("{line}\n"));
         }
         run.digest = digest.finalize().into();

@@ -7,7 +7,7 @@ use parallax_trace::{Expr, Outcome};
 use crate::act::{Act, Class, DONE, Tells, number, physical, ram, smmu};
 use crate::commands::{self, Command};
 use crate::entries::{BLOCK, CONTEXT};
-use crate::places::{OURS, PAGE};
+use crate::layout::{OURS, PAGE};
 use crate::random::Random;
 use crate::smmu::{Table, View, reg, write};
 

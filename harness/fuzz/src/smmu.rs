@@ -4,7 +4,7 @@ use parallax_trace::Expr;
 
 use crate::act::{Act, Class, Tells, number, physical, plus, ram, smmu};
 use crate::entries;
-use crate::places::{self, PAGE};
+use crate::layout::{self, PAGE};
 use crate::random::Random;
 
 /// Offsets of registers.
@@ -101,13 +101,13 @@ pub(super) fn some_cr0(random: &mut Random) -> u64 {
 impl View {
     /// Before anything is set up.
     pub(super) fn new(random: &mut Random) -> Self {
-        let table = Table { entries: places::structure(random), count: 16, descriptor: None };
+        let table = Table { entries: layout::structure(random), count: 16, descriptor: None };
         Self {
-            queue: (places::structure(random), 4),
+            queue: (layout::structure(random), 4),
             prod: 0,
-            events: places::structure(random),
+            events: layout::structure(random),
             table,
-            context: (places::structure(random), places::structure(random)),
+            context: (layout::structure(random), layout::structure(random)),
             errors: 0,
             cons: 0,
         }
@@ -118,7 +118,7 @@ impl View {
         let class = Class::Setup;
         let wrong = if random.percent(50) { random.below(6) } else { 6 };
         let base = |random: &mut Random, number: u64, right: Expr| {
-            if wrong == number { plus(places::forbidden(random), right.offset & 0x1f) } else { right }
+            if wrong == number { plus(layout::forbidden(random), right.offset & 0x1f) } else { right }
         };
         *self = Self { errors: self.errors, ..Self::new(random) };
         self.queue.1 = random.below(9) as u32;
@@ -155,7 +155,7 @@ impl View {
         } else {
             let (split, log2) = (random.pick(&[6, 8, 10]), 6 + random.below(4));
             let span = 4 + random.below(split - 2);
-            let root = places::structure(random);
+            let root = layout::structure(random);
             self.table.count = 1 << (span - 1).min(7);
             self.table.descriptor = Some(root);
             // The rest of the level-1 table is whatever stood there.

@@ -15,13 +15,13 @@ use parallax_trace::spec::{HostView, MachineSpec, SmmuMode};
 
 use crate::choice::Choice;
 use crate::commands::Commands;
+use crate::console_reader::ConsoleReader;
 use crate::disks::KnownData;
-use crate::drive::{Looks, Plan, drive};
+use crate::drive::{Inspections, Plan, drive};
 use crate::guest::{self, Job, Said};
 use crate::oops;
 use crate::operations::Operations;
 use crate::spec::LinuxSpec;
-use crate::watch::Watch;
 
 /// How much of the console is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -133,7 +133,7 @@ impl Boot<'_> {
             pagewatch: self.plugin.clone(),
         };
         let mut linux = Linux::start(&config, self.images, self.cancel).map_err(Failure::from)?;
-        let mut outcome = self.watch(&mut linux, plan)?;
+        let mut outcome = self.run_to_end(&mut linux, plan)?;
         if self.initrd.is_none() && self.measure == 0 {
             let mut written = Vec::new();
             let behind = data.behind();
@@ -172,13 +172,13 @@ impl Boot<'_> {
     }
 
     /// Lets it run to its end.
-    fn watch(&self, linux: &mut Linux, plan: &Plan) -> Result<Outcome> {
+    fn run_to_end(&self, linux: &mut Linux, plan: &Plan) -> Result<Outcome> {
         let show = self.show;
         let console = linux.console().map_err(Failure::from)?;
         let clock = linux.cpu_clock().map_err(Failure::from)?;
         let (send, lines) = mpsc::channel();
         let (wake, markers) = (linux.wake(), plan.at_console.clone());
-        let watch = Watch::start(console, clock, move |line| {
+        let reader = ConsoleReader::start(console, clock, move |line| {
             if oops::death(line).is_some() || markers.iter().any(|marker| line.contains(marker)) {
                 wake.wake();
             }
@@ -189,14 +189,14 @@ impl Boot<'_> {
             let _ = send.send(line.to_owned());
         });
         // Nobody but the user knows what is left out of it: it is given again as it was.
-        let again =
+        let reproducer =
             Reproducer::new(std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()));
-        let mut looks = Looks::new(again, plan.commands.then(Commands::default));
+        let mut inspections = Inspections::new(reproducer, plan.commands.then(Commands::default));
         let mut operations = Operations::new(plan.operations);
-        let result = drive(linux, plan, &lines, &mut looks, &mut operations);
-        let said = watch.finish();
+        let result = drive(linux, plan, &lines, &mut inspections, &mut operations);
+        let said = reader.finish();
         result.map_err(Failure::from)?;
-        let Looks { count, findings, commands, events, .. } = looks;
+        let Inspections { count, findings, commands, events, .. } = inspections;
         let printed = if said.death.is_some() { oops::last_lines(&linux.printed()) } else { Vec::new() };
         Ok(Outcome { said, looks: count, findings, events, written: None, printed, operations, commands })
     }

@@ -45,7 +45,7 @@ pub struct Plan {
 
 /// All looks at a machine.
 #[derive(Debug)]
-pub struct Looks {
+pub struct Inspections {
     /// The command that looks at such a machine again.
     reproducer: Reproducer,
     /// What the guest said last that it has done.
@@ -60,7 +60,7 @@ pub struct Looks {
     pub events: Option<u64>,
 }
 
-impl Looks {
+impl Inspections {
     /// Before the first look; `reproducer` is the command.
     #[must_use]
     pub fn new(reproducer: Reproducer, commands: Option<Commands>) -> Self {
@@ -104,7 +104,7 @@ enum Turn {
 struct Run<'a> {
     plan: &'a Plan,
     console: &'a Receiver<String>,
-    looks: &'a mut Looks,
+    inspections: &'a mut Inspections,
     operations: &'a mut Operations,
     begin: Instant,
     /// When the next look is due.
@@ -125,7 +125,7 @@ pub fn drive(
     linux: &mut Linux,
     plan: &Plan,
     console: &Receiver<String>,
-    looks: &mut Looks,
+    inspections: &mut Inspections,
     operations: &mut Operations,
 ) -> Result<(), SessionError> {
     let begin = Instant::now();
@@ -135,7 +135,7 @@ pub fn drive(
     }
     let stops = stops(linux, plan)?;
     let next = begin + plan.every;
-    let mut run = Run { plan, console, looks, operations, begin, next, working: false, stops, full };
+    let mut run = Run { plan, console, inspections, operations, begin, next, working: false, stops, full };
     let looked_at = !plan.every.is_zero() || !plan.at.is_empty() || !plan.at_console.is_empty();
     // Before the hypervisor has booted there is nothing to look at.
     let pause = loop {
@@ -147,7 +147,7 @@ pub fn drive(
                     break pause;
                 }
                 if matches!(pause, Pause::At(address) if Some(address) == run.full) {
-                    run.looks.read_commands(linux);
+                    run.inspections.read_commands(linux);
                 }
             }
             Turn::Ended => return Ok(()),
@@ -156,10 +156,10 @@ pub fn drive(
     };
     let Some(mut host) = linux.host()? else { return Ok(()) };
     let (mut session, at_boot) = Session::start(&mut host, None)?;
-    run.looks.count += 1;
-    run.looks.found("boot", at_boot);
+    run.inspections.count += 1;
+    run.inspections.found("boot", at_boot);
     let result = run.beside(&mut session, pause);
-    run.looks.finish(&session);
+    run.inspections.finish(&session);
     match result {
         // That it ended while it was looked at is its own affair.
         Err(SessionError::Machine(MachineError::SwitchedOff)) => Ok(()),
@@ -183,7 +183,7 @@ impl Run<'_> {
                     "--at {name}: no function of the hypervisor and no symbol of the kernel is called so"
                 );
             }
-            self.looks.read_commands(machine);
+            self.inspections.read_commands(machine);
             return Ok(Turn::Ended);
         }
         if lines.iter().any(|line| oops::death(line).is_some()) {
@@ -193,7 +193,7 @@ impl Run<'_> {
             // The disks are at work from then on.
             self.working |= line.contains("PLX step virtio_appears");
             if let Some((_, step)) = line.split_once("PLX step ") {
-                self.looks.done = step.chars().filter(|c| !c.is_control()).take(MOST_SAID).collect();
+                self.inspections.done = step.chars().filter(|c| !c.is_control()).take(MOST_SAID).collect();
             }
             if let Some((name, address)) = kernel_symbol(&line).filter(|(name, _)| plan.at.contains(name)) {
                 machine.stop_at(address)?;
@@ -207,15 +207,15 @@ impl Run<'_> {
         Ok(Turn::Still(pause))
     }
 
-    /// Looks at the machine as often as the plan says, until it ends. It stands still because of `pause`.
+    /// Inspections at the machine as often as the plan says, until it ends. It stands still because of `pause`.
     fn beside(&mut self, session: &mut Session<'_>, mut pause: Pause) -> Result<(), SessionError> {
         loop {
             self.react(session, pause)?;
             if self.working && self.operations.left > 0 {
-                let looks = &mut *self.looks;
+                let inspections = &mut *self.inspections;
                 self.operations.round(session, |op, step| {
-                    looks.count += 1;
-                    looks.found(op, step.findings.iter().cloned());
+                    inspections.count += 1;
+                    inspections.found(op, step.findings.iter().cloned());
                 })?;
             }
             match self.turn(running(session)?)? {
@@ -236,7 +236,9 @@ impl Run<'_> {
     /// Does what a stop asks for, and looks if that is due.
     fn react(&mut self, session: &mut Session<'_>, pause: Pause) -> Result<(), SessionError> {
         match pause {
-            Pause::At(address) if Some(address) == self.full => self.looks.read_commands(running(session)?),
+            Pause::At(address) if Some(address) == self.full => {
+                self.inspections.read_commands(running(session)?)
+            }
             Pause::At(address) => {
                 let stop = self.stops.get(&address).map_or_else(|| format!("{address:#x}"), Clone::clone);
                 self.asked(session, &format!("at {stop}"))?;
@@ -251,22 +253,26 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Looks once.
+    /// Inspections once.
     fn look(&mut self, session: &mut Session<'_>, why: &str) -> Result<(), SessionError> {
         // Before the machine runs on to get out of the hypervisor.
-        self.looks.read_commands(running(session)?);
+        self.inspections.read_commands(running(session)?);
         let step = session.step(&nop())?;
-        self.looks.count += 1;
-        self.looks.found(why, step.findings);
-        self.looks.read_commands(running(session)?);
+        self.inspections.count += 1;
+        self.inspections.found(why, step.findings);
+        self.inspections.read_commands(running(session)?);
         Ok(())
     }
 
     /// A look that was asked for: says so.
     fn asked(&mut self, session: &mut Session<'_>, why: &str) -> Result<(), SessionError> {
-        let before = self.looks.findings.len();
+        let before = self.inspections.findings.len();
         self.look(session, why)?;
-        eprintln!("look {}, {why}: {} new findings", self.looks.count, self.looks.findings.len() - before);
+        eprintln!(
+            "look {}, {why}: {} new findings",
+            self.inspections.count,
+            self.inspections.findings.len() - before
+        );
         if self.plan.views {
             let text = match running(session)?.host_smmu() {
                 Some(host) => view::text(&host, session.registers(), session.machine().memory()),
@@ -282,7 +288,7 @@ impl Run<'_> {
     fn read_events(&mut self, session: &mut Session<'_>, ended: bool) -> Result<(), SessionError> {
         let findings = session.catch_up(!ended)?;
         let seen = if ended { "the last look before it ended" } else { "seen right after" };
-        self.looks.found(&format!("the order of events is wrong, {seen}"), findings);
+        self.inspections.found(&format!("the order of events is wrong, {seen}"), findings);
         Ok(())
     }
 
@@ -293,7 +299,7 @@ impl Run<'_> {
         while pause != Pause::Ended && begin.elapsed() < LAST_WORDS {
             pause = machine.run_for(LAST_WORDS.saturating_sub(begin.elapsed()))?;
         }
-        self.looks.read_commands(machine);
+        self.inspections.read_commands(machine);
         Ok(pause == Pause::Ended)
     }
 }

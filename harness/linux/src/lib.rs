@@ -6,7 +6,7 @@
 //! | [`choice`], `kernel`, `modules` | which kernel is booted, and what it can be |
 //! | `guest`, `cpio`, `disks` | its initramfs and what it works on |
 //! | [`boot`] | one boot, from its disks to what was found |
-//! | [`drive`], `view`, `watch` | running it, looking at it, and hearing what it says |
+//! | [`drive`], `view`, `console_reader` | running it, looking at it, and hearing what it says |
 //! | [`operations`] | operations of the hypervisor beside its work |
 //! | [`summary()`] | what came of a boot, for a person |
 #![forbid(unsafe_code)]
@@ -14,6 +14,7 @@
 pub mod boot;
 pub mod choice;
 mod commands;
+mod console_reader;
 mod cpio;
 mod disks;
 pub mod drive;
@@ -26,7 +27,6 @@ pub mod prepare;
 mod spec;
 mod summary;
 mod view;
-mod watch;
 
 pub use boot::{Boot, Outcome, Show};
 pub use choice::{Choice, choose};

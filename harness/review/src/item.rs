@@ -70,7 +70,7 @@ impl Item {
     }
 
     /// The command that comes to this result again.
-    pub fn again(&self) -> Reproducer {
+    pub fn reproducer(&self) -> Reproducer {
         Reproducer::new(["run".to_owned(), self.trace.display().to_string()])
     }
 

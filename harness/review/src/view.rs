@@ -70,8 +70,8 @@ fn header(frame: &mut Frame<'_>, app: &App, area: Rect) {
     }
     title.push(Span::styled(item.trace.display().to_string(), BOLD));
     let style = if item.objections.is_empty() { Style::new() } else { OLD.add_modifier(Modifier::BOLD) };
-    let again = Line::styled(format!("reproduce: {}", item.again()), DIM);
-    let lines = vec![Line::from(title), Line::styled(item.summary(), style), again];
+    let reproducer = Line::styled(format!("reproduce: {}", item.reproducer()), DIM);
+    let lines = vec![Line::from(title), Line::styled(item.summary(), style), reproducer];
     frame.render_widget(Paragraph::new(lines), area);
 }
 

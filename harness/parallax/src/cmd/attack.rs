@@ -37,7 +37,7 @@ pub(super) fn attack(args: &Attack) -> Result<Status> {
     let boot = LiveBoot::build(&root, [&plan.machine(0)], &cancel)?;
     // Of a replay only the last machine is of interest.
     let first = if args.replay.is_some() { plan.machines() - 1 } else { 0 };
-    let report = watched(&plan, first, &boot, &cancel)?;
+    let report = run_with_progress(&plan, first, &boot, &cancel)?;
     print(&summary(&plan, first, &report))?;
     let Some(trouble) = &report.trouble else {
         if let (Some(path), true) = (&args.save, args.replay.is_some()) {
@@ -76,7 +76,7 @@ fn save(path: &Path, text: &str) -> Result<()> {
 }
 
 /// Runs the plan with a progress bar, where a person watches.
-fn watched(
+fn run_with_progress(
     plan: &Plan,
     first: usize,
     boot: &LiveBoot,

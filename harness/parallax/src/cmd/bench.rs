@@ -1,9 +1,4 @@
 //! `parallax bench`: how fast it is, as ratios within one run.
-//!
-//! ```text
-//! operations a second                             a second  of bare  x gdb
-//! bare: no stop for 1024 operations, no look        520000    1.000  ...
-//! ```
 
 use std::time::Duration;
 

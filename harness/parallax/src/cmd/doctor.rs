@@ -35,7 +35,7 @@ pub(super) fn doctor(args: &Doctor) -> Result<Status> {
     }
     let root = project::root(&[])?;
     let mut checks = doctor::check_all(&root, args.build);
-    print(&told(&checks)?)?;
+    print(&checks_text(&checks)?)?;
     let remedies = remedies(&checks);
     if args.fix && !remedies.is_empty() {
         for remedy in remedies {
@@ -44,12 +44,12 @@ pub(super) fn doctor(args: &Doctor) -> Result<Status> {
             }
         }
         checks = doctor::check_all(&root, args.build);
-        print(&format!("\nnow:\n{}", told(&checks)?))?;
+        print(&format!("\nnow:\n{}", checks_text(&checks)?))?;
     }
     Ok(if checks.iter().all(Check::usable) { Status::Same } else { Status::Setup })
 }
 
-fn told(checks: &[Check]) -> Result<String, std::fmt::Error> {
+fn checks_text(checks: &[Check]) -> Result<String, std::fmt::Error> {
     let mut text = String::new();
     for check in checks {
         let (style, word, what) = match &check.outcome {
@@ -121,7 +121,7 @@ mod tests {
         let full = Check { name: "d", outcome: Outcome::Bad { problem: "full".to_owned(), remedy } };
         let checks = [check("a", "ci/setup"), good, check("b", "ci/setup"), check("c", "true"), full];
         assert_eq!(remedies(&checks), ["ci/setup", "true"]);
-        let text = anstream::adapter::strip_str(&told(&checks).unwrap()).to_string();
+        let text = anstream::adapter::strip_str(&checks_text(&checks).unwrap()).to_string();
         assert_eq!(text.matches("run: ci/setup").count(), 2, "{text}");
         assert_eq!(text.matches("by hand: make room").count(), 1, "{text}");
     }

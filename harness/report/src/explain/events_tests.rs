@@ -13,7 +13,7 @@ const QUEUE: u64 = 0xc000;
 const SMMU: u64 = 0x0905_0000;
 
 /// A last-level table of the SMMU at [`TABLE`] for 0x40200000 on, whose entry 1 maps, and 16 stream table entries.
-fn told(wanted: Wanted, events: &[Record]) -> String {
+fn text_of(wanted: Wanted, events: &[Record]) -> String {
     let mut memory = SparseMem::new();
     memory.write(TABLE, &[0; 0x3000]);
     memory.write_u64(TABLE + 8, 0x4020_17ff);
@@ -55,7 +55,7 @@ fn all() -> Wanted {
 
 #[test]
 fn an_entry_is_told_with_its_meaning_its_place_and_what_drops_it() {
-    let text = told(
+    let text = text_of(
         all(),
         &[
             store(TABLE + 8, 0),
@@ -86,10 +86,10 @@ then  cpu0 CMDQ_CONS = 0x2: all consumed
 #[test]
 fn an_entry_that_nothing_drops_is_named() {
     let other = [store(TABLE + 8, 0), store(QUEUE, 0x2a), store(QUEUE + 8, 0x4020_2000)];
-    let text = told(all(), &other);
+    let text = text_of(all(), &other);
     let last = "smmu L3 0x40201000..0x40202000: nothing in this operation drops it from the SMMU's TLB\n";
     assert!(text.ends_with(last) && !text.contains("CMD_"), "{text}");
-    let text = told(all(), &[store(TABLE, 0x4020_07ff)]);
+    let text = text_of(all(), &[store(TABLE, 0x4020_07ff)]);
     assert!(!text.contains("nothing"), "an entry that was empty is in no cache: {text}");
 }
 
@@ -97,7 +97,7 @@ fn an_entry_that_nothing_drops_is_named() {
 fn a_stream_is_told_with_all_of_its_fields() {
     let events =
         [store(STREAMS + 8 * 64, 9), store(QUEUE, 0x03 | 8 << 32), store(QUEUE + 8, 1), store(TABLE + 8, 0)];
-    let text = told(Wanted { sid: Some(8), ipa: None }, &events);
+    let text = text_of(Wanted { sid: Some(8), ipa: None }, &events);
     assert!(text.starts_with("\nste 0x8, dword 0\n  was 0x0000000000000000  invalid (V=0)\n"), "{text}");
     assert!(text.contains("now 0x0000000000000009  bypass") && text.contains("CMD_CFGI_STE"), "{text}");
     assert!(!text.contains("smmu L3"), "{text}");
@@ -108,14 +108,14 @@ fn a_stream_is_told_with_all_of_its_fields() {
 fn like_stores_are_told_once() {
     let events: Vec<Record> =
         (2..6).map(|index| store(TABLE + 8 * index, 0x4020_07ff + index * 0x1000)).collect();
-    let text = told(all(), &events);
+    let text = text_of(all(), &events);
     assert_eq!(text.matches(" now ").count(), 1, "{text}");
     assert!(
         text.ends_with("  and the 3 entries behind it, up to smmu L3 0x40205000..0x40206000\n"),
         "{text}"
     );
     assert_eq!(
-        told(Wanted { ipa: Some(0x4020_9000), sid: None }, &events),
+        text_of(Wanted { ipa: Some(0x4020_9000), sid: None }, &events),
         "\nno store changed such an entry\n"
     );
 }
@@ -123,6 +123,7 @@ fn like_stores_are_told_once() {
 #[test]
 fn a_barrier_is_told_once_between_two_changes() {
     let barrier = Record { kind: kind::BARRIER, a: 0xd503_3f9f, pc: 0x30, ..Record::default() };
-    let text = told(all(), &[barrier, store(TABLE + 8, 0), barrier, barrier, store(TABLE + 16, 1), barrier]);
+    let text =
+        text_of(all(), &[barrier, store(TABLE + 8, 0), barrier, barrier, store(TABLE + 16, 1), barrier]);
     assert_eq!(text.matches("then  cpu0 0xd5033f9f").count(), 2, "{text}");
 }

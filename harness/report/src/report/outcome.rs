@@ -18,7 +18,7 @@ pub enum Verdict {
     /// A golden was written, on demand.
     Accepted,
     /// Something was found under good/.
-    Found,
+    UnexpectedFindings,
     /// Nothing was found under bad/.
     Clean,
     /// No operation changes anything, and none says what must come out.
@@ -51,7 +51,7 @@ impl Verdict {
             Self::Same => "same",
             Self::Checked => "checked",
             Self::Accepted => "accepted",
-            Self::Found => "found",
+            Self::UnexpectedFindings => "found",
             Self::Clean => "clean",
             Self::Nothing => "nothing",
             Self::New => "new",
@@ -65,7 +65,9 @@ impl Verdict {
     pub const fn status(&self) -> Status {
         match self {
             Self::Same | Self::Checked | Self::Accepted => Status::Same,
-            Self::Found | Self::Clean | Self::Nothing | Self::New | Self::Diverged { .. } => Status::Diverged,
+            Self::UnexpectedFindings | Self::Clean | Self::Nothing | Self::New | Self::Diverged { .. } => {
+                Status::Diverged
+            }
             Self::Failed { status, .. } => *status,
         }
     }
@@ -75,7 +77,7 @@ impl Verdict {
     pub fn advice(&self, label: &str) -> String {
         match self {
             Self::Same | Self::Checked | Self::Accepted => String::new(),
-            Self::Found => format!(
+            Self::UnexpectedFindings => format!(
                 "a check failed where nothing may be found\n\
                  known and wanted all the same: `parallax accept --even-with-findings {label}`"
             ),

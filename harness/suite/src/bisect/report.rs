@@ -181,7 +181,7 @@ impl Report {
             let BadOperation { line, text, findings, story, story_difference } = operation;
             show("first bad operation", &format!("line {line}: {text}\n"), "text");
             if !findings.is_empty() {
-                show("found after it, and not in the good revision", &told(findings), "text");
+                show("found after it, and not in the good revision", &findings_text(findings), "text");
             }
             if !story_difference.is_empty() {
                 show("what it does otherwise (- good, + bad)", story_difference, "diff");
@@ -216,7 +216,7 @@ fn indented(text: &str) -> String {
     text.lines().map(line).collect()
 }
 
-fn told(findings: &[FindingForm]) -> String {
+fn findings_text(findings: &[FindingForm]) -> String {
     findings.iter().flat_map(FindingForm::lines).map(|line| line + "\n").collect()
 }
 

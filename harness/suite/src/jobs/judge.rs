@@ -24,7 +24,7 @@ pub(super) fn judge(case: &Case, run: &TraceRun, options: &Options) -> Result<Ve
         return Ok(Verdict::Clean);
     }
     if mode == GoldenMode::Ignore {
-        return Ok(if found { Verdict::Found } else { Verdict::Checked });
+        return Ok(if found { Verdict::UnexpectedFindings } else { Verdict::Checked });
     }
     let comparison = golden::compare(place, &run.golden, options.events)?;
     match (comparison, mode) {
@@ -34,7 +34,7 @@ pub(super) fn judge(case: &Case, run: &TraceRun, options: &Options) -> Result<Ve
         }
         (Comparison::Missing | Comparison::Different { .. }, _) if found => {
             leave(place, &run.golden);
-            Ok(Verdict::Found)
+            Ok(Verdict::UnexpectedFindings)
         }
         (_, GoldenMode::Accept) => {
             golden::save(place, &place.golden, &run.golden)?;

@@ -1,4 +1,4 @@
-//! Reads the console while the machine runs: what is said is dated when it is said, not when somebody looks.
+//! Reads the console while the machine runs: what is said is dated when it is said, not when somebody inspections.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -11,17 +11,17 @@ use parallax_machine::CpuClock;
 
 use crate::guest::{Moment, Said};
 
-/// How often it looks.
+/// How often it inspections.
 const PERIOD: Duration = Duration::from_millis(5);
 
 /// A thread that reads a console.
 #[derive(Debug)]
-pub(super) struct Watch {
+pub(super) struct ConsoleReader {
     done: Arc<AtomicBool>,
     thread: JoinHandle<Said>,
 }
 
-impl Watch {
+impl ConsoleReader {
     /// Starts to read `console`; wall time counts from now, CPU time is that of `clock`. `tell` gets every line.
     pub(super) fn start(console: File, clock: CpuClock, tell: impl Fn(&str) + Send + 'static) -> Self {
         let done = Arc::new(AtomicBool::new(false));
@@ -44,7 +44,7 @@ impl Watch {
         Self { done, thread }
     }
 
-    /// What was said until now; the end of the watch.
+    /// What was said until now; the end of reading.
     pub(super) fn finish(self) -> Said {
         self.done.store(true, Relaxed);
         self.thread.join().unwrap_or_default()
@@ -81,10 +81,13 @@ mod tests {
     #[test]
     fn everything_printed_before_the_end_is_heard() {
         let mut file = tempfile::tempfile().unwrap();
-        let watch =
-            Watch::start(file.try_clone().unwrap(), CpuClock::of(std::process::id()).unwrap(), |_| ());
+        let reader = ConsoleReader::start(
+            file.try_clone().unwrap(),
+            CpuClock::of(std::process::id()).unwrap(),
+            |_| (),
+        );
         writeln!(file, "noise\r\nPLX step one ok\r\nPLX verdict ok\r").unwrap();
-        let said = watch.finish();
+        let said = reader.finish();
         assert_eq!(said.verdict, Some(true));
         assert_eq!(said.steps, [("one".to_owned(), true)]);
     }
