@@ -1,6 +1,7 @@
 //! Aborts of the host: which IPA it wanted, and whether it gets it.
 
 use hyp_core::addr::Ipa;
+use hyp_core::faulty;
 use hyp_core::ownership::{AbortKind, HostAbort};
 
 use crate::boot::hyp;
@@ -29,5 +30,7 @@ pub(crate) fn handle(esr: u64, regs: &mut HostRegs) {
         esr & FSC_CLASS == TRANSLATION && hyp().host_abort(ipa, AbortKind::Translation) == HostAbort::Retry;
     if !mended {
         inject::abort(esr);
+    } else if faulty::is_stepped_over(false) && mmio::is_opaque(esr) {
+        mmio::step_over(esr);
     }
 }

@@ -53,14 +53,24 @@ pub(crate) fn perform(esr: u64, ipa: Ipa, regs: &mut HostRegs) -> bool {
     {
         *target = extend(outcome.value, width, esr);
     }
+    step_over(esr);
+    true
+}
+
+/// Whether this is a load or store of the host of which the syndrome does not tell what it does.
+pub(crate) const fn is_opaque(esr: u64) -> bool {
+    esr >> 26 & 0x3f == EC_DABT_LOW && esr & (ISV | S1PTW) == 0
+}
+
+/// The host goes on behind the instruction with syndrome `esr`.
+pub(crate) fn step_over(esr: u64) {
     let next = sysreg::read!("elr_el2").wrapping_add(if esr & IL == 0 { 2 } else { 4 });
     let spsr = sysreg::read!("spsr_el2") & !SPSR_BTYPE_SS;
-    // SAFETY: the host goes on behind the instruction that was performed for it.
+    // SAFETY: the instruction was performed for the host.
     unsafe {
         sysreg::write!("elr_el2", next);
         sysreg::write!("spsr_el2", spsr);
     }
-    true
 }
 
 /// Logs what the host did not get: the first [`TOLD`] times, then whenever the number has doubled, because the console

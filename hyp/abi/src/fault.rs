@@ -108,6 +108,8 @@ faults! {
     HostDonateStateStale = 48, "host_donate_state_stale";
     /// Splitting a block of the host's table maps the other pages one page further on.
     HostSplitDrifts = 49, "host_split_drifts";
+    /// A host fault without a valid syndrome is mapped, and its instruction counts as performed.
+    HostFaultNotRepeated = 50, "host_fault_not_repeated";
     /// The emulated SMMU writes stream table entries without CFGI_STE.
     EmulMissingCfgi = 64, "emul_missing_cfgi";
     /// The emulated SMMU passes CFGI commands on without looking at the host's entries again.

@@ -14,7 +14,7 @@ pub(crate) use crate::pgtable::invalidate::{El2Tlb, HostTlb};
 use crate::pgtable::{Content, Descriptor, Env, Invalidate, Level, SplitRule};
 use crate::regions::{Kind, Range};
 use crate::smmu::regs::{CMDQ_CONS, Cr0, Gbpa};
-use crate::smmu::viommu::{self, Ring, Surroundings, Verdict};
+use crate::smmu::viommu::{self, Ring, Verdict, Surroundings};
 use crate::smmu::{Command, Smmu, SmmuTlb, Ste, StreamId};
 
 /// Seams that give back their first argument, which is right.
@@ -68,6 +68,13 @@ right! {
 #[must_use]
 #[inline(always)]
 pub const fn sctlr_el2(right: u64) -> u64 {
+    right
+}
+
+/// Whether an access is stepped over once its page is mapped.
+#[must_use]
+#[inline(always)]
+pub const fn is_stepped_over(right: bool) -> bool {
     right
 }
 

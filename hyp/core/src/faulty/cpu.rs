@@ -143,3 +143,10 @@ impl<C: Cpu> Cpu for Faulty<'_, C> {
         self.cpu.relax();
     }
 }
+
+/// Whether an access is stepped over once its page is mapped, instead of being repeated.
+#[must_use]
+#[inline(always)]
+pub fn is_stepped_over(right: bool) -> bool {
+    right || on(Fault::HostFaultNotRepeated)
+}

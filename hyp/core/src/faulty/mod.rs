@@ -37,9 +37,11 @@ mod tree;
 mod viommu;
 
 #[cfg(not(feature = "faults"))]
-pub use absent::sctlr_el2;
+pub use absent::{is_stepped_over, sctlr_el2};
 #[cfg(feature = "faults")]
 pub use attrs::sctlr_el2;
+#[cfg(feature = "faults")]
+pub use cpu::is_stepped_over;
 
 #[cfg(not(feature = "faults"))]
 pub(crate) use absent::*;
