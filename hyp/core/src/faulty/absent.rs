@@ -14,7 +14,7 @@ pub(crate) use crate::pgtable::invalidate::{El2Tlb, HostTlb};
 use crate::pgtable::{Content, Descriptor, Env, Invalidate, Level, SplitRule};
 use crate::regions::{Kind, Range};
 use crate::smmu::regs::{CMDQ_CONS, Cr0, Gbpa};
-use crate::smmu::viommu::{self, Ring, Verdict, Surroundings};
+use crate::smmu::viommu::{self, Ring, Verdict, ViommuEnv};
 use crate::smmu::{Command, Smmu, SmmuTlb, Ste, StreamId};
 
 /// Seams that give back their first argument, which is right.
@@ -210,6 +210,6 @@ pub(crate) fn confine(_mem: &impl Memory, _pa: PhysAddr, _ste: &Ste) -> bool {
 }
 
 #[inline(always)]
-pub(crate) const fn env<H, S, R>(env: Surroundings<'_, H, S, R>) -> Surroundings<'_, H, S, R> {
+pub(crate) const fn env<H, S, R>(env: ViommuEnv<'_, H, S, R>) -> ViommuEnv<'_, H, S, R> {
     env
 }

@@ -7,7 +7,7 @@ use crate::hw::{Cpu, Memory};
 use crate::page_state::PageState;
 use crate::regions::Range;
 use crate::smmu::regs::{Cr0, EVENTQ_IRQ_CFG0, GERROR_IRQ_CFG0};
-use crate::smmu::viommu::{Env, Physical, Ring, Surroundings, Verdict};
+use crate::smmu::viommu::{Env, Physical, Ring, Verdict, ViommuEnv};
 use crate::smmu::{SmmuTlb, Ste};
 use core::ops::DerefMut;
 use spin::RelaxStrategy;
@@ -129,12 +129,12 @@ pub(crate) fn confine(mem: &impl Memory, pa: PhysAddr, ste: &Ste) -> bool {
 }
 
 /// What the host's SMMU works with, in place of `env`.
-pub(crate) const fn env<H, S, R>(env: Surroundings<'_, H, S, R>) -> Careless<'_, H, S, R> {
+pub(crate) const fn env<H, S, R>(env: ViommuEnv<'_, H, S, R>) -> Careless<'_, H, S, R> {
     Careless(env)
 }
 
 /// A hypervisor that does not share what it should, or for ever.
-pub(crate) struct Careless<'a, H, S, R>(Surroundings<'a, H, S, R>);
+pub(crate) struct Careless<'a, H, S, R>(ViommuEnv<'a, H, S, R>);
 
 impl<H: Memory + Cpu, S: SmmuTlb + Physical, R: RelaxStrategy> Env for Careless<'_, H, S, R> {
     type Smmu = S;

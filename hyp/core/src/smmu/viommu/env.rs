@@ -17,14 +17,14 @@ impl<H: Memory + Cpu, S: SmmuTlb + Physical, R: RelaxStrategy> Hyp<H, S, R> {
     pub fn smmu_access(&self, address: PhysAddr, width: u64, write: Option<u64>) -> Option<Outcome> {
         let frame = self.viommu_frame?;
         let offset = address.0.checked_sub(frame.base.0).filter(|&offset| offset < frame.size)?;
-        Some(self.viommu.lock().access(&mut faulty::env(Surroundings(self)), offset, width, write))
+        Some(self.viommu.lock().access(&mut faulty::env(ViommuEnv(self)), offset, width, write))
     }
 }
 
 /// The hypervisor around the host's SMMU.
-pub(crate) struct Surroundings<'a, H, S, R>(pub(crate) &'a Hyp<H, S, R>);
+pub(crate) struct ViommuEnv<'a, H, S, R>(pub(crate) &'a Hyp<H, S, R>);
 
-impl<H: Memory + Cpu, S: SmmuTlb + Physical, R: RelaxStrategy> Env for Surroundings<'_, H, S, R> {
+impl<H: Memory + Cpu, S: SmmuTlb + Physical, R: RelaxStrategy> Env for ViommuEnv<'_, H, S, R> {
     type Smmu = S;
 
     fn smmu(&self) -> impl DerefMut<Target = S> {

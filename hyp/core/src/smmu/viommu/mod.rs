@@ -30,7 +30,7 @@ mod shadow;
 mod strtab;
 
 pub(crate) use command::Verdict;
-pub(crate) use env::Surroundings;
+pub(crate) use env::ViommuEnv;
 pub use outcome::{Outcome, Refusal};
 
 pub(crate) use super::driver::queue::Ring;
