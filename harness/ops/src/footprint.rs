@@ -1,5 +1,6 @@
 //! Who an operation acts for, which pages it names, and what it reaches.
 
+use parallax_abi::operation::Kind;
 use parallax_addr::{Ipa, PAGE_SIZE, Pfn, Span, StreamId};
 
 use crate::operation::{Call, CpuAccess, DmaAccess, Operation};
@@ -84,18 +85,13 @@ impl Operation {
     }
 }
 
+/// The pages that a hypercall names: from its page frame on, as many as it counts.
 fn pages_of_call(call: Call) -> Option<Span> {
-    let of = |pfn: Pfn, nr: u64| Some(Span::new(pfn.ipa()?.get(), nr.max(1).saturating_mul(PAGE_SIZE)));
-    match call {
-        Call::HostShareHyp { pfn } | Call::HostUnshareHyp { pfn } => of(pfn, 1),
-        Call::HypPinSharedMem { pfn, nr }
-        | Call::HypUnpinSharedMem { pfn, nr }
-        | Call::HostDonateHyp { pfn, nr }
-        | Call::HypDonateHost { pfn, nr }
-        | Call::HostDonateHypMmio { pfn, nr }
-        | Call::HypDonateHostMmio { pfn, nr } => of(pfn, nr),
-        Call::SmmuReadEvent {} => None,
-    }
+    let (row, values) = call.arguments()?;
+    let of =
+        |kind| row.params.iter().zip(&values).find(|(param, _)| param.kind == kind).map(|(_, value)| *value);
+    let (pfn, nr) = (Pfn::new(of(Kind::Frame)?), of(Kind::Count).unwrap_or(1));
+    Some(Span::new(pfn.ipa()?.get(), nr.max(1).saturating_mul(PAGE_SIZE)))
 }
 
 #[cfg(test)]

@@ -129,6 +129,15 @@ macro_rules! define {
 
 parallax_abi::for_operations!(define);
 
+impl Call {
+    /// Its row and the values of its arguments, in the row's order.
+    pub(crate) fn arguments(self) -> Option<(&'static Row, Vec<u64>)> {
+        let (id, values) = self.parts();
+        let row = table::HYPERCALLS.iter().find(|row| row.form == table::Form::Hypercall(id))?;
+        Some((row, values))
+    }
+}
+
 /// What is to be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Operation {

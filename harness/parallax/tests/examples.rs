@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use clap::CommandFactory;
-use parallax::cli::Cli;
+use parallax::cmd::Cli;
 use program::program;
 
 /// Examples that are not run here, by how they begin, and why.

@@ -8,7 +8,7 @@ use parallax_abi::fault::Fault;
 use super::cpus::cpus;
 use super::fault::FaultName;
 
-pub(super) const EXAMPLE: &str = "\
+pub(crate) const EXAMPLE: &str = "\
 Examples:
   parallax attack                                     100,000 operations, about a minute
   parallax attack --seed 7 --ops 5000

@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 
 use super::linux_machine::LinuxMachine;
 
-pub(super) const EXAMPLE: &str = "\
+pub(crate) const EXAMPLE: &str = "\
 Examples:
   parallax bench
   parallax bench --quick

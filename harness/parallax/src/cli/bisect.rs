@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use parallax_suite::bisect::BisectMode;
 
-pub(super) const EXAMPLE: &str = "\
+pub(crate) const EXAMPLE: &str = "\
 Examples:
   parallax bisect --good v0.1 --trace traces/good/donate.trace
   parallax bisect --good v0.1 --bad main --trace traces/good/donate.trace --mode golden

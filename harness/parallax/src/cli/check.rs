@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-pub(super) const EXAMPLE: &str = "\
+pub(crate) const EXAMPLE: &str = "\
 Examples:
   parallax check harness/protocol/tests/rules/good_whole_vmid.cm
   parallax check harness/protocol/tests/rules/bad_no_tlbi.cm

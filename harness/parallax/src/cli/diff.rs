@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-pub(super) const EXAMPLE: &str = "\
+pub(crate) const EXAMPLE: &str = "\
 Examples:
   parallax diff before.plx after.plx
   parallax diff traces/good/split_2m.trace --right smmu.map=pages --ignore block-size

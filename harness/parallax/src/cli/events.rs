@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-pub(super) const EXAMPLE: &str = "\
+pub(crate) const EXAMPLE: &str = "\
 Examples:
   parallax events traces/good/donate.trace            what each operation did, counted
   parallax events traces/good/donate.trace --op 6     every event of the operation in line 6";

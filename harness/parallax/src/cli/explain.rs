@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-pub(super) const EXAMPLE: &str = "\
+pub(crate) const EXAMPLE: &str = "\
 Examples:
   parallax explain traces/good/donate.trace --op 4
   parallax explain traces/good/donate.trace --op 4 --ipa 0x40020000

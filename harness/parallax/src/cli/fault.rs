@@ -42,7 +42,7 @@ fn unknown(command: &Command, arg: Option<&Arg>, name: &str) -> Error {
 mod tests {
     use clap::CommandFactory;
 
-    use crate::cli::Cli;
+    use crate::cmd::Cli;
 
     #[test]
     fn a_misspelt_fault_is_guessed_and_the_help_does_not_list_them_all() {

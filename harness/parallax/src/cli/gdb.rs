@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-pub(super) const EXAMPLE: &str = "\
+pub(crate) const EXAMPLE: &str = "\
 Examples:
   parallax gdb traces/good/donate.trace       boots it; continue in gdb performs the operations
   parallax gdb donate.plx --port 0            a recording; reverse-continue goes back

@@ -8,7 +8,7 @@ use parallax_abi::fault::Fault;
 use super::fault::FaultName;
 use super::linux_machine::LinuxMachine;
 
-pub(super) const EXAMPLE: &str = "\
+pub(crate) const EXAMPLE: &str = "\
 Examples:
   parallax linux                                the kernel that ci/setup --linux fetches
   parallax linux --kernel 7.3 --cpus 4          that series, after ci/fetch-linux --series 7.3

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-pub(super) const EXAMPLE: &str = "\
+pub(crate) const EXAMPLE: &str = "\
 Examples:
   parallax report donate.plx                              donate.html, one file that needs no network
   parallax report before.plx --compare after.plx -o x.html

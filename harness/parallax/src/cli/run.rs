@@ -8,7 +8,7 @@ use parallax_engine::Mode;
 
 use parallax_report::report::Format;
 
-pub(super) const EXAMPLE: &str = "\
+pub(crate) const EXAMPLE: &str = "\
 Examples:
   parallax run                                        every trace under traces/
   parallax run traces/good --jobs 4

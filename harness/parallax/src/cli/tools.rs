@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-pub(super) const BUILD_EXAMPLE: &str = "\
+pub(crate) const BUILD_EXAMPLE: &str = "\
 Examples:
   parallax build
   parallax build --faults --clippy";
@@ -20,7 +20,7 @@ pub struct Build {
     pub clippy: bool,
 }
 
-pub(super) const FAULTS_EXAMPLE: &str = "\
+pub(crate) const FAULTS_EXAMPLE: &str = "\
 Examples:
   parallax faults
   parallax faults traces/bad
@@ -35,7 +35,7 @@ pub struct Faults {
     pub traces: Vec<PathBuf>,
 }
 
-pub(super) const DOCTOR_EXAMPLE: &str = "\
+pub(crate) const DOCTOR_EXAMPLE: &str = "\
 Examples:
   parallax doctor
   parallax doctor --fix                    runs the commands that mend it, after a question for each
@@ -57,7 +57,7 @@ pub struct Doctor {
     pub yes: bool,
 }
 
-pub(super) const SCHEMA_EXAMPLE: &str = "\
+pub(crate) const SCHEMA_EXAMPLE: &str = "\
 Examples:
   parallax schema                          what there is, and its version
   parallax schema run > run.schema.json
@@ -76,7 +76,7 @@ fn schema_name() -> clap::builder::PossibleValuesParser {
     parallax_suite::schema::ALL.iter().map(|published| published.name).collect::<Vec<_>>().into()
 }
 
-pub(super) const COMPLETIONS_EXAMPLE: &str = "\
+pub(crate) const COMPLETIONS_EXAMPLE: &str = "\
 Examples:
   parallax completions bash > ~/.local/share/bash-completion/completions/parallax
   parallax completions fish > ~/.config/fish/completions/parallax.fish
@@ -90,7 +90,7 @@ pub struct Completions {
     pub shell: clap_complete::Shell,
 }
 
-pub(super) const MAN_EXAMPLE: &str = "\
+pub(crate) const MAN_EXAMPLE: &str = "\
 Examples:
   parallax man > parallax.1
   parallax man ~/.local/share/man/man1     a page for each subcommand";

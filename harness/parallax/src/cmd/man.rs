@@ -107,7 +107,7 @@ mod tests {
     use clap::CommandFactory;
 
     use super::*;
-    use crate::cli::Cli;
+    use crate::cmd::Cli;
 
     #[test]
     fn every_page_has_what_a_reader_looks_for() {

@@ -1,4 +1,4 @@
-//! The subcommands, one a module.
+//! The subcommands, one a module, and the table of them.
 
 mod accept;
 mod attack;
@@ -25,36 +25,91 @@ mod schema;
 mod shell;
 
 use anyhow::Result;
+use clap::{CommandFactory, Parser, Subcommand};
 use parallax_engine::status::Status;
 
-use crate::cli::{Cli, Command};
+use crate::cli::{self, EXIT_STATUS, STYLES};
+
+/// Watches one memory from two sides: the CPU's stage-2 tables and the SMMU's.
+#[derive(Debug, Parser)]
+#[command(name = "parallax", version, styles = STYLES, max_term_width = 110, after_help = EXIT_STATUS)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The table: a line of help, the name with its arguments, what stands below the help, and what it does.
+macro_rules! commands {
+    ($(#[doc = $help:literal] $name:ident($args:ty), $example:expr => $run:expr;)*) => {
+        /// What to do.
+        #[derive(Debug, Subcommand)]
+        pub enum Command {
+            $(#[doc = $help] #[command(after_help = $example)] $name($args),)*
+        }
+
+        impl Command {
+            fn run(&self) -> Result<Status> {
+                match self {
+                    $(Self::$name(args) => ($run)(args),)*
+                }
+            }
+        }
+    };
+}
+
+commands! {
+    /// Perform traces, check every state, and compare with the goldens
+    Run(cli::Run), cli::run::EXAMPLE => run::run;
+    /// Take results that differ from their goldens
+    Accept(cli::Accept), cli::accept::EXAMPLE => accept::accept;
+    /// Go through results that wait for a review, old and new side by side, in a terminal
+    Review(cli::Review), cli::review::EXAMPLE => review::review;
+    /// Find the commit that broke a trace, then the operation, the entry and the store
+    Bisect(cli::Bisect), cli::bisect::EXAMPLE => bisect::bisect;
+    /// Let a hostile host attack the hypervisor: random operations from a seed, all states checked
+    Attack(cli::Attack), cli::attack::EXAMPLE => attack::attack;
+    /// Show the tables of both sides after an operation
+    Dump(cli::Dump), cli::dump::EXAMPLE => dump::dump;
+    /// Compare what two traces or recordings did
+    Diff(cli::Diff), cli::diff::EXAMPLE => diff::diff;
+    /// Judge the order of events in a Casemate file
+    Check(cli::Check), cli::check::EXAMPLE => check::check;
+    /// Tell what the hypervisor did during each operation: stores, invalidations, barriers, instructions
+    Events(cli::Events), cli::events::EXAMPLE => events::events;
+    /// Tell which stores of an operation changed tables, from where in the source, and what invalidation followed
+    Explain(cli::Explain), cli::explain::EXAMPLE => explain::explain;
+    /// Tell which lines of the hypervisor no trace reaches
+    Coverage(cli::Coverage), cli::coverage::EXAMPLE => coverage::coverage;
+    /// Serve gdb: a trace that is performed, or a recording that also goes back
+    Gdb(cli::Gdb), cli::gdb::EXAMPLE => gdb::gdb;
+    /// Write a recording as a page that opens from disk, or as a trace for Perfetto
+    Report(cli::Report), cli::report::EXAMPLE => report::report;
+    /// Build the hypervisor and the test host
+    Build(cli::Build), cli::tools::BUILD_EXAMPLE => build::build;
+    /// List the faults that can be switched on, and the traces that catch them
+    Faults(cli::Faults), cli::tools::FAULTS_EXAMPLE => faults::faults;
+    /// Run an unmodified Linux as the hypervisor's host, with disks and a network behind the SMMU
+    Linux(cli::Linux), cli::linux::EXAMPLE => linux::linux;
+    /// Measure how fast it is, as ratios within one run
+    Bench(cli::Bench), cli::bench::EXAMPLE => bench::bench;
+    /// Tell what is missing on this machine, and the command that mends it
+    Doctor(cli::Doctor), cli::tools::DOCTOR_EXAMPLE => doctor::doctor;
+    /// Print the JSON Schema of what is printed as JSON, or list what there is
+    Schema(cli::Schema), cli::tools::SCHEMA_EXAMPLE => schema::schema;
+    /// Print what a shell needs to complete this command
+    Completions(cli::Completions), cli::tools::COMPLETIONS_EXAMPLE => |args| shell::completions(args, Cli::command());
+    /// Print the manual page, or write those of all subcommands
+    Man(cli::Man), cli::tools::MAN_EXAMPLE => |args| shell::manual(args, Cli::command());
+}
 
 /// Does what the command line says.
 ///
 /// # Errors
 /// What kept it from doing so; a [`parallax_engine::status::Failure`] knows its exit status.
-pub fn main(cli: Cli) -> Result<Status> {
-    match cli.command {
-        Command::Run(args) => run::run(&args),
-        Command::Accept(args) => accept::accept(&args),
-        Command::Review(args) => review::review(&args),
-        Command::Bisect(args) => bisect::bisect(&args),
-        Command::Attack(args) => attack::attack(&args),
-        Command::Dump(args) => dump::dump(&args),
-        Command::Diff(args) => diff::diff(&args),
-        Command::Check(args) => check::check(&args),
-        Command::Coverage(args) => coverage::coverage(&args),
-        Command::Events(args) => events::events(&args),
-        Command::Explain(args) => explain::explain(&args),
-        Command::Gdb(args) => gdb::gdb(&args),
-        Command::Report(args) => report::report(&args),
-        Command::Build(args) => build::build(&args),
-        Command::Faults(args) => faults::faults(&args),
-        Command::Linux(args) => linux::linux(&args),
-        Command::Bench(args) => bench::bench(&args),
-        Command::Doctor(args) => doctor::doctor(&args),
-        Command::Schema(args) => schema::schema(&args),
-        Command::Completions(args) => shell::completions(&args),
-        Command::Man(args) => shell::manual(&args),
-    }
+pub fn main(cli: &Cli) -> Result<Status> {
+    cli.command.run()
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,25 +5,24 @@ use std::io::IsTerminal;
 use std::path::Path;
 
 use anyhow::Result;
-use clap::CommandFactory;
 use parallax_engine::status::{Failure, Status};
 use parallax_report::whole_file;
 
 use super::man;
 use super::output::print;
-use crate::cli::{Cli, Completions, Man};
+use crate::cli::{Completions, Man};
 
 /// Prints the completions of one shell.
-pub(super) fn completions(args: &Completions) -> Result<Status> {
+pub(super) fn completions(args: &Completions, mut command: clap::Command) -> Result<Status> {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut Cli::command(), "parallax", &mut script);
+    clap_complete::generate(args.shell, &mut command, "parallax", &mut script);
     print(&String::from_utf8(script)?)?;
     Ok(Status::Same)
 }
 
 /// Writes a page for each subcommand into a folder; without a folder, prints the page of the command itself.
-pub(super) fn manual(args: &Man) -> Result<Status> {
-    let pages = man::pages(Cli::command())?;
+pub(super) fn manual(args: &Man, command: clap::Command) -> Result<Status> {
+    let pages = man::pages(command)?;
     if let Some(folder) = &args.folder {
         std::fs::create_dir_all(folder).map_err(|error| refused(folder, &error))?;
         for (name, page) in pages {
@@ -45,10 +44,11 @@ fn refused(folder: &Path, error: &std::io::Error) -> Failure {
 
 #[cfg(test)]
 mod tests {
-    use clap::ValueEnum;
+    use clap::{CommandFactory, ValueEnum};
     use clap_complete::Shell;
 
     use super::*;
+    use crate::cmd::Cli;
 
     #[test]
     fn every_shell_learns_every_subcommand() {
@@ -65,7 +65,7 @@ mod tests {
     #[test]
     fn there_is_a_page_for_the_command_and_for_each_subcommand() {
         let folder = tempfile::tempdir().unwrap();
-        manual(&Man { folder: Some(folder.path().join("man1")) }).unwrap();
+        manual(&Man { folder: Some(folder.path().join("man1")) }, Cli::command()).unwrap();
         for name in Cli::command().get_subcommands().map(clap::Command::get_name) {
             let page = folder.path().join(format!("man1/parallax-{name}.1"));
             let text = std::fs::read_to_string(&page).unwrap_or_else(|error| panic!("{page:?}: {error}"));
@@ -77,7 +77,7 @@ mod tests {
     #[test]
     fn a_folder_that_cannot_be_made_is_told() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        let error = manual(&Man { folder: Some(file.path().to_owned()) }).unwrap_err();
+        let error = manual(&Man { folder: Some(file.path().to_owned()) }, Cli::command()).unwrap_err();
         assert!(error.downcast_ref::<Failure>().is_some(), "{error:#}");
     }
 }

@@ -71,7 +71,7 @@ mod tests {
     use clap::Parser;
 
     use super::flags;
-    use crate::cli::{Cli, Command};
+    use crate::cmd::{Cli, Command};
 
     #[test]
     fn a_run_is_repeated_with_what_makes_it_what_it_is() {
