@@ -195,6 +195,7 @@ class Night:
             self.step("bisections of known faults", "ci/bisect")
         if self.mine():
             self.step("a source tree that was moved", "ci/moved")
+            self.step("examples of adding an operation, a check and a command", "ci/examples")
         if self.mine():
             self.bare()
 

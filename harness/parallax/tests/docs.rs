@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 use parallax_abi::fault::Fault;
 use parallax_model::{Check, FindingLine, GoldenLine, Rule};
@@ -128,6 +129,27 @@ fn the_page_of_traces_is_made_from_the_tables_of_options_and_operations() {
     });
     let page = with_part(&page, "operations", &table(&["operation", "arguments", "what it does"], rows));
     hold("traces.md", &with_part(&page, "words", &words()));
+}
+
+#[test]
+fn the_examples_of_adding_things_are_on_the_page_and_apply() {
+    let root = Path::new(ROOT);
+    let mut page = fs::read_to_string(root.join("docs/DEVELOPING.md")).unwrap();
+    for name in ["operation", "check", "command"] {
+        let file = format!("docs/examples/{name}.patch");
+        let patch = fs::read_to_string(root.join(&file)).unwrap();
+        let shown: Vec<&str> = patch.lines().filter(|line| !is_head(line)).collect();
+        page = with_part(&page, name, &format!("```diff\n{}\n```\n", shown.join("\n")));
+        let applies =
+            Command::new("git").current_dir(root).args(["apply", "--check", &file]).output().unwrap();
+        assert!(applies.status.success(), "{file}: {}", String::from_utf8_lossy(&applies.stderr));
+    }
+    hold("DEVELOPING.md", &page);
+}
+
+/// Whether a line of a patch says nothing to a person that `+++` does not say.
+fn is_head(line: &str) -> bool {
+    ["diff ", "new file ", "--- "].iter().any(|head| line.starts_with(head))
 }
 
 #[test]
