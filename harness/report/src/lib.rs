@@ -11,6 +11,7 @@
 //! | [`whole_file`] | files that are there whole or not at all |
 #![forbid(unsafe_code)]
 
+mod command_reader;
 pub mod event_order;
 pub mod explain;
 pub mod golden;

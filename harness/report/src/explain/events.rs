@@ -13,13 +13,12 @@ use parallax_vmsa::mem::read_u64;
 use super::context::{OperationContext, Wanted};
 use super::entry::Entry;
 use super::follow::{self, Concern};
+use crate::command_reader::CommandReader;
 
 /// CMDQ_PROD and CMDQ_CONS (IHI 0070, 6.3), and the bits of both that are an index and its wrap flag.
 const CMDQ_PROD: u64 = 0x98;
 const CMDQ_CONS: u64 = 0x9c;
 const INDEX: u64 = 0xf_ffff;
-/// Bytes of a command.
-const COMMAND: u64 = 16;
 
 /// What `events` did to the entries that are asked for.
 #[must_use]
@@ -34,6 +33,7 @@ pub fn events_text(context: &OperationContext<'_>, wanted: Wanted, events: &[Rec
         run: None,
         barriers: BTreeSet::new(),
         queue: Queue::default(),
+        commands: CommandReader::new(context.commands),
     };
     for event in events {
         narration.event(event);
@@ -54,6 +54,7 @@ struct Narration<'s, 'a> {
     /// Barriers that were shown since something else was.
     barriers: BTreeSet<u64>,
     queue: Queue,
+    commands: CommandReader,
 }
 
 /// An entry that was shown.
@@ -119,10 +120,9 @@ impl Narration<'_, '_> {
         let mask = u64::MAX >> (64 - 8 * u64::from(event.size.clamp(1, 8)));
         let new = old & !(mask << shift) | (event.value & mask) << shift;
         self.words.insert(at, new);
-        if self.context.commands.contains(at) {
-            // The second dword of a command completes it.
-            if at % COMMAND == 8 {
-                self.command(event, Command([self.word(at - 8), new]));
+        if self.commands.is_queue(at) {
+            if let Some(command) = self.commands.store(at, new) {
+                self.command(event, command);
             }
             return;
         }

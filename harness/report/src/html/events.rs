@@ -3,8 +3,9 @@
 use parallax_abi::journal::{Record, kind};
 use parallax_machine::recording::Replay;
 use parallax_model::Span;
-use parallax_smmu::Command;
 use serde::Serialize;
+
+use crate::command_reader::CommandReader;
 
 /// No more lines than this are kept of one operation.
 const LINES: usize = 64;
@@ -17,13 +18,14 @@ pub(super) struct Counts(u32, u32, u32, u32, u32);
 pub(super) fn counts_and_lines(events: &[Record], queue: Span, replay: &Replay) -> (Counts, Vec<String>) {
     let mut counts = Counts::default();
     let mut lines = Vec::new();
-    let mut half = None;
+    let mut commands = CommandReader::new(queue);
     let mut left_out = 0;
     for record in events {
         let line = match record.kind {
             kind::STORE => {
                 counts.0 += 1;
-                command(record, queue, &mut half).map(|command| format!("SMMU {command}"))
+                let command = (record.size == 8).then(|| commands.store(record.b, record.value)).flatten();
+                command.map(|command| format!("SMMU {command}"))
             }
             kind::TLBI => {
                 counts.1 += 1;
@@ -53,19 +55,6 @@ pub(super) fn counts_and_lines(events: &[Record], queue: Span, replay: &Replay) 
         lines.push(format!("and {left_out} more"));
     }
     (counts, lines)
-}
-
-/// The command that `record` completes: its second dword is written last.
-fn command(record: &Record, queue: Span, half: &mut Option<(u64, u64)>) -> Option<Command> {
-    if !queue.contains(record.b) || record.size != 8 {
-        return None;
-    }
-    if record.b.is_multiple_of(16) {
-        *half = Some((record.b, record.value));
-        return None;
-    }
-    let (at, first) = half.take()?;
-    (at + 8 == record.b).then_some(Command([first, record.value]))
 }
 
 fn instruction(record: &Record, replay: &Replay) -> String {
