@@ -2,8 +2,8 @@
 
 use parallax_abi::info::HypInfo;
 use parallax_machine::{Registers, Target};
-use parallax_model::{CaptureCache, Context, MmioPolicy, SmmuMode, Snapshot, Span, capture};
-use parallax_trace::spec;
+use parallax_model::{CaptureCache, Context, Snapshot, Span, capture};
+use parallax_trace::spec::HostView;
 use parallax_vmsa::PhysMem;
 
 /// Makes snapshots of one machine.
@@ -40,17 +40,9 @@ fn context(target: &Target) -> Context {
     Context {
         symbols: target.address_map(),
         memory: ram.map(|region| Span::new(region.base, region.size)).collect(),
-        smmu: match hyp.smmu {
-            spec::SmmuMode::Shadow => SmmuMode::Shadow,
-            spec::SmmuMode::Shared => SmmuMode::Shared,
-            spec::SmmuMode::Off => SmmuMode::Off,
-        },
-        mmio: match hyp.mmio {
-            spec::MmioPolicy::Prot => MmioPolicy::Prot,
-            spec::MmioPolicy::Region => MmioPolicy::Region,
-            spec::MmioPolicy::Cacheable => MmioPolicy::Cacheable,
-        },
+        smmu: hyp.smmu,
+        mmio: hyp.mmio,
         sid_bits: hyp.sid_bits,
-        emulated: hyp.smmu_host == spec::HostView::Emulated,
+        emulated: hyp.smmu_host == HostView::Emulated,
     }
 }

@@ -1,33 +1,8 @@
 //! What a check must know beside the snapshot: the machine and the options it was booted with.
 
-use serde::{Deserialize, Serialize};
-
 use parallax_addr::AddressMap;
 use parallax_addr::Span;
-
-/// Boot option `smmu=`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum SmmuMode {
-    /// The SMMU has a table of its own.
-    #[default]
-    Shadow,
-    /// The SMMU walks the host's stage-2 table.
-    Shared,
-    /// The SMMU is not used.
-    Off,
-}
-
-/// Boot option `smmu.mmio=`: which memory type MMIO gets in the SMMU's table.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum MmioPolicy {
-    /// Device for what the host may read and write but not execute, write-back for the rest.
-    Prot,
-    /// Device for what is not memory.
-    #[default]
-    Region,
-    /// Write-back for everything.
-    Cacheable,
-}
+use parallax_trace::spec::{MmioPolicy, SmmuMode};
 
 /// The machine and its options.
 #[derive(Clone, Debug, PartialEq, Eq)]

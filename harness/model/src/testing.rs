@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use parallax_addr::AddressMap;
 use parallax_addr::Span;
 
-use crate::context::{Context, MmioPolicy, SmmuMode};
+use parallax_trace::spec::{MmioPolicy, SmmuMode};
+
+use crate::context::Context;
 use crate::leaf::{S1Entry, S1Leaf, S2Entry, S2Leaf};
 use crate::page::{Ownership, PageState};
 use crate::run::{self, Run};

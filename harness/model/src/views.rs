@@ -3,11 +3,13 @@
 use std::fmt;
 
 use parallax_addr::Span;
+use parallax_trace::spec::SmmuMode;
 use serde::{Deserialize, Serialize};
 
 use crate::canonical;
 use crate::check::Space;
-use crate::context::{Context, SmmuMode};
+
+use crate::context::Context;
 use crate::lane::{self, Lane};
 use crate::registers;
 use crate::run;

@@ -4,10 +4,12 @@
 
 use parallax_addr::Span;
 use parallax_smmu::Config;
+use parallax_trace::spec::SmmuMode;
 
 use crate::canonical;
 use crate::check::Space;
-use crate::context::{Context, SmmuMode};
+
+use crate::context::Context;
 use crate::finding::{Finding, Violation};
 use crate::leaf::S2Entry;
 use crate::rule::Rule;

@@ -7,10 +7,12 @@
 
 use parallax_addr::Span;
 use parallax_smmu::Config;
+use parallax_trace::spec::SmmuMode;
 
 use super::findings::Findings;
 use crate::check::Space;
-use crate::context::{Context, SmmuMode};
+
+use crate::context::Context;
 use crate::finding::Finding;
 use crate::leaf::{OWNER_HYP, S1Entry, S2Entry};
 use crate::page::Ownership;

@@ -6,10 +6,12 @@
 
 use parallax_addr::Span;
 use parallax_smmu::Config;
+use parallax_trace::spec::{MmioPolicy, SmmuMode};
 
 use super::findings::Findings;
 use crate::check::Space;
-use crate::context::{Context, MmioPolicy, SmmuMode};
+
+use crate::context::Context;
 use crate::finding::Finding;
 use crate::leaf::{S2Entry, S2Leaf};
 use crate::rule::Rule;

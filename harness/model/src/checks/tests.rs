@@ -1,9 +1,9 @@
 //! Each rule, seen to speak on a planted violation and to be silent without it.
 
 use parallax_addr::Span;
+use parallax_trace::spec::{MmioPolicy, SmmuMode};
 
 use super::*;
-use crate::context::{MmioPolicy, SmmuMode};
 use crate::leaf::{S2Entry, S2Leaf};
 use crate::page::{Ownership, PageState};
 use crate::rule::Rule;
