@@ -28,7 +28,7 @@ pub struct Choice {
 /// Something is not there, or is not what it must be, or modules are another kernel's.
 pub fn choose(args: &LinuxSpec, linux: &Path, own_initrd: bool) -> Result<Choice, Failure> {
     let (image, own) = image(args.kernel.as_deref(), linux)?;
-    let release = kernel::release(&image).map_err(Failure::usage)?;
+    let release = kernel::release(&image, args.mem).map_err(Failure::usage)?;
     let mut choice = Choice { image, busybox: PathBuf::new(), modules: Vec::new(), notes: Vec::new() };
     if own_initrd {
         return Ok(choice);
@@ -89,13 +89,19 @@ fn unknown(name: &str, linux: &Path) -> Failure {
     if !names.is_empty() {
         text.push_str(&format!(", which has {}", names.join(", ")));
     }
-    let way = if name.starts_with(|c: char| c.is_ascii_digit()) {
-        format!("`ci/fetch-linux --series {name}` fetches it, if there is one")
-    } else {
-        "`ci/fetch-linux --help` tells how to fetch one".to_owned()
+    let way = match series(name) {
+        Some(series) => format!("`ci/fetch-linux --series {series}` fetches it, if there is one"),
+        None => "`ci/fetch-linux --help` tells how to fetch one".to_owned(),
     };
     let message = format!("{text}; {way}");
     Failure { status: Status::Setup, message }
+}
+
+/// The series of a version: 7.3 of 7.3.4.
+fn series(version: &str) -> Option<String> {
+    let mut numbers = version.split('.');
+    let (major, minor) = (numbers.next()?.parse::<u16>().ok()?, numbers.next()?.parse::<u16>().ok()?);
+    Some(format!("{major}.{minor}"))
 }
 
 /// The folders below `linux` that have a kernel.

@@ -40,14 +40,16 @@ impl std::fmt::Display for NoImage {
     }
 }
 
-/// Reads the Image at `path`; gives its release (`7.3.4+deb13-cloud-arm64`) if it tells one.
+/// Reads the Image at `path`; gives its release (`7.3.4+deb13-cloud-arm64`) if it tells one. The machine has `mem` bytes
+/// of RAM.
 ///
 /// # Errors
-/// It is none. Nothing is waited for: a FIFO is not opened.
-pub(super) fn release(path: &Path) -> Result<Option<String>, NoImage> {
+/// It is none, or does not fit into RAM. Nothing is waited for: a FIFO is not opened.
+pub(super) fn release(path: &Path, mem: u64) -> Result<Option<String>, NoImage> {
     let told = path.display();
     let cannot = |error: io::Error| NoImage(format!("the kernel {told}: {error}"));
-    let kind = std::fs::metadata(path).map_err(cannot)?.file_type();
+    let file = std::fs::metadata(path).map_err(cannot)?;
+    let kind = file.file_type();
     if !kind.is_file() {
         let inside = path.join("Image");
         return Err(NoImage(if inside.is_file() {
@@ -62,6 +64,10 @@ pub(super) fn release(path: &Path) -> Result<Option<String>, NoImage> {
             };
             format!("the kernel {told} is {what}; --kernel needs an arm64 Image, a file")
         }));
+    }
+    if file.len() >= mem {
+        let (has, mem) = (file.len() >> 20, mem >> 20);
+        return Err(NoImage(format!("the kernel {told} has {has} MiB, and the machine {mem} (--mem)")));
     }
     let mut bytes = Vec::new();
     File::open(path).and_then(|mut file| file.read_to_end(&mut bytes)).map_err(cannot)?;
@@ -152,7 +158,7 @@ mod tests {
     #[test]
     fn what_is_no_file_is_not_read() {
         let folder = tempfile::tempdir().unwrap();
-        let told = |path: &Path| release(path).unwrap_err().to_string();
+        let told = |path: &Path| release(path, 1 << 20).unwrap_err().to_string();
         assert!(told(folder.path()).contains("is a folder; --kernel needs"));
         let fifo = folder.path().join("fifo");
         rustix::fs::mknodat(rustix::fs::CWD, &fifo, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
@@ -160,6 +166,9 @@ mod tests {
         assert!(told(&folder.path().join("none")).contains("none: No such file"));
         std::fs::write(folder.path().join("Image"), image()).unwrap();
         assert!(told(folder.path()).contains("give the file in it: --kernel "));
-        assert_eq!(release(&folder.path().join("Image")), Ok(None));
+        assert_eq!(release(&folder.path().join("Image"), 1 << 20), Ok(None));
+        let huge = folder.path().join("huge");
+        File::create(&huge).and_then(|file| file.set_len(1 << 40)).unwrap();
+        assert!(told(&huge).contains("has 1048576 MiB, and the machine 1 (--mem)"));
     }
 }

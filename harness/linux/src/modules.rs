@@ -1,12 +1,15 @@
 //! Modules of a kernel: which of a folder are needed, in which order, and whether they are that kernel's.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
 use parallax_engine::status::Failure;
 
 /// What a tree of modules is searched for; ci/fetch-linux takes the same.
 const WANTED: &str = include_str!("modules.txt");
+/// No module is larger, even with all that a debugger wants to know.
+const MOST_BYTES: u64 = 1 << 30;
 /// Folders below folders that are searched; /lib/modules has fewer.
 const DEEPEST: usize = 16;
 
@@ -68,11 +71,11 @@ impl Folder {
     }
 
     /// Puts module `name` behind what it depends on. What is not there is part of the kernel.
-    fn add(&mut self, name: &str, order: &mut Vec<Module>) -> std::io::Result<()> {
+    fn add(&mut self, name: &str, order: &mut Vec<Module>) -> Result<(), Failure> {
         // Taken out, so that each comes once, and a circle ends.
         let Some(path) = self.files.remove(&key(name)) else { return Ok(()) };
         let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        let module = Module { name, data: std::fs::read(&path)? };
+        let module = Module { name, data: read_file(&path)? };
         for other in module.info("depends").unwrap_or_default().split(',') {
             self.add(other, order)?;
         }
@@ -81,11 +84,24 @@ impl Folder {
     }
 }
 
+/// The content of a module's file. Nothing is waited for: a FIFO is not opened.
+fn read_file(path: &Path) -> Result<Vec<u8>, Failure> {
+    let cannot = |why: &dyn Display| Failure::usage(format!("the module {}: {why}", path.display()));
+    let file = std::fs::metadata(path).map_err(|error| cannot(&error))?;
+    if !file.is_file() {
+        return Err(cannot(&"it is no file"));
+    }
+    if file.len() > MOST_BYTES {
+        return Err(cannot(&format_args!("no module has {} MiB", file.len() >> 20)));
+    }
+    std::fs::read(path).map_err(|error| cannot(&error))
+}
+
 /// The modules in `folder`, those first that others depend on: all that lie in it, and of a tree below it, such as
 /// /lib/modules/RELEASE, those that the test needs.
 ///
 /// # Errors
-/// It cannot be read, or they are compressed.
+/// It cannot be read, one of them is no file, or they are compressed.
 pub(super) fn read(folder: &Path) -> Result<Vec<Module>, Failure> {
     let told = folder.display();
     let cannot = |error| Failure::usage(format!("the modules in {told}: {error}"));
@@ -106,7 +122,7 @@ pub(super) fn read(folder: &Path) -> Result<Vec<Module>, Failure> {
     let mut wanted = std::mem::take(&mut found.own);
     wanted.sort();
     for name in WANTED.lines().map(str::to_owned).chain(wanted) {
-        found.add(&name, &mut order).map_err(cannot)?;
+        found.add(&name, &mut order)?;
     }
     Ok(order)
 }
@@ -164,6 +180,24 @@ mod tests {
         let told = read(folder.path()).unwrap_err().to_string();
         assert!(told.contains("are compressed") && told.contains("-exec xz -d {} +"), "{told}");
         assert!(read(&folder.path().join("none")).is_err());
+    }
+
+    #[test]
+    fn what_is_no_file_is_told_and_not_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.ko");
+        let told = || read(folder.path()).unwrap_err().to_string();
+        std::fs::create_dir(&path).unwrap();
+        assert!(told().ends_with("x.ko: it is no file"), "{}", told());
+        std::fs::remove_dir(&path).unwrap();
+        rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+        assert!(told().ends_with("x.ko: it is no file"), "{}", told());
+        std::fs::remove_file(&path).unwrap();
+        std::os::unix::fs::symlink("nowhere", &path).unwrap();
+        assert!(told().contains("x.ko: No such file"), "{}", told());
+        std::fs::remove_file(&path).unwrap();
+        std::fs::File::create(&path).and_then(|file| file.set_len(1 << 40)).unwrap();
+        assert!(told().ends_with("x.ko: no module has 1048576 MiB"), "{}", told());
     }
 
     #[test]

@@ -39,6 +39,11 @@ fn a_name_has_its_own_modules() {
     let failure = chosen(&["--kernel", "7.4"], linux).unwrap_err();
     assert_eq!(failure.status, Status::Setup);
     assert!(failure.message.contains("which has 7.3; `ci/fetch-linux --series 7.4`"), "{failure}");
+    for (name, way) in [("7.4.1", "--series 7.4`"), ("7", "--help`"), ("7.x", "--help`"), ("sid", "--help`")]
+    {
+        let failure = chosen(&["--kernel", name], linux).unwrap_err();
+        assert!(failure.message.contains(way), "{failure}");
+    }
 }
 
 #[test]

@@ -53,6 +53,9 @@ pub enum QemuError {
         /// The version that is installed.
         found: String,
     },
+    /// It does not tell what it is.
+    #[error("`{} --version` tells no version; {} or newer is needed", .0.display(), version::REQUIRED)]
+    NoVersion(PathBuf),
     /// A file or the process could not be made.
     #[error("cannot start QEMU: {what}: {source}")]
     Start {

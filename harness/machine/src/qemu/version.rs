@@ -1,8 +1,12 @@
 //! Which QEMU is there.
 
 use std::fmt;
+use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
 
 use super::QemuError;
 
@@ -14,6 +18,11 @@ pub const VARIABLE: &str = "PARALLAX_QEMU";
 const TOOLS: &str = "target/tools";
 /// The oldest version that has the machine type and the SMMU model that Parallax needs.
 pub const REQUIRED: Version = Version { major: 10, minor: 0, micro: 0 };
+
+/// How long a program may take to tell its version. Even a computer that is busy otherwise needs less.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// The longest first line that is read, in bytes.
+const LONGEST_LINE: u64 = 4096;
 
 /// A version of QEMU.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -79,15 +88,34 @@ pub fn fetched(root: &Path) -> Vec<PathBuf> {
 /// The version of the QEMU at `program`, if it is new enough.
 ///
 /// # Errors
-/// [`QemuError::Missing`] or [`QemuError::Version`].
+/// [`QemuError::Start`], [`QemuError::NoVersion`] or [`QemuError::Version`].
 pub fn check(program: &Path) -> Result<Version, QemuError> {
-    let output = Command::new(program).arg("--version").output().map_err(|_| QemuError::Missing)?;
-    let text = String::from_utf8_lossy(&output.stdout);
-    match Version::parse(&text) {
+    let line = first_line(Command::new(program).arg("--version"), PATIENCE)
+        .map_err(|source| QemuError::Start { what: "asking for its version", source })?;
+    match Version::parse(&line) {
         Some(version) if version >= REQUIRED => Ok(version),
         Some(version) => Err(QemuError::Version { found: version.to_string() }),
-        None => Err(QemuError::Version { found: text.lines().next().unwrap_or("unknown").to_owned() }),
+        None => Err(QemuError::NoVersion(program.to_owned())),
     }
+}
+
+/// The first line that `command` prints; nothing if there is none in time. The program ends with this.
+fn first_line(command: &mut Command, patience: Duration) -> io::Result<String> {
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
+    let (send, line) = mpsc::channel();
+    // Not joined: a child of the program may hold the pipe open.
+    let stdout = child.stdout.take();
+    thread::spawn(move || {
+        let mut line = Vec::new();
+        let read =
+            stdout.map_or(Ok(0), |out| BufReader::new(out.take(LONGEST_LINE)).read_until(b'\n', &mut line));
+        // Who does not listen any more has waited long enough.
+        let _ = send.send(read.map(|_| String::from_utf8_lossy(&line).into_owned()));
+    });
+    let line = line.recv_timeout(patience).unwrap_or_else(|_| Ok(String::new()));
+    child.kill()?;
+    child.wait()?;
+    line
 }
 
 #[cfg(test)]
@@ -100,6 +128,17 @@ mod tests {
         assert_eq!(Version::parse(text), Some(Version { major: 10, minor: 0, micro: 2 }));
         assert_eq!(Version::parse("QEMU emulator version 9.2").unwrap().to_string(), "9.2.0");
         assert_eq!(Version::parse("something else"), None);
+    }
+
+    #[test]
+    fn a_program_that_hangs_is_not_waited_for() {
+        let said = |script: &str| {
+            first_line(Command::new("sh").args(["-c", script]), Duration::from_millis(500)).unwrap()
+        };
+        assert_eq!(said("exec sleep 60"), "");
+        assert_eq!(said("sleep 5; exit"), "", "a child of it holds the pipe open");
+        assert_eq!(said("echo version 11.1.3; exec sleep 60"), "version 11.1.3\n");
+        assert_eq!(said("exit 1"), "");
     }
 
     #[test]
