@@ -38,6 +38,24 @@ macro_rules! address {
                 self.0 & (PAGE_SIZE - 1)
             }
 
+            /// The address `bytes` further on, from 0 again behind the last one: what the hardware's adders do.
+            #[must_use]
+            pub const fn wrapping_add(self, bytes: u64) -> Self {
+                Self(self.0.wrapping_add(bytes))
+            }
+
+            /// How many bytes it lies behind `base`; `None` where it lies before it.
+            #[must_use]
+            pub const fn offset_from(self, base: Self) -> Option<u64> {
+                self.0.checked_sub(base.0)
+            }
+
+            /// The last multiple of `size`, a power of two of bytes, that is not behind it.
+            #[must_use]
+            pub const fn align_down(self, size: u64) -> Self {
+                Self(self.0 & !(size - 1))
+            }
+
             /// The address `bytes` further on; `None` beyond 64 bits.
             #[must_use]
             pub fn checked_add(self, bytes: u64) -> Option<Self> {
@@ -48,6 +66,12 @@ macro_rules! address {
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 write!(f, "{:#x}", self.0)
+            }
+        }
+
+        impl fmt::LowerHex for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::LowerHex::fmt(&self.0, f)
             }
         }
     };
@@ -64,6 +88,23 @@ address! {
 address! {
     /// A virtual address of EL2.
     HypVa
+}
+
+address! {
+    /// An input address of a translation regime (IA): an IPA at stage 2, a virtual address at stage 1.
+    InputAddr
+}
+
+impl From<Ipa> for InputAddr {
+    fn from(ipa: Ipa) -> Self {
+        Self(ipa.0)
+    }
+}
+
+impl From<HypVa> for InputAddr {
+    fn from(va: HypVa) -> Self {
+        Self(va.0)
+    }
 }
 
 impl Ipa {
@@ -85,6 +126,12 @@ impl PhysAddr {
     #[must_use]
     pub const fn pfn(self) -> Pfn {
         Pfn(self.0 >> PAGE_SHIFT)
+    }
+
+    /// The IPA that an identity map gives it.
+    #[must_use]
+    pub const fn identity(self) -> Ipa {
+        Ipa(self.0)
     }
 }
 

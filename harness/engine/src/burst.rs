@@ -1,6 +1,6 @@
 //! Many operations between two stops without a plugin: what they did together.
 
-use parallax_addr::PAGE_SIZE;
+use parallax_addr::{PAGE_SIZE, PhysAddr};
 use parallax_model::{BlockSize, Finding, Outcome as Passage, Span, check, check_access};
 use parallax_ops::{Answer, DmaAccess, Operation, Outcome};
 use parallax_trace::Op;
@@ -149,7 +149,7 @@ fn read(memory: &[u8], value: u64) -> Option<bool> {
 
 fn bytes(memory: &dyn PhysMem, span: Span) -> Option<Vec<u8>> {
     let mut bytes = vec![0; usize::try_from(span.size).ok().filter(|size| *size <= 0x1_0000)?];
-    memory.read(span.base, &mut bytes).ok()?;
+    memory.read(PhysAddr::new(span.base), &mut bytes).ok()?;
     Some(bytes)
 }
 

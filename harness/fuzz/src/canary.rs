@@ -1,6 +1,7 @@
 //! Memory of the hypervisor's that must keep its contents: its image where nobody may write, and a page that was
 //! given to it.
 
+use parallax_addr::{HypVa, PhysAddr};
 use parallax_engine::Session;
 use parallax_model::{AddressMap, Rule, Space, Span, Violation};
 use parallax_vmsa::PhysMem;
@@ -22,7 +23,11 @@ impl Canary {
         let image = snapshot.layout.image;
         let mut canary = Self { sealed: Vec::new(), page: false };
         for run in snapshot.el2() {
-            let read_only = run.value.leaf().filter(|leaf| !leaf.write).map(|leaf| leaf.output(run.base));
+            let read_only = run
+                .value
+                .leaf()
+                .filter(|leaf| !leaf.write)
+                .map(|leaf| leaf.output(HypVa::new(run.base)).get());
             let span = read_only.map(|base| Span::new(base, run.size));
             if let Some(span) = span.filter(|span| image.contains(span.base)) {
                 canary.seal(span, session.machine().memory());
@@ -33,7 +38,7 @@ impl Canary {
 
     fn seal(&mut self, span: Span, memory: &dyn PhysMem) {
         let mut bytes = vec![0; span.size as usize];
-        if memory.read(span.base, &mut bytes).is_ok() {
+        if memory.read(PhysAddr::new(span.base), &mut bytes).is_ok() {
             self.sealed.push((span, bytes));
         }
     }
@@ -54,7 +59,7 @@ impl Canary {
     pub(super) fn broken(&self, memory: &dyn PhysMem, symbols: &AddressMap) -> Option<Violation> {
         let changed = |(span, bytes): &&(Span, Vec<u8>)| {
             let mut now = vec![0; bytes.len()];
-            memory.read(span.base, &mut now).is_err() || now != *bytes
+            memory.read(PhysAddr::new(span.base), &mut now).is_err() || now != *bytes
         };
         self.sealed.iter().find(changed).map(|(span, _)| Violation {
             rule: Rule::IsolationContents,
@@ -76,11 +81,11 @@ mod tests {
     #[test]
     fn a_change_is_seen() {
         let mut memory = SparseMem::new();
-        memory.write(physical(CANARY), &[7; PAGE as usize]);
+        memory.write(PhysAddr::new(physical(CANARY)), &[7; PAGE as usize]);
         let mut canary = Canary { sealed: Vec::new(), page: false };
         canary.given(&memory);
         assert_eq!(canary.broken(&memory, &AddressMap::default()), None);
-        memory.write(physical(CANARY) + 0xfff, &[8]);
+        memory.write(PhysAddr::new(physical(CANARY) + 0xfff), &[8]);
         assert_eq!(canary.broken(&memory, &AddressMap::default()).unwrap().rule, Rule::IsolationContents);
     }
 }

@@ -120,6 +120,7 @@ mod tests {
     use super::*;
     use crate::act::number;
     use parallax_abi::mailbox::{Request, Response, kind, op};
+    use parallax_addr::PhysAddr;
     use parallax_engine::fake::Fake;
     use parallax_trace::Trace;
     use parallax_vmsa::SparseMem;
@@ -128,7 +129,7 @@ mod tests {
     fn hangs(request: &Request, memory: &mut SparseMem) -> Result<Response, MachineError> {
         let done = Response { kind: kind::OK, ..Response::default() };
         match (request.op, request.args[0]) {
-            (op::WRITE, _) => memory.write_u64(0x4000_0000, 1),
+            (op::WRITE, _) => memory.write_u64(PhysAddr::new(0x4000_0000), 1),
             (op::READ, 0x20) if memory.pages().any(|(_, page)| page[0] == 1) => {
                 return Err(MachineError::Contract("a hang\nof some kind".to_owned()));
             }

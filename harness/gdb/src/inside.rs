@@ -4,6 +4,7 @@
 //! that changed the memory, and not at the operation only.
 
 use parallax_abi::journal::{Record, kind};
+use parallax_addr::PhysAddr;
 use parallax_vmsa::PhysMem;
 
 /// Some stores of an operation are done, the others are not.
@@ -94,7 +95,7 @@ impl Inside {
     fn read(&self, before: &dyn PhysMem, (pa, len): (u64, u64)) -> Vec<u8> {
         let mut bytes = vec![0; len.min(4096) as usize];
         // Memory that is not known counts as zeros, as a recording has it when it becomes known.
-        let _ = before.read(pa, &mut bytes);
+        let _ = before.read(PhysAddr::new(pa), &mut bytes);
         self.patch(pa, &mut bytes);
         bytes
     }
@@ -128,7 +129,7 @@ mod tests {
 
     fn place() -> (SparseMem, Inside) {
         let mut memory = SparseMem::new();
-        memory.write_u64(0x1000, 7);
+        memory.write_u64(PhysAddr::new(0x1000), 7);
         let events = vec![
             store(1, 0x1000, 8, 7),
             Record { kind: kind::TLBI, ..Record::default() },

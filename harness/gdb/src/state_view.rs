@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use parallax_abi::info::HypInfo;
+use parallax_addr::{InputAddr, Ipa, PAGE_SHIFT, PhysAddr};
 use parallax_engine::Observer;
 use parallax_machine::{Registers, Target};
 use parallax_model::table_map::Table;
@@ -17,9 +18,6 @@ use parallax_vmsa::{PhysMem, Regime};
 use crate::reader;
 
 use crate::moment::Moment;
-
-/// log2 of the size of a page frame.
-const PAGE_SHIFT: u32 = 12;
 
 /// A state, and what to look at it with.
 pub(super) struct StateView<'a> {
@@ -66,8 +64,8 @@ impl StateViews {
 
 impl StateView<'_> {
     /// An address that a user wrote: a number or a place.
-    pub(super) fn address(&self, text: &str) -> Result<u64, String> {
-        self.context.symbols.parse(text)
+    pub(super) fn address(&self, text: &str) -> Result<Ipa, String> {
+        self.context.symbols.parse(text).map(Ipa::new)
     }
 
     fn named(&self, address: u64) -> String {
@@ -79,22 +77,22 @@ impl StateView<'_> {
         let ipa = self.address(text)?;
         let regime = Regime::stage2(&self.registers.sys).map_err(|error| error.to_string())?;
         let regime = regime.ok_or("the host's stage 2 is off (HCR_EL2.VM = 0)")?;
-        let mut out = self.path(&regime, Lane::Cpu, ipa);
+        let mut out = self.path(&regime, Lane::Cpu, ipa.into());
         let entry = self.entry(self.snapshot.host(), ipa, Lane::Cpu);
-        let _ = writeln!(out, "the host's CPUs at {}: {entry}", self.named(ipa));
+        let _ = writeln!(out, "the host's CPUs at {}: {entry}", self.named(ipa.get()));
         Ok(out)
     }
 
     /// The entry at `ipa` as a golden shows it.
-    fn entry(&self, entries: &[run::Run<S2Entry>], ipa: u64, lane: Lane) -> String {
-        run::find(entries, ipa).map_or_else(
+    fn entry(&self, entries: &[run::Run<S2Entry>], ipa: Ipa, lane: Lane) -> String {
+        run::find(entries, ipa.get()).map_or_else(
             || "nothing is mapped".to_owned(),
             |found| lane::s2_entry(&found.value, ipa, lane, &self.context.symbols),
         )
     }
 
     /// The entries that a walk of `regime` for `ia` reads, a line each.
-    fn path(&self, regime: &Regime, lane: Lane, ia: u64) -> String {
+    fn path(&self, regime: &Regime, lane: Lane, ia: InputAddr) -> String {
         let mut out = String::new();
         if ia >= regime.ia_end() {
             let _ =
@@ -102,7 +100,7 @@ impl StateView<'_> {
             return out;
         }
         let mut level = regime.start;
-        let mut at = regime.root + 8 * (ia >> level.shift());
+        let mut at = regime.root.wrapping_add(8 * (ia.get() >> level.shift()));
         loop {
             let Ok(value) = read_u64(self.memory, at) else {
                 let _ = writeln!(out, "{} {level} entry at {at:#x} cannot be read", lane.name());
@@ -113,7 +111,7 @@ impl StateView<'_> {
             match (desc::kind(value, level), level.next()) {
                 (Kind::Table, Some(next)) => {
                     level = next;
-                    at = desc::table_address(value) + 8 * (ia >> level.shift() & 511);
+                    at = desc::table_address(value).wrapping_add(8 * (ia.get() >> level.shift() & 511));
                 }
                 _ => return out,
             }
@@ -122,7 +120,8 @@ impl StateView<'_> {
 
     /// The physical addresses of the entries that end the walks for `ia`: the host's, and that of the first stream with a
     /// stage 2, which speaks for all of them.
-    pub(super) fn last_entries(&self, ia: u64) -> Result<Vec<(&'static str, u64)>, String> {
+    pub(super) fn last_entries(&self, ipa: Ipa) -> Result<Vec<(&'static str, PhysAddr)>, String> {
+        let ia = InputAddr::from(ipa);
         let mut entries = Vec::new();
         if let Ok(Some(regime)) = Regime::stage2(&self.registers.sys) {
             if ia >= regime.ia_end() {
@@ -143,7 +142,7 @@ impl StateView<'_> {
         Ok(entries)
     }
 
-    fn last_entry(&self, regime: &Regime, ia: u64) -> u64 {
+    fn last_entry(&self, regime: &Regime, ia: InputAddr) -> PhysAddr {
         match parallax_vmsa::translate(self.memory, regime, ia) {
             Ok(found) => found.entry_pa,
             Err(fault) => fault.entry_pa,
@@ -156,7 +155,7 @@ impl StateView<'_> {
     }
 
     /// The stream that a user wrote: its number, its entry and where that is.
-    fn stream(&self, text: &str) -> Result<(u32, u64, Ste, SmmuRegs), String> {
+    fn stream(&self, text: &str) -> Result<(u32, PhysAddr, Ste, SmmuRegs), String> {
         let regs = self.smmu()?;
         let sid = u32::try_from(reader::number(text)?).map_err(|_| "a StreamID has at most 32 bits")?;
         let table = StreamTable::from_regs(&regs);
@@ -168,7 +167,7 @@ impl StateView<'_> {
     /// `smmu sid N`: a stream table entry.
     pub(super) fn sid(&self, text: &str) -> Result<String, String> {
         let (sid, at, ste, regs) = self.stream(text)?;
-        let mut out = format!("STE of sid {sid:#x} at {at:#x} ({})\n", self.named(at));
+        let mut out = format!("STE of sid {sid:#x} at {at:#x} ({})\n", self.named(at.get()));
         let dwords: Vec<String> = ste.0.iter().map(|dword| format!("{dword:016x}")).collect();
         let _ = writeln!(out, "  {}\n  {}", dwords[..4].join(" "), dwords[4..].join(" "));
         for field in Ste::FIELDS.iter().filter(|field| field.value(&ste.0) != 0) {
@@ -193,11 +192,11 @@ impl StateView<'_> {
         if ste.config() == Config::Nested {
             out.push_str("stage 1 comes first; the address is taken as its output\n");
         }
-        out += &self.path(&regime, Lane::Smmu, ipa);
+        out += &self.path(&regime, Lane::Smmu, ipa.into());
         let tables = self.snapshot.smmu.iter().flat_map(|smmu| &smmu.tables);
         if let Some(table) = tables.into_iter().find(|table| table.root == regime.root) {
             let entry = self.entry(&table.entries, ipa, Lane::Smmu);
-            let _ = writeln!(out, "device {number:#x} at {}: {entry}", self.named(ipa));
+            let _ = writeln!(out, "device {number:#x} at {}: {entry}", self.named(ipa.get()));
         }
         Ok(out)
     }
@@ -246,7 +245,7 @@ impl StateView<'_> {
     fn mapping(&self, out: &mut String, lane: Lane, found: &run::Run<S2Entry>, pa: u64) {
         let ipa = found.value.leaf().map_or(pa, |leaf| pa.wrapping_sub(leaf.offset));
         if found.span().contains(ipa) {
-            let value = lane::s2_entry(&found.value, ipa, lane, &self.context.symbols);
+            let value = lane::s2_entry(&found.value, Ipa::new(ipa), lane, &self.context.symbols);
             let _ = writeln!(out, "{:<4} {}  {value}", lane.name(), self.named(ipa));
         }
     }

@@ -11,6 +11,7 @@ use std::fs::File;
 use std::io;
 
 use memmap2::{MmapOptions, MmapRaw};
+use parallax_addr::PhysAddr;
 use parallax_trace::spec::RAM_BASE;
 use parallax_vmsa::{MemError, PhysMem};
 
@@ -40,7 +41,7 @@ impl MappedRam {
     ///
     /// # Errors
     /// [`MemError`] when any of the bytes is outside RAM; nothing is written then.
-    pub fn write(&self, pa: u64, bytes: &[u8]) -> Result<(), MemError> {
+    pub fn write(&self, pa: PhysAddr, bytes: &[u8]) -> Result<(), MemError> {
         let offset = self.offset(pa, bytes.len())?;
         // SAFETY: `offset..offset + bytes.len()` is inside the mapping (`offset` checked it), which is writable and
         // lives as long as `self`; `bytes` is memory of this process and cannot overlap it, as no reference into
@@ -52,8 +53,8 @@ impl MappedRam {
     }
 
     /// Offset of `pa` in the mapping, if `len` bytes from there on are in it.
-    fn offset(&self, pa: u64, len: usize) -> Result<usize, MemError> {
-        pa.checked_sub(RAM_BASE)
+    fn offset(&self, pa: PhysAddr, len: usize) -> Result<usize, MemError> {
+        pa.offset_from(PhysAddr::new(RAM_BASE))
             .and_then(|offset| usize::try_from(offset).ok())
             .filter(|offset| offset.checked_add(len).is_some_and(|end| end <= self.map.len()))
             .ok_or(MemError { pa, len })
@@ -61,7 +62,7 @@ impl MappedRam {
 }
 
 impl PhysMem for MappedRam {
-    fn read(&self, pa: u64, buf: &mut [u8]) -> Result<(), MemError> {
+    fn read(&self, pa: PhysAddr, buf: &mut [u8]) -> Result<(), MemError> {
         let offset = self.offset(pa, buf.len())?;
         // SAFETY: `offset..offset + buf.len()` is inside the mapping (`offset` checked it), which lives as long as
         // `self`; `buf` is memory of this process and cannot overlap it, as no reference into the mapping exists.
@@ -83,9 +84,9 @@ mod tests {
     #[test]
     fn what_is_written_is_read_at_its_physical_address() {
         let ram = ram(0x2000);
-        ram.write(RAM_BASE + 0xffe, &[1, 2, 3, 4]).unwrap();
+        ram.write(PhysAddr::new(RAM_BASE + 0xffe), &[1, 2, 3, 4]).unwrap();
         let mut buf = [0; 6];
-        ram.read(RAM_BASE + 0xffd, &mut buf).unwrap();
+        ram.read(PhysAddr::new(RAM_BASE + 0xffd), &mut buf).unwrap();
         assert_eq!(buf, [0, 1, 2, 3, 4, 0]);
     }
 
@@ -93,10 +94,13 @@ mod tests {
     fn accesses_outside_ram_are_refused_whole() {
         let ram = ram(0x1000);
         let mut buf = [0; 8];
-        assert!(ram.read(RAM_BASE + 0xff8, &mut buf).is_ok());
+        assert!(ram.read(PhysAddr::new(RAM_BASE + 0xff8), &mut buf).is_ok());
         for pa in [0, RAM_BASE - 1, RAM_BASE + 0xff9, RAM_BASE + 0x1000, u64::MAX] {
-            assert_eq!(ram.read(pa, &mut buf), Err(MemError { pa, len: 8 }));
-            assert_eq!(ram.write(pa, &buf), Err(MemError { pa, len: 8 }));
+            assert_eq!(
+                ram.read(PhysAddr::new(pa), &mut buf),
+                Err(MemError { pa: PhysAddr::new(pa), len: 8 })
+            );
+            assert_eq!(ram.write(PhysAddr::new(pa), &buf), Err(MemError { pa: PhysAddr::new(pa), len: 8 }));
         }
     }
 

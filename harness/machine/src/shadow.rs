@@ -5,13 +5,12 @@
 //! spans is read from the machine itself.
 
 use parallax_abi::journal::{Record, kind};
+use parallax_addr::{PAGE_SIZE, PhysAddr};
 use parallax_trace::spec::Region;
 use parallax_vmsa::{MemError, PhysMem};
 
 use crate::machine::Registers;
 
-/// Size of a page in bytes.
-const PAGE: u64 = 4096;
 /// Most writes that are remembered.
 const LOG: usize = 1 << 16;
 /// Registers of the SMMU that move by themselves: CMDQ_PROD, CMDQ_CONS, EVENTQ_PROD and EVENTQ_CONS (IHI 0070, 6.3).
@@ -29,7 +28,7 @@ pub struct Shadow {
     spans: Vec<Span>,
     /// Pages in the order in which they were written. A page's version is the moment of its last write: the number of
     /// writes until then.
-    log: Vec<u64>,
+    log: Vec<PhysAddr>,
     /// Writes that are forgotten.
     forgotten: u64,
     smmu: (u64, u64),
@@ -55,10 +54,11 @@ impl Shadow {
         smmu: Region,
     ) -> Result<Self, MemError> {
         let copy = |span: &Region| {
-            let len = usize::try_from(span.size).map_err(|_| MemError { pa: span.base, len: usize::MAX })?;
+            let len = usize::try_from(span.size)
+                .map_err(|_| MemError { pa: PhysAddr::new(span.base), len: usize::MAX })?;
             let mut bytes = vec![0; len];
-            memory.read(span.base, &mut bytes)?;
-            let versions = vec![0; len.div_ceil(PAGE as usize)];
+            memory.read(PhysAddr::new(span.base), &mut bytes)?;
+            let versions = vec![0; len.div_ceil(PAGE_SIZE as usize)];
             Ok(Span { base: span.base, bytes, versions })
         };
         let spans = spans.iter().map(copy).collect::<Result<_, MemError>>()?;
@@ -78,7 +78,11 @@ impl Shadow {
             match record.kind {
                 kind::STORE => {
                     let bytes = record.value.to_le_bytes();
-                    self.write(record.b, &bytes[..usize::from(record.size).min(bytes.len())], since);
+                    self.write(
+                        PhysAddr::new(record.b),
+                        &bytes[..usize::from(record.size).min(bytes.len())],
+                        since,
+                    );
                 }
                 kind::MMIO_WRITE => self.device(record, true),
                 kind::MMIO_READ => self.device(record, false),
@@ -97,11 +101,11 @@ impl Shadow {
         &mut self,
         memory: &dyn PhysMem,
         registers: &Registers,
-        pages: impl Iterator<Item = u64>,
-    ) -> Result<Option<u64>, MemError> {
+        pages: impl Iterator<Item = PhysAddr>,
+    ) -> Result<Option<PhysAddr>, MemError> {
         let since = self.open_log();
         let mut first = None;
-        let mut now = [0; PAGE as usize];
+        let mut now = [0; PAGE_SIZE as usize];
         for pa in pages {
             let Some((span, offset)) = self.find(pa, now.len()) else { continue };
             memory.read(pa, &mut now)?;
@@ -133,9 +137,9 @@ impl Shadow {
     }
 
     /// Number of the span that holds `len` bytes at `pa`, and the offset in it.
-    fn find(&self, pa: u64, len: usize) -> Option<(usize, usize)> {
+    fn find(&self, pa: PhysAddr, len: usize) -> Option<(usize, usize)> {
         self.spans.iter().enumerate().find_map(|(number, span)| {
-            let offset = usize::try_from(pa.checked_sub(span.base)?).ok()?;
+            let offset = usize::try_from(pa.get().checked_sub(span.base)?).ok()?;
             (offset.checked_add(len)? <= span.bytes.len()).then_some((number, offset))
         })
     }
@@ -154,15 +158,15 @@ impl Shadow {
     }
 
     /// Writes, in a series of writes that began at moment `since` and is seen as a whole.
-    fn write(&mut self, pa: u64, bytes: &[u8], since: u64) {
+    fn write(&mut self, pa: PhysAddr, bytes: &[u8], since: u64) {
         let Some((span, offset)) = self.find(pa, bytes.len()) else { return };
         let moment = self.moment() + 1;
         let span = &mut self.spans[span];
         span.bytes[offset..offset + bytes.len()].copy_from_slice(bytes);
-        let version = &mut span.versions[offset / PAGE as usize];
+        let version = &mut span.versions[offset / PAGE_SIZE as usize];
         if *version <= since {
             *version = moment;
-            self.log.push(pa & !(PAGE - 1));
+            self.log.push(pa.page());
         }
     }
 
@@ -211,7 +215,7 @@ pub struct Over<'a> {
 }
 
 impl PhysMem for Over<'_> {
-    fn read(&self, pa: u64, buf: &mut [u8]) -> Result<(), MemError> {
+    fn read(&self, pa: PhysAddr, buf: &mut [u8]) -> Result<(), MemError> {
         match self.shadow.find(pa, buf.len()) {
             Some((span, offset)) => {
                 buf.copy_from_slice(&self.shadow.spans[span].bytes[offset..offset + buf.len()]);
@@ -221,16 +225,16 @@ impl PhysMem for Over<'_> {
         }
     }
 
-    fn version(&self, pa: u64) -> Option<u64> {
-        let (span, offset) = self.shadow.find(pa, PAGE as usize)?;
-        Some(self.shadow.spans[span].versions[offset / PAGE as usize])
+    fn version(&self, pa: PhysAddr) -> Option<u64> {
+        let (span, offset) = self.shadow.find(pa, PAGE_SIZE as usize)?;
+        Some(self.shadow.spans[span].versions[offset / PAGE_SIZE as usize])
     }
 
     fn moment(&self) -> Option<u64> {
         Some(self.shadow.moment())
     }
 
-    fn written(&self, moment: u64) -> Option<Vec<u64>> {
+    fn written(&self, moment: u64) -> Option<Vec<PhysAddr>> {
         let known = usize::try_from(moment.checked_sub(self.shadow.forgotten)?).ok()?;
         let mut pages = self.shadow.log.get(known..)?.to_vec();
         pages.sort_unstable();
@@ -251,7 +255,7 @@ mod tests {
 
     fn memory() -> SparseMem {
         let mut memory = SparseMem::new();
-        memory.write(BASE, &[0; 0x3000]);
+        memory.write(PhysAddr::new(BASE), &[0; 0x3000]);
         memory
     }
 
@@ -273,12 +277,12 @@ mod tests {
     fn a_store_changes_its_bytes_and_the_version_of_its_page() {
         let memory = memory();
         let mut shadow = shadow(&memory);
-        let before = [0, 1].map(|page| shadow.over(&memory).version(BASE + page * PAGE));
+        let before = [0, 1].map(|page| shadow.over(&memory).version(PhysAddr::new(BASE + page * PAGE_SIZE)));
         shadow.apply(&[record(kind::STORE, BASE + 0x1002, 2, 0xffff_2211)]);
-        let after = [0, 1].map(|page| shadow.over(&memory).version(BASE + page * PAGE));
+        let after = [0, 1].map(|page| shadow.over(&memory).version(PhysAddr::new(BASE + page * PAGE_SIZE)));
         assert!(before[0] == after[0] && before[1] != after[1]);
         let mut bytes = [0; 6];
-        shadow.over(&memory).read(BASE + 0x1000, &mut bytes).unwrap();
+        shadow.over(&memory).read(PhysAddr::new(BASE + 0x1000), &mut bytes).unwrap();
         assert_eq!(bytes, [0, 0, 0x11, 0x22, 0, 0]);
     }
 
@@ -286,20 +290,20 @@ mod tests {
     fn memory_that_is_not_copied_is_read_as_it_is_and_has_no_version() {
         let mut memory = memory();
         let mut shadow = shadow(&memory);
-        memory.write(BASE + 0x2000, &[7]);
+        memory.write(PhysAddr::new(BASE + 0x2000), &[7]);
         shadow.apply(&[record(kind::STORE, BASE + 0x2000, 8, 1), record(kind::STORE, u64::MAX, 8, 1)]);
         let mut bytes = [0];
-        shadow.over(&memory).read(BASE + 0x2000, &mut bytes).unwrap();
-        assert_eq!((bytes, shadow.over(&memory).version(BASE + 0x2000)), ([7], None));
+        shadow.over(&memory).read(PhysAddr::new(BASE + 0x2000), &mut bytes).unwrap();
+        assert_eq!((bytes, shadow.over(&memory).version(PhysAddr::new(BASE + 0x2000))), ([7], None));
     }
 
     #[test]
     fn a_write_that_nobody_recorded_is_noticed_and_taken_over() {
         let mut memory = memory();
         let mut shadow = shadow(&memory);
-        memory.write(BASE + 0x1008, &[1]);
-        let pages = || [BASE, BASE + 0x1000].into_iter();
-        assert_eq!(shadow.follow(&memory, &registers(), pages()), Ok(Some(BASE + 0x1000)));
+        memory.write(PhysAddr::new(BASE + 0x1008), &[1]);
+        let pages = || [BASE, BASE + 0x1000].map(PhysAddr::new).into_iter();
+        assert_eq!(shadow.follow(&memory, &registers(), pages()), Ok(Some(PhysAddr::new(BASE + 0x1000))));
         assert_eq!(shadow.follow(&memory, &registers(), pages()), Ok(None));
     }
 

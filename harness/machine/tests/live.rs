@@ -9,6 +9,7 @@ use parallax_abi::fault::Fault;
 use parallax_abi::hypercall::{HOST_DONATE_HYP, HOST_SHARE_HYP, HOST_UNSHARE_HYP};
 use parallax_abi::journal as records;
 use parallax_abi::mailbox::{Request, SLOTS, kind, op};
+use parallax_addr::PhysAddr;
 use parallax_machine::toolchain::{BuiltImages, Variant, build, plugin};
 use parallax_machine::{
     BootOptions, CancellationToken, FailureClass, Live, Machine, MachineError, journal, step,
@@ -69,7 +70,7 @@ fn more_operations_than_the_mailbox_holds_are_all_performed() {
     assert!(responses.len() == batch.len() && responses.iter().all(|response| response.kind == kind::OK));
     for index in 0..batch.len() as u64 {
         let mut bytes = [0; 8];
-        live.memory().read(PAGE + 8 * index, &mut bytes).unwrap();
+        live.memory().read(PhysAddr::new(PAGE + 8 * index), &mut bytes).unwrap();
         assert_eq!(u64::from_le_bytes(bytes), index + 1);
     }
 }
@@ -117,7 +118,7 @@ fn two_runs_leave_the_same_memory() {
         live.perform_requests(&[request(op::DMA_WRITE, &[8, PAGE, 64, 0x55])]).unwrap();
         let registers = live.registers().unwrap();
         let mut ram = vec![0; 128 << 20];
-        live.memory().read(RAM_BASE, &mut ram).unwrap();
+        live.memory().read(PhysAddr::new(RAM_BASE), &mut ram).unwrap();
         (registers, ram)
     };
     let (first, second) = (run(), run());
@@ -221,7 +222,7 @@ fn the_plugin_tells_operations_and_cpus_apart() {
     assert!(last.len() >= 64, "tables and page states were written: {}", last.len());
     for (pa, byte) in last {
         let mut now = [0];
-        live.memory().read(pa, &mut now).unwrap();
+        live.memory().read(PhysAddr::new(pa), &mut now).unwrap();
         assert_eq!(now, [byte], "{pa:#x}");
     }
 }

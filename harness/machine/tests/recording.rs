@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use parallax_abi::info::HypInfo;
 use parallax_abi::journal::Record;
 use parallax_abi::mailbox::Response;
+use parallax_addr::PhysAddr;
 use parallax_machine::recording::format::KEYFRAME_EVERY;
 use parallax_machine::recording::{
     Change, Operation, RecordedFinding, Recorder, RecordingError, RecordingMem, Replay, Search,
@@ -58,10 +59,10 @@ fn batch(op: u64) -> Batch {
 /// The operation, registers and memory of step `op` of an imaginary run.
 fn step(op: u64) -> (Operation, Registers, SparseMem) {
     let mut memory = SparseMem::new();
-    memory.write_u64(TABLE + 8 * (op % 512), op);
-    memory.write_u64(TABLE + 0xff8, u64::MAX - op / 10);
+    memory.write_u64(PhysAddr::new(TABLE + 8 * (op % 512)), op);
+    memory.write_u64(PhysAddr::new(TABLE + 0xff8), u64::MAX - op / 10);
     if op.is_multiple_of(3) {
-        memory.write_u64(TABLE + 0x1000 * (1 + op), 0);
+        memory.write_u64(PhysAddr::new(TABLE + 0x1000 * (1 + op)), 0);
     }
     let requests = if op == 0 { vec![] } else { batch(op).requests() };
     let responses =
@@ -138,7 +139,7 @@ fn a_replay_goes_to_any_operation_in_any_order() {
 fn memory_that_the_run_did_not_read_is_not_there() {
     let (_dir, path) = recorded();
     let replay = Replay::open(&path).unwrap();
-    assert!(replay.memory().read(RAM_BASE, &mut [0; 8]).is_err());
+    assert!(replay.memory().read(PhysAddr::new(RAM_BASE), &mut [0; 8]).is_err());
 }
 
 #[test]

@@ -6,8 +6,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use parallax_addr::AddressMap;
-use parallax_addr::Span;
+use parallax_addr::{AddressMap, HypVa, PhysAddr, Span};
 
 use crate::context::Context;
 use crate::lane::{self, Lane};
@@ -191,11 +190,12 @@ pub fn stream_ids(span: Span) -> String {
 }
 
 /// The physical address behind `va` of EL2: as it is mapped, or where it is not any more, as the linear map has it.
-pub(crate) fn el2_output(snapshot: &Snapshot, context: &Context, va: u64) -> Option<u64> {
-    let mapped = run::find(snapshot.el2(), va).and_then(|run| run.value.leaf()).map(|leaf| leaf.output(va));
+pub(crate) fn el2_output(snapshot: &Snapshot, context: &Context, va: HypVa) -> Option<PhysAddr> {
+    let mapped =
+        run::find(snapshot.el2(), va.get()).and_then(|run| run.value.leaf()).map(|leaf| leaf.output(va));
     mapped.or_else(|| {
-        let pa = va.checked_sub(snapshot.layout.linear_offset)?;
-        context.symbols.region_name(pa).map(|_| pa)
+        let pa = va.get().checked_sub(snapshot.layout.linear_offset)?;
+        context.symbols.region_name(pa).map(|_| PhysAddr::new(pa))
     })
 }
 
@@ -210,7 +210,7 @@ pub fn el2_entry(entry: &S1Entry, span: Span, layout: &Layout, symbols: &Address
         S1Entry::Mapped(leaf) => leaf,
         S1Entry::Malformed { raw } => return (plain, format!("malformed {raw:#018x}")),
     };
-    let pa = leaf.output(span.base);
+    let pa = leaf.output(HypVa::new(span.base)).get();
     let mut value: String =
         ['R', if leaf.write { 'W' } else { '-' }, if leaf.exec { 'X' } else { '-' }].into_iter().collect();
     value.push(' ');
@@ -219,7 +219,7 @@ pub fn el2_entry(entry: &S1Entry, span: Span, layout: &Layout, symbols: &Address
     value += &lane::block_size(leaf.block);
     let output = Span::new(pa, span.size);
     let in_image = layout.image.contains(pa);
-    let subject = if in_image && leaf.offset == layout.image.base.wrapping_sub(layout.image_va) {
+    let subject = if in_image && leaf.offset == layout.image.base.wrapping_sub(layout.image_va.get()) {
         "hyp".to_owned()
     } else if in_image && leaf.offset == 0 {
         "identity:hyp".to_owned()

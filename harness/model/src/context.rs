@@ -1,7 +1,6 @@
 //! What a check must know beside the snapshot: the machine and the options it was booted with.
 
-use parallax_addr::AddressMap;
-use parallax_addr::Span;
+use parallax_addr::{AddressMap, Span};
 use parallax_trace::spec::{MmioPolicy, SmmuMode};
 
 /// The machine and its options.
@@ -23,12 +22,6 @@ pub struct Context {
 }
 
 impl Context {
-    /// The memory region that holds `address`, if it is memory.
-    #[must_use]
-    pub fn memory_at(&self, address: u64) -> Option<Span> {
-        self.memory.iter().copied().find(|span| span.contains(address))
-    }
-
     /// Cuts `span` at the borders of memory: each piece and whether it is memory.
     pub fn pieces(&self, span: Span) -> impl Iterator<Item = (Span, bool)> {
         let mut at = span.base;

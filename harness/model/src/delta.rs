@@ -5,8 +5,7 @@
 
 use std::sync::Arc;
 
-use parallax_addr::AddressMap;
-use parallax_addr::Span;
+use parallax_addr::{AddressMap, Ipa, Span};
 
 use crate::canonical::{self, BlockSize, Canonical, Line, Sign};
 use crate::lane::{self, Lane, View};
@@ -148,14 +147,14 @@ impl Delta {
         };
         if view.shows(Lane::Cpu) {
             for (sign, run) in self.cpu.in_order() {
-                let value = lane::s2_entry(&run.value, run.base, Lane::Cpu, symbols);
+                let value = lane::s2_entry(&run.value, Ipa::new(run.base), Lane::Cpu, symbols);
                 add(Lane::Cpu, 0, symbols.span(run.span()), sign, value);
             }
         }
         if view.shows(Lane::Smmu) {
             for (table, changes) in self.smmu.iter().enumerate() {
                 for (sign, run) in changes.in_order() {
-                    let value = lane::s2_entry(&run.value, run.base, Lane::Smmu, symbols);
+                    let value = lane::s2_entry(&run.value, Ipa::new(run.base), Lane::Smmu, symbols);
                     add(Lane::Smmu, table, symbols.span(run.span()), sign, value);
                 }
             }
@@ -202,6 +201,7 @@ pub fn state_lines(
 
 #[cfg(test)]
 mod tests {
+    use parallax_addr::PhysAddr;
     use proptest::prelude::*;
 
     use super::*;
@@ -272,9 +272,10 @@ mod tests {
     #[test]
     fn where_tables_and_queues_lie_does_not_show() {
         let mut moved = clean();
-        moved.cpus[0].root += 0x3000;
-        smmu_of(&mut moved).tables[0].root += 0x1000;
-        smmu_of(&mut moved).control.cmdq.base += 0x1000;
+        let further = |address: &mut PhysAddr| *address = address.wrapping_add(0x3000);
+        further(&mut moved.cpus[0].root);
+        further(&mut smmu_of(&mut moved).tables[0].root);
+        further(&mut smmu_of(&mut moved).control.cmdq.base);
         moved.tables.clear();
         set(pages_mut(&mut moved), Span::new(POOL.base, 0x1000), Some(PageState { refcount: 3, ..HYP_PAGE }));
         assert!(Delta::between(&clean(), &moved).is_empty());

@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use parallax_addr::Span;
+use parallax_addr::{HypVa, Span};
 
 use crate::canonical;
 use crate::check::Space;
@@ -59,21 +59,14 @@ impl Violation {
     /// The pages concerned, as the host and devices address them.
     fn page(&self, snapshot: &Snapshot, context: &Context) -> Option<Span> {
         match self.space {
-            Space::Cpu | Space::Smmu | Space::Page => whole_pages(self.span),
+            Space::Cpu | Space::Smmu | Space::Page => self.span.whole_pages(),
             Space::El2 => {
-                let at = canonical::el2_output(snapshot, context, self.span.base)?;
-                whole_pages(Span::new(at, self.span.size))
+                let at = canonical::el2_output(snapshot, context, HypVa::new(self.span.base))?;
+                Span::new(at.get(), self.span.size).whole_pages()
             }
             Space::Ste | Space::Regs => None,
         }
     }
-}
-
-/// The pages that `span` touches; none for an empty one.
-fn whole_pages(span: Span) -> Option<Span> {
-    const PAGE: u64 = 0x1000;
-    let end = span.end().checked_next_multiple_of(PAGE).unwrap_or(u64::MAX);
-    (!span.is_empty()).then(|| Span::between(span.base & !(PAGE - 1), end))
 }
 
 /// One thing that is wrong, with what both sides say where it is.
@@ -170,7 +163,7 @@ pub(crate) mod tests {
             message: "wrong".into(),
             function: None,
         };
-        violation.with_views(whole_pages(Span::between(base, end)), Views::new("a", "b"))
+        violation.with_views(Span::between(base, end).whole_pages(), Views::new("a", "b"))
     }
 
     #[test]

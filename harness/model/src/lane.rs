@@ -1,6 +1,6 @@
 //! The lanes of a golden, and how one value of each reads.
 
-use parallax_addr::AddressMap;
+use parallax_addr::{AddressMap, Ipa};
 use parallax_smmu::{Config, Ste};
 use parallax_vmsa::{AnnotationType, MemAttr, MemType, S2Xn, Shareability};
 
@@ -145,7 +145,7 @@ fn s2_permissions(leaf: &S2Leaf, lane: Lane) -> String {
 
 /// The stage-2 entry at `ipa` as a lane shows it.
 #[must_use]
-pub fn s2_entry(entry: &S2Entry, ipa: u64, lane: Lane, symbols: &AddressMap) -> String {
+pub fn s2_entry(entry: &S2Entry, ipa: Ipa, lane: Lane, symbols: &AddressMap) -> String {
     match entry {
         S2Entry::Mapped(leaf) => {
             let mut text = format!("{} {}", s2_permissions(leaf, lane), mem_attr(leaf.mem()));
@@ -158,7 +158,7 @@ pub fn s2_entry(entry: &S2Entry, ipa: u64, lane: Lane, symbols: &AddressMap) -> 
             }
             text += &block_size(leaf.block);
             if leaf.offset != 0 {
-                text += &format!(" -> {}", symbols.address(leaf.output(ipa)));
+                text += &format!(" -> {}", symbols.address(leaf.output(ipa).get()));
             }
             text
         }

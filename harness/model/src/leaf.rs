@@ -3,6 +3,7 @@
 //! Fields keep the architecture's small encodings (they compare, hash and serialise as they are); methods give them
 //! meaning through [`parallax_vmsa`].
 
+use parallax_addr::{HypVa, Ipa, PhysAddr, Span};
 use parallax_vmsa::{Annotation, AnnotationType, MemAttr, MemType, S2Xn, Shareability};
 use serde::{Deserialize, Serialize};
 
@@ -46,8 +47,13 @@ pub struct S2Leaf {
 impl S2Leaf {
     /// Output address of `ipa`.
     #[must_use]
-    pub const fn output(&self, ipa: u64) -> u64 {
-        ipa.wrapping_add(self.offset)
+    pub const fn output(&self, ipa: Ipa) -> PhysAddr {
+        ipa.identity().wrapping_add(self.offset)
+    }
+
+    /// Where the input addresses `ipas`, all under this leaf, lead.
+    pub(crate) const fn outputs(&self, ipas: Span) -> Span {
+        Span::new(ipas.base.wrapping_add(self.offset), ipas.size)
     }
 
     /// Who may execute.
@@ -151,8 +157,13 @@ pub struct S1Leaf {
 impl S1Leaf {
     /// Output address of `va`.
     #[must_use]
-    pub const fn output(&self, va: u64) -> u64 {
-        va.wrapping_add(self.offset)
+    pub const fn output(&self, va: HypVa) -> PhysAddr {
+        PhysAddr::new(va.get()).wrapping_add(self.offset)
+    }
+
+    /// Where the virtual addresses `vas`, all under this leaf, lead.
+    pub(crate) const fn outputs(&self, vas: Span) -> Span {
+        Span::new(vas.base.wrapping_add(self.offset), vas.size)
     }
 
     /// Memory type, `None` for a reserved encoding.

@@ -1,6 +1,6 @@
 //! Registers that matter, as text: one `name=value` a line, in a fixed order.
 
-use parallax_addr::AddressMap;
+use parallax_addr::{AddressMap, PhysAddr};
 
 use crate::smmu_state::SmmuControl;
 use crate::snapshot::{CpuControl, Layout, Snapshot};
@@ -66,7 +66,8 @@ fn cpu(control: &CpuControl) -> Vec<String> {
 
 fn smmu(c: &SmmuControl, layout: &Layout) -> Vec<Register> {
     let line = |text: String| Register { text, address: None };
-    let placed = |text: String, address: u64| {
+    let placed = |text: String, address: PhysAddr| {
+        let address = address.get();
         if layout.pool.contains(address) {
             line(format!("{text} in pool"))
         } else if layout.image.contains(address) {

@@ -1,5 +1,6 @@
 //! The SMMU as its registers, stream table and stage-2 tables say it is.
 
+use parallax_addr::PhysAddr;
 use parallax_smmu::{Config, Ste};
 use serde::{Deserialize, Serialize};
 
@@ -10,7 +11,7 @@ use crate::run::Run;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Queue {
     /// First byte.
-    pub base: u64,
+    pub base: PhysAddr,
     /// log2 of the number of entries.
     pub log2size: u8,
 }
@@ -41,7 +42,7 @@ pub struct SmmuControl {
     /// CMDQ_CONS.ERR.
     pub cmdq_error: u8,
     /// STRTAB_BASE.ADDR.
-    pub strtab_base: u64,
+    pub strtab_base: PhysAddr,
     /// STRTAB_BASE_CFG.LOG2SIZE: StreamIDs below 2^this have an entry.
     pub strtab_log2size: u8,
     /// STRTAB_BASE_CFG.SPLIT of a two-level table, or none for a linear one.
@@ -88,7 +89,7 @@ impl Stream {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SmmuTable {
     /// S2TTB.
-    pub root: u64,
+    pub root: PhysAddr,
     /// Input address size in bits.
     pub input_bits: u8,
     /// What it maps, by IPA.

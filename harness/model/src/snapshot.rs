@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use parallax_abi::info::HypInfo;
-use parallax_addr::{Span, VmHandle};
+use parallax_addr::{HypVa, PAGE_SIZE, PhysAddr, Span, VmHandle};
 use serde::{Deserialize, Serialize};
 
 use crate::leaf::{S1Entry, S2Entry};
@@ -21,7 +21,7 @@ pub struct Layout {
     /// The image.
     pub image: Span,
     /// EL2 virtual address of its first byte.
-    pub image_va: u64,
+    pub image_va: HypVa,
     /// The page pool.
     pub pool: Span,
     /// EL2 virtual address = physical address + this, for pool, pages in use and MMIO.
@@ -40,15 +40,15 @@ impl From<&HypInfo> for Layout {
     fn from(info: &HypInfo) -> Self {
         Self {
             image: Span::new(info.image_pa, info.image_size),
-            image_va: info.image_va,
+            image_va: HypVa::new(info.image_va),
             pool: Span::new(info.pool_pa, info.pool_size),
             linear_offset: info.linear_offset,
             smmu: Span::new(info.smmu_pa, info.smmu_size),
             cmdq: Span::new(info.cmdq_pa, info.cmdq_size),
             evtq: Span::new(info.evtq_pa, info.evtq_size),
             described: Span::new(
-                info.vmemmap_first_pfn.wrapping_mul(0x1000),
-                info.vmemmap_nr.wrapping_mul(0x1000),
+                info.vmemmap_first_pfn.wrapping_mul(PAGE_SIZE),
+                info.vmemmap_nr.wrapping_mul(PAGE_SIZE),
             ),
         }
     }
@@ -64,7 +64,7 @@ pub struct CpuControl {
     /// VTTBR_EL2.VMID.
     pub vmid: u16,
     /// VTTBR_EL2.BADDR.
-    pub root: u64,
+    pub root: PhysAddr,
     /// Input address size in bits: 64 - VTCR_EL2.T0SZ.
     pub input_bits: u8,
     /// SCTLR_EL2.M: EL2's stage 1 translates.

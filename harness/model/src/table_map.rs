@@ -1,6 +1,6 @@
 //! Which table a physical address belongs to: what a store to it means.
 
-use parallax_addr::Span;
+use parallax_addr::{InputAddr, PhysAddr, Span};
 use parallax_smmu::strtab::SteArray;
 use parallax_smmu::{RawRegs, SmmuRegs, Ste, StreamTable};
 use parallax_vmsa::desc::{self, Kind, Level};
@@ -19,11 +19,11 @@ pub struct Table {
     /// Whose it is: [`Lane::Cpu`], [`Lane::El2`] or [`Lane::Smmu`].
     pub lane: Lane,
     /// Its physical address.
-    pub pa: u64,
+    pub pa: PhysAddr,
     /// Its level.
     pub level: Level,
     /// Input address of its first entry.
-    pub ia: u64,
+    pub ia: InputAddr,
     /// Entries that it has, 1 to 512.
     pub entries: u16,
     /// What decides the meaning of attributes.
@@ -33,10 +33,10 @@ pub struct Table {
 impl Table {
     /// The input addresses that the entry at physical address `pa` translates, if it is one of this table's.
     #[must_use]
-    pub fn entry_at(&self, pa: u64) -> Option<Span> {
-        let index = pa.checked_sub(self.pa)? / 8;
+    pub fn entry_at(&self, pa: PhysAddr) -> Option<Span> {
+        let index = pa.offset_from(self.pa)? / 8;
         let size = self.level.entry_size();
-        (index < u64::from(self.entries)).then(|| Span::new(self.ia + index * size, size))
+        (index < u64::from(self.entries)).then(|| Span::new(self.ia.wrapping_add(index * size).get(), size))
     }
 
     /// What `desc` means in an entry of this table: what it maps, permissions, memory type, shareability; or the owner
@@ -142,9 +142,9 @@ mod tests {
 
     const TABLE: Table = Table {
         lane: Lane::Cpu,
-        pa: 0x8000,
+        pa: PhysAddr::new(0x8000),
         level: Level::LAST,
-        ia: 0x4020_0000,
+        ia: InputAddr::new(0x4020_0000),
         entries: 512,
         stage: STAGE,
     };
@@ -152,9 +152,9 @@ mod tests {
 
     #[test]
     fn an_entry_of_a_table_translates_its_share_of_the_input() {
-        assert_eq!(TABLE.entry_at(0x8008), Some(Span::new(0x4020_1000, 0x1000)));
-        assert_eq!(TABLE.entry_at(0x9000), None);
-        assert_eq!(TABLE.entry_at(0x7ff8), None);
+        assert_eq!(TABLE.entry_at(PhysAddr::new(0x8008)), Some(Span::new(0x4020_1000, 0x1000)));
+        assert_eq!(TABLE.entry_at(PhysAddr::new(0x9000)), None);
+        assert_eq!(TABLE.entry_at(PhysAddr::new(0x7ff8)), None);
     }
 
     #[test]

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use parallax_addr::AddressMap;
 use parallax_addr::Span;
+use parallax_addr::{AddressMap, HypVa, PhysAddr};
 
 use parallax_trace::spec::{MmioPolicy, SmmuMode};
 
@@ -82,7 +82,7 @@ pub(crate) fn context() -> Context {
 fn layout() -> Layout {
     Layout {
         image: IMAGE,
-        image_va: IMAGE_VA,
+        image_va: HypVa::new(IMAGE_VA),
         pool: POOL,
         linear_offset: LINEAR,
         smmu: SMMU,
@@ -122,16 +122,16 @@ fn smmu() -> SmmuState {
             msi: [0; 2],
             gerror: 0,
             cmdq_error: 0,
-            strtab_base: POOL.base + 0x2000,
+            strtab_base: PhysAddr::new(POOL.base + 0x2000),
             strtab_log2size: 8,
             strtab_split: Some(8),
-            cmdq: Queue { base: POOL.base, log2size: 8 },
-            evtq: Queue { base: POOL.base + 0x1000, log2size: 7 },
+            cmdq: Queue { base: PhysAddr::new(POOL.base), log2size: 8 },
+            evtq: Queue { base: PhysAddr::new(POOL.base + 0x1000), log2size: 7 },
             output_bits: 44,
             attr_types_ovr: false,
         },
         streams: vec![Run::new(Span::new(0, 256), stream())],
-        tables: vec![SmmuTable { root: POOL.base + 0x4000, input_bits: BITS, entries }],
+        tables: vec![SmmuTable { root: PhysAddr::new(POOL.base + 0x4000), input_bits: BITS, entries }],
     }
 }
 
@@ -161,7 +161,7 @@ pub(crate) fn clean() -> Snapshot {
             stage2_enabled: true,
             fwb: false,
             vmid: 0,
-            root: POOL.base + 0x5000,
+            root: PhysAddr::new(POOL.base + 0x5000),
             input_bits: BITS,
             el2_enabled: true,
             el2_wxn: true,

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use parallax_addr::Span;
+use parallax_addr::{Ipa, Span};
 use parallax_trace::spec::SmmuMode;
 use serde::{Deserialize, Serialize};
 
@@ -93,7 +93,8 @@ impl Views {
         let symbols = &context.symbols;
         let unmapped = || "unmapped".to_owned();
         let entry = |entries, lane| {
-            run::find(entries, at).map_or_else(unmapped, |run| lane::s2_entry(&run.value, at, lane, symbols))
+            run::find(entries, at)
+                .map_or_else(unmapped, |run| lane::s2_entry(&run.value, Ipa::new(at), lane, symbols))
         };
         let cpu = if snapshot.control().stage2_enabled {
             entry(snapshot.host(), Lane::Cpu)

@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use parallax_abi::info::HypInfo;
+use parallax_addr::PhysAddr;
 use parallax_model::{CaptureCache, Ownership, S1Entry, S2Entry, Snapshot, capture};
 use parallax_smmu::RawRegs;
 use parallax_vmsa::{MemError, PhysMem, SparseMem, SysRegs};
@@ -44,23 +45,23 @@ struct Setup {
 fn setup() -> Setup {
     let mut mem = SparseMem::new();
     for page in (ROOT..LAST).step_by(0x1000) {
-        mem.write_u64(page, 0);
+        mem.write_u64(PhysAddr::new(page), 0);
     }
-    mem.write_table(ROOT, &[HOST | XN | BLOCK, L2 | TABLE]);
-    mem.write_table(L2, &[L3 | TABLE, (RAM + 0x20_0000) | HOST | BLOCK]);
-    mem.write_table(L3, &[RAM | HOST | PAGE, HYP, 0]);
+    mem.write_table(PhysAddr::new(ROOT), &[HOST | XN | BLOCK, L2 | TABLE]);
+    mem.write_table(PhysAddr::new(L2), &[L3 | TABLE, (RAM + 0x20_0000) | HOST | BLOCK]);
+    mem.write_table(PhysAddr::new(L3), &[RAM | HOST | PAGE, HYP, 0]);
     // EL2: 39 bits, one page of the root's own 1 GiB, executable and read-only.
-    mem.write_table(EL2_ROOT, &[0, (EL2_ROOT + 0x1000) | TABLE]);
-    mem.write_table(EL2_ROOT + 0x1000, &[(EL2_ROOT + 0x2000) | TABLE]);
-    mem.write_table(EL2_ROOT + 0x2000, &[RAM | 0b11 << 8 | 1 << 10 | 0b10 << 6 | PAGE]);
+    mem.write_table(PhysAddr::new(EL2_ROOT), &[0, (EL2_ROOT + 0x1000) | TABLE]);
+    mem.write_table(PhysAddr::new(EL2_ROOT + 0x1000), &[(EL2_ROOT + 0x2000) | TABLE]);
+    mem.write_table(PhysAddr::new(EL2_ROOT + 0x2000), &[RAM | 0b11 << 8 | 1 << 10 | 0b10 << 6 | PAGE]);
     // One level-2 table of 256 entries, of which stream 8 and 9 are valid.
-    mem.write_table(STRTAB, &[STES | 9]);
+    mem.write_table(PhysAddr::new(STRTAB), &[STES | 9]);
     for sid in [8, 9] {
-        mem.write_table(STES + 64 * sid, &[STE0, STE1, STE2, SMMU_ROOT]);
+        mem.write_table(PhysAddr::new(STES + 64 * sid), &[STE0, STE1, STE2, SMMU_ROOT]);
     }
-    mem.write_table(SMMU_ROOT, &[HOST | BLOCK, RAM | HOST | BLOCK]);
+    mem.write_table(PhysAddr::new(SMMU_ROOT), &[HOST | BLOCK, RAM | HOST | BLOCK]);
     // Frame 0: the host's; frame 1: the hypervisor's; frame 2: shared and pinned.
-    mem.write_table(VMEMMAP, &[0, 3 << 24 | 3 << 28, 1 | 1 << 24 | 1 << 28, 0]);
+    mem.write_table(PhysAddr::new(VMEMMAP), &[0, 3 << 24 | 3 << 28, 1 | 1 << 24 | 1 << 28, 0]);
     Setup { mem, sys: sys(), smmu: smmu(), info: info() }
 }
 
@@ -119,24 +120,24 @@ impl Setup {
 /// Memory that tells what was written, and counts what is read.
 struct Told {
     mem: SparseMem,
-    log: Vec<u64>,
+    log: Vec<PhysAddr>,
     reads: Cell<usize>,
 }
 
 impl Told {
     fn write_u64(&mut self, pa: u64, word: u64) {
-        self.mem.write_u64(pa, word);
-        self.log.push(pa & !0xfff);
+        self.mem.write_u64(PhysAddr::new(pa), word);
+        self.log.push(PhysAddr::new(pa).page());
     }
 }
 
 impl PhysMem for Told {
-    fn read(&self, pa: u64, buf: &mut [u8]) -> Result<(), MemError> {
+    fn read(&self, pa: PhysAddr, buf: &mut [u8]) -> Result<(), MemError> {
         self.reads.set(self.reads.get() + 1);
         self.mem.read(pa, buf)
     }
 
-    fn version(&self, pa: u64) -> Option<u64> {
+    fn version(&self, pa: PhysAddr) -> Option<u64> {
         self.mem.read(pa, &mut [0; 4096]).ok()?;
         Some(self.log.iter().rposition(|page| *page == pa).map_or(0, |at| at as u64 + 1))
     }
@@ -145,8 +146,8 @@ impl PhysMem for Told {
         Some(self.log.len() as u64)
     }
 
-    fn written(&self, moment: u64) -> Option<Vec<u64>> {
-        let pages: BTreeSet<u64> = self.log[moment as usize..].iter().copied().collect();
+    fn written(&self, moment: u64) -> Option<Vec<PhysAddr>> {
+        let pages: BTreeSet<PhysAddr> = self.log[moment as usize..].iter().copied().collect();
         Some(pages.into_iter().collect())
     }
 }
@@ -183,7 +184,7 @@ fn bases<T>(runs: &[parallax_model::Run<T>]) -> Vec<(u64, u64)> {
 fn every_side_is_read() {
     let state = setup().fresh();
     assert_eq!(state.faults, Vec::<String>::new());
-    assert_eq!((state.control().input_bits, state.control().root), (39, ROOT));
+    assert_eq!((state.control().input_bits, state.control().root), (39, PhysAddr::new(ROOT)));
     assert_eq!(
         bases(state.host()),
         [(0, 1 << 30), (RAM, 0x1000), (RAM + 0x1000, 0x1000), (RAM + 0x20_0000, 0x20_0000)]
@@ -206,7 +207,10 @@ fn every_side_is_read() {
     assert_eq!((smmu.stream(8).expect("valid").table, smmu.stream(7)), (Some(0), None));
     assert_eq!(smmu.stream(8).expect("valid").illegal, "");
     assert_eq!(smmu.tables.len(), 1);
-    assert_eq!((smmu.tables[0].root, bases(&smmu.tables[0].entries)), (SMMU_ROOT, vec![(0, 2 << 30)]));
+    assert_eq!(
+        (smmu.tables[0].root, bases(&smmu.tables[0].entries)),
+        (PhysAddr::new(SMMU_ROOT), vec![(0, 2 << 30)])
+    );
 
     assert_eq!(
         bases(state.pages()),
@@ -230,11 +234,11 @@ fn every_side_is_read() {
 #[test]
 fn what_is_wrong_is_said_and_stays_in_its_place() {
     let mut setup = setup();
-    setup.mem.write_u64(L3 + 16, 0b01);
-    setup.mem.write_u64(L3 + 24, RAM | 0x5000 | HOST | PAGE);
-    setup.mem.write_u64(L2 + 8, (RAM + 0x20_0000) | 0x1000 | HOST | BLOCK);
-    setup.mem.write_u64(L2 + 16, 0x1_0000_0000 | TABLE);
-    setup.mem.write_u64(EL2_ROOT + 0x1000, EL2_ROOT | TABLE);
+    setup.mem.write_u64(PhysAddr::new(L3 + 16), 0b01);
+    setup.mem.write_u64(PhysAddr::new(L3 + 24), RAM | 0x5000 | HOST | PAGE);
+    setup.mem.write_u64(PhysAddr::new(L2 + 8), (RAM + 0x20_0000) | 0x1000 | HOST | BLOCK);
+    setup.mem.write_u64(PhysAddr::new(L2 + 16), 0x1_0000_0000 | TABLE);
+    setup.mem.write_u64(PhysAddr::new(EL2_ROOT + 0x1000), EL2_ROOT | TABLE);
     let state = setup.fresh();
     assert_eq!(state.host()[3].value, S2Entry::Malformed { raw: 0b01 });
     assert_eq!(state.host()[4].value.leaf().expect("mapped").offset, 0x2000, "another address than its own");
@@ -253,7 +257,7 @@ fn what_is_wrong_is_said_and_stays_in_its_place() {
 #[test]
 fn an_illegal_entry_says_why_and_has_no_table() {
     let mut setup = setup();
-    setup.mem.write_u64(STES + 64 * 8 + 16, STE2 & !(1 << 51));
+    setup.mem.write_u64(PhysAddr::new(STES + 64 * 8 + 16), STE2 & !(1 << 51));
     let smmu = setup.fresh().smmu.expect("an SMMU");
     assert!(smmu.stream(8).expect("valid").illegal.contains("S2AA64"));
     assert_eq!(smmu.stream(9).expect("valid").illegal, "");
@@ -277,7 +281,7 @@ proptest! {
         let mut cache = CaptureCache::default();
         let _first = setup.capture(&mut cache);
         for (index, word) in changes {
-            setup.mem.write_u64(ROOT + 8 * (index & !0x1f0), word);
+            setup.mem.write_u64(PhysAddr::new(ROOT + 8 * (index & !0x1f0)), word);
             let cached = setup.capture(&mut cache);
             prop_assert_eq!(&cached, &setup.capture(&mut cache));
             prop_assert_eq!(cached, setup.fresh());

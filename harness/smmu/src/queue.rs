@@ -3,13 +3,15 @@
 //! PROD and CONS are indices with one wrap bit above them. The queue is empty when both are equal, and full when
 //! they differ in the wrap bit only.
 
+use parallax_addr::PhysAddr;
+
 use crate::control::QueueBase;
 
 /// A queue: its memory and its two indices.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Queue {
     /// Physical address of entry 0, aligned as the SMMU does it: to the queue's size, at least 32 bytes.
-    pub base: u64,
+    pub base: PhysAddr,
     /// log2 of the number of entries, 0 to 19.
     pub log2size: u32,
     /// Bytes of one entry.
@@ -36,7 +38,7 @@ impl Queue {
     fn new(base: QueueBase, largest: u8, entry_size: u64, (prod, cons): (u32, u32)) -> Self {
         let log2size = u32::from(base.log2size().min(largest).min(19));
         let align = (entry_size << log2size).max(32);
-        Self { base: base.addr() & !(align - 1), log2size, entry_size, prod, cons }
+        Self { base: PhysAddr::new(base.addr()).align_down(align), log2size, entry_size, prod, cons }
     }
 
     /// Number of entries: 1 to 2^19.
@@ -53,8 +55,8 @@ impl Queue {
 
     /// Physical address of the entry that `index` (a value of PROD or CONS, or any number) selects.
     #[must_use]
-    pub const fn entry_pa(&self, index: u32) -> u64 {
-        self.base + self.entry_size * (index & (self.entries() - 1)) as u64
+    pub const fn entry_pa(&self, index: u32) -> PhysAddr {
+        self.base.wrapping_add(self.entry_size * (index & (self.entries() - 1)) as u64)
     }
 
     /// Number of entries that were produced and not yet consumed: at most [`Self::entries`], unless the indices
@@ -83,7 +85,7 @@ impl Queue {
     }
 
     /// Physical addresses of the waiting entries, oldest first, at most [`Self::entries`].
-    pub fn pending(&self) -> impl Iterator<Item = u64> + use<> {
+    pub fn pending(&self) -> impl Iterator<Item = PhysAddr> + use<> {
         let queue = *self;
         (0..queue.len().min(queue.entries())).map(move |n| queue.entry_pa(queue.cons.wrapping_add(n)))
     }
@@ -107,13 +109,13 @@ mod tests {
     #[test]
     fn waiting_entries_wrap_around_the_end() {
         let pending: Vec<_> = queue(3, 0b1001, 0b0110).pending().collect();
-        assert_eq!(pending, [0x4800_0060, 0x4800_0070, 0x4800_0000]);
+        assert_eq!(pending, [0x4800_0060, 0x4800_0070, 0x4800_0000].map(PhysAddr::new));
     }
 
     #[test]
     fn size_and_alignment_are_bounded() {
         let queue = Queue::events(QueueBase([0x4800_0ff0 | 31]), 7, 1 << 31, 0);
-        assert_eq!((queue.entries(), queue.size(), queue.base), (128, 4096, 0x4800_0000));
+        assert_eq!((queue.entries(), queue.size(), queue.base.get()), (128, 4096, 0x4800_0000));
         assert!(queue.overflowed());
         assert_eq!(Queue::commands(QueueBase([0x1030]), 19, 0, 0).size(), 1 << 20, "LOG2SIZE is 0x10");
     }

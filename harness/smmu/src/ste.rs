@@ -1,5 +1,6 @@
 //! Stream table entry (IHI 0070, 5.2): every field by its name, and the stage-2 translation it selects.
 
+use parallax_addr::PhysAddr;
 use parallax_vmsa::regime::{Regime, RegimeError, Stage2Fields};
 
 use crate::fields::fields;
@@ -233,7 +234,7 @@ impl Ste {
             return Err(RegimeError::Ds);
         }
         let fields = Stage2Fields {
-            root: self.s2ttb(),
+            root: PhysAddr::new(self.s2ttb()),
             t0sz: self.s2t0sz(),
             sl0: self.s2sl0(),
             tg0: self.s2tg(),

@@ -3,6 +3,7 @@
 //! [`StreamTable::scan`] gives runs of streams with identical entries, and the memory that the table occupies.
 //! Table memory is read a table at a time, so 65,536 streams cost a few megabytes of reading at most.
 
+use parallax_addr::PhysAddr;
 use parallax_vmsa::mem::{MemError, PhysMem, read_u64};
 
 use crate::fields::bits;
@@ -13,7 +14,7 @@ use crate::ste::Ste;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StreamTable {
     /// Physical address, aligned as the SMMU does it.
-    pub base: u64,
+    pub base: PhysAddr,
     /// Linear or two-level.
     pub layout: Layout,
     /// Effective LOG2SIZE: streams are 0 to 2^this − 1. At most IDR1.SIDSIZE, at most 32.
@@ -69,7 +70,7 @@ pub struct StreamRun {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct TableMemory {
     /// First byte.
-    pub pa: u64,
+    pub pa: PhysAddr,
     /// Size in bytes.
     pub size: u64,
     /// 1 for the table that STRTAB_BASE points to, 2 for a second-level one.
@@ -80,7 +81,7 @@ pub struct TableMemory {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SteArray {
     /// Physical address of the first.
-    pub pa: u64,
+    pub pa: PhysAddr,
     /// Its StreamID.
     pub first: u64,
     /// How many there are.
@@ -90,11 +91,11 @@ pub struct SteArray {
 impl SteArray {
     /// StreamID and address of the entry that holds the byte at physical address `pa`.
     #[must_use]
-    pub const fn entry_at(&self, pa: u64) -> Option<(u64, u64)> {
-        match pa.checked_sub(self.pa) {
+    pub const fn entry_at(&self, pa: PhysAddr) -> Option<(u64, PhysAddr)> {
+        match pa.offset_from(self.pa) {
             Some(offset) if offset / Ste::SIZE < self.count => {
                 let index = offset / Ste::SIZE;
-                Some((self.first + index, self.pa + index * Ste::SIZE))
+                Some((self.first + index, self.pa.wrapping_add(index * Ste::SIZE)))
             }
             _ => None,
         }
@@ -104,7 +105,7 @@ impl SteArray {
 /// A level-1 stream table descriptor (L1STD, 5.1) that is valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Level2 {
-    base: u64,
+    base: PhysAddr,
     streams: u64,
 }
 
@@ -130,7 +131,7 @@ impl StreamTable {
             }
         };
         let base = u128::from(regs.strtab_base.addr()) & !(align - 1);
-        Self { base: base as u64, layout, log2size, size }
+        Self { base: PhysAddr::new(base as u64), layout, log2size, size }
     }
 
     /// Number of streams: 1 to 2^32.
@@ -143,7 +144,7 @@ impl StreamTable {
     ///
     /// # Errors
     /// [`StreamFault`] when the SMMU would not get as far as an entry.
-    pub fn entry_address<M: PhysMem + ?Sized>(&self, mem: &M, sid: u32) -> Result<u64, StreamFault> {
+    pub fn entry_address<M: PhysMem + ?Sized>(&self, mem: &M, sid: u32) -> Result<PhysAddr, StreamFault> {
         let sid = u64::from(sid);
         if sid >= self.streams() {
             return Err(StreamFault::OutOfRange);
@@ -159,7 +160,7 @@ impl StreamTable {
                 (level2.base, index)
             }
         };
-        Ok(table + index * Ste::SIZE)
+        Ok(table.wrapping_add(index * Ste::SIZE))
     }
 
     /// The entry of stream `sid`.
@@ -214,13 +215,14 @@ impl StreamTable {
     }
 
     fn level2<M: PhysMem + ?Sized>(&self, mem: &M, number: u64, split: u32) -> Result<Level2, StreamFault> {
-        let l1std = read_u64(mem, self.base + 8 * number).map_err(StreamFault::Fetch)?;
+        let l1std = read_u64(mem, self.base.wrapping_add(8 * number)).map_err(StreamFault::Fetch)?;
         match bits(l1std, 4, 0) as u8 {
             0 => Err(StreamFault::NoLevel2),
             span if span > 11 || u32::from(span) > split + 1 => Err(StreamFault::BadSpan(span)),
             span => {
                 let streams = 1 << (span - 1);
-                Ok(Level2 { base: (bits(l1std, 55, 6) << 6) & !(streams * Ste::SIZE - 1), streams })
+                let base = PhysAddr::new(bits(l1std, 55, 6) << 6).align_down(streams * Ste::SIZE);
+                Ok(Level2 { base, streams })
             }
         }
     }
@@ -237,12 +239,12 @@ impl Runs {
     /// Entries that are read at once: one page.
     const CHUNK: u64 = 64;
 
-    fn array<M: PhysMem + ?Sized>(&mut self, mem: &M, base: u64, entries: u64) {
+    fn array<M: PhysMem + ?Sized>(&mut self, mem: &M, base: PhysAddr, entries: u64) {
         let mut buffer = [0; (Self::CHUNK * Ste::SIZE) as usize];
         for first in (0..entries).step_by(Self::CHUNK as usize) {
             let count = Self::CHUNK.min(entries - first);
             let bytes = &mut buffer[..(count * Ste::SIZE) as usize];
-            match mem.read(base + first * Ste::SIZE, bytes) {
+            match mem.read(base.wrapping_add(first * Ste::SIZE), bytes) {
                 Ok(()) => bytes.as_chunks().0.iter().for_each(|ste| self.push(1, Ok(Ste::from_bytes(ste)))),
                 Err(why) => self.push(count, Err(StreamFault::Fetch(why))),
             }

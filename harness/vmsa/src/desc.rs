@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use parallax_addr::PhysAddr;
+
 /// A level of lookup, 0 to 3. Level 3 maps pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Level(u8);
@@ -84,14 +86,14 @@ pub const fn kind(desc: u64, level: Level) -> Kind {
 /// Output address of the leaf `desc` at `level`, as the hardware takes it: bits below the size of the block do
 /// not count.
 #[must_use]
-pub const fn leaf_address(desc: u64, level: Level) -> u64 {
-    desc & ADDRESS & !(level.entry_size() - 1)
+pub const fn leaf_address(desc: u64, level: Level) -> PhysAddr {
+    PhysAddr::new(desc & ADDRESS).align_down(level.entry_size())
 }
 
 /// Address of the next table of the table descriptor `desc`.
 #[must_use]
-pub const fn table_address(desc: u64) -> u64 {
-    desc & ADDRESS
+pub const fn table_address(desc: u64) -> PhysAddr {
+    PhysAddr::new(desc & ADDRESS)
 }
 
 /// Bits 49:48 of a table descriptor, which must be 0 without 52-bit addresses.
@@ -143,7 +145,7 @@ mod tests {
     fn address_bits_below_the_block_size_are_dropped_and_reported() {
         let level = Level::new(2).expect("a level");
         let desc = 0x0000_0000_4021_5401;
-        assert_eq!(leaf_address(desc, level), 0x4020_0000);
+        assert_eq!(leaf_address(desc, level), PhysAddr::new(0x4020_0000));
         assert_eq!(desc & leaf_res0(level), 0x5000, "bit 16 is nT and may be set");
         assert_eq!(leaf_res0(Level::LAST), 0b11 << 48);
     }

@@ -14,8 +14,8 @@
 //! | [`table`], [`mod@walk`], [`visit`] | one table as runs; a whole walk with a cache; what it hands out |
 //! | [`mod@translate`] | one address, with the reason when it fails |
 //!
-//! All addresses are `u64`: `ia` is an input address (VA for stage 1, IPA for stage 2), `oa` an output address,
-//! `pa` a physical address that is read. Sizes are in bytes. Nothing here panics on any input.
+//! `ia` is an input address (VA for stage 1, IPA for stage 2), `oa` an output address, `pa` the physical address of
+//! what is read. Sizes are in bytes. Nothing here panics on any input.
 #![forbid(unsafe_code)]
 
 pub mod annotation;

@@ -3,6 +3,8 @@
 //! [`Regime::stage2`] and [`Regime::el2_stage1`] make one from system registers; [`Stage2Fields`] from any source
 //! that uses the same fields, such as a stream table entry.
 
+use parallax_addr::{InputAddr, PhysAddr};
+
 use crate::desc::Level;
 use crate::regs::{Hcr, Sctlr, SysRegs, Ttbr};
 use crate::tcr::{Tcr, Vtcr, output_bits};
@@ -42,7 +44,7 @@ pub struct Regime {
     /// The stage and its controls.
     pub stage: Stage,
     /// Physical address of the root: one table, or up to 16 concatenated ones.
-    pub root: u64,
+    pub root: PhysAddr,
     /// Level at which the walk starts.
     pub start: Level,
     /// Size of input addresses in bits.
@@ -86,7 +88,7 @@ pub enum RegimeError {
     #[error("root {root:#014x} is not aligned to its size of {size:#x} bytes")]
     RootAlignment {
         /// The root's address.
-        root: u64,
+        root: PhysAddr,
         /// Size of the root, all concatenated tables together, in bytes.
         size: u64,
     },
@@ -94,7 +96,7 @@ pub enum RegimeError {
     #[error("root {root:#014x} is above the output size of {oa_bits} bits")]
     RootAddressSize {
         /// The root's address.
-        root: u64,
+        root: PhysAddr,
         /// Output address size in bits.
         oa_bits: u32,
     },
@@ -104,7 +106,7 @@ pub enum RegimeError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Stage2Fields {
     /// Address of the root.
-    pub root: u64,
+    pub root: PhysAddr,
     /// T0SZ.
     pub t0sz: u8,
     /// SL0, with SL2 as bit 2.
@@ -130,7 +132,7 @@ impl Stage2Fields {
     pub fn align_root(self) -> Self {
         match (start_level(self.sl0), input_bits(self.t0sz)) {
             (Some(start), Ok(ia_bits)) if resolves(start, ia_bits) => {
-                Self { root: self.root & !((8 << (ia_bits - start.shift())) - 1), ..self }
+                Self { root: self.root.align_down(8 << (ia_bits - start.shift())), ..self }
             }
             _ => self,
         }
@@ -228,8 +230,8 @@ impl Regime {
 
     /// First input address above the range that is translated.
     #[must_use]
-    pub const fn ia_end(&self) -> u64 {
-        1 << self.ia_bits
+    pub const fn ia_end(&self) -> InputAddr {
+        InputAddr::new(1 << self.ia_bits)
     }
 
     /// Whether it is stage 2 with FWB's encoding of MemAttr.
@@ -240,10 +242,10 @@ impl Regime {
 
     fn checked(self) -> Result<Self, RegimeError> {
         let size = self.root_entries() * 8;
-        if !self.root.is_multiple_of(size) {
+        if self.root.align_down(size) != self.root {
             return Err(RegimeError::RootAlignment { root: self.root, size });
         }
-        if self.root >> self.oa_bits != 0 {
+        if self.root.get() >> self.oa_bits != 0 {
             return Err(RegimeError::RootAddressSize { root: self.root, oa_bits: self.oa_bits });
         }
         Ok(self)

@@ -1,5 +1,6 @@
 //! System registers that control translation at EL2, raw and by field.
 
+use parallax_addr::PhysAddr;
 use serde::{Deserialize, Serialize};
 
 /// The raw values of the registers that the decoders need, all read on one CPU at one moment.
@@ -130,8 +131,8 @@ pub struct Ttbr(pub u64);
 impl Ttbr {
     /// BADDR, bits 47:1: physical address of the root. Its low bits depend on the size of the root table.
     #[must_use]
-    pub const fn baddr(self) -> u64 {
-        self.0 & 0x0000_ffff_ffff_fffe
+    pub const fn baddr(self) -> PhysAddr {
+        PhysAddr::new(self.0 & 0x0000_ffff_ffff_fffe)
     }
 
     /// CnP, bit 0: common not private (FEAT_TTCNP).
@@ -169,6 +170,6 @@ mod tests {
     #[test]
     fn a_table_base_register_keeps_id_and_address_apart() {
         let ttbr = Ttbr(0x0012_0000_4810_0001);
-        assert_eq!((ttbr.baddr(), ttbr.id(), ttbr.cnp()), (0x4810_0000, 0x12, true));
+        assert_eq!((ttbr.baddr().get(), ttbr.id(), ttbr.cnp()), (0x4810_0000, 0x12, true));
     }
 }

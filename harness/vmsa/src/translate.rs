@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use parallax_addr::{InputAddr, PhysAddr};
+
 use crate::annotation::Annotation;
 use crate::desc::{self, Level};
 use crate::mem::{PhysMem, read_u64};
@@ -15,13 +17,13 @@ use crate::table::{What, classify};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Translation {
     /// Output address of the very address that was asked for.
-    pub oa: u64,
+    pub oa: PhysAddr,
     /// Level of the leaf.
     pub level: Level,
     /// The leaf.
     pub desc: u64,
     /// Physical address of the leaf itself.
-    pub entry_pa: u64,
+    pub entry_pa: PhysAddr,
     /// Controls of the tables above (stage 1).
     pub tables: TableAttrs,
 }
@@ -61,7 +63,7 @@ pub enum FaultKind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub struct Fault {
     /// The address that was asked for.
-    pub ia: u64,
+    pub ia: InputAddr,
     /// Level of the entry that stopped the walk.
     pub level: Level,
     /// Why.
@@ -69,7 +71,7 @@ pub struct Fault {
     /// The entry, 0 when it was not read.
     pub desc: u64,
     /// Physical address of the entry.
-    pub entry_pa: u64,
+    pub entry_pa: PhysAddr,
 }
 
 impl Fault {
@@ -101,7 +103,7 @@ impl fmt::Display for Fault {
 ///
 /// # Errors
 /// [`Fault`] when the hardware would take one before it looks at permissions.
-pub fn translate<M: PhysMem + ?Sized>(mem: &M, regime: &Regime, ia: u64) -> Result<Translation, Fault> {
+pub fn translate<M: PhysMem + ?Sized>(mem: &M, regime: &Regime, ia: InputAddr) -> Result<Translation, Fault> {
     let mut level = regime.start;
     let mut tables = TableAttrs::default();
     if ia >= regime.ia_end() {
@@ -109,7 +111,7 @@ pub fn translate<M: PhysMem + ?Sized>(mem: &M, regime: &Regime, ia: u64) -> Resu
         return Err(Fault { ia, level, kind, desc: 0, entry_pa });
     }
     // At the root the index counts through all concatenated tables.
-    let mut entry_pa = regime.root + 8 * (ia >> level.shift());
+    let mut entry_pa = regime.root.wrapping_add(8 * (ia.get() >> level.shift()));
     loop {
         let fault = |kind, desc| Fault { ia, level, kind, desc, entry_pa };
         let desc = read_u64(mem, entry_pa).map_err(|_| fault(FaultKind::Unreadable, 0))?;
@@ -121,7 +123,7 @@ pub fn translate<M: PhysMem + ?Sized>(mem: &M, regime: &Regime, ia: u64) -> Resu
                 if !bit(desc, 10) && !regime.hw_af {
                     return Err(fault(FaultKind::AccessFlag, desc));
                 }
-                let oa = desc::leaf_address(desc, level) | (ia & (level.entry_size() - 1));
+                let oa = desc::leaf_address(desc, level).wrapping_add(ia.get() & (level.entry_size() - 1));
                 return Ok(Translation { oa, level, desc, entry_pa, tables });
             }
             Some(What::Table | What::TableRes0) => {
@@ -130,7 +132,7 @@ pub fn translate<M: PhysMem + ?Sized>(mem: &M, regime: &Regime, ia: u64) -> Resu
                 }
                 let Some(next) = level.next() else { return Err(fault(FaultKind::Reserved, desc)) };
                 level = next;
-                entry_pa = desc::table_address(desc) + 8 * ((ia >> level.shift()) & 511);
+                entry_pa = desc::table_address(desc).wrapping_add(8 * ((ia.get() >> level.shift()) & 511));
             }
         }
     }

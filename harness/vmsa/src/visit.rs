@@ -1,5 +1,7 @@
 //! What a walk hands to its visitor: tables, runs of entries, findings.
 
+use parallax_addr::{InputAddr, PhysAddr};
+
 use crate::annotation::Annotation;
 use crate::desc::{self, Level};
 use crate::mem::MemError;
@@ -10,7 +12,7 @@ use crate::stage2::Stage2Attrs;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Run {
     /// First input address.
-    pub ia: u64,
+    pub ia: InputAddr,
     /// Level of the entries.
     pub level: Level,
     /// Number of entries, at least 1.
@@ -18,7 +20,7 @@ pub struct Run {
     /// The first entry. In a run of leaves each next one is higher by [`Level::entry_size`]; else all are equal.
     pub desc: u64,
     /// Physical address of the table that holds them.
-    pub table: u64,
+    pub table: PhysAddr,
     /// Index of the first entry in that table.
     pub index: u16,
     /// Controls of the tables above (stage 1).
@@ -34,20 +36,20 @@ impl Run {
 
     /// First input address above the run.
     #[must_use]
-    pub const fn end(&self) -> u64 {
-        self.ia + self.size()
+    pub const fn end(&self) -> InputAddr {
+        self.ia.wrapping_add(self.size())
     }
 
     /// Output address of the first entry of a run of leaves; the run's output is contiguous.
     #[must_use]
-    pub const fn oa(&self) -> u64 {
+    pub const fn oa(&self) -> PhysAddr {
         desc::leaf_address(self.desc, self.level)
     }
 
     /// Physical address of the first entry itself.
     #[must_use]
-    pub const fn entry_pa(&self) -> u64 {
-        self.table + 8 * self.index as u64
+    pub const fn entry_pa(&self) -> PhysAddr {
+        self.table.wrapping_add(8 * self.index as u64)
     }
 
     /// The stage-2 fields of a run of leaves.
@@ -93,10 +95,10 @@ pub enum Malformed {
     Unreadable(MemError),
     /// Its table is one of those that lead to it; it is not followed.
     #[error("table {0:#014x} is its own ancestor")]
-    Cycle(u64),
+    Cycle(PhysAddr),
     /// Its table was already reached through another entry; it is not followed again.
     #[error("table {0:#014x} is reached twice")]
-    Reused(u64),
+    Reused(PhysAddr),
 }
 
 /// What a walk comes across.
@@ -105,11 +107,11 @@ pub enum Visit {
     /// A table, before its entries.
     Table {
         /// Its physical address.
-        pa: u64,
+        pa: PhysAddr,
         /// Its level.
         level: Level,
         /// First input address that it covers.
-        ia: u64,
+        ia: InputAddr,
         /// Number of its entries (fewer than 512 only at the root).
         entries: u16,
         /// Its bytes differ from those of the cache's last walk, or it was not part of that.

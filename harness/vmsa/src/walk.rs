@@ -9,6 +9,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use parallax_addr::{InputAddr, PAGE_SIZE, PhysAddr};
+
 use crate::desc::{self, Level};
 use crate::mem::{MemError, PhysMem};
 use crate::regime::{Regime, Stage};
@@ -24,7 +26,7 @@ pub fn walk<M: PhysMem + ?Sized>(mem: &M, regime: &Regime, visit: impl FnMut(Vis
 /// The tables of one regime as they were at its last walk.
 #[derive(Clone, Debug)]
 pub struct TableCache {
-    tables: HashMap<u64, Cached>,
+    tables: HashMap<PhysAddr, Cached>,
     walks: u64,
     /// Whether there will be a second walk that compares bytes.
     keep: bool,
@@ -50,7 +52,7 @@ enum Fetched {
 struct Cached {
     walk: u64,
     /// Where it was first come across.
-    ia: u64,
+    ia: InputAddr,
     above: TableAttrs,
     level: Level,
     oa_bits: u32,
@@ -75,8 +77,8 @@ impl TableCache {
         let mut left = regime.root_entries();
         for number in 0..regime.root_tables() {
             let entries = left.min(512) as u16;
-            let table = regime.root + 4096 * number;
-            let ia = number * 512 * regime.start.entry_size();
+            let table = regime.root.wrapping_add(PAGE_SIZE * number);
+            let ia = InputAddr::new(number * 512 * regime.start.entry_size());
             let (level, tables) = (regime.start, TableAttrs::default());
             if let Err(why) = walker.table(table, level, ia, entries, tables) {
                 let run = Run { ia, level, count: entries, desc: 0, table, index: 0, tables };
@@ -95,7 +97,7 @@ impl TableCache {
         &mut self,
         mem: &M,
         regime: &Regime,
-        written: &[u64],
+        written: &[PhysAddr],
         visit: impl FnMut(Visit),
     ) -> bool {
         if self.steady != Some(*regime) {
@@ -111,7 +113,7 @@ impl TableCache {
     }
 
     /// The tables of the last walk and their bytes, in no order.
-    pub fn tables(&self) -> impl Iterator<Item = (u64, &[u8])> {
+    pub fn tables(&self) -> impl Iterator<Item = (PhysAddr, &[u8])> {
         self.tables.iter().map(|(pa, table)| (*pa, &*table.bytes))
     }
 
@@ -119,10 +121,10 @@ impl TableCache {
     fn fetch<M: PhysMem + ?Sized>(
         &mut self,
         mem: &M,
-        pa: u64,
+        pa: PhysAddr,
         (level, oa_bits): (Level, u32),
         entries: u16,
-        (ia, above): (u64, TableAttrs),
+        (ia, above): (InputAddr, TableAttrs),
     ) -> Result<Fetched, MemError> {
         let known = self.tables.get_mut(&pa);
         if known.as_ref().is_some_and(|table| table.walk == self.walks) {
@@ -167,15 +169,15 @@ struct Walker<'a, M: ?Sized, V> {
     regime: &'a Regime,
     cache: &'a mut TableCache,
     visit: V,
-    path: Vec<u64>,
+    path: Vec<PhysAddr>,
 }
 
 impl<M: PhysMem + ?Sized, V: FnMut(Visit)> Walker<'_, M, V> {
     fn table(
         &mut self,
-        pa: u64,
+        pa: PhysAddr,
         level: Level,
-        ia: u64,
+        ia: InputAddr,
         entries: u16,
         tables: TableAttrs,
     ) -> Result<(), Malformed> {
@@ -190,7 +192,7 @@ impl<M: PhysMem + ?Sized, V: FnMut(Visit)> Walker<'_, M, V> {
         (self.visit)(Visit::Table { pa, level, ia, entries, changed });
         self.path.push(pa);
         for item in &*items {
-            let ia = ia + u64::from(item.first) * level.entry_size();
+            let ia = ia.wrapping_add(u64::from(item.first) * level.entry_size());
             let (count, desc, index) = (item.count, item.desc, item.first);
             self.item(item.what, Run { ia, level, count, desc, table: pa, index, tables });
         }

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use parallax_vmsa::mem::{PAGE_SIZE, SparseMem};
+use parallax_addr::{InputAddr, PAGE_SIZE, PhysAddr};
+use parallax_vmsa::mem::SparseMem;
 use parallax_vmsa::regime::{Regime, Stage2Fields};
 use parallax_vmsa::walk::{TableCache, Visit, walk};
 use parallax_vmsa::{Annotation, FaultKind, Stage1Attrs, Stage2Attrs, SysRegs, translate};
@@ -26,12 +27,12 @@ fn memory() -> impl Strategy<Value = SparseMem> {
     proptest::collection::vec((0..PAGES, 0_u64..512, entry()), 0..400).prop_map(|writes| {
         let mut mem = SparseMem::new();
         for page in 0..PAGES {
-            mem.write_table(page * PAGE_SIZE, &[0; 512]);
+            mem.write_table(PhysAddr::new(page * PAGE_SIZE), &[0; 512]);
         }
         for (page, index, desc) in writes {
             // Half of the writes go to the low entries, where tables are likely to meet.
             let index = if index % 2 == 0 { index % 8 } else { index };
-            mem.write_u64(page * PAGE_SIZE + 8 * index, desc);
+            mem.write_u64(PhysAddr::new(page * PAGE_SIZE + 8 * index), desc);
         }
         mem
     })
@@ -41,7 +42,7 @@ fn stage2() -> impl Strategy<Value = Regime> {
     let sizes = prop_oneof![Just((40, 1)), Just((43, 1)), Just((48, 2)), Just((31, 1)), Just((34, 0))];
     (sizes, 0_u8..7, any::<bool>()).prop_map(|((ia_bits, sl0), ps, ha)| {
         let fields = Stage2Fields {
-            root: 0,
+            root: PhysAddr::new(0),
             t0sz: 64 - ia_bits,
             sl0,
             tg0: 0,
@@ -63,11 +64,11 @@ proptest! {
         walk(&mem, &regime, |visit| match visit {
             Visit::Table { pa, .. } => *tables.entry(pa).or_insert(0) += 1,
             Visit::Leaf(run) | Visit::Invalid(run) => {
-                assert!(run.ia >= last_end, "runs do not overlap and come in order");
-                last_end = run.end();
-                assert!(last_end <= regime.ia_end());
+                assert!(run.ia >= InputAddr::new(last_end), "runs do not overlap and come in order");
+                last_end = run.end().get();
+                assert!(last_end <= regime.ia_end().get());
             }
-            Visit::Malformed(run, _) => assert!(run.ia >= last_end),
+            Visit::Malformed(run, _) => assert!(run.ia >= InputAddr::new(last_end)),
         });
         prop_assert!(tables.values().all(|times| *times == 1));
         prop_assert!(tables.len() as u64 <= PAGES + 2);
@@ -83,9 +84,9 @@ proptest! {
         });
         for run in runs {
             for offset in [0, run.size() / 2 + 0x18, run.size() - 1] {
-                match translate(&mem, &regime, run.ia + offset) {
+                match translate(&mem, &regime, run.ia.wrapping_add(offset)) {
                     Ok(found) => {
-                        prop_assert_eq!(found.oa, run.oa() + offset);
+                        prop_assert_eq!(found.oa, run.oa().wrapping_add(offset));
                         prop_assert_eq!(found.level, run.level);
                         prop_assert_eq!(found.stage2(false), run.stage2(false));
                     }
@@ -116,7 +117,7 @@ proptest! {
         let (mut mem, mut cache) = (mem, TableCache::new());
         findings(&mut cache, &mem);
         for (page, index, desc) in changes {
-            mem.write_u64(page * PAGE_SIZE + 8 * index, desc);
+            mem.write_u64(PhysAddr::new(page * PAGE_SIZE + 8 * index), desc);
             prop_assert_eq!(findings(&mut cache, &mem), findings(&mut TableCache::new(), &mem));
         }
     }
@@ -132,7 +133,7 @@ proptest! {
         let regs = SysRegs { vttbr_el2, vtcr_el2, hcr_el2, ttbr0_el2, tcr_el2, mair_el2, sctlr_el2 };
         for regime in [Regime::stage2(&regs), Regime::el2_stage1(&regs)].into_iter().flatten().flatten() {
             walk(&mem, &regime, |_| {});
-            let _ = translate(&mem, &regime, ia);
+            let _ = translate(&mem, &regime, InputAddr::new(ia));
         }
         for fwb in [false, true] {
             let attrs = Stage2Attrs::decode(desc, fwb, fwb);

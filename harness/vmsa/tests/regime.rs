@@ -1,11 +1,12 @@
 //! Regimes from registers and from stage-2 fields.
 
+use parallax_addr::{InputAddr, PhysAddr};
 use parallax_vmsa::regime::{Regime, RegimeError, Stage, Stage1Controls, Stage2Controls, Stage2Fields};
 use parallax_vmsa::regs::SysRegs;
 
 fn fields(ia_bits: u8, sl0: u8) -> Stage2Fields {
     Stage2Fields {
-        root: 0x4010_0000,
+        root: PhysAddr::new(0x4010_0000),
         t0sz: 64 - ia_bits,
         sl0,
         tg0: 0,
@@ -38,7 +39,7 @@ fn concatenated_roots_are_as_many_as_the_ipa_size_asks() {
         let regime = fields(ia_bits, sl0).regime().expect("a legal combination");
         assert_eq!(regime.start.number(), level, "{ia_bits} bits");
         assert_eq!((regime.root_entries(), regime.root_tables()), (entries, tables), "{ia_bits} bits");
-        assert_eq!(regime.ia_end(), 1 << ia_bits);
+        assert_eq!(regime.ia_end(), InputAddr::new(1 << ia_bits));
     }
 }
 
@@ -57,10 +58,10 @@ fn reserved_and_unsupported_fields_are_named() {
     assert_eq!(Stage2Fields { ps: 7, ..base }.regime(), Err(RegimeError::OutputSize(7)));
     assert_eq!(Stage2Fields { t0sz: 15, ..base }.regime(), Err(RegimeError::InputSize(15)));
     assert_eq!(Stage2Fields { t0sz: 49, ..base }.regime(), Err(RegimeError::InputSize(49)));
-    let unaligned = RegimeError::RootAlignment { root: 0x4010_1000, size: 0x2000 };
-    assert_eq!(Stage2Fields { root: 0x4010_1000, ..base }.regime(), Err(unaligned));
-    let high = Stage2Fields { root: 1 << 40, ps: 1, ..base }.regime();
-    assert_eq!(high, Err(RegimeError::RootAddressSize { root: 1 << 40, oa_bits: 36 }));
+    let unaligned = RegimeError::RootAlignment { root: PhysAddr::new(0x4010_1000), size: 0x2000 };
+    assert_eq!(Stage2Fields { root: PhysAddr::new(0x4010_1000), ..base }.regime(), Err(unaligned));
+    let high = Stage2Fields { root: PhysAddr::new(1 << 40), ps: 1, ..base }.regime();
+    assert_eq!(high, Err(RegimeError::RootAddressSize { root: PhysAddr::new(1 << 40), oa_bits: 36 }));
 }
 
 #[test]
@@ -74,7 +75,7 @@ fn stage_2_comes_from_its_registers() {
     };
     let regime = Regime::stage2(&regs).expect("legal").expect("on");
     assert_eq!(regime.stage, Stage::Two(Stage2Controls { fwb: true, vmid: 3 }), "8-bit VMID");
-    assert_eq!((regime.root, regime.ia_bits, regime.oa_bits), (0x4801_0000, 40, 40));
+    assert_eq!((regime.root.get(), regime.ia_bits, regime.oa_bits), (0x4801_0000, 40, 40));
     regs.vtcr_el2 |= 1 << 19;
     let regime = Regime::stage2(&regs).expect("legal").expect("on");
     assert_eq!(regime.stage, Stage::Two(Stage2Controls { fwb: true, vmid: 0x103 }), "16-bit VMID");
@@ -98,7 +99,7 @@ fn el2_stage_1_comes_from_its_registers() {
     let regime = Regime::el2_stage1(&regs).expect("legal").expect("on");
     let controls = Stage1Controls { mair: 0xff, hpd: false, wxn: true };
     assert_eq!(regime.stage, Stage::One(controls));
-    assert_eq!((regime.root, regime.start.number(), regime.ia_bits), (0x4020_3000, 0, 48));
+    assert_eq!((regime.root.get(), regime.start.number(), regime.ia_bits), (0x4020_3000, 0, 48));
     regs.tcr_el2 += 9;
     let regime = Regime::el2_stage1(&regs).expect("legal").expect("on");
     assert_eq!((regime.start.number(), regime.root_entries()), (1, 512));
@@ -111,10 +112,10 @@ fn el2_stage_1_comes_from_its_registers() {
 
 #[test]
 fn an_smmus_root_is_aligned_to_its_size() {
-    let unaligned = Stage2Fields { root: 0x4010_1ff0, ..fields(40, 1) };
-    assert_eq!(unaligned.align_root().root, 0x4010_0000, "two concatenated tables: 8 KiB");
-    let small = Stage2Fields { root: 0x4010_1ff0, ..fields(32, 1) };
-    assert_eq!(small.align_root().root, 0x4010_1fe0, "four entries: 32 bytes");
-    let wrong = Stage2Fields { root: 0x4010_1ff0, ..fields(48, 1) };
+    let unaligned = Stage2Fields { root: PhysAddr::new(0x4010_1ff0), ..fields(40, 1) };
+    assert_eq!(unaligned.align_root().root, PhysAddr::new(0x4010_0000), "two concatenated tables: 8 KiB");
+    let small = Stage2Fields { root: PhysAddr::new(0x4010_1ff0), ..fields(32, 1) };
+    assert_eq!(small.align_root().root, PhysAddr::new(0x4010_1fe0), "four entries: 32 bytes");
+    let wrong = Stage2Fields { root: PhysAddr::new(0x4010_1ff0), ..fields(48, 1) };
     assert_eq!(wrong.align_root(), wrong, "no size without a legal starting level");
 }

@@ -1,5 +1,6 @@
 //! Walks over hand-made tables: what is visited, in which order, and what is found wrong.
 
+use parallax_addr::{InputAddr, PhysAddr};
 use parallax_vmsa::mem::SparseMem;
 use parallax_vmsa::regime::{Regime, Stage2Fields};
 use parallax_vmsa::walk::{Malformed, Run, TableCache, Visit, walk};
@@ -16,7 +17,7 @@ const BLOCK: u64 = 0x7fd;
 /// Stage 2 with `ia_bits` of input, 40 bits of output, starting at level 1.
 fn regime(ia_bits: u8) -> Regime {
     let fields = Stage2Fields {
-        root: ROOT,
+        root: PhysAddr::new(ROOT),
         t0sz: 64 - ia_bits,
         sl0: 1,
         tg0: 0,
@@ -33,7 +34,7 @@ fn regime(ia_bits: u8) -> Regime {
 fn memory(tables: u64) -> SparseMem {
     let mut mem = SparseMem::new();
     for table in 0..tables {
-        mem.write_table(ROOT + 4096 * table, &[0; 512]);
+        mem.write_table(PhysAddr::new(ROOT + 4096 * table), &[0; 512]);
     }
     mem
 }
@@ -46,7 +47,7 @@ fn visits(mem: &SparseMem, regime: &Regime) -> Vec<Visit> {
 
 fn leaves(visits: &[Visit]) -> Vec<(u64, u64, u64)> {
     let leaf = |visit: &Visit| match visit {
-        Visit::Leaf(run) => Some((run.ia, run.size(), run.oa())),
+        Visit::Leaf(run) => Some((run.ia.get(), run.size(), run.oa().get())),
         _ => None,
     };
     visits.iter().filter_map(leaf).collect()
@@ -54,7 +55,7 @@ fn leaves(visits: &[Visit]) -> Vec<(u64, u64, u64)> {
 
 fn malformed(visits: &[Visit]) -> Vec<(u64, Malformed)> {
     let wrong = |visit: &Visit| match visit {
-        Visit::Malformed(run, why) => Some((run.ia, *why)),
+        Visit::Malformed(run, why) => Some((run.ia.get(), *why)),
         _ => None,
     };
     visits.iter().filter_map(wrong).collect()
@@ -67,22 +68,25 @@ fn level(number: u8) -> Level {
 #[test]
 fn blocks_pages_and_annotations_come_in_order_of_input_addresses() {
     let mut mem = memory(1);
-    mem.write_u64(ROOT, L2 | 3);
-    mem.write_u64(ROOT + 8, 0x4000_0000 | BLOCK);
-    mem.write_u64(L2, 0x20_0000 | BLOCK);
-    mem.write_u64(L2 + 8, L3 | 3);
-    mem.write_table(L3, &[0x5000 | PAGE, 0x6000 | PAGE, HYP, HYP, 0, 0x8000 | PAGE]);
+    mem.write_u64(PhysAddr::new(ROOT), L2 | 3);
+    mem.write_u64(PhysAddr::new(ROOT + 8), 0x4000_0000 | BLOCK);
+    mem.write_u64(PhysAddr::new(L2), 0x20_0000 | BLOCK);
+    mem.write_u64(PhysAddr::new(L2 + 8), L3 | 3);
+    mem.write_table(PhysAddr::new(L3), &[0x5000 | PAGE, 0x6000 | PAGE, HYP, HYP, 0, 0x8000 | PAGE]);
     let visits = visits(&mem, &regime(39));
     let run = |ia, level, count, desc, table, index| Run {
-        ia,
+        ia: InputAddr::new(ia),
         level,
         count,
         desc,
-        table,
+        table: PhysAddr::new(table),
         index,
         tables: Default::default(),
     };
-    let table = |pa, level, ia| Visit::Table { pa, level, ia, entries: 512, changed: true };
+    let table = |pa, level, ia| {
+        let (pa, ia) = (PhysAddr::new(pa), InputAddr::new(ia));
+        Visit::Table { pa, level, ia, entries: 512, changed: true }
+    };
     let expected = [
         table(ROOT, level(1), 0),
         table(L2, level(2), 0),
@@ -96,7 +100,7 @@ fn blocks_pages_and_annotations_come_in_order_of_input_addresses() {
     assert_eq!(visits, expected);
     let Visit::Invalid(annotated) = visits[5] else { panic!("the annotation is the sixth") };
     assert_eq!(annotated.annotation().expect("annotated").ty, AnnotationType::Donation);
-    assert_eq!((annotated.end(), annotated.entry_pa()), (0x20_4000, L3 + 16));
+    assert_eq!((annotated.end().get(), annotated.entry_pa().get()), (0x20_4000, L3 + 16));
 }
 
 #[test]
@@ -104,15 +108,16 @@ fn concatenated_roots_are_walked_to_the_end() {
     for (ia_bits, tables) in [(40, 2), (41, 4), (42, 8), (43, 16)] {
         let mut mem = memory(tables);
         let last = (1_u64 << ia_bits) - (1 << 30);
-        mem.write_u64(ROOT + 4096 * tables - 8, BLOCK | 0x8000_0000);
+        mem.write_u64(PhysAddr::new(ROOT + 4096 * tables - 8), BLOCK | 0x8000_0000);
         let regime = regime(ia_bits);
         let visits = visits(&mem, &regime);
         assert_eq!(leaves(&visits), [(last, 1 << 30, 0x8000_0000)], "{ia_bits} bits");
         let roots = visits.iter().filter(|visit| matches!(visit, Visit::Table { .. })).count();
         assert_eq!(roots as u64, tables);
-        let found = translate(&mem, &regime, last + 0x1234).expect("mapped");
-        assert_eq!(found.oa, 0x8000_1234);
-        let beyond = translate(&mem, &regime, 1 << ia_bits).expect_err("beyond the input size");
+        let found = translate(&mem, &regime, InputAddr::new(last + 0x1234)).expect("mapped");
+        assert_eq!(found.oa, PhysAddr::new(0x8000_1234));
+        let beyond =
+            translate(&mem, &regime, InputAddr::new(1 << ia_bits)).expect_err("beyond the input size");
         assert_eq!(beyond.kind, FaultKind::InputSize);
     }
 }
@@ -120,16 +125,16 @@ fn concatenated_roots_are_walked_to_the_end() {
 #[test]
 fn a_root_with_fewer_than_512_entries_ends_where_they_end() {
     let mut mem = memory(1);
-    mem.write_table(ROOT, &[0, BLOCK, 0x4000_0000 | BLOCK]);
+    mem.write_table(PhysAddr::new(ROOT), &[0, BLOCK, 0x4000_0000 | BLOCK]);
     assert_eq!(leaves(&visits(&mem, &regime(31))), [(0x4000_0000, 1 << 30, 0)]);
 }
 
 #[test]
 fn a_reserved_encoding_and_an_address_beyond_the_output_size_are_findings() {
     let mut mem = memory(1);
-    mem.write_table(ROOT, &[L2 | 3, 1 << 40 | BLOCK, 1 << 41 | 3]);
-    mem.write_u64(L2, L3 | 3);
-    mem.write_u64(L3 + 8, 0x9001);
+    mem.write_table(PhysAddr::new(ROOT), &[L2 | 3, 1 << 40 | BLOCK, 1 << 41 | 3]);
+    mem.write_u64(PhysAddr::new(L2), L3 | 3);
+    mem.write_u64(PhysAddr::new(L3 + 8), 0x9001);
     let visits = visits(&mem, &regime(39));
     let expected = [
         (0x1000, Malformed::Reserved),
@@ -138,7 +143,7 @@ fn a_reserved_encoding_and_an_address_beyond_the_output_size_are_findings() {
     ];
     assert_eq!(malformed(&visits), expected);
     assert_eq!(leaves(&visits), []);
-    let kind = |ia| translate(&mem, &regime(39), ia).expect_err("faults").kind;
+    let kind = |ia| translate(&mem, &regime(39), InputAddr::new(ia)).expect_err("faults").kind;
     assert_eq!(
         [0, 0x1000, 1 << 30].map(kind),
         [FaultKind::Invalid, FaultKind::Reserved, FaultKind::AddressSize]
@@ -148,8 +153,8 @@ fn a_reserved_encoding_and_an_address_beyond_the_output_size_are_findings() {
 #[test]
 fn a_block_that_is_not_aligned_is_a_finding_and_still_maps() {
     let mut mem = memory(1);
-    mem.write_u64(ROOT, L2 | 3);
-    mem.write_u64(L2, 0x4020_1000 | BLOCK);
+    mem.write_u64(PhysAddr::new(ROOT), L2 | 3);
+    mem.write_u64(PhysAddr::new(L2), 0x4020_1000 | BLOCK);
     let visits = visits(&mem, &regime(39));
     assert_eq!(malformed(&visits), [(0, Malformed::Res0 { bits: 0x1000 })]);
     assert_eq!(leaves(&visits), [(0, 2 << 20, 0x4020_0000)]);
@@ -158,15 +163,15 @@ fn a_block_that_is_not_aligned_is_a_finding_and_still_maps() {
 #[test]
 fn a_table_that_leads_to_itself_or_is_used_twice_is_followed_once() {
     let mut mem = memory(1);
-    mem.write_table(ROOT, &[L2 | 3, L2 | 3]);
-    mem.write_table(L2, &[L2 | 3, ROOT | 3, L3 | 3, L3 | 3]);
-    mem.write_u64(L3, 0x5000 | PAGE);
+    mem.write_table(PhysAddr::new(ROOT), &[L2 | 3, L2 | 3]);
+    mem.write_table(PhysAddr::new(L2), &[L2 | 3, ROOT | 3, L3 | 3, L3 | 3]);
+    mem.write_u64(PhysAddr::new(L3), 0x5000 | PAGE);
     let visits = visits(&mem, &regime(39));
     let expected = [
-        (0, Malformed::Cycle(L2)),
-        (0x20_0000, Malformed::Cycle(ROOT)),
-        (0x60_0000, Malformed::Reused(L3)),
-        (0x4000_0000, Malformed::Reused(L2)),
+        (0, Malformed::Cycle(PhysAddr::new(L2))),
+        (0x20_0000, Malformed::Cycle(PhysAddr::new(ROOT))),
+        (0x60_0000, Malformed::Reused(PhysAddr::new(L3))),
+        (0x4000_0000, Malformed::Reused(PhysAddr::new(L2))),
     ];
     assert_eq!(malformed(&visits), expected);
     assert_eq!(leaves(&visits), [(0x40_0000, 4096, 0x5000)]);
@@ -175,34 +180,37 @@ fn a_table_that_leads_to_itself_or_is_used_twice_is_followed_once() {
 #[test]
 fn memory_that_cannot_be_read_is_a_finding() {
     let mut mem = memory(1);
-    mem.write_u64(ROOT + 8, 0x9000_0000 | 3);
-    let missing = Malformed::Unreadable(MemError { pa: 0x9000_0000, len: 4096 });
+    mem.write_u64(PhysAddr::new(ROOT + 8), 0x9000_0000 | 3);
+    let missing = Malformed::Unreadable(MemError { pa: PhysAddr::new(0x9000_0000), len: 4096 });
     assert_eq!(malformed(&visits(&mem, &regime(39))), [(1 << 30, missing)]);
-    let no_root = Malformed::Unreadable(MemError { pa: ROOT, len: 4096 });
+    let no_root = Malformed::Unreadable(MemError { pa: PhysAddr::new(ROOT), len: 4096 });
     assert_eq!(malformed(&visits(&SparseMem::new(), &regime(39))), [(0, no_root)]);
-    let fault = translate(&mem, &regime(39), 1 << 30).expect_err("no table");
-    assert_eq!((fault.kind, fault.level, fault.entry_pa), (FaultKind::Unreadable, level(2), 0x9000_0000));
+    let fault = translate(&mem, &regime(39), InputAddr::new(1 << 30)).expect_err("no table");
+    assert_eq!(
+        (fault.kind, fault.level, fault.entry_pa.get()),
+        (FaultKind::Unreadable, level(2), 0x9000_0000)
+    );
 }
 
 #[test]
 fn only_tables_whose_bytes_changed_are_reported_as_changed() {
     let mut mem = memory(1);
-    mem.write_table(ROOT, &[L2 | 3]);
-    mem.write_table(L2, &[L3 | 3]);
-    mem.write_table(L3, &[0x5000 | PAGE]);
+    mem.write_table(PhysAddr::new(ROOT), &[L2 | 3]);
+    mem.write_table(PhysAddr::new(L2), &[L3 | 3]);
+    mem.write_table(PhysAddr::new(L3), &[0x5000 | PAGE]);
     let mut cache = TableCache::new();
     let changed = |cache: &mut TableCache, mem: &SparseMem| {
         let mut tables = Vec::new();
         cache.walk(mem, &regime(39), |visit| {
             if let Visit::Table { pa, changed: true, .. } = visit {
-                tables.push(pa);
+                tables.push(pa.get());
             }
         });
         tables
     };
     assert_eq!(changed(&mut cache, &mem), [ROOT, L2, L3]);
     assert_eq!(changed(&mut cache, &mem), []);
-    mem.write_u64(L3, HYP);
+    mem.write_u64(PhysAddr::new(L3), HYP);
     assert_eq!(changed(&mut cache, &mem), [L3]);
     let mut cached = Vec::new();
     cache.walk(&mem, &regime(39), |visit| cached.push(visit));
@@ -213,23 +221,23 @@ fn only_tables_whose_bytes_changed_are_reported_as_changed() {
         other => other,
     };
     assert_eq!(cached, visits(&mem, &regime(39)).iter().map(same).collect::<Vec<_>>());
-    mem.write_u64(L2, 0);
+    mem.write_u64(PhysAddr::new(L2), 0);
     assert_eq!(changed(&mut cache, &mem), [L2]);
     assert_eq!(cache.tables().count(), 2, "a table that is not reached is forgotten");
-    mem.write_u64(L2, L3 | 3);
+    mem.write_u64(PhysAddr::new(L2), L3 | 3);
     assert_eq!(changed(&mut cache, &mem), [L2, L3]);
 }
 
 #[test]
 fn the_same_bytes_at_another_level_are_decoded_again() {
     let mut mem = memory(1);
-    mem.write_table(ROOT, &[L2 | 3]);
-    mem.write_table(L2, &[0x4000_0003]);
+    mem.write_table(PhysAddr::new(ROOT), &[L2 | 3]);
+    mem.write_table(PhysAddr::new(L2), &[0x4000_0003]);
     let mut cache = TableCache::new();
     cache.walk(&mem, &regime(39), |_| {});
     // Now the page that was a level-2 table is a level-3 table, where 0b11 means a page.
-    mem.write_table(ROOT, &[L3 | 3]);
-    mem.write_table(L3, &[L2 | 3]);
+    mem.write_table(PhysAddr::new(ROOT), &[L3 | 3]);
+    mem.write_table(PhysAddr::new(L3), &[L2 | 3]);
     let mut found = Vec::new();
     cache.walk(&mem, &regime(39), |visit| found.push(visit));
     assert_eq!(leaves(&found), [(0, 4096, 0x4000_0000)]);
@@ -238,19 +246,22 @@ fn the_same_bytes_at_another_level_are_decoded_again() {
 #[test]
 fn an_access_without_the_access_flag_faults_unless_hardware_sets_it() {
     let mut mem = memory(1);
-    mem.write_u64(ROOT, BLOCK & !(1 << 10));
+    mem.write_u64(PhysAddr::new(ROOT), BLOCK & !(1 << 10));
     let software = regime(39);
-    let fault = translate(&mem, &software, 0x123).expect_err("AF is 0");
+    let fault = translate(&mem, &software, InputAddr::new(0x123)).expect_err("AF is 0");
     assert_eq!((fault.kind, fault.level), (FaultKind::AccessFlag, level(1)));
     let hardware = Regime { hw_af: true, ..software };
-    assert_eq!(translate(&mem, &hardware, 0x123).expect("AF does not count").oa, 0x123);
+    assert_eq!(
+        translate(&mem, &hardware, InputAddr::new(0x123)).expect("AF does not count").oa,
+        PhysAddr::new(0x123)
+    );
 }
 
 #[test]
 fn a_fault_on_an_annotated_entry_names_the_owner() {
     let mut mem = memory(1);
-    mem.write_u64(ROOT, HYP);
-    let fault = translate(&mem, &regime(39), 0x1000).expect_err("annotated");
+    mem.write_u64(PhysAddr::new(ROOT), HYP);
+    let fault = translate(&mem, &regime(39), InputAddr::new(0x1000)).expect_err("annotated");
     assert_eq!(fault.kind, FaultKind::Invalid);
     assert_eq!(fault.annotation().expect("annotated").owner, 1);
     assert_eq!(
@@ -270,9 +281,9 @@ fn stage_1_tables_hand_their_restrictions_down() {
     };
     let regime = Regime::el2_stage1(&regs).expect("legal").expect("on");
     let mut mem = memory(1);
-    mem.write_u64(ROOT, 1 << 62 | L2 | 3);
-    mem.write_u64(L2, 1 << 60 | L3 | 3);
-    mem.write_u64(L3, 0x5000 | 1 << 10 | 3);
+    mem.write_u64(PhysAddr::new(ROOT), 1 << 62 | L2 | 3);
+    mem.write_u64(PhysAddr::new(L2), 1 << 60 | L3 | 3);
+    mem.write_u64(PhysAddr::new(L3), 0x5000 | 1 << 10 | 3);
     let mut found = None;
     walk(&mem, &regime, |visit| {
         if let Visit::Leaf(run) = visit {
@@ -281,6 +292,6 @@ fn stage_1_tables_hand_their_restrictions_down() {
     });
     let run = found.expect("one page");
     assert!(run.tables.no_write && run.tables.uxn && !run.tables.pxn);
-    let here = translate(&mem, &regime, 0x10).expect("mapped");
-    assert_eq!((here.oa, here.tables), (0x5010, run.tables));
+    let here = translate(&mem, &regime, InputAddr::new(0x10)).expect("mapped");
+    assert_eq!((here.oa.get(), here.tables), (0x5010, run.tables));
 }

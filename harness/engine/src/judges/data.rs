@@ -4,7 +4,7 @@
 //! The tables say what an access may do; the bytes say what it did. A device that reaches a page through a stale
 //! translation is caught here even if every table is right.
 
-use parallax_addr::PAGE_SIZE;
+use parallax_addr::{PAGE_SIZE, PhysAddr};
 use parallax_model::{AddressMap, Finding, Rule, Space, Span, Violation};
 use parallax_ops::{self as ops, Answer, CpuAccess, Operation, Outcome};
 use parallax_vmsa::PhysMem;
@@ -126,7 +126,7 @@ impl Before {
 
 fn read(memory: &dyn PhysMem, span: Span) -> Option<Vec<u8>> {
     let mut bytes = vec![0; usize::try_from(span.size).ok().filter(|size| *size <= 0x1_0000)?];
-    memory.read(span.base, &mut bytes).ok()?;
+    memory.read(PhysAddr::new(span.base), &mut bytes).ok()?;
     Some(bytes)
 }
 
@@ -156,8 +156,8 @@ mod tests {
     }
 
     impl PhysMem for Ram {
-        fn read(&self, pa: u64, buf: &mut [u8]) -> Result<(), MemError> {
-            let at = usize::try_from(pa - RAM.base).unwrap();
+        fn read(&self, pa: PhysAddr, buf: &mut [u8]) -> Result<(), MemError> {
+            let at = usize::try_from(pa.get() - RAM.base).unwrap();
             buf.copy_from_slice(&self.0.borrow()[at..at + buf.len()]);
             Ok(())
         }

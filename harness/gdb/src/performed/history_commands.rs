@@ -98,7 +98,7 @@ impl Performed<'_> {
         for (lane, entry) in entries {
             let value = read_u64(memory, entry).unwrap_or_default();
             let _ = writeln!(out, "{lane:<4} entry at {entry:#x} = {value:#018x}");
-            match self.stores.get(&entry) {
+            match self.stores.get(&entry.get()) {
                 Some(store) => {
                     let _ = writeln!(out, "  stored by {}", self.operations[store.operation].shown());
                     if let Some(symbols) = self.session.machine().symbols() {

@@ -1,5 +1,6 @@
 //! Memory and registers of a live machine, as the gdbstub gives them.
 
+use parallax_addr::{InputAddr, PhysAddr};
 use parallax_machine::rsp::hex;
 use parallax_vmsa::{Regime, translate};
 
@@ -14,12 +15,13 @@ impl Performed<'_> {
     /// The physical address of what EL2 has at `address`.
     fn at_el2(&mut self, address: u64) -> Option<u64> {
         let regime = Regime::el2_stage1(&self.session.registers().sys).ok().flatten()?;
-        translate(self.session.machine().memory(), &regime, address).ok().map(|found| found.oa)
+        let found = translate(self.session.machine().memory(), &regime, InputAddr::new(address));
+        Some(found.ok()?.oa.get())
     }
 
     /// Reads physical memory, a device's too.
     pub(super) fn read_physical(&mut self, pa: u64, buf: &mut [u8]) -> Result<bool, Lost> {
-        if self.session.machine().memory().read(pa, buf).is_ok() {
+        if self.session.machine().memory().read(PhysAddr::new(pa), buf).is_ok() {
             return Ok(true);
         }
         let request = format!("m{pa:x},{:x}", buf.len());

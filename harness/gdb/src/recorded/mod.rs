@@ -11,6 +11,7 @@ mod way;
 
 use std::collections::BTreeSet;
 
+use parallax_addr::{InputAddr, PhysAddr};
 use parallax_engine::recorded;
 use parallax_machine::recording::{RecordingError, Replay};
 use parallax_machine::toolchain::Variant;
@@ -121,9 +122,10 @@ impl Recorded {
         let memory = self.replay.memory();
         let el2 = Regime::el2_stage1(&registers.sys).ok().flatten();
         let host = Regime::stage2(&registers.sys).ok().flatten();
-        let found = el2.and_then(|regime| translate(memory, &regime, address).ok());
-        let found = found.or_else(|| host.and_then(|regime| translate(memory, &regime, address).ok()));
-        found.map(|found| found.oa)
+        let input = InputAddr::new(address);
+        let found = el2.and_then(|regime| translate(memory, &regime, input).ok());
+        let found = found.or_else(|| host.and_then(|regime| translate(memory, &regime, input).ok()));
+        found.map(|found| found.oa.get())
     }
 }
 
@@ -173,7 +175,7 @@ impl Debuggee for Recorded {
             let len = (buf.len() - done).min((4096 - at % 4096) as usize);
             let Some(pa) = self.resolve(at) else { return Ok(false) };
             let piece = &mut buf[done..done + len];
-            if self.replay.memory().read(pa, piece).is_err() {
+            if self.replay.memory().read(PhysAddr::new(pa), piece).is_err() {
                 return Ok(false);
             }
             if let Some(inside) = &self.inside {

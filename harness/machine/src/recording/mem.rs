@@ -3,15 +3,13 @@
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 
+use parallax_addr::{PAGE_SIZE, PhysAddr};
 use parallax_vmsa::{MemError, PhysMem};
-
-/// Size of a page in bytes.
-pub(super) const PAGE: u64 = 4096;
 
 /// Memory that notes the pages which are read through it, for [`super::Recorder`].
 pub struct RecordingMem<'a> {
     inner: &'a dyn PhysMem,
-    pages: RefCell<BTreeSet<u64>>,
+    pages: RefCell<BTreeSet<PhysAddr>>,
 }
 
 impl<'a> RecordingMem<'a> {
@@ -22,7 +20,7 @@ impl<'a> RecordingMem<'a> {
     }
 
     /// Addresses of the pages that were read, in order.
-    pub(super) fn pages(&self) -> Vec<u64> {
+    pub(super) fn pages(&self) -> Vec<PhysAddr> {
         self.pages.borrow().iter().copied().collect()
     }
 }
@@ -34,11 +32,12 @@ impl std::fmt::Debug for RecordingMem<'_> {
 }
 
 impl PhysMem for RecordingMem<'_> {
-    fn read(&self, pa: u64, buf: &mut [u8]) -> Result<(), MemError> {
+    fn read(&self, pa: PhysAddr, buf: &mut [u8]) -> Result<(), MemError> {
         self.inner.read(pa, buf)?;
         if !buf.is_empty() {
-            let last = pa.saturating_add(buf.len() as u64 - 1) / PAGE;
-            self.pages.borrow_mut().extend((pa / PAGE..=last).map(|page| page * PAGE));
+            let last = pa.get().saturating_add(buf.len() as u64 - 1) / PAGE_SIZE;
+            let pages = pa.get() / PAGE_SIZE..=last;
+            self.pages.borrow_mut().extend(pages.map(|page| PhysAddr::new(page * PAGE_SIZE)));
         }
         Ok(())
     }
@@ -53,11 +52,11 @@ mod tests {
     #[test]
     fn pages_that_were_read_are_remembered_and_others_not() {
         let mut inner = SparseMem::new();
-        inner.write(0x1000, &[0; 0x3000]);
+        inner.write(PhysAddr::new(0x1000), &[0; 0x3000]);
         let mem = RecordingMem::new(&inner);
-        mem.read(0x1ff8, &mut [0; 16]).unwrap();
-        mem.read(0x1000, &mut [0; 8]).unwrap();
-        assert!(mem.read(0x9000, &mut [0; 8]).is_err());
-        assert_eq!(mem.pages(), [0x1000, 0x2000]);
+        mem.read(PhysAddr::new(0x1ff8), &mut [0; 16]).unwrap();
+        mem.read(PhysAddr::new(0x1000), &mut [0; 8]).unwrap();
+        assert!(mem.read(PhysAddr::new(0x9000), &mut [0; 8]).is_err());
+        assert_eq!(mem.pages(), [0x1000, 0x2000].map(PhysAddr::new));
     }
 }

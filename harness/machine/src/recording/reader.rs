@@ -10,13 +10,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use parallax_abi::journal::Record;
+use parallax_addr::{PAGE_SIZE, PhysAddr};
 use parallax_vmsa::{PhysMem, SparseMem};
 use serde::de::DeserializeOwned;
 use zstd::stream::read::Decoder;
 use zstd::zstd_safe;
 
 use super::format::{Entry, Footer, Header, Hex, OLDEST, SCHEMA, Site, TYPED_FINDINGS};
-use super::mem::PAGE;
 use super::{Operation, RecordingError};
 use crate::machine::{Registers, Target};
 
@@ -212,7 +212,7 @@ impl Replay {
             now
         });
         for page in entry.pages {
-            self.write_page(page.pa.0, &page.words)?;
+            self.write_page(PhysAddr::new(page.pa.0), &page.words)?;
         }
         self.op = op;
         self.operation = Operation {
@@ -228,10 +228,10 @@ impl Replay {
 
     fn write_page(
         &mut self,
-        pa: u64,
+        pa: PhysAddr,
         words: &[(u16, Vec<super::format::Hex>)],
     ) -> Result<(), RecordingError> {
-        if !pa.is_multiple_of(PAGE) {
+        if pa.offset() != 0 {
             return Err(self.wrong(format!("{pa:#x} is not the address of a page")));
         }
         if self.memory.read(pa, &mut [0; 8]).is_err() {
@@ -239,14 +239,14 @@ impl Replay {
             if self.pages > MAX_PAGES {
                 return Err(self.wrong(format!("more than {MAX_PAGES} pages")));
             }
-            self.memory.write(pa, &[0; PAGE as usize]);
+            self.memory.write(pa, &[0; PAGE_SIZE as usize]);
         }
         for (first, run) in words {
             if usize::from(*first) + run.len() > 512 {
                 return Err(self.wrong(format!("{} words from word {first} of a page on", run.len())));
             }
             let values: Vec<u64> = run.iter().map(|word| word.0).collect();
-            self.memory.write_table(pa + 8 * u64::from(*first), &values);
+            self.memory.write_table(pa.wrapping_add(8 * u64::from(*first)), &values);
         }
         Ok(())
     }

@@ -1,5 +1,7 @@
 //! Which operation changed some bytes: forward or back, a stretch between two keyframes at a time.
 
+use parallax_addr::PhysAddr;
+
 use super::RecordingError;
 use super::reader::Replay;
 use crate::machine::Machine;
@@ -93,7 +95,7 @@ impl Search {
     fn values(&self, replay: &Replay) -> Vec<Option<Vec<u8>>> {
         let read = |&(pa, len): &(u64, u64)| {
             let mut bytes = vec![0; len.min(LONGEST) as usize];
-            replay.memory().read(pa, &mut bytes).ok().map(|()| bytes)
+            replay.memory().read(PhysAddr::new(pa), &mut bytes).ok().map(|()| bytes)
         };
         self.pieces.iter().map(read).collect()
     }

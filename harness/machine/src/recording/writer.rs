@@ -6,6 +6,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use parallax_addr::PhysAddr;
 use parallax_vmsa::PhysMem;
 use parallax_vmsa::mem::read_table;
 use serde::Serialize;
@@ -32,7 +33,7 @@ pub struct Recorder {
     frame: Vec<u8>,
     entries: u64,
     registers: Option<Registers>,
-    pages: BTreeMap<u64, Box<Words>>,
+    pages: BTreeMap<PhysAddr, Box<Words>>,
     sites: BTreeMap<Hex, Site>,
 }
 
@@ -150,7 +151,7 @@ impl Recorder {
             let words = difference(before.map_or(&[0; 512], |words| words), &now);
             if before.is_none() || !words.is_empty() {
                 self.pages.insert(pa, Box::new(now));
-                changes.push(Page { pa: Hex(pa), words });
+                changes.push(Page { pa: Hex(pa.get()), words });
             }
         }
         Ok(changes)

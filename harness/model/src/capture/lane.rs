@@ -3,7 +3,7 @@
 //! Where memory says what was written since the last look, only the tables among that are looked at, and what they hold
 //! replaces what they held.
 
-use parallax_addr::Span;
+use parallax_addr::{PAGE_SIZE, PhysAddr, Span};
 use parallax_vmsa::walk::{TableCache, Visit};
 use parallax_vmsa::{PhysMem, Regime};
 
@@ -11,7 +11,7 @@ use super::tables::{self, Entry};
 use crate::run::{self, Run};
 
 /// Bytes of input addresses that a table of the last level covers.
-const LAST_TABLE: u64 = 512 * 4096;
+const LAST_TABLE: u64 = 512 * PAGE_SIZE;
 
 /// The entries as they were last.
 #[derive(Debug)]
@@ -21,7 +21,7 @@ pub(super) struct Lane<E> {
     moment: Option<u64>,
     pub(super) entries: Vec<Run<E>>,
     /// Addresses of the tables, in the order of the walk.
-    pub(super) tables: Vec<u64>,
+    pub(super) tables: Vec<PhysAddr>,
     /// What is wrong with the tables themselves.
     pub(super) faults: Vec<String>,
 }
@@ -50,10 +50,10 @@ impl<E: Entry> Lane<E> {
         !kept
     }
 
-    fn follow_written(&mut self, mem: &dyn PhysMem, regime: &Regime, written: &[u64]) -> bool {
+    fn follow_written(&mut self, mem: &dyn PhysMem, regime: &Regime, written: &[PhysAddr]) -> bool {
         let mut parts: Vec<(Span, Vec<Run<E>>)> = Vec::new();
         let kept = self.cache.rewalk(mem, regime, written, |visit| match visit {
-            Visit::Table { ia, .. } => parts.push((Span::new(ia, LAST_TABLE), Vec::new())),
+            Visit::Table { ia, .. } => parts.push((Span::new(ia.get(), LAST_TABLE), Vec::new())),
             _ => {
                 if let (Some((_, runs)), Some(entry)) = (parts.last_mut(), E::of(&visit, regime)) {
                     run::push(runs, entry);

@@ -12,7 +12,7 @@ mod tables;
 use std::collections::BTreeMap;
 
 use parallax_abi::info::HypInfo;
-use parallax_addr::Span;
+use parallax_addr::{PAGE_SIZE, PhysAddr, Span};
 use parallax_smmu::RawRegs;
 use parallax_vmsa::regs::{Hcr, Sctlr, Ttbr, bits};
 use parallax_vmsa::{PhysMem, Regime, RegimeError, SysRegs};
@@ -54,8 +54,8 @@ fn spaces(cache: &CaptureCache) -> BTreeMap<AddressSpace, Mapping> {
 impl CaptureCache {
     fn list_tables(&mut self) {
         let user = TableUse::default();
-        let mut all: Vec<(u64, TableUse)> = Vec::new();
-        let mut add = |tables: &[u64], user| all.extend(tables.iter().map(|pa| (pa & !0xfff, user)));
+        let mut all: Vec<(PhysAddr, TableUse)> = Vec::new();
+        let mut add = |tables: &[PhysAddr], user| all.extend(tables.iter().map(|pa| (pa.page(), user)));
         add(self.cpu.as_ref().map_or(&[], |lane| &lane.tables), TableUse { cpu: true, ..user });
         add(self.el2.as_ref().map_or(&[], |lane| &lane.tables), TableUse { el2: true, ..user });
         self.smmu.lanes().for_each(|lane| add(&lane.tables, TableUse { smmu: true, ..user }));
@@ -70,7 +70,7 @@ impl CaptureCache {
                 all.smmu |= user.smmu;
                 all.strtab |= user.strtab;
             }
-            run::push(&mut self.tables, Run::new(Span::new(users[0].0, 0x1000), all));
+            run::push(&mut self.tables, Run::new(Span::new(users[0].0.get(), PAGE_SIZE), all));
         }
     }
 }

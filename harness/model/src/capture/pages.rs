@@ -1,13 +1,13 @@
 //! The page-state array, decoded page by page of the array, and only where its bytes changed.
 
-use parallax_addr::Span;
+use parallax_addr::{PAGE_SHIFT, PAGE_SIZE, PhysAddr, Span};
 use parallax_vmsa::PhysMem;
 
 use crate::page::PageState;
 use crate::run::{self, Run};
 
 /// Bytes of the array that are compared and decoded at a time.
-const CHUNK: u64 = 0x1000;
+const CHUNK: u64 = PAGE_SIZE;
 /// Most entries that are believed: 64 GiB of memory.
 const MOST: u64 = 1 << 24;
 /// Highest page frame number of a 52-bit physical address.
@@ -52,9 +52,9 @@ impl PagesCache {
         let written = self.moment.and_then(|moment| mem.written(moment));
         let numbers: Vec<u64> = match &written {
             Some(written) => {
-                let whole = Span::new(array, CHUNK * self.chunks.len() as u64);
-                let inside = written.iter().filter(|page| whole.contains(**page));
-                inside.map(|page| (page - array) / CHUNK).collect()
+                let chunks = self.chunks.len() as u64;
+                let inside = written.iter().filter_map(|page| page.offset_from(PhysAddr::new(array)));
+                inside.map(|offset| offset / CHUNK).filter(|number| *number < chunks).collect()
             }
             None => (0..self.chunks.len() as u64).collect(),
         };
@@ -66,9 +66,9 @@ impl PagesCache {
         for number in numbers {
             let chunk = &mut self.chunks[number as usize];
             let bytes = &mut buffer[..(nr * 8 - number * CHUNK).min(CHUNK) as usize];
-            let at = array.wrapping_add(number * CHUNK);
+            let at = PhysAddr::new(array).wrapping_add(number * CHUNK);
             // A chunk of an array that begins inside a page is in two pages.
-            let version = if at.is_multiple_of(CHUNK) { mem.version(at) } else { None };
+            let version = if at.offset() == 0 { mem.version(at) } else { None };
             if version.is_none() {
                 self.moment = None;
             }
@@ -78,7 +78,7 @@ impl PagesCache {
                     self.moment = None;
                     return self.runs.clone();
                 }
-                let first = (first_pfn + number * (CHUNK / 8)) << 12;
+                let first = (first_pfn + number * (CHUNK / 8)) << PAGE_SHIFT;
                 if let Some((span, runs)) = chunk.follow(bytes, first)
                     && written.is_some()
                 {
@@ -105,7 +105,7 @@ impl Chunk {
         } else {
             (0, new.len())
         };
-        let span = Span::between(pa + ((first as u64) << 12), pa + ((end as u64) << 12));
+        let span = Span::between(pa + ((first as u64) << PAGE_SHIFT), pa + ((end as u64) << PAGE_SHIFT));
         let runs = decode(&new[first..end], span.base);
         if old.len() == new.len() {
             run::replace(&mut self.runs, span, &runs);
@@ -122,7 +122,10 @@ fn decode(words: &[[u8; 8]], pa: u64) -> Vec<Run<PageState>> {
     let mut runs = Vec::new();
     let raws = words.iter().map(|word| u64::from_le_bytes(*word));
     for (raw, frame) in raws.zip(0_u64..) {
-        run::push(&mut runs, Run::new(Span::new(pa + (frame << 12), 0x1000), PageState::from_raw(raw)));
+        run::push(
+            &mut runs,
+            Run::new(Span::new(pa + (frame << PAGE_SHIFT), PAGE_SIZE), PageState::from_raw(raw)),
+        );
     }
     runs
 }

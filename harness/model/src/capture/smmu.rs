@@ -1,6 +1,6 @@
 //! Registers, stream table and stage-2 tables of the SMMU.
 
-use parallax_addr::Span;
+use parallax_addr::{PAGE_SIZE, PhysAddr, Span};
 use parallax_smmu::strtab::Layout;
 use parallax_smmu::{Queue, RawRegs, SmmuRegs, Ste, StreamTable, illegal};
 use parallax_vmsa::{PhysMem, Regime};
@@ -77,7 +77,7 @@ impl SmmuCache {
     }
 
     /// The pages that hold the stream table.
-    pub(super) fn strtab_pages(&self) -> Vec<u64> {
+    pub(super) fn strtab_pages(&self) -> Vec<PhysAddr> {
         self.strtab.pages().collect()
     }
 }
@@ -106,7 +106,7 @@ impl Strtab {
             return;
         }
         let (found, memory) = table.scan(mem);
-        self.memory = memory.iter().map(|piece| Span::new(piece.pa, piece.size)).collect();
+        self.memory = memory.iter().map(|piece| Span::new(piece.pa.get(), piece.size)).collect();
         for stream in found {
             if let Some(value) = stream.entry.ok().and_then(|ste| valid(ste, regs, &mut self.regimes)) {
                 let span = Span::new(u64::from(stream.first), stream.count);
@@ -115,8 +115,10 @@ impl Strtab {
         }
     }
 
-    fn pages(&self) -> impl Iterator<Item = u64> {
-        self.memory.iter().flat_map(|span| (span.base & !0xfff..span.end()).step_by(0x1000))
+    fn pages(&self) -> impl Iterator<Item = PhysAddr> {
+        let page = PAGE_SIZE as usize;
+        let pages = self.memory.iter().filter_map(|span| span.whole_pages());
+        pages.flat_map(move |span| (span.base..span.end()).step_by(page)).map(PhysAddr::new)
     }
 }
 

@@ -14,7 +14,7 @@ const S2_UNNAMED: u64 = 0b11111 << 59 | 1 << 11;
 const NT: u64 = 1 << 16;
 
 const fn span(walked: &Walked) -> Span {
-    Span::new(walked.ia, walked.size())
+    Span::new(walked.ia.get(), walked.size())
 }
 
 /// What a snapshot holds of a table's entries.
@@ -73,7 +73,7 @@ fn s2_leaf(walked: &Walked, fwb: bool) -> S2Leaf {
     let attrs = walked.stage2(fwb);
     let unnamed = S2_UNNAMED | desc::leaf_res0(walked.level) | if attrs.nt { NT } else { 0 };
     S2Leaf {
-        offset: walked.oa().wrapping_sub(walked.ia),
+        offset: walked.oa().get().wrapping_sub(walked.ia.get()),
         block: walked.level.shift() as u8,
         read: attrs.read,
         write: attrs.write,
@@ -93,7 +93,7 @@ fn s1_leaf(walked: &Walked, controls: &Stage1Controls) -> S1Leaf {
     let attrs = walked.stage1();
     let allowed = attrs.el2_permissions(walked.tables, controls);
     S1Leaf {
-        offset: walked.oa().wrapping_sub(walked.ia),
+        offset: walked.oa().get().wrapping_sub(walked.ia.get()),
         block: walked.level.shift() as u8,
         write: allowed.write,
         exec: allowed.execute,

@@ -158,8 +158,7 @@ fn translated(access: &Access, smmu: &SmmuState, table: Option<usize>) -> Outcom
     let limit = 1_u64 << smmu.control.output_bits.min(63);
     let passes = run::overlay::<_, ()>(entries, &[], access.span).all(|(span, entry, _)| {
         entry.is_some_and(|entry| {
-            allows(entry, access.kind)
-                && entry.leaf().is_some_and(|leaf| leaf.output(span.base).saturating_add(span.size) <= limit)
+            allows(entry, access.kind) && entry.leaf().is_some_and(|leaf| leaf.outputs(span).end() <= limit)
         })
     });
     if passes { Outcome::Passed } else { Outcome::Refused }

@@ -87,7 +87,7 @@ fn reachable(findings: &mut Findings<'_>, space: Space, entries: &[Run<S2Entry>]
     let who = if space == Space::Cpu { "the host" } else { "a device" };
     for run in entries {
         let Some(leaf) = run.value.leaf() else { continue };
-        let output = Span::new(leaf.output(run.base), run.size);
+        let output = leaf.outputs(run.span());
         let first = secret.partition_point(|span| span.end() <= output.base);
         for part in secret[first..].iter().map_while(|span| span.intersect(output)) {
             let at = Span::new(part.base.wrapping_sub(leaf.offset), part.size);
@@ -177,8 +177,8 @@ fn events(findings: &mut Findings<'_>, smmu: &SmmuState) {
         return;
     }
     let queue = smmu.control.evtq;
-    let end = queue.base.saturating_add(RECORD << u32::from(queue.log2size).min(19));
-    let pages = Span::between(queue.base & !0xfff, end.next_multiple_of(0x1000));
+    let size = RECORD << u32::from(queue.log2size).min(19);
+    let Some(pages) = Span::new(queue.base.get(), size).whole_pages() else { return };
     let snapshot = findings.snapshot;
     for (span, page, _) in run::overlay::<_, ()>(snapshot.pages(), &[], pages) {
         let lent = page.is_some_and(|page| page.host == Ownership::SharedOwned && page.refcount > 0);
@@ -255,7 +255,7 @@ fn aliases(findings: &mut Findings<'_>) {
     let code: Vec<Span> = outputs(snapshot, |leaf| leaf.exec);
     for run in snapshot.el2() {
         let Some(leaf) = run.value.leaf().filter(|leaf| leaf.write && !leaf.exec) else { continue };
-        let output = Span::new(leaf.output(run.base), run.size);
+        let output = leaf.outputs(run.span());
         for part in code.iter().filter_map(|span| span.intersect(output)) {
             let at = Span::new(part.base.wrapping_sub(leaf.offset), part.size);
             findings.add(
@@ -270,8 +270,5 @@ fn aliases(findings: &mut Findings<'_>) {
 
 fn outputs(snapshot: &Snapshot, wanted: impl Fn(&crate::leaf::S1Leaf) -> bool) -> Vec<Span> {
     let leaves = snapshot.el2().iter().filter_map(|run| run.value.leaf().map(|leaf| (run, leaf)));
-    leaves
-        .filter(|(_, leaf)| wanted(leaf))
-        .map(|(run, leaf)| Span::new(leaf.output(run.base), run.size))
-        .collect()
+    leaves.filter(|(_, leaf)| wanted(leaf)).map(|(run, leaf)| leaf.outputs(run.span())).collect()
 }

@@ -127,7 +127,7 @@ fn el2(findings: &mut Findings<'_>) {
     let snapshot = findings.snapshot;
     for el2_run in snapshot.el2() {
         let Some(leaf) = el2_run.value.leaf() else { continue };
-        let output = Span::new(leaf.output(el2_run.base), el2_run.size);
+        let output = leaf.outputs(el2_run.span());
         for (part, page) in run::within(snapshot.pages(), output) {
             let at = Span::new(part.base.wrapping_sub(leaf.offset), part.size);
             match page.hyp {

@@ -105,7 +105,7 @@ impl Checker {
             Stage::Two(controls) => controls.vmid,
             Stage::One(_) => return,
         };
-        let root = regime.root & !(PAGE - 1);
+        let root = regime.root.page().get();
         let geometry = (regime.start.number(), regime.root_tables());
         let id = self.register(at, root, change::Stage::Two, geometry);
         if let Some(other) = self.smmu.vmids.insert(vmid, id).filter(|other| *other != id) {

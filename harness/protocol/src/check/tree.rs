@@ -1,5 +1,6 @@
 //! Trees of tables: which are live, which page belongs to which, and what a store to an entry does.
 
+use parallax_addr::PhysAddr;
 use parallax_vmsa::SysRegs;
 use parallax_vmsa::regime::{Regime as Walk, Stage2Fields};
 use parallax_vmsa::tcr::Vtcr;
@@ -54,7 +55,7 @@ impl Checker {
         }
         let vtcr = Vtcr::decode(vtcr);
         let fields = Stage2Fields {
-            root,
+            root: PhysAddr::new(root),
             t0sz: vtcr.t0sz,
             sl0: vtcr.sl0,
             tg0: vtcr.tg0,

@@ -1,5 +1,6 @@
 //! Entries: of translation tables, and of the stream table.
 
+use parallax_addr::PhysAddr;
 use parallax_model::{Lane, Span};
 use parallax_vmsa::desc::Level;
 
@@ -28,7 +29,7 @@ pub(super) enum Entry {
 
 impl Entry {
     /// The entry that the word at `pa` belongs to, and the address of its first byte.
-    pub(super) fn at(context: &OperationContext<'_>, pa: u64) -> Option<(Self, u64)> {
+    pub(super) fn at(context: &OperationContext<'_>, pa: PhysAddr) -> Option<(Self, PhysAddr)> {
         if let Some((sid, base)) = context.streams.iter().find_map(|array| array.entry_at(pa)) {
             return Some((Self::Stream { sid }, base));
         }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use parallax_abi::journal::{Record, kind};
+use parallax_addr::PhysAddr;
 use parallax_engine::event_text;
 use parallax_model::Lane;
 use parallax_model::table_map::ste_meaning;
@@ -129,7 +130,7 @@ impl Narration<'_, '_> {
         if old == new {
             return;
         }
-        let Some((entry, base)) = Entry::at(self.context, at) else { return };
+        let Some((entry, base)) = Entry::at(self.context, PhysAddr::new(at)) else { return };
         if !entry.is_wanted(self.wanted, self.context.linear) {
             return;
         }
@@ -140,7 +141,7 @@ impl Narration<'_, '_> {
             run.count += 1;
         } else {
             self.end_run();
-            self.entry(event, (&entry, &name), (at, base), (old, new));
+            self.entry(event, (&entry, &name), (at, base.get()), (old, new));
             self.run = Some(Run { pc: event.pc, next: at + 8, count: 0 });
         }
         self.barriers.clear();
@@ -161,7 +162,7 @@ impl Narration<'_, '_> {
             Entry::Stream { .. } => self.streams(at, base, old),
             Entry::Page { .. } => {
                 let mut tables = self.context.tables.iter().chain(self.context.new_tables);
-                let table = tables.find(|table| table.entry_at(at).is_some());
+                let table = tables.find(|table| table.entry_at(PhysAddr::new(at)).is_some());
                 let meaning = |desc| table.map(|table| table.meaning(desc)).unwrap_or_default();
                 (meaning(old), meaning(new))
             }
@@ -273,7 +274,7 @@ impl Narration<'_, '_> {
 
     fn word(&self, at: u64) -> u64 {
         let stored = self.words.get(&at).copied();
-        stored.or_else(|| read_u64(self.context.before, at).ok()).unwrap_or_default()
+        stored.or_else(|| read_u64(self.context.before, PhysAddr::new(at)).ok()).unwrap_or_default()
     }
 
     fn end(mut self) -> String {

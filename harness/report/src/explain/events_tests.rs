@@ -1,3 +1,4 @@
+use parallax_addr::{InputAddr, PhysAddr};
 use parallax_machine::recording::format::Site;
 use parallax_model::table_map::Table;
 use parallax_model::{AddressMap, Span};
@@ -15,11 +16,17 @@ const SMMU: u64 = 0x0905_0000;
 /// A last-level table of the SMMU at [`TABLE`] for 0x40200000 on, whose entry 1 maps, and 16 stream table entries.
 fn text_of(wanted: Wanted, events: &[Record]) -> String {
     let mut memory = SparseMem::new();
-    memory.write(TABLE, &[0; 0x3000]);
-    memory.write_u64(TABLE + 8, 0x4020_17ff);
+    memory.write(PhysAddr::new(TABLE), &[0; 0x3000]);
+    memory.write_u64(PhysAddr::new(TABLE + 8), 0x4020_17ff);
     let stage = Stage::Two(Stage2Controls { fwb: false, vmid: 0 });
-    let table =
-        Table { lane: Lane::Smmu, pa: TABLE, level: Level::LAST, ia: 0x4020_0000, entries: 512, stage };
+    let table = Table {
+        lane: Lane::Smmu,
+        pa: PhysAddr::new(TABLE),
+        level: Level::LAST,
+        ia: InputAddr::new(0x4020_0000),
+        entries: 512,
+        stage,
+    };
     let site = Site {
         place: "0x10 <Tree>::replace (hyp/core/src/tree.rs:7) in f+0x4 (hyp/src/a.rs:2)".to_owned(),
         instruction: "stlr x0, [x1]".to_owned(),
@@ -30,7 +37,7 @@ fn text_of(wanted: Wanted, events: &[Record]) -> String {
         before: &memory,
         tables: &[table],
         new_tables: &[],
-        streams: &[SteArray { pa: STREAMS, first: 0, count: 16 }],
+        streams: &[SteArray { pa: PhysAddr::new(STREAMS), first: 0, count: 16 }],
         map: &AddressMap::default(),
         commands: Span::new(QUEUE, 0x1000),
         smmu: Span::new(SMMU, 0x2_0000),

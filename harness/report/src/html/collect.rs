@@ -1,6 +1,7 @@
 //! Reads a recording for the page.
 
 use parallax_abi::journal::kind;
+use parallax_addr::Ipa;
 use parallax_engine::Observer;
 use parallax_engine::recorded;
 use parallax_engine::status::Failure;
@@ -84,7 +85,10 @@ fn changes(delta: &Delta, context: &Context, intern: &mut Intern) -> Vec<i64> {
     let mut out = Vec::new();
     let mut s2 = |changes: &Changes<S2Entry>, lane: Lane, number: i64, table: i64, intern: &mut Intern| {
         push(&mut out, changes, (number, table, 12), |run| {
-            intern.value(lane::s2_entry(&run.value, run.base, lane, &context.symbols), letter(&run.value))
+            intern.value(
+                lane::s2_entry(&run.value, Ipa::new(run.base), lane, &context.symbols),
+                letter(&run.value),
+            )
         });
     };
     s2(&delta.cpu, Lane::Cpu, 0, 0, intern);

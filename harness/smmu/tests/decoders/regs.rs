@@ -71,8 +71,8 @@ fn queues_come_from_base_prod_and_cons() {
         (0xa0, 0x4820_0000 | 7),
         (0x1_00a8, 1 | 1 << 31),
     ]);
-    assert_eq!((regs.cmdq.base, regs.cmdq.size(), regs.cmdq.len()), (0x1_4810_0000, 4096, 2));
-    assert_eq!((regs.eventq.base, regs.eventq.size(), regs.eventq.len()), (0x4820_0000, 4096, 1));
+    assert_eq!((regs.cmdq.base.get(), regs.cmdq.size(), regs.cmdq.len()), (0x1_4810_0000, 4096, 2));
+    assert_eq!((regs.eventq.base.get(), regs.eventq.size(), regs.eventq.len()), (0x4820_0000, 4096, 1));
     assert!(regs.eventq.overflowed() && !regs.eventq.is_full());
     assert_eq!(regs.cmdq_error(), Cerror::Ill);
 }

@@ -1,5 +1,6 @@
 //! Stream table entries: fields, the stage-2 translation they select, and what makes one ILLEGAL.
 
+use parallax_addr::PhysAddr;
 use parallax_smmu::illegal::{Illegal, illegal};
 use parallax_smmu::{Config, Ste};
 use parallax_vmsa::regime::{RegimeError, Stage, Stage2Controls};
@@ -110,7 +111,7 @@ fn every_config_means_what_the_specification_says() {
 fn the_stage_2_translation_is_handed_to_the_walker() {
     let idr5 = regs(&[]).idr5;
     let regime = stage2().stage2(&idr5).expect("legal").expect("stage 2");
-    assert_eq!((regime.root, regime.ia_bits, regime.oa_bits), (ROOT, 44, 44));
+    assert_eq!((regime.root.get(), regime.ia_bits, regime.oa_bits), (ROOT, 44, 44));
     assert_eq!((regime.start.number(), regime.root_entries(), regime.hw_af), (0, 32, false));
     let named = with(with(stage2(), 2, 0x17, 0), 1, 1 << 25, 0);
     let regime = named.stage2(&idr5).expect("legal").expect("stage 2");
@@ -128,7 +129,7 @@ fn the_smmu_bounds_the_output_size_and_aligns_the_root() {
     // 40-bit IPA from level 1: two concatenated tables, so bits 12:0 of the root do not count.
     let concatenated = with(stage2(), 2, 24 << 32 | 1 << 38, 0x3f << 32 | 3 << 38);
     let regime = with(concatenated, 3, 0x1010, 0).stage2(&idr5).expect("aligned").expect("stage 2");
-    assert_eq!((regime.root, regime.root_tables()), (ROOT, 2));
+    assert_eq!((regime.root.get(), regime.root_tables()), (ROOT, 2));
 }
 
 #[test]
@@ -152,7 +153,7 @@ fn an_entry_in_order_is_not_illegal() {
 fn each_illegal_field_is_named() {
     let t0sz = Illegal::InputSize { t0sz: 16, min: 20, max: 39 };
     let level = RegimeError::StartLevel { sl0: 1, t0sz: 20 };
-    let root = RegimeError::RootAddressSize { root: ROOT | 1 << 45, oa_bits: 44 };
+    let root = RegimeError::RootAddressSize { root: PhysAddr::new(ROOT | 1 << 45), oa_bits: 44 };
     let cases = [
         (with(stage2(), 2, 0, 1 << 51), Illegal::TableFormat(false)),
         (with(stage2(), 2, 16 << 32, 0x3f << 32), t0sz),

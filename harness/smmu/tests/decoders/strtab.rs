@@ -1,5 +1,6 @@
 //! Stream tables, linear and two-level.
 
+use parallax_addr::PhysAddr;
 use parallax_smmu::strtab::{Layout, StreamFault, StreamTable, TableMemory};
 use parallax_smmu::{Config, Ste, StreamRun};
 use parallax_vmsa::mem::{MemError, SparseMem};
@@ -30,7 +31,7 @@ fn two_level(log2size: u32, split: u32) -> StreamTable {
 
 fn write(mem: &mut SparseMem, pa: u64, stes: &[Ste]) {
     for (index, ste) in stes.iter().enumerate() {
-        mem.write_table(pa + 64 * index as u64, &ste.0);
+        mem.write_table(PhysAddr::new(pa + 64 * index as u64), &ste.0);
     }
 }
 
@@ -47,7 +48,7 @@ fn a_linear_table_is_read_as_runs_of_identical_entries() {
     assert_eq!(table.layout, Layout::Linear);
     let (runs, memory) = table.scan(&mem);
     assert_eq!(runs, [run(0, 3, Ok(BYPASS)), run(3, 2, Ok(ABORT)), run(5, 3, Ok(BYPASS))]);
-    assert_eq!(memory, [TableMemory { pa: BASE, size: 512, level: 1 }]);
+    assert_eq!(memory, [TableMemory { pa: PhysAddr::new(BASE), size: 512, level: 1 }]);
     assert_eq!(table.stream(&mem, 4).map(|ste| ste.config()), Ok(Config::Abort));
     assert_eq!(table.stream(&mem, 8), Err(StreamFault::OutOfRange));
 }
@@ -57,7 +58,7 @@ fn a_two_level_table_is_followed_where_its_descriptors_are_valid() {
     let mut mem = SparseMem::new();
     let level2 = BASE + 0x1_0000;
     // Streams 0..64: 16 of them there. 64..128: none. 128..192: all there. 192..256: Span too large, then reserved.
-    mem.write_table(BASE, &[level2 | 5, 0, (level2 + 0x1000) | 7, level2 | 8, level2 | 12]);
+    mem.write_table(PhysAddr::new(BASE), &[level2 | 5, 0, (level2 + 0x1000) | 7, level2 | 8, level2 | 12]);
     write(&mut mem, level2, &[BYPASS; 16]);
     write(&mut mem, level2 + 0x1000, &[INVALID; 64]);
     let table = two_level(9, 6);
@@ -74,8 +75,11 @@ fn a_two_level_table_is_followed_where_its_descriptors_are_valid() {
     ];
     assert_eq!(runs, expected);
     let second = |pa, size| TableMemory { pa, size, level: 2 };
-    let first = TableMemory { pa: BASE, size: 64, level: 1 };
-    assert_eq!(memory, [first, second(level2, 1024), second(level2 + 0x1000, 4096)]);
+    let first = TableMemory { pa: PhysAddr::new(BASE), size: 64, level: 1 };
+    assert_eq!(
+        memory,
+        [first, second(PhysAddr::new(level2), 1024), second(PhysAddr::new(level2 + 0x1000), 4096)]
+    );
     for run in runs {
         for sid in [u64::from(run.first), u64::from(run.first) + run.count - 1] {
             assert_eq!(table.stream(&mem, sid as u32), run.entry, "stream {sid}");
@@ -86,13 +90,13 @@ fn a_two_level_table_is_followed_where_its_descriptors_are_valid() {
 #[test]
 fn the_hardware_aligns_tables_and_bounds_their_size() {
     let table = table(BASE + 0x1040, 63);
-    assert_eq!((table.log2size, table.base), (16, 0), "LOG2SIZE as written aligns, SIDSIZE bounds");
-    assert_eq!(linear(5).base, BASE);
+    assert_eq!((table.log2size, table.base.get()), (16, 0), "LOG2SIZE as written aligns, SIDSIZE bounds");
+    assert_eq!(linear(5).base, PhysAddr::new(BASE));
     let small = self::table(BASE + 0x7c0, 4 | 6 << 6 | 1 << 16);
-    assert_eq!((small.base, small.size), (BASE + 0x7c0, 8), "one descriptor, aligned to 64 bytes");
+    assert_eq!((small.base.get(), small.size), (BASE + 0x7c0, 8), "one descriptor, aligned to 64 bytes");
     let mut mem = SparseMem::new();
     // Span 7 covers 64 entries: the low twelve bits of the pointer do not count.
-    mem.write_u64(BASE, (BASE + 0x2fc0) | 7);
+    mem.write_u64(PhysAddr::new(BASE), (BASE + 0x2fc0) | 7);
     write(&mut mem, BASE + 0x2000, &[BYPASS; 64]);
     assert_eq!(two_level(6, 6).stream(&mem, 63), Ok(BYPASS));
 }
@@ -100,7 +104,7 @@ fn the_hardware_aligns_tables_and_bounds_their_size() {
 #[test]
 fn a_split_beyond_the_table_leaves_one_descriptor_with_the_usable_streams() {
     let mut mem = SparseMem::new();
-    mem.write_u64(BASE, (BASE + 0x4000) | 9);
+    mem.write_u64(PhysAddr::new(BASE), (BASE + 0x4000) | 9);
     write(&mut mem, BASE + 0x4000, &[ABORT; 256]);
     let table = two_level(4, 8);
     let (runs, memory) = table.scan(&mem);
@@ -123,9 +127,9 @@ fn unreadable_tables_are_reported_for_their_streams() {
     let mut mem = SparseMem::new();
     write(&mut mem, BASE, &[ABORT; 64]);
     let (runs, _) = linear(7).scan(&mem);
-    let missing = StreamFault::Fetch(MemError { pa: BASE + 4096, len: 4096 });
+    let missing = StreamFault::Fetch(MemError { pa: PhysAddr::new(BASE + 4096), len: 4096 });
     assert_eq!(runs, [run(0, 64, Ok(ABORT)), run(64, 64, Err(missing))]);
-    let no_descriptor = StreamFault::Fetch(MemError { pa: BASE, len: 8 });
+    let no_descriptor = StreamFault::Fetch(MemError { pa: PhysAddr::new(BASE), len: 8 });
     assert_eq!(two_level(6, 6).scan(&SparseMem::new()).0, [run(0, 64, Err(no_descriptor))]);
 }
 
@@ -146,11 +150,11 @@ proptest! {
     ) {
         let mut mem = SparseMem::new();
         for page in 0..16 {
-            mem.write_u64(page * 4096, 0);
+            mem.write_u64(PhysAddr::new(page * 4096), 0);
         }
         for (word, value) in words {
             // Half of the writes go to the first table.
-            mem.write_u64(8 * if value & 32 == 0 { word % 64 } else { word }, value);
+            mem.write_u64(PhysAddr::new(8 * if value & 32 == 0 { word % 64 } else { word }), value);
         }
         let table = table(0, cfg);
         let (runs, _) = table.scan(&mem);

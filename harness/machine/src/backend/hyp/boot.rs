@@ -5,6 +5,7 @@ use std::path::Path;
 use parallax_abi::info::{HypInfo, INFO_SYMBOL, MAGIC, PANIC_SYMBOL, VERSION};
 use parallax_abi::journal::{MARK_SYMBOL, VECTORS_SYMBOL};
 use parallax_abi::mailbox::{MAILBOX_SYMBOL, STUCK_SYMBOL, WAIT_SYMBOL};
+use parallax_addr::InputAddr;
 use parallax_trace::spec::{HYP_BASE, MachineSpec, PAYLOAD_BASE, Region, regions};
 use parallax_vmsa::{PhysMem, Regime, SysRegs, translate};
 use tokio::runtime::{Builder, Runtime};
@@ -189,7 +190,7 @@ pub(crate) fn read_info(ram: &MappedRam, sys: &SysRegs, va: u64) -> Result<HypIn
     let contract = |text: String| MachineError::Contract(text);
     let regime = Regime::el2_stage1(sys).map_err(|error| contract(format!("EL2's stage 1: {error}")))?;
     let regime = regime.ok_or_else(|| contract("EL2's stage 1 is off".to_owned()))?;
-    let at = translate(ram, &regime, va);
+    let at = translate(ram, &regime, InputAddr::new(va));
     let at =
         at.map_err(|fault| contract(format!("{INFO_SYMBOL} at {va:#x} is not mapped at EL2: {fault}")))?;
     let mut info = HypInfo::default();

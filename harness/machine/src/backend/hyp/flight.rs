@@ -8,6 +8,7 @@
 use std::time::{Duration, Instant};
 
 use parallax_abi::mailbox::SLOTS;
+use parallax_addr::PhysAddr;
 use parallax_ops::{Answer, Batch, Operation};
 use parallax_vmsa::{MemError, PhysMem};
 
@@ -70,7 +71,7 @@ impl Stream for Live {
 
 /// Memory while operations are in flight: as it is after the last of them.
 impl PhysMem for Live {
-    fn read(&self, pa: u64, buf: &mut [u8]) -> Result<(), MemError> {
+    fn read(&self, pa: PhysAddr, buf: &mut [u8]) -> Result<(), MemError> {
         let begin = Instant::now();
         while self.in_flight
             && self.mailbox.unanswered(&self.ram).is_ok_and(|count| count != 0)

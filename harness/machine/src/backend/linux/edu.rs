@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use parallax_addr::PhysAddr;
 use parallax_trace::spec::{ECAM_BASE, RAM_BASE};
 
 use super::{Linux, Pause};
@@ -62,7 +63,7 @@ impl Edu {
         self.transfer(linux, [scratch, BUFFER, count, RUN])?;
         self.transfer(linux, [from, BUFFER, count, RUN])?;
         self.transfer(linux, [BUFFER, scratch, count, RUN | TO_MEMORY])?;
-        linux.memory().read(scratch, &mut bytes)?;
+        linux.memory().read(PhysAddr::new(scratch), &mut bytes)?;
         Ok(bytes)
     }
 

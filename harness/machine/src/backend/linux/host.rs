@@ -12,6 +12,7 @@ use parallax_abi::hypercall::SMMU_READ_EVENT;
 use parallax_abi::journal::Record;
 use parallax_abi::mailbox::{Response, kind, op};
 use parallax_abi::smmu_host::HostSmmu;
+use parallax_addr::PhysAddr;
 use parallax_ops::{Answer, Batch, DmaAccess, Operation};
 use parallax_trace::spec::{HostView, HypOptions, SmmuMode};
 use parallax_vmsa::PhysMem;
@@ -113,7 +114,7 @@ impl LinuxHost<'_> {
 
     fn bytes(&self, pa: u64, len: u64) -> Result<Vec<u8>, MachineError> {
         let mut bytes = vec![0; len as usize];
-        self.linux.memory().read(pa, &mut bytes)?;
+        self.linux.memory().read(PhysAddr::new(pa), &mut bytes)?;
         Ok(bytes)
     }
 

@@ -7,6 +7,7 @@
 
 use std::time::Duration;
 
+use parallax_addr::PhysAddr;
 use parallax_vmsa::MemError;
 
 use super::look::Position;
@@ -80,7 +81,7 @@ impl Linux {
     /// # Errors
     /// They are not all in RAM.
     pub fn write_memory(&self, pa: u64, bytes: &[u8]) -> Result<(), MemError> {
-        self.ram.write(pa, bytes)
+        self.ram.write(PhysAddr::new(pa), bytes)
     }
 
     /// The thread of a CPU that executes the kernel; the machine runs on until there is one.

@@ -19,6 +19,7 @@ use std::fs::File;
 use parallax_abi::info::HypInfo;
 use parallax_abi::journal::Record;
 use parallax_abi::smmu_host::HostSmmu;
+use parallax_addr::PhysAddr;
 use parallax_trace::spec::{LINUX_BASE, Region, regions};
 use parallax_vmsa::PhysMem;
 use tokio::runtime::{Builder, Runtime};
@@ -241,7 +242,7 @@ impl Linux {
     pub fn host_smmu(&self) -> Option<HostSmmu> {
         let pa = self.below.as_ref()?.info?.smmu_host_pa;
         let mut bytes = vec![0; size_of::<HostSmmu>()];
-        self.ram.read(pa, &mut bytes).ok()?;
+        self.ram.read(PhysAddr::new(pa), &mut bytes).ok()?;
         HostSmmu::read_from_bytes(&bytes).ok()
     }
 
