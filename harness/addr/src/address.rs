@@ -74,8 +74,43 @@ macro_rules! address {
                 fmt::LowerHex::fmt(&self.0, f)
             }
         }
+
+        impl Point for $name {
+            fn at(number: u64) -> Self {
+                Self(number)
+            }
+
+            fn number(self) -> u64 {
+                self.0
+            }
+        }
     };
 }
+
+/// What a [`crate::Span`] runs along: the addresses of one address space, or (`u64`) a count such as StreamIDs.
+pub trait Point: Copy + Ord {
+    /// The point with this number.
+    fn at(number: u64) -> Self;
+
+    /// Its number: bytes from 0 for an address.
+    fn number(self) -> u64;
+}
+
+impl Point for u64 {
+    fn at(number: u64) -> Self {
+        number
+    }
+
+    fn number(self) -> u64 {
+        self
+    }
+}
+
+/// An address that a machine has names for: a physical one, or an IPA, which the host's stage 2 maps to itself.
+pub trait Named: Point {}
+
+impl Named for PhysAddr {}
+impl Named for Ipa {}
 
 address! {
     /// An intermediate physical address: what the host, a guest or a device behind stage 2 believes to be physical.

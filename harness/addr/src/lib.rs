@@ -13,7 +13,7 @@ mod ids;
 mod map;
 mod span;
 
-pub use address::{HypVa, InputAddr, Ipa, Pfn, PhysAddr};
+pub use address::{HypVa, InputAddr, Ipa, Named, Pfn, PhysAddr, Point};
 pub use expr::{Base, Expr, NotAnAddress, Number, Symbol, parse_number};
 pub use ids::{StreamId, VmHandle, Vmid};
 pub use map::{AddressMap, UnknownPlace};

@@ -3,7 +3,7 @@
 //! Goldens hold names, never addresses, and names that do not move when the hypervisor's image grows: its image and
 //! pool come before `ram`, and a span that covers a region or ends with it says so instead of giving a size.
 
-use crate::{Expr, NotAnAddress, PAGE_SHIFT, Span, Symbol};
+use crate::{Expr, Named, NotAnAddress, PAGE_SHIFT, Pfn, PhysAddr, Point, Span, Symbol};
 
 /// A name that this machine has no place for.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -11,25 +11,25 @@ use crate::{Expr, NotAnAddress, PAGE_SHIFT, Span, Symbol};
 pub struct UnknownPlace(String);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Named {
+struct Place {
     symbol: Symbol,
     name: String,
-    span: Span,
+    span: Span<PhysAddr>,
 }
 
 /// Which name an address has, and which address a name has.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AddressMap {
     /// The more special before the more general.
-    shown: Vec<Named>,
-    /// Places that can be named and do not show: they lie inside of others.
-    inner: Vec<Named>,
+    shown: Vec<Place>,
+    /// Places that can be place and do not show: they lie inside of others.
+    inner: Vec<Place>,
 }
 
 impl AddressMap {
     /// Names for the regions of a machine (`ram` keeps its name, anything else is a device and becomes `mmio:NAME`).
     #[must_use]
-    pub fn of_regions<'a>(regions: impl IntoIterator<Item = (&'a str, Span)>) -> Self {
+    pub fn of_regions<'a>(regions: impl IntoIterator<Item = (&'a str, Span<PhysAddr>)>) -> Self {
         let symbol = |name: &str| if name == "ram" { Symbol::Ram } else { Symbol::Mmio(name.to_owned()) };
         let mut map = Self::default();
         map.shown.extend(regions.into_iter().filter_map(|(name, span)| named(symbol(name), span)));
@@ -38,35 +38,35 @@ impl AddressMap {
 
     /// The same with the hypervisor's `image` and `pool` in front, and what is between them.
     #[must_use]
-    pub fn with_hypervisor(mut self, image: Span, pool: Span) -> Self {
+    pub fn with_hypervisor(mut self, image: Span<PhysAddr>, pool: Span<PhysAddr>) -> Self {
         let gap = if image.is_empty() { Span::default() } else { Span::between(image.end(), pool.base) };
         let own = [(Symbol::Hyp, image), (Symbol::Pool, pool), (Symbol::Gap, gap)];
         self.shown.splice(0..0, own.into_iter().filter_map(|(symbol, span)| named(symbol, span)));
         self
     }
 
-    /// The same with the test host's image, which can be named but does not show in the names of addresses.
+    /// The same with the test host's image, which can be place but does not show in the names of addresses.
     #[must_use]
-    pub fn with_host(mut self, image: Span) -> Self {
+    pub fn with_host(mut self, image: Span<PhysAddr>) -> Self {
         self.inner.extend(named(Symbol::Host, image));
         self
     }
 
     /// Where `symbol` is; nothing if this machine has none.
     #[must_use]
-    pub fn place(&self, symbol: &Symbol) -> Option<Span> {
-        self.shown.iter().chain(&self.inner).find(|named| named.symbol == *symbol).map(|named| named.span)
+    pub fn place(&self, symbol: &Symbol) -> Option<Span<PhysAddr>> {
+        self.shown.iter().chain(&self.inner).find(|place| place.symbol == *symbol).map(|place| place.span)
     }
 
     /// The region called `name`.
     #[must_use]
-    pub fn region(&self, name: &str) -> Option<Span> {
+    pub fn region(&self, name: &str) -> Option<Span<PhysAddr>> {
         Symbol::from_name(name).and_then(|symbol| self.place(&symbol))
     }
 
     /// Every name and its region, the more special first.
-    pub fn regions(&self) -> impl Iterator<Item = (&str, Span)> {
-        self.shown.iter().map(|named| (named.name.as_str(), named.span))
+    pub fn regions(&self) -> impl Iterator<Item = (&str, Span<PhysAddr>)> {
+        self.shown.iter().map(|place| (place.name.as_str(), place.span))
     }
 
     /// The address of `expr`, in bytes.
@@ -88,74 +88,77 @@ impl AddressMap {
     fn value(&self, expr: &Expr, shift: u32) -> Result<u64, UnknownPlace> {
         let Some(base) = &expr.base else { return Ok(expr.offset) };
         let span = self.place(&base.symbol).ok_or_else(|| UnknownPlace(base.symbol.to_string()))?;
-        let address = if base.end { span.end() } else { span.base };
+        let address = if base.end { span.end() } else { span.base }.get();
         Ok((address >> shift).wrapping_add(expr.offset))
     }
 
-    /// The address that `text` names, in bytes.
+    /// The address that `text` names; an offset from a place counts bytes.
     ///
     /// # Errors
     /// A message that says what is wrong with it.
-    pub fn parse(&self, text: &str) -> Result<u64, String> {
+    pub fn parse<A: Named>(&self, text: &str) -> Result<A, String> {
         let expr: Expr = text.parse().map_err(|error: NotAnAddress| format!("`{text}`: {error}"))?;
-        self.bytes(&expr).map_err(|error| error.to_string())
+        self.bytes(&expr).map(A::at).map_err(|error| error.to_string())
     }
 
     /// The page frame that `text` names; an offset from a place counts frames.
     ///
     /// # Errors
     /// A message that says what is wrong with it.
-    pub fn parse_frame(&self, text: &str) -> Result<u64, String> {
+    pub fn parse_frame(&self, text: &str) -> Result<Pfn, String> {
         let expr: Expr = text.parse().map_err(|error: NotAnAddress| format!("`{text}`: {error}"))?;
-        self.frames(&expr).map_err(|error| error.to_string())
+        self.frames(&expr).map(Pfn::new).map_err(|error| error.to_string())
     }
 
     /// Name of the region that holds `address`.
     #[must_use]
-    pub fn region_name(&self, address: u64) -> Option<&str> {
-        self.at(address).map(|named| named.name.as_str())
+    pub fn region_name(&self, address: impl Named) -> Option<&str> {
+        self.at(PhysAddr::at(address.number())).map(|place| place.name.as_str())
     }
 
-    fn at(&self, address: u64) -> Option<&Named> {
-        self.shown.iter().find(|named| named.span.contains(address))
+    fn at(&self, address: PhysAddr) -> Option<&Place> {
+        self.shown.iter().find(|place| place.span.contains(address))
     }
 
     /// `address` as name and offset, or in plain hexadecimal outside every region.
     #[must_use]
-    pub fn address(&self, address: u64) -> String {
-        match self.at(address) {
-            Some(named) => format!("{}+{:#x}", named.name, address - named.span.base),
-            None => format!("{address:#x}"),
+    pub fn address(&self, address: impl Named) -> String {
+        let address = PhysAddr::at(address.number());
+        let place = self.at(address).and_then(|place| Some((place, address.offset_from(place.span.base)?)));
+        match place {
+            Some((place, offset)) => format!("{}+{offset:#x}", place.name),
+            None => address.to_string(),
         }
     }
 
     /// `span` as text: a region's name alone if it is exactly that region, otherwise `FROM..TO`, with `TO` counted
     /// from the same region's start where both lie in one, and `NAME_end` where a region ends.
     #[must_use]
-    pub fn span(&self, span: Span) -> String {
+    pub fn span<A: Named>(&self, span: Span<A>) -> String {
+        let span: Span<PhysAddr> = span.cast();
         let first = self.at(span.base);
-        let last = span.size.checked_sub(1).and_then(|size| self.at(span.base.saturating_add(size)));
-        if let Some(named) = first
-            && named.span == span
+        let last = span.size.checked_sub(1).and_then(|size| self.at(Span::new(span.base, size).end()));
+        if let Some(place) = first
+            && place.span == span
         {
-            return named.name.clone();
+            return place.name.clone();
         }
         let to = match last {
-            Some(named) if named.span.end() == span.end() => format!("{}_end", named.name),
-            Some(named) => {
-                let offset = span.end() - named.span.base;
-                let same = first.is_some_and(|first| std::ptr::eq(first, named));
-                if same { format!("+{offset:#x}") } else { format!("{}+{offset:#x}", named.name) }
+            Some(place) if place.span.end() == span.end() => format!("{}_end", place.name),
+            Some(place) => {
+                let offset = span.end().get() - place.span.base.get();
+                let same = first.is_some_and(|first| std::ptr::eq(first, place));
+                if same { format!("+{offset:#x}") } else { format!("{}+{offset:#x}", place.name) }
             }
-            None => format!("{:#x}", span.end()),
+            None => span.end().to_string(),
         };
         format!("{}..{to}", self.address(span.base))
     }
 }
 
-fn named(symbol: Symbol, span: Span) -> Option<Named> {
+fn named(symbol: Symbol, span: Span<PhysAddr>) -> Option<Place> {
     let name = symbol.to_string();
-    (!span.is_empty()).then_some(Named { symbol, name, span })
+    (!span.is_empty()).then_some(Place { symbol, name, span })
 }
 
 #[cfg(test)]

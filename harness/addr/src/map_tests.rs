@@ -1,35 +1,50 @@
 use super::*;
+use crate::Ipa;
+
+fn between(base: u64, end: u64) -> Span<PhysAddr> {
+    Span::between(PhysAddr::new(base), PhysAddr::new(end))
+}
 
 fn map() -> AddressMap {
-    let regions = [("uart", Span::new(0x900_0000, 0x1000)), ("ram", Span::new(0x4000_0000, 0x1000_0000))];
+    let regions = [
+        ("uart", Span::new(PhysAddr::new(0x900_0000), 0x1000)),
+        ("ram", Span::new(PhysAddr::new(0x4000_0000), 0x1000_0000)),
+    ];
     AddressMap::of_regions(regions)
-        .with_hypervisor(Span::new(0x4020_0000, 0x5_c000), Span::new(0x4040_0000, 0x100_0000))
-        .with_host(Span::new(0x4300_0000, 0x1_0000))
+        .with_hypervisor(
+            Span::new(PhysAddr::new(0x4020_0000), 0x5_c000),
+            Span::new(PhysAddr::new(0x4040_0000), 0x100_0000),
+        )
+        .with_host(Span::new(PhysAddr::new(0x4300_0000), 0x1_0000))
 }
 
 #[test]
 fn image_and_pool_come_before_ram() {
     let map = map();
-    assert_eq!(map.address(0x4000_1000), "ram+0x1000");
-    assert_eq!(map.address(0x4020_1000), "hyp+0x1000");
-    assert_eq!(map.address(0x4040_0008), "pool+0x8");
-    assert_eq!(map.address(0x900_0000), "mmio:uart+0x0");
-    assert_eq!(map.address(0x4300_0000), "ram+0x3000000", "the test host moves: it has no name in goldens");
-    assert_eq!(map.address(0x1234), "0x1234");
+    assert_eq!(map.address(PhysAddr::new(0x4000_1000)), "ram+0x1000");
+    assert_eq!(map.address(PhysAddr::new(0x4020_1000)), "hyp+0x1000");
+    assert_eq!(map.address(PhysAddr::new(0x4040_0008)), "pool+0x8");
+    assert_eq!(map.address(PhysAddr::new(0x900_0000)), "mmio:uart+0x0");
+    assert_eq!(
+        map.address(PhysAddr::new(0x4300_0000)),
+        "ram+0x3000000",
+        "the test host moves: it has no name in goldens"
+    );
+    assert_eq!(map.address(PhysAddr::new(0x1234)), "0x1234");
 }
 
 #[test]
 fn spans_do_not_name_sizes_that_move() {
     let map = map();
-    assert_eq!(map.span(Span::between(0x4002_0000, 0x4002_4000)), "ram+0x20000..+0x24000");
-    assert_eq!(map.span(Span::between(0x4000_0000, 0x4020_0000)), "ram+0x0..+0x200000");
-    assert_eq!(map.span(Span::new(0x4020_0000, 0x5_c000)), "hyp");
-    assert_eq!(map.span(Span::between(0x4025_c000, 0x4040_0000)), "hyp_gap");
-    assert_eq!(map.span(Span::between(0x4140_0000, 0x5000_0000)), "ram+0x1400000..ram_end");
-    assert_eq!(map.span(Span::between(0x4000_0000, 0x4140_0000)), "ram+0x0..pool_end");
-    assert_eq!(map.span(Span::between(0x900_0000, 0x900_1000)), "mmio:uart");
-    assert_eq!(map.span(Span::between(0x1000, 0x2000)), "0x1000..0x2000");
-    assert_eq!(map.span(Span::between(0x1000, 0x4000_2000)), "0x1000..ram+0x2000");
+    assert_eq!(map.span(between(0x4002_0000, 0x4002_4000)), "ram+0x20000..+0x24000");
+    assert_eq!(map.span(between(0x4000_0000, 0x4020_0000)), "ram+0x0..+0x200000");
+    assert_eq!(map.span(Span::new(PhysAddr::new(0x4020_0000), 0x5_c000)), "hyp");
+    assert_eq!(map.span(between(0x4025_c000, 0x4040_0000)), "hyp_gap");
+    assert_eq!(map.span(between(0x4140_0000, 0x5000_0000)), "ram+0x1400000..ram_end");
+    assert_eq!(map.span(between(0x4000_0000, 0x4140_0000)), "ram+0x0..pool_end");
+    assert_eq!(map.span(between(0x900_0000, 0x900_1000)), "mmio:uart");
+    assert_eq!(map.span(between(0x1000, 0x2000)), "0x1000..0x2000");
+    assert_eq!(map.span(between(0x1000, 0x4000_2000)), "0x1000..ram+0x2000");
 }
 
 #[test]
@@ -51,7 +66,7 @@ fn frames_and_bytes_count_from_the_same_place() {
 fn what_is_shown_reads_back() {
     let map = map();
     for address in [0, 0x1234, 0x900_0000, 0x4000_0000, 0x4020_1000, 0x4026_0000, 0x4040_0008, 0x4fff_ffff] {
-        assert_eq!(map.parse(&map.address(address)), Ok(address));
+        assert_eq!(map.parse(&map.address(Ipa::new(address))), Ok(Ipa::new(address)));
     }
-    assert!(map.parse("ram+").unwrap_err().contains("ram+0x1000"), "an example of what is expected");
+    assert!(map.parse::<Ipa>("ram+").unwrap_err().contains("ram+0x1000"), "an example of what is expected");
 }

@@ -1,6 +1,6 @@
 //! Many operations between two stops without a plugin: what they did together.
 
-use parallax_addr::{PAGE_SIZE, PhysAddr};
+use parallax_addr::{Ipa, PAGE_SIZE, PhysAddr};
 use parallax_model::{BlockSize, Finding, Outcome as Passage, Span, check, check_access};
 use parallax_ops::{Answer, DmaAccess, Operation, Outcome};
 use parallax_trace::Op;
@@ -80,16 +80,15 @@ fn names(call: &Operation, access: &Operation) -> bool {
 /// What memory held where a device is about to reach.
 struct Evidence {
     access: DmaAccess,
-    span: Span,
+    span: Span<PhysAddr>,
     before: Vec<u8>,
 }
 
 impl Evidence {
-    fn before(operation: &Operation, memory: &dyn PhysMem, ram: Span) -> Option<Self> {
+    fn before(operation: &Operation, memory: &dyn PhysMem, ram: Span<PhysAddr>) -> Option<Self> {
         let (Operation::Dma(access), Some(data)) = (operation, operation.data()) else { return None };
-        let span = data.span;
-        let inside = ram.contains(span.base) && span.size <= ram.end() - span.base;
-        let before = inside.then(|| bytes(memory, span)).flatten()?;
+        let span = data.span.cast();
+        let before = ram.intersect(span).filter(|part| *part == span).and_then(|_| bytes(memory, span))?;
         Some(Self { access: *access, span, before })
     }
 
@@ -99,10 +98,11 @@ impl Evidence {
         let footprint = Operation::Dma(self.access).footprint();
         let Some(reach) = footprint.reach else { return Vec::new() };
         let mut accesses = Vec::new();
-        let mut at = self.span.base;
-        while at < self.span.end() {
-            let end = ((at / PAGE_SIZE + 1) * PAGE_SIZE).min(self.span.end());
-            let range = (at - self.span.base) as usize..(end - self.span.base) as usize;
+        let (base, last) = (self.span.base.get(), self.span.end().get());
+        let mut at = base;
+        while at < last {
+            let end = ((at / PAGE_SIZE + 1) * PAGE_SIZE).min(last);
+            let range = (at - base) as usize..(end - base) as usize;
             let (old, new) = (&self.before[range.clone()], &now[range.clone()]);
             let passed = match self.access {
                 DmaAccess::Write { value, .. } => {
@@ -119,7 +119,12 @@ impl Evidence {
             if let Some(passed) = passed {
                 let outcome = if passed { Passage::Passed } else { Passage::Refused };
                 let (agent, kind) = (agent(footprint.agent), kind(reach.kind));
-                accesses.push(parallax_model::Access { agent, kind, span: Span::between(at, end), outcome });
+                accesses.push(parallax_model::Access {
+                    agent,
+                    kind,
+                    span: Span::between(Ipa::new(at), Ipa::new(end)),
+                    outcome,
+                });
             }
             at = end;
         }
@@ -147,9 +152,9 @@ fn read(memory: &[u8], value: u64) -> Option<bool> {
     }
 }
 
-fn bytes(memory: &dyn PhysMem, span: Span) -> Option<Vec<u8>> {
+fn bytes(memory: &dyn PhysMem, span: Span<PhysAddr>) -> Option<Vec<u8>> {
     let mut bytes = vec![0; usize::try_from(span.size).ok().filter(|size| *size <= 0x1_0000)?];
-    memory.read(PhysAddr::new(span.base), &mut bytes).ok()?;
+    memory.read(span.base, &mut bytes).ok()?;
     Some(bytes)
 }
 

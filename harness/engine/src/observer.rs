@@ -1,6 +1,7 @@
 //! Snapshots of one machine, each made with what the one before it taught.
 
 use parallax_abi::info::HypInfo;
+use parallax_addr::PhysAddr;
 use parallax_machine::{Registers, Target};
 use parallax_model::{CaptureCache, Context, Snapshot, Span, capture};
 use parallax_trace::spec::HostView;
@@ -39,7 +40,7 @@ fn context(target: &Target) -> Context {
     let ram = target.description.regions.iter().filter(|region| region.name == "ram");
     Context {
         symbols: target.address_map(),
-        memory: ram.map(|region| Span::new(region.base, region.size)).collect(),
+        memory: ram.map(|region| Span::new(PhysAddr::new(region.base), region.size)).collect(),
         smmu: hyp.smmu,
         mmio: hyp.mmio,
         sid_bits: hyp.sid_bits,

@@ -1,7 +1,7 @@
 //! A machine, taken from operation to operation: the one loop that everything goes through.
 
 use parallax_abi::journal::{Record, kind};
-use parallax_addr::Symbol;
+use parallax_addr::{PhysAddr, Symbol};
 use parallax_machine::recording::{Recorder, RecordingMem};
 use parallax_machine::{Machine, MachineError, Registers};
 use parallax_model::canonical::Canonical;
@@ -44,7 +44,7 @@ pub struct Begun {
 /// A machine between two operations.
 pub struct Session<'m> {
     pub(crate) machine: &'m mut dyn Machine,
-    pub(crate) ram: Span,
+    pub(crate) ram: Span<PhysAddr>,
     pub(crate) observer: Observer,
     pub(crate) registers: Registers,
     pub(crate) now: Snapshot,

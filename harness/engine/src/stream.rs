@@ -8,10 +8,10 @@
 use parallax_abi::info::HypInfo;
 use parallax_abi::journal::Record;
 use parallax_abi::mailbox::SLOTS;
-use parallax_addr::{PAGE_SIZE, PhysAddr};
+use parallax_addr::{PAGE_SIZE, PhysAddr, Span};
 use parallax_machine::Registers;
 use parallax_machine::shadow::{Over, Shadow};
-use parallax_model::Snapshot;
+use parallax_model::{Run, Snapshot};
 use parallax_trace::spec::Region;
 use parallax_vmsa::{MemError, PhysMem};
 
@@ -103,9 +103,8 @@ impl Stream {
 
     /// The pages that a snapshot is made from.
     fn pages<'a>(&self, now: &'a Snapshot) -> impl Iterator<Item = PhysAddr> + use<'a> {
-        let tables =
-            now.tables.iter().flat_map(|run| (run.span().base..run.span().end()).step_by(PAGE_SIZE as usize));
-        let states = (self.vmemmap.0..self.vmemmap.1).step_by(PAGE_SIZE as usize);
-        tables.chain(states).map(PhysAddr::new)
+        let (first, end) = self.vmemmap;
+        let states = Span::between(PhysAddr::new(first), PhysAddr::new(end));
+        now.tables.iter().map(Run::span).chain([states]).flat_map(Span::pages)
     }
 }

@@ -1,7 +1,7 @@
 //! Memory of the hypervisor's that must keep its contents: its image where nobody may write, and a page that was
 //! given to it.
 
-use parallax_addr::{HypVa, PhysAddr};
+use parallax_addr::PhysAddr;
 use parallax_engine::Session;
 use parallax_model::{AddressMap, Rule, Space, Span, Violation};
 use parallax_vmsa::PhysMem;
@@ -12,7 +12,7 @@ use crate::layout::{CANARY, PAGE};
 /// Contents that must not change.
 #[derive(Debug)]
 pub(super) struct Canary {
-    sealed: Vec<(Span, Vec<u8>)>,
+    sealed: Vec<(Span<PhysAddr>, Vec<u8>)>,
     page: bool,
 }
 
@@ -23,12 +23,7 @@ impl Canary {
         let image = snapshot.layout.image;
         let mut canary = Self { sealed: Vec::new(), page: false };
         for run in snapshot.el2() {
-            let read_only = run
-                .value
-                .leaf()
-                .filter(|leaf| !leaf.write)
-                .map(|leaf| leaf.output(HypVa::new(run.base)).get());
-            let span = read_only.map(|base| Span::new(base, run.size));
+            let span = run.value.leaf().filter(|leaf| !leaf.write).map(|leaf| leaf.outputs(run.span()));
             if let Some(span) = span.filter(|span| image.contains(span.base)) {
                 canary.seal(span, session.machine().memory());
             }
@@ -36,9 +31,9 @@ impl Canary {
         canary
     }
 
-    fn seal(&mut self, span: Span, memory: &dyn PhysMem) {
+    fn seal(&mut self, span: Span<PhysAddr>, memory: &dyn PhysMem) {
         let mut bytes = vec![0; span.size as usize];
-        if memory.read(PhysAddr::new(span.base), &mut bytes).is_ok() {
+        if memory.read(span.base, &mut bytes).is_ok() {
             self.sealed.push((span, bytes));
         }
     }
@@ -51,20 +46,20 @@ impl Canary {
     /// The canary page has been given away: from now on it belongs to what must not change.
     pub(super) fn given(&mut self, memory: &dyn PhysMem) {
         if !std::mem::replace(&mut self.page, true) {
-            self.seal(Span::new(physical(CANARY), PAGE), memory);
+            self.seal(Span::new(PhysAddr::new(physical(CANARY)), PAGE), memory);
         }
     }
 
     /// What has changed all the same.
     pub(super) fn broken(&self, memory: &dyn PhysMem, symbols: &AddressMap) -> Option<Violation> {
-        let changed = |(span, bytes): &&(Span, Vec<u8>)| {
+        let changed = |(span, bytes): &&(Span<PhysAddr>, Vec<u8>)| {
             let mut now = vec![0; bytes.len()];
-            memory.read(PhysAddr::new(span.base), &mut now).is_err() || now != *bytes
+            memory.read(span.base, &mut now).is_err() || now != *bytes
         };
         self.sealed.iter().find(changed).map(|(span, _)| Violation {
             rule: Rule::IsolationContents,
             space: Space::Page,
-            span: *span,
+            span: span.cast(),
             subject: symbols.span(*span),
             message: "memory of the hypervisor that nobody may write has changed".to_owned(),
             function: None,

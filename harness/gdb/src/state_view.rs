@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use parallax_abi::info::HypInfo;
-use parallax_addr::{InputAddr, Ipa, PAGE_SHIFT, PhysAddr};
+use parallax_addr::{InputAddr, Ipa, Named, PAGE_SIZE, PhysAddr, Span};
 use parallax_engine::Observer;
 use parallax_machine::{Registers, Target};
 use parallax_model::table_map::Table;
@@ -65,10 +65,10 @@ impl StateViews {
 impl StateView<'_> {
     /// An address that a user wrote: a number or a place.
     pub(super) fn address(&self, text: &str) -> Result<Ipa, String> {
-        self.context.symbols.parse(text).map(Ipa::new)
+        self.context.symbols.parse(text)
     }
 
-    fn named(&self, address: u64) -> String {
+    fn named(&self, address: impl Named) -> String {
         self.context.symbols.address(address)
     }
 
@@ -79,13 +79,13 @@ impl StateView<'_> {
         let regime = regime.ok_or("the host's stage 2 is off (HCR_EL2.VM = 0)")?;
         let mut out = self.path(&regime, Lane::Cpu, ipa.into());
         let entry = self.entry(self.snapshot.host(), ipa, Lane::Cpu);
-        let _ = writeln!(out, "the host's CPUs at {}: {entry}", self.named(ipa.get()));
+        let _ = writeln!(out, "the host's CPUs at {}: {entry}", self.named(ipa));
         Ok(out)
     }
 
     /// The entry at `ipa` as a golden shows it.
-    fn entry(&self, entries: &[run::Run<S2Entry>], ipa: Ipa, lane: Lane) -> String {
-        run::find(entries, ipa.get()).map_or_else(
+    fn entry(&self, entries: &[run::Run<Ipa, S2Entry>], ipa: Ipa, lane: Lane) -> String {
+        run::find(entries, ipa).map_or_else(
             || "nothing is mapped".to_owned(),
             |found| lane::s2_entry(&found.value, ipa, lane, &self.context.symbols),
         )
@@ -167,7 +167,7 @@ impl StateView<'_> {
     /// `smmu sid N`: a stream table entry.
     pub(super) fn sid(&self, text: &str) -> Result<String, String> {
         let (sid, at, ste, regs) = self.stream(text)?;
-        let mut out = format!("STE of sid {sid:#x} at {at:#x} ({})\n", self.named(at.get()));
+        let mut out = format!("STE of sid {sid:#x} at {at:#x} ({})\n", self.named(at));
         let dwords: Vec<String> = ste.0.iter().map(|dword| format!("{dword:016x}")).collect();
         let _ = writeln!(out, "  {}\n  {}", dwords[..4].join(" "), dwords[4..].join(" "));
         for field in Ste::FIELDS.iter().filter(|field| field.value(&ste.0) != 0) {
@@ -196,7 +196,7 @@ impl StateView<'_> {
         let tables = self.snapshot.smmu.iter().flat_map(|smmu| &smmu.tables);
         if let Some(table) = tables.into_iter().find(|table| table.root == regime.root) {
             let entry = self.entry(&table.entries, ipa, Lane::Smmu);
-            let _ = writeln!(out, "device {number:#x} at {}: {entry}", self.named(ipa.get()));
+            let _ = writeln!(out, "device {number:#x} at {}: {entry}", self.named(ipa));
         }
         Ok(out)
     }
@@ -204,36 +204,37 @@ impl StateView<'_> {
     /// `page PFN`: who has a page, and every way to reach it.
     pub(super) fn page(&self, text: &str) -> Result<String, String> {
         let pfn = self.context.symbols.parse_frame(text)?;
-        let pa = pfn.checked_mul(1 << PAGE_SHIFT).filter(|pa| pa >> 52 == 0);
+        let pa = pfn.ipa().map(Ipa::identity).filter(|pa| pa.get() >> 52 == 0);
         let pa =
             pa.ok_or("a page frame number has at most 40 bits; to name an address, drop three digits")?;
-        let mut out = format!("page {pfn:#x} at {pa:#x} ({})\n", self.named(pa));
+        let mut out = format!("page {pfn} at {pa:#x} ({})\n", self.named(pa));
         match run::find(self.snapshot.pages(), pa) {
             Some(found) => {
-                let word =
-                    self.info.vmemmap_pa.wrapping_add(8 * pfn.wrapping_sub(self.info.vmemmap_first_pfn));
+                let word = self
+                    .info
+                    .vmemmap_pa
+                    .wrapping_add(8 * pfn.get().wrapping_sub(self.info.vmemmap_first_pfn));
                 let _ = writeln!(out, "state {} (word at {word:#x})", lane::page_state(&found.value));
                 let _ = writeln!(out, "owner {}", owner(&found.value));
             }
             None => out.push_str("state none: it is not memory\n"),
         }
-        let before = out.len();
+        let (before, page) = (out.len(), Span::new(pa, PAGE_SIZE));
         for found in self.snapshot.host() {
-            self.mapping(&mut out, Lane::Cpu, found, pa);
+            self.mapping(&mut out, Lane::Cpu, found, page);
         }
         for found in self.snapshot.el2() {
             let Some(leaf) = found.value.leaf() else { continue };
-            let va = pa.wrapping_sub(leaf.offset);
-            if found.span().contains(va) {
-                let span = parallax_model::Span::new(va, 1 << PAGE_SHIFT);
+            let span = leaf.inputs(page);
+            if found.span().contains(span.base) {
                 let (_, value) =
                     canonical::el2_entry(&found.value, span, &self.snapshot.layout, &self.context.symbols);
-                let _ = writeln!(out, "el2  {va:#x}  {value}");
+                let _ = writeln!(out, "el2  {}  {value}", span.base);
             }
         }
         for found in self.snapshot.smmu.iter().flat_map(|smmu| &smmu.tables).flat_map(|table| &table.entries)
         {
-            self.mapping(&mut out, Lane::Smmu, found, pa);
+            self.mapping(&mut out, Lane::Smmu, found, page);
         }
         if out.len() == before {
             out.push_str("nothing maps it\n");
@@ -242,10 +243,10 @@ impl StateView<'_> {
     }
 
     /// A line if `found` maps the page at `pa`, or says who has it.
-    fn mapping(&self, out: &mut String, lane: Lane, found: &run::Run<S2Entry>, pa: u64) {
-        let ipa = found.value.leaf().map_or(pa, |leaf| pa.wrapping_sub(leaf.offset));
+    fn mapping(&self, out: &mut String, lane: Lane, found: &run::Run<Ipa, S2Entry>, page: Span<PhysAddr>) {
+        let ipa = found.value.leaf().map_or_else(|| page.cast(), |leaf| leaf.inputs(page)).base;
         if found.span().contains(ipa) {
-            let value = lane::s2_entry(&found.value, Ipa::new(ipa), lane, &self.context.symbols);
+            let value = lane::s2_entry(&found.value, ipa, lane, &self.context.symbols);
             let _ = writeln!(out, "{:<4} {}  {value}", lane.name(), self.named(ipa));
         }
     }

@@ -1,7 +1,7 @@
 //! The one narrow door to a machine, live or recorded.
 
 use parallax_abi::info::HypInfo;
-use parallax_addr::{AddressMap, Span};
+use parallax_addr::{AddressMap, PhysAddr, Span};
 use parallax_model::Layout;
 use parallax_ops::{Answer, Batch};
 use parallax_smmu::RawRegs;
@@ -51,7 +51,7 @@ impl Target {
     /// The names of its addresses.
     #[must_use]
     pub fn address_map(&self) -> AddressMap {
-        let span = |region: &Region| Span::new(region.base, region.size);
+        let span = |region: &Region| Span::new(PhysAddr::new(region.base), region.size);
         let regions = self.description.regions.iter().map(|region| (region.name.as_str(), span(region)));
         let layout = Layout::from(&self.info);
         AddressMap::of_regions(regions)

@@ -43,7 +43,7 @@ fn finding(op: u64) -> RecordedFinding {
         message: "devices reach it".to_owned(),
         function: op.is_multiple_of(3).then(|| "map".to_owned()),
     };
-    violation.with_views(Some(span), Views::new("annotated hyp", "RW normal 4K")).into()
+    violation.with_views(Some(span.cast()), Views::new("annotated hyp", "RW normal 4K")).into()
 }
 
 /// An imaginary target.

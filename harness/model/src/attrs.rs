@@ -5,7 +5,7 @@
 
 use std::fmt::Write as _;
 
-use parallax_addr::Span;
+use parallax_addr::{Ipa, Span};
 use parallax_smmu::idr::Idr1;
 use parallax_vmsa::{MemAttr, MemAttrs, MemType, Shareability};
 
@@ -44,7 +44,7 @@ pub struct Table {
     /// Memory, or MMIO.
     pub memory: bool,
     /// The first such addresses, as an example.
-    pub example: Span,
+    pub example: Span<Ipa>,
     /// Whether the CPU's entry is still zero there; it then counts as what the first access would map.
     pub on_demand: bool,
     /// The CPU's stage-2 type and shareability.
@@ -78,7 +78,7 @@ pub fn effective(snapshot: &Snapshot, context: &Context, sid: u32) -> Vec<Table>
         Shareability::InnerShareable,
     );
     let mut tables: Vec<Table> = Vec::new();
-    let limit = Span::new(0, 1_u64 << snapshot.control().input_bits.min(63));
+    let limit = Span::new(Ipa::new(0), 1_u64 << snapshot.control().input_bits.min(63));
     for (span, host, device) in run::overlay(snapshot.host(), entries, limit) {
         let (Some(device), true) =
             (device.and_then(S2Entry::leaf), host.is_none_or(|entry| entry.leaf().is_some()))

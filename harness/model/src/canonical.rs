@@ -6,7 +6,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use parallax_addr::{AddressMap, HypVa, PhysAddr, Span};
+use parallax_addr::{AddressMap, HypVa, Ipa, PhysAddr, Span};
 
 use crate::context::Context;
 use crate::lane::{self, Lane};
@@ -31,12 +31,12 @@ pub enum BlockSize {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Canonical {
     pub(crate) layout: Layout,
-    pub(crate) cpu: Vec<Run<S2Entry>>,
-    pub(crate) el2: Vec<Run<S1Entry>>,
-    pub(crate) smmu: Vec<Vec<Run<S2Entry>>>,
-    pub(crate) ste: Vec<Run<Stream>>,
+    pub(crate) cpu: Vec<Run<Ipa, S2Entry>>,
+    pub(crate) el2: Vec<Run<HypVa, S1Entry>>,
+    pub(crate) smmu: Vec<Vec<Run<Ipa, S2Entry>>>,
+    pub(crate) ste: Vec<Run<u64, Stream>>,
     pub(crate) regs: Arc<[Register]>,
-    pub(crate) pages: Vec<Run<PageState>>,
+    pub(crate) pages: Vec<Run<PhysAddr, PageState>>,
 }
 
 impl Canonical {
@@ -118,15 +118,22 @@ fn without_size_s1(entry: S1Entry) -> S1Entry {
 
 /// Page states without the reference counts inside image and pool: which of its pages the pool gave out, and how
 /// often a table page is used, is its own business.
-fn without_own_references(pages: &[Run<PageState>], layout: &Layout) -> Vec<Run<PageState>> {
+fn without_own_references(
+    pages: &[Run<PhysAddr, PageState>],
+    layout: &Layout,
+) -> Vec<Run<PhysAddr, PageState>> {
     let mut borders = [layout.image.base, layout.image.end(), layout.pool.base, layout.pool.end()];
     borders.sort_unstable();
-    let mut out: Vec<Run<PageState>> = Vec::with_capacity(pages.len());
+    let mut out: Vec<Run<PhysAddr, PageState>> = Vec::with_capacity(pages.len());
     for page_run in pages {
         let mut at = page_run.base;
         while at < page_run.end() {
-            let until =
-                borders.iter().copied().find(|&border| border > at).unwrap_or(u64::MAX).min(page_run.end());
+            let until = borders
+                .iter()
+                .copied()
+                .find(|&border| border > at)
+                .unwrap_or(PhysAddr::new(u64::MAX))
+                .min(page_run.end());
             let mut value = page_run.value;
             if layout.image.contains(at) || layout.pool.contains(at) {
                 value.refcount = 0;
@@ -191,11 +198,11 @@ pub fn stream_ids(span: Span) -> String {
 
 /// The physical address behind `va` of EL2: as it is mapped, or where it is not any more, as the linear map has it.
 pub(crate) fn el2_output(snapshot: &Snapshot, context: &Context, va: HypVa) -> Option<PhysAddr> {
-    let mapped =
-        run::find(snapshot.el2(), va.get()).and_then(|run| run.value.leaf()).map(|leaf| leaf.output(va));
+    let mapped = run::find(snapshot.el2(), va).and_then(|run| run.value.leaf()).map(|leaf| leaf.output(va));
     mapped.or_else(|| {
         let pa = va.get().checked_sub(snapshot.layout.linear_offset)?;
-        context.symbols.region_name(pa).map(|_| PhysAddr::new(pa))
+        let pa = PhysAddr::new(pa);
+        context.symbols.region_name(pa).map(|_| pa)
     })
 }
 
@@ -204,13 +211,18 @@ pub(crate) fn el2_output(snapshot: &Snapshot, context: &Context, va: HypVa) -> O
 /// The image's segments move with every change of the code, and where a stack lies in the pool is chance: of the
 /// image only its name is given, of stacks only the region that they are taken from.
 #[must_use]
-pub fn el2_entry(entry: &S1Entry, span: Span, layout: &Layout, symbols: &AddressMap) -> (String, String) {
+pub fn el2_entry(
+    entry: &S1Entry,
+    span: Span<HypVa>,
+    layout: &Layout,
+    symbols: &AddressMap,
+) -> (String, String) {
     let plain = format!("{:#x}..{:#x}", span.base, span.end());
     let leaf = match entry {
         S1Entry::Mapped(leaf) => leaf,
         S1Entry::Malformed { raw } => return (plain, format!("malformed {raw:#018x}")),
     };
-    let pa = leaf.output(HypVa::new(span.base)).get();
+    let pa = leaf.output(span.base);
     let mut value: String =
         ['R', if leaf.write { 'W' } else { '-' }, if leaf.exec { 'X' } else { '-' }].into_iter().collect();
     value.push(' ');
@@ -219,7 +231,7 @@ pub fn el2_entry(entry: &S1Entry, span: Span, layout: &Layout, symbols: &Address
     value += &lane::block_size(leaf.block);
     let output = Span::new(pa, span.size);
     let in_image = layout.image.contains(pa);
-    let subject = if in_image && leaf.offset == layout.image.base.wrapping_sub(layout.image_va.get()) {
+    let subject = if in_image && leaf.offset == layout.image.base.get().wrapping_sub(layout.image_va.get()) {
         "hyp".to_owned()
     } else if in_image && leaf.offset == 0 {
         "identity:hyp".to_owned()

@@ -1,6 +1,6 @@
 //! What a check must know beside the snapshot: the machine and the options it was booted with.
 
-use parallax_addr::{AddressMap, Span};
+use parallax_addr::{AddressMap, Named, PhysAddr, Span};
 use parallax_trace::spec::{MmioPolicy, SmmuMode};
 
 /// The machine and its options.
@@ -9,7 +9,7 @@ pub struct Context {
     /// Names of addresses.
     pub symbols: AddressMap,
     /// Memory (RAM), by physical address, ascending. Everything else is MMIO.
-    pub memory: Vec<Span>,
+    pub memory: Vec<Span<PhysAddr>>,
     /// How the SMMU is used.
     pub smmu: SmmuMode,
     /// Memory type of MMIO for the SMMU.
@@ -23,9 +23,9 @@ pub struct Context {
 
 impl Context {
     /// Cuts `span` at the borders of memory: each piece and whether it is memory.
-    pub fn pieces(&self, span: Span) -> impl Iterator<Item = (Span, bool)> {
+    pub fn pieces<A: Named>(&self, span: Span<A>) -> impl Iterator<Item = (Span<A>, bool)> {
         let mut at = span.base;
-        let mut parts = self.memory.iter().filter_map(move |memory| memory.intersect(span)).peekable();
+        let mut parts = self.memory.iter().filter_map(move |memory| memory.cast().intersect(span)).peekable();
         std::iter::from_fn(move || match parts.next_if(|part| part.base <= at) {
             Some(part) => {
                 at = part.end();
@@ -46,25 +46,19 @@ mod tests {
 
     #[test]
     fn a_span_is_cut_at_the_borders_of_memory() {
+        let span = |base, end| Span::between(PhysAddr::new(base), PhysAddr::new(end));
         let context = Context {
             symbols: AddressMap::default(),
-            memory: vec![Span::between(0x4000, 0x8000)],
+            memory: vec![span(0x4000, 0x8000)],
             smmu: SmmuMode::Shadow,
             mmio: MmioPolicy::Region,
             sid_bits: 8,
             emulated: false,
         };
         assert_eq!(
-            context.pieces(Span::between(0x1000, 0xa000)).collect::<Vec<_>>(),
-            [
-                (Span::between(0x1000, 0x4000), false),
-                (Span::between(0x4000, 0x8000), true),
-                (Span::between(0x8000, 0xa000), false)
-            ]
+            context.pieces(span(0x1000, 0xa000)).collect::<Vec<_>>(),
+            [(span(0x1000, 0x4000), false), (span(0x4000, 0x8000), true), (span(0x8000, 0xa000), false)]
         );
-        assert_eq!(
-            context.pieces(Span::between(0x5000, 0x6000)).collect::<Vec<_>>(),
-            [(Span::between(0x5000, 0x6000), true)]
-        );
+        assert_eq!(context.pieces(span(0x5000, 0x6000)).collect::<Vec<_>>(), [(span(0x5000, 0x6000), true)]);
     }
 }

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use parallax_addr::{AddressMap, Ipa, Span};
+use parallax_addr::{AddressMap, HypVa, Ipa, PhysAddr, Point, Span};
 
 use crate::canonical::{self, BlockSize, Canonical, Line, Sign};
 use crate::lane::{self, Lane, View};
@@ -18,26 +18,26 @@ use crate::snapshot::{Layout, Snapshot};
 
 /// Changes of one map.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Changes<T> {
+pub struct Changes<A, T> {
     /// What was there, where it is there no more.
-    pub removed: Vec<Run<T>>,
+    pub removed: Vec<Run<A, T>>,
     /// What is there, where it was not.
-    pub added: Vec<Run<T>>,
+    pub added: Vec<Run<A, T>>,
 }
 
-impl<T> Default for Changes<T> {
+impl<A, T> Default for Changes<A, T> {
     fn default() -> Self {
         Self { removed: Vec::new(), added: Vec::new() }
     }
 }
 
-impl<T: Clone + PartialEq> Changes<T> {
-    fn between(before: &[Run<T>], after: &[Run<T>]) -> Self {
+impl<A: Point, T: Clone + PartialEq> Changes<A, T> {
+    fn between(before: &[Run<A, T>], after: &[Run<A, T>]) -> Self {
         let mut changes = Self::default();
         if before == after {
             return changes;
         }
-        for (span, old, new) in run::overlay(before, after, Span::between(0, u64::MAX)) {
+        for (span, old, new) in run::overlay(before, after, Span::between(A::at(0), A::at(u64::MAX))) {
             if old != new {
                 if let Some(old) = old {
                     run::push(&mut changes.removed, Run::new(span, old.clone()));
@@ -57,7 +57,7 @@ impl<T: Clone + PartialEq> Changes<T> {
     }
 
     /// All changes in order of address; at one address what went comes before what came.
-    fn in_order(&self) -> impl Iterator<Item = (Sign, &Run<T>)> {
+    fn in_order(&self) -> impl Iterator<Item = (Sign, &Run<A, T>)> {
         let mut all: Vec<_> = self.removed.iter().map(|run| (Sign::Removed, run)).collect();
         all.extend(self.added.iter().map(|run| (Sign::Added, run)));
         all.sort_by_key(|(sign, run)| (run.base, *sign == Sign::Added));
@@ -70,19 +70,19 @@ impl<T: Clone + PartialEq> Changes<T> {
 pub struct Delta {
     layout: Layout,
     /// The host's stage 2, by IPA.
-    pub cpu: Changes<S2Entry>,
+    pub cpu: Changes<Ipa, S2Entry>,
     /// The SMMU's stage-2 tables, by IPA.
-    pub smmu: Vec<Changes<S2Entry>>,
+    pub smmu: Vec<Changes<Ipa, S2Entry>>,
     /// STEs, by StreamID.
-    pub ste: Changes<Stream>,
+    pub ste: Changes<u64, Stream>,
     /// Register lines that are gone.
     pub regs_removed: Vec<Register>,
     /// Register lines that are new.
     pub regs_added: Vec<Register>,
     /// EL2's stage 1, by virtual address.
-    pub el2: Changes<S1Entry>,
+    pub el2: Changes<HypVa, S1Entry>,
     /// Page states, by physical address.
-    pub pages: Changes<PageState>,
+    pub pages: Changes<PhysAddr, PageState>,
 }
 
 impl Delta {
@@ -147,14 +147,14 @@ impl Delta {
         };
         if view.shows(Lane::Cpu) {
             for (sign, run) in self.cpu.in_order() {
-                let value = lane::s2_entry(&run.value, Ipa::new(run.base), Lane::Cpu, symbols);
+                let value = lane::s2_entry(&run.value, run.base, Lane::Cpu, symbols);
                 add(Lane::Cpu, 0, symbols.span(run.span()), sign, value);
             }
         }
         if view.shows(Lane::Smmu) {
             for (table, changes) in self.smmu.iter().enumerate() {
                 for (sign, run) in changes.in_order() {
-                    let value = lane::s2_entry(&run.value, Ipa::new(run.base), Lane::Smmu, symbols);
+                    let value = lane::s2_entry(&run.value, run.base, Lane::Smmu, symbols);
                     add(Lane::Smmu, table, symbols.span(run.span()), sign, value);
                 }
             }
@@ -305,7 +305,7 @@ mod tests {
         assert!(!only.is_empty() && only.iter().all(|line| line.lane == Lane::El2));
     }
 
-    fn entries() -> impl Strategy<Value = Vec<Run<S2Entry>>> {
+    fn entries() -> impl Strategy<Value = Vec<Run<Ipa, S2Entry>>> {
         let value = prop_oneof![
             Just(None),
             Just(Some(HYP)),
@@ -315,7 +315,7 @@ mod tests {
         prop::collection::vec(value, 0..24).prop_map(|pages| {
             let mut runs = Vec::new();
             for (page, value) in (0_u64..).zip(pages) {
-                let span = Span::new(RAM.base + page * 0x1000, 0x1000);
+                let span = Span::new(Ipa::new(RAM.base + page * 0x1000), 0x1000);
                 if let Some(value) = value {
                     run::push(&mut runs, Run::new(span, value));
                 }
@@ -349,10 +349,10 @@ mod tests {
             let changes = Changes::between(&a, &b);
             let mut state = a;
             for removed in &changes.removed {
-                set(&mut state, removed.span(), None);
+                set(&mut state, removed.span().cast(), None);
             }
             for added in &changes.added {
-                set(&mut state, added.span(), Some(added.value));
+                set(&mut state, added.span().cast(), Some(added.value));
             }
             prop_assert_eq!(state, b);
         }

@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use parallax_addr::{HypVa, Span};
+use parallax_addr::{HypVa, PhysAddr, Span};
 
 use crate::canonical;
 use crate::check::Space;
@@ -42,7 +42,7 @@ impl Violation {
 
     /// The finding that this is, of which `page` and `views` are known from elsewhere than a state.
     #[must_use]
-    pub const fn with_views(self, page: Option<Span>, views: Views) -> Finding {
+    pub const fn with_views(self, page: Option<Span<PhysAddr>>, views: Views) -> Finding {
         Finding { violation: self, page, views }
     }
 
@@ -57,12 +57,12 @@ impl Violation {
     }
 
     /// The pages concerned, as the host and devices address them.
-    fn page(&self, snapshot: &Snapshot, context: &Context) -> Option<Span> {
+    fn page(&self, snapshot: &Snapshot, context: &Context) -> Option<Span<PhysAddr>> {
         match self.space {
-            Space::Cpu | Space::Smmu | Space::Page => self.span.whole_pages(),
+            Space::Cpu | Space::Smmu | Space::Page => self.span.cast().whole_pages(),
             Space::El2 => {
                 let at = canonical::el2_output(snapshot, context, HypVa::new(self.span.base))?;
-                Span::new(at.get(), self.span.size).whole_pages()
+                Span::new(at, self.span.size).whole_pages()
             }
             Space::Ste | Space::Regs => None,
         }
@@ -73,7 +73,7 @@ impl Violation {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
     violation: Violation,
-    page: Option<Span>,
+    page: Option<Span<PhysAddr>>,
     views: Views,
 }
 
@@ -88,7 +88,7 @@ impl std::ops::Deref for Finding {
 impl Finding {
     /// The pages that it is about, as the host and devices address them; none where it is about no page.
     #[must_use]
-    pub const fn page(&self) -> Option<Span> {
+    pub const fn page(&self) -> Option<Span<PhysAddr>> {
         self.page
     }
 
@@ -163,7 +163,7 @@ pub(crate) mod tests {
             message: "wrong".into(),
             function: None,
         };
-        violation.with_views(Span::between(base, end).whole_pages(), Views::new("a", "b"))
+        violation.with_views(Span::between(base, end).cast().whole_pages(), Views::new("a", "b"))
     }
 
     #[test]

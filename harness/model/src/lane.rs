@@ -158,7 +158,7 @@ pub fn s2_entry(entry: &S2Entry, ipa: Ipa, lane: Lane, symbols: &AddressMap) -> 
             }
             text += &block_size(leaf.block);
             if leaf.offset != 0 {
-                text += &format!(" -> {}", symbols.address(leaf.output(ipa).get()));
+                text += &format!(" -> {}", symbols.address(leaf.output(ipa)));
             }
             text
         }

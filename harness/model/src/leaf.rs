@@ -51,9 +51,16 @@ impl S2Leaf {
         ipa.identity().wrapping_add(self.offset)
     }
 
+    /// Where the output addresses `outputs`, all of this leaf, come from.
+    #[must_use]
+    pub fn inputs(&self, outputs: Span<PhysAddr>) -> Span<Ipa> {
+        Span::new(Ipa::new(outputs.base.get().wrapping_sub(self.offset)), outputs.size)
+    }
+
     /// Where the input addresses `ipas`, all under this leaf, lead.
-    pub(crate) const fn outputs(&self, ipas: Span) -> Span {
-        Span::new(ipas.base.wrapping_add(self.offset), ipas.size)
+    #[must_use]
+    pub const fn outputs(&self, ipas: Span<Ipa>) -> Span<PhysAddr> {
+        Span::new(self.output(ipas.base), ipas.size)
     }
 
     /// Who may execute.
@@ -161,9 +168,16 @@ impl S1Leaf {
         PhysAddr::new(va.get()).wrapping_add(self.offset)
     }
 
+    /// Where the output addresses `outputs`, all of this leaf, come from.
+    #[must_use]
+    pub fn inputs(&self, outputs: Span<PhysAddr>) -> Span<HypVa> {
+        Span::new(HypVa::new(outputs.base.get().wrapping_sub(self.offset)), outputs.size)
+    }
+
     /// Where the virtual addresses `vas`, all under this leaf, lead.
-    pub(crate) const fn outputs(&self, vas: Span) -> Span {
-        Span::new(vas.base.wrapping_add(self.offset), vas.size)
+    #[must_use]
+    pub const fn outputs(&self, vas: Span<HypVa>) -> Span<PhysAddr> {
+        Span::new(self.output(vas.base), vas.size)
     }
 
     /// Memory type, `None` for a reserved encoding.

@@ -1,7 +1,6 @@
 //! Tables as they stand in memory: every table's address and every entry's descriptor. For people; never in a golden.
 
-use parallax_addr::AddressMap;
-use parallax_addr::Span;
+use parallax_addr::{AddressMap, Ipa, Span};
 use parallax_smmu::{RawRegs, SmmuRegs, StreamTable};
 use parallax_vmsa::walk::{Run as Walked, Visit};
 use parallax_vmsa::{PhysMem, Regime, SysRegs, walk};
@@ -46,7 +45,7 @@ pub fn text(
 fn smmu(mem: &dyn PhysMem, regs: &SmmuRegs, symbols: &AddressMap, lines: &mut Vec<String>) {
     let (streams, memory) = StreamTable::from_regs(regs).scan(mem);
     for piece in memory {
-        let place = symbols.address(piece.pa.get());
+        let place = symbols.address(piece.pa);
         lines.push(format!(
             "ste  level-{} table {:#x} ({place}), {:#x} bytes",
             piece.level, piece.pa, piece.size
@@ -83,7 +82,7 @@ impl Tree<'_> {
         let lane = self.lane;
         match visit {
             Visit::Table { pa, level, ia, entries, .. } => {
-                let place = self.symbols.address(pa.get());
+                let place = self.symbols.address(pa);
                 self.lines
                     .push(format!("{lane:<4} {level} table {pa:#x} ({place}) of {ia:#x}, {entries} entries"));
             }
@@ -95,7 +94,7 @@ impl Tree<'_> {
 
     fn entry(&mut self, walked: &Walked, remark: &str) {
         let Walked { desc, index, count, level, .. } = walked;
-        let where_ = self.symbols.span(Span::new(walked.ia.get(), walked.size()));
+        let where_ = self.symbols.span(Span::new(Ipa::new(walked.ia.get()), walked.size()));
         let lane = self.lane;
         self.lines.push(format!("{lane:<4}   {level}[{index}] {desc:#018x} x{count} {where_}{remark}"));
     }

@@ -10,7 +10,7 @@ use crate::snapshot::{CpuControl, Layout, Snapshot};
 pub struct Register {
     text: String,
     /// The address that the line ends with, unless it is the hypervisor's own.
-    address: Option<u64>,
+    address: Option<PhysAddr>,
 }
 
 impl Register {
@@ -67,7 +67,6 @@ fn cpu(control: &CpuControl) -> Vec<String> {
 fn smmu(c: &SmmuControl, layout: &Layout) -> Vec<Register> {
     let line = |text: String| Register { text, address: None };
     let placed = |text: String, address: PhysAddr| {
-        let address = address.get();
         if layout.pool.contains(address) {
             line(format!("{text} in pool"))
         } else if layout.image.contains(address) {

@@ -5,39 +5,39 @@
 
 use serde::{Deserialize, Serialize};
 
-use parallax_addr::Span;
+use parallax_addr::{Point, Span};
 
 /// `size` addresses from `base` on that share `value`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Run<T> {
+pub struct Run<A, T> {
     /// First address (or StreamID, in lists of streams).
-    pub base: u64,
+    pub base: A,
     /// How many addresses, in bytes (or StreamIDs). Never 0.
     pub size: u64,
     /// What holds for all of them.
     pub value: T,
 }
 
-impl<T> Run<T> {
+impl<A: Point, T> Run<A, T> {
     /// A run over `span`.
-    pub const fn new(span: Span, value: T) -> Self {
+    pub fn new(span: Span<A>, value: T) -> Self {
         Self { base: span.base, size: span.size, value }
     }
 
     /// The addresses.
-    pub const fn span(&self) -> Span {
+    pub fn span(&self) -> Span<A> {
         Span::new(self.base, self.size)
     }
 
     /// The first address behind it.
-    pub const fn end(&self) -> u64 {
-        self.base.saturating_add(self.size)
+    pub fn end(&self) -> A {
+        self.span().end()
     }
 }
 
 /// Appends a run, joining it with the last one if they touch and agree. Runs must come in ascending order; an empty
 /// one is dropped.
-pub fn push<T: PartialEq>(runs: &mut Vec<Run<T>>, run: Run<T>) {
+pub fn push<A: Point, T: PartialEq>(runs: &mut Vec<Run<A, T>>, run: Run<A, T>) {
     if run.size == 0 {
         return;
     }
@@ -48,16 +48,16 @@ pub fn push<T: PartialEq>(runs: &mut Vec<Run<T>>, run: Run<T>) {
 }
 
 /// Puts `new` in the place of what `runs` says of `span`; `new` is sorted, maximal and inside of `span`.
-pub fn replace<T: Clone + PartialEq>(runs: &mut Vec<Run<T>>, span: Span, new: &[Run<T>]) {
+pub fn replace<A: Point, T: Clone + PartialEq>(runs: &mut Vec<Run<A, T>>, span: Span<A>, new: &[Run<A, T>]) {
     let first = runs.partition_point(|run| run.end() <= span.base);
     let behind = runs.partition_point(|run| run.base < span.end());
     // The neighbours may join with what comes between them.
     let (from, to) = (first.saturating_sub(1), (behind + 1).min(runs.len()));
-    let before = Span::between(0, span.base);
-    let after = Span::between(span.end(), u64::MAX);
+    let before = Span::between(A::at(0), span.base);
+    let after = Span::between(span.end(), A::at(u64::MAX));
     let mut middle = Vec::with_capacity(new.len() + 4);
     let part =
-        |run: &Run<T>, of: Span| run.span().intersect(of).map(|part| Run::new(part, run.value.clone()));
+        |run: &Run<A, T>, of: Span<A>| run.span().intersect(of).map(|part| Run::new(part, run.value.clone()));
     runs[from..behind].iter().filter_map(|run| part(run, before)).for_each(|run| push(&mut middle, run));
     new.iter().for_each(|run| push(&mut middle, run.clone()));
     runs[first..to].iter().filter_map(|run| part(run, after)).for_each(|run| push(&mut middle, run));
@@ -65,7 +65,10 @@ pub fn replace<T: Clone + PartialEq>(runs: &mut Vec<Run<T>>, span: Span, new: &[
 }
 
 /// The same map with every value passed through `change`, maximal again.
-pub fn map<T, U: PartialEq>(runs: &[Run<T>], mut change: impl FnMut(&Run<T>) -> U) -> Vec<Run<U>> {
+pub fn map<A: Point, T, U: PartialEq>(
+    runs: &[Run<A, T>],
+    mut change: impl FnMut(&Run<A, T>) -> U,
+) -> Vec<Run<A, U>> {
     let mut out = Vec::with_capacity(runs.len());
     for run in runs {
         push(&mut out, Run::new(run.span(), change(run)));
@@ -74,20 +77,24 @@ pub fn map<T, U: PartialEq>(runs: &[Run<T>], mut change: impl FnMut(&Run<T>) -> 
 }
 
 /// The value at `address`.
-pub fn find<T>(runs: &[Run<T>], address: u64) -> Option<&Run<T>> {
+pub fn find<A: Point, T>(runs: &[Run<A, T>], address: A) -> Option<&Run<A, T>> {
     let after = runs.partition_point(|run| run.base <= address);
     runs[..after].last().filter(|run| run.span().contains(address))
 }
 
 /// The parts of the runs that lie inside `span`, in order.
-pub fn within<T>(runs: &[Run<T>], span: Span) -> impl Iterator<Item = (Span, &T)> {
+pub fn within<A: Point, T>(runs: &[Run<A, T>], span: Span<A>) -> impl Iterator<Item = (Span<A>, &T)> {
     let first = runs.partition_point(|run| run.end() <= span.base);
     runs[first..].iter().map_while(move |run| run.span().intersect(span).map(|part| (part, &run.value)))
 }
 
 /// Cuts `span` wherever one of the two maps changes, and yields each piece with the value of both sides (`None`:
 /// nothing is there). Pieces come in order and cover `span` without a gap.
-pub fn overlay<'a, A, B>(a: &'a [Run<A>], b: &'a [Run<B>], span: Span) -> Overlay<'a, A, B> {
+pub fn overlay<'a, A: Point, T, U>(
+    a: &'a [Run<A, T>],
+    b: &'a [Run<A, U>],
+    span: Span<A>,
+) -> Overlay<'a, A, T, U> {
     Overlay {
         a: &a[a.partition_point(|run| run.end() <= span.base)..],
         b: &b[b.partition_point(|run| run.end() <= span.base)..],
@@ -98,26 +105,26 @@ pub fn overlay<'a, A, B>(a: &'a [Run<A>], b: &'a [Run<B>], span: Span) -> Overla
 
 /// Iterator of [`overlay`].
 #[derive(Clone, Debug)]
-pub struct Overlay<'a, A, B> {
-    a: &'a [Run<A>],
-    b: &'a [Run<B>],
-    at: u64,
-    end: u64,
+pub struct Overlay<'a, A, T, U> {
+    a: &'a [Run<A, T>],
+    b: &'a [Run<A, U>],
+    at: A,
+    end: A,
 }
 
 /// The value that holds at `at`, and where that stops being so.
-fn head<'a, T>(runs: &mut &'a [Run<T>], at: u64) -> (Option<&'a T>, u64) {
+fn head<'a, A: Point, T>(runs: &mut &'a [Run<A, T>], at: A) -> (Option<&'a T>, A) {
     while let Some((first, rest)) = runs.split_first() {
         if first.end() > at {
             return if first.base <= at { (Some(&first.value), first.end()) } else { (None, first.base) };
         }
         *runs = rest;
     }
-    (None, u64::MAX)
+    (None, A::at(u64::MAX))
 }
 
-impl<'a, A, B> Iterator for Overlay<'a, A, B> {
-    type Item = (Span, Option<&'a A>, Option<&'a B>);
+impl<'a, A: Point, T, U> Iterator for Overlay<'a, A, T, U> {
+    type Item = (Span<A>, Option<&'a T>, Option<&'a U>);
 
     fn next(&mut self) -> Option<Self::Item> {
         if self.at >= self.end {
@@ -137,7 +144,7 @@ mod tests {
 
     use super::*;
 
-    fn runs(cells: &[Option<u8>]) -> Vec<Run<u8>> {
+    fn runs(cells: &[Option<u8>]) -> Vec<Run<u64, u8>> {
         let mut out = Vec::new();
         for (at, cell) in cells.iter().enumerate() {
             if let Some(value) = *cell {

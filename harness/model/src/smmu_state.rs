@@ -1,6 +1,6 @@
 //! The SMMU as its registers, stream table and stage-2 tables say it is.
 
-use parallax_addr::PhysAddr;
+use parallax_addr::{Ipa, PhysAddr};
 use parallax_smmu::{Config, Ste};
 use serde::{Deserialize, Serialize};
 
@@ -93,7 +93,7 @@ pub struct SmmuTable {
     /// Input address size in bits.
     pub input_bits: u8,
     /// What it maps, by IPA.
-    pub entries: Vec<Run<S2Entry>>,
+    pub entries: Vec<Run<Ipa, S2Entry>>,
 }
 
 /// The SMMU.
@@ -102,7 +102,7 @@ pub struct SmmuState {
     /// Registers.
     pub control: SmmuControl,
     /// Valid STEs by StreamID. A StreamID without a run has V = 0 or no entry at all: its transactions abort.
-    pub streams: Vec<Run<Stream>>,
+    pub streams: Vec<Run<u64, Stream>>,
     /// Stage-2 tables in the order of the first StreamID that uses each.
     pub tables: Vec<SmmuTable>,
 }

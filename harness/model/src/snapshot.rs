@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use parallax_abi::info::HypInfo;
-use parallax_addr::{HypVa, PAGE_SIZE, PhysAddr, Span, VmHandle};
+use parallax_addr::{HypVa, Ipa, PAGE_SIZE, PhysAddr, Span, VmHandle};
 use serde::{Deserialize, Serialize};
 
 use crate::leaf::{S1Entry, S2Entry};
@@ -19,35 +19,35 @@ use crate::smmu_state::SmmuState;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Layout {
     /// The image.
-    pub image: Span,
+    pub image: Span<PhysAddr>,
     /// EL2 virtual address of its first byte.
     pub image_va: HypVa,
     /// The page pool.
-    pub pool: Span,
+    pub pool: Span<PhysAddr>,
     /// EL2 virtual address = physical address + this, for pool, pages in use and MMIO.
     pub linear_offset: u64,
     /// The SMMU's register frame; empty when there is none or it is not used.
-    pub smmu: Span,
+    pub smmu: Span<PhysAddr>,
     /// The SMMU's command queue.
-    pub cmdq: Span,
+    pub cmdq: Span<PhysAddr>,
     /// The SMMU's event queue.
-    pub evtq: Span,
+    pub evtq: Span<PhysAddr>,
     /// The memory that the page-state array describes.
-    pub described: Span,
+    pub described: Span<PhysAddr>,
 }
 
 impl From<&HypInfo> for Layout {
     fn from(info: &HypInfo) -> Self {
         Self {
-            image: Span::new(info.image_pa, info.image_size),
+            image: Span::new(PhysAddr::new(info.image_pa), info.image_size),
             image_va: HypVa::new(info.image_va),
-            pool: Span::new(info.pool_pa, info.pool_size),
+            pool: Span::new(PhysAddr::new(info.pool_pa), info.pool_size),
             linear_offset: info.linear_offset,
-            smmu: Span::new(info.smmu_pa, info.smmu_size),
-            cmdq: Span::new(info.cmdq_pa, info.cmdq_size),
-            evtq: Span::new(info.evtq_pa, info.evtq_size),
+            smmu: Span::new(PhysAddr::new(info.smmu_pa), info.smmu_size),
+            cmdq: Span::new(PhysAddr::new(info.cmdq_pa), info.cmdq_size),
+            evtq: Span::new(PhysAddr::new(info.evtq_pa), info.evtq_size),
             described: Span::new(
-                info.vmemmap_first_pfn.wrapping_mul(PAGE_SIZE),
+                PhysAddr::new(info.vmemmap_first_pfn.wrapping_mul(PAGE_SIZE)),
                 info.vmemmap_nr.wrapping_mul(PAGE_SIZE),
             ),
         }
@@ -107,9 +107,9 @@ pub enum AddressSpace {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Mapping {
     /// By stage 1.
-    Stage1(Vec<Run<S1Entry>>),
+    Stage1(Vec<Run<HypVa, S1Entry>>),
     /// By stage 2.
-    Stage2(Vec<Run<S2Entry>>),
+    Stage2(Vec<Run<Ipa, S2Entry>>),
 }
 
 /// One moment. What is absent was not looked at, or is not there: it is not empty.
@@ -122,11 +122,11 @@ pub struct Snapshot {
     /// The CPUs' address spaces. One whose translation is off is absent.
     pub spaces: BTreeMap<AddressSpace, Mapping>,
     /// Page states, by physical address; absent where the hypervisor keeps none that is understood.
-    pub pages: Option<Vec<Run<PageState>>>,
+    pub pages: Option<Vec<Run<PhysAddr, PageState>>>,
     /// The SMMU, when the hypervisor uses one.
     pub smmu: Option<SmmuState>,
     /// Pages that the walks above read as tables, by physical address.
-    pub tables: Vec<Run<TableUse>>,
+    pub tables: Vec<Run<PhysAddr, TableUse>>,
     /// What could not be read or decoded at all, in words.
     pub faults: Vec<String>,
 }
@@ -140,7 +140,7 @@ impl Snapshot {
 
     /// What a stage 2 maps: the host's, a virtual machine's or one of the SMMU's. None if it is absent.
     #[must_use]
-    pub fn stage2(&self, space: AddressSpace) -> Option<&[Run<S2Entry>]> {
+    pub fn stage2(&self, space: AddressSpace) -> Option<&[Run<Ipa, S2Entry>]> {
         if let AddressSpace::Smmu(TableId(table)) = space {
             return self.smmu.as_ref()?.tables.get(table).map(|table| &*table.entries);
         }
@@ -152,13 +152,13 @@ impl Snapshot {
 
     /// The host's stage 2, by IPA; nothing where it is absent.
     #[must_use]
-    pub fn host(&self) -> &[Run<S2Entry>] {
+    pub fn host(&self) -> &[Run<Ipa, S2Entry>] {
         self.stage2(AddressSpace::Host).unwrap_or_default()
     }
 
     /// EL2's stage 1, by virtual address; nothing where it is absent.
     #[must_use]
-    pub fn el2(&self) -> &[Run<S1Entry>] {
+    pub fn el2(&self) -> &[Run<HypVa, S1Entry>] {
         match self.spaces.get(&AddressSpace::El2) {
             Some(Mapping::Stage1(entries)) => entries,
             _ => &[],
@@ -167,7 +167,7 @@ impl Snapshot {
 
     /// Page states, by physical address; nothing where they are absent.
     #[must_use]
-    pub fn pages(&self) -> &[Run<PageState>] {
+    pub fn pages(&self) -> &[Run<PhysAddr, PageState>] {
         self.pages.as_deref().unwrap_or_default()
     }
 }

@@ -33,10 +33,10 @@ pub struct Table {
 impl Table {
     /// The input addresses that the entry at physical address `pa` translates, if it is one of this table's.
     #[must_use]
-    pub fn entry_at(&self, pa: PhysAddr) -> Option<Span> {
+    pub fn entry_at(&self, pa: PhysAddr) -> Option<Span<InputAddr>> {
         let index = pa.offset_from(self.pa)? / 8;
         let size = self.level.entry_size();
-        (index < u64::from(self.entries)).then(|| Span::new(self.ia.wrapping_add(index * size).get(), size))
+        (index < u64::from(self.entries)).then(|| Span::new(self.ia.wrapping_add(index * size), size))
     }
 
     /// What `desc` means in an entry of this table: what it maps, permissions, memory type, shareability; or the owner
@@ -152,7 +152,10 @@ mod tests {
 
     #[test]
     fn an_entry_of_a_table_translates_its_share_of_the_input() {
-        assert_eq!(TABLE.entry_at(PhysAddr::new(0x8008)), Some(Span::new(0x4020_1000, 0x1000)));
+        assert_eq!(
+            TABLE.entry_at(PhysAddr::new(0x8008)),
+            Some(Span::new(InputAddr::new(0x4020_1000), 0x1000))
+        );
         assert_eq!(TABLE.entry_at(PhysAddr::new(0x9000)), None);
         assert_eq!(TABLE.entry_at(PhysAddr::new(0x7ff8)), None);
     }

@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use parallax_addr::Span;
-use parallax_addr::{AddressMap, HypVa, PhysAddr};
+use parallax_addr::{AddressMap, HypVa, Ipa, PhysAddr, Point, Span};
 
 use parallax_trace::spec::{MmioPolicy, SmmuMode};
 
@@ -56,10 +55,10 @@ pub(crate) fn el2(offset: u64, write: bool, exec: bool) -> S1Entry {
 }
 
 /// Sets (or clears) the value over `span`.
-pub(crate) fn set<T: Clone + PartialEq>(runs: &mut Vec<Run<T>>, span: Span, value: Option<T>) {
+pub(crate) fn set<A: Point, T: Clone + PartialEq>(runs: &mut Vec<Run<A, T>>, span: Span, value: Option<T>) {
     let mut out = Vec::new();
-    let changed = [Run::new(span, ())];
-    for (piece, old, change) in run::overlay(runs, &changed, Span::between(0, u64::MAX)) {
+    let changed = [Run::new(span.cast(), ())];
+    for (piece, old, change) in run::overlay(runs, &changed, Span::between(A::at(0), A::at(u64::MAX))) {
         if let Some(value) = change.map_or(old, |()| value.as_ref()) {
             run::push(&mut out, Run::new(piece, value.clone()));
         }
@@ -68,10 +67,10 @@ pub(crate) fn set<T: Clone + PartialEq>(runs: &mut Vec<Run<T>>, span: Span, valu
 }
 
 pub(crate) fn context() -> Context {
-    let regions = [("ram", RAM), ("uart", UART), ("smmu", SMMU)];
+    let regions = [("ram", RAM), ("uart", UART), ("smmu", SMMU)].map(|(name, span)| (name, span.cast()));
     Context {
         symbols: AddressMap::of_regions(regions).with_hypervisor(layout().image, layout().pool),
-        memory: vec![RAM],
+        memory: vec![RAM.cast()],
         smmu: SmmuMode::Shadow,
         mmio: MmioPolicy::Region,
         sid_bits: 8,
@@ -81,14 +80,14 @@ pub(crate) fn context() -> Context {
 
 fn layout() -> Layout {
     Layout {
-        image: IMAGE,
+        image: IMAGE.cast(),
         image_va: HypVa::new(IMAGE_VA),
-        pool: POOL,
+        pool: POOL.cast(),
         linear_offset: LINEAR,
-        smmu: SMMU,
-        cmdq: Span::new(POOL.base, 0x1000),
-        evtq: Span::new(POOL.base + 0x1000, 0x1000),
-        described: RAM,
+        smmu: SMMU.cast(),
+        cmdq: Span::new(PhysAddr::new(POOL.base), 0x1000),
+        evtq: Span::new(PhysAddr::new(POOL.base + 0x1000), 0x1000),
+        described: RAM.cast(),
     }
 }
 
@@ -148,11 +147,12 @@ pub(crate) fn clean() -> Snapshot {
     set(&mut pages, IMAGE, Some(HYP_PAGE));
     set(&mut pages, POOL, Some(HYP_PAGE));
     let image = IMAGE.base.wrapping_sub(IMAGE_VA);
+    let va = |base, size| Span::new(HypVa::new(base), size);
     let mut el2_entries = vec![
-        Run::new(Span::new(POOL.base + LINEAR, POOL.size), el2(LINEAR.wrapping_neg(), true, false)),
-        Run::new(Span::new(IMAGE_VA, 0x2_0000), el2(image, false, true)),
-        Run::new(Span::new(IMAGE_VA + 0x2_0000, 0x1_0000), el2(image, false, false)),
-        Run::new(Span::new(IMAGE_VA + 0x3_0000, 0x1_0000), el2(image, true, false)),
+        Run::new(va(POOL.base + LINEAR, POOL.size), el2(LINEAR.wrapping_neg(), true, false)),
+        Run::new(va(IMAGE_VA, 0x2_0000), el2(image, false, true)),
+        Run::new(va(IMAGE_VA + 0x2_0000, 0x1_0000), el2(image, false, false)),
+        Run::new(va(IMAGE_VA + 0x3_0000, 0x1_0000), el2(image, true, false)),
     ];
     el2_entries.sort_by_key(|run| run.base);
     Snapshot {
@@ -173,7 +173,7 @@ pub(crate) fn clean() -> Snapshot {
         pages: Some(pages),
         smmu: Some(smmu()),
         tables: vec![Run::new(
-            Span::new(POOL.base + 0x4000, 0x2000),
+            Span::new(PhysAddr::new(POOL.base + 0x4000), 0x2000),
             TableUse { cpu: true, ..TableUse::default() },
         )],
         faults: Vec::new(),
@@ -192,7 +192,7 @@ pub(crate) fn donated() -> Snapshot {
 }
 
 /// The host's stage 2 of a state.
-pub(crate) fn host_mut(state: &mut Snapshot) -> &mut Vec<Run<S2Entry>> {
+pub(crate) fn host_mut(state: &mut Snapshot) -> &mut Vec<Run<Ipa, S2Entry>> {
     match state.spaces.get_mut(&AddressSpace::Host) {
         Some(Mapping::Stage2(entries)) => entries,
         _ => unreachable!("the small machine has a host"),
@@ -200,7 +200,7 @@ pub(crate) fn host_mut(state: &mut Snapshot) -> &mut Vec<Run<S2Entry>> {
 }
 
 /// EL2's stage 1 of a state.
-pub(crate) fn el2_mut(state: &mut Snapshot) -> &mut Vec<Run<S1Entry>> {
+pub(crate) fn el2_mut(state: &mut Snapshot) -> &mut Vec<Run<HypVa, S1Entry>> {
     match state.spaces.get_mut(&AddressSpace::El2) {
         Some(Mapping::Stage1(entries)) => entries,
         _ => unreachable!("the small machine has EL2's stage 1"),
@@ -208,7 +208,7 @@ pub(crate) fn el2_mut(state: &mut Snapshot) -> &mut Vec<Run<S1Entry>> {
 }
 
 /// Page states of a state.
-pub(crate) fn pages_mut(state: &mut Snapshot) -> &mut Vec<Run<PageState>> {
+pub(crate) fn pages_mut(state: &mut Snapshot) -> &mut Vec<Run<PhysAddr, PageState>> {
     state.pages.as_mut().expect("the small machine has page states")
 }
 
@@ -218,6 +218,6 @@ pub(crate) fn smmu_of(state: &mut Snapshot) -> &mut SmmuState {
 }
 
 /// The entries of the table that all streams use.
-pub(crate) fn smmu_entries(state: &mut Snapshot) -> &mut Vec<Run<S2Entry>> {
+pub(crate) fn smmu_entries(state: &mut Snapshot) -> &mut Vec<Run<Ipa, S2Entry>> {
     &mut smmu_of(state).tables[0].entries
 }

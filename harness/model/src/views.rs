@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use parallax_addr::{Ipa, Span};
+use parallax_addr::{HypVa, Ipa, PhysAddr, Span};
 use parallax_trace::spec::SmmuMode;
 use serde::{Deserialize, Serialize};
 
@@ -72,16 +72,18 @@ impl Views {
         snapshot: &Snapshot,
         context: &Context,
         (space, at): (Space, u64),
-        page: Option<u64>,
+        page: Option<PhysAddr>,
     ) -> Self {
         // An address in a page is looked up as it is: output addresses are those of the byte, not of the page.
         let both = match (space, page) {
-            (Space::Cpu | Space::Smmu | Space::Page, Some(_)) => Self::of_page(snapshot, context, at),
-            (_, Some(page)) => Self::of_page(snapshot, context, page),
+            (Space::Cpu | Space::Smmu | Space::Page, Some(_)) => {
+                Self::of_page(snapshot, context, Ipa::new(at))
+            }
+            (_, Some(page)) => Self::of_page(snapshot, context, page.identity()),
             (_, None) => Self::of_registers(snapshot, context),
         };
         match space {
-            Space::El2 => both.with(Side::El2, of_el2(snapshot, context, at)),
+            Space::El2 => both.with(Side::El2, of_el2(snapshot, context, HypVa::new(at))),
             Space::Ste => both.with(Side::Ste, of_stream(snapshot, at)),
             Space::Cpu | Space::Smmu | Space::Page | Space::Regs => both,
         }
@@ -89,12 +91,11 @@ impl Views {
 
     /// What both tables and the page-state array say of `at`, an address of the host's and of devices.
     #[must_use]
-    pub fn of_page(snapshot: &Snapshot, context: &Context, at: u64) -> Self {
+    pub fn of_page(snapshot: &Snapshot, context: &Context, at: Ipa) -> Self {
         let symbols = &context.symbols;
         let unmapped = || "unmapped".to_owned();
         let entry = |entries, lane| {
-            run::find(entries, at)
-                .map_or_else(unmapped, |run| lane::s2_entry(&run.value, Ipa::new(at), lane, symbols))
+            run::find(entries, at).map_or_else(unmapped, |run| lane::s2_entry(&run.value, at, lane, symbols))
         };
         let cpu = if snapshot.control().stage2_enabled {
             entry(snapshot.host(), Lane::Cpu)
@@ -107,7 +108,7 @@ impl Views {
         if tables.is_empty() {
             views.push((Side::Smmu, without_table(snapshot, context).to_owned()));
         }
-        let page = run::find(snapshot.pages(), at);
+        let page = run::find(snapshot.pages(), at.identity());
         views.extend(page.map(|run| (Side::Page, lane::page_state(&run.value))));
         Self(views)
     }
@@ -154,7 +155,7 @@ fn without_table(snapshot: &Snapshot, context: &Context) -> &'static str {
 }
 
 /// The entry of EL2's stage 1 at `va`.
-fn of_el2(snapshot: &Snapshot, context: &Context, va: u64) -> String {
+fn of_el2(snapshot: &Snapshot, context: &Context, va: HypVa) -> String {
     run::find(snapshot.el2(), va).map_or_else(
         || "unmapped".to_owned(),
         |run| canonical::el2_entry(&run.value, Span::new(va, 1), &snapshot.layout, &context.symbols).1,
@@ -179,7 +180,8 @@ mod tests {
     #[test]
     fn both_sides_are_there_whatever_the_place_is() {
         let (state, context) = (clean(), context());
-        let places = Space::ALL.iter().flat_map(|&space| [(space, None), (space, Some(PAGE.base))]);
+        let places =
+            Space::ALL.iter().flat_map(|&space| [(space, None), (space, Some(PhysAddr::new(PAGE.base)))]);
         for (space, page) in places {
             let views = Views::of(&state, &context, (space, PAGE.base), page);
             for side in [Side::Cpu, Side::Smmu] {
@@ -193,7 +195,7 @@ mod tests {
     fn an_smmu_without_tables_says_what_becomes_of_accesses() {
         let (mut state, mut context) = (clean(), context());
         let said = |state: &Snapshot, context: &Context| {
-            let views = Views::of_page(state, context, PAGE.base);
+            let views = Views::of_page(state, context, Ipa::new(PAGE.base));
             views.iter().find(|(side, _)| *side == Side::Smmu).unwrap().1.to_owned()
         };
         let smmu = state.smmu.as_mut().unwrap();

@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use parallax_abi::info::HypInfo;
-use parallax_addr::PhysAddr;
+use parallax_addr::{PhysAddr, Point};
 use parallax_model::{CaptureCache, Ownership, S1Entry, S2Entry, Snapshot, capture};
 use parallax_smmu::RawRegs;
 use parallax_vmsa::{MemError, PhysMem, SparseMem, SysRegs};
@@ -176,8 +176,8 @@ fn only_what_was_written_is_read_again() {
     assert_eq!(reads(&mem), 0, "no table");
 }
 
-fn bases<T>(runs: &[parallax_model::Run<T>]) -> Vec<(u64, u64)> {
-    runs.iter().map(|run| (run.base, run.size)).collect()
+fn bases<A: Point, T>(runs: &[parallax_model::Run<A, T>]) -> Vec<(u64, u64)> {
+    runs.iter().map(|run| (run.base.number(), run.size)).collect()
 }
 
 #[test]
@@ -222,7 +222,7 @@ fn every_side_is_read() {
     );
     assert_eq!((state.pages()[2].value.host, state.pages()[2].value.refcount), (Ownership::SharedOwned, 1));
 
-    let users: Vec<_> = state.tables.iter().map(|run| (run.base, run.size, run.value)).collect();
+    let users: Vec<_> = state.tables.iter().map(|run| (run.base.get(), run.size, run.value)).collect();
     let cpu = parallax_model::snapshot::TableUse { cpu: true, ..Default::default() };
     assert_eq!(users[0], (ROOT, 0x3000, cpu));
     assert_eq!(
@@ -309,7 +309,7 @@ proptest! {
         setup.smmu.0.insert(0x80, strtab as u32);
         setup.smmu.0.insert(0x88, cfg);
         let state = setup.fresh();
-        prop_assert_eq!(state.layout.pool.base, ROOT);
+        prop_assert_eq!(state.layout.pool.base, PhysAddr::new(ROOT));
     }
 }
 
@@ -317,9 +317,11 @@ proptest! {
 fn the_raw_view_shows_descriptors_and_table_addresses() {
     let setup = setup();
     let layout = parallax_model::Layout::from(&setup.info);
-    let symbols =
-        parallax_model::AddressMap::of_regions([("ram", parallax_model::Span::new(RAM, 0x1000_0000))])
-            .with_hypervisor(layout.image, layout.pool);
+    let symbols = parallax_model::AddressMap::of_regions([(
+        "ram",
+        parallax_model::Span::new(PhysAddr::new(RAM), 0x1000_0000),
+    )])
+    .with_hypervisor(layout.image, layout.pool);
     let view = parallax_model::View::All;
     let lines = parallax_model::raw::text(&setup.mem, &setup.sys, Some(&setup.smmu), &symbols, view);
     for line in [

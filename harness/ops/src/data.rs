@@ -9,7 +9,7 @@ use crate::operation::{CpuAccess, DmaAccess, Operation};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Data {
     /// The bytes that it touches: IPAs.
-    pub span: Span,
+    pub span: Span<Ipa>,
     /// What it leaves there; `None` if it only reads.
     pub written: Option<Written>,
     /// Whether what it reads is told, from the span's first byte on.
@@ -53,7 +53,7 @@ impl Operation {
     #[must_use]
     pub fn data(&self) -> Option<Data> {
         let of = |ipa: Ipa, size, written: Option<Vec<u8>>, reads| {
-            Some(Data { span: Span::new(ipa.get(), size), written: written.map(Written::Bytes), reads })
+            Some(Data { span: Span::new(ipa, size), written: written.map(Written::Bytes), reads })
         };
         let bytes = |values: &[u64]| Some(values.iter().flat_map(|value| value.to_le_bytes()).collect());
         match *self {
@@ -67,10 +67,10 @@ impl Operation {
                 }
                 CpuAccess::Swap { ipa, value } => of(ipa, 8, bytes(&[value]), true),
                 CpuAccess::Atomic { ipa } => {
-                    Some(Data { span: Span::new(ipa.get(), 8), written: Some(Written::Same), reads: true })
+                    Some(Data { span: Span::new(ipa, 8), written: Some(Written::Same), reads: true })
                 }
                 CpuAccess::Race { ipa, value, second, .. } => Some(Data {
-                    span: Span::new(ipa.get(), 8),
+                    span: Span::new(ipa, 8),
                     written: Some(Written::Either([value, second])),
                     reads: false,
                 }),
@@ -132,7 +132,7 @@ mod tests {
     fn an_entry_has_four_dwords_in_the_order_of_memory() {
         let data = operation("host_write_entry", &[0x1000, 1, 2, 3, 4]).data().unwrap();
         let all: Vec<u8> = (1..=4_u64).flat_map(u64::to_le_bytes).collect();
-        assert_eq!((data.span, data.reads), (Span::new(0x1000, 32), false));
+        assert_eq!((data.span, data.reads), (Span::new(Ipa::new(0x1000), 32), false));
         assert!(data.written.as_ref().unwrap().is_in(&all, &[0; 32]));
         let without_first = [&[0; 8], &all[8..]].concat();
         assert!(!data.written.unwrap().is_in(&without_first, &[0; 32]));

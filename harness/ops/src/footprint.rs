@@ -31,7 +31,7 @@ pub struct Reach {
     /// How.
     pub kind: ReachKind,
     /// Where: IPAs, in bytes.
-    pub span: Span,
+    pub span: Span<Ipa>,
 }
 
 /// What an operation has to do with memory.
@@ -40,7 +40,7 @@ pub struct Footprint {
     /// Who acts.
     pub agent: Agent,
     /// The whole pages that are named: IPAs, in bytes. None if it names no page that can be.
-    pub pages: Option<Span>,
+    pub pages: Option<Span<Ipa>>,
     /// What is reached, where that can be judged by one look at the tables; none for calls.
     pub reach: Option<Reach>,
 }
@@ -51,7 +51,7 @@ impl Operation {
     pub fn footprint(&self) -> Footprint {
         let reach = self.reach();
         let named = self.call().and_then(pages_of_call).or(reach.map(|reach| reach.span)).or(match *self {
-            Self::Access(CpuAccess::Race { ipa, .. }) => Some(Span::new(ipa.get(), 1)),
+            Self::Access(CpuAccess::Race { ipa, .. }) => Some(Span::new(ipa, 1)),
             _ => None,
         });
         // Something that ends beyond 64 bits names what there is of it.
@@ -65,7 +65,7 @@ impl Operation {
     }
 
     fn reach(&self) -> Option<Reach> {
-        let of = |kind, ipa: Ipa, size| Some(Reach { kind, span: Span::new(ipa.get(), size) });
+        let of = |kind, ipa: Ipa, size| Some(Reach { kind, span: Span::new(ipa, size) });
         match *self {
             Self::Access(access) => match access {
                 CpuAccess::Read { ipa, size, .. } => of(ReachKind::Read, ipa, size),
@@ -86,12 +86,12 @@ impl Operation {
 }
 
 /// The pages that a hypercall names: from its page frame on, as many as it counts.
-fn pages_of_call(call: Call) -> Option<Span> {
+fn pages_of_call(call: Call) -> Option<Span<Ipa>> {
     let (row, values) = call.arguments()?;
     let of =
         |kind| row.params.iter().zip(&values).find(|(param, _)| param.kind == kind).map(|(_, value)| *value);
     let (pfn, nr) = (Pfn::new(of(Kind::Frame)?), of(Kind::Count).unwrap_or(1));
-    Some(Span::new(pfn.ipa()?.get(), nr.max(1).saturating_mul(PAGE_SIZE)))
+    Some(Span::new(pfn.ipa()?, nr.max(1).saturating_mul(PAGE_SIZE)))
 }
 
 #[cfg(test)]
@@ -106,7 +106,7 @@ mod tests {
     }
 
     fn named(word: &str, args: &[u64]) -> Option<(u64, u64)> {
-        footprint(word, args).pages.map(|span| (span.base, span.end()))
+        footprint(word, args).pages.map(|span| (span.base.get(), span.end().get()))
     }
 
     #[test]
@@ -135,16 +135,19 @@ mod tests {
     fn devices_and_cpus_are_told_apart() {
         let cpu = footprint("host_write", &[0x1000, 4, 7, 0]);
         assert_eq!(cpu.agent, Agent::Cpu);
-        assert_eq!(cpu.reach, Some(Reach { kind: ReachKind::Write, span: Span::new(0x1000, 4) }));
+        assert_eq!(cpu.reach, Some(Reach { kind: ReachKind::Write, span: Span::new(Ipa::new(0x1000), 4) }));
         let device = footprint("dma_read", &[8, 0x2000, 16]);
         assert_eq!(device.agent, Agent::Device(StreamId::new(8)));
-        assert_eq!(device.reach, Some(Reach { kind: ReachKind::Read, span: Span::new(0x2000, 16) }));
+        assert_eq!(
+            device.reach,
+            Some(Reach { kind: ReachKind::Read, span: Span::new(Ipa::new(0x2000), 16) })
+        );
     }
 
     #[test]
     fn a_walk_reads_its_page_and_what_leaves_64_bits_reaches_nothing() {
         let walk = footprint("host_walk", &[0x1008]).reach.unwrap();
-        assert_eq!((walk.kind, walk.span), (ReachKind::Read, Span::new(0x1000, 0x1000)));
+        assert_eq!((walk.kind, walk.span), (ReachKind::Read, Span::new(Ipa::new(0x1000), 0x1000)));
         assert_eq!(footprint("host_read", &[u64::MAX, 8, 0]).reach, None);
         assert_eq!(footprint("host_share_hyp", &[0x40010]).reach, None);
     }

@@ -21,7 +21,7 @@ impl CommandReader {
     }
 
     /// Whether `pa` lies in the queue.
-    pub(crate) const fn is_queue(&self, pa: u64) -> bool {
+    pub(crate) fn is_queue(&self, pa: u64) -> bool {
         self.queue.contains(pa)
     }
 

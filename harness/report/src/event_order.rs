@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use parallax_addr::PAGE_SIZE;
 use parallax_engine::{ReportedFinding, Reproducer};
 use parallax_model::{Rule, Space, Span, Views, Violation};
 use parallax_protocol::casemate::Log;
@@ -56,14 +57,15 @@ fn report(
     checker: &Checker,
     reproducer: &Reproducer,
 ) -> ReportedFinding {
-    const PAGE: u64 = 0x1000;
     let (space, span) = match finding.subject {
         Subject::Entry { regime: Regime::Cpu(_), level, ia, .. } => (Space::Cpu, Span::new(ia, size(level))),
         Subject::Entry { regime: Regime::Smmu(_), level, ia, .. } => {
             (Space::Smmu, Span::new(ia, size(level)))
         }
         Subject::Entry { regime: Regime::El2, level, ia, .. } => (Space::El2, Span::new(ia, size(level))),
-        Subject::Page { pa } | Subject::Foreign { pa } => (Space::Page, Span::new(pa & !(PAGE - 1), PAGE)),
+        Subject::Page { pa } | Subject::Foreign { pa } => {
+            (Space::Page, Span::new(pa & !(PAGE_SIZE - 1), PAGE_SIZE))
+        }
         Subject::Stream(sid) | Subject::Context { sid, .. } => (Space::Ste, Span::new(sid.into(), 1)),
         Subject::Command(_) => (Space::Regs, Span::default()),
     };
@@ -83,12 +85,17 @@ fn report(
     let op =
         line.map_or_else(|| "the file names none".to_owned(), |line| format!("line {line} of the trace"));
     let line = line.and_then(|line| usize::try_from(line).ok()).unwrap_or_default();
-    ReportedFinding::new(line, &op, violation.with_views(page, Views::new(&views[0], &views[1])), reproducer)
+    ReportedFinding::new(
+        line,
+        &op,
+        violation.with_views(page.map(Span::cast), Views::new(&views[0], &views[1])),
+        reproducer,
+    )
 }
 
 /// Bytes that an entry of level `level` covers.
 fn size(level: u8) -> u64 {
-    0x1000 << (9 * (3 - u32::from(level.min(3))))
+    PAGE_SIZE << (9 * (3 - u32::from(level.min(3))))
 }
 
 fn write(out: &mut String, finding: &Finding, reported: &ReportedFinding, log: &Log) {

@@ -74,6 +74,7 @@ fn passage(operation: &Operation, answer: &Answer) -> Option<Passage> {
 #[cfg(test)]
 mod tests {
     use parallax_abi::mailbox::Response;
+    use parallax_addr::Ipa;
     use parallax_model::Span;
     use parallax_ops::{Syndrome, row};
 
@@ -94,10 +95,13 @@ mod tests {
     #[test]
     fn devices_and_cpus_are_told_apart() {
         let cpu = of("host_write", &[0x1000, 4, 7, 0], 0, Outcome::Ok { value: None }).unwrap();
-        assert_eq!((cpu.agent, cpu.kind, cpu.span), (Agent::Cpu, AccessKind::Write, Span::new(0x1000, 4)));
+        assert_eq!(
+            (cpu.agent, cpu.kind, cpu.span),
+            (Agent::Cpu, AccessKind::Write, Span::new(Ipa::new(0x1000), 4))
+        );
         let device = of("dma_read", &[8, 0x2000, 16], 0, Outcome::Abort).unwrap();
         assert_eq!(device.agent, Agent::Device(8));
-        assert_eq!((device.span, device.outcome), (Span::new(0x2000, 16), Passage::Refused));
+        assert_eq!((device.span, device.outcome), (Span::new(Ipa::new(0x2000), 16), Passage::Refused));
     }
 
     #[test]
@@ -105,7 +109,7 @@ mod tests {
         let walk = |esr| of("host_walk", &[0x1008], esr, Outcome::Abort).unwrap();
         assert_eq!(walk(0x9600_0004).outcome, Passage::Passed);
         assert_eq!(walk(0x9600_0084).outcome, Passage::Refused);
-        assert_eq!(walk(0x9600_0084).span, Span::new(0x1000, 0x1000));
+        assert_eq!(walk(0x9600_0084).span, Span::new(Ipa::new(0x1000), 0x1000));
     }
 
     #[test]

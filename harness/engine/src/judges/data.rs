@@ -14,13 +14,13 @@ use crate::judge::{Judge, StepView};
 
 /// Holds every access that moves data against memory.
 pub(super) struct Data {
-    ram: Span,
+    ram: Span<PhysAddr>,
     before: Option<Before>,
 }
 
 impl Data {
     /// For a machine with this memory.
-    pub(super) const fn new(ram: Span) -> Self {
+    pub(super) const fn new(ram: Span<PhysAddr>) -> Self {
         Self { ram, before: None }
     }
 }
@@ -49,10 +49,10 @@ struct Before {
 
 impl Before {
     /// Looks at the bytes that `operation` will touch; nothing if it touches no data or no RAM.
-    fn of(operation: &Operation, memory: &dyn PhysMem, ram: Span) -> Option<Self> {
+    fn of(operation: &Operation, memory: &dyn PhysMem, ram: Span<PhysAddr>) -> Option<Self> {
         let data = operation.data()?;
-        let inside = ram.contains(data.span.base) && data.span.size <= ram.end() - data.span.base;
-        let before = inside.then(|| read(memory, data.span)).flatten()?;
+        let place = data.span.cast();
+        let before = ram.intersect(place).filter(|part| *part == place).and_then(|_| read(memory, place))?;
         Some(Self { data, before })
     }
 
@@ -64,7 +64,7 @@ impl Before {
         memory: &dyn PhysMem,
         symbols: &AddressMap,
     ) -> Vec<Violation> {
-        let Some(now) = read(memory, self.data.span) else { return Vec::new() };
+        let Some(now) = read(memory, self.data.span.cast()) else { return Vec::new() };
         let device = operation.is_device();
         let mut wrong = Vec::new();
         match &answer.outcome {
@@ -92,7 +92,7 @@ impl Before {
         let violation = |(rule, message): (Rule, &str)| Violation {
             rule,
             space,
-            span: self.data.span,
+            span: self.data.span.cast(),
             subject: symbols.span(self.data.span),
             message: message.to_owned(),
             function: None,
@@ -115,18 +115,18 @@ impl Before {
     fn refused_page_changed(&self, answer: &Answer, now: &[u8]) -> bool {
         let page = |address: u64| address / PAGE_SIZE;
         let span = self.data.span;
-        let pages = page(span.end() - 1) - page(span.base) + 1;
+        let pages = page(span.end().get() - 1) - page(span.base.get()) + 1;
         let Some(events) = answer.events else { return false };
         let refused = |address: u64| events.count >= pages || page(address) == page(events.address.get());
         let changed =
-            now.iter().zip(&self.before).zip(span.base..).filter(|((now, before), _)| now != before);
+            now.iter().zip(&self.before).zip(span.base.get()..).filter(|((now, before), _)| now != before);
         changed.map(|(_, address)| address).any(refused)
     }
 }
 
-fn read(memory: &dyn PhysMem, span: Span) -> Option<Vec<u8>> {
+fn read(memory: &dyn PhysMem, span: Span<PhysAddr>) -> Option<Vec<u8>> {
     let mut bytes = vec![0; usize::try_from(span.size).ok().filter(|size| *size <= 0x1_0000)?];
-    memory.read(PhysAddr::new(span.base), &mut bytes).ok()?;
+    memory.read(span.base, &mut bytes).ok()?;
     Some(bytes)
 }
 
@@ -178,7 +178,7 @@ mod tests {
     /// Rules found when `change` happens during `operation` and it is answered with `response`.
     fn rules(operation: Operation, response: Response, change: impl Fn(&Ram)) -> Vec<&'static str> {
         let ram = Ram::new();
-        let before = Before::of(&operation, &ram, RAM).unwrap();
+        let before = Before::of(&operation, &ram, RAM.cast()).unwrap();
         change(&ram);
         let answer = Answer::of(&operation, &response);
         let violations = before.after(&operation, &answer, &ram, &AddressMap::default());
@@ -251,7 +251,7 @@ mod tests {
     #[test]
     fn what_is_outside_of_memory_is_not_looked_at() {
         let request = operation("host_read", &[0x0900_0000, 4, 0]);
-        assert!(Before::of(&request, &Ram::new(), RAM).is_none());
-        assert!(Before::of(&dma_write(0x4000_3ffc, 8, 0), &Ram::new(), RAM).is_none());
+        assert!(Before::of(&request, &Ram::new(), RAM.cast()).is_none());
+        assert!(Before::of(&dma_write(0x4000_3ffc, 8, 0), &Ram::new(), RAM.cast()).is_none());
     }
 }

@@ -1,5 +1,6 @@
 //! Whether an operation ended as the trace says that it must.
 
+use parallax_addr::Ipa;
 use parallax_model::{Context, Finding, Rule, Side, Snapshot, Space, Span, Violation, canonical};
 
 use parallax_ops::{Agent, Operation, Outcome};
@@ -35,14 +36,14 @@ pub(crate) fn check(
             let message = format!("{message}, at {:#x} of the device's own stage 1", pages.base);
             (Space::Ste, Span::new(sid, 1), message)
         }
-        (Some(pages), Some(_)) => (Space::Smmu, pages, message),
-        (Some(pages), None) => (Space::Cpu, pages, message),
+        (Some(pages), Some(_)) => (Space::Smmu, pages.cast(), message),
+        (Some(pages), None) => (Space::Cpu, pages.cast(), message),
         (None, _) => (Space::Regs, Span::default(), message),
     };
     let subject = match space {
         Space::Ste => canonical::stream_ids(span),
         Space::Regs => String::new(),
-        _ => context.symbols.span(span),
+        _ => context.symbols.span(span.cast::<Ipa>()),
     };
     let rule = Rule::ResultExpected;
     let violation = Violation { rule, space, span, subject, message, function: None };

@@ -6,6 +6,7 @@ mod expected;
 mod invariants;
 mod protocol;
 
+use parallax_addr::PhysAddr;
 use parallax_model::Span;
 
 pub(crate) use access::{agent, check as check_access, kind};
@@ -15,7 +16,7 @@ pub use protocol::Protocol;
 use crate::judge::Judge;
 
 /// Those that need nothing but the machine, in the order in which their findings are reported. `ram` is its memory.
-pub(crate) fn all(ram: Span) -> Vec<Box<dyn Judge>> {
+pub(crate) fn all(ram: Span<PhysAddr>) -> Vec<Box<dyn Judge>> {
     vec![
         Box::new(expected::Expected),
         Box::new(access::Access),

@@ -2,6 +2,7 @@
 //! source and what was missing.
 
 use parallax_abi::info::HypInfo;
+use parallax_addr::{Ipa, PhysAddr};
 use parallax_machine::symbols::Symbols;
 use parallax_model::{AddressMap, Rule, Space, Span, Violation};
 use parallax_protocol::{self as protocol, Regime, Subject};
@@ -39,14 +40,15 @@ pub(super) fn violation(
         Subject::Foreign { pa } => (Space::Page, Span::new(pa, 8), String::new()),
     };
     let subject = match space {
-        Space::Cpu | Space::Smmu => names.span(span),
+        Space::Cpu | Space::Smmu => names.span(span.cast::<Ipa>()),
         Space::El2 => el2(span, info, names),
         Space::Ste => format!("{:#x}", span.base),
         // Which page of the pool is chance.
         Space::Page if matches!(found.subject, Subject::Page { .. }) => {
-            names.region_name(span.base).map_or_else(|| names.span(span), str::to_owned)
+            let pages: Span<PhysAddr> = span.cast();
+            names.region_name(pages.base).map_or_else(|| names.span(pages), str::to_owned)
         }
-        Space::Page => names.span(span),
+        Space::Page => names.span(span.cast::<PhysAddr>()),
         Space::Regs => String::new(),
     };
     let (rule, function) = (Rule::Protocol(found.rule), Some(function.to_owned()));
@@ -56,7 +58,7 @@ pub(super) fn violation(
 /// Virtual addresses at EL2: the linear map by what it shows, the rest by what it is.
 fn el2(span: Span, info: &HypInfo, names: &AddressMap) -> String {
     let within = |base: u64, size: u64| span.base >= base && span.base - base < size;
-    let linear = Span::new(span.base.wrapping_sub(info.linear_offset), span.size);
+    let linear = Span::new(PhysAddr::new(span.base.wrapping_sub(info.linear_offset)), span.size);
     if within(info.image_va, info.image_size) {
         "hyp".to_owned()
     } else if span.base >= info.linear_offset && names.region_name(linear.base).is_some() {

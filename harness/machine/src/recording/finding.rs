@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use parallax_addr::Point;
 use parallax_model::{Finding, Rule, Side, Space, Span, Views, Violation};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Error, MapAccess, Visitor};
@@ -71,19 +72,19 @@ struct FindingFields {
 #[derive(Clone, Copy, Serialize, Deserialize)]
 struct Range(Hex, Hex);
 
-impl From<Span> for Range {
-    fn from(span: Span) -> Self {
-        Self(Hex(span.base), Hex(span.end()))
+impl<A: Point> From<Span<A>> for Range {
+    fn from(span: Span<A>) -> Self {
+        Self(Hex(span.base.number()), Hex(span.end().number()))
     }
 }
 
 impl Range {
-    fn span<E: Error>(self) -> Result<Span, E> {
+    fn span<A: Point, E: Error>(self) -> Result<Span<A>, E> {
         let Self(Hex(from), Hex(to)) = self;
         if to < from {
             return Err(E::custom(format_args!("{from:#x}..{to:#x} is no range of addresses")));
         }
-        Ok(Span::between(from, to))
+        Ok(Span::between(A::at(from), A::at(to)))
     }
 }
 
@@ -143,6 +144,7 @@ impl<'de> Deserialize<'de> for RecordedFinding {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use parallax_addr::PhysAddr;
 
     const LINE: &str = r#"{"rule":"protocol/released-unclean","space":"cpu","span":["0x40020000","0x40021000"],"subject":"ram+0x20000..+0x21000","message":"level 3","function":"<Tree>::replace","page":["0x40020000","0x40021000"],"views":[["device","0x8"],["cpu","annotated hyp"],["smmu","unmapped"]]}"#;
 
@@ -156,7 +158,7 @@ mod tests {
              [device: 0x8; cpu: annotated hyp; smmu: unmapped]"
         );
         let page = read.finding().and_then(Finding::page);
-        assert_eq!(page, Some(Span::new(0x4002_0000, 0x1000)));
+        assert_eq!(page, Some(Span::new(PhysAddr::new(0x4002_0000), 0x1000)));
     }
 
     #[test]

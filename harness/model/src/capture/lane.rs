@@ -3,7 +3,7 @@
 //! Where memory says what was written since the last look, only the tables among that are looked at, and what they hold
 //! replaces what they held.
 
-use parallax_addr::{PAGE_SIZE, PhysAddr, Span};
+use parallax_addr::{PAGE_SIZE, PhysAddr, Point, Span};
 use parallax_vmsa::walk::{TableCache, Visit};
 use parallax_vmsa::{PhysMem, Regime};
 
@@ -13,20 +13,23 @@ use crate::run::{self, Run};
 /// Bytes of input addresses that a table of the last level covers.
 const LAST_TABLE: u64 = 512 * PAGE_SIZE;
 
+/// What entries of one kind map.
+type Runs<E> = Vec<Run<<E as Entry>::Address, E>>;
+
 /// The entries as they were last.
 #[derive(Debug)]
-pub(super) struct Lane<E> {
+pub(super) struct Lane<E: Entry> {
     cache: TableCache,
     /// When that was.
     moment: Option<u64>,
-    pub(super) entries: Vec<Run<E>>,
+    pub(super) entries: Runs<E>,
     /// Addresses of the tables, in the order of the walk.
     pub(super) tables: Vec<PhysAddr>,
     /// What is wrong with the tables themselves.
     pub(super) faults: Vec<String>,
 }
 
-impl<E> Default for Lane<E> {
+impl<E: Entry> Default for Lane<E> {
     fn default() -> Self {
         Self {
             cache: TableCache::new(),
@@ -51,9 +54,11 @@ impl<E: Entry> Lane<E> {
     }
 
     fn follow_written(&mut self, mem: &dyn PhysMem, regime: &Regime, written: &[PhysAddr]) -> bool {
-        let mut parts: Vec<(Span, Vec<Run<E>>)> = Vec::new();
+        let mut parts: Vec<(Span<E::Address>, Runs<E>)> = Vec::new();
         let kept = self.cache.rewalk(mem, regime, written, |visit| match visit {
-            Visit::Table { ia, .. } => parts.push((Span::new(ia.get(), LAST_TABLE), Vec::new())),
+            Visit::Table { ia, .. } => {
+                parts.push((Span::new(E::Address::at(ia.get()), LAST_TABLE), Vec::new()))
+            }
             _ => {
                 if let (Some((_, runs)), Some(entry)) = (parts.last_mut(), E::of(&visit, regime)) {
                     run::push(runs, entry);

@@ -32,7 +32,7 @@ pub struct CaptureCache {
     smmu: SmmuCache,
     pages: pages::PagesCache,
     /// The pages that were read as tables.
-    tables: Vec<Run<TableUse>>,
+    tables: Vec<Run<PhysAddr, TableUse>>,
 }
 
 /// Takes over what the table of `regime` holds now; nothing is left without one. Says whether the tables may be
@@ -70,7 +70,7 @@ impl CaptureCache {
                 all.smmu |= user.smmu;
                 all.strtab |= user.strtab;
             }
-            run::push(&mut self.tables, Run::new(Span::new(users[0].0.get(), PAGE_SIZE), all));
+            run::push(&mut self.tables, Run::new(Span::new(users[0].0, PAGE_SIZE), all));
         }
     }
 }

@@ -13,6 +13,9 @@ const MOST: u64 = 1 << 24;
 /// Highest page frame number of a 52-bit physical address.
 const LAST_PFN: u64 = (1 << 40) - 1;
 
+/// States of pages.
+type Runs = Vec<Run<PhysAddr, PageState>>;
+
 /// What was last seen.
 #[derive(Debug, Default)]
 pub(super) struct PagesCache {
@@ -21,14 +24,14 @@ pub(super) struct PagesCache {
     /// When that was, if every chunk has a version.
     moment: Option<u64>,
     /// All chunks' runs.
-    runs: Vec<Run<PageState>>,
+    runs: Runs,
 }
 
 #[derive(Debug, Default)]
 struct Chunk {
     version: Option<u64>,
     bytes: Vec<u8>,
-    runs: Vec<Run<PageState>>,
+    runs: Runs,
 }
 
 impl PagesCache {
@@ -38,7 +41,7 @@ impl PagesCache {
         mem: &dyn PhysMem,
         (array, first_pfn, nr): (u64, u64, u64),
         faults: &mut Vec<String>,
-    ) -> Vec<Run<PageState>> {
+    ) -> Runs {
         if nr > MOST || first_pfn > LAST_PFN {
             faults.push(format!("the page-state array claims {nr:#x} entries from frame {first_pfn:#x} on"));
             return Vec::new();
@@ -78,7 +81,7 @@ impl PagesCache {
                     self.moment = None;
                     return self.runs.clone();
                 }
-                let first = (first_pfn + number * (CHUNK / 8)) << PAGE_SHIFT;
+                let first = PhysAddr::new((first_pfn + number * (CHUNK / 8)) << PAGE_SHIFT);
                 if let Some((span, runs)) = chunk.follow(bytes, first)
                     && written.is_some()
                 {
@@ -96,7 +99,7 @@ impl PagesCache {
 
 impl Chunk {
     /// Takes what the chunk holds now; its first frame is at `pa`. Gives what changed, if anything did.
-    fn follow(&mut self, bytes: &[u8], pa: u64) -> Option<(Span, Vec<Run<PageState>>)> {
+    fn follow(&mut self, bytes: &[u8], pa: PhysAddr) -> Option<(Span<PhysAddr>, Runs)> {
         let (old, new) = (self.bytes.as_chunks::<8>().0, bytes.as_chunks::<8>().0);
         let (first, end) = if old.len() == new.len() {
             let mut pairs = old.iter().zip(new);
@@ -105,7 +108,8 @@ impl Chunk {
         } else {
             (0, new.len())
         };
-        let span = Span::between(pa + ((first as u64) << PAGE_SHIFT), pa + ((end as u64) << PAGE_SHIFT));
+        let frame = |number: usize| pa.wrapping_add((number as u64) << PAGE_SHIFT);
+        let span = Span::between(frame(first), frame(end));
         let runs = decode(&new[first..end], span.base);
         if old.len() == new.len() {
             run::replace(&mut self.runs, span, &runs);
@@ -118,13 +122,13 @@ impl Chunk {
     }
 }
 
-fn decode(words: &[[u8; 8]], pa: u64) -> Vec<Run<PageState>> {
+fn decode(words: &[[u8; 8]], pa: PhysAddr) -> Runs {
     let mut runs = Vec::new();
     let raws = words.iter().map(|word| u64::from_le_bytes(*word));
     for (raw, frame) in raws.zip(0_u64..) {
         run::push(
             &mut runs,
-            Run::new(Span::new(pa + (frame << PAGE_SHIFT), PAGE_SIZE), PageState::from_raw(raw)),
+            Run::new(Span::new(pa.wrapping_add(frame << PAGE_SHIFT), PAGE_SIZE), PageState::from_raw(raw)),
         );
     }
     runs
@@ -148,12 +152,12 @@ mod tests {
             let mut new = old.clone();
             changes.iter().for_each(|(at, state)| new[*at] = *state);
             let mut chunk = Chunk::default();
-            chunk.follow(&bytes(&old), 0x4000_0000);
+            chunk.follow(&bytes(&old), PhysAddr::new(0x4000_0000));
             let mut outside = chunk.runs.clone();
-            if let Some((span, runs)) = chunk.follow(&bytes(&new), 0x4000_0000) {
+            if let Some((span, runs)) = chunk.follow(&bytes(&new), PhysAddr::new(0x4000_0000)) {
                 run::replace(&mut outside, span, &runs);
             }
-            let all = decode(bytes(&new).as_chunks().0, 0x4000_0000);
+            let all = decode(bytes(&new).as_chunks().0, PhysAddr::new(0x4000_0000));
             prop_assert_eq!(&chunk.runs, &all);
             prop_assert_eq!(&outside, &all);
             prop_assert_eq!(chunk.bytes, bytes(&new));

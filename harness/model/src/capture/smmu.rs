@@ -1,6 +1,6 @@
 //! Registers, stream table and stage-2 tables of the SMMU.
 
-use parallax_addr::{PAGE_SIZE, PhysAddr, Span};
+use parallax_addr::{PhysAddr, Span};
 use parallax_smmu::strtab::Layout;
 use parallax_smmu::{Queue, RawRegs, SmmuRegs, Ste, StreamTable, illegal};
 use parallax_vmsa::{PhysMem, Regime};
@@ -23,8 +23,8 @@ struct Strtab {
     /// The registers that they were read by, without what moves by itself, if all of the table's memory has versions.
     regs: Option<SmmuRegs>,
     moment: Option<u64>,
-    memory: Vec<Span>,
-    streams: Vec<Run<Stream>>,
+    memory: Vec<Span<PhysAddr>>,
+    streams: Vec<Run<u64, Stream>>,
     regimes: Vec<Regime>,
 }
 
@@ -106,7 +106,7 @@ impl Strtab {
             return;
         }
         let (found, memory) = table.scan(mem);
-        self.memory = memory.iter().map(|piece| Span::new(piece.pa.get(), piece.size)).collect();
+        self.memory = memory.iter().map(|piece| Span::new(piece.pa, piece.size)).collect();
         for stream in found {
             if let Some(value) = stream.entry.ok().and_then(|ste| valid(ste, regs, &mut self.regimes)) {
                 let span = Span::new(u64::from(stream.first), stream.count);
@@ -116,9 +116,7 @@ impl Strtab {
     }
 
     fn pages(&self) -> impl Iterator<Item = PhysAddr> {
-        let page = PAGE_SIZE as usize;
-        let pages = self.memory.iter().filter_map(|span| span.whole_pages());
-        pages.flat_map(move |span| (span.base..span.end()).step_by(page)).map(PhysAddr::new)
+        self.memory.iter().filter_map(|span| span.whole_pages()).flat_map(Span::pages)
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a walk comes across, as a snapshot holds it.
 
-use parallax_addr::Span;
+use parallax_addr::{HypVa, Ipa, Point, Span};
 use parallax_vmsa::regs::bits;
 use parallax_vmsa::walk::{Malformed, Run as Walked, Visit};
 use parallax_vmsa::{Regime, Stage, Stage1Controls, desc};
@@ -13,18 +13,23 @@ const S2_UNNAMED: u64 = 0b11111 << 59 | 1 << 11;
 /// nT, bit 16 of a block.
 const NT: u64 = 1 << 16;
 
-const fn span(walked: &Walked) -> Span {
-    Span::new(walked.ia.get(), walked.size())
+fn span<A: Point>(walked: &Walked) -> Span<A> {
+    Span::new(A::at(walked.ia.get()), walked.size())
 }
 
 /// What a snapshot holds of a table's entries.
 pub(super) trait Entry: Clone + PartialEq {
+    /// What it is an entry for.
+    type Address: Point + std::fmt::Debug;
+
     /// The run for what was visited, where there is to be one.
-    fn of(visit: &Visit, regime: &Regime) -> Option<Run<Self>>;
+    fn of(visit: &Visit, regime: &Regime) -> Option<Run<Self::Address, Self>>;
 }
 
 impl Entry for S2Entry {
-    fn of(visit: &Visit, regime: &Regime) -> Option<Run<Self>> {
+    type Address = Ipa;
+
+    fn of(visit: &Visit, regime: &Regime) -> Option<Run<Self::Address, Self>> {
         let (walked, entry) = match visit {
             Visit::Table { .. } => return None,
             Visit::Leaf(walked) => (walked, Self::Mapped(s2_leaf(walked, regime.fwb()))),
@@ -38,7 +43,9 @@ impl Entry for S2Entry {
 }
 
 impl Entry for S1Entry {
-    fn of(visit: &Visit, regime: &Regime) -> Option<Run<Self>> {
+    type Address = HypVa;
+
+    fn of(visit: &Visit, regime: &Regime) -> Option<Run<Self::Address, Self>> {
         let Stage::One(controls) = regime.stage else { return None };
         let (walked, entry) = match visit {
             Visit::Table { .. } | Visit::Invalid(_) => return None,

@@ -2,7 +2,7 @@
 //!
 //! This is how a stale TLB shows itself: the tables refuse, and the access succeeds all the same.
 
-use parallax_addr::Span;
+use parallax_addr::{Ipa, Span};
 use parallax_smmu::Config;
 use parallax_trace::spec::SmmuMode;
 
@@ -55,7 +55,7 @@ pub struct Access {
     /// What for.
     pub kind: AccessKind,
     /// Where, in IPAs; not empty.
-    pub span: Span,
+    pub span: Span<Ipa>,
     /// How it ended.
     pub outcome: Outcome,
 }
@@ -66,7 +66,9 @@ pub struct Access {
 pub fn check_access(access: &Access, before: &Snapshot, after: &Snapshot, context: &Context) -> Vec<Finding> {
     let expected = match access.agent {
         // The hypervisor performs it in the host's place.
-        Agent::Cpu if context.emulated && after.layout.smmu.contains(access.span.base) => return Vec::new(),
+        Agent::Cpu if context.emulated && after.layout.smmu.contains(access.span.base.identity()) => {
+            return Vec::new();
+        }
         Agent::Cpu => host(access, before, after),
         Agent::Device(_) if context.smmu == SmmuMode::Off => return Vec::new(),
         Agent::Device(sid) => match (device(access, sid, before), device(access, sid, after)) {
@@ -92,10 +94,9 @@ pub fn check_access(access: &Access, before: &Snapshot, after: &Snapshot, contex
         }
     };
     let space = if access.agent == Agent::Cpu { Space::Cpu } else { Space::Smmu };
-    let end = access.span.end().checked_next_multiple_of(0x1000).unwrap_or(u64::MAX);
-    let span = Span::between(access.span.base & !0xfff, end);
+    let span = access.span.whole_pages().unwrap_or(access.span);
     let (subject, message) = (context.symbols.span(span), message.to_owned());
-    let violation = Violation { rule, space, span, subject, message, function: None };
+    let violation = Violation { rule, space, span: span.cast(), subject, message, function: None };
     let finding = violation.in_state(after, context);
     vec![match access.agent {
         Agent::Device(sid) => finding.with(Side::Device, canonical::stream_ids(Span::new(u64::from(sid), 1))),
@@ -106,7 +107,7 @@ pub fn check_access(access: &Access, before: &Snapshot, after: &Snapshot, contex
 /// What must come of a host access. A zero entry is filled by the hypervisor on the way, so the state after counts
 /// for permissions; an annotated one must refuse before and after.
 fn host(access: &Access, before: &Snapshot, after: &Snapshot) -> Outcome {
-    if access.span.end() > 1_u64 << before.control().input_bits.min(63) {
+    if access.span.end().get() > 1_u64 << before.control().input_bits.min(63) {
         return Outcome::Refused;
     }
     let annotated = |state: &Snapshot| {
@@ -115,7 +116,7 @@ fn host(access: &Access, before: &Snapshot, after: &Snapshot) -> Outcome {
     if annotated(before) && annotated(after) {
         return Outcome::Refused;
     }
-    let refused = run::overlay::<_, ()>(after.host(), &[], access.span)
+    let refused = run::overlay::<_, _, ()>(after.host(), &[], access.span)
         .any(|(_, entry, _)| entry.is_some_and(|entry| !allows(entry, access.kind)));
     if refused { Outcome::Refused } else { Outcome::Passed }
 }
@@ -153,12 +154,13 @@ fn device(access: &Access, sid: u32, state: &Snapshot) -> Option<Outcome> {
 
 /// Stage 2 decides: every byte must be mapped, with the permission, within the output size.
 fn translated(access: &Access, smmu: &SmmuState, table: Option<usize>) -> Outcome {
-    let entries: &[Run<S2Entry>] =
+    let entries: &[Run<Ipa, S2Entry>] =
         table.and_then(|index| smmu.tables.get(index)).map_or(&[], |table| &table.entries);
     let limit = 1_u64 << smmu.control.output_bits.min(63);
-    let passes = run::overlay::<_, ()>(entries, &[], access.span).all(|(span, entry, _)| {
+    let passes = run::overlay::<_, _, ()>(entries, &[], access.span).all(|(span, entry, _)| {
         entry.is_some_and(|entry| {
-            allows(entry, access.kind) && entry.leaf().is_some_and(|leaf| leaf.outputs(span).end() <= limit)
+            allows(entry, access.kind)
+                && entry.leaf().is_some_and(|leaf| leaf.outputs(span).end().get() <= limit)
         })
     });
     if passes { Outcome::Passed } else { Outcome::Refused }
@@ -171,7 +173,7 @@ mod tests {
     use crate::testing::*;
 
     fn judge(agent: Agent, kind: AccessKind, outcome: Outcome, state: &Snapshot) -> Vec<Rule> {
-        let access = Access { agent, kind, span: Span::new(PAGE.base + 8, 8), outcome };
+        let access = Access { agent, kind, span: Span::new(Ipa::new(PAGE.base + 8), 8), outcome };
         check_access(&access, state, state, &context()).into_iter().map(|finding| finding.rule).collect()
     }
 
@@ -239,7 +241,7 @@ mod tests {
         let access = |outcome| Access {
             agent: Agent::Device(8),
             kind: AccessKind::Write,
-            span: Span::new(PAGE.base - 8, 16),
+            span: Span::new(Ipa::new(PAGE.base - 8), 16),
             outcome,
         };
         let state = donated();
@@ -250,14 +252,18 @@ mod tests {
 
     #[test]
     fn a_device_access_beside_a_change_is_not_judged() {
-        let access =
-            Access { agent: Agent::Device(8), kind: AccessKind::Read, span: PAGE, outcome: Outcome::Passed };
+        let access = Access {
+            agent: Agent::Device(8),
+            kind: AccessKind::Read,
+            span: PAGE.cast(),
+            outcome: Outcome::Passed,
+        };
         assert!(check_access(&access, &clean(), &donated(), &context()).is_empty());
     }
 
     #[test]
     fn the_last_page_of_all_is_judged_too() {
-        let span = Span::new(u64::MAX - 15, 15);
+        let span = Span::new(Ipa::new(u64::MAX - 15), 15);
         let access =
             Access { agent: Agent::Device(8), kind: AccessKind::Read, span, outcome: Outcome::Passed };
         assert_eq!(check_access(&access, &clean(), &clean(), &context()).len(), 1);
@@ -268,7 +274,7 @@ mod tests {
         let access = Access {
             agent: Agent::Cpu,
             kind: AccessKind::Read,
-            span: Span::new(1 << BITS, 8),
+            span: Span::new(Ipa::new(1 << BITS), 8),
             outcome: Outcome::Refused,
         };
         assert!(check_access(&access, &clean(), &clean(), &context()).is_empty());

@@ -1,6 +1,6 @@
 //! The findings of one check.
 
-use parallax_addr::Span;
+use parallax_addr::{HypVa, PhysAddr, Point, Span};
 
 use crate::canonical;
 use crate::check::Space;
@@ -22,8 +22,14 @@ impl<'a> Findings<'a> {
         Self { snapshot, context, list: Vec::new() }
     }
 
+    /// Something wrong with what registers say.
+    pub(super) fn add_of_registers(&mut self, rule: Rule, message: &str) {
+        self.add(rule, Space::Regs, Span::<u64>::default(), message);
+    }
+
     /// Something wrong at `span` of `space`, with what each side says at its first address.
-    pub(super) fn add(&mut self, rule: Rule, space: Space, span: Span, message: &str) {
+    pub(super) fn add(&mut self, rule: Rule, space: Space, span: Span<impl Point>, message: &str) {
+        let span: Span = span.cast();
         let subject = |span| subject(self.snapshot, self.context, space, span);
         let (name, message) = (subject(span), message.to_owned());
         let violation = Violation { rule, space, span, subject: name, message, function: None };
@@ -36,9 +42,9 @@ impl<'a> Findings<'a> {
 
 fn subject(snapshot: &Snapshot, context: &Context, space: Space, span: Span) -> String {
     match space {
-        Space::Cpu | Space::Smmu | Space::Page => context.symbols.span(span),
-        Space::El2 => match run::find(snapshot.el2(), span.base) {
-            Some(run) => canonical::el2_entry(&run.value, span, &snapshot.layout, &context.symbols).0,
+        Space::Cpu | Space::Smmu | Space::Page => context.symbols.span(span.cast::<PhysAddr>()),
+        Space::El2 => match run::find(snapshot.el2(), HypVa::new(span.base)) {
+            Some(run) => canonical::el2_entry(&run.value, span.cast(), &snapshot.layout, &context.symbols).0,
             None => format!("{:#x}..{:#x}", span.base, span.end()),
         },
         Space::Ste => canonical::stream_ids(span),

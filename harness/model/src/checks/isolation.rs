@@ -5,7 +5,7 @@
 //! reachable, because the next fault would map it. The SMMU is closed, and EL2 itself maps nothing both writable and
 //! executable.
 
-use parallax_addr::Span;
+use parallax_addr::{Ipa, PhysAddr, Span};
 use parallax_smmu::Config;
 use parallax_trace::spec::SmmuMode;
 
@@ -27,12 +27,7 @@ pub fn check(snapshot: &Snapshot, context: &Context) -> Vec<Finding> {
     let mut findings = Findings::new(snapshot, context);
     let secret = secret(snapshot, context);
     if !snapshot.control().stage2_enabled {
-        findings.add(
-            Rule::IsolationOpen,
-            Space::Regs,
-            Span::default(),
-            "the host's stage 2 is off: it reaches everything",
-        );
+        findings.add_of_registers(Rule::IsolationOpen, "the host's stage 2 is off: it reaches everything");
     }
     reachable(&mut findings, Space::Cpu, snapshot.host(), &secret);
     unclaimed(&mut findings, &secret);
@@ -49,19 +44,15 @@ pub fn check(snapshot: &Snapshot, context: &Context) -> Vec<Finding> {
         }
         streams(&mut findings, smmu);
     } else if context.smmu != SmmuMode::Off {
-        findings.add(
-            Rule::IsolationOpen,
-            Space::Regs,
-            Span::default(),
-            "the hypervisor does not have the SMMU that it is to use",
-        );
+        findings
+            .add_of_registers(Rule::IsolationOpen, "the hypervisor does not have the SMMU that it is to use");
     }
     el2(&mut findings);
     findings.list
 }
 
 /// What nobody but the hypervisor may reach, ascending and disjoint.
-fn secret(snapshot: &Snapshot, context: &Context) -> Vec<Span> {
+fn secret(snapshot: &Snapshot, context: &Context) -> Vec<Span<PhysAddr>> {
     let layout = &snapshot.layout;
     let mut spans = vec![layout.image, layout.pool];
     spans.extend(snapshot.tables.iter().map(Run::span));
@@ -70,7 +61,7 @@ fn secret(snapshot: &Snapshot, context: &Context) -> Vec<Span> {
     }
     spans.retain(|span| !span.is_empty());
     spans.sort_unstable();
-    let mut disjoint: Vec<Span> = Vec::with_capacity(spans.len());
+    let mut disjoint: Vec<Span<PhysAddr>> = Vec::with_capacity(spans.len());
     for span in spans {
         match disjoint.last_mut() {
             Some(last) if span.base < last.end() => {
@@ -83,14 +74,19 @@ fn secret(snapshot: &Snapshot, context: &Context) -> Vec<Span> {
 }
 
 /// Mappings of `entries` that lead to a secret, by output address.
-fn reachable(findings: &mut Findings<'_>, space: Space, entries: &[Run<S2Entry>], secret: &[Span]) {
+fn reachable(
+    findings: &mut Findings<'_>,
+    space: Space,
+    entries: &[Run<Ipa, S2Entry>],
+    secret: &[Span<PhysAddr>],
+) {
     let who = if space == Space::Cpu { "the host" } else { "a device" };
     for run in entries {
         let Some(leaf) = run.value.leaf() else { continue };
         let output = leaf.outputs(run.span());
         let first = secret.partition_point(|span| span.end() <= output.base);
         for part in secret[first..].iter().map_while(|span| span.intersect(output)) {
-            let at = Span::new(part.base.wrapping_sub(leaf.offset), part.size);
+            let at = leaf.inputs(part);
             findings.add(
                 Rule::IsolationReachable,
                 space,
@@ -102,10 +98,10 @@ fn reachable(findings: &mut Findings<'_>, space: Space, entries: &[Run<S2Entry>]
 }
 
 /// Secrets whose entry in the host's table does not keep the host from getting them by a fault.
-fn unclaimed(findings: &mut Findings<'_>, secret: &[Span]) {
+fn unclaimed(findings: &mut Findings<'_>, secret: &[Span<PhysAddr>]) {
     let snapshot = findings.snapshot;
     for &span in secret {
-        for (part, entry, _) in run::overlay::<_, ()>(snapshot.host(), &[], span) {
+        for (part, entry, _) in run::overlay::<_, _, ()>(snapshot.host(), &[], span.cast()) {
             match entry {
                 Some(entry @ S2Entry::Annotated { .. }) if entry.is_donated_to(OWNER_HYP) => {}
                 Some(S2Entry::Annotated { .. }) => {
@@ -135,28 +131,22 @@ fn gate(findings: &mut Findings<'_>, smmu: &SmmuState, emulated: bool) {
     let control = &smmu.control;
     let gerror = control.gerror & if emulated { CMDQ_ERR } else { u32::MAX };
     if !control.enabled && !control.gbpa_abort {
-        findings.add(
+        findings.add_of_registers(
             Rule::IsolationOpen,
-            Space::Regs,
-            Span::default(),
             "SMMUEN=0 and GBPA.ABORT=0: every device reaches everything",
         );
     }
     if control.enabled && (gerror != 0 || control.cmdq_error != 0) {
-        findings.add(
-            Rule::IsolationSmmuError,
-            Space::Regs,
-            Span::default(),
-            "the SMMU reports an error that nobody has answered",
-        );
+        findings
+            .add_of_registers(Rule::IsolationSmmuError, "the SMMU reports an error that nobody has answered");
     }
 }
 
 /// The SMMU writes its own MSIs past all translation: none goes to the hypervisor.
-fn messages(findings: &mut Findings<'_>, smmu: &SmmuState, secret: &[Span]) {
+fn messages(findings: &mut Findings<'_>, smmu: &SmmuState, secret: &[Span<PhysAddr>]) {
     for address in smmu.control.msi.into_iter().filter(|&address| address != 0) {
-        let word = Span::new(address, 4);
-        let page = run::find(findings.snapshot.pages(), address).map(|run| run.value);
+        let word = Span::new(PhysAddr::new(address), 4);
+        let page = run::find(findings.snapshot.pages(), word.base).map(|run| run.value);
         let taken = page.is_some_and(|page| page.host == Ownership::NoPage);
         if taken || secret.iter().any(|span| span.intersect(word).is_some()) {
             findings.add(
@@ -178,9 +168,9 @@ fn events(findings: &mut Findings<'_>, smmu: &SmmuState) {
     }
     let queue = smmu.control.evtq;
     let size = RECORD << u32::from(queue.log2size).min(19);
-    let Some(pages) = Span::new(queue.base.get(), size).whole_pages() else { return };
+    let Some(pages) = Span::new(queue.base, size).whole_pages() else { return };
     let snapshot = findings.snapshot;
-    for (span, page, _) in run::overlay::<_, ()>(snapshot.pages(), &[], pages) {
+    for (span, page, _) in run::overlay::<_, _, ()>(snapshot.pages(), &[], pages) {
         let lent = page.is_some_and(|page| page.host == Ownership::SharedOwned && page.refcount > 0);
         if !lent {
             findings.add(
@@ -231,7 +221,7 @@ fn streams(findings: &mut Findings<'_>, smmu: &SmmuState) {
 fn el2(findings: &mut Findings<'_>) {
     let snapshot = findings.snapshot;
     if !snapshot.control().el2_enabled {
-        findings.add(Rule::IsolationEl2Off, Space::Regs, Span::default(), "EL2's stage 1 is off");
+        findings.add_of_registers(Rule::IsolationEl2Off, "EL2's stage 1 is off");
     }
     for run in snapshot.el2() {
         if let S1Entry::Mapped(leaf) = run.value
@@ -252,12 +242,12 @@ fn el2(findings: &mut Findings<'_>) {
 /// What EL2 executes is writable through no other mapping.
 fn aliases(findings: &mut Findings<'_>) {
     let snapshot = findings.snapshot;
-    let code: Vec<Span> = outputs(snapshot, |leaf| leaf.exec);
+    let code: Vec<Span<PhysAddr>> = outputs(snapshot, |leaf| leaf.exec);
     for run in snapshot.el2() {
         let Some(leaf) = run.value.leaf().filter(|leaf| leaf.write && !leaf.exec) else { continue };
         let output = leaf.outputs(run.span());
         for part in code.iter().filter_map(|span| span.intersect(output)) {
-            let at = Span::new(part.base.wrapping_sub(leaf.offset), part.size);
+            let at = leaf.inputs(part);
             findings.add(
                 Rule::IsolationWritableCode,
                 Space::El2,
@@ -268,7 +258,7 @@ fn aliases(findings: &mut Findings<'_>) {
     }
 }
 
-fn outputs(snapshot: &Snapshot, wanted: impl Fn(&crate::leaf::S1Leaf) -> bool) -> Vec<Span> {
+fn outputs(snapshot: &Snapshot, wanted: impl Fn(&crate::leaf::S1Leaf) -> bool) -> Vec<Span<PhysAddr>> {
     let leaves = snapshot.el2().iter().filter_map(|run| run.value.leaf().map(|leaf| (run, leaf)));
     leaves.filter(|(_, leaf)| wanted(leaf)).map(|(run, leaf)| leaf.outputs(run.span())).collect()
 }

@@ -3,7 +3,7 @@
 //! Four records are held against each other for each page of memory: the host's page state, the hypervisor's, the
 //! host's stage-2 entry, and EL2's stage 1. MMIO has no page state; there the stage-2 entry is the only record.
 
-use parallax_addr::Span;
+use parallax_addr::{Ipa, PhysAddr, Span};
 use parallax_vmsa::AnnotationType;
 
 use super::findings::Findings;
@@ -22,7 +22,7 @@ pub fn check(snapshot: &Snapshot, context: &Context) -> Vec<Finding> {
     let mut findings = Findings::new(snapshot, context);
     for page_run in snapshot.pages() {
         parties(&mut findings, page_run.span(), &page_run.value);
-        for (span, entry, _) in run::overlay::<_, ()>(snapshot.host(), &[], page_run.span()) {
+        for (span, entry, _) in run::overlay::<_, _, ()>(snapshot.host(), &[], page_run.span().cast()) {
             stage2(&mut findings, span, &page_run.value, entry);
         }
     }
@@ -31,7 +31,7 @@ pub fn check(snapshot: &Snapshot, context: &Context) -> Vec<Finding> {
 }
 
 /// The two parties' states against each other, and against the counts.
-fn parties(findings: &mut Findings<'_>, span: Span, page: &PageState) {
+fn parties(findings: &mut Findings<'_>, span: Span<PhysAddr>, page: &PageState) {
     use Ownership::{NoPage, Owned, SharedBorrowed, SharedOwned};
     let guests = page.share_count > 0;
     let wrong = match (page.host, page.hyp) {
@@ -62,7 +62,7 @@ fn parties(findings: &mut Findings<'_>, span: Span, page: &PageState) {
 }
 
 /// The host's state against its stage-2 entry.
-fn stage2(findings: &mut Findings<'_>, span: Span, page: &PageState, entry: Option<&S2Entry>) {
+fn stage2(findings: &mut Findings<'_>, span: Span<Ipa>, page: &PageState, entry: Option<&S2Entry>) {
     let note = entry.and_then(S2Entry::annotation);
     if page.host != Ownership::NoPage {
         if note.is_some() {
@@ -129,7 +129,7 @@ fn el2(findings: &mut Findings<'_>) {
         let Some(leaf) = el2_run.value.leaf() else { continue };
         let output = leaf.outputs(el2_run.span());
         for (part, page) in run::within(snapshot.pages(), output) {
-            let at = Span::new(part.base.wrapping_sub(leaf.offset), part.size);
+            let at = leaf.inputs(part);
             match page.hyp {
                 Ownership::Owned | Ownership::SharedOwned => {}
                 Ownership::SharedBorrowed if page.refcount > 0 => {}

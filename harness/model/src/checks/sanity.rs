@@ -3,7 +3,7 @@
 //! Memory: read, write, execute; MMIO: read and write, never executable. Both identity-mapped, inner shareable, with
 //! the access flag set and a memory type that leaves the choice to stage 1. Nothing is malformed.
 
-use parallax_addr::Span;
+use parallax_addr::{Ipa, Span};
 
 use super::findings::Findings;
 use crate::check::Space;
@@ -35,12 +35,12 @@ pub fn check(snapshot: &Snapshot, context: &Context) -> Vec<Finding> {
         }
     }
     for fault in &snapshot.faults {
-        findings.add(Rule::SanityUnreadable, Space::Regs, Span::default(), fault);
+        findings.add_of_registers(Rule::SanityUnreadable, fault);
     }
     findings.list
 }
 
-fn malformed(findings: &mut Findings<'_>, space: Space, entries: &[Run<S2Entry>]) {
+fn malformed(findings: &mut Findings<'_>, space: Space, entries: &[Run<Ipa, S2Entry>]) {
     for run in entries {
         match &run.value {
             S2Entry::Malformed { .. } => {
@@ -54,7 +54,7 @@ fn malformed(findings: &mut Findings<'_>, space: Space, entries: &[Run<S2Entry>]
     }
 }
 
-fn host(findings: &mut Findings<'_>, span: Span, memory: bool, leaf: &S2Leaf) {
+fn host(findings: &mut Findings<'_>, span: Span<Ipa>, memory: bool, leaf: &S2Leaf) {
     let mut wrong = |rule, message| findings.add(rule, Space::Cpu, span, message);
     if leaf.offset != 0 {
         wrong(Rule::SanityIdentity, "the host's address leads to another one");

@@ -4,7 +4,7 @@
 //! and a zero one (mapped on the next fault) both mean that the page is the host's. Same output address, no permission
 //! that the CPU does not have, and the memory type that the policy asks for.
 
-use parallax_addr::Span;
+use parallax_addr::{Ipa, Span};
 use parallax_smmu::Config;
 use parallax_trace::spec::{MmioPolicy, SmmuMode};
 
@@ -27,10 +27,10 @@ pub fn check(snapshot: &Snapshot, context: &Context) -> Vec<Finding> {
     };
     for table in &smmu.tables {
         let bits = smmu.control.output_bits.min(snapshot.control().input_bits);
-        tables(&mut findings, &table.entries, Span::new(0, 1_u64 << bits.min(63)));
+        tables(&mut findings, &table.entries, Span::new(Ipa::new(0), 1_u64 << bits.min(63)));
     }
     let served = Span::new(0, 1_u64 << context.sid_bits.min(32));
-    for (span, stream, _) in run::overlay::<_, ()>(&smmu.streams, &[], served) {
+    for (span, stream, _) in run::overlay::<_, _, ()>(&smmu.streams, &[], served) {
         // A host with an SMMU of its own may have its streams aborted.
         let aborts = stream.is_none_or(|stream| stream.config() == Config::Abort);
         if !(stream.is_some_and(|stream| stream.config().stage2()) || context.emulated && aborts) {
@@ -45,7 +45,7 @@ pub fn check(snapshot: &Snapshot, context: &Context) -> Vec<Finding> {
     findings.list
 }
 
-fn tables(findings: &mut Findings<'_>, smmu: &[Run<S2Entry>], limit: Span) {
+fn tables(findings: &mut Findings<'_>, smmu: &[Run<Ipa, S2Entry>], limit: Span<Ipa>) {
     let snapshot = findings.snapshot;
     for (span, host, device) in run::overlay(snapshot.host(), smmu, limit) {
         match (host, device) {
@@ -75,7 +75,7 @@ fn tables(findings: &mut Findings<'_>, smmu: &[Run<S2Entry>], limit: Span) {
 }
 
 /// Both sides grant `span` (`host` is none where the host's entry is zero).
-fn mapped(findings: &mut Findings<'_>, span: Span, host: Option<&S2Leaf>, device: &S2Leaf) {
+fn mapped(findings: &mut Findings<'_>, span: Span<Ipa>, host: Option<&S2Leaf>, device: &S2Leaf) {
     let context = findings.context;
     for (span, memory) in context.pieces(span) {
         if device.offset != host.map_or(0, |leaf| leaf.offset) {
@@ -111,7 +111,7 @@ fn mapped(findings: &mut Findings<'_>, span: Span, host: Option<&S2Leaf>, device
 
 fn memory_type(
     findings: &mut Findings<'_>,
-    span: Span,
+    span: Span<Ipa>,
     memory: bool,
     host: Option<&S2Leaf>,
     device: &S2Leaf,

@@ -1,6 +1,6 @@
 //! Entries: of translation tables, and of the stream table.
 
-use parallax_addr::PhysAddr;
+use parallax_addr::{InputAddr, Ipa, PhysAddr};
 use parallax_model::{Lane, Span};
 use parallax_vmsa::desc::Level;
 
@@ -16,7 +16,7 @@ pub(super) enum Entry {
         /// The table's level.
         level: Level,
         /// The input addresses that it translates.
-        span: Span,
+        span: Span<InputAddr>,
         /// Whether a walk could reach it before the operation.
         live: bool,
     },
@@ -60,8 +60,9 @@ impl Entry {
             (_, Wanted { ipa: None, sid: None }) => true,
             (Self::Stream { sid }, Wanted { sid: Some(asked), .. }) => *sid == u64::from(asked),
             (Self::Page { lanes, span, .. }, Wanted { ipa: Some(ipa), .. }) => {
-                let at_el2 = lanes.contains(&Lane::El2) && span.contains(ipa.wrapping_add(linear));
-                span.contains(ipa) || at_el2
+                let at_el2 =
+                    lanes.contains(&Lane::El2) && span.contains(InputAddr::new(ipa.wrapping_add(linear)));
+                span.contains(InputAddr::new(ipa)) || at_el2
             }
             _ => false,
         }
@@ -73,7 +74,7 @@ impl Entry {
             Self::Stream { sid } => format!("ste {sid:#x}"),
             Self::Page { lanes, level, span, .. } => {
                 let lanes: Vec<&str> = lanes.iter().map(|lane| lane.name()).collect();
-                format!("{} {level} {}", lanes.join("+"), context.map.span(*span))
+                format!("{} {level} {}", lanes.join("+"), context.map.span(span.cast::<Ipa>()))
             }
         }
     }

@@ -1,5 +1,6 @@
 //! Which invalidations concern an entry (DDI 0487, D8.17; IHI 0070, 4.3 and 4.4).
 
+use parallax_addr::InputAddr;
 use parallax_model::{Lane, Span};
 use parallax_protocol::tlbi::{Target, TlbiOp};
 use parallax_smmu::{Command, CommandKind};
@@ -69,8 +70,8 @@ pub(super) fn of_command(command: &Command, entry: &Entry) -> Concern {
     }
 }
 
-fn overlap(a: Span, b: Span) -> bool {
-    a.intersect(b).is_some_and(|both| !both.is_empty())
+fn overlap(operand: Span, translated: Span<InputAddr>) -> bool {
+    translated.overlaps(operand.cast())
 }
 
 #[cfg(test)]
@@ -83,7 +84,7 @@ mod tests {
         Entry::Page {
             lanes: vec![lane],
             level: Level::LAST,
-            span: Span::new(0x4000_1000, 0x1000),
+            span: Span::new(InputAddr::new(0x4000_1000), 0x1000),
             live: true,
         }
     }

@@ -1,7 +1,7 @@
 //! Reads a recording for the page.
 
 use parallax_abi::journal::kind;
-use parallax_addr::Ipa;
+use parallax_addr::{Ipa, Point};
 use parallax_engine::Observer;
 use parallax_engine::recorded;
 use parallax_engine::status::Failure;
@@ -28,7 +28,7 @@ pub(super) fn recorded(opened: Opened, intern: &mut Intern, step: &dyn Fn()) -> 
     let queue = Span::new(info.cmdq_pa, info.cmdq_size);
     let description = replay.target().description.clone();
     let regions = observer.context().symbols.regions();
-    let regions = regions.map(|(name, span)| (name.to_owned(), span.base, span.size)).collect();
+    let regions = regions.map(|(name, span)| (name.to_owned(), span.base.get(), span.size)).collect();
     let mut ops = Vec::new();
     let mut form: Option<Canonical> = None;
     let mut limit = 0;
@@ -83,14 +83,12 @@ pub(super) fn recorded(opened: Opened, intern: &mut Intern, step: &dyn Fn()) -> 
 
 fn changes(delta: &Delta, context: &Context, intern: &mut Intern) -> Vec<i64> {
     let mut out = Vec::new();
-    let mut s2 = |changes: &Changes<S2Entry>, lane: Lane, number: i64, table: i64, intern: &mut Intern| {
-        push(&mut out, changes, (number, table, 12), |run| {
-            intern.value(
-                lane::s2_entry(&run.value, Ipa::new(run.base), lane, &context.symbols),
-                letter(&run.value),
-            )
-        });
-    };
+    let mut s2 =
+        |changes: &Changes<Ipa, S2Entry>, lane: Lane, number: i64, table: i64, intern: &mut Intern| {
+            push(&mut out, changes, (number, table, 12), |run| {
+                intern.value(lane::s2_entry(&run.value, run.base, lane, &context.symbols), letter(&run.value))
+            });
+        };
     s2(&delta.cpu, Lane::Cpu, 0, 0, intern);
     for (table, changes) in (0..).zip(&delta.smmu) {
         s2(changes, Lane::Smmu, 1, table, intern);
@@ -103,14 +101,14 @@ fn changes(delta: &Delta, context: &Context, intern: &mut Intern) -> Vec<i64> {
 }
 
 /// What went comes first: what came may stand in the same place.
-fn push<T>(
+fn push<A: Point, T>(
     out: &mut Vec<i64>,
-    changes: &Changes<T>,
+    changes: &Changes<A, T>,
     (lane, table, shift): (i64, i64, u32),
-    mut value: impl FnMut(&Run<T>) -> usize,
+    mut value: impl FnMut(&Run<A, T>) -> usize,
 ) {
-    let mut add = |run: &Run<T>, value: i64| {
-        out.extend([lane, table, (run.base >> shift) as i64, (run.size >> shift) as i64, value]);
+    let mut add = |run: &Run<A, T>, value: i64| {
+        out.extend([lane, table, (run.base.number() >> shift) as i64, (run.size >> shift) as i64, value]);
     };
     changes.removed.iter().for_each(|run| add(run, -1));
     changes.added.iter().for_each(|run| add(run, value(run) as i64));
@@ -171,7 +169,7 @@ fn shown(recorded: &RecordedFinding, intern: &mut Intern) -> Shown {
         let views = vec![("owner", "not known: the recording has only the finding's text".to_owned())];
         return Shown { text, meaning: None, page: None, views, about: None, story: None };
     };
-    let page = finding.page().map(|page| page.base);
+    let page = finding.page().map(|page| page.base.get());
     let about = match finding.space {
         Space::Ste => u32::try_from(finding.span.base).ok().map(About::Stream),
         _ => page.map(About::Page),

@@ -1,5 +1,6 @@
 //! A finding in JSON: the same in every document that holds findings.
 
+use parallax_addr::Point;
 use parallax_model::{Check, Space, Span};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -90,9 +91,10 @@ fn has_side(side: &str) -> serde_json::Value {
     serde_json::json!({ "contains": { "properties": { "side": { "const": side } } } })
 }
 
-impl From<Span> for Range {
-    fn from(span: Span) -> Self {
-        Self { from: format!("{:#x}", span.base), to: format!("{:#x}", span.end()) }
+impl<A: Point> From<Span<A>> for Range {
+    fn from(span: Span<A>) -> Self {
+        let [from, to] = [span.base, span.end()].map(|at| format!("{:#x}", at.number()));
+        Self { from, to }
     }
 }
 

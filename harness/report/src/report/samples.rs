@@ -20,7 +20,7 @@ pub fn finding() -> Finding {
         message: "the SMMU maps what the CPU does not".to_owned(),
         function: None,
     };
-    violation.with_views(Some(span), Views::new("annotated hyp", "RW normal 4K"))
+    violation.with_views(Some(span.cast()), Views::new("annotated hyp", "RW normal 4K"))
 }
 
 /// One report of each kind.
