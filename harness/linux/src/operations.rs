@@ -6,13 +6,13 @@
 
 use std::fmt;
 
+use parallax_addr::PAGE_SIZE;
 use parallax_engine::{Session, SessionError, Step};
 use parallax_machine::{EDU_STREAM, KEPT};
 use parallax_ops::Outcome;
 use parallax_trace::spec::RAM_BASE;
 use parallax_trace::{Op, Trace};
 
-const PAGE: u64 = 4096;
 /// Pages that are gone through in turn.
 const PAGES: u64 = 64;
 
@@ -99,12 +99,12 @@ impl Operations {
 
 /// Round `number` in the pages from `kept` on. No byte that the device writes is 0.
 fn round(number: u32, kept: u64) -> Vec<Op> {
-    let page = kept + u64::from(number) % PAGES * PAGE;
+    let page = kept + u64::from(number) % PAGES * PAGE_SIZE;
     let value = format!("0x{:03x}1111111111{:02x}", number % 0xeee + 0x111, number % 0xee + 0x11);
     let names = [
         ("{sid}", EDU_STREAM.to_string()),
         ("{ipa}", format!("{page:#x}")),
-        ("{pfn}", format!("{:#x}", page / PAGE)),
+        ("{pfn}", format!("{:#x}", page / PAGE_SIZE)),
         ("{value}", value),
     ];
     let text = names.iter().fold(ROUND.to_owned(), |text, (name, value)| text.replace(name, value));

@@ -1,8 +1,10 @@
 //! Stores to entries of live tables: which change it is, what it makes unclean, and what it may not do yet.
 
+use parallax_addr::PAGE_SIZE;
+
 use super::change::{Change, Entry, change, contiguous, entry, same_translation, span};
 use super::finding::{Regime, Site, Subject};
-use super::memory::{PAGE, Place, Role};
+use super::memory::{Place, Role};
 use super::rule::Rule;
 use super::unclean::{CpuStep, Record, SmmuStep};
 use super::{Checker, tlb};
@@ -13,7 +15,7 @@ impl Checker {
         let tree = &self.trees[place.tree as usize];
         let (stage, lock) = (tree.stage, tree.lock);
         let level = place.level;
-        let ia = place.ia + pa % PAGE / 8 * span(level);
+        let ia = place.ia + pa % PAGE_SIZE / 8 * span(level);
         if let Some(lock) = lock {
             let held = self.cpus.get(at.cpu).is_some_and(|cpu| cpu.locks.contains(&lock));
             if !held && self.owners.get(&pa).copied() != Some(u64::from(at.cpu)) {

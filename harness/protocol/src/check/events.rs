@@ -1,8 +1,10 @@
 //! What each kind of event does.
 
+use parallax_addr::PAGE_SIZE;
+
 use super::checker::Checker;
 use super::finding::{Site, Subject};
-use super::memory::{PAGE, Role};
+use super::memory::Role;
 use super::rule::Rule;
 use crate::event::{Barrier, Event, HintKind, Kind, Sysreg};
 
@@ -71,7 +73,7 @@ impl Checker {
                 let missing = self.missing_of_page(pa);
                 self.report(
                     Rule::TableReused,
-                    Subject::Page { pa: pa & !(PAGE - 1) },
+                    Subject::Page { pa: pa & !(PAGE_SIZE - 1) },
                     at,
                     None,
                     what,
@@ -85,8 +87,8 @@ impl Checker {
     fn fill(&mut self, at: Site, pa: u64, size: u64, value: u64) {
         let known = self.memory.known(pa, size);
         let end = pa.saturating_add(size);
-        let first = pa & !(PAGE - 1);
-        let next = |page: &u64| page.checked_add(PAGE).filter(|page| *page < end);
+        let first = pa & !(PAGE_SIZE - 1);
+        let next = |page: &u64| page.checked_add(PAGE_SIZE).filter(|page| *page < end);
         let pages = match value {
             // What was never written is zero already.
             0 => known,
@@ -95,7 +97,7 @@ impl Checker {
         for page in pages {
             if self.memory.role(page) == Role::Plain
                 && page >= pa
-                && page.saturating_add(PAGE) <= end
+                && page.saturating_add(PAGE_SIZE) <= end
                 && !self.smmu.watches(page)
             {
                 if let Some(page) = self.memory.page_mut(page) {
@@ -103,7 +105,7 @@ impl Checker {
                 }
                 continue;
             }
-            for slot in (page.max(pa)..end.min(page.saturating_add(PAGE))).step_by(8) {
+            for slot in (page.max(pa)..end.min(page.saturating_add(PAGE_SIZE))).step_by(8) {
                 if self.memory.read(slot) != value {
                     self.store(at, slot, value, 8, false);
                 }

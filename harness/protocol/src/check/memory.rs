@@ -2,8 +2,7 @@
 
 use std::collections::HashMap;
 
-/// Bytes of a page.
-pub(super) const PAGE: u64 = 0x1000;
+use parallax_addr::PAGE_SIZE;
 
 /// A page as part of a tree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,7 +53,7 @@ impl Memory {
     /// The page around `pa`; `None` when there are too many already.
     pub(super) fn page_mut(&mut self, pa: u64) -> Option<&mut Page> {
         let full = self.pages.len() >= self.limit;
-        match self.pages.entry(pa / PAGE) {
+        match self.pages.entry(pa / PAGE_SIZE) {
             std::collections::hash_map::Entry::Occupied(page) => Some(page.into_mut()),
             std::collections::hash_map::Entry::Vacant(_) if full => {
                 self.lost += 1;
@@ -67,7 +66,7 @@ impl Memory {
     }
 
     pub(super) fn page(&self, pa: u64) -> Option<&Page> {
-        self.pages.get(&(pa / PAGE))
+        self.pages.get(&(pa / PAGE_SIZE))
     }
 
     /// The dword at `pa`.
@@ -80,7 +79,7 @@ impl Memory {
     }
 
     pub(super) fn set_role(&mut self, pa: u64, role: Role) {
-        if (role != Role::Plain || self.pages.contains_key(&(pa / PAGE)))
+        if (role != Role::Plain || self.pages.contains_key(&(pa / PAGE_SIZE)))
             && let Some(page) = self.page_mut(pa)
         {
             page.role = role;
@@ -89,7 +88,7 @@ impl Memory {
 
     /// Known pages that lie in a range, in order of address.
     pub(super) fn known(&self, pa: u64, size: u64) -> Vec<u64> {
-        let (first, last) = (pa / PAGE, pa.saturating_add(size.saturating_sub(1)) / PAGE);
+        let (first, last) = (pa / PAGE_SIZE, pa.saturating_add(size.saturating_sub(1)) / PAGE_SIZE);
         if size == 0 {
             return Vec::new();
         }
@@ -99,6 +98,6 @@ impl Memory {
             self.pages.keys().copied().filter(|page| (first..=last).contains(page)).collect()
         };
         found.sort_unstable();
-        found.into_iter().map(|page| page * PAGE).collect()
+        found.into_iter().map(|page| page * PAGE_SIZE).collect()
     }
 }

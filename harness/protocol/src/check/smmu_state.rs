@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use parallax_addr::PAGE_SIZE;
 use parallax_smmu::idr::Idr5;
 
-use super::memory::PAGE;
 use super::structure::{Contexts, Stream, Structure};
 
 /// The command queue.
@@ -75,14 +75,14 @@ impl Smmu {
     /// Whether stores to a page mean something beyond their value.
     pub(super) fn watches(&self, page: u64) -> bool {
         let queue = self.queue.as_ref().is_some_and(|queue| {
-            page < queue.base + (16 << queue.log2) && queue.base < page.saturating_add(PAGE)
+            page < queue.base + (16 << queue.log2) && queue.base < page.saturating_add(PAGE_SIZE)
         });
-        let level1 = page < self.level1.1 && self.level1.0 < page.saturating_add(PAGE);
+        let level1 = page < self.level1.1 && self.level1.0 < page.saturating_add(PAGE_SIZE);
         let array = self
             .arrays
-            .range(..page.saturating_add(PAGE))
+            .range(..page.saturating_add(PAGE_SIZE))
             .next_back()
             .is_some_and(|(_, (end, _))| *end > page);
-        queue || level1 || array || self.contexts.overlap(page, page.saturating_add(PAGE))
+        queue || level1 || array || self.contexts.overlap(page, page.saturating_add(PAGE_SIZE))
     }
 }

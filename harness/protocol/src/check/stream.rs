@@ -4,13 +4,13 @@
 //! The SMMU may have read any dword of an entry that was valid at any time since the last CFGI of it was complete. So
 //! a live entry may differ in one dword at most from what was there then.
 
+use parallax_addr::PAGE_SIZE;
 use parallax_smmu::Ste;
 use parallax_vmsa::Stage;
 
 use super::change;
 use super::checker::Checker;
 use super::finding::{Site, Subject};
-use super::memory::PAGE;
 use super::rule::Rule;
 use super::structure::{Stream, Structure};
 use super::unclean::SmmuStep;
@@ -31,7 +31,7 @@ impl Checker {
             let end = base + (8_u64 << log2.saturating_sub(split));
             self.smmu.level1 = (base, end);
             for page in self.memory.known(base, end - base) {
-                for slot in (page.max(base)..end.min(page + PAGE)).step_by(8) {
+                for slot in (page.max(base)..end.min(page + PAGE_SIZE)).step_by(8) {
                     self.level1_store(at, slot, self.memory.read(slot));
                 }
             }
@@ -69,7 +69,7 @@ impl Checker {
 
     fn streams_in(&mut self, at: Site, base: u64, end: u64, first: u32) {
         for page in self.memory.known(base, end - base) {
-            for pa in (page.max(base)..end.min(page + PAGE)).step_by(64) {
+            for pa in (page.max(base)..end.min(page + PAGE_SIZE)).step_by(64) {
                 self.give_life(at, first.wrapping_add(((pa - base) / 64) as u32), pa);
             }
         }

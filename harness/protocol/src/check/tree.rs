@@ -1,6 +1,6 @@
 //! Trees of tables: which are live, which page belongs to which, and what a store to an entry does.
 
-use parallax_addr::PhysAddr;
+use parallax_addr::{PAGE_SIZE, PhysAddr};
 use parallax_vmsa::SysRegs;
 use parallax_vmsa::regime::{Regime as Walk, Stage2Fields};
 use parallax_vmsa::tcr::Vtcr;
@@ -8,7 +8,7 @@ use parallax_vmsa::tcr::Vtcr;
 use super::change::{Entry, Stage, entry, span};
 use super::checker::Checker;
 use super::finding::{Regime, Site, Subject};
-use super::memory::{PAGE, Place, Role};
+use super::memory::{Place, Role};
 use super::rule::Rule;
 use super::tree_state::Tree;
 use crate::event::Sysreg;
@@ -138,7 +138,7 @@ impl Checker {
                     return id;
                 }
                 for table in 0..tree.tables {
-                    self.plain(root + table * PAGE, 0);
+                    self.plain(root + table * PAGE_SIZE, 0);
                 }
                 let tree = &mut self.trees[id as usize];
                 (tree.start, tree.tables, tree.stage) = (start, tables, stage);
@@ -164,7 +164,7 @@ impl Checker {
         };
         for table in 0..tables {
             let place = Place { tree: id, level: start, ia: table * 512 * span(start), parent: 0 };
-            self.hook(at, place, root + table * PAGE, true);
+            self.hook(at, place, root + table * PAGE_SIZE, true);
         }
         id
     }
@@ -189,7 +189,7 @@ impl Checker {
             self.drop_record(record);
         }
         for table in 0..tables {
-            self.plain(root + table * PAGE, 0);
+            self.plain(root + table * PAGE_SIZE, 0);
         }
     }
 
@@ -200,7 +200,7 @@ impl Checker {
             return;
         }
         self.memory.set_role(pa, Role::Plain);
-        for slot in (pa..pa + PAGE).step_by(8) {
+        for slot in (pa..pa + PAGE_SIZE).step_by(8) {
             if let Entry::Table(child) = entry(self.memory.read(slot), place.level) {
                 self.plain(child, slot);
             }
@@ -232,9 +232,9 @@ impl Checker {
             self.report(Rule::UnorderedTable, page, at, None, what, missing);
         }
         self.memory.set_role(pa, Role::Table(place));
-        for slot in (pa..pa + PAGE).step_by(8) {
+        for slot in (pa..pa + PAGE_SIZE).step_by(8) {
             if let Entry::Table(child) = entry(self.memory.read(slot), place.level) {
-                let ia = place.ia + slot % PAGE / 8 * span(place.level);
+                let ia = place.ia + slot % PAGE_SIZE / 8 * span(place.level);
                 self.hook(at, Place { level: place.level + 1, ia, parent: slot, ..place }, child, true);
             }
         }
@@ -248,8 +248,8 @@ impl Checker {
         }
         self.memory.set_role(pa, Role::Detached(group));
         self.groups.entry(group).or_default().pages.push(pa);
-        for slot in (pa..pa + PAGE).step_by(8) {
-            let ia = place.ia + slot % PAGE / 8 * span(place.level);
+        for slot in (pa..pa + PAGE_SIZE).step_by(8) {
+            let ia = place.ia + slot % PAGE_SIZE / 8 * span(place.level);
             let old = entry(self.memory.read(slot), place.level);
             if old != Entry::Invalid || self.records.at(slot).is_some() {
                 let leaf = !matches!(old, Entry::Table(_));
@@ -263,7 +263,7 @@ impl Checker {
 
     /// The tree or table at `location` is given up.
     pub(super) fn release_table(&mut self, at: Site, location: u64) {
-        let page = location & !(PAGE - 1);
+        let page = location & !(PAGE_SIZE - 1);
         if let Some(id) = self.roots.get(&page).copied() {
             let mut ids = Vec::new();
             self.records.of_tree(id, &mut ids);

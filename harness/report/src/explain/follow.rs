@@ -1,14 +1,11 @@
 //! Which invalidations concern an entry (DDI 0487, D8.17; IHI 0070, 4.3 and 4.4).
 
-use parallax_addr::InputAddr;
+use parallax_addr::{InputAddr, PAGE_SIZE};
 use parallax_model::{Lane, Span};
 use parallax_protocol::tlbi::{Target, TlbiOp};
 use parallax_smmu::{Command, CommandKind};
 
 use super::entry::Entry;
-
-/// Bytes of a page.
-const PAGE: u64 = 4096;
 
 /// What an invalidation is to an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,7 +56,7 @@ pub(super) fn of_command(command: &Command, entry: &Entry) -> Concern {
             CommandKind::TlbiS2Ipa => {
                 // Without TG, NUM and SCALE say nothing.
                 let pages = if field("TG") == 0 { 1 } else { (field("NUM") + 1) << field("SCALE") };
-                let named = Span::new(field("Address"), pages * PAGE);
+                let named = Span::new(field("Address"), pages * PAGE_SIZE);
                 if overlap(named, *span) { Concern::Drops(Lane::Smmu) } else { Concern::None }
             }
             CommandKind::TlbiS12Vmall | CommandKind::TlbiNsnhAll => Concern::Drops(Lane::Smmu),
