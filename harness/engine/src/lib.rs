@@ -6,7 +6,7 @@
 //!
 //! | module | what is in it |
 //! | --- | --- |
-//! | [`live`] | booting the machine of a trace |
+//! | [`live`] | building what the machines of traces boot |
 //! | [`judge`], `judges` | what judges see; the judges |
 //! | [`order`], [`event_text`] | the order of events: judged, and as text |
 //! | [`recorded`] | what a recording says of its operations |
@@ -38,7 +38,6 @@ pub use error::SessionError;
 pub use finding::{ReportedFinding, Reproducer};
 pub use judge::{Judge, Moment, StepView};
 pub use judges::Protocol;
-pub use live::Boot;
 pub use mode::Mode;
 pub use observer::Observer;
 pub use run::{RunOptions, TraceRun, run_trace};

@@ -1,6 +1,7 @@
 //! A whole trace, from boot to its last operation.
 
 use parallax_machine::Machine;
+use parallax_machine::coverage::Executed;
 use parallax_machine::recording::Recorder;
 use parallax_model::Golden;
 use parallax_ops::Operation;
@@ -30,6 +31,8 @@ pub struct TraceRun {
     pub failure: Option<Failure>,
     /// Its events as a Casemate trace, if they were asked for and a plugin saw them.
     pub exported: Option<String>,
+    /// Which instructions of the hypervisor ran, if a plugin noted it.
+    pub executed: Option<Executed>,
 }
 
 /// What a run leaves behind beside its result.
@@ -52,6 +55,7 @@ pub fn run_trace(ops: &[Op], machine: &mut dyn Machine, options: RunOptions, mod
         run.failure = Some(failure);
     }
     run.golden = golden.text().to_owned();
+    run.executed = machine.executed();
     run
 }
 
