@@ -14,7 +14,6 @@
 //! | [`project`] | the source tree that is worked in |
 #![forbid(unsafe_code)]
 
-mod burst;
 mod error;
 pub mod event_text;
 pub mod fake;
@@ -33,13 +32,12 @@ pub mod status;
 mod stream;
 mod streaming;
 
-pub use burst::Burst;
 pub use error::SessionError;
 pub use finding::{ReportedFinding, Reproducer};
-pub use judge::{Judge, Moment, StepView};
+pub use judge::{Judge, Moment, Performed, StepView};
 pub use judges::Protocol;
 pub use mode::Mode;
 pub use observer::Observer;
 pub use run::{RunOptions, TraceRun, run_trace};
-pub use session::{Begun, Session, Step};
+pub use session::{Begun, Session, Step, Together};
 pub use stream::{batches, touches_data};

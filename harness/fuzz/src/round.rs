@@ -93,7 +93,7 @@ impl<'m> AttackedMachine<'m> {
                 .map(|step| (vec![step.outcome], step.findings, !step.lines.is_empty())),
             _ => {
                 let ops: Vec<_> = acts.iter().map(|act| &act.op).collect();
-                self.session.burst(&ops).map(|burst| (burst.outcomes, burst.findings, burst.changed))
+                self.session.together(&ops).map(|all| (all.outcomes, all.findings, all.changed))
             }
         };
         let (outcomes, mut findings, changed) = match done {

@@ -2,14 +2,13 @@
 
 mod access;
 mod data;
+mod evidence;
 mod expected;
 mod invariants;
 mod protocol;
 
 use parallax_model::Span;
 
-pub(crate) use access::{agent, check as check_access, kind};
-pub(crate) use expected::check as check_expected;
 pub use protocol::Protocol;
 
 use crate::judge::Judge;
@@ -20,6 +19,7 @@ pub(crate) fn all(ram: Span) -> Vec<Box<dyn Judge>> {
         Box::new(expected::Expected),
         Box::new(access::Access),
         Box::new(data::Data::new(ram)),
+        Box::new(evidence::Evidence::new(ram)),
         Box::new(invariants::Invariants),
     ]
 }
