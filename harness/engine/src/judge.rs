@@ -63,6 +63,11 @@ pub trait Judge {
     /// What is wrong with operations, or after them.
     fn judge(&mut self, step: &StepView<'_>) -> Vec<Finding>;
 
+    /// Bytes of memory that it compares at each look with what they were.
+    fn watched(&self) -> u64 {
+        0
+    }
+
     /// Whether it finds the same thing again as long as that lasts. It is reported once then.
     fn finds_again(&self) -> bool {
         true

@@ -11,7 +11,7 @@ use crate::Mode;
 use crate::ReportedFinding;
 use crate::Reproducer;
 use crate::error::SessionError;
-use crate::session::{Session, Step};
+use crate::session::{Beginning, Session, Step};
 use crate::status::Failure;
 use crate::stream;
 
@@ -66,11 +66,12 @@ fn perform(
     run: &mut TraceRun,
     golden: &mut Golden,
 ) -> Result<(), Failure> {
-    let (mut session, at_boot) = Session::start_with(machine, options.recorder, options.export)?;
+    let RunOptions { reproducer, recorder, export } = options;
+    let beginning = Beginning { recorder, export, ..Beginning::default() };
+    let (mut session, at_boot) = Session::start_with(machine, beginning)?;
     golden.boot(&at_boot);
-    run.findings.extend(
-        at_boot.into_iter().map(|finding| ReportedFinding::new(0, "boot", finding, &options.reproducer)),
-    );
+    run.findings
+        .extend(at_boot.into_iter().map(|finding| ReportedFinding::new(0, "boot", finding, &reproducer)));
     if mode == Mode::Stream {
         session.stream()?;
     }
@@ -82,7 +83,7 @@ fn perform(
         for (op, step) in batch.into_iter().zip(steps) {
             let text = op.to_string();
             golden.operation(op.line, &text, &shown(op, &step.outcome), &step.lines, &step.findings);
-            let found = |finding| ReportedFinding::new(op.line, &text, finding, &options.reproducer);
+            let found = |finding| ReportedFinding::new(op.line, &text, finding, &reproducer);
             run.findings.extend(step.findings.into_iter().map(found));
             run.ops += 1;
             run.checked |= asks(op) || !step.lines.is_empty() || !run.findings.is_empty();

@@ -32,6 +32,17 @@ pub struct Step {
     pub events: Vec<Record>,
 }
 
+/// What a session begins with, beside its machine.
+#[derive(Default)]
+pub struct Beginning {
+    /// Where everything goes.
+    pub recorder: Option<Recorder>,
+    /// Whether [`Session::exported`] is to have all events.
+    pub export: bool,
+    /// Judges beside those that every session has.
+    pub judges: Vec<Box<dyn Judge>>,
+}
+
 /// What operations did that were looked at together.
 #[derive(Clone, Debug)]
 pub struct Together {
@@ -95,18 +106,18 @@ impl<'m> Session<'m> {
         machine: &'m mut dyn Machine,
         recorder: Option<Recorder>,
     ) -> Result<(Self, Vec<Finding>), SessionError> {
-        Self::start_with(machine, recorder, false)
+        Self::start_with(machine, Beginning { recorder, ..Beginning::default() })
     }
 
-    /// As [`Self::start`]; with `export`, [`Self::exported`] is to have all events.
+    /// As [`Self::start`], with what `beginning` says.
     ///
     /// # Errors
     /// As [`Self::start`].
     pub fn start_with(
         machine: &'m mut dyn Machine,
-        mut recorder: Option<Recorder>,
-        export: bool,
+        beginning: Beginning,
     ) -> Result<(Self, Vec<Finding>), SessionError> {
+        let Beginning { mut recorder, export, judges: further } = beginning;
         let mut observer = Observer::new(machine.target());
         let ram = observer.context().symbols.place(&Symbol::Ram).unwrap_or_default();
         let registers = machine.registers()?;
@@ -118,6 +129,7 @@ impl<'m> Session<'m> {
         let (state, context, symbols) = (&now, observer.context(), machine.symbols());
         let at = Moment { state, context, memory, events: &events, symbols };
         let mut judges = judges::all(ram);
+        judges.extend(further);
         let mut reporter = Reporter::default();
         let mut findings = reporter.fresh(judges.iter_mut().flat_map(|judge| judge.boot(&at)).collect());
         findings.extend(protocol.boot(&at));
@@ -308,6 +320,12 @@ impl<'m> Session<'m> {
     #[must_use]
     pub const fn boot_instructions(&self) -> u64 {
         self.boot_instructions
+    }
+
+    /// Bytes of memory that are compared at each look with what they were.
+    #[must_use]
+    pub fn watched(&self) -> u64 {
+        self.judges.iter().map(|judge| judge.watched()).sum()
     }
 
     /// The state now.

@@ -6,10 +6,12 @@ mod evidence;
 mod expected;
 mod invariants;
 mod protocol;
+mod sentinel;
 
 use parallax_model::Span;
 
 pub use protocol::Protocol;
+pub use sentinel::Sentinel;
 
 use crate::judge::Judge;
 
