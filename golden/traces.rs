@@ -8,7 +8,7 @@ use std::path::Path;
 use std::thread::available_parallelism;
 
 use parallax_engine::Mode;
-use parallax_engine::live::LiveBoot;
+use parallax_engine::live;
 use parallax_engine::status::Status;
 use parallax_machine::CancellationToken;
 use parallax_report::golden;
@@ -46,8 +46,8 @@ fn all_as_agreed(mode: Mode) {
     // `cargo insta test` wants to review differences, not to hear that there are some.
     let review = std::env::var_os("INSTA_FORCE_PASS").is_some_and(|value| value == "1");
     let cancel = CancellationToken::new();
-    let boot = LiveBoot::build(root, cases.iter().map(|case| &case.trace), &cancel).expect("images");
-    let boot = boot.with_events(root).expect("the plugin");
+    let hyp = live::build(root, cases.iter().map(|case| &case.trace), &cancel).expect("images");
+    let hyp = live::with_events(hyp, root).expect("the plugin");
     let jobs = available_parallelism().map_or(1, usize::from);
     let options = Options {
         flags: Vec::new(),
@@ -60,7 +60,7 @@ fn all_as_agreed(mode: Mode) {
         events: true,
         cancel,
     };
-    let mut reports = jobs::run(&cases, &boot, &options, |_| ());
+    let mut reports = jobs::run(&cases, &hyp, &options, |_, _| ());
     assert_eq!(reports.len(), cases.len());
     if review {
         reports.retain(|report| !matches!(report.verdict, Verdict::New | Verdict::Diverged { .. }));

@@ -3,20 +3,19 @@
 use parallax_abi::info::HypInfo;
 use parallax_abi::mailbox::{Request, Response, kind};
 use parallax_machine::{Description, Machine, MachineError, Registers, Target};
-use parallax_trace::spec::{self, Region};
+use parallax_trace::spec::{MachineSpec, PAYLOAD_BASE, Region, regions};
 use parallax_vmsa::{PhysMem, SparseMem};
 
 use parallax_ops::{self as ops, Batch};
-use parallax_trace::Trace;
 
-/// What the machine of `trace` would be.
+/// What the machine `spec` would be.
 #[must_use]
-pub fn description(trace: &Trace) -> Description {
+pub fn description(spec: &MachineSpec) -> Description {
     Description {
         qemu_version: "10.0.2".to_owned(),
-        config: trace.machine.clone(),
-        regions: spec::regions(trace.machine.mem_bytes),
-        payload: Region::new("host", spec::PAYLOAD_BASE, 0x1_0000),
+        config: spec.clone(),
+        regions: regions(spec.mem_bytes),
+        payload: Region::new("host", PAYLOAD_BASE, 0x1_0000),
     }
 }
 
@@ -53,11 +52,11 @@ pub struct Fake {
 }
 
 impl Fake {
-    /// The machine that `trace` asks for, with `answer`.
+    /// The machine `spec`, with `answer`.
     #[must_use]
-    pub fn new(trace: &Trace, answer: Answer) -> Self {
+    pub fn new(spec: &MachineSpec, answer: Answer) -> Self {
         Self {
-            target: Target { description: description(trace), info: info() },
+            target: Target { description: description(spec), info: info() },
             answer,
             memory: SparseMem::new(),
         }

@@ -3,7 +3,7 @@
 use parallax_abi::journal::Record;
 use parallax_machine::symbols::Symbols;
 use parallax_model::{Context, Finding, Snapshot};
-use parallax_ops::{Answer, Operation};
+use parallax_ops::{Answer, Batch, Operation, Order};
 use parallax_trace::Op;
 use parallax_vmsa::PhysMem;
 
@@ -22,18 +22,27 @@ pub struct Moment<'a> {
     pub symbols: Option<&'a Symbols>,
 }
 
-/// An operation, and the moment after it.
+/// An operation that was performed.
 #[derive(Clone, Copy)]
-pub struct StepView<'a> {
+pub struct Performed<'a> {
     /// The line of the trace.
     pub op: &'a Op,
     /// What it is on this machine.
     pub operation: &'a Operation,
     /// What the machine said of it.
     pub answer: &'a Answer,
-    /// The state before it.
+}
+
+/// What was performed between two looks at the machine, and the moment after it.
+#[derive(Clone, Copy)]
+pub struct StepView<'a> {
+    /// The operations: one, or several [`Order::Together`].
+    pub performed: &'a [Performed<'a>],
+    /// Whether each operation is looked at by itself.
+    pub order: Order,
+    /// The state before the first of them.
     pub before: &'a Snapshot,
-    /// The moment after it.
+    /// The moment after the last of them.
     pub after: Moment<'a>,
 }
 
@@ -45,14 +54,19 @@ pub trait Judge {
         Vec::new()
     }
 
-    /// Looks at `memory` before `operation`, which the machine is about to perform alone. Operations that are performed
+    /// Looks at `memory` before `batch`, which the machine is about to perform. Operations that are looked at in turn
     /// without a stop between them are not announced.
-    fn before(&mut self, operation: &Operation, memory: &dyn PhysMem) {
-        let _ = (operation, memory);
+    fn before(&mut self, batch: &Batch, memory: &dyn PhysMem) {
+        let _ = (batch, memory);
     }
 
-    /// What is wrong with an operation, or after it.
+    /// What is wrong with operations, or after them.
     fn judge(&mut self, step: &StepView<'_>) -> Vec<Finding>;
+
+    /// Bytes of memory that it compares at each look with what they were.
+    fn watched(&self) -> u64 {
+        0
+    }
 
     /// Whether it finds the same thing again as long as that lasts. It is reported once then.
     fn finds_again(&self) -> bool {

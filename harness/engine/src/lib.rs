@@ -6,7 +6,7 @@
 //!
 //! | module | what is in it |
 //! | --- | --- |
-//! | [`live`] | booting the machine of a trace |
+//! | [`live`] | building what the machines of traces boot |
 //! | [`judge`], `judges` | what judges see; the judges |
 //! | [`order`], [`event_text`] | the order of events: judged, and as text |
 //! | [`recorded`] | what a recording says of its operations |
@@ -14,7 +14,6 @@
 //! | [`project`] | the source tree that is worked in |
 #![forbid(unsafe_code)]
 
-mod burst;
 mod error;
 pub mod event_text;
 pub mod fake;
@@ -33,14 +32,12 @@ pub mod status;
 mod stream;
 mod streaming;
 
-pub use burst::Burst;
 pub use error::SessionError;
 pub use finding::{ReportedFinding, Reproducer};
-pub use judge::{Judge, Moment, StepView};
-pub use judges::Protocol;
-pub use live::Boot;
+pub use judge::{Judge, Moment, Performed, StepView};
+pub use judges::{Protocol, Sentinel};
 pub use mode::Mode;
 pub use observer::Observer;
 pub use run::{RunOptions, TraceRun, run_trace};
-pub use session::{Begun, Session, Step};
+pub use session::{Beginning, Begun, Session, Step, Together};
 pub use stream::{batches, touches_data};

@@ -4,8 +4,10 @@ use parallax_abi::journal::Record;
 use parallax_abi::mailbox::Response;
 use parallax_machine::recording::{Operation, RecordedFinding};
 use parallax_model::Finding;
-use parallax_ops::{self as ops, Answer};
-use parallax_trace::{Op, Trace};
+use parallax_ops::Answer;
+use parallax_trace::Trace;
+
+use crate::judge::Performed;
 
 fn findings(findings: &[Finding]) -> Vec<RecordedFinding> {
     findings.iter().cloned().map(RecordedFinding::from).collect()
@@ -16,19 +18,14 @@ pub(crate) fn boot(found: &[Finding]) -> Operation {
     Operation { text: "boot".to_owned(), findings: findings(found), ..Default::default() }
 }
 
-/// `op`, what was answered to it, and what was found after it.
-pub(crate) fn operation(
-    op: &Op,
-    operation: &ops::Operation,
-    answer: &Answer,
-    events: &[Record],
-    found: &[Finding],
-) -> Operation {
+/// What was `performed` between two looks, what was answered to it, and what was found after it.
+pub(crate) fn operations(performed: &[Performed<'_>], events: &[Record], found: &[Finding]) -> Operation {
+    let texts: Vec<String> = performed.iter().map(|one| one.op.to_string()).collect();
     Operation {
-        line: u32::try_from(op.line).unwrap_or(u32::MAX),
-        text: op.to_string(),
-        requests: vec![operation.request(op.cpu)],
-        responses: vec![answer.response],
+        line: performed.first().map_or(0, |one| u32::try_from(one.op.line).unwrap_or(u32::MAX)),
+        text: texts.join("; "),
+        requests: performed.iter().map(|one| one.operation.request(one.op.cpu)).collect(),
+        responses: performed.iter().map(|one| one.answer.response).collect(),
         events: events.to_vec(),
         findings: findings(found),
     }

@@ -1,6 +1,7 @@
 //! A whole trace, from boot to its last operation.
 
 use parallax_machine::Machine;
+use parallax_machine::coverage::Executed;
 use parallax_machine::recording::Recorder;
 use parallax_model::Golden;
 use parallax_ops::Operation;
@@ -10,7 +11,7 @@ use crate::Mode;
 use crate::ReportedFinding;
 use crate::Reproducer;
 use crate::error::SessionError;
-use crate::session::{Session, Step};
+use crate::session::{Beginning, Session, Step};
 use crate::status::Failure;
 use crate::stream;
 
@@ -30,6 +31,8 @@ pub struct TraceRun {
     pub failure: Option<Failure>,
     /// Its events as a Casemate trace, if they were asked for and a plugin saw them.
     pub exported: Option<String>,
+    /// Which instructions of the hypervisor ran, if a plugin noted it.
+    pub executed: Option<Executed>,
 }
 
 /// What a run leaves behind beside its result.
@@ -52,6 +55,7 @@ pub fn run_trace(ops: &[Op], machine: &mut dyn Machine, options: RunOptions, mod
         run.failure = Some(failure);
     }
     run.golden = golden.text().to_owned();
+    run.executed = machine.executed();
     run
 }
 
@@ -62,11 +66,12 @@ fn perform(
     run: &mut TraceRun,
     golden: &mut Golden,
 ) -> Result<(), Failure> {
-    let (mut session, at_boot) = Session::start_with(machine, options.recorder, options.export)?;
+    let RunOptions { reproducer, recorder, export } = options;
+    let beginning = Beginning { recorder, export, ..Beginning::default() };
+    let (mut session, at_boot) = Session::start_with(machine, beginning)?;
     golden.boot(&at_boot);
-    run.findings.extend(
-        at_boot.into_iter().map(|finding| ReportedFinding::new(0, "boot", finding, &options.reproducer)),
-    );
+    run.findings
+        .extend(at_boot.into_iter().map(|finding| ReportedFinding::new(0, "boot", finding, &reproducer)));
     if mode == Mode::Stream {
         session.stream()?;
     }
@@ -78,7 +83,7 @@ fn perform(
         for (op, step) in batch.into_iter().zip(steps) {
             let text = op.to_string();
             golden.operation(op.line, &text, &shown(op, &step.outcome), &step.lines, &step.findings);
-            let found = |finding| ReportedFinding::new(op.line, &text, finding, &options.reproducer);
+            let found = |finding| ReportedFinding::new(op.line, &text, finding, &reproducer);
             run.findings.extend(step.findings.into_iter().map(found));
             run.ops += 1;
             run.checked |= asks(op) || !step.lines.is_empty() || !run.findings.is_empty();

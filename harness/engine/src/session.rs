@@ -1,17 +1,17 @@
 //! A machine, taken from operation to operation: the one loop that everything goes through.
 
 use parallax_abi::journal::{Record, kind};
-use parallax_addr::{PhysAddr, Symbol};
+use parallax_addr::Symbol;
 use parallax_machine::recording::{Recorder, RecordingMem};
 use parallax_machine::{Machine, MachineError, Registers};
 use parallax_model::canonical::Canonical;
-use parallax_model::{BlockSize, Context, Delta, Finding, Line, Reporter, Snapshot, Span, View, state_lines};
-use parallax_ops::{Answer, Batch, CpuId, Operation};
+use parallax_model::{BlockSize, Context, Delta, Finding, Line, Reporter, Snapshot, View, state_lines};
+use parallax_ops::{Answer, Batch, CpuId, Operation, Order};
 use parallax_trace::{Op, Outcome};
 use parallax_vmsa::PhysMem;
 
 use crate::error::SessionError;
-use crate::judge::{Judge, Moment, StepView};
+use crate::judge::{Judge, Moment, Performed, StepView};
 use crate::judges::{self, Protocol};
 use crate::observer::Observer;
 use crate::recorded;
@@ -32,6 +32,44 @@ pub struct Step {
     pub events: Vec<Record>,
 }
 
+/// What a session begins with, beside its machine.
+#[derive(Default)]
+pub struct Beginning {
+    /// Where everything goes.
+    pub recorder: Option<Recorder>,
+    /// Whether [`Session::exported`] is to have all events.
+    pub export: bool,
+    /// Judges beside those that every session has.
+    pub judges: Vec<Box<dyn Judge>>,
+}
+
+/// What operations did that were looked at together.
+#[derive(Clone, Debug)]
+pub struct Together {
+    /// How each of them ended.
+    pub outcomes: Vec<Outcome>,
+    /// What was found and had not been found before.
+    pub findings: Vec<Finding>,
+    /// Whether anything that translates an address changed.
+    pub changed: bool,
+}
+
+/// What came of a look.
+pub(crate) struct Look {
+    lines: Vec<Line>,
+    findings: Vec<Finding>,
+    events: Vec<Record>,
+    changed: bool,
+}
+
+impl Look {
+    /// The step of the one operation that was answered with `answer`.
+    pub(crate) fn step(self, answer: &Answer) -> Step {
+        let Self { lines, findings, events, .. } = self;
+        Step { outcome: answer.outcome.clone(), answer: answer.clone(), lines, findings, events }
+    }
+}
+
 /// An operation that is about to be performed.
 #[derive(Clone, Copy, Debug)]
 pub struct Begun {
@@ -44,7 +82,6 @@ pub struct Begun {
 /// A machine between two operations.
 pub struct Session<'m> {
     pub(crate) machine: &'m mut dyn Machine,
-    pub(crate) ram: Span<PhysAddr>,
     pub(crate) observer: Observer,
     pub(crate) registers: Registers,
     pub(crate) now: Snapshot,
@@ -69,18 +106,18 @@ impl<'m> Session<'m> {
         machine: &'m mut dyn Machine,
         recorder: Option<Recorder>,
     ) -> Result<(Self, Vec<Finding>), SessionError> {
-        Self::start_with(machine, recorder, false)
+        Self::start_with(machine, Beginning { recorder, ..Beginning::default() })
     }
 
-    /// As [`Self::start`]; with `export`, [`Self::exported`] is to have all events.
+    /// As [`Self::start`], with what `beginning` says.
     ///
     /// # Errors
     /// As [`Self::start`].
     pub fn start_with(
         machine: &'m mut dyn Machine,
-        mut recorder: Option<Recorder>,
-        export: bool,
+        beginning: Beginning,
     ) -> Result<(Self, Vec<Finding>), SessionError> {
+        let Beginning { mut recorder, export, judges: further } = beginning;
         let mut observer = Observer::new(machine.target());
         let ram = observer.context().symbols.place(&Symbol::Ram).unwrap_or_default();
         let registers = machine.registers()?;
@@ -92,6 +129,7 @@ impl<'m> Session<'m> {
         let (state, context, symbols) = (&now, observer.context(), machine.symbols());
         let at = Moment { state, context, memory, events: &events, symbols };
         let mut judges = judges::all(ram);
+        judges.extend(further);
         let mut reporter = Reporter::default();
         let mut findings = reporter.fresh(judges.iter_mut().flat_map(|judge| judge.boot(&at)).collect());
         findings.extend(protocol.boot(&at));
@@ -103,7 +141,6 @@ impl<'m> Session<'m> {
         let form = Canonical::of(&now, BlockSize::Shown);
         let session = Self {
             machine,
-            ram,
             observer,
             registers,
             now,
@@ -123,10 +160,41 @@ impl<'m> Session<'m> {
     /// # Errors
     /// The machine failed, `op` names a place that it does not have, or the recording cannot be written.
     pub fn step(&mut self, op: &Op) -> Result<Step, SessionError> {
-        let begun = self.begin(op)?;
-        let batch = Batch::one(begun.cpu, begun.operation);
-        let answer = self.machine.perform(&batch)?.pop().ok_or(SessionError::NoResponse)?;
-        self.end(op, &begun, &answer)
+        let (look, answers) = self.perform(&[op], Order::InTurn)?;
+        let [answer] = &answers[..] else { return Err(SessionError::NoResponse) };
+        Ok(look.step(answer))
+    }
+
+    /// Performs `ops`, at most as many as a mailbox holds, without a stop between them, and looks at what all of them
+    /// did. An operation of a device must be alone.
+    ///
+    /// # Errors
+    /// As [`Self::step`].
+    pub fn together(&mut self, ops: &[&Op]) -> Result<Together, SessionError> {
+        let (look, answers) = self.perform(ops, Order::Together)?;
+        let outcomes = answers.into_iter().map(|answer| answer.outcome).collect();
+        Ok(Together { outcomes, findings: look.findings, changed: look.changed })
+    }
+
+    /// Performs `ops` and looks at what they did.
+    fn perform(&mut self, ops: &[&Op], order: Order) -> Result<(Look, Vec<Answer>), SessionError> {
+        let operations = ops.iter().map(|op| self.operation(op)).collect::<Result<Vec<_>, _>>()?;
+        let batch = batch(ops, &operations, order);
+        self.announce(&batch);
+        let answers = self.machine.perform(&batch)?;
+        if answers.len() != ops.len() {
+            return Err(SessionError::NoResponse);
+        }
+        let performed = ops.iter().zip(&operations).zip(&answers);
+        let performed: Vec<_> =
+            performed.map(|((op, operation), answer)| Performed { op, operation, answer }).collect();
+        let look = self.look(&performed, order)?;
+        Ok((look, answers))
+    }
+
+    /// Shows the judges what stands before `batch`.
+    fn announce(&mut self, batch: &Batch) {
+        self.judges.iter_mut().for_each(|judge| judge.before(batch, self.machine.memory()));
     }
 
     /// Looks at what stands before `op`, which another is to have performed.
@@ -135,8 +203,9 @@ impl<'m> Session<'m> {
     /// `op` names a place that the machine does not have.
     pub fn begin(&mut self, op: &Op) -> Result<Begun, SessionError> {
         let operation = self.operation(op)?;
-        self.judges.iter_mut().for_each(|judge| judge.before(&operation, self.machine.memory()));
-        Ok(Begun { cpu: CpuId::new(op.cpu), operation })
+        let cpu = CpuId::new(op.cpu);
+        self.announce(&Batch::one(cpu, operation));
+        Ok(Begun { cpu, operation })
     }
 
     /// Looks at what `op` did, which was begun and answered with `answer`.
@@ -144,13 +213,19 @@ impl<'m> Session<'m> {
     /// # Errors
     /// As [`Self::step`].
     pub fn end(&mut self, op: &Op, begun: &Begun, answer: &Answer) -> Result<Step, SessionError> {
+        let performed = Performed { op, operation: &begun.operation, answer };
+        Ok(self.look(&[performed], Order::InTurn)?.step(answer))
+    }
+
+    /// Looks at what was `performed`.
+    fn look(&mut self, performed: &[Performed<'_>], order: Order) -> Result<Look, SessionError> {
         let events = events(self.machine)?;
         self.registers = self.machine.registers()?;
         if let Some(stream) = &mut self.stream {
             stream.apply(&events);
             stream.follow(self.machine.memory(), &self.registers, &self.now)?;
         }
-        self.judge(op, &begun.operation, answer, events)
+        self.judge(performed, order, events)
     }
 
     /// Judges the order of what happened since the last operation, on a machine that goes on by itself. Where that was
@@ -182,14 +257,13 @@ impl<'m> Session<'m> {
         Ok(op.operation(&self.observer.context().symbols)?)
     }
 
-    /// Puts what `op` did before the judges, and keeps it.
+    /// Puts what was `performed` before the judges, and keeps it.
     pub(crate) fn judge(
         &mut self,
-        op: &Op,
-        operation: &Operation,
-        answer: &Answer,
+        performed: &[Performed<'_>],
+        order: Order,
         events: Vec<Record>,
-    ) -> Result<Step, SessionError> {
+    ) -> Result<Look, SessionError> {
         let live = self.machine.memory();
         let copy = self.stream.as_ref().map(|stream| stream.over(live));
         let memory = copy.as_ref().map_or(live, |copy| copy as &dyn PhysMem);
@@ -198,7 +272,7 @@ impl<'m> Session<'m> {
 
         let (context, symbols) = (self.observer.context(), self.machine.symbols());
         let after = Moment { state: &state, context, memory: live, events: &events, symbols };
-        let step = StepView { op, operation, answer, before: &self.now, after };
+        let step = StepView { performed, order, before: &self.now, after };
         let (mut anew, mut once) = (Vec::new(), Vec::new());
         for judge in
             self.judges.iter_mut().map(|judge| &mut **judge).chain([&mut self.protocol as &mut dyn Judge])
@@ -210,20 +284,22 @@ impl<'m> Session<'m> {
         findings.extend(once);
 
         if let Some((recorder, read)) = self.recorder.as_mut().zip(read) {
-            let performed = recorded::operation(op, operation, answer, &events, &findings);
+            let operations = recorded::operations(performed, &events, &findings);
             if let Some(symbols) = symbols {
-                recorder.note_code(&performed, symbols);
+                recorder.note_code(&operations, symbols);
             }
-            recorder.add(&performed, &self.registers, &read)?;
+            recorder.add(&operations, &self.registers, &read)?;
         }
         let form = self.form.after(&self.now, &state, BlockSize::Shown);
-        let lines = match operation {
-            Operation::Snapshot => state_lines(&state, &context.symbols, View::All, BlockSize::Shown),
-            _ => Delta::of(&self.form, &form).lines(&context.symbols, View::All),
+        let all = performed.iter().any(|one| matches!(one.operation, Operation::Snapshot));
+        let lines = match all {
+            true => state_lines(&state, &context.symbols, View::All, BlockSize::Shown),
+            false => Delta::of(&self.form, &form).lines(&context.symbols, View::All),
         };
+        let changed = form != self.form;
         self.now = state;
         self.form = form;
-        Ok(Step { outcome: answer.outcome.clone(), answer: answer.clone(), lines, findings, events })
+        Ok(Look { lines, findings, events, changed })
     }
 
     /// What there is to say of `finding` beyond its text: source lines, and how often until now.
@@ -244,6 +320,12 @@ impl<'m> Session<'m> {
     #[must_use]
     pub const fn boot_instructions(&self) -> u64 {
         self.boot_instructions
+    }
+
+    /// Bytes of memory that are compared at each look with what they were.
+    #[must_use]
+    pub fn watched(&self) -> u64 {
+        self.judges.iter().map(|judge| judge.watched()).sum()
     }
 
     /// The state now.
@@ -291,7 +373,7 @@ pub(crate) fn events(machine: &mut dyn Machine) -> Result<Vec<Record>, MachineEr
 }
 
 /// `ops` as a machine performs them; `operations` is what they are.
-pub(crate) fn batch(ops: &[&Op], operations: &[Operation]) -> Batch {
+pub(crate) fn batch(ops: &[&Op], operations: &[Operation], order: Order) -> Batch {
     let cpus = ops.iter().map(|op| CpuId::new(op.cpu));
-    Batch { ops: cpus.zip(operations.iter().copied()).collect() }
+    Batch { ops: cpus.zip(operations.iter().copied()).collect(), order }
 }

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use parallax_machine::journal::by_operation;
+use parallax_ops::Order;
 use parallax_trace::Op;
 
 use crate::error::SessionError;
-use crate::judge::Moment;
+use crate::judge::{Moment, Performed};
 use crate::session::{self, Session, Step, batch};
 use crate::stream::Stream;
 
@@ -35,7 +36,7 @@ impl Session<'_> {
     /// As [`Self::step`]; or the journal is not all that happened.
     pub fn batch(&mut self, ops: &[&Op]) -> Result<Vec<Step>, SessionError> {
         let operations = ops.iter().map(|op| self.operation(op)).collect::<Result<Vec<_>, _>>()?;
-        self.streaming()?.launch(&batch(ops, &operations))?;
+        self.streaming()?.launch(&batch(ops, &operations, Order::InTurn))?;
         let mut steps = Vec::with_capacity(ops.len());
         let mut events = Vec::new();
         let mut idle = 0;
@@ -56,7 +57,8 @@ impl Session<'_> {
                 if self.registers != *stream.registers() {
                     self.registers.clone_from(stream.registers());
                 }
-                steps.push(self.judge(op, operation, &answer, events.to_vec())?);
+                let performed = [Performed { op, operation, answer: &answer }];
+                steps.push(self.judge(&performed, Order::InTurn, events.to_vec())?.step(&answer));
             }
             let judged = events.len() - rest.len();
             events.drain(..judged);

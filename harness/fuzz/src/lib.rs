@@ -10,13 +10,12 @@
 //! | [`smmu`], [`entries`], [`commands`], [`moves`], [`pages`] | the classes of attack |
 //! | [`service`] | what must still work |
 //! | [`act`], [`layout`] | one operation; where things are |
-//! | [`round`], [`canary`], [`counts`] | one machine: performing, judging, counting |
+//! | [`round`], [`counts`] | one machine: performing, judging, counting |
 //! | [`reduce`] | the shortest list of operations that still shows a finding |
 //! | [`plan`], [`summary()`] | all machines of a run; what came of it, for a person |
 #![forbid(unsafe_code)]
 
 mod act;
-mod canary;
 mod commands;
 mod counts;
 mod entries;

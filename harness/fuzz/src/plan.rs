@@ -5,9 +5,8 @@ use std::sync::PoisonError;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use parallax_abi::fault::Fault;
-use parallax_engine::Boot;
 use parallax_engine::Reproducer;
-use parallax_machine::{CancellationToken, MachineError};
+use parallax_machine::{Backend, CancellationToken, MachineError};
 use parallax_trace::Trace;
 use sha2::{Digest, Sha256};
 
@@ -120,7 +119,7 @@ impl Plan {
     pub fn run(
         &self,
         first: usize,
-        boot: &dyn Boot,
+        backend: &dyn Backend,
         cancel: &CancellationToken,
         progress: &AtomicU64,
     ) -> Result<Report, MachineError> {
@@ -135,7 +134,7 @@ impl Plan {
                             break;
                         }
                         let trace = self.machine(index);
-                        let result = boot.boot(&trace).and_then(|mut machine| {
+                        let result = backend.boot(&trace.machine).and_then(|mut machine| {
                             self.round(index).run(machine.as_mut(), cancel, progress)
                         });
                         if result.as_ref().map_or(true, |run| run.trouble.is_some()) {
@@ -184,13 +183,13 @@ impl Plan {
         &self,
         report: &Report,
         shrink: bool,
-        boot: &dyn Boot,
+        backend: &dyn Backend,
         cancel: &CancellationToken,
     ) -> Result<Option<(String, bool)>, MachineError> {
         let Some(trouble) = &report.trouble else { return Ok(None) };
         let (index, acts) = &report.last;
         let trace = self.machine(*index);
-        let boot = || boot.boot(&trace);
+        let boot = || backend.boot(&trace.machine);
         let (acts, shown) = reduce::reduce(acts.clone(), trouble, shrink, &boot, cancel)?;
         Ok(Some((self.text(*index, &acts, &trouble.key), shown)))
     }

@@ -122,7 +122,7 @@ mod tests {
     use parallax_abi::mailbox::{Request, Response, kind, op};
     use parallax_addr::PhysAddr;
     use parallax_engine::fake::Fake;
-    use parallax_trace::Trace;
+    use parallax_trace::spec::MachineSpec;
     use parallax_vmsa::SparseMem;
 
     /// Hangs at a read of 0x20 that comes after a write.
@@ -153,8 +153,8 @@ mod tests {
             findings: Vec::new(),
             end: None,
         };
-        let trace = Trace::parse("t", "nop").unwrap();
-        let boot = || -> Result<Box<dyn Machine>, MachineError> { Ok(Box::new(Fake::new(&trace, hangs))) };
+        let spec = MachineSpec::default();
+        let boot = || -> Result<Box<dyn Machine>, MachineError> { Ok(Box::new(Fake::new(&spec, hangs))) };
         let (acts, shown) = reduce(acts, &trouble, true, &boot, &CancellationToken::new()).unwrap();
         let texts: Vec<String> = acts.iter().map(|act| act.op.to_string()).collect();
         assert!(shown);

@@ -2,15 +2,15 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use parallax_addr::Ipa;
 use parallax_engine::status::{Failure, Status};
-use parallax_engine::{Session, SessionError};
+use parallax_engine::{Beginning, Sentinel, Session, SessionError};
 use parallax_machine::{CancellationToken, Machine, MachineError};
-use parallax_model::{BlockSize, Finding, View, state_lines};
+use parallax_model::{BlockSize, Finding, Span, View, state_lines};
 use parallax_trace::Outcome;
 use sha2::{Digest, Sha256};
 
-use crate::act::{Act, Class, ram};
-use crate::canary::Canary;
+use crate::act::{Act, Class, physical};
 use crate::counts::Counts;
 use crate::generator::{BURST, Generator};
 use crate::layout::{CANARY, PAGE};
@@ -63,7 +63,6 @@ pub(super) struct Piece {
 /// A machine that is attacked.
 pub(super) struct AttackedMachine<'m> {
     session: Session<'m>,
-    canary: Canary,
     performed: u64,
 }
 
@@ -73,10 +72,11 @@ impl<'m> AttackedMachine<'m> {
     /// # Errors
     /// The machine cannot be read.
     pub(super) fn new(machine: &'m mut dyn Machine) -> Result<(Self, Option<Trouble>), SessionError> {
-        let (session, findings) = Session::start(machine, None)?;
-        let canary = Canary::new(&session);
+        let sentinel = Sentinel::new(Span::new(Ipa::new(physical(CANARY)), PAGE));
+        let beginning = Beginning { judges: vec![Box::new(sentinel)], ..Beginning::default() };
+        let (session, findings) = Session::start_with(machine, beginning)?;
         let trouble = trouble(0, "boot", findings);
-        Ok((Self { session, canary, performed: 0 }, trouble))
+        Ok((Self { session, performed: 0 }, trouble))
     }
 
     /// Performs `acts`, which [`piece_len`] has found to go together.
@@ -93,10 +93,10 @@ impl<'m> AttackedMachine<'m> {
                 .map(|step| (vec![step.outcome], step.findings, !step.lines.is_empty())),
             _ => {
                 let ops: Vec<_> = acts.iter().map(|act| &act.op).collect();
-                self.session.burst(&ops).map(|burst| (burst.outcomes, burst.findings, burst.changed))
+                self.session.together(&ops).map(|all| (all.outcomes, all.findings, all.changed))
             }
         };
-        let (outcomes, mut findings, changed) = match done {
+        let (outcomes, findings, changed) = match done {
             Ok(done) => done,
             Err(SessionError::Machine(MachineError::Cancelled)) => return Err(MachineError::Cancelled),
             Err(error) => {
@@ -104,20 +104,8 @@ impl<'m> AttackedMachine<'m> {
                 return Ok(Piece { outcomes: Vec::new(), changed: true, trouble });
             }
         };
-        let memory = self.session.machine().memory();
-        if acts.iter().any(gives_canary) {
-            self.canary.given(memory);
-        }
-        let (snapshot, context) = (self.session.snapshot(), self.session.context());
-        let broken = self.canary.broken(memory, &context.symbols);
-        findings.extend(broken.map(|violation| violation.in_state(snapshot, context)));
         Ok(Piece { outcomes, changed, trouble: trouble(self.performed, &named(acts), findings) })
     }
-}
-
-/// Whether `act` is the one that gives the canary away.
-fn gives_canary(act: &Act) -> bool {
-    act.class == Class::Service && act.op.arg("pfn") == Some(&ram(CANARY / PAGE))
 }
 
 /// What a finding calls operations without a stop between them.
@@ -198,7 +186,7 @@ impl Round {
             run.acts.extend(acts);
             run.trouble = piece.trouble;
         }
-        run.counts.sealed = attacked.canary.size();
+        run.counts.sealed = attacked.session.watched();
         let symbols = &attacked.session.context().symbols;
         for line in state_lines(attacked.session.snapshot(), symbols, View::All, BlockSize::Shown) {
             digest.update(format!("{line}\n"));

@@ -8,9 +8,10 @@ use anyhow::{Context, Result};
 use parallax_abi::fault::Fault;
 use parallax_engine::ReportedFinding;
 use parallax_engine::Reproducer;
+use parallax_engine::project;
 use parallax_engine::status::Failure;
 use parallax_machine::toolchain::BuiltImages;
-use parallax_machine::{CancellationToken, KEPT, Linux, LinuxConfig};
+use parallax_machine::{CancellationToken, KEPT, Linux, LinuxBackend, LinuxConfig};
 use parallax_trace::spec::{HostView, MachineSpec, SmmuMode};
 
 use crate::choice::Choice;
@@ -121,7 +122,6 @@ impl Boot<'_> {
             }
         };
         let config = LinuxConfig {
-            machine: self.machine_config(),
             kernel: self.choice.image.clone(),
             initrd,
             append: self.command_line(plan),
@@ -132,7 +132,15 @@ impl Boot<'_> {
             bare,
             pagewatch: self.plugin.clone(),
         };
-        let mut linux = Linux::start(&config, self.images, self.cancel).map_err(Failure::from)?;
+        let spec = self.machine_config();
+        let backend = LinuxBackend {
+            config,
+            images: self.images.clone(),
+            revision: project::revision(&self.images.repo_root),
+            limit: plan.limit,
+            cancel: self.cancel.clone(),
+        };
+        let mut linux = backend.start(&spec).map_err(Failure::from)?;
         let mut outcome = self.run_to_end(&mut linux, plan)?;
         if self.initrd.is_none() && self.measure == 0 {
             let mut written = Vec::new();

@@ -27,8 +27,9 @@ pub mod shadow;
 pub mod symbols;
 pub mod toolchain;
 
-pub use backend::hyp::{BootOptions, Live, step};
-pub use backend::linux::{EDU_STREAM, KEPT, Linux, LinuxConfig, LinuxHost, Pause, Wake};
+pub use backend::Backend;
+pub use backend::hyp::{BootOptions, Hyp, Live, step};
+pub use backend::linux::{EDU_STREAM, KEPT, Linux, LinuxBackend, LinuxConfig, LinuxHost, Pause, Wake};
 pub use cpu_clock::CpuClock;
 pub use error::{FailureClass, MachineError};
 pub use extensions::{Debug, Journal, Running, Stand, Stops, Stream};

@@ -22,18 +22,30 @@ impl CpuId {
     }
 }
 
+/// When the state is looked at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Order {
+    /// After each operation.
+    #[default]
+    InTurn,
+    /// After all of them: what held in the meantime is not known.
+    Together,
+}
+
 /// Operations and the CPUs that perform them, in their order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Batch {
     /// The operations.
     pub ops: Vec<(CpuId, Operation)>,
+    /// When who performs them looks at the state; a machine performs them one after the other all the same.
+    pub order: Order,
 }
 
 impl Batch {
     /// One operation.
     #[must_use]
     pub fn one(cpu: CpuId, operation: Operation) -> Self {
-        Self { ops: vec![(cpu, operation)] }
+        Self { ops: vec![(cpu, operation)], order: Order::InTurn }
     }
 
     /// What the test host is asked for.

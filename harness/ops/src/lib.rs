@@ -18,7 +18,7 @@ pub mod operation;
 pub mod outcome;
 
 pub use answer::{Answer, Events, Syndrome};
-pub use batch::{Batch, CpuId};
+pub use batch::{Batch, CpuId, Order};
 pub use data::Data;
 pub use footprint::{Agent, Footprint, Reach, ReachKind};
 pub use operation::{Call, CpuAccess, DmaAccess, Operation, row, rows};

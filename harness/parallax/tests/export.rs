@@ -3,12 +3,11 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use parallax_engine::Boot;
 use parallax_engine::Mode;
 use parallax_engine::Reproducer;
-use parallax_engine::live::LiveBoot;
+use parallax_engine::live;
 use parallax_engine::{RunOptions, run_trace};
-use parallax_machine::CancellationToken;
+use parallax_machine::{Backend, CancellationToken};
 use parallax_model::Check;
 use parallax_protocol::{Checker, Config, casemate};
 use parallax_suite::cases;
@@ -18,9 +17,9 @@ fn judged_twice(trace: &str) -> [BTreeSet<String>; 2] {
     let root = &Path::new("../..").canonicalize().expect("the root of the workspace");
     let cases = cases::load(&[root.join("traces").join(trace)]).expect("a trace");
     let trace = &cases[0].trace;
-    let boot = LiveBoot::build(root, [trace], &CancellationToken::new()).expect("images");
-    let boot = boot.with_events(root).expect("the plugin");
-    let mut machine = boot.boot(trace).expect("a machine");
+    let hyp = live::build(root, [trace], &CancellationToken::new()).expect("images");
+    let hyp = live::with_events(hyp, root).expect("the plugin");
+    let mut machine = hyp.boot(&trace.machine).expect("a machine");
     let keep = RunOptions { reproducer: Reproducer::new(["run"]), recorder: None, export: true };
     let run = run_trace(&trace.ops, machine.as_mut(), keep, Mode::Step);
     assert!(run.failure.is_none(), "{:?}", run.failure);

@@ -3,12 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use parallax_engine::live::LiveBoot;
+use parallax_engine::Session;
 use parallax_engine::recorded;
 use parallax_engine::status::Failure;
-use parallax_engine::{Boot, Session};
-use parallax_machine::MachineError;
 use parallax_machine::recording::{RecordedFinding, Recorder, Replay};
+use parallax_machine::{Backend, MachineError};
 use parallax_report::explain::{self, Wanted};
 
 use crate::cases::Case;
@@ -22,14 +21,14 @@ pub struct Explanation {
     pub findings: Vec<RecordedFinding>,
 }
 
-/// The story of the operation in line `op` of `case`, the trace at `source`, on a machine that `boot` boots with the
+/// The story of the operation in line `op` of `case`, the trace at `source`, on a machine that `backend` boots with the
 /// plugin.
 ///
 /// # Errors
 /// There is no such operation, or the machine fails.
-pub fn story(boot: &LiveBoot, case: &Case, source: &Path, op: usize, wanted: Wanted) -> Result<String> {
+pub fn story(backend: &dyn Backend, case: &Case, source: &Path, op: usize, wanted: Wanted) -> Result<String> {
     let folder = tempfile::tempdir()?;
-    let path = record(boot, case, op, folder.path())?;
+    let path = record(backend, case, op, folder.path())?;
     Ok(of_recording(&path, source, op, wanted)?.story)
 }
 
@@ -37,12 +36,12 @@ pub fn story(boot: &LiveBoot, case: &Case, source: &Path, op: usize, wanted: Wan
 ///
 /// # Errors
 /// There is no such operation, or the machine fails.
-pub fn record(boot: &LiveBoot, case: &Case, op: usize, folder: &Path) -> Result<PathBuf> {
+pub fn record(backend: &dyn Backend, case: &Case, op: usize, folder: &Path) -> Result<PathBuf> {
     let ops = &case.trace.ops;
     let last = ops.iter().position(|known| known.line == op).ok_or_else(|| unknown(op))?;
-    let mut machine = boot.boot(&case.trace).map_err(Failure::from)?;
+    let mut machine = backend.boot(&case.trace.machine).map_err(Failure::from)?;
     let path = folder.join("trace.plx");
-    let recorder = Recorder::create(&path, boot.revision(), machine.target())?;
+    let recorder = Recorder::create(&path, backend.revision(), machine.target())?;
     let (mut session, _) = Session::start(machine.as_mut(), Some(recorder)).map_err(Failure::from)?;
     for op in &ops[..=last] {
         session.step(op).map_err(Failure::from)?;

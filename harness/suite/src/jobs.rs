@@ -11,8 +11,10 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Instant;
 
+use parallax_engine::TraceRun;
 use parallax_engine::status::Failure;
-use parallax_engine::{Boot, TraceRun};
+use parallax_machine::Backend;
+use parallax_machine::coverage::Executed;
 use parallax_report::report::{TraceReport, Verdict};
 use parallax_report::whole_file;
 
@@ -21,13 +23,13 @@ pub use self::options::{GoldenMode, Options, job_count};
 use self::record::{record, reproducer};
 use crate::cases::Case;
 
-/// Runs `cases` and hands each report to `tell`, in the order of `cases`. There is no report of a case that did not
-/// begin because of a cancellation.
+/// Runs `cases` and hands each report to `tell`, in the order of `cases`, with what ran of the hypervisor where a plugin
+/// noted it. There is no report of a case that did not begin because of a cancellation.
 pub fn run(
     cases: &[Case],
-    boot: &dyn Boot,
+    backend: &dyn Backend,
     options: &Options,
-    mut tell: impl FnMut(&TraceReport),
+    mut tell: impl FnMut(&TraceReport, Option<Executed>),
 ) -> Vec<TraceReport> {
     let next = AtomicUsize::new(0);
     let (sender, receiver) = mpsc::channel();
@@ -40,7 +42,7 @@ pub fn run(
                 while !options.cancel.is_cancelled() {
                     let index = next.fetch_add(1, Ordering::Relaxed);
                     let Some(case) = cases.get(index) else { break };
-                    if sender.send((index, run_case(case, boot, options))).is_err() {
+                    if sender.send((index, run_case(case, backend, options))).is_err() {
                         break;
                     }
                 }
@@ -49,10 +51,10 @@ pub fn run(
         drop(sender);
         let mut early = BTreeMap::new();
         let mut expected = 0;
-        for (index, report) in receiver {
-            early.insert(index, report);
-            while let Some(report) = early.remove(&expected) {
-                tell(&report);
+        for (index, done) in receiver {
+            early.insert(index, done);
+            while let Some((report, executed)) = early.remove(&expected) {
+                tell(&report, executed);
                 reports.push(report);
                 expected += 1;
             }
@@ -61,14 +63,16 @@ pub fn run(
     reports
 }
 
-/// Runs one case and judges it.
-fn run_case(case: &Case, boot: &dyn Boot, options: &Options) -> TraceReport {
+/// Runs one case and judges it; also gives what ran.
+fn run_case(case: &Case, backend: &dyn Backend, options: &Options) -> (TraceReport, Option<Executed>) {
     let begin = Instant::now();
     let failed = |Failure { status, message }| Verdict::Failed { status, message };
-    let performed = perform(case, boot, options).and_then(|run| {
+    let mut executed = None;
+    let performed = perform(case, backend, options).and_then(|mut run| {
+        executed = run.executed.take();
         let more = options.repeat.saturating_sub(1);
         if more != 0 && run.failure.is_none() {
-            repeat::same_again(case, boot, options, &run, more)?;
+            repeat::same_again(case, backend, options, &run, more)?;
         }
         Ok(run)
     });
@@ -82,11 +86,12 @@ fn run_case(case: &Case, boot: &dyn Boot, options: &Options) -> TraceReport {
     };
     let label = case.place.label.clone();
     let (bad, reproducer) = (case.is_bad(), reproducer(case, options));
-    TraceReport { label, bad, ops, findings, verdict, elapsed: begin.elapsed(), reproducer }
+    let elapsed = begin.elapsed();
+    (TraceReport { label, bad, ops, findings, verdict, elapsed, reproducer }, executed)
 }
 
-fn perform(case: &Case, boot: &dyn Boot, options: &Options) -> Result<TraceRun, Failure> {
-    let run = record(case, boot, options, options.record.as_deref(), options.export.is_some())?;
+fn perform(case: &Case, backend: &dyn Backend, options: &Options) -> Result<TraceRun, Failure> {
+    let run = record(case, backend, options, options.record.as_deref(), options.export.is_some())?;
     if let (Some(path), None) = (&options.export, &run.failure) {
         let text = run.exported.as_deref().unwrap_or_default();
         whole_file::write(path, text.as_bytes())

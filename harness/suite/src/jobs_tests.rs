@@ -11,9 +11,9 @@ use parallax_report::report::samples::finding;
 use parallax_report::report::status;
 use parallax_vmsa::SparseMem;
 
-use parallax_machine::{CancellationToken, Machine, MachineError};
+use parallax_machine::{Backend, CancellationToken, Machine, MachineError};
 use parallax_report::golden;
-use parallax_trace::Trace;
+use parallax_trace::spec::MachineSpec;
 
 use super::*;
 use crate::cases;
@@ -21,10 +21,10 @@ use crate::cases;
 /// Boots fakes that answer like this; or QEMU does not begin.
 struct Fakes(Option<Answer>);
 
-impl Boot for Fakes {
-    fn boot(&self, trace: &Trace) -> Result<Box<dyn Machine>, MachineError> {
+impl Backend for Fakes {
+    fn boot(&self, spec: &MachineSpec) -> Result<Box<dyn Machine>, MachineError> {
         match self.0 {
-            Some(answer) => Ok(Box::new(Fake::new(trace, answer))),
+            Some(answer) => Ok(Box::new(Fake::new(spec, answer))),
             None => Err(MachineError::NotStarted(Box::new(broken()))),
         }
     }
@@ -70,11 +70,11 @@ fn options(golden: GoldenMode) -> Options {
     }
 }
 
-fn run_in(root: &Path, boot: &dyn Boot, golden: GoldenMode) -> Vec<TraceReport> {
+fn run_in(root: &Path, backend: &dyn Backend, golden: GoldenMode) -> Vec<TraceReport> {
     let cases = cases::load(&[root.join("traces")]).unwrap();
     let options = options(golden);
     let mut told = Vec::new();
-    let reports = run(&cases, boot, &options, |report| told.push(report.label.clone()));
+    let reports = run(&cases, backend, &options, |report, _| told.push(report.label.clone()));
     let labels: Vec<String> = reports.iter().map(|report| report.label.clone()).collect();
     assert_eq!(told, labels);
     reports
@@ -215,8 +215,8 @@ fn broken() -> MachineError {
 /// Machines that run and fail before their first operation.
 struct Failing;
 
-impl Boot for Failing {
-    fn boot(&self, _: &Trace) -> Result<Box<dyn Machine>, MachineError> {
+impl Backend for Failing {
+    fn boot(&self, _: &MachineSpec) -> Result<Box<dyn Machine>, MachineError> {
         Err(MachineError::Boot(Box::new(broken())))
     }
 
@@ -258,5 +258,5 @@ fn nothing_begins_after_a_cancellation() {
     let cancel = CancellationToken::new();
     cancel.cancel();
     let options = Options { cancel, ..options(GoldenMode::Compare) };
-    assert!(run(&cases, &Fakes(Some(all_ok)), &options, |_| panic!("nothing to tell")).is_empty());
+    assert!(run(&cases, &Fakes(Some(all_ok)), &options, |_, _| panic!("nothing to tell")).is_empty());
 }

@@ -3,14 +3,13 @@
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use parallax_engine::Boot;
-use parallax_engine::live::LiveBoot;
+use parallax_engine::live;
 use parallax_engine::project;
 use parallax_engine::recorded;
 use parallax_engine::status::Failure;
 use parallax_engine::{Observer, Session};
 use parallax_machine::recording::Replay;
-use parallax_machine::{CancellationToken, Machine, MachineError, Registers};
+use parallax_machine::{Backend, CancellationToken, Machine, MachineError, Registers};
 use parallax_model::{Context, Snapshot};
 use parallax_vmsa::PhysMem;
 
@@ -92,7 +91,7 @@ fn perform(
     mut visit: impl FnMut(&Moment<'_>) -> ControlFlow<()>,
 ) -> Result<(), Failure> {
     let root = project::root(std::slice::from_ref(&case.place.golden))?;
-    let mut machine = LiveBoot::build(&root, [&case.trace], cancel)?.boot(&case.trace)?;
+    let mut machine = live::build(&root, [&case.trace], cancel)?.boot(&case.trace.machine)?;
     let (mut session, _) = Session::start(machine.as_mut(), None)?;
     let mut show = |session: &Session<'_>, line: usize, text: &str, result: &str| {
         visit(&Moment {

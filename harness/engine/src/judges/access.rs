@@ -3,21 +3,38 @@
 use parallax_model::{
     Access as ModelAccess, AccessKind, Agent, Context, Finding, Outcome as Passage, Snapshot, check_access,
 };
-use parallax_ops::{self as ops, Answer, CpuAccess, Operation, Outcome, ReachKind};
+use parallax_ops::{self as ops, Answer, CpuAccess, Operation, Order, Outcome, ReachKind};
 
 use crate::judge::{Judge, StepView};
 
-/// Holds the way in which every access ended against the tables.
+/// Holds the way in which every access ended against the tables. Of operations that are looked at together, a CPU's
+/// access counts unless a hypercall among them names its page: what held in the meantime cannot be seen. A device's is
+/// [`Evidence`](super::evidence::Evidence)'s then.
 pub(super) struct Access;
 
 impl Judge for Access {
     fn judge(&mut self, step: &StepView<'_>) -> Vec<Finding> {
-        check(step.operation, step.answer, step.before, step.after.state, step.after.context)
+        let StepView { performed, order, before, after } = step;
+        let seen = performed.iter().filter(|one| match order {
+            Order::InTurn => true,
+            Order::Together => {
+                let named = || performed.iter().any(|other| names(other.operation, one.operation));
+                !one.operation.is_device() && !named()
+            }
+        });
+        seen.flat_map(|one| check(one.operation, one.answer, before, after.state, after.context)).collect()
     }
 }
 
+/// Whether hypercall `call` may have changed who has the page that `access` reaches.
+fn names(call: &Operation, access: &Operation) -> bool {
+    let pages = |operation: &Operation| operation.footprint().pages;
+    call.call().is_some()
+        && pages(call).zip(pages(access)).is_some_and(|(named, reached)| named.overlaps(reached))
+}
+
 /// What is wrong with the way in which an access ended; nothing if `operation` is none.
-pub(crate) fn check(
+fn check(
     operation: &Operation,
     answer: &Answer,
     before: &Snapshot,
@@ -29,7 +46,7 @@ pub(crate) fn check(
 }
 
 /// The agent as the model has it.
-pub(crate) const fn agent(agent: ops::Agent) -> Agent {
+pub(super) const fn agent(agent: ops::Agent) -> Agent {
     match agent {
         ops::Agent::Cpu => Agent::Cpu,
         ops::Agent::Device(sid) => Agent::Device(sid.get()),
@@ -37,7 +54,7 @@ pub(crate) const fn agent(agent: ops::Agent) -> Agent {
 }
 
 /// The kind of access as the model has it.
-pub(crate) const fn kind(kind: ReachKind) -> AccessKind {
+pub(super) const fn kind(kind: ReachKind) -> AccessKind {
     match kind {
         ReachKind::Read => AccessKind::Read,
         ReachKind::Write => AccessKind::Write,
@@ -102,6 +119,18 @@ mod tests {
         let device = of("dma_read", &[8, 0x2000, 16], 0, Outcome::Abort).unwrap();
         assert_eq!(device.agent, Agent::Device(8));
         assert_eq!((device.span, device.outcome), (Span::new(Ipa::new(0x2000), 16), Passage::Refused));
+    }
+
+    #[test]
+    fn a_page_that_a_hypercall_names_is_not_judged() {
+        let of = |word: &str, args: &[u64]| Operation::new(row(word).unwrap(), args).unwrap();
+        let call = |pfn, nr| of("host_donate_hyp", &[pfn, nr]);
+        let access = of("host_read", &[0x4000_1008, 8, 0]);
+        assert!(names(&call(0x40001, 1), &access));
+        assert!(names(&call(0x40000, 2), &access));
+        assert!(names(&call(0x40000, u64::MAX), &access));
+        assert!(!names(&call(0x40000, 1), &access));
+        assert!(!names(&access, &access));
     }
 
     #[test]

@@ -6,13 +6,13 @@
 
 use parallax_addr::{PAGE_SIZE, PhysAddr};
 use parallax_model::{AddressMap, Finding, Rule, Space, Span, Violation};
-use parallax_ops::{self as ops, Answer, CpuAccess, Operation, Outcome};
+use parallax_ops::{self as ops, Answer, Batch, CpuAccess, Operation, Order, Outcome};
 use parallax_vmsa::PhysMem;
 
 use super::expected;
-use crate::judge::{Judge, StepView};
+use crate::judge::{Judge, Performed, StepView};
 
-/// Holds every access that moves data against memory.
+/// Holds every access that moves data, and is looked at by itself, against memory.
 pub(super) struct Data {
     ram: Span<PhysAddr>,
     before: Option<Before>,
@@ -26,13 +26,17 @@ impl Data {
 }
 
 impl Judge for Data {
-    fn before(&mut self, operation: &Operation, memory: &dyn PhysMem) {
-        self.before = Before::of(operation, memory, self.ram);
+    fn before(&mut self, batch: &Batch, memory: &dyn PhysMem) {
+        self.before = match &batch.ops[..] {
+            [(_, operation)] if batch.order == Order::InTurn => Before::of(operation, memory, self.ram),
+            _ => None,
+        };
     }
 
     fn judge(&mut self, step: &StepView<'_>) -> Vec<Finding> {
-        let StepView { operation, answer, after, .. } = step;
-        let Some(before) = self.before.take() else { return Vec::new() };
+        let StepView { performed, after, .. } = step;
+        let (Some(before), [one]) = (self.before.take(), performed) else { return Vec::new() };
+        let Performed { operation, answer, .. } = one;
         let violations = before.after(operation, answer, after.memory, &after.context.symbols);
         let seen = |violation| expected::seen(violation, operation, after.state, after.context);
         violations.into_iter().map(seen).collect()
@@ -124,7 +128,8 @@ impl Before {
     }
 }
 
-fn read(memory: &dyn PhysMem, span: Span<PhysAddr>) -> Option<Vec<u8>> {
+/// The bytes in `span`, 64 KiB at most.
+pub(super) fn read(memory: &dyn PhysMem, span: Span<PhysAddr>) -> Option<Vec<u8>> {
     let mut bytes = vec![0; usize::try_from(span.size).ok().filter(|size| *size <= 0x1_0000)?];
     memory.read(span.base, &mut bytes).ok()?;
     Some(bytes)

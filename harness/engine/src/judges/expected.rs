@@ -14,13 +14,16 @@ pub(super) struct Expected;
 
 impl Judge for Expected {
     fn judge(&mut self, step: &StepView<'_>) -> Vec<Finding> {
-        let StepView { op, operation, answer, after, .. } = step;
-        check(op, (operation, &answer.outcome), after.state, after.context).into_iter().collect()
+        let (state, context) = (step.after.state, step.after.context);
+        let performed = step.performed.iter();
+        performed
+            .filter_map(|one| check(one.op, (one.operation, &one.answer.outcome), state, context))
+            .collect()
     }
 }
 
 /// The finding that the result of `op` is not the expected one, as `state` is now.
-pub(crate) fn check(
+fn check(
     op: &Op,
     (operation, outcome): (&Operation, &Outcome),
     state: &Snapshot,

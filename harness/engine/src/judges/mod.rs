@@ -2,16 +2,17 @@
 
 mod access;
 mod data;
+mod evidence;
 mod expected;
 mod invariants;
 mod protocol;
+mod sentinel;
 
 use parallax_addr::PhysAddr;
 use parallax_model::Span;
 
-pub(crate) use access::{agent, check as check_access, kind};
-pub(crate) use expected::check as check_expected;
 pub use protocol::Protocol;
+pub use sentinel::Sentinel;
 
 use crate::judge::Judge;
 
@@ -21,6 +22,7 @@ pub(crate) fn all(ram: Span<PhysAddr>) -> Vec<Box<dyn Judge>> {
         Box::new(expected::Expected),
         Box::new(access::Access),
         Box::new(data::Data::new(ram)),
+        Box::new(evidence::Evidence::new(ram)),
         Box::new(invariants::Invariants),
     ]
 }

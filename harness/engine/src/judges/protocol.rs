@@ -69,8 +69,8 @@ impl Judge for Protocol {
     }
 
     fn judge(&mut self, step: &StepView<'_>) -> Vec<Finding> {
-        if let Some(order) = &mut self.0 {
-            order.operation(step.op.line);
+        if let (Some(order), Some(first)) = (&mut self.0, step.performed.first()) {
+            order.operation(first.op.line);
         }
         self.rest(&step.after)
     }

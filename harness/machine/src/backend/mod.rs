@@ -1,6 +1,25 @@
-//! What can stand behind a [`Machine`](crate::Machine): our hypervisor with its test host, an unmodified Linux as its
-//! host, a recording.
+//! What can stand behind a [`Machine`]: our hypervisor with its test host, an unmodified Linux as its host, a recording.
+//!
+//! The first two boot what a [`MachineSpec`] describes: each is a [`Backend`]. A recording was booted when it was made,
+//! and its machine is what it was: it is opened ([`crate::recording::Replay`]).
 
 pub mod hyp;
 pub mod linux;
 mod replay;
+
+use parallax_trace::spec::MachineSpec;
+
+use crate::error::MachineError;
+use crate::machine::Machine;
+
+/// Something that boots machines.
+pub trait Backend: Sync {
+    /// Boots the machine `spec`; it waits for its first operation.
+    ///
+    /// # Errors
+    /// It does not boot.
+    fn boot(&self, spec: &MachineSpec) -> Result<Box<dyn Machine>, MachineError>;
+
+    /// Revision of the hypervisor's source, for recordings.
+    fn revision(&self) -> &str;
+}

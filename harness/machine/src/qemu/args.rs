@@ -91,11 +91,11 @@ fn doubled(path: &Path) -> OsString {
 
 /// An argument vector under construction.
 #[derive(Debug, Default)]
-pub(super) struct Args(pub(super) Vec<OsString>);
+pub(crate) struct Args(pub(crate) Vec<OsString>);
 
 impl Args {
     /// What every machine has: CPUs, RAM in a file, sockets and a serial port; stopped. With `el2`, its CPUs have EL2.
-    pub(super) fn machine(config: &MachineSpec, paths: &Paths<'_>, el2: bool) -> Self {
+    pub(crate) fn machine(config: &MachineSpec, paths: &Paths<'_>, el2: bool) -> Self {
         let mut args = Self::default();
         for flag in ["-nodefaults", "-nographic", "-no-reboot", "-S"] {
             args.0.push(flag.into());
@@ -124,19 +124,19 @@ impl Args {
         args
     }
 
-    pub(super) fn pair(&mut self, flag: &str, value: &str) {
+    pub(crate) fn pair(&mut self, flag: &str, value: &str) {
         self.0.extend([flag.into(), value.into()]);
     }
 
     /// `flag` with a value that holds a path.
-    pub(super) fn with_path(&mut self, flag: &str, before: &str, path: &Path, after: &str) {
+    pub(crate) fn with_path(&mut self, flag: &str, before: &str, path: &Path, after: &str) {
         let mut value = OsString::from(before);
         value.push(doubled(path));
         value.push(after);
         self.0.extend([flag.into(), value]);
     }
 
-    pub(super) fn plugin(&mut self, plugin: &Pagewatch, file: &Path) {
+    pub(crate) fn plugin(&mut self, plugin: &Pagewatch, file: &Path) {
         let mut value = OsString::from("file=");
         value.push(doubled(&plugin.library));
         value.push(if plugin.coverage { ",coverage=" } else { ",journal=" });

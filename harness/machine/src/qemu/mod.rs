@@ -5,7 +5,6 @@
 //! the directory as soon as both ends are connected, so that nothing is left behind even if this process is killed.
 
 pub mod args;
-pub mod linux_args;
 mod unlinked;
 pub mod version;
 

@@ -14,11 +14,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::Result;
-use parallax_engine::live::LiveBoot;
+use parallax_engine::live;
 use parallax_engine::project;
 use parallax_engine::status::{Failure, Status};
 use parallax_fuzz::{MACHINE_OPS, Plan, Report, summary, trouble_text};
-use parallax_machine::CancellationToken;
+use parallax_machine::{Backend, CancellationToken};
 use parallax_report::whole_file;
 use parallax_suite::jobs::job_count;
 
@@ -34,10 +34,10 @@ pub(super) fn attack(args: &Attack) -> Result<Status> {
     let (seed, ops) = args.replay.unwrap_or((args.seed, args.ops));
     let jobs = job_count(args.jobs);
     let plan = Plan { seed, ops, cpus: args.cpus, fault: args.fault, jobs, cut: args.replay.is_some() };
-    let boot = LiveBoot::build(&root, [&plan.machine(0)], &cancel)?;
+    let backend = live::build(&root, [&plan.machine(0)], &cancel)?;
     // Of a replay only the last machine is of interest.
     let first = if args.replay.is_some() { plan.machines() - 1 } else { 0 };
-    let report = run_with_progress(&plan, first, &boot, &cancel)?;
+    let report = run_with_progress(&plan, first, &backend, &cancel)?;
     print(&summary(&plan, first, &report))?;
     let Some(trouble) = &report.trouble else {
         if let (Some(path), true) = (&args.save, args.replay.is_some()) {
@@ -48,7 +48,7 @@ pub(super) fn attack(args: &Attack) -> Result<Status> {
     };
     print(&trouble_text(&plan, trouble))?;
     let shrink = args.replay.is_none();
-    let trace = plan.trace(&report, shrink, &boot, &cancel).map_err(Failure::from)?;
+    let trace = plan.trace(&report, shrink, &backend, &cancel).map_err(Failure::from)?;
     if let Some((text, shown)) = trace {
         if !shown {
             print(
@@ -79,7 +79,7 @@ fn save(path: &Path, text: &str) -> Result<()> {
 fn run_with_progress(
     plan: &Plan,
     first: usize,
-    boot: &LiveBoot,
+    backend: &dyn Backend,
     cancel: &CancellationToken,
 ) -> Result<Report, Failure> {
     let total = plan.ops - first as u64 * MACHINE_OPS;
@@ -92,7 +92,7 @@ fn run_with_progress(
                 std::thread::sleep(Duration::from_millis(100));
             }
         });
-        let report = plan.run(first, boot, cancel, &done);
+        let report = plan.run(first, backend, cancel, &done);
         over.store(true, Ordering::Relaxed);
         report
     });

@@ -13,7 +13,7 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
-use parallax_engine::live::LiveBoot;
+use parallax_engine::live;
 use parallax_engine::project;
 use parallax_engine::status::{Failure, Status};
 use parallax_machine::MachineError;
@@ -22,7 +22,7 @@ use parallax_report::report::{self, Human};
 use parallax_report::whole_file;
 use parallax_suite::cases;
 use parallax_suite::coverage::allowed::Allowed;
-use parallax_suite::coverage::built::BuiltLines;
+use parallax_suite::coverage::built::{BuiltLines, Ran};
 use parallax_suite::coverage::{agreed, lcov, summary};
 use parallax_suite::jobs::{self, GoldenMode, Options, job_count};
 
@@ -42,8 +42,9 @@ pub(super) fn coverage(args: &cli::Coverage) -> Result<Status> {
     progress.set_message("building");
     let normal = toolchain::build(&root, Variant::Normal, &cancel).map_err(MachineError::from);
     let built = BuiltLines::of(&normal.map_err(Failure::from)?)?;
-    let boot = LiveBoot::build(&root, cases.iter().map(|case| &case.trace), &cancel)?.with_coverage(&root)?;
-    let built = built.with_faults(boot.images(true))?;
+    let hyp = live::build(&root, cases.iter().map(|case| &case.trace), &cancel)?;
+    let hyp = live::with_coverage(hyp, &root)?;
+    let built = built.with_faults(hyp.images(Variant::Faults))?;
     progress.set_message("running");
     let options = Options {
         flags: Vec::new(),
@@ -57,7 +58,10 @@ pub(super) fn coverage(args: &cli::Coverage) -> Result<Status> {
         cancel,
     };
     let mut human = Human::new(anstream::stderr());
-    let reports = jobs::run(&cases, &boot, &options, |report| {
+    let mut all = cases.iter();
+    let mut ran = Vec::new();
+    let reports = jobs::run(&cases, &hyp, &options, |report, executed| {
+        ran.extend(all.next().zip(executed).map(|(case, executed)| Ran::new(&case.trace, executed)));
         if report.verdict.status() != Status::Same {
             // That a reader of our messages went away is no error.
             let _ = progress.suspend(|| human.trace(report));
@@ -72,7 +76,6 @@ pub(super) fn coverage(args: &cli::Coverage) -> Result<Status> {
     }
 
     let mut total = built.tally();
-    let mut ran = boot.ran();
     ran.sort_by(|a, b| a.trace.cmp(&b.trace));
     for ran in &ran {
         let Some(reached) = built.reached(ran) else { continue };

@@ -7,12 +7,12 @@
 
 use anyhow::Result;
 use parallax_abi::journal::{Record, kind};
-use parallax_engine::Boot;
 use parallax_engine::Session;
 use parallax_engine::event_text;
-use parallax_engine::live::LiveBoot;
+use parallax_engine::live;
 use parallax_engine::project;
 use parallax_engine::status::{Failure, Status};
+use parallax_machine::Backend;
 use parallax_report::text_table;
 use parallax_suite::cases;
 
@@ -31,8 +31,8 @@ pub(super) fn events(args: &cli::Events) -> Result<Status> {
     }
     let cancel = interrupt::token()?;
     let root = project::root(std::slice::from_ref(&case.place.golden))?;
-    let boot = LiveBoot::build(&root, [&case.trace], &cancel)?.with_events(&root)?;
-    let mut machine = boot.boot(&case.trace).map_err(Failure::from)?;
+    let hyp = live::with_events(live::build(&root, [&case.trace], &cancel)?, &root)?;
+    let mut machine = hyp.boot(&case.trace.machine).map_err(Failure::from)?;
     let (mut session, _) = Session::start(machine.as_mut(), None).map_err(Failure::from)?;
     let mut rows = Vec::new();
     let mut instructions = session.boot_instructions();

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use parallax_engine::Reproducer;
-use parallax_engine::live::LiveBoot;
+use parallax_engine::live;
 use parallax_engine::project;
 use parallax_engine::status::Status;
 use parallax_report::explain::Wanted;
@@ -54,6 +54,6 @@ fn reproducer(args: &cli::Explain) -> Reproducer {
 fn record(case: &Case, op: usize, folder: &Path) -> Result<PathBuf> {
     let cancel = interrupt::token()?;
     let root = project::root(std::slice::from_ref(&case.place.golden))?;
-    let boot = LiveBoot::build(&root, [&case.trace], &cancel)?.with_events(&root)?;
-    explanation::record(&boot, case, op, folder)
+    let hyp = live::with_events(live::build(&root, [&case.trace], &cancel)?, &root)?;
+    explanation::record(&hyp, case, op, folder)
 }

@@ -14,14 +14,13 @@
 use std::path::Path;
 
 use anyhow::Result;
-use parallax_engine::Boot;
-use parallax_engine::live::LiveBoot;
+use parallax_engine::live;
 use parallax_engine::project;
 use parallax_engine::status::{Failure, Status};
 use parallax_gdb::session::{self, Session};
 use parallax_gdb::{Debuggee, Ending, Listener, Performed, Recorded, serve};
 use parallax_machine::toolchain::{self, Variant};
-use parallax_machine::{CancellationToken, MachineError};
+use parallax_machine::{Backend, CancellationToken, MachineError};
 use parallax_suite::source::Source;
 
 use super::output::print;
@@ -54,13 +53,14 @@ pub(super) fn gdb(args: &Gdb) -> Result<Status> {
         }
         Source::Trace(case) => {
             let root = project::root(std::slice::from_ref(&case.place.golden))?;
-            let boot = LiveBoot::build(&root, [&case.trace], &server.cancel)?.with_events(&root)?;
-            let mut machine = boot.boot(&case.trace).map_err(Failure::from)?;
+            let hyp = live::with_events(live::build(&root, [&case.trace], &server.cancel)?, &root)?;
+            let mut machine = hyp.boot(&case.trace.machine).map_err(Failure::from)?;
             let (session, _) =
                 parallax_engine::Session::start(machine.as_mut(), None).map_err(Failure::from)?;
             let mut performed = Performed::new(session, &case.trace.ops, path.display().to_string())
                 .map_err(Failure::from)?;
-            server.announce(path, None, Some(boot.images_of(&case.trace).map_err(Failure::from)?))?;
+            let images = hyp.images_of(&case.trace.machine).map_err(Failure::from)?;
+            server.announce(path, None, Some(images))?;
             server.serve(&mut performed, Status::Diverged)
         }
     }

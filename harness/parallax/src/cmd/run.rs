@@ -16,7 +16,7 @@ use std::time::Instant;
 
 use anyhow::Result;
 use parallax_engine::Mode;
-use parallax_engine::live::LiveBoot;
+use parallax_engine::live;
 use parallax_engine::project;
 use parallax_engine::status::{Failure, Status};
 use parallax_report::golden;
@@ -69,18 +69,17 @@ fn perform(args: &Run) -> Result<Status> {
     let since = since.transpose().map_err(Failure::usage)?;
     let progress = progress::of_traces(cases.len());
     progress.set_message("building");
-    let mut boot = LiveBoot::build(&root, cases.iter().map(|case| &case.trace), &cancel)?;
+    let mut hyp = live::build(&root, cases.iter().map(|case| &case.trace), &cancel)?;
     if !args.without_events {
         let remedy = "; --without-events does without check 5";
-        boot = boot
-            .with_events(&root)
+        hyp = live::with_events(hyp, &root)
             .map_err(|failure| Failure { message: failure.message + remedy, ..failure })?;
     }
     progress.set_message("running");
     let options = options::options(args, export, cancel);
     let mut human = (args.format == Format::Human).then(|| Human::new(anstream::stdout()));
     let mut written = Ok(());
-    let reports = jobs::run(&cases, &boot, &options, |report| {
+    let reports = jobs::run(&cases, &hyp, &options, |report, _| {
         if let Some(human) = &mut human {
             let result = progress.suspend(|| human.trace(report));
             written = std::mem::replace(&mut written, Ok(())).and(result);

@@ -1,10 +1,10 @@
 //! What a trace makes of one revision.
 
-use parallax_engine::Boot;
 use parallax_engine::Mode;
 use parallax_engine::Reproducer;
 use parallax_engine::status::{Failure, Status};
 use parallax_engine::{RunOptions, TraceRun, run_trace};
+use parallax_machine::Backend;
 
 use super::mode::BisectMode;
 use super::search::Verdict;
@@ -19,18 +19,18 @@ pub struct Trial {
     pub run: TraceRun,
 }
 
-/// Runs `case` on a machine that `boot` boots, as `reproducer` would; `golden` is what must come out, if that counts.
+/// Runs `case` on a machine that `backend` boots, as `reproducer` would; `golden` is what must come out, if that counts.
 ///
 /// # Errors
 /// The user cancelled.
 pub fn run(
-    boot: &dyn Boot,
+    backend: &dyn Backend,
     case: &Case,
     mode: BisectMode,
     golden: Option<&str>,
     reproducer: Reproducer,
 ) -> Result<Trial, Failure> {
-    let mut machine = match boot.boot(&case.trace).map_err(Failure::from) {
+    let mut machine = match backend.boot(&case.trace.machine).map_err(Failure::from) {
         Ok(machine) => machine,
         Err(failure) if failure.status == Status::Interrupted => return Err(failure),
         Err(failure) => return Ok(not_booted(failure)),

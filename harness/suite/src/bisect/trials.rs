@@ -5,9 +5,10 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use parallax_engine::Reproducer;
-use parallax_engine::live::LiveBoot;
+use parallax_engine::live;
 use parallax_engine::status::{Failure, Status};
-use parallax_machine::CancellationToken;
+use parallax_machine::toolchain::Variant;
+use parallax_machine::{CancellationToken, Hyp};
 use parallax_trace::Trace;
 
 use super::history::{Commit, Repository};
@@ -138,11 +139,12 @@ impl Trials<'_> {
     }
 
     /// The machine of `commit`, or why there is none.
-    pub(super) fn boot(&mut self, commit: &Commit) -> Result<Result<LiveBoot, String>, Failure> {
-        let faults = self.case.trace.machine.faults_build;
+    pub(super) fn boot(&mut self, commit: &Commit) -> Result<Result<Hyp, String>, Failure> {
+        let variant = Variant::of(&self.case.trace.machine);
         Ok(match self.images.of(commit)? {
             Ok(images) => {
-                Ok(LiveBoot::of(images, faults, commit.short(), &self.cancel).with_events(&self.root)?)
+                let hyp = Hyp::new(commit.short(), &self.cancel).with_images(variant, images);
+                Ok(live::with_events(hyp, &self.root)?)
             }
             Err(why) => Err(why),
         })

@@ -1,12 +1,32 @@
 //! The lines of the images that traces run on.
 
-use parallax_engine::live::Ran;
 use parallax_engine::status::{Failure, Status};
+use parallax_machine::coverage::Executed;
 use parallax_machine::symbols::Image;
-use parallax_machine::toolchain::BuiltImages;
+use parallax_machine::toolchain::{BuiltImages, Variant};
+use parallax_trace::Trace;
 
 use super::Tally;
 use super::lines::{Lines, Site};
+
+/// What ran of the hypervisor during a trace.
+#[derive(Clone, Debug)]
+pub struct Ran {
+    /// The trace's path.
+    pub trace: String,
+    /// The build.
+    variant: Variant,
+    /// The instructions.
+    executed: Executed,
+}
+
+impl Ran {
+    /// The instructions that ran during `trace`.
+    #[must_use]
+    pub fn new(trace: &Trace, executed: Executed) -> Self {
+        Self { trace: trace.path.clone(), variant: Variant::of(&trace.machine), executed }
+    }
+}
 
 /// The lines of the normal build, and of that with the switchable faults.
 pub struct BuiltLines {
@@ -39,8 +59,11 @@ impl BuiltLines {
 
     /// The lines that a trace reached; `None` if there is no such build.
     pub fn reached<'a>(&'a self, ran: &'a Ran) -> Option<Vec<&'a Site>> {
-        let lines = if ran.faults_build { self.faults.as_ref() } else { Some(&self.normal) };
-        Some(lines?.reached(&ran.executed).collect())
+        let lines = match ran.variant {
+            Variant::Normal => &self.normal,
+            Variant::Faults => self.faults.as_ref()?,
+        };
+        Some(lines.reached(&ran.executed).collect())
     }
 }
 

@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use parallax_engine::status::Failure;
-use parallax_engine::{Boot, Reproducer, RunOptions, TraceRun, run_trace};
-use parallax_machine::MachineError;
+use parallax_engine::{Reproducer, RunOptions, TraceRun, run_trace};
 use parallax_machine::recording::Recorder;
+use parallax_machine::{Backend, MachineError};
 
 use super::options::Options;
 use crate::cases::Case;
@@ -19,16 +19,14 @@ pub(super) fn reproducer(case: &Case, options: &Options) -> Reproducer {
 /// Runs it once, recording it into `path`, and keeps its events with `export`.
 pub(super) fn record(
     case: &Case,
-    boot: &dyn Boot,
+    backend: &dyn Backend,
     options: &Options,
     path: Option<&Path>,
     export: bool,
 ) -> Result<TraceRun, Failure> {
-    let mut machine = boot.boot(&case.trace)?;
+    let mut machine = backend.boot(&case.trace.machine)?;
     let recorder = path
-        .map(|path| Recorder::create(path, boot.revision(), machine.target()).map_err(MachineError::from));
+        .map(|path| Recorder::create(path, backend.revision(), machine.target()).map_err(MachineError::from));
     let keep = RunOptions { reproducer: reproducer(case, options), recorder: recorder.transpose()?, export };
-    let run = run_trace(&case.trace.ops, machine.as_mut(), keep, options.mode);
-    boot.finished(&case.trace, machine.as_ref());
-    Ok(run)
+    Ok(run_trace(&case.trace.ops, machine.as_mut(), keep, options.mode))
 }

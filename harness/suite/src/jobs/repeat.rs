@@ -2,8 +2,9 @@
 
 use std::fs;
 
+use parallax_engine::TraceRun;
 use parallax_engine::status::{Failure, Status};
-use parallax_engine::{Boot, TraceRun};
+use parallax_machine::Backend;
 
 use super::options::Options;
 use super::record::record;
@@ -15,7 +16,7 @@ use crate::cases::Case;
 /// A run fails or differs.
 pub(super) fn same_again(
     case: &Case,
-    boot: &dyn Boot,
+    backend: &dyn Backend,
     options: &Options,
     first: &TraceRun,
     times: usize,
@@ -24,7 +25,7 @@ pub(super) fn same_again(
     let mut before: Option<Vec<u8>> = None;
     for run in 2..times + 2 {
         let path = folder.path().join("run.plx");
-        let run_again = record(case, boot, options, Some(&path), false)?;
+        let run_again = record(case, backend, options, Some(&path), false)?;
         if run_again.golden != first.golden {
             return Err(differs(format!("run {run} of {} gave another result than run 1", times + 1)));
         }

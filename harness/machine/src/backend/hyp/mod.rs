@@ -10,6 +10,7 @@
 pub(crate) mod boot;
 mod debug;
 mod flight;
+mod images;
 mod mailbox;
 pub(crate) mod registers;
 pub(crate) mod report;
@@ -25,6 +26,7 @@ use parallax_vmsa::PhysMem;
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 
+pub use self::images::Hyp;
 use self::mailbox::MailboxAt;
 use self::registers::RegisterSet;
 use crate::coverage::Executed;

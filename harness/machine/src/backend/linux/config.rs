@@ -1,8 +1,6 @@
-//! What a Linux machine is made of.
+//! What a Linux machine is made of, beside what its [`MachineSpec`](parallax_trace::spec::MachineSpec) says.
 
 use std::path::PathBuf;
-
-use parallax_trace::spec::MachineSpec;
 
 /// How much of RAM, at its end, the kernel must not use (`mem=`) where operations are performed beside its work, in bytes.
 pub const KEPT: u64 = 2 << 20;
@@ -10,8 +8,6 @@ pub const KEPT: u64 = 2 << 20;
 /// A Linux to run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LinuxConfig {
-    /// CPUs, RAM, CPU model and the hypervisor's options; its devices are not used.
-    pub machine: MachineSpec,
     /// The kernel: an arm64 Image, not compressed.
     pub kernel: PathBuf,
     /// Its initramfs.

@@ -17,9 +17,10 @@ use crate::toolchain::BuiltImages;
 /// Limit of connecting to a QEMU that has just been started.
 const CONNECT: Duration = Duration::from_secs(30);
 
-/// Connects to the gdbstub; with the hypervisor, finds its symbols and sets a breakpoint on its panic.
+/// Connects to the gdbstub of a machine of CPU model `cpu`; with the hypervisor, finds its symbols and sets a breakpoint on its panic.
 pub(super) async fn connect(
     qemu: &mut Qemu,
+    cpu: &str,
     config: &LinuxConfig,
     images: &BuiltImages,
     cancel: &CancellationToken,
@@ -42,10 +43,10 @@ pub(super) async fn connect(
     }
     let symbols = Symbols::load(&images.hyp_elf, &images.payload_elf)?;
     let target = client.target_description().await?;
-    let registers = RegisterSet::find(&target, &config.machine.cpu)?;
+    let registers = RegisterSet::find(&target, cpu)?;
     let mut arguments = [registers.pc; 8];
     for (slot, register) in arguments.iter_mut().zip(["x0", "x1", "x2", "x3", "x4", "x5", "x6", "x7"]) {
-        let unknown = || MachineError::UnknownRegister { register, cpu: config.machine.cpu.clone() };
+        let unknown = || MachineError::UnknownRegister { register, cpu: cpu.to_owned() };
         *slot = target.register(register).ok_or_else(unknown)?;
     }
     let panic = symbols.hyp.required(PANIC_SYMBOL)?;

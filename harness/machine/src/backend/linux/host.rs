@@ -5,6 +5,7 @@
 //! moment if that is what it takes to have no CPU inside the hypervisor. What only a test host can do is answered as a bad
 //! request.
 
+use std::borrow::BorrowMut;
 use std::time::Duration;
 
 use parallax_abi::errno::ENOENT;
@@ -29,8 +30,8 @@ const EVENTS: usize = 2048;
 
 /// The machine.
 #[derive(Debug)]
-pub struct LinuxHost<'a> {
-    linux: &'a mut Linux,
+pub struct LinuxHost<L = Linux> {
+    linux: L,
     target: Target,
     /// Hypercalls so far: CPUs take turns.
     calls: usize,
@@ -42,18 +43,36 @@ impl Linux {
     ///
     /// # Errors
     /// The connection failed.
-    pub fn host(&mut self) -> Result<Option<LinuxHost<'_>>, MachineError> {
-        let Some(info) = self.info()? else { return Ok(None) };
-        self.watch_loads(&info);
-        let target = Target { description: self.description().clone(), info };
-        Ok(Some(LinuxHost { linux: self, target, calls: 0, edu: None }))
+    pub fn host(&mut self) -> Result<Option<LinuxHost<&mut Self>>, MachineError> {
+        LinuxHost::new(self)
     }
 }
 
-impl LinuxHost<'_> {
+impl<L: BorrowMut<Linux>> LinuxHost<L> {
+    /// `linux` as a machine, once its hypervisor has booted.
+    ///
+    /// # Errors
+    /// The connection failed.
+    pub fn new(mut linux: L) -> Result<Option<Self>, MachineError> {
+        let running: &mut Linux = linux.borrow_mut();
+        let Some(info) = running.info()? else { return Ok(None) };
+        running.watch_loads(&info);
+        let target = Target { description: running.description().clone(), info };
+        Ok(Some(Self { linux, target, calls: 0, edu: None }))
+    }
+
+    fn linux(&self) -> &Linux {
+        self.linux.borrow()
+    }
+
+    fn linux_mut(&mut self) -> &mut Linux {
+        self.linux.borrow_mut()
+    }
+
     fn hypercall(&mut self, id: u64, args: &[u64]) -> Result<[u64; 4], MachineError> {
         self.calls += 1;
-        self.linux.hypercall(id, args, self.calls)?.ok_or(MachineError::SwitchedOff)
+        let calls = self.calls;
+        self.linux_mut().hypercall(id, args, calls)?.ok_or(MachineError::SwitchedOff)
     }
 
     fn call(&mut self, args: [u64; 7]) -> Result<Response, MachineError> {
@@ -63,7 +82,7 @@ impl LinuxHost<'_> {
     /// The device does what it is asked for, if it is there.
     fn dma(&mut self, access: &DmaAccess) -> Result<Response, MachineError> {
         if self.edu.is_none() {
-            self.edu = Edu::find(self.linux)?;
+            self.edu = Edu::find(self.linux_mut())?;
         }
         let (DmaAccess::Read { sid, .. } | DmaAccess::Write { sid, .. }) = *access;
         let Some(edu) = self.edu.filter(|_| u64::from(sid.get()) == STREAM) else {
@@ -73,13 +92,13 @@ impl LinuxHost<'_> {
             DmaAccess::Write { ipa, len, value, .. } => {
                 let bytes: Vec<u8> = value.to_le_bytes().iter().copied().cycle().take(len as usize).collect();
                 let before = self.bytes(ipa.get(), len)?;
-                edu.write(self.linux, ipa.get(), &bytes)?;
+                edu.write(self.linux_mut(), ipa.get(), &bytes)?;
                 let now = self.bytes(ipa.get(), len)?;
                 self.outcome([0; 4], now == before && now != bytes)
             }
             DmaAccess::Read { ipa, len, .. } => {
                 let there = self.bytes(ipa.get(), len.min(8))?;
-                let read = edu.read(self.linux, ipa.get(), len)?;
+                let read = edu.read(self.linux_mut(), ipa.get(), len)?;
                 let first = read.iter().take(8).rev().fold(0, |value, byte| value << 8 | u64::from(*byte));
                 self.outcome([first, 0, 0, 0], read.get(..there.len()) != Some(&there))
             }
@@ -114,7 +133,7 @@ impl LinuxHost<'_> {
 
     fn bytes(&self, pa: u64, len: u64) -> Result<Vec<u8>, MachineError> {
         let mut bytes = vec![0; len as usize];
-        self.linux.memory().read(PhysAddr::new(pa), &mut bytes)?;
+        self.linux().memory().read(PhysAddr::new(pa), &mut bytes)?;
         Ok(bytes)
     }
 
@@ -129,7 +148,7 @@ impl LinuxHost<'_> {
     }
 }
 
-impl Machine for LinuxHost<'_> {
+impl<L: BorrowMut<Linux>> Machine for LinuxHost<L> {
     fn target(&self) -> &Target {
         &self.target
     }
@@ -140,25 +159,26 @@ impl Machine for LinuxHost<'_> {
             let response = self.perform_one(operation)?;
             answers.push(Answer::of(operation, &response));
         }
-        self.linux.step_aside()?;
+        self.linux_mut().step_aside()?;
         Ok(answers)
     }
 
     fn registers(&mut self) -> Result<Registers, MachineError> {
-        self.linux.step_aside()?;
-        self.linux.registers(&self.target.info)
+        self.linux_mut().step_aside()?;
+        let info = self.target.info;
+        self.linux_mut().registers(&info)
     }
 
     fn memory(&self) -> &dyn PhysMem {
-        self.linux.memory()
+        self.linux().memory()
     }
 
     fn symbols(&self) -> Option<&Symbols> {
-        self.linux.symbols()
+        self.linux().symbols()
     }
 
     fn journal(&mut self) -> Option<&mut dyn Journal> {
-        if self.linux.events_recorded() { Some(self) } else { None }
+        if self.linux().events_recorded() { Some(self) } else { None }
     }
 
     fn running(&mut self) -> Option<&mut dyn Running> {
@@ -166,31 +186,31 @@ impl Machine for LinuxHost<'_> {
     }
 }
 
-impl Journal for LinuxHost<'_> {
+impl<L: BorrowMut<Linux>> Journal for LinuxHost<L> {
     fn events(&mut self) -> Result<Vec<Record>, MachineError> {
-        self.linux.events()
+        self.linux_mut().events()
     }
 
     fn bbm_level(&mut self) -> Result<u8, MachineError> {
-        self.linux.bbm_level()
+        self.linux_mut().bbm_level()
     }
 }
 
-impl Running for LinuxHost<'_> {
+impl<L: BorrowMut<Linux>> Running for LinuxHost<L> {
     fn run_for(&mut self, limit: Duration) -> Result<Pause, MachineError> {
-        self.linux.run_for(limit)
+        self.linux_mut().run_for(limit)
     }
 
     fn stop_at(&mut self, address: u64) -> Result<(), MachineError> {
-        self.linux.stop_at(address)
+        self.linux_mut().stop_at(address)
     }
 
     fn printed(&self) -> String {
-        self.linux.printed()
+        self.linux().printed()
     }
 
     fn host_smmu(&self) -> Option<HostSmmu> {
-        self.linux.host_smmu()
+        self.linux().host_smmu()
     }
 }
 

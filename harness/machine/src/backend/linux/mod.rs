@@ -4,6 +4,8 @@
 //! hypervisor, so that no operation is half done. Once the hypervisor has booted it is a [`LinuxHost`]. What the kernel
 //! prints is in [`Linux::console`].
 
+mod args;
+mod boot;
 mod config;
 mod connect;
 mod edu;
@@ -20,7 +22,7 @@ use parallax_abi::info::HypInfo;
 use parallax_abi::journal::Record;
 use parallax_abi::smmu_host::HostSmmu;
 use parallax_addr::PhysAddr;
-use parallax_trace::spec::{LINUX_BASE, Region, regions};
+use parallax_trace::spec::{LINUX_BASE, MachineSpec, Region, regions};
 use parallax_vmsa::PhysMem;
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -33,12 +35,13 @@ use crate::backend::hyp::report::not_started;
 use crate::cpu_clock::CpuClock;
 use crate::error::MachineError;
 use crate::machine::Description;
-use crate::qemu::{Qemu, QemuError, Watched, linux_args};
+use crate::qemu::{Qemu, QemuError, Watched};
 use crate::ram::MappedRam;
 use crate::rsp::{Client, Register};
 use crate::symbols::Symbols;
 use crate::toolchain::BuiltImages;
 
+pub use self::boot::LinuxBackend;
 pub use self::config::{KEPT, LinuxConfig};
 use self::connect::connect;
 pub use self::edu::STREAM as EDU_STREAM;
@@ -81,16 +84,18 @@ pub struct Linux {
 }
 
 impl Linux {
-    /// Starts `config` on the hypervisor of `images`, or alone. The machine stands still.
+    /// Starts `config` on the hypervisor of `images`, or alone, on a machine with CPUs, RAM, CPU model and options of the
+    /// hypervisor from `spec`; its devices are not used. The machine stands still.
     ///
     /// # Errors
     /// QEMU cannot be used, or the configuration is impossible.
-    pub fn start(
+    pub(super) fn start(
+        spec: &MachineSpec,
         config: &LinuxConfig,
         images: &BuiltImages,
         cancel: &CancellationToken,
     ) -> Result<Self, MachineError> {
-        config.machine.check()?;
+        spec.check()?;
         let runtime = Builder::new_current_thread().enable_all().build();
         let runtime = runtime
             .map_err(|source| QemuError::Start { what: "making a runtime for its sockets", source })?;
@@ -99,7 +104,7 @@ impl Linux {
             signal(SignalKind::user_defined1())
         };
         let signal = signal.map_err(|source| QemuError::Start { what: "listening to SIGUSR1", source })?;
-        let memory = config.machine.mem_bytes;
+        let memory = spec.mem_bytes;
         let watched = config.pagewatch.as_deref().filter(|_| !config.bare);
         let plugin = watched.map(|library| {
             let symbols = Symbols::load(&images.hyp_elf, &images.payload_elf)?;
@@ -108,19 +113,19 @@ impl Linux {
         let plugin = plugin.transpose()?;
         let (mut qemu, ram, watched) =
             Qemu::launch(memory, &images.hyp_img, &config.kernel, plugin.as_ref(), |paths| {
-                linux_args::arguments(config, paths)
+                args::arguments(spec, config, paths)
             })?;
         if let Watched::Journal(journal) = &watched {
             journal.enable(true);
         }
-        let connected = runtime.block_on(connect(&mut qemu, config, images, cancel));
+        let connected = runtime.block_on(connect(&mut qemu, &spec.cpu, config, images, cancel));
         let (client, below) = connected.map_err(|error| not_started(&mut qemu, error))?;
         qemu.hide();
         let description = Description {
             qemu_version: qemu.version().to_string(),
             regions: regions(memory),
             payload: Region::new("host", LINUX_BASE, 0x1000),
-            config: config.machine.clone(),
+            config: spec.clone(),
         };
         let (wake, stops) = (Wake::default(), BTreeSet::new());
         Ok(Self {

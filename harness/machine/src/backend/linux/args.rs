@@ -5,15 +5,14 @@
 
 use std::ffi::OsString;
 
-use parallax_trace::spec::LINUX_BASE;
+use parallax_trace::spec::{LINUX_BASE, MachineSpec};
 
-use super::args::{Args, Paths};
-use crate::backend::linux::LinuxConfig;
+use super::LinuxConfig;
+use crate::qemu::args::{Args, Paths};
 
-/// The arguments for `config`. `paths.payload` is the kernel; `paths.hyp` is not used when it runs alone.
-#[must_use]
-pub fn arguments(config: &LinuxConfig, paths: &Paths<'_>) -> Vec<OsString> {
-    let mut args = Args::machine(&config.machine, paths, !config.bare);
+/// The arguments for `config` on the machine `spec`. `paths.payload` is the kernel; `paths.hyp` is not used when it runs alone.
+pub(super) fn arguments(spec: &MachineSpec, config: &LinuxConfig, paths: &Paths<'_>) -> Vec<OsString> {
+    let mut args = Args::machine(spec, paths, !config.bare);
     // The plugin tells CPUs apart by what runs on the one thread.
     let threads = if paths.plugin.is_some() { "single" } else { "multi" };
     args.pair("-accel", &format!("tcg,thread={threads}"));
@@ -42,7 +41,7 @@ pub fn arguments(config: &LinuxConfig, paths: &Paths<'_>) -> Vec<OsString> {
         args.pair("-append", &config.append);
     } else {
         args.0.extend(["-kernel".into(), paths.hyp.into()]);
-        args.pair("-append", &config.machine.hyp.to_string());
+        args.pair("-append", &spec.hyp.to_string());
         let loader = format!("guest-loader,addr={LINUX_BASE:#x},kernel=");
         let bootargs = format!(",bootargs={}", config.append.replace(',', ",,"));
         args.with_path("-device", &loader, paths.payload, &bootargs);
@@ -54,13 +53,11 @@ pub fn arguments(config: &LinuxConfig, paths: &Paths<'_>) -> Vec<OsString> {
 mod tests {
     use std::path::Path;
 
-    use parallax_trace::spec::MachineSpec;
-
     use super::*;
 
     fn line(bare: bool) -> String {
+        let spec = MachineSpec { cpus: 4, mem_bytes: 1 << 30, ..MachineSpec::default() };
         let config = LinuxConfig {
-            machine: MachineSpec { cpus: 4, mem_bytes: 1 << 30, ..MachineSpec::default() },
             kernel: "Image".into(),
             initrd: "initrd".into(),
             append: "console=ttyAMA0,115200".into(),
@@ -81,7 +78,7 @@ mod tests {
             qmp: path("qmp"),
             uart: path("uart"),
         };
-        let args = arguments(&config, &paths);
+        let args = arguments(&spec, &config, &paths);
         args.iter().map(|arg| arg.to_str().unwrap()).collect::<Vec<_>>().join(" ")
     }
 
