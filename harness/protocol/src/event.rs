@@ -71,6 +71,13 @@ pub enum Kind {
         /// Value of its register; 0 when it takes none.
         operand: u64,
     },
+    /// A cache maintenance instruction. Walks are coherent here: it is read and not judged.
+    Dc {
+        /// Which.
+        op: DcOp,
+        /// Value of its register: a virtual address, or a set and way.
+        operand: u64,
+    },
     /// MSR to a system register.
     SysregWrite {
         /// Which.
@@ -78,7 +85,7 @@ pub enum Kind {
         /// The new value.
         value: u64,
     },
-    /// MRS from a system register. Only ID registers matter: they say what is allowed.
+    /// MRS from a system register. Those matter that say what is allowed or what happened.
     SysregRead {
         /// Which.
         reg: Sysreg,
@@ -250,6 +257,28 @@ impl Dsb {
 }
 
 names! {
+    /// Cache maintenance instructions (Arm ARM, C5.3).
+    DcOp {
+        /// Invalidate by address to the point of coherency.
+        Ivac = "ivac",
+        /// Invalidate by set and way.
+        Isw = "isw",
+        /// Clean by address to the point of coherency.
+        Cvac = "cvac",
+        /// Clean by set and way.
+        Csw = "csw",
+        /// Clean by address to the point of unification.
+        Cvau = "cvau",
+        /// Clean by address to the point of persistence.
+        Cvap = "cvap",
+        /// Clean and invalidate by address to the point of coherency.
+        Civac = "civac",
+        /// Clean and invalidate by set and way.
+        Cisw = "cisw",
+    }
+}
+
+names! {
     /// System registers that have to do with translation.
     Sysreg {
         /// Root of stage 2 and its VMID.
@@ -264,10 +293,36 @@ names! {
         TcrEl2 = "tcr_el2",
         /// Memory types of EL2's stage 1.
         MairEl2 = "mair_el2",
+        /// Root of Secure stage 2.
+        VsttbrEl2 = "vsttbr_el2",
+        /// Control of Secure stage 2.
+        VstcrEl2 = "vstcr_el2",
+        /// Syndrome of the exception that was taken to EL2.
+        EsrEl2 = "esr_el2",
+        /// Its virtual address.
+        FarEl2 = "far_el2",
+        /// Its IPA.
+        HpfarEl2 = "hpfar_el2",
         /// Bit 0 turns EL2's stage 1 on.
         SctlrEl2 = "sctlr_el2",
         /// BBM, bits 55:52: the level of FEAT_BBM.
         IdAa64mmfr2El1 = "id_aa64mmfr2_el1",
+    }
+}
+
+impl Sysreg {
+    /// Whether a write of it changes how this CPU translates, and must be synchronised.
+    pub(crate) const fn is_translation_control(self) -> bool {
+        matches!(
+            self,
+            Self::VttbrEl2
+                | Self::VtcrEl2
+                | Self::HcrEl2
+                | Self::Ttbr0El2
+                | Self::TcrEl2
+                | Self::MairEl2
+                | Self::SctlrEl2
+        )
     }
 }
 

@@ -13,6 +13,8 @@ pub enum Target {
     Both,
     /// Stage 1 and stage 2 of every VMID.
     AllVmids,
+    /// Granule protection, which no rule is about.
+    GranuleProtection,
 }
 
 /// Whose TLBs it reaches.
@@ -60,6 +62,12 @@ macro_rules! operations {
             #[must_use]
             pub fn from_name(name: &str) -> Option<Self> {
                 match name { $($name => Some(Self::$variant),)* _ => None }
+            }
+
+            /// The one of this name, or of the name of its `nXS` form, which reaches the same.
+            #[must_use]
+            pub fn from_any_name(name: &str) -> Option<Self> {
+                Self::from_name(name.strip_suffix("nxs").unwrap_or(name))
             }
 
             /// From the fields of the SYS instruction (op0 = 1, CRn = 8, or 9 for the `nXS` forms).
@@ -159,6 +167,10 @@ operations! {
     Alle1 "alle1" (4, 7, 4) AllVmids Local All false,
     Vale2 "vale2" (4, 7, 5) El2 Local Address true,
     Vmalls12e1 "vmalls12e1" (4, 7, 6) Both Local All false,
+    Paallos "paallos" (6, 1, 4) GranuleProtection Outer All false,
+    Rpaos "rpaos" (6, 4, 3) GranuleProtection Outer Address false,
+    Rpalos "rpalos" (6, 4, 7) GranuleProtection Outer Address true,
+    Paall "paall" (6, 7, 4) GranuleProtection Local All false,
 }
 
 /// The addresses that an operand names, and the level of the leaf that it promises.
@@ -185,6 +197,7 @@ impl TlbiOp {
     pub const fn operand(self, value: u64) -> Option<Operand> {
         match self.select() {
             Select::All | Select::Asid => None,
+            _ if matches!(self.target(), Target::GranuleProtection) => None,
             Select::Address => {
                 // TTL, bits 47:44: the upper two are the granule (01: 4 KiB), 00 is no hint.
                 let ttl = value >> 44 & 0xf;
@@ -233,6 +246,9 @@ mod tests {
                 Scope::Local
             };
             assert_eq!(op.scope(), scope, "{name}");
+            if op.target() == Target::GranuleProtection {
+                continue;
+            }
             assert_eq!(op.select() == Select::Range, name.starts_with('r'), "{name}");
             assert_eq!(op.target() == Target::El2, name.contains("e2"), "{name}");
             assert_eq!(

@@ -67,7 +67,7 @@ fn report(
             (Space::Page, Span::new(pa & !(PAGE_SIZE - 1), PAGE_SIZE))
         }
         Subject::Stream(sid) | Subject::Context { sid, .. } => (Space::Ste, Span::new(sid.into(), 1)),
-        Subject::Command(_) => (Space::Regs, Span::default()),
+        Subject::Register(_) | Subject::Command(_) => (Space::Regs, Span::default()),
     };
     let violation = Violation {
         rule: Rule::Protocol(finding.rule),

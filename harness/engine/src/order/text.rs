@@ -36,6 +36,7 @@ pub(super) fn violation(
             (Space::Ste, Span::new(sid.into(), 1), format!("context descriptor {ssid}"))
         }
         Subject::Stream(sid) => (Space::Ste, Span::new(sid.into(), 1), String::new()),
+        Subject::Register(name) => (Space::Regs, Span::default(), name.to_owned()),
         Subject::Command(_) => (Space::Regs, Span::default(), "command queue".to_owned()),
         Subject::Foreign { pa } => (Space::Page, Span::new(pa, 8), String::new()),
     };

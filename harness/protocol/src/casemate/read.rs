@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::sexp::{Error, Item, Node, Reader, unescape};
-use crate::event::{Barrier, Dsb, Event, HintKind, Kind, Sysreg};
+use crate::event::{Barrier, DcOp, Dsb, Event, HintKind, Kind, Sysreg};
 use crate::tlbi::TlbiOp;
 
 /// Events that one file may hold.
@@ -82,9 +82,13 @@ fn kind(fields: &mut Fields<'_, '_>) -> Result<Kind, Error> {
         },
         "barrier" => Kind::Barrier(barrier(fields)?),
         "tlbi" => {
-            let op = fields.flag("a TLBI operation", TlbiOp::from_name)?;
+            let op = fields.flag("a TLBI operation", TlbiOp::from_any_name)?;
             Kind::Tlbi { op, operand: if op.has_operand() { fields.hex("value")? } else { 0 } }
         }
+        "dc" => Kind::Dc {
+            op: fields.flag("a cache maintenance operation", DcOp::from_name)?,
+            operand: fields.hex("value")?,
+        },
         "sysreg-write" | "msr" => Kind::SysregWrite {
             reg: fields.choice("sysreg", "a translation register", Sysreg::from_name)?,
             value: fields.hex("value")?,

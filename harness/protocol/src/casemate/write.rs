@@ -25,6 +25,7 @@ pub fn write(out: &mut String, event: &Event, source: Option<&str>, form: Form, 
     let known = match event.kind {
         Kind::Store { size, .. } => size == 8,
         Kind::Barrier(Barrier::Dmb(_))
+        | Kind::Dc { .. }
         | Kind::SysregRead { .. }
         | Kind::SmmuWrite { .. }
         | Kind::SmmuRead { .. }
@@ -80,6 +81,10 @@ fn fields(line: &mut Line<'_>, kind: Kind) {
                 line.hex("value", operand);
             }
         }
+        Kind::Dc { op, operand } => {
+            line.flag(op.name());
+            line.hex("value", operand);
+        }
         Kind::SysregWrite { reg, value } | Kind::SysregRead { reg, value } => {
             line.word("sysreg", reg.name());
             line.hex("value", value);
@@ -115,6 +120,7 @@ const fn name(kind: Kind) -> &'static str {
         Kind::MemSet { .. } => "mem-set",
         Kind::Barrier(_) => "barrier",
         Kind::Tlbi { .. } => "tlbi",
+        Kind::Dc { .. } => "dc",
         Kind::SysregWrite { .. } => "sysreg-write",
         Kind::SysregRead { .. } => "sysreg-read",
         Kind::SmmuWrite { .. } => "smmu-write",

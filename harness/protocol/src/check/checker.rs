@@ -114,6 +114,7 @@ impl Checker {
             Subject::Entry { pa, .. } | Subject::Page { pa } | Subject::Foreign { pa } => pa,
             Subject::Stream(sid) => u64::from(sid),
             Subject::Context { sid, ssid } => u64::from(sid) << 32 | u64::from(ssid),
+            Subject::Register(_) => 0,
             Subject::Command(index) => index,
         };
         let key = (rule, at.pc, if at.pc == 0 { place } else { 0 });

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use super::finding::{Site, Subject};
+use super::first_use::Inherited;
 
 /// One CPU.
 #[derive(Debug, Default)]
@@ -15,6 +16,16 @@ pub(super) struct Cpu {
     pub(super) vtcr: Option<u64>,
     /// TCR_EL2.
     pub(super) tcr: Option<u64>,
+    /// HCR_EL2.
+    pub(super) hcr: Option<u64>,
+    /// SCTLR_EL2.
+    pub(super) sctlr: Option<u64>,
+    /// The first write of a translation register since its last ISB.
+    pub(super) unsynchronised: Option<Site>,
+    /// What its TLBs may hold from before.
+    pub(super) inherited: Inherited,
+    /// ESR_EL2 as it was read since it entered EL2.
+    pub(super) esr: Option<u64>,
     /// When it last did a DSB for stores (see `Checker::time`), in any domain.
     pub(super) dsb: u64,
     /// The same, in the inner shareable domain or wider.

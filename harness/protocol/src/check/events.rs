@@ -6,7 +6,7 @@ use super::checker::Checker;
 use super::finding::{Site, Subject};
 use super::memory::Role;
 use super::rule::Rule;
-use crate::event::{Barrier, Event, HintKind, Kind, Sysreg};
+use crate::event::{Barrier, Event, HintKind, Kind};
 
 impl Checker {
     /// Judges the next event.
@@ -23,20 +23,21 @@ impl Checker {
             Kind::Barrier(barrier) => self.barrier(at, barrier),
             Kind::Tlbi { op, operand } => self.tlbi(at, op, operand),
             Kind::SysregWrite { reg, value } => self.sysreg(at, reg, value),
-            Kind::SysregRead { reg: Sysreg::IdAa64mmfr2El1, value } => {
-                self.config.cpu_bbm = (value >> 52 & 0xf) as u8;
-            }
+            Kind::SysregRead { reg, value } => self.sysreg_read(at, reg, value),
             Kind::SmmuWrite { offset, size, value } => self.smmu_write(at, offset, size, value),
             Kind::SmmuRead { offset, size, value } => self.smmu_read(offset, size, value),
             Kind::Command(command) => self.bare_command(command),
             Kind::Synced => self.bare_synced(),
             Kind::Lock { address } | Kind::Trylock { address } => self.cpus.of(at.cpu).locks.push(address),
             Kind::Unlock { address } => self.unlock(at, address),
-            Kind::Enter => self.cpus.of(at.cpu).inside = true,
+            Kind::Enter => {
+                let cpu = self.cpus.of(at.cpu);
+                (cpu.inside, cpu.esr) = (true, None);
+            }
             Kind::Load { pa, .. } => self.load(at, pa),
             Kind::Return => self.returned(at),
             Kind::Hint { kind, location, value } => self.hint(at, kind, location, value),
-            Kind::SysregRead { .. } | Kind::Op { .. } => {}
+            Kind::Dc { .. } | Kind::Op { .. } => {}
         }
     }
 
@@ -131,7 +132,7 @@ impl Checker {
         let time = self.time;
         let cpu = self.cpus.of(at.cpu);
         match barrier {
-            Barrier::Isb => {}
+            Barrier::Isb => cpu.unsynchronised = None,
             Barrier::Dmb(option) => {
                 if option.stores() {
                     cpu.ordered = time;
@@ -147,6 +148,7 @@ impl Checker {
                 if option.full() {
                     self.complete(at, option.shared());
                     self.complete_vmids(at, option.shared());
+                    self.complete_inherited(at);
                 }
             }
         }
@@ -182,6 +184,7 @@ impl Checker {
             );
         }
         self.streams_returned(at);
+        self.inherited_returned(at);
     }
 
     /// Nothing that `at.cpu` took away may still be cached; with a lock: in the trees of that lock.

@@ -53,6 +53,8 @@ pub enum Subject {
         /// Its SubstreamID.
         ssid: u32,
     },
+    /// A register.
+    Register(&'static str),
     /// An index of the command queue, counted from the first command ever.
     Command(u64),
     /// Memory of somebody else.
@@ -71,6 +73,7 @@ impl fmt::Display for Subject {
             Self::Page { pa } => write!(f, "page {pa:#x}"),
             Self::Stream(sid) => write!(f, "STE of StreamID {sid}"),
             Self::Context { sid, ssid } => write!(f, "CD of StreamID {sid}, SubstreamID {ssid}"),
+            Self::Register(name) => f.write_str(name),
             Self::Command(index) => write!(f, "command {index}"),
             Self::Foreign { pa } => write!(f, "memory at {pa:#x}"),
         }

@@ -17,6 +17,8 @@
 //! | `vmid` | VMIDs whose tree was given up |
 //! | `cpu` | what each CPU has done lately |
 //! | `smmu_state`, `smmu` | command queue and TLBI commands |
+//! | `first_use` | what caches hold from before a translation is used |
+//! | `syndrome` | what an abort's syndrome says of other registers |
 //! | `structure`, `stream` | stream table entries and context descriptors |
 //! | `context` | where context descriptors are, and what differs for them |
 //!
@@ -29,6 +31,7 @@ mod cpu;
 mod entry;
 mod events;
 mod finding;
+mod first_use;
 mod look;
 mod memory;
 mod rule;
@@ -36,6 +39,7 @@ mod smmu;
 mod smmu_state;
 mod stream;
 mod structure;
+mod syndrome;
 mod tlb;
 mod tree;
 mod tree_state;

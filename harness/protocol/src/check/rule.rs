@@ -172,6 +172,31 @@ rules! {
         broken_when: "a command is stored over one that was not seen consumed, or CMDQ_PROD passes CMDQ_CONS",
         source: "IHI 0070, 3.5",
     }
+    Unsynchronised = "unsynchronised" {
+        summary: "A CPU returned to EL1 before its write of a translation register was synchronised.",
+        broken_when: "a translation register (VTTBR, VTCR, HCR, TTBR0, TCR, MAIR or SCTLR of EL2) is written, and the CPU \
+            returns to EL1 without ISB while SCTLR_EL2.EOS is 0: that ERET synchronises nothing",
+        source: "DDI 0487, D24.1.2 and D24.2 (SCTLR_EL2.EOS)",
+    }
+    FirstUse = "first-use" {
+        summary: "A translation was used for the first time before what caches held from before was gone.",
+        broken_when: "a CPU returns to EL1 with HCR_EL2.VM just set and no TLBI ALLE1* (or VMALLS12E1*) and DSB of its \
+            own; or after TTBR0_EL2 got another root while EL2's stage 1 is on, with no TLBI ALLE2* and DSB since; or \
+            SMMUEN is set before CMD_CFGI_ALL, CMD_TLBI_NSNH_ALL and a CMD_SYNC were seen consumed. What ran before \
+            may have left anything, and EL2 has no ASID",
+        source: "DDI 0487, D8.16; IHI 0070, 3.11 and 6.3.9.6",
+    }
+    SmmuOpen = "smmu-open" {
+        summary: "The SMMU was turned off while GBPA lets transactions pass.",
+        broken_when: "SMMUEN goes from 1 to 0 before GBPA.ABORT was read as 1 with Update 0",
+        source: "IHI 0070, 3.11 and 6.3.14",
+    }
+    UnknownRegister = "unknown-register" {
+        summary: "A register was read where the syndrome leaves it UNKNOWN.",
+        broken_when: "HPFAR_EL2 is read after ESR_EL2 told of an abort that is no translation, access flag or address size \
+            fault of stage 2, nor one on a stage-1 walk; or FAR_EL2 after FnV was 1",
+        source: "DDI 0487, D24.2 (HPFAR_EL2, FAR_EL2, ESR_EL2)",
+    }
     DoubleFetch = "double-fetch" {
         summary: "Memory that others can write was read a second time, elsewhere in the code, in one stay at EL2.",
         broken_when: "between entry and return, two instructions load the same address of memory that is not the \

@@ -13,6 +13,7 @@ use super::unclean::{Near, SmmuStep};
 const IDR3: u32 = 0x0c;
 const IDR5: u32 = 0x14;
 const CR0: u32 = 0x20;
+const GBPA: u32 = 0x44;
 const STRTAB_BASE: u32 = 0x80;
 const STRTAB_BASE_CFG: u32 = 0x88;
 const CMDQ_BASE: u32 = 0x90;
@@ -38,6 +39,16 @@ impl Checker {
             CR0 => {
                 smmu.cmdqen = value >> 3 & 1 != 0;
                 let enabled = value & 1 != 0;
+                let before = smmu.smmuen.replace(enabled);
+                if before == Some(true) && !enabled && smmu.gbpa_abort == Some(false) {
+                    let what = "SMMUEN cleared while GBPA.ABORT is 0: every transaction passes".to_owned();
+                    let missing = "GBPA.ABORT set, and its Update seen 0".to_owned();
+                    self.report(Rule::SmmuOpen, Subject::Register("SMMU_CR0"), at, None, what, missing);
+                }
+                if before != Some(true) && enabled {
+                    self.smmu_used(at);
+                }
+                let smmu = &mut self.smmu;
                 if enabled && !smmu.enabled {
                     smmu.enabled = true;
                     self.streams_enabled(at);
@@ -69,6 +80,8 @@ impl Checker {
     pub(super) fn smmu_read(&mut self, offset: u32, size: u8, value: u64) {
         match offset {
             IDR3 => self.config.smmu_bbm = (value >> 11 & 3) as u8,
+            CR0 => self.smmu.smmuen = Some(value & 1 != 0),
+            GBPA if value >> 31 & 1 == 0 => self.smmu.gbpa_abort = Some(value >> 20 & 1 != 0),
             IDR5 => self.smmu.idr5 = Idr5([value & 0xffff_ffff]),
             // A pair of registers read at once has CONS in the upper half.
             CMDQ_CONS => self.consume(value as u32),
@@ -183,7 +196,10 @@ impl Checker {
                 self.command_tlbi(index, Some(vmid), Some(range), level, field("Leaf") != 0);
             }
             CommandKind::TlbiS12Vmall => self.command_tlbi(index, Some(vmid), None, None, false),
-            CommandKind::TlbiNsnhAll => self.command_tlbi(index, None, None, None, false),
+            CommandKind::TlbiNsnhAll => {
+                self.command_inherited(false);
+                self.command_tlbi(index, None, None, None, false);
+            }
             CommandKind::TlbiNhAll => self.command_nested(vmid),
             CommandKind::CfgiSte => {
                 let sid = field("StreamID") as u32;
@@ -193,6 +209,10 @@ impl Checker {
                 let log2 = field("Range") as u32 + 1;
                 let first = u64::from(field("StreamID") as u32) & !((1_u64 << log2) - 1);
                 let streams = first..first + (1 << log2);
+                // CMD_CFGI_ALL.
+                if log2 == 32 {
+                    self.command_inherited(true);
+                }
                 self.cfgi(|structure| streams.contains(&structure.sid().into()));
             }
             CommandKind::CfgiCd => {
@@ -203,7 +223,10 @@ impl Checker {
                 let all = field("StreamID") as u32;
                 self.cfgi(|structure| matches!(structure, Structure::Cd { sid, .. } if sid == all));
             }
-            CommandKind::Sync => self.command_sync(index),
+            CommandKind::Sync => {
+                self.sync_inherited(index);
+                self.command_sync(index);
+            }
             _ => {}
         }
     }
@@ -289,6 +312,7 @@ impl Checker {
 
     /// Every command below `cons` is consumed, and a CPU has seen it.
     fn consumed(&mut self, cons: u64) {
+        self.consumed_inherited(cons);
         let mut waiting = Vec::new();
         for (id, time) in std::mem::take(&mut self.smmu.synced) {
             let Some(record) = self.records.get_mut(id).filter(|record| record.time == time) else {

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use parallax_addr::PAGE_SIZE;
 use parallax_smmu::idr::Idr5;
 
+use super::first_use::SmmuInherited;
 use super::structure::{Contexts, Stream, Structure};
 
 /// The command queue.
@@ -20,6 +21,11 @@ pub(super) struct Queue {
 #[derive(Debug)]
 pub(super) struct Smmu {
     pub(super) enabled: bool,
+    /// SMMUEN as it was last read or written.
+    pub(super) smmuen: Option<bool>,
+    /// GBPA.ABORT as it was last read with Update 0.
+    pub(super) gbpa_abort: Option<bool>,
+    pub(super) inherited: SmmuInherited,
     pub(super) cmdqen: bool,
     pub(super) queue: Option<Queue>,
     pub(super) cmdq_base: u64,
@@ -49,6 +55,9 @@ impl Default for Smmu {
     fn default() -> Self {
         Self {
             enabled: false,
+            smmuen: None,
+            gbpa_abort: None,
+            inherited: SmmuInherited::default(),
             cmdqen: false,
             queue: None,
             cmdq_base: 0,

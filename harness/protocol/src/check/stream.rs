@@ -49,11 +49,33 @@ impl Checker {
         let first = ((pa - self.smmu.level1.0) / 8) << split;
         let base = value & 0x000f_ffff_ffff_ffc0;
         let span = value & 0x1f;
+        let before = self.smmu.arrays.iter().find(|(_, (_, sid))| u64::from(*sid) == first);
+        if let Some((old, (end, sid))) = before.map(|(base, rest)| (*base, *rest))
+            && (old, end - old) != (base, if span == 0 { 0 } else { 64 << (span - 1) })
+        {
+            self.streams_swung(at, old, end, sid);
+        }
         self.smmu.arrays.retain(|_, (_, sid)| u64::from(*sid) != first);
         if span != 0 && span <= u64::from(split) + 1 && first <= u64::from(u32::MAX) {
             self.smmu.arrays.insert(base, (base + (64 << (span - 1)), first as u32));
             if self.smmu.enabled {
                 self.streams_in(at, base, base + (64 << (span - 1)), first as u32);
+            }
+        }
+    }
+
+    /// The entries between `base` and `end` are no longer those of the streams from `first` on: the SMMU may hold the valid
+    /// ones until a CFGI of each.
+    fn streams_swung(&mut self, at: Site, base: u64, end: u64, first: u32) {
+        if !self.smmu.enabled {
+            return;
+        }
+        for page in self.memory.known(base, end - base) {
+            for pa in (page.max(base)..end.min(page + PAGE_SIZE)).step_by(64) {
+                let structure = Structure::Ste(first.wrapping_add(((pa - base) / 64) as u32));
+                if structure.v(self.memory.read(pa)) {
+                    self.stream_changed(at, structure, u8::MAX, true, true);
+                }
             }
         }
     }

@@ -12,6 +12,7 @@ use crate::tlbi::{Operand, Scope, Select, Target, TlbiOp};
 impl Checker {
     pub(super) fn tlbi(&mut self, at: Site, op: TlbiOp, operand: u64) {
         self.tlbi_vmid(at, op);
+        self.tlbi_inherited(at, op);
         let range = op.operand(operand);
         if self.records.all().next().is_none() {
             return;
@@ -19,6 +20,7 @@ impl Checker {
         let mut ids = std::mem::take(&mut self.scratch);
         ids.clear();
         match op.target() {
+            Target::GranuleProtection => {}
             Target::El2 | Target::AllVmids => {
                 for tree in 0..self.trees.len() {
                     let el2 = self.trees[tree].cpu == Some(Regime::El2);

@@ -23,6 +23,9 @@ fn geometry(walk: Option<Walk>) -> Geometry {
 impl Checker {
     pub(super) fn sysreg(&mut self, at: Site, reg: Sysreg, value: u64) {
         let cpu = self.cpus.of(at.cpu);
+        if reg.is_translation_control() {
+            cpu.unsynchronised = cpu.unsynchronised.or(Some(at));
+        }
         match reg {
             Sysreg::VtcrEl2 => {
                 if cpu.vtcr.replace(value) != Some(value) && cpu.vttbr.is_some() {
@@ -39,10 +42,18 @@ impl Checker {
                 self.load_vttbr(at);
             }
             Sysreg::Ttbr0El2 => {
-                cpu.ttbr0 = Some(value);
+                let before = cpu.ttbr0.replace(value);
                 self.load_ttbr0(at);
+                if before.is_some_and(|before| (before ^ value) & 0xffff_ffff_f000 != 0) {
+                    self.el2_root_replaced(at);
+                }
             }
-            Sysreg::HcrEl2 | Sysreg::MairEl2 | Sysreg::SctlrEl2 | Sysreg::IdAa64mmfr2El1 => {}
+            Sysreg::HcrEl2 => self.hcr_written(at, value),
+            Sysreg::SctlrEl2 => self.sctlr_written(at, value),
+            // Secure state has tables of its own, which nothing here is about.
+            Sysreg::VsttbrEl2 | Sysreg::VstcrEl2 => {}
+            Sysreg::MairEl2 | Sysreg::EsrEl2 | Sysreg::FarEl2 | Sysreg::HpfarEl2 | Sysreg::IdAa64mmfr2El1 => {
+            }
         }
     }
 
