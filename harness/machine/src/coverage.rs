@@ -10,7 +10,7 @@ use std::path::Path;
 
 use parallax_abi::coverage::{bit, file_size};
 
-use crate::qemu::UnlinkedFile;
+use crate::unlinked::UnlinkedFile;
 
 /// A file that a plugin marks instructions in.
 #[derive(Debug)]

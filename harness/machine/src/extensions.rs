@@ -6,7 +6,6 @@ use parallax_abi::journal::Record;
 use parallax_abi::smmu_host::HostSmmu;
 use parallax_ops::{Answer, Batch, CpuId, Operation};
 
-use crate::backend::linux::Pause;
 use crate::error::MachineError;
 
 /// What a plugin records.
@@ -125,6 +124,19 @@ pub trait Debug {
     /// # Errors
     /// The connection failed, or QEMU ended.
     fn halt(&mut self) -> Result<Stand, MachineError>;
+}
+
+/// How a piece of a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pause {
+    /// The machine stands still and can go on.
+    Running,
+    /// As [`Self::Running`]; it was woken or SIGUSR1 came.
+    Woken,
+    /// As [`Self::Running`]; a CPU is about to execute the instruction that [`Running::stop_at`] named.
+    At(u64),
+    /// It has switched itself off.
+    Ended,
 }
 
 /// A guest that runs on its own, and is stopped and looked at now and then.

@@ -8,7 +8,7 @@ use parallax_abi::journal::{Record, kind};
 use parallax_trace::spec::Region;
 use parallax_vmsa::{MemError, PhysMem};
 
-use crate::machine::Registers;
+use crate::target::Registers;
 
 /// Size of a page in bytes.
 const PAGE: u64 = 4096;

@@ -1,8 +1,9 @@
 //! Which operation changed some bytes: forward or back, a stretch between two keyframes at a time.
 
+use parallax_vmsa::PhysMem;
+
 use super::RecordingError;
 use super::reader::Replay;
-use crate::machine::Machine;
 
 /// The longest piece of memory that is watched, in bytes.
 const LONGEST: u64 = 4096;
@@ -93,7 +94,7 @@ impl Search {
     fn values(&self, replay: &Replay) -> Vec<Option<Vec<u8>>> {
         let read = |&(pa, len): &(u64, u64)| {
             let mut bytes = vec![0; len.min(LONGEST) as usize];
-            replay.memory().read(pa, &mut bytes).ok().map(|()| bytes)
+            replay.memory.read(pa, &mut bytes).ok().map(|()| bytes)
         };
         self.pieces.iter().map(read).collect()
     }

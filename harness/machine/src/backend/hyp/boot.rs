@@ -16,12 +16,12 @@ use super::registers::RegisterSet;
 use super::report::not_started;
 use super::{BootOptions, Live, StopPoints};
 use crate::error::MachineError;
-use crate::machine::{Description, Target};
 use crate::qemu::{Pagewatch, Qemu, QemuError, Watched};
 use crate::qmp::Qmp;
 use crate::ram::MappedRam;
 use crate::rsp::{Client, RspError};
 use crate::symbols::Symbols;
+use crate::target::{Description, Target};
 use crate::toolchain::BuiltImages;
 
 /// What a hypervisor prints of a boot option that it does not know, or of a value of it.

@@ -32,12 +32,13 @@ use self::registers::RegisterSet;
 use crate::coverage::Executed;
 use crate::error::MachineError;
 use crate::extensions::{Debug, Journal, Stream};
-use crate::machine::{Machine, Registers, Target};
+use crate::machine::Machine;
 use crate::qemu::{Qemu, Watched};
 use crate::qmp::Qmp;
 use crate::ram::MappedRam;
 use crate::rsp::{Client, RspError, StopReply};
 use crate::symbols::Symbols;
+use crate::target::{Registers, Target};
 
 /// How to boot and to wait.
 #[derive(Clone, Debug)]

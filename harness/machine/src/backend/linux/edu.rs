@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use parallax_trace::spec::{ECAM_BASE, RAM_BASE};
 
-use super::{Linux, Pause};
+use super::Linux;
 use crate::error::MachineError;
+use crate::extensions::Pause;
 
 /// Its configuration space: bus 0, slot 5, function 0.
 const CONFIG: u64 = ECAM_BASE + (5 << 15);

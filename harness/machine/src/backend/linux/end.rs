@@ -1,8 +1,9 @@
 //! What it means that the machine stopped or ended unasked.
 
-use super::{Linux, Pause};
+use super::Linux;
 use crate::backend::hyp::report::{cpus, death, died_report, indented};
 use crate::error::MachineError;
+use crate::extensions::Pause;
 
 impl Linux {
     /// What a stop at a breakpoint means that nobody asked for.

@@ -9,10 +9,11 @@ use std::time::Duration;
 
 use parallax_vmsa::MemError;
 
+use super::Linux;
 use super::look::Position;
-use super::{Linux, Pause};
 use crate::backend::hyp::{SIGTRAP, little_endian_hex};
 use crate::error::MachineError;
+use crate::extensions::Pause;
 use crate::rsp::{Client, Register, RspError, StopReply, hex};
 
 /// `hvc #0`.

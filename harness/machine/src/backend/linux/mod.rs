@@ -33,11 +33,11 @@ use crate::backend::hyp::registers::RegisterSet;
 use crate::backend::hyp::report::not_started;
 use crate::cpu_clock::CpuClock;
 use crate::error::MachineError;
-use crate::machine::Description;
 use crate::qemu::{Qemu, QemuError, Watched};
 use crate::ram::MappedRam;
 use crate::rsp::{Client, Register};
 use crate::symbols::Symbols;
+use crate::target::Description;
 use crate::toolchain::BuiltImages;
 
 pub use self::boot::LinuxBackend;
@@ -45,7 +45,7 @@ pub use self::config::{KEPT, LinuxConfig};
 use self::connect::connect;
 pub use self::edu::STREAM as EDU_STREAM;
 pub use self::host::LinuxHost;
-pub use self::pause::{Pause, Wake};
+pub use self::pause::Wake;
 
 /// No instruction: a Linux has no test host that says when an operation is over.
 const NO_MARK: u64 = u64::MAX;
