@@ -8,6 +8,7 @@
 use parallax_abi::info::HypInfo;
 use parallax_abi::journal::Record;
 use parallax_abi::mailbox::SLOTS;
+use parallax_addr::PAGE_SIZE;
 use parallax_machine::Registers;
 use parallax_machine::shadow::{Over, Shadow};
 use parallax_model::Snapshot;
@@ -15,9 +16,6 @@ use parallax_trace::spec::Region;
 use parallax_vmsa::{MemError, PhysMem};
 
 use parallax_trace::Op;
-
-/// Size of a page in bytes.
-const PAGE: u64 = 4096;
 
 /// Whether `op` reads or writes memory for the host or for a device.
 #[must_use]
@@ -52,8 +50,10 @@ pub(super) struct Stream {
 impl Stream {
     /// Copies the hypervisor's memory.
     pub(super) fn new(memory: &dyn PhysMem, registers: &Registers, info: &HypInfo) -> Result<Self, MemError> {
-        let vmemmap =
-            (info.vmemmap_pa & !(PAGE - 1), (info.vmemmap_pa + 8 * info.vmemmap_nr).div_ceil(PAGE) * PAGE);
+        let vmemmap = (
+            info.vmemmap_pa & !(PAGE_SIZE - 1),
+            (info.vmemmap_pa + 8 * info.vmemmap_nr).div_ceil(PAGE_SIZE) * PAGE_SIZE,
+        );
         let spans = [
             Region::new("hyp", info.image_pa, info.image_size),
             Region::new("pool", info.pool_pa, info.pool_size),
@@ -104,7 +104,7 @@ impl Stream {
     /// The pages that a snapshot is made from.
     fn pages<'a>(&self, now: &'a Snapshot) -> impl Iterator<Item = u64> + use<'a> {
         let tables =
-            now.tables.iter().flat_map(|run| (run.span().base..run.span().end()).step_by(PAGE as usize));
-        tables.chain((self.vmemmap.0..self.vmemmap.1).step_by(PAGE as usize))
+            now.tables.iter().flat_map(|run| (run.span().base..run.span().end()).step_by(PAGE_SIZE as usize));
+        tables.chain((self.vmemmap.0..self.vmemmap.1).step_by(PAGE_SIZE as usize))
     }
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use parallax_abi::journal::Record;
 use parallax_abi::smmu_host::HostSmmu;
+use parallax_addr::HypVa;
 use parallax_ops::{Answer, Batch, CpuId, Operation};
 
 use crate::error::MachineError;
@@ -53,7 +54,7 @@ pub struct Stops {
     /// `parallax_stuck`, at EL1: the test host has no answer.
     pub stuck: u64,
     /// `parallax_panic_stop`, at EL2: the hypervisor panicked.
-    pub panic: u64,
+    pub panic: HypVa,
 }
 
 /// Where and why it stands.

@@ -11,6 +11,7 @@ use std::fs::File;
 use std::io;
 
 use memmap2::{MmapOptions, MmapRaw};
+use parallax_addr::PhysAddr;
 use parallax_trace::spec::RAM_BASE;
 use parallax_vmsa::{MemError, PhysMem};
 
@@ -36,12 +37,12 @@ impl MappedRam {
         Ok(Self { map: MmapOptions::new().len(len).map_raw(file)? })
     }
 
-    /// Writes `bytes` from physical address `pa` on. The machine must stand still, and expect it.
+    /// Writes `bytes` from `pa` on. The machine must stand still, and expect it.
     ///
     /// # Errors
     /// [`MemError`] when any of the bytes is outside RAM; nothing is written then.
-    pub fn write(&self, pa: u64, bytes: &[u8]) -> Result<(), MemError> {
-        let offset = self.offset(pa, bytes.len())?;
+    pub fn write(&self, pa: PhysAddr, bytes: &[u8]) -> Result<(), MemError> {
+        let offset = self.offset(pa.get(), bytes.len())?;
         // SAFETY: `offset..offset + bytes.len()` is inside the mapping (`offset` checked it), which is writable and
         // lives as long as `self`; `bytes` is memory of this process and cannot overlap it, as no reference into
         // the mapping exists.
@@ -83,7 +84,7 @@ mod tests {
     #[test]
     fn what_is_written_is_read_at_its_physical_address() {
         let ram = ram(0x2000);
-        ram.write(RAM_BASE + 0xffe, &[1, 2, 3, 4]).unwrap();
+        ram.write(PhysAddr::new(RAM_BASE + 0xffe), &[1, 2, 3, 4]).unwrap();
         let mut buf = [0; 6];
         ram.read(RAM_BASE + 0xffd, &mut buf).unwrap();
         assert_eq!(buf, [0, 1, 2, 3, 4, 0]);
@@ -96,7 +97,7 @@ mod tests {
         assert!(ram.read(RAM_BASE + 0xff8, &mut buf).is_ok());
         for pa in [0, RAM_BASE - 1, RAM_BASE + 0xff9, RAM_BASE + 0x1000, u64::MAX] {
             assert_eq!(ram.read(pa, &mut buf), Err(MemError { pa, len: 8 }));
-            assert_eq!(ram.write(pa, &buf), Err(MemError { pa, len: 8 }));
+            assert_eq!(ram.write(PhysAddr::new(pa), &buf), Err(MemError { pa, len: 8 }));
         }
     }
 

@@ -5,13 +5,12 @@
 //! spans is read from the machine itself.
 
 use parallax_abi::journal::{Record, kind};
+use parallax_addr::PAGE_SIZE;
 use parallax_trace::spec::Region;
 use parallax_vmsa::{MemError, PhysMem};
 
 use crate::target::Registers;
 
-/// Size of a page in bytes.
-const PAGE: u64 = 4096;
 /// Most writes that are remembered.
 const LOG: usize = 1 << 16;
 /// Registers of the SMMU that move by themselves: CMDQ_PROD, CMDQ_CONS, EVENTQ_PROD and EVENTQ_CONS (IHI 0070, 6.3).
@@ -58,7 +57,7 @@ impl Shadow {
             let len = usize::try_from(span.size).map_err(|_| MemError { pa: span.base, len: usize::MAX })?;
             let mut bytes = vec![0; len];
             memory.read(span.base, &mut bytes)?;
-            let versions = vec![0; len.div_ceil(PAGE as usize)];
+            let versions = vec![0; len.div_ceil(PAGE_SIZE as usize)];
             Ok(Span { base: span.base, bytes, versions })
         };
         let spans = spans.iter().map(copy).collect::<Result<_, MemError>>()?;
@@ -101,7 +100,7 @@ impl Shadow {
     ) -> Result<Option<u64>, MemError> {
         let since = self.open_log();
         let mut first = None;
-        let mut now = [0; PAGE as usize];
+        let mut now = [0; PAGE_SIZE as usize];
         for pa in pages {
             let Some((span, offset)) = self.find(pa, now.len()) else { continue };
             memory.read(pa, &mut now)?;
@@ -159,10 +158,10 @@ impl Shadow {
         let moment = self.moment() + 1;
         let span = &mut self.spans[span];
         span.bytes[offset..offset + bytes.len()].copy_from_slice(bytes);
-        let version = &mut span.versions[offset / PAGE as usize];
+        let version = &mut span.versions[offset / PAGE_SIZE as usize];
         if *version <= since {
             *version = moment;
-            self.log.push(pa & !(PAGE - 1));
+            self.log.push(pa & !(PAGE_SIZE - 1));
         }
     }
 
@@ -222,8 +221,8 @@ impl PhysMem for Over<'_> {
     }
 
     fn version(&self, pa: u64) -> Option<u64> {
-        let (span, offset) = self.shadow.find(pa, PAGE as usize)?;
-        Some(self.shadow.spans[span].versions[offset / PAGE as usize])
+        let (span, offset) = self.shadow.find(pa, PAGE_SIZE as usize)?;
+        Some(self.shadow.spans[span].versions[offset / PAGE_SIZE as usize])
     }
 
     fn moment(&self) -> Option<u64> {
@@ -273,9 +272,9 @@ mod tests {
     fn a_store_changes_its_bytes_and_the_version_of_its_page() {
         let memory = memory();
         let mut shadow = shadow(&memory);
-        let before = [0, 1].map(|page| shadow.over(&memory).version(BASE + page * PAGE));
+        let before = [0, 1].map(|page| shadow.over(&memory).version(BASE + page * PAGE_SIZE));
         shadow.apply(&[record(kind::STORE, BASE + 0x1002, 2, 0xffff_2211)]);
-        let after = [0, 1].map(|page| shadow.over(&memory).version(BASE + page * PAGE));
+        let after = [0, 1].map(|page| shadow.over(&memory).version(BASE + page * PAGE_SIZE));
         assert!(before[0] == after[0] && before[1] != after[1]);
         let mut bytes = [0; 6];
         shadow.over(&memory).read(BASE + 0x1000, &mut bytes).unwrap();

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use parallax_addr::PhysAddr;
 use parallax_machine::Machine;
 use parallax_machine::recording::{RecordingError, Replay, Search};
 use parallax_model::canonical::Canonical;
@@ -85,7 +86,7 @@ impl Recorded {
                 parallax_vmsa::mem::read_u64(replay.memory(), entry)
                     .map_or_else(|_| "not recorded".to_owned(), |value| format!("{value:#018x}"))
             };
-            let mut search = Search::back(vec![(entry, 8)], at, 0);
+            let mut search = Search::back(vec![(PhysAddr::new(entry), 8)], at, 0);
             let mut change = None;
             while change.is_none() && !search.done() {
                 change = search.stretch(&mut self.replay).map_err(|error| error.to_string())?;

@@ -3,10 +3,8 @@
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 
+use parallax_addr::PAGE_SIZE;
 use parallax_vmsa::{MemError, PhysMem};
-
-/// Size of a page in bytes.
-pub(super) const PAGE: u64 = 4096;
 
 /// Memory that notes the pages which are read through it, for [`super::Recorder`].
 pub struct RecordingMem<'a> {
@@ -37,8 +35,8 @@ impl PhysMem for RecordingMem<'_> {
     fn read(&self, pa: u64, buf: &mut [u8]) -> Result<(), MemError> {
         self.inner.read(pa, buf)?;
         if !buf.is_empty() {
-            let last = pa.saturating_add(buf.len() as u64 - 1) / PAGE;
-            self.pages.borrow_mut().extend((pa / PAGE..=last).map(|page| page * PAGE));
+            let last = pa.saturating_add(buf.len() as u64 - 1) / PAGE_SIZE;
+            self.pages.borrow_mut().extend((pa / PAGE_SIZE..=last).map(|page| page * PAGE_SIZE));
         }
         Ok(())
     }

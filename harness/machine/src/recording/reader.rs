@@ -10,13 +10,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use parallax_abi::journal::Record;
+use parallax_addr::PAGE_SIZE;
 use parallax_vmsa::{PhysMem, SparseMem};
 use serde::de::DeserializeOwned;
 use zstd::stream::read::Decoder;
 use zstd::zstd_safe;
 
 use super::format::{Entry, Footer, Header, Hex, OLDEST, SCHEMA, Site, TYPED_FINDINGS};
-use super::mem::PAGE;
 use super::{Operation, RecordingError};
 use crate::target::{Registers, Target};
 
@@ -231,7 +231,7 @@ impl Replay {
         pa: u64,
         words: &[(u16, Vec<super::format::Hex>)],
     ) -> Result<(), RecordingError> {
-        if !pa.is_multiple_of(PAGE) {
+        if !pa.is_multiple_of(PAGE_SIZE) {
             return Err(self.wrong(format!("{pa:#x} is not the address of a page")));
         }
         if self.memory.read(pa, &mut [0; 8]).is_err() {
@@ -239,7 +239,7 @@ impl Replay {
             if self.pages > MAX_PAGES {
                 return Err(self.wrong(format!("more than {MAX_PAGES} pages")));
             }
-            self.memory.write(pa, &[0; PAGE as usize]);
+            self.memory.write(pa, &[0; PAGE_SIZE as usize]);
         }
         for (first, run) in words {
             if usize::from(*first) + run.len() > 512 {

@@ -21,6 +21,7 @@ use std::fs::File;
 use parallax_abi::info::HypInfo;
 use parallax_abi::journal::Record;
 use parallax_abi::smmu_host::HostSmmu;
+use parallax_addr::HypVa;
 use parallax_trace::spec::{LINUX_BASE, MachineSpec, Region, regions};
 use parallax_vmsa::PhysMem;
 use tokio::runtime::{Builder, Runtime};
@@ -57,8 +58,8 @@ struct Below {
     registers: RegisterSet,
     /// x0 to x7.
     arguments: [Register; 8],
-    panic: u64,
-    info_va: u64,
+    panic: HypVa,
+    info_va: HypVa,
     info: Option<HypInfo>,
 }
 
@@ -252,7 +253,7 @@ impl Linux {
 
     /// The address of a function of the hypervisor, by the end of its path.
     #[must_use]
-    pub fn function(&self, path: &str) -> Option<u64> {
-        self.below.as_ref()?.symbols.hyp.function(path)
+    pub fn function(&self, path: &str) -> Option<HypVa> {
+        self.below.as_ref()?.symbols.hyp.function(path).map(HypVa::new)
     }
 }
