@@ -134,7 +134,8 @@ impl<'m> Session<'m> {
         let mut findings = reporter.fresh(judges.iter_mut().flat_map(|judge| judge.boot(&at)).collect());
         findings.extend(protocol.boot(&at));
         if let Some((recorder, read)) = recorder.as_mut().zip(read) {
-            recorder.add(&recorded::boot(&findings), &registers, &read)?;
+            let boot = recorded::boot(&findings);
+            recorder.add(&boot, &registers, &read).map_err(MachineError::from)?;
         }
         let boot_instructions =
             events.iter().rev().find(|record| record.kind == kind::ERET).map_or(0, |record| record.b);
@@ -288,7 +289,7 @@ impl<'m> Session<'m> {
             if let Some(symbols) = symbols {
                 recorder.note_code(&operations, symbols);
             }
-            recorder.add(&operations, &self.registers, &read)?;
+            recorder.add(&operations, &self.registers, &read).map_err(MachineError::from)?;
         }
         let form = self.form.after(&self.now, &state, BlockSize::Shown);
         let all = performed.iter().any(|one| matches!(one.operation, Operation::Snapshot));

@@ -3,12 +3,13 @@
 //! It goes from burst to burst. Most of them begin with an SMMU that is set up, so that what follows gets deep; then
 //! single things are wrong. What it reads (GERROR, CMDQ_CONS) it acts upon, as a driver would.
 
+use parallax_addr::PAGE_SIZE;
 use parallax_trace::Outcome;
 
 use crate::act::{Act, Class, DONE, Tells, number, ram, smmu};
 use crate::commands;
 use crate::entries;
-use crate::layout::{CANARY, CANARY_WORD, PAGE};
+use crate::layout::{CANARY, CANARY_WORD};
 use crate::moves;
 use crate::pages;
 use crate::random::Random;
@@ -45,8 +46,8 @@ impl Generator {
     /// Fills the canary and gives it away.
     pub(super) fn opening() -> Vec<Act> {
         let fill = |word| Act::store(Class::Service, ram(CANARY + 8 * word), 8, number(CANARY_WORD));
-        let mut acts: Vec<Act> = (0..PAGE / 8).step_by(8).map(fill).collect();
-        acts.push(Act::pages(Class::Service, "host_donate_hyp", ram(CANARY / PAGE), 1).expecting(DONE));
+        let mut acts: Vec<Act> = (0..PAGE_SIZE / 8).step_by(8).map(fill).collect();
+        acts.push(Act::pages(Class::Service, "host_donate_hyp", ram(CANARY / PAGE_SIZE), 1).expecting(DONE));
         acts
     }
 

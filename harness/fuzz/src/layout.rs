@@ -2,13 +2,12 @@
 //!
 //! The test host's own image is no target: it would only break itself.
 
+use parallax_addr::PAGE_SIZE;
 use parallax_trace::{Base, Expr, Symbol};
 
 use crate::act::{at, number, ram, smmu};
 use crate::random::Random;
 
-/// Size of a page in bytes.
-pub(super) const PAGE: u64 = 0x1000;
 /// A page that is donated at the beginning, with known contents, and never returned.
 pub(super) const CANARY: u64 = 0x4f0_0000;
 /// What it holds: the u64 repeated.
@@ -30,12 +29,12 @@ pub(super) struct Pages {
 impl Pages {
     /// One of them.
     pub(super) fn any(self, random: &mut Random) -> u64 {
-        self.base + random.below(self.count) * PAGE
+        self.base + random.below(self.count) * PAGE_SIZE
     }
 
     /// The frame of one of them, counted from the start of RAM.
     pub(super) fn any_frame(self, random: &mut Random) -> u64 {
-        self.any(random) / PAGE
+        self.any(random) / PAGE_SIZE
     }
 }
 
@@ -43,15 +42,17 @@ impl Pages {
 /// RAM, or anywhere.
 pub(super) fn forbidden(random: &mut Random) -> Expr {
     match random.below(16) {
-        0..=3 => at(Symbol::Hyp, random.below(0x20) * PAGE),
-        4..=7 => at(Symbol::Pool, random.below(0x200) * PAGE),
+        0..=3 => at(Symbol::Hyp, random.below(0x20) * PAGE_SIZE),
+        4..=7 => at(Symbol::Pool, random.below(0x200) * PAGE_SIZE),
         8..=10 => ram(CANARY),
-        11 => smmu(random.below(0x20) * PAGE),
-        12 => Expr { base: Some(Base { symbol: Symbol::Ram, end: true }), offset: random.below(16) * PAGE },
+        11 => smmu(random.below(0x20) * PAGE_SIZE),
+        12 => {
+            Expr { base: Some(Base { symbol: Symbol::Ram, end: true }), offset: random.below(16) * PAGE_SIZE }
+        }
         13 => number(random.any() & !0xfff),
         14 => number(0),
         // The pages before the hypervisor's: what begins there in order may end in it.
-        _ => at(Symbol::Hyp, (random.below(32) * PAGE).wrapping_neg()),
+        _ => at(Symbol::Hyp, (random.below(32) * PAGE_SIZE).wrapping_neg()),
     }
 }
 
@@ -59,8 +60,8 @@ pub(super) fn forbidden(random: &mut Random) -> Expr {
 pub(super) fn guarded(random: &mut Random) -> Expr {
     let offset = random.below(0x1ff) * 8;
     match random.below(4) {
-        0 => at(Symbol::Hyp, random.below(0x20) * PAGE + offset),
-        1 => at(Symbol::Pool, random.below(0x200) * PAGE + offset),
+        0 => at(Symbol::Hyp, random.below(0x20) * PAGE_SIZE + offset),
+        1 => at(Symbol::Pool, random.below(0x200) * PAGE_SIZE + offset),
         _ => ram(CANARY + offset),
     }
 }

@@ -1,11 +1,12 @@
 //! Attacks on an SMMU that is set up, or on one that is not: registers, places, races, and what it uses given away.
 
+use parallax_addr::PAGE_SIZE;
 use parallax_trace::Expr;
 
 use crate::act::{Act, Class, number, physical, plus, ram, smmu};
 use crate::commands;
 use crate::entries;
-use crate::layout::{self, PAGE};
+use crate::layout;
 use crate::random::Random;
 use crate::smmu::{REGISTERS, View, enable, reg, some_cr0, write};
 
@@ -44,7 +45,7 @@ pub(super) fn registers(random: &mut Random, acts: &mut Vec<Act>) {
             18 if random.percent(50) => Act::new(class, "host_atomic", &[smmu(offset & !7)]),
             18 => Act::new(class, "host_swap", &[smmu(offset & !7), value(random)]),
             _ if random.percent(50) => Act::new(class, "host_exec", &[smmu(offset & !3)]),
-            _ => Act::new(class, "host_walk", &[smmu(offset & !(PAGE - 1))]),
+            _ => Act::new(class, "host_walk", &[smmu(offset & !(PAGE_SIZE - 1))]),
         });
     }
 }
@@ -148,15 +149,15 @@ pub(super) fn in_use(view: &View, random: &mut Random, acts: &mut Vec<Act>) {
             "hyp_donate_host",
             "host_share_hyp",
         ]);
-        acts.push(Act::pages(class, verb, ram(page / PAGE), 1 + random.below(2)));
+        acts.push(Act::pages(class, verb, ram(page / PAGE_SIZE), 1 + random.below(2)));
     }
     if off {
         acts.extend(enable(class, 0xd));
     }
     // What was given away is wanted again, mostly.
     if random.percent(80) {
-        acts.push(Act::pages(class, "hyp_donate_host", ram(page / PAGE), 1));
-        acts.push(Act::pages(class, "hyp_unpin_shared_mem", ram(page / PAGE), 1));
-        acts.push(Act::pages(class, "host_unshare_hyp", ram(page / PAGE), 1));
+        acts.push(Act::pages(class, "hyp_donate_host", ram(page / PAGE_SIZE), 1));
+        acts.push(Act::pages(class, "hyp_unpin_shared_mem", ram(page / PAGE_SIZE), 1));
+        acts.push(Act::pages(class, "host_unshare_hyp", ram(page / PAGE_SIZE), 1));
     }
 }

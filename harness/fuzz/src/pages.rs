@@ -1,10 +1,11 @@
 //! Attacks by calls, by accesses and by devices: on pages, with the SMMU or without.
 
 use parallax_abi::hypercall::{BASE, HYP_DONATE_HOST};
+use parallax_addr::PAGE_SIZE;
 use parallax_trace::{Expr, Symbol};
 
 use crate::act::{Act, Class, at, number, ram, smmu};
-use crate::layout::{self, CANARY, PAGE, STRUCTURES, TARGETS};
+use crate::layout::{self, CANARY, STRUCTURES, TARGETS};
 use crate::random::Random;
 
 /// PSCI function ids, SMC32 and SMC64, end in 0 to 31.
@@ -22,7 +23,7 @@ fn frame(random: &mut Random) -> Expr {
         15 => at(Symbol::Pool, random.below(0x200)),
         16 => smmu(random.below(0x20)),
         17 => at(Symbol::Mmio("uart".to_owned()), 0),
-        18 => ram(CANARY / PAGE),
+        18 => ram(CANARY / PAGE_SIZE),
         _ => number(random.any() >> random.below(60)),
     }
 }
@@ -57,13 +58,13 @@ pub(super) fn hypercalls(random: &mut Random, acts: &mut Vec<Act>) {
         let word = random.pick(&WORDS);
         let frame = frame(random);
         // The canary would come back, as it may.
-        if word == "hyp_donate_host" && frame == ram(CANARY / PAGE) {
+        if word == "hyp_donate_host" && frame == ram(CANARY / PAGE_SIZE) {
             continue;
         }
         // Operations of a single page take no number.
         acts.push(Act::pages(class, word, frame.clone(), count(random)));
         // Three in four of what was given comes back.
-        if word == "host_donate_hyp" && frame != ram(CANARY / PAGE) && random.percent(75) {
+        if word == "host_donate_hyp" && frame != ram(CANARY / PAGE_SIZE) && random.percent(75) {
             acts.push(Act::pages(class, "hyp_donate_host", frame, 1));
         } else if word == "host_share_hyp" && random.percent(60) {
             acts.push(Act::new(class, "host_unshare_hyp", &[frame]));
@@ -116,7 +117,7 @@ pub(super) fn accesses(random: &mut Random, acts: &mut Vec<Act>) {
     let class = Class::Accesses;
     for _ in 0..2 + random.below(8) {
         let guarded = layout::guarded(random);
-        let offset = guarded.offset & !(PAGE - 1);
+        let offset = guarded.offset & !(PAGE_SIZE - 1);
         let page = Expr { offset, ..guarded.clone() };
         acts.push(match random.below(14) {
             0..=1 => Act::load(class, guarded, random.pick(&[1, 2, 4, 8])),

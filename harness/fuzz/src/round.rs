@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use parallax_addr::Ipa;
+use parallax_addr::{Ipa, PAGE_SIZE};
 use parallax_engine::status::{Failure, Status};
 use parallax_engine::{Beginning, Sentinel, Session, SessionError};
 use parallax_machine::{CancellationToken, Machine, MachineError};
@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 use crate::act::{Act, Class, physical};
 use crate::counts::Counts;
 use crate::generator::{BURST, Generator};
-use crate::layout::{CANARY, PAGE};
+use crate::layout::CANARY;
 
 /// What went wrong.
 #[derive(Clone, Debug)]
@@ -72,7 +72,7 @@ impl<'m> AttackedMachine<'m> {
     /// # Errors
     /// The machine cannot be read.
     pub(super) fn new(machine: &'m mut dyn Machine) -> Result<(Self, Option<Trouble>), SessionError> {
-        let sentinel = Sentinel::new(Span::new(Ipa::new(physical(CANARY)), PAGE));
+        let sentinel = Sentinel::new(Span::new(Ipa::new(physical(CANARY)), PAGE_SIZE));
         let beginning = Beginning { judges: vec![Box::new(sentinel)], ..Beginning::default() };
         let (session, findings) = Session::start_with(machine, beginning)?;
         let trouble = trouble(0, "boot", findings);

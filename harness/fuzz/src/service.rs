@@ -2,23 +2,24 @@
 //!
 //! All of it is in pages that no attack uses.
 
+use parallax_addr::PAGE_SIZE;
 use parallax_trace::{Expr, Outcome};
 
 use crate::act::{Act, Class, DONE, Tells, number, physical, ram, smmu};
 use crate::commands::{self, Command};
 use crate::entries::{BLOCK, CONTEXT};
-use crate::layout::{OURS, PAGE};
+use crate::layout::OURS;
 use crate::random::Random;
 use crate::smmu::{Table, View, reg, write};
 
 const CLASS: Class = Class::Service;
 const EVENTS: u64 = OURS;
-const QUEUE: u64 = OURS + PAGE;
-const TABLE: u64 = OURS + 2 * PAGE;
-const CONTEXT_AT: u64 = OURS + 3 * PAGE;
-const STAGE1: u64 = OURS + 4 * PAGE;
+const QUEUE: u64 = OURS + PAGE_SIZE;
+const TABLE: u64 = OURS + 2 * PAGE_SIZE;
+const CONTEXT_AT: u64 = OURS + 3 * PAGE_SIZE;
+const STAGE1: u64 = OURS + 4 * PAGE_SIZE;
 /// Pages for devices.
-const DATA: u64 = OURS + 0x10 * PAGE;
+const DATA: u64 = OURS + 0x10 * PAGE_SIZE;
 /// How far above RAM stage 1 shows it once more.
 const ALIAS: u64 = 0x1_0000_0000;
 /// The stream of the first device.
@@ -60,7 +61,7 @@ impl Service<'_> {
     }
 
     fn pages(&mut self, verb: &str, page: u64) {
-        self.acts.push(Act::pages(CLASS, verb, ram(page / PAGE), 1).expecting(DONE));
+        self.acts.push(Act::pages(CLASS, verb, ram(page / PAGE_SIZE), 1).expecting(DONE));
     }
 
     /// Turns the SMMU off, and on with a queue, a table and an event queue.
@@ -106,12 +107,12 @@ impl Service<'_> {
         self.give(&[[number(4), number(3)], sync()]);
         self.dma(number(ALIAS + page), true);
         // A page that is warm in both views goes, and comes back.
-        self.dma(ram(page + PAGE), true);
-        self.dma(number(ALIAS + page + PAGE), true);
-        self.pages("host_donate_hyp", page + PAGE);
-        self.dma(ram(page + PAGE), false);
-        self.dma(number(ALIAS + page + PAGE), false);
-        self.pages("hyp_donate_host", page + PAGE);
+        self.dma(ram(page + PAGE_SIZE), true);
+        self.dma(number(ALIAS + page + PAGE_SIZE), true);
+        self.pages("host_donate_hyp", page + PAGE_SIZE);
+        self.dma(ram(page + PAGE_SIZE), false);
+        self.dma(number(ALIAS + page + PAGE_SIZE), false);
+        self.pages("hyp_donate_host", page + PAGE_SIZE);
         // The second view goes while it is warm; the host's VMID counts as 0.
         self.dma(number(ALIAS + page), true);
         self.store(STAGE1 + 0x20, number(0));
@@ -129,7 +130,7 @@ impl Service<'_> {
 /// One round of service. `errors` is GERROR; `value` a number that is written nowhere else, of which the next
 /// 16 are taken.
 pub(super) fn serve(random: &mut Random, errors: u64, emulated: bool, value: u64, acts: &mut Vec<Act>) {
-    let page = DATA + random.below(8) * 2 * PAGE;
+    let page = DATA + random.below(8) * 2 * PAGE_SIZE;
     let table = Table { entries: TABLE, count: 16, descriptor: None };
     let view = View { queue: (QUEUE, 8), prod: 0, events: EVENTS, table, context: (0, 0), errors, cons: 0 };
     let mut service = Service { view, acts, value };

@@ -1,10 +1,11 @@
 //! The SMMU as a hostile host sets it up: in order, with one thing wrong, or moved while it runs (IHI 0070, 6.3).
 
+use parallax_addr::PAGE_SIZE;
 use parallax_trace::Expr;
 
 use crate::act::{Act, Class, Tells, number, physical, plus, ram, smmu};
 use crate::entries;
-use crate::layout::{self, PAGE};
+use crate::layout;
 use crate::random::Random;
 
 /// Offsets of registers.
@@ -202,6 +203,6 @@ impl View {
     /// Pages that it uses, as offsets in RAM.
     pub(super) fn pages(&self) -> [u64; 5] {
         let root = self.table.descriptor.unwrap_or(self.table.entries);
-        [self.queue.0, self.events, self.table.entries, root, self.context.0].map(|at| at & !(PAGE - 1))
+        [self.queue.0, self.events, self.table.entries, root, self.context.0].map(|at| at & !(PAGE_SIZE - 1))
     }
 }

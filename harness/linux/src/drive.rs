@@ -5,6 +5,7 @@ use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
 use anstream::{eprint, eprintln};
+use parallax_addr::HypVa;
 use parallax_engine::{ReportedFinding, Reproducer, Session, SessionError};
 use parallax_machine::{Linux, MachineError, Pause, Running};
 use parallax_model::Finding;
@@ -129,7 +130,7 @@ pub fn drive(
     operations: &mut Operations,
 ) -> Result<(), SessionError> {
     let begin = Instant::now();
-    let full = if plan.commands { linux.function(COMMANDS_FULL) } else { None };
+    let full = if plan.commands { linux.function(COMMANDS_FULL).map(HypVa::get) } else { None };
     if let Some(full) = full {
         linux.stop_at(full)?;
     }
@@ -319,7 +320,7 @@ fn stops(linux: &mut Linux, plan: &Plan) -> Result<BTreeMap<u64, String>, Machin
     let mut stops = BTreeMap::new();
     for name in &plan.at {
         let number = name.strip_prefix("0x").and_then(|digits| u64::from_str_radix(digits, 16).ok());
-        if let Some(address) = number.or_else(|| linux.function(name)) {
+        if let Some(address) = number.or_else(|| linux.function(name).map(HypVa::get)) {
             linux.stop_at(address)?;
             stops.insert(address, name.clone());
         }

@@ -9,8 +9,9 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use parallax_abi::coverage::{bit, file_size};
+use parallax_addr::HypVa;
 
-use crate::qemu::UnlinkedFile;
+use crate::unlinked::UnlinkedFile;
 
 /// A file that a plugin marks instructions in.
 #[derive(Debug)]
@@ -50,10 +51,10 @@ pub struct Executed {
 }
 
 impl Executed {
-    /// Whether the instruction at virtual address `pc` did.
+    /// Whether the instruction at `pc` did.
     #[must_use]
-    pub fn contains(&self, pc: u64) -> bool {
-        let Some(offset) = pc.checked_sub(self.first) else { return false };
+    pub fn contains(&self, pc: HypVa) -> bool {
+        let Some(offset) = pc.get().checked_sub(self.first) else { return false };
         let (byte, mask) = bit(offset);
         usize::try_from(byte).ok().and_then(|byte| self.bits.get(byte)).is_some_and(|byte| byte & mask != 0)
     }
@@ -72,7 +73,8 @@ mod tests {
         file.as_file().write_all_at(&[0b10], 0).unwrap();
         file.as_file().write_all_at(&[1], 8).unwrap();
         let executed = coverage.executed().unwrap();
-        let ran: Vec<u64> = (0xff0..0x1200).step_by(4).filter(|pc| executed.contains(*pc)).collect();
+        let ran: Vec<u64> =
+            (0xff0..0x1200).step_by(4).filter(|pc| executed.contains(HypVa::new(*pc))).collect();
         assert_eq!(ran, [0x1004, 0x1100]);
     }
 }

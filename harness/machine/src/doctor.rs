@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use tokio_util::sync::CancellationToken;
 
 use crate::gdb;
+use crate::programs::find_program;
 use crate::qemu::{QemuError, version};
 use crate::toolchain::{self, Toolchain, Variant};
 
@@ -167,8 +168,8 @@ fn linux(repo_root: &Path) -> Outcome {
 }
 
 fn browser() -> Outcome {
-    let found = ["chromium-headless-shell", "chromium"].into_iter().find_map(version::find_program);
-    match (found, version::find_program("node")) {
+    let found = ["chromium-headless-shell", "chromium"].into_iter().find_map(find_program);
+    match (found, find_program("node")) {
         (Some(path), Some(_)) => Outcome::Good(path.display().to_string()),
         (browser, _) => {
             let what = if browser.is_none() { "chromium-headless-shell" } else { "node" };
@@ -194,7 +195,7 @@ fn shared_memory() -> Outcome {
 }
 
 fn program(name: &str, without_it: &str, remedy: &str) -> Outcome {
-    found(name, version::find_program(name), without_it, remedy)
+    found(name, find_program(name), without_it, remedy)
 }
 
 fn found(name: &str, path: Option<PathBuf>, without_it: &str, remedy: &str) -> Outcome {

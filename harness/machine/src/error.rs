@@ -7,7 +7,7 @@ use parallax_vmsa::MemError;
 
 use crate::journal::JournalError;
 use crate::qemu::QemuError;
-use crate::recording::RecordingError;
+use crate::recording::{RecordError, RecordingError};
 use crate::rsp::RspError;
 use crate::symbols::SymbolError;
 use crate::toolchain::ToolchainError;
@@ -124,6 +124,15 @@ pub enum MachineError {
     /// The user cancelled the run.
     #[error("interrupted")]
     Cancelled,
+}
+
+impl From<RecordError> for MachineError {
+    fn from(error: RecordError) -> Self {
+        match error {
+            RecordError::Recording(error) => Self::Recording(error),
+            RecordError::Memory(error) => Self::Memory(error),
+        }
+    }
 }
 
 impl MachineError {

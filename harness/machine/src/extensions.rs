@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use parallax_abi::journal::Record;
 use parallax_abi::smmu_host::HostSmmu;
+use parallax_addr::HypVa;
 use parallax_ops::{Answer, Batch, CpuId, Operation};
 
-use crate::backend::linux::Pause;
 use crate::error::MachineError;
 
 /// What a plugin records.
@@ -54,7 +54,7 @@ pub struct Stops {
     /// `parallax_stuck`, at EL1: the test host has no answer.
     pub stuck: u64,
     /// `parallax_panic_stop`, at EL2: the hypervisor panicked.
-    pub panic: u64,
+    pub panic: HypVa,
 }
 
 /// Where and why it stands.
@@ -125,6 +125,19 @@ pub trait Debug {
     /// # Errors
     /// The connection failed, or QEMU ended.
     fn halt(&mut self) -> Result<Stand, MachineError>;
+}
+
+/// How a piece of a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pause {
+    /// The machine stands still and can go on.
+    Running,
+    /// As [`Self::Running`]; it was woken or SIGUSR1 came.
+    Woken,
+    /// As [`Self::Running`]; a CPU is about to execute the instruction that [`Running::stop_at`] named.
+    At(u64),
+    /// It has switched itself off.
+    Ended,
 }
 
 /// A guest that runs on its own, and is stopped and looked at now and then.

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::qemu::version::find_program;
+use crate::programs::find_program;
 
 /// The program.
 pub const PROGRAM: &str = "gdb-multiarch";

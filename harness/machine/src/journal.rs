@@ -24,7 +24,7 @@ use memmap2::{MmapOptions, MmapRaw};
 use parallax_abi::journal::{Header, MAGIC, RECORDS, Record, VERSION, error, kind};
 use zerocopy::IntoBytes;
 
-use crate::qemu::UnlinkedFile;
+use crate::unlinked::UnlinkedFile;
 
 /// Records that a ring has room for: 2.5 MiB.
 const CAPACITY: u64 = 1 << 16;

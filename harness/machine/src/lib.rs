@@ -18,6 +18,7 @@ pub mod extensions;
 pub mod gdb;
 pub mod journal;
 pub mod machine;
+pub mod programs;
 pub mod qemu;
 pub mod qmp;
 pub mod ram;
@@ -25,14 +26,17 @@ pub mod recording;
 pub mod rsp;
 pub mod shadow;
 pub mod symbols;
+pub mod target;
 pub mod toolchain;
+pub mod unlinked;
 
 pub use backend::Backend;
 pub use backend::hyp::{BootOptions, Hyp, Live, step};
-pub use backend::linux::{EDU_STREAM, KEPT, Linux, LinuxBackend, LinuxConfig, LinuxHost, Pause, Wake};
+pub use backend::linux::{EDU_STREAM, KEPT, Linux, LinuxBackend, LinuxConfig, LinuxHost, Wake};
 pub use cpu_clock::CpuClock;
 pub use error::{FailureClass, MachineError};
-pub use extensions::{Debug, Journal, Running, Stand, Stops, Stream};
-pub use machine::{Description, Machine, Registers, Target};
+pub use extensions::{Debug, Journal, Pause, Running, Stand, Stops, Stream};
+pub use machine::Machine;
+pub use target::{Description, Registers, Target};
 /// Cancels every wait of a machine from another thread (Ctrl-C).
 pub use tokio_util::sync::CancellationToken;

@@ -37,7 +37,7 @@ impl MappedRam {
         Ok(Self { map: MmapOptions::new().len(len).map_raw(file)? })
     }
 
-    /// Writes `bytes` from physical address `pa` on. The machine must stand still, and expect it.
+    /// Writes `bytes` from `pa` on. The machine must stand still, and expect it.
     ///
     /// # Errors
     /// [`MemError`] when any of the bytes is outside RAM; nothing is written then.

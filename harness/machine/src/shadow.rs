@@ -9,7 +9,7 @@ use parallax_addr::{PAGE_SIZE, PhysAddr};
 use parallax_trace::spec::Region;
 use parallax_vmsa::{MemError, PhysMem};
 
-use crate::machine::Registers;
+use crate::target::Registers;
 
 /// Most writes that are remembered.
 const LOG: usize = 1 << 16;

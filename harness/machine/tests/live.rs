@@ -9,7 +9,7 @@ use parallax_abi::fault::Fault;
 use parallax_abi::hypercall::{HOST_DONATE_HYP, HOST_SHARE_HYP, HOST_UNSHARE_HYP};
 use parallax_abi::journal as records;
 use parallax_abi::mailbox::{Request, SLOTS, kind, op};
-use parallax_addr::PhysAddr;
+use parallax_addr::{HypVa, PhysAddr};
 use parallax_machine::toolchain::{BuiltImages, Variant, build, plugin};
 use parallax_machine::{
     BootOptions, CancellationToken, FailureClass, Live, Machine, MachineError, journal, step,
@@ -176,8 +176,8 @@ fn the_plugin_notes_the_instructions_that_single_steps_meet() {
     let at_boot = live.executed().unwrap();
     live.perform_requests(&[share()]).unwrap();
     let now = live.executed().unwrap();
-    assert!(stepped.pcs.iter().all(|pc| now.contains(*pc)));
-    let new = stepped.pcs.iter().filter(|pc| !at_boot.contains(**pc)).count();
+    assert!(stepped.pcs.iter().all(|pc| now.contains(HypVa::new(*pc))));
+    let new = stepped.pcs.iter().filter(|pc| !at_boot.contains(HypVa::new(**pc))).count();
     assert!(0 < new && new < stepped.pcs.len(), "{new} of {} ran at boot", stepped.pcs.len());
     assert!(live.journal().is_none(), "it keeps no journal");
 }

@@ -320,7 +320,7 @@ fn a_change_is_found_forward_and_back_across_keyframes() {
     let (_dir, path) = recorded();
     let mut replay = Replay::open(&path).unwrap();
     // The first word changes with each tenth operation, the other one twice.
-    let pieces = vec![(TABLE + 0xff8, 8), (TABLE + 8 * 66, 8)];
+    let pieces = vec![(PhysAddr::new(TABLE + 0xff8), 8), (PhysAddr::new(TABLE + 8 * 66), 8)];
     let changes: Vec<Change> = (1..OPS)
         .filter_map(|op| match op {
             _ if op.is_multiple_of(10) => Some(Change { op, piece: 0 }),
@@ -342,7 +342,7 @@ fn what_a_keyframe_no_longer_knows_has_not_changed() {
     let (_dir, path) = recorded();
     let mut replay = Replay::open(&path).unwrap();
     // Only operation 63 touched this page, and the keyframe after it does not hold it.
-    let piece = vec![(TABLE + 0x1000 * 64, 8)];
+    let piece = vec![(PhysAddr::new(TABLE + 0x1000 * 64), 8)];
     assert_eq!(
         found(Search::back(piece.clone(), OPS - 1, 0), &mut replay),
         Some(Change { op: 63, piece: 0 })

@@ -1,19 +1,42 @@
 //! From lines to a [`Trace`]: what the words mean.
 
 use parallax_abi::fault::Fault;
-use parallax_addr::{Expr, Symbol};
+use parallax_addr::Expr;
 use parallax_ops::{Kind, Outcome, Param, Row, row, rows};
 
-use crate::Trace;
 use crate::error::{Problem, TraceError};
 use crate::op::Op;
 use crate::similar_name::similar;
 use crate::spec::{self, MachineSpec};
-use crate::syntax::{Expectation, Item, Line, Token, parse_expr, parse_line, parse_number};
-use crate::words::{self, WORDS, Word};
+use crate::syntax::{Expectation, Item, Line, parse_expr, parse_line, parse_number};
+use crate::trace::Trace;
+use crate::words::{self, WORDS, Word, place};
+
+impl Trace {
+    /// Reads the text of a trace; `path` is for messages only.
+    ///
+    /// # Errors
+    /// The first thing that is malformed.
+    pub fn parse(path: &str, text: &str) -> Result<Self, TraceError> {
+        trace(path, text)
+    }
+
+    /// Changes the machine: `keys` is written as behind the word `machine`.
+    ///
+    /// # Errors
+    /// A key or a value that does not fit.
+    pub fn change_machine(&mut self, keys: &str) -> Result<(), TraceError> {
+        self.machine = machine(self.machine.clone(), keys)?;
+        let cpus = u64::from(self.machine.cpus);
+        match self.ops.iter().find(|op| op.cpu >= cpus) {
+            Some(op) => Err(too_few_cpus(keys, op.line)),
+            None => Ok(()),
+        }
+    }
+}
 
 /// Reads a whole trace.
-pub(super) fn trace(path: &str, text: &str) -> Result<Trace, TraceError> {
+fn trace(path: &str, text: &str) -> Result<Trace, TraceError> {
     let mut reader = Reader { fault: None, machine: None, ops: Vec::new() };
     for (index, source) in text.lines().enumerate() {
         let number = index + 1;
@@ -35,7 +58,7 @@ pub(super) fn trace(path: &str, text: &str) -> Result<Trace, TraceError> {
 }
 
 /// Reads `keys`, written as behind the word `machine`, on top of `config`.
-pub(super) fn machine(config: MachineSpec, keys: &str) -> Result<MachineSpec, TraceError> {
+fn machine(config: MachineSpec, keys: &str) -> Result<MachineSpec, TraceError> {
     let machine = parse_line(keys).and_then(|line| {
         no_result(&line)?;
         spec::parse(config, &line.items)
@@ -44,7 +67,7 @@ pub(super) fn machine(config: MachineSpec, keys: &str) -> Result<MachineSpec, Tr
 }
 
 /// The machine that `keys` make has fewer CPUs than the operation at `line` needs.
-pub(super) fn too_few_cpus(keys: &str, line: usize) -> TraceError {
+fn too_few_cpus(keys: &str, line: usize) -> TraceError {
     let problem =
         Problem::new(0..keys.len(), "too few CPUs", format!("as many as line {line} of the trace uses"));
     TraceError::new("machine", 1, keys, problem)
@@ -203,18 +226,6 @@ fn argument(param: &Param, item: &Item<'_>) -> Result<Expr, Problem> {
         Kind::Size => within("a size of 1, 2, 4 or 8 bytes", |size| matches!(size, 1 | 2 | 4 | 8)),
         Kind::Length => within("a length from 8 to 4096 bytes", |length| (8..=4096).contains(&length)),
         Kind::Stream => within("a StreamID", |sid| u32::try_from(sid).is_ok()),
-    }
-}
-
-/// A number, or a place of a machine as the traces know them.
-pub(crate) fn place(value: &Token<'_>) -> Result<Expr, Problem> {
-    let expr = parse_expr(value)?;
-    match expr.base.as_ref().map(|base| &base.symbol) {
-        Some(Symbol::Mmio(name)) if spec::device(name).is_none() => {
-            let expected = format!("a device: one of {}", spec::device_names());
-            Err(Problem::new(value.span.clone(), format!("`{}`", value.text), expected))
-        }
-        _ => Ok(expr),
     }
 }
 

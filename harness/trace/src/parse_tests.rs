@@ -1,6 +1,6 @@
 //! What traces mean, and what is refused where.
 
-use parallax_addr::Base;
+use parallax_addr::{Base, Symbol};
 use proptest::prelude::*;
 
 use super::*;

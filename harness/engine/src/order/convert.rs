@@ -39,7 +39,7 @@ impl Converter {
         Ok(Self {
             memory: [(info.pool_pa, info.pool_pa + info.pool_size), (boot[0], boot[1])],
             smmu: (info.smmu_pa, info.smmu_size),
-            locks: locks.into_iter().map(|lock| (lock.name, physical(lock.address))).collect(),
+            locks: locks.into_iter().map(|lock| (lock.name, physical(lock.address.get()))).collect(),
             releases: image.map_or_else(Vec::new, releases),
         })
     }

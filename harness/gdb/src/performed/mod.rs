@@ -160,7 +160,7 @@ impl<'m> Performed<'m> {
             self.debug()?.go(None, false).map_err(lost)?;
             return Ok(None);
         }
-        if el == 2 && pc == self.stops.panic {
+        if el == 2 && pc == self.stops.panic.get() {
             self.failed = Some(format!("the hypervisor panicked\n{}", self.debug()?.printed()));
             return Ok(Some(Stop::Failed(cpu)));
         }

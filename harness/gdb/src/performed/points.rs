@@ -31,7 +31,7 @@ impl Performed<'_> {
         if self.points.contains_key(&point) {
             return Ok(true);
         }
-        let own = [self.stops.wait, self.stops.stuck, self.stops.panic];
+        let own = [self.stops.wait, self.stops.stuck, self.stops.panic.get()];
         let at = match point.kind {
             PointKind::Execute if own.contains(&point.address) => None,
             PointKind::Execute => Some(point.address),

@@ -85,7 +85,7 @@ impl Recorded {
                 parallax_vmsa::mem::read_u64(replay.memory(), entry)
                     .map_or_else(|_| "not recorded".to_owned(), |value| format!("{value:#018x}"))
             };
-            let mut search = Search::back(vec![(entry.get(), 8)], at, 0);
+            let mut search = Search::back(vec![(entry, 8)], at, 0);
             let mut change = None;
             while change.is_none() && !search.done() {
                 change = search.stretch(&mut self.replay).map_err(|error| error.to_string())?;

@@ -1,5 +1,6 @@
 //! How a recording goes on, forward and back, and where it stops.
 
+use parallax_addr::PhysAddr;
 use parallax_machine::Machine;
 use parallax_machine::recording::{RecordingError, Search};
 
@@ -24,7 +25,8 @@ impl Recorded {
 
     fn begin(&mut self, motion: Motion) -> Way {
         let (at, last) = (self.position(), self.replay.last());
-        let pieces = self.watched().iter().map(|(_, piece)| *piece).collect::<Vec<_>>();
+        let watched = self.watched();
+        let pieces = watched.iter().map(|(_, (pa, len))| (PhysAddr::new(*pa), *len)).collect::<Vec<_>>();
         let (to, stop) = match motion {
             Motion::Step { .. } if at == last => return Way::To(at, Stop::End),
             Motion::Step { cpu, .. } => (at + 1, Stop::Done(cpu)),

@@ -6,8 +6,9 @@ use parallax_vmsa::PhysMem;
 
 use crate::error::MachineError;
 use crate::extensions::Journal;
-use crate::machine::{Machine, Registers, Target};
+use crate::machine::Machine;
 use crate::recording::{RecordingError, Replay};
+use crate::target::{Registers, Target};
 
 impl Machine for Replay {
     fn target(&self) -> &Target {

@@ -6,9 +6,12 @@ use std::path::{Path, PathBuf};
 
 use parallax_trace::spec::{DmaDevice, MachineSpec, PAYLOAD_BASE};
 
-use crate::toolchain::plugin_for;
+use crate::toolchain::newer_api;
 
 use super::Version;
+
+/// The first QEMU that takes nothing older than the newer version of the plugin API.
+const NEWER_API: Version = Version { major: 11, minor: 1, micro: 0 };
 
 /// The plugin that watches EL2, and what it has to know.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,7 +33,8 @@ pub struct Pagewatch {
 impl Pagewatch {
     /// The same, with the library that QEMU `version` loads.
     pub(super) fn made_for(&self, version: Version) -> Self {
-        Self { library: plugin_for(&self.library, version), ..self.clone() }
+        let library = if version >= NEWER_API { newer_api(&self.library) } else { self.library.clone() };
+        Self { library, ..self.clone() }
     }
 }
 
@@ -202,6 +206,15 @@ mod tests {
         assert!(line.contains("addr=11.0"), "{line}");
         assert!(line.contains("pcie-root-port,id=port1,chassis=2,addr=2.0"), "{line}");
         assert!(line.contains("bus=port1,addr=0.0"), "{line}");
+    }
+
+    #[test]
+    fn only_qemus_of_the_newer_api_get_the_other_library() {
+        let library = PathBuf::from("a/libpagewatch.so");
+        let plugin = Pagewatch { library, image: (0, 0), entry: 0, vectors: 0, mark: 0, coverage: false };
+        let made_for = |major, minor| plugin.made_for(Version { major, minor, micro: 9 }).library;
+        assert_eq!(made_for(11, 0), plugin.library);
+        assert_eq!(made_for(11, 1), Path::new("a/libpagewatch-api7.so"));
     }
 
     #[test]

@@ -5,7 +5,6 @@
 //! the directory as soon as both ends are connected, so that nothing is left behind even if this process is killed.
 
 pub mod args;
-mod unlinked;
 pub mod version;
 
 use std::ffi::OsString;
@@ -22,11 +21,12 @@ use parallax_trace::spec::MachineSpec;
 use tempfile::TempDir;
 
 pub use self::args::Pagewatch;
-pub use self::unlinked::UnlinkedFile;
 pub use self::version::Version;
 use crate::coverage::Coverage;
 use crate::journal::Journal;
+use crate::programs::find_program;
 use crate::ram::MappedRam;
+use crate::unlinked::UnlinkedFile;
 
 /// The longest path that a unix socket may have, in bytes (`sun_path`, with its terminating zero).
 const SOCKET_PATH_MAX: usize = 107;
@@ -254,7 +254,7 @@ fn usable_program() -> Result<(PathBuf, Version), QemuError> {
 
 /// A command that runs `program` and has the kernel kill it when its parent dies (`setpriv`, of util-linux).
 fn command(program: &Path) -> Command {
-    let Some(setpriv) = version::find_program("setpriv") else { return Command::new(program) };
+    let Some(setpriv) = find_program("setpriv") else { return Command::new(program) };
     let mut command = Command::new(setpriv);
     command.args(["--pdeathsig", "KILL", "--"]).arg(program);
     command

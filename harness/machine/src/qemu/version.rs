@@ -9,6 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::QemuError;
+use crate::programs::find_program;
 
 /// The program.
 pub const PROGRAM: &str = "qemu-system-aarch64";
@@ -51,13 +52,6 @@ impl fmt::Display for Version {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{}.{}", self.major, self.minor, self.micro)
     }
-}
-
-/// Where `program` is on the search path.
-#[must_use]
-pub fn find_program(program: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path).map(|dir| dir.join(program)).find(|file| file.is_file())
 }
 
 /// The QEMU to use: the one that [`VARIABLE`] names, or else the first on the search path.

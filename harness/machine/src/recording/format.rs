@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 
 use super::finding::RecordedFinding;
 use super::limit::limited;
-use crate::machine::Description;
+use crate::target::Description;
 
 /// Version of this schema.
 ///

@@ -23,6 +23,8 @@ mod writer;
 
 use std::path::PathBuf;
 
+use parallax_vmsa::MemError;
+
 pub use self::contents::Listed;
 pub use self::finding::RecordedFinding;
 pub use self::mem::RecordingMem;
@@ -45,6 +47,17 @@ pub struct Operation {
     pub events: Vec<parallax_abi::journal::Record>,
     /// What was found after it and not before.
     pub findings: Vec<RecordedFinding>,
+}
+
+/// An operation that cannot be recorded.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordError {
+    /// The file cannot be written.
+    #[error(transparent)]
+    Recording(#[from] RecordingError),
+    /// A page that was read cannot be read again.
+    #[error(transparent)]
+    Memory(#[from] MemError),
 }
 
 /// A recording that cannot be read or written.

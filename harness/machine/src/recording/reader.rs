@@ -18,7 +18,7 @@ use zstd::zstd_safe;
 
 use super::format::{Entry, Footer, Header, Hex, OLDEST, SCHEMA, Site, TYPED_FINDINGS};
 use super::{Operation, RecordingError};
-use crate::machine::{Registers, Target};
+use crate::target::{Registers, Target};
 
 /// The largest file, in bytes.
 const MAX_FILE: u64 = 1 << 30;

@@ -1,10 +1,10 @@
 //! Which operation changed some bytes: forward or back, a stretch between two keyframes at a time.
 
 use parallax_addr::PhysAddr;
+use parallax_vmsa::PhysMem;
 
 use super::RecordingError;
 use super::reader::Replay;
-use crate::machine::Machine;
 
 /// The longest piece of memory that is watched, in bytes.
 const LONGEST: u64 = 4096;
@@ -21,8 +21,8 @@ pub struct Change {
 /// A search that is under way. An operation after which memory is known that was not known before has changed it.
 #[derive(Debug)]
 pub struct Search {
-    /// Physical address and length in bytes of each piece.
-    pieces: Vec<(u64, u64)>,
+    /// Address and length in bytes of each piece.
+    pieces: Vec<(PhysAddr, u64)>,
     forward: bool,
     /// The operations that are still to be looked at: `next..end` forward, `end..next` back.
     next: u64,
@@ -30,15 +30,16 @@ pub struct Search {
 }
 
 impl Search {
-    /// For the first operation after `after`, up to and with `last`, that changes one of `pieces`.
+    /// For the first operation after `after`, up to and with `last`, that changes one of `pieces` (address
+    /// and length in bytes).
     #[must_use]
-    pub const fn forward(pieces: Vec<(u64, u64)>, after: u64, last: u64) -> Self {
+    pub const fn forward(pieces: Vec<(PhysAddr, u64)>, after: u64, last: u64) -> Self {
         Self { pieces, forward: true, next: after, end: last }
     }
 
     /// For the last operation up to and with `from`, but after `first`, that changed one of `pieces`.
     #[must_use]
-    pub const fn back(pieces: Vec<(u64, u64)>, from: u64, first: u64) -> Self {
+    pub const fn back(pieces: Vec<(PhysAddr, u64)>, from: u64, first: u64) -> Self {
         Self { pieces, forward: false, next: from, end: first }
     }
 
@@ -93,9 +94,9 @@ impl Search {
     }
 
     fn values(&self, replay: &Replay) -> Vec<Option<Vec<u8>>> {
-        let read = |&(pa, len): &(u64, u64)| {
+        let read = |&(pa, len): &(PhysAddr, u64)| {
             let mut bytes = vec![0; len.min(LONGEST) as usize];
-            replay.memory().read(PhysAddr::new(pa), &mut bytes).ok().map(|()| bytes)
+            replay.memory.read(pa, &mut bytes).ok().map(|()| bytes)
         };
         self.pieces.iter().map(read).collect()
     }

@@ -16,10 +16,9 @@ use super::format::{
     Entry, Event, Footer, Header, Hex, KEYFRAME_EVERY, Page, RequestLine, ResponseLine, SCHEMA, Site, Words,
     difference,
 };
-use super::{Operation, RecordingError, RecordingMem};
-use crate::error::MachineError;
-use crate::machine::{Registers, Target};
+use super::{Operation, RecordError, RecordingError, RecordingMem};
 use crate::symbols::Symbols;
+use crate::target::{Registers, Target};
 
 /// Compression level of zstd.
 const LEVEL: i32 = 3;
@@ -83,7 +82,7 @@ impl Recorder {
         operation: &Operation,
         registers: &Registers,
         memory: &RecordingMem<'_>,
-    ) -> Result<(), MachineError> {
+    ) -> Result<(), RecordError> {
         if self.entries.is_multiple_of(KEYFRAME_EVERY) {
             self.end_frame()?;
             self.registers = None;
@@ -143,7 +142,7 @@ impl Recorder {
         Some(changed.map(|(offset, value)| (*offset, *value)).collect())
     }
 
-    fn page_changes(&mut self, memory: &RecordingMem<'_>) -> Result<Vec<Page>, MachineError> {
+    fn page_changes(&mut self, memory: &RecordingMem<'_>) -> Result<Vec<Page>, RecordError> {
         let mut changes = Vec::new();
         for pa in memory.pages() {
             let now = read_table(memory as &dyn PhysMem, pa)?;

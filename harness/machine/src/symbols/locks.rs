@@ -8,6 +8,7 @@ use addr2line::gimli::{
     DW_TAG_variable, Dwarf, EndianSlice, Error, LittleEndian, Operation, SectionId, Unit, UnitOffset,
 };
 use object::{Object, ObjectSection};
+use parallax_addr::HypVa;
 
 /// Name of a lock's type, in front of its arguments, and of its member that is 1 while the lock is taken.
 const TYPE: &str = "SpinMutex<";
@@ -23,7 +24,7 @@ pub struct Lock {
     /// Name of the member that it is.
     pub name: String,
     /// Address of the byte that is 1 while it is taken.
-    pub address: u64,
+    pub address: HypVa,
 }
 
 /// The locks of the variable called `variable` in the ELF file `data`; empty if there is none of that name.
@@ -110,7 +111,12 @@ impl<'a> Types<'_, 'a> {
             let is_lock = self.name(self.unit.entry(of)?.attr_value(DW_AT_name))?;
             if is_lock.is_some_and(|name| name.starts_with(TYPE)) {
                 let word = self.members(of)?.into_iter().find(|(name, ..)| *name == WORD);
-                locks.extend(word.map(|(_, offset, _)| Lock { name: name.to_owned(), address: at + offset }));
+                locks.extend(
+                    word.map(|(_, offset, _)| Lock {
+                        name: name.to_owned(),
+                        address: HypVa::new(at + offset),
+                    }),
+                );
             } else if depth > 0 {
                 self.descend(of, at, depth - 1, locks)?;
             }
@@ -149,7 +155,7 @@ mod tests {
 
     #[test]
     fn a_lock_that_is_not_found_is_named_with_the_remedy() {
-        let lock = |name: &str| Lock { name: name.to_owned(), address: 0x1000 };
+        let lock = |name: &str| Lock { name: name.to_owned(), address: HypVa::new(0x1000) };
         let names = ["host", "el2", "smmu"];
         let all: Vec<Lock> = names.map(lock).into();
         assert_eq!(require(all.clone(), &names), Ok(all.clone()));

@@ -12,10 +12,12 @@ mod plugin;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::programs::find_program;
+
 pub use self::build::{BuiltImages, Variant, build, clippy};
 pub use self::flatten::{FlattenError, flatten};
 pub use self::paths::Sources;
-pub use self::plugin::{clippy_plugin, plugin, plugin_for};
+pub use self::plugin::{clippy_plugin, newer_api, plugin};
 
 /// The target of the hypervisor and of the test host.
 pub const TARGET: &str = "aarch64-unknown-none-softfloat";
@@ -113,10 +115,7 @@ impl Toolchain {
         }
         let source = "lib/rustlib/src/rust/library/core";
         let debian = sysroot(DEBIANS_RUSTC, repo_root).is_some_and(|root| root.join(source).is_dir());
-        if debian
-            && Path::new("/usr/bin/cargo").is_file()
-            && crate::qemu::version::find_program("ld.lld").is_some()
-        {
+        if debian && Path::new("/usr/bin/cargo").is_file() && find_program("ld.lld").is_some() {
             return Ok(Self::DebianBuildStd);
         }
         Err(ToolchainError::Missing)

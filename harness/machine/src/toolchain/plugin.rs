@@ -13,7 +13,6 @@ use tokio_util::sync::CancellationToken;
 
 use super::build::{lock, run};
 use super::{FOREIGN_VARIABLES, ToolchainError};
-use crate::qemu::Version;
 
 /// Where it is built, below the root: apart from the harness, whose build may be under way.
 const TARGET_DIR: &str = "target/plugin";
@@ -21,21 +20,15 @@ const TARGET_DIR: &str = "target/plugin";
 const API_VERSION: &str = "qemu_plugin_version";
 /// The version that the library is built with, and the one that newer QEMUs want at least.
 const API: (u32, u32) = (4, 7);
-/// The first QEMU that takes nothing older.
-const NEWER_API: Version = Version { major: 11, minor: 1, micro: 0 };
 
-/// The library for QEMU `version`, where [`plugin`] has given `library`.
+/// The library for QEMUs that take nothing older than version 7 of the API, where [`plugin`] has given `library`.
 #[must_use]
-pub fn plugin_for(library: &Path, version: Version) -> PathBuf {
-    if version >= NEWER_API { newer(library) } else { library.to_owned() }
-}
-
-fn newer(library: &Path) -> PathBuf {
+pub fn newer_api(library: &Path) -> PathBuf {
     library.with_file_name(format!("libpagewatch-api{}.so", API.1))
 }
 
-/// Builds `pagewatch` of the repository at `repo_root` and gives the shared library; [`plugin_for`] has the one for a
-/// certain QEMU.
+/// Builds `pagewatch` of the repository at `repo_root` and gives the shared library; [`newer_api`] has the other
+/// one.
 ///
 /// # Errors
 /// No compiler, or a build that fails.
@@ -49,7 +42,7 @@ pub fn plugin(repo_root: &Path, cancel: &CancellationToken) -> Result<PathBuf, T
     };
     let changed = with_newer_api(&fs::read(&library).map_err(io(&library))?);
     let changed = changed.ok_or_else(|| ToolchainError::PluginVersion(library.clone()))?;
-    let place = newer(&library);
+    let place = newer_api(&library);
     // A QEMU that runs has it mapped: it is replaced, never written to.
     if fs::read(&place).ok().as_ref() != Some(&changed) {
         let new = place.with_extension("new");
@@ -107,13 +100,5 @@ mod tests {
         assert_eq!(with_newer_api(b"not a library"), None);
         let this = fs::read(std::env::current_exe().unwrap()).unwrap();
         assert_eq!(with_newer_api(&this), None, "it is no plugin");
-    }
-
-    #[test]
-    fn only_qemus_of_the_newer_api_get_the_other_library() {
-        let library = Path::new("a/libpagewatch.so");
-        let version = |major, minor| Version { major, minor, micro: 9 };
-        assert_eq!(plugin_for(library, version(11, 0)), library);
-        assert_eq!(plugin_for(library, version(11, 1)), Path::new("a/libpagewatch-api7.so"));
     }
 }

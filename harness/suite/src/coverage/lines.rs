@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use parallax_addr::HypVa;
 use parallax_machine::coverage::Executed;
 use parallax_machine::symbols::Image;
 
@@ -80,7 +81,7 @@ impl Lines {
 
     /// The lines of what ran.
     pub fn reached<'a>(&'a self, executed: &'a Executed) -> impl Iterator<Item = &'a Site> {
-        let ran = self.instructions.iter().filter(|(pc, _)| executed.contains(*pc));
+        let ran = self.instructions.iter().filter(|(pc, _)| executed.contains(HypVa::new(*pc)));
         ran.flat_map(|(_, numbers)| numbers.iter().filter_map(|number| self.sites.get(*number)))
     }
 

@@ -11,12 +11,14 @@
 //! ```
 
 mod fields;
+mod place;
 mod read;
 
 use parallax_addr::{Base, Expr, Number, Symbol};
 use parallax_ops::{Row, row};
 use parallax_smmu::{Form, REGISTERS, Register, Structure};
 
+pub(crate) use place::place;
 pub(crate) use read::read;
 
 /// A word.

@@ -5,9 +5,8 @@ use parallax_smmu::fields::Place;
 use parallax_smmu::{Form, REGISTERS, Register};
 
 use super::fields::{Dwords, Unfit, is_flag};
-use super::{Subject, Word, fits, smmu};
+use super::{Subject, Word, fits, place, smmu};
 use crate::error::Problem;
-use crate::parse::place;
 use crate::similar_name::similar;
 use crate::syntax::{Item, parse_expr};
 

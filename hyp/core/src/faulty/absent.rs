@@ -6,7 +6,7 @@ use crate::hw::{Cpu, Memory, Mmio};
 pub(crate) use crate::idmap::IdmapTlb;
 use crate::idmap::{Change, Idmap};
 use crate::ownership::boot::BootError;
-use crate::ownership::{El2Mmu, HostMmu, Hyp, Transition};
+use crate::ownership::{El2Mmu, HostMmu, Hyp, Transition, ViommuEnv};
 use crate::page_pool::PagePool;
 use crate::page_state::PageState;
 use crate::pgtable::attrs::El2Prot;
@@ -14,7 +14,7 @@ pub(crate) use crate::pgtable::invalidate::{El2Tlb, HostTlb};
 use crate::pgtable::{Content, Descriptor, Env, Invalidate, Level, SplitRule};
 use crate::regions::{Kind, Range};
 use crate::smmu::regs::{CMDQ_CONS, Cr0, Gbpa};
-use crate::smmu::viommu::{self, Ring, Verdict, ViommuEnv};
+use crate::smmu::viommu::{self, Ring, Verdict};
 use crate::smmu::{Command, Smmu, SmmuTlb, Ste, StreamId};
 
 /// Seams that give back their first argument, which is right.

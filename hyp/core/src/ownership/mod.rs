@@ -9,6 +9,7 @@
 //! | `transition` | the one place that says which change of a page does what to each table |
 //! | `share`, `pin`, `donate`, `mmio` | the hypercalls: what each asks of the pages |
 //! | `smmu_share` | what the host's SMMU uses: shared and pinned |
+//! | `viommu` | accesses to the host's SMMU, and what it needs of the hypervisor |
 //! | `abort` | what the host gets mapped when it touches it |
 //! | `host`, `el2`, `smmu` | the three tables |
 //! | [`boot`] | how a [`Hyp`] comes to be |
@@ -24,6 +25,7 @@ mod share;
 mod smmu;
 mod smmu_share;
 mod transition;
+mod viommu;
 
 pub use abort::{AbortKind, HostAbort};
 
@@ -40,6 +42,7 @@ use smmu::{Driver, SmmuMmu};
 use spin::RelaxStrategy;
 use spin::mutex::SpinMutex;
 pub(crate) use transition::Transition;
+pub(crate) use viommu::ViommuEnv;
 
 /// The MMIO that the hypervisor itself uses.
 type Devices = [Option<Range>; 8];

@@ -5,7 +5,7 @@ use std::path::Path;
 use parallax_abi::info::{HypInfo, INFO_SYMBOL, MAGIC, PANIC_SYMBOL, VERSION};
 use parallax_abi::journal::{MARK_SYMBOL, VECTORS_SYMBOL};
 use parallax_abi::mailbox::{MAILBOX_SYMBOL, STUCK_SYMBOL, WAIT_SYMBOL};
-use parallax_addr::InputAddr;
+use parallax_addr::{HypVa, PAGE_SIZE, PhysAddr};
 use parallax_trace::spec::{HYP_BASE, MachineSpec, PAYLOAD_BASE, Region, regions};
 use parallax_vmsa::{PhysMem, Regime, SysRegs, translate};
 use tokio::runtime::{Builder, Runtime};
@@ -17,12 +17,12 @@ use super::registers::RegisterSet;
 use super::report::not_started;
 use super::{BootOptions, Live, StopPoints};
 use crate::error::MachineError;
-use crate::machine::{Description, Target};
 use crate::qemu::{Pagewatch, Qemu, QemuError, Watched};
 use crate::qmp::Qmp;
 use crate::ram::MappedRam;
 use crate::rsp::{Client, RspError};
 use crate::symbols::Symbols;
+use crate::target::{Description, Target};
 use crate::toolchain::BuiltImages;
 
 /// What a hypervisor prints of a boot option that it does not know, or of a value of it.
@@ -44,10 +44,10 @@ impl Live {
         let stops = StopPoints {
             wait: symbols.payload.required(WAIT_SYMBOL)?,
             stuck: symbols.payload.required(STUCK_SYMBOL)?,
-            panic: symbols.hyp.required(PANIC_SYMBOL)?,
+            panic: HypVa::new(symbols.hyp.required(PANIC_SYMBOL)?),
         };
-        let mailbox = MailboxAt(symbols.payload.required(MAILBOX_SYMBOL)?);
-        let info_va = symbols.hyp.required(INFO_SYMBOL)?;
+        let mailbox = MailboxAt(PhysAddr::new(symbols.payload.required(MAILBOX_SYMBOL)?));
+        let info_va = HypVa::new(symbols.hyp.required(INFO_SYMBOL)?);
         let runtime = Builder::new_current_thread().enable_all().build();
         let runtime = runtime
             .map_err(|source| QemuError::Start { what: "making a runtime for its sockets", source })?;
@@ -82,7 +82,7 @@ impl Live {
     }
 
     /// Runs the boot itself, then reads what both programs say of themselves.
-    fn finish(&mut self, info_va: u64) -> Result<(), MachineError> {
+    fn finish(&mut self, info_va: HypVa) -> Result<(), MachineError> {
         if let Watched::Journal(journal) = &self.watched {
             journal.enable(true);
         }
@@ -155,7 +155,7 @@ fn connect(
         let target = client.target_description().await?;
         let registers = RegisterSet::find(&target, &config.cpu)?;
         client.command("Qqemu.PhyMemMode:1").await?;
-        for address in [stops.wait, stops.stuck, stops.panic] {
+        for address in [stops.wait, stops.stuck, stops.panic.get()] {
             client.command(&format!("Z1,{address:x},4")).await?;
         }
         let qmp = Qmp::connect(&qmp).await.map_err(RspError::Io)?;
@@ -176,7 +176,7 @@ fn fitting(cause: MachineError) -> MachineError {
 }
 
 fn describe(qemu: &Qemu, config: MachineSpec, symbols: &Symbols) -> Description {
-    let end = symbols.payload.extent().1.next_multiple_of(4096);
+    let end = symbols.payload.extent().1.next_multiple_of(PAGE_SIZE);
     Description {
         qemu_version: qemu.version().to_string(),
         regions: regions(config.mem_bytes),
@@ -185,14 +185,13 @@ fn describe(qemu: &Qemu, config: MachineSpec, symbols: &Symbols) -> Description 
     }
 }
 
-/// Reads the hypervisor's description of itself at EL2 virtual address `va`.
-pub(crate) fn read_info(ram: &MappedRam, sys: &SysRegs, va: u64) -> Result<HypInfo, MachineError> {
+/// Reads the hypervisor's description of itself at `va`.
+pub(crate) fn read_info(ram: &MappedRam, sys: &SysRegs, va: HypVa) -> Result<HypInfo, MachineError> {
     let contract = |text: String| MachineError::Contract(text);
     let regime = Regime::el2_stage1(sys).map_err(|error| contract(format!("EL2's stage 1: {error}")))?;
     let regime = regime.ok_or_else(|| contract("EL2's stage 1 is off".to_owned()))?;
-    let at = translate(ram, &regime, InputAddr::new(va));
-    let at =
-        at.map_err(|fault| contract(format!("{INFO_SYMBOL} at {va:#x} is not mapped at EL2: {fault}")))?;
+    let at = translate(ram, &regime, va.into());
+    let at = at.map_err(|fault| contract(format!("{INFO_SYMBOL} at {va} is not mapped at EL2: {fault}")))?;
     let mut info = HypInfo::default();
     ram.read(at.oa, info.as_mut_bytes())?;
     if info.magic != MAGIC {

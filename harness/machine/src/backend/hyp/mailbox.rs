@@ -12,7 +12,7 @@ use crate::ram::MappedRam;
 
 /// Where the mailbox is.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct MailboxAt(pub(super) u64);
+pub(super) struct MailboxAt(pub(super) PhysAddr);
 
 impl MailboxAt {
     /// Whether the test host has made it ready.
@@ -40,9 +40,8 @@ impl MailboxAt {
         debug_assert!(batch.len() <= SLOTS);
         let slots: Vec<Slot> =
             batch.iter().map(|request| Slot { request: *request, response: Response::default() }).collect();
-        ram.write(PhysAddr::new(self.0 + offset_of!(Mailbox, slots) as u64), slots.as_bytes())?;
-        let count = (batch.len() as u64).to_le_bytes();
-        ram.write(PhysAddr::new(self.0 + offset_of!(Mailbox, count) as u64), &count)?;
+        ram.write(self.at(offset_of!(Mailbox, slots)), slots.as_bytes())?;
+        ram.write(self.at(offset_of!(Mailbox, count)), &(batch.len() as u64).to_le_bytes())?;
         Ok(())
     }
 
@@ -71,13 +70,18 @@ impl MailboxAt {
     pub(super) fn response(self, ram: &MappedRam, slot: usize) -> Result<Response, MachineError> {
         let mut bytes = [0; size_of::<Response>()];
         let place = offset_of!(Mailbox, slots) + slot.min(SLOTS - 1) * size_of::<Slot>();
-        ram.read(PhysAddr::new(self.0 + (place + offset_of!(Slot, response)) as u64), &mut bytes)?;
+        ram.read(self.at(place + offset_of!(Slot, response)), &mut bytes)?;
         Ok(zerocopy::transmute!(bytes))
+    }
+
+    /// The address `offset` bytes from its beginning.
+    const fn at(self, offset: usize) -> PhysAddr {
+        PhysAddr::new(self.0.get() + offset as u64)
     }
 
     fn field(self, ram: &MappedRam, offset: usize) -> Result<u64, MachineError> {
         let mut bytes = [0; 8];
-        ram.read(PhysAddr::new(self.0 + offset as u64), &mut bytes)?;
+        ram.read(self.at(offset), &mut bytes)?;
         Ok(u64::from_le_bytes(bytes))
     }
 }
@@ -98,7 +102,7 @@ mod tests {
 
     #[test]
     fn what_is_put_in_is_what_the_test_host_reads() {
-        let (ram, mailbox) = (ram(), MailboxAt(RAM_BASE + 0x1000));
+        let (ram, mailbox) = (ram(), MailboxAt(PhysAddr::new(RAM_BASE + 0x1000)));
         let request = Request { cpu: 1, op: 2, args: [3; 7] };
         mailbox.put(&ram, &[Request::default(), request]).unwrap();
         let mut bytes = vec![0; size_of::<Mailbox>()];
@@ -109,16 +113,16 @@ mod tests {
 
     #[test]
     fn unanswered_requests_are_no_responses() {
-        let (ram, mailbox) = (ram(), MailboxAt(RAM_BASE));
+        let (ram, mailbox) = (ram(), MailboxAt(PhysAddr::new(RAM_BASE)));
         mailbox.put(&ram, &[Request::default()]).unwrap();
         assert!(matches!(mailbox.responses(&ram, 1), Err(MachineError::Contract(_))));
-        ram.write(PhysAddr::new(RAM_BASE + offset_of!(Mailbox, count) as u64), &[0; 8]).unwrap();
+        ram.write(mailbox.at(offset_of!(Mailbox, count)), &[0; 8]).unwrap();
         assert_eq!(mailbox.responses(&ram, 1).unwrap(), [Response::default()]);
     }
 
     #[test]
     fn a_mailbox_of_another_version_is_refused() {
-        let (ram, mailbox) = (ram(), MailboxAt(RAM_BASE));
+        let (ram, mailbox) = (ram(), MailboxAt(PhysAddr::new(RAM_BASE)));
         assert!(mailbox.check(&ram).is_err());
         ram.write(PhysAddr::new(RAM_BASE), &MAGIC.to_le_bytes()).unwrap();
         ram.write(PhysAddr::new(RAM_BASE + 8), &VERSION.to_le_bytes()).unwrap();

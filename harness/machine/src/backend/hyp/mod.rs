@@ -21,6 +21,7 @@ use std::time::Duration;
 
 use parallax_abi::journal::Record;
 use parallax_abi::mailbox::{Request, Response, SLOTS};
+use parallax_addr::HypVa;
 use parallax_ops::{Answer, Batch};
 use parallax_vmsa::PhysMem;
 use tokio::runtime::Runtime;
@@ -32,12 +33,13 @@ use self::registers::RegisterSet;
 use crate::coverage::Executed;
 use crate::error::MachineError;
 use crate::extensions::{Debug, Journal, Stream};
-use crate::machine::{Machine, Registers, Target};
+use crate::machine::Machine;
 use crate::qemu::{Qemu, Watched};
 use crate::qmp::Qmp;
 use crate::ram::MappedRam;
 use crate::rsp::{Client, RspError, StopReply};
 use crate::symbols::Symbols;
+use crate::target::{Registers, Target};
 
 /// How to boot and to wait.
 #[derive(Clone, Debug)]
@@ -77,7 +79,7 @@ pub(crate) struct StopPoints {
     /// `parallax_stuck`, at EL1.
     pub(crate) stuck: u64,
     /// `parallax_panic_stop`, at EL2.
-    pub(crate) panic: u64,
+    pub(crate) panic: HypVa,
 }
 
 /// A live machine.
@@ -177,7 +179,7 @@ impl Live {
         if signal == SIGTRAP && el == 1 && pc == self.stops.wait {
             return Ok(());
         }
-        if el == 2 && pc == self.stops.panic {
+        if el == 2 && pc == self.stops.panic.get() {
             return Err(MachineError::Panic { report: self.printed() });
         }
         let what = if el == 1 && pc == self.stops.stuck {

@@ -61,7 +61,7 @@ async fn visit(
         }
         let values = client.read_registers(&[pc, cpsr]).await?;
         match values[1] >> 2 & 3 {
-            2 if values[0] == stops.panic => return Ok(pcs),
+            2 if values[0] == stops.panic.get() => return Ok(pcs),
             2 => pcs.push(values[0]),
             _ if !pcs.is_empty() || values[0] == stops.wait => return Ok(pcs),
             _ => {}

@@ -5,9 +5,10 @@ use std::time::{Duration, Instant};
 use parallax_trace::spec::MachineSpec;
 use tokio_util::sync::CancellationToken;
 
-use super::{Linux, LinuxConfig, LinuxHost, Pause};
+use super::{Linux, LinuxConfig, LinuxHost};
 use crate::backend::Backend;
 use crate::error::MachineError;
+use crate::extensions::Pause;
 use crate::machine::Machine;
 use crate::toolchain::BuiltImages;
 

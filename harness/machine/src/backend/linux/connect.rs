@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use parallax_abi::info::{INFO_SYMBOL, PANIC_SYMBOL};
+use parallax_addr::HypVa;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -49,9 +50,9 @@ pub(super) async fn connect(
         let unknown = || MachineError::UnknownRegister { register, cpu: cpu.to_owned() };
         *slot = target.register(register).ok_or_else(unknown)?;
     }
-    let panic = symbols.hyp.required(PANIC_SYMBOL)?;
-    let info_va = symbols.hyp.required(INFO_SYMBOL)?;
+    let panic = HypVa::new(symbols.hyp.required(PANIC_SYMBOL)?);
+    let info_va = HypVa::new(symbols.hyp.required(INFO_SYMBOL)?);
     client.command("Qqemu.PhyMemMode:1").await?;
-    client.command(&format!("Z1,{panic:x},4")).await?;
+    client.command(&format!("Z1,{:x},4", panic.get())).await?;
     Ok((client, Some(Below { symbols, registers, arguments, panic, info_va, info: None })))
 }

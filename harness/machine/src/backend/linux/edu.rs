@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
-use parallax_addr::PhysAddr;
+use parallax_addr::{PAGE_SIZE, PhysAddr};
 use parallax_trace::spec::{ECAM_BASE, RAM_BASE};
 
-use super::{Linux, Pause};
+use super::Linux;
 use crate::error::MachineError;
+use crate::extensions::Pause;
 
 /// Its configuration space: bus 0, slot 5, function 0.
-const CONFIG: u64 = ECAM_BASE + (5 << 15);
+const CONFIG: PhysAddr = PhysAddr::new(ECAM_BASE + (5 << 15));
 /// Its StreamID.
 pub const STREAM: u64 = 5 << 3;
 /// Vendor and device id.
@@ -33,25 +34,25 @@ const PERIOD: (Duration, usize) = (Duration::from_millis(20), 100);
 /// The device.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Edu {
-    registers: u64,
+    registers: PhysAddr,
 }
 
 impl Edu {
     /// Finds it where the kernel has put it, and lets it do DMA. None before the kernel has looked at its buses.
     pub(super) fn find(linux: &mut Linux) -> Result<Option<Self>, MachineError> {
-        let bar = number(&linux.read_physical(CONFIG + BAR, 4)?) & !0xf;
+        let bar = number(&linux.read_physical(beyond(CONFIG, BAR), 4)?) & !0xf;
         if number(&linux.read_physical(CONFIG, 4)?) != PCI_ID || bar == 0 {
             return Ok(None);
         }
-        linux.write_physical(CONFIG + COMMAND, &ENABLE.to_le_bytes())?;
-        Ok(Some(Self { registers: bar }))
+        linux.write_physical(beyond(CONFIG, COMMAND), &ENABLE.to_le_bytes())?;
+        Ok(Some(Self { registers: PhysAddr::new(bar) }))
     }
 
     /// Writes `bytes`, 4096 at most, to bus address `to`. The machine runs meanwhile.
     pub(super) fn write(self, linux: &mut Linux, to: u64, bytes: &[u8]) -> Result<(), MachineError> {
         let (scratch, count) = (scratch(linux), bytes.len() as u64);
         linux.write_memory(scratch, bytes)?;
-        self.transfer(linux, [scratch, BUFFER, count, RUN])?;
+        self.transfer(linux, [scratch.get(), BUFFER, count, RUN])?;
         self.transfer(linux, [BUFFER, to, count, RUN | TO_MEMORY])
     }
 
@@ -60,23 +61,23 @@ impl Edu {
         let scratch = scratch(linux);
         let mut bytes = vec![0; count as usize];
         linux.write_memory(scratch, &bytes)?;
-        self.transfer(linux, [scratch, BUFFER, count, RUN])?;
+        self.transfer(linux, [scratch.get(), BUFFER, count, RUN])?;
         self.transfer(linux, [from, BUFFER, count, RUN])?;
-        self.transfer(linux, [BUFFER, scratch, count, RUN | TO_MEMORY])?;
-        linux.memory().read(PhysAddr::new(scratch), &mut bytes)?;
+        self.transfer(linux, [BUFFER, scratch.get(), count, RUN | TO_MEMORY])?;
+        linux.memory().read(scratch, &mut bytes)?;
         Ok(bytes)
     }
 
     fn transfer(self, linux: &mut Linux, values: [u64; 4]) -> Result<(), MachineError> {
         for (offset, value) in REGISTERS.iter().zip(values) {
-            linux.write_physical(self.registers + offset, &value.to_le_bytes())?;
+            linux.write_physical(beyond(self.registers, *offset), &value.to_le_bytes())?;
         }
         let (period, tries) = PERIOD;
         for _ in 0..tries {
             if linux.run_for(period)? == Pause::Ended {
                 return Err(MachineError::SwitchedOff);
             }
-            if number(&linux.read_physical(self.registers + REGISTERS[3], 8)?) & RUN == 0 {
+            if number(&linux.read_physical(beyond(self.registers, REGISTERS[3]), 8)?) & RUN == 0 {
                 return Ok(());
             }
         }
@@ -89,8 +90,13 @@ impl Edu {
 }
 
 /// Where its data come from and go to: the last page of RAM, one of the [`super::KEPT`].
-fn scratch(linux: &Linux) -> u64 {
-    RAM_BASE + linux.description().config.mem_bytes - 0x1000
+fn scratch(linux: &Linux) -> PhysAddr {
+    PhysAddr::new(RAM_BASE + linux.description().config.mem_bytes - PAGE_SIZE)
+}
+
+/// The address `offset` bytes behind `base`.
+const fn beyond(base: PhysAddr, offset: u64) -> PhysAddr {
+    PhysAddr::new(base.get().wrapping_add(offset))
 }
 
 fn number(bytes: &[u8]) -> u64 {

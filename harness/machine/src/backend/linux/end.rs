@@ -1,8 +1,9 @@
 //! What it means that the machine stopped or ended unasked.
 
-use super::{Linux, Pause};
+use super::Linux;
 use crate::backend::hyp::report::{cpus, death, died_report, indented};
 use crate::error::MachineError;
+use crate::extensions::Pause;
 
 impl Linux {
     /// What a stop at a breakpoint means that nobody asked for.
@@ -15,7 +16,7 @@ impl Linux {
         let Some(below) = &self.below else {
             return MachineError::UnexpectedStop { what: "a breakpoint nobody set".to_owned(), report };
         };
-        if positions.iter().any(|cpu| cpu.pc == below.panic && cpu.cpsr >> 2 & 3 == 2) {
+        if positions.iter().any(|cpu| cpu.pc == below.panic.get() && cpu.cpsr >> 2 & 3 == 2) {
             return MachineError::Panic { report };
         }
         let registers = [below.registers.pc, below.registers.cpsr];

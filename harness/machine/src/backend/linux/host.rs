@@ -18,12 +18,13 @@ use parallax_ops::{Answer, Batch, DmaAccess, Operation};
 use parallax_trace::spec::{HostView, HypOptions, SmmuMode};
 use parallax_vmsa::PhysMem;
 
+use super::Linux;
 use super::edu::{Edu, STREAM};
-use super::{Linux, Pause};
 use crate::error::MachineError;
-use crate::extensions::{Journal, Running};
-use crate::machine::{Machine, Registers, Target};
+use crate::extensions::{Journal, Pause, Running};
+use crate::machine::Machine;
 use crate::symbols::Symbols;
+use crate::target::{Registers, Target};
 
 /// More events than one transfer can make.
 const EVENTS: usize = 2048;

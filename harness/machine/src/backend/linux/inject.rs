@@ -10,10 +10,11 @@ use std::time::Duration;
 use parallax_addr::PhysAddr;
 use parallax_vmsa::MemError;
 
+use super::Linux;
 use super::look::Position;
-use super::{Linux, Pause};
 use crate::backend::hyp::{SIGTRAP, little_endian_hex};
 use crate::error::MachineError;
+use crate::extensions::Pause;
 use crate::rsp::{Client, Register, RspError, StopReply, hex};
 
 /// `hvc #0`.
@@ -60,28 +61,28 @@ impl Linux {
         }
     }
 
-    /// Reads `len` bytes at physical address `pa`, registers of devices included.
+    /// Reads `len` bytes at `pa`, registers of devices included.
     ///
     /// # Errors
     /// Nothing is there, or the connection failed.
-    pub fn read_physical(&mut self, pa: u64, len: usize) -> Result<Vec<u8>, MachineError> {
-        Ok(self.runtime.block_on(self.client.read_memory(pa, len))?)
+    pub fn read_physical(&mut self, pa: PhysAddr, len: usize) -> Result<Vec<u8>, MachineError> {
+        Ok(self.runtime.block_on(self.client.read_memory(pa.get(), len))?)
     }
 
-    /// Writes `bytes` at physical address `pa`, in one access if a device has it that wide.
+    /// Writes `bytes` at `pa`, in one access if a device has it that wide.
     ///
     /// # Errors
     /// As [`Self::read_physical`].
-    pub fn write_physical(&mut self, pa: u64, bytes: &[u8]) -> Result<(), MachineError> {
-        Ok(self.runtime.block_on(self.client.command(&write(pa, bytes)))?)
+    pub fn write_physical(&mut self, pa: PhysAddr, bytes: &[u8]) -> Result<(), MachineError> {
+        Ok(self.runtime.block_on(self.client.command(&write(pa.get(), bytes)))?)
     }
 
-    /// Writes `bytes` to RAM.
+    /// Writes `bytes` to RAM, from `pa` on.
     ///
     /// # Errors
     /// They are not all in RAM.
-    pub fn write_memory(&self, pa: u64, bytes: &[u8]) -> Result<(), MemError> {
-        self.ram.write(PhysAddr::new(pa), bytes)
+    pub fn write_memory(&self, pa: PhysAddr, bytes: &[u8]) -> Result<(), MemError> {
+        self.ram.write(pa, bytes)
     }
 
     /// The thread of a CPU that executes the kernel; the machine runs on until there is one.

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use parallax_abi::info::HypInfo;
 
-use super::{Below, Linux, Pause};
+use super::{Below, Linux};
 use crate::error::MachineError;
-use crate::machine::Registers;
+use crate::extensions::Pause;
 use crate::rsp::RspError;
+use crate::target::Registers;
 
 /// How long the machine runs on when it was stopped inside the hypervisor, and how often that is tried.
 const STEP_ASIDE: (Duration, usize) = (Duration::from_millis(1), 200);

@@ -21,7 +21,7 @@ use std::fs::File;
 use parallax_abi::info::HypInfo;
 use parallax_abi::journal::Record;
 use parallax_abi::smmu_host::HostSmmu;
-use parallax_addr::PhysAddr;
+use parallax_addr::{HypVa, PhysAddr};
 use parallax_trace::spec::{LINUX_BASE, MachineSpec, Region, regions};
 use parallax_vmsa::PhysMem;
 use tokio::runtime::{Builder, Runtime};
@@ -34,11 +34,11 @@ use crate::backend::hyp::registers::RegisterSet;
 use crate::backend::hyp::report::not_started;
 use crate::cpu_clock::CpuClock;
 use crate::error::MachineError;
-use crate::machine::Description;
 use crate::qemu::{Qemu, QemuError, Watched};
 use crate::ram::MappedRam;
 use crate::rsp::{Client, Register};
 use crate::symbols::Symbols;
+use crate::target::Description;
 use crate::toolchain::BuiltImages;
 
 pub use self::boot::LinuxBackend;
@@ -46,7 +46,7 @@ pub use self::config::{KEPT, LinuxConfig};
 use self::connect::connect;
 pub use self::edu::STREAM as EDU_STREAM;
 pub use self::host::LinuxHost;
-pub use self::pause::{Pause, Wake};
+pub use self::pause::Wake;
 
 /// No instruction: a Linux has no test host that says when an operation is over.
 const NO_MARK: u64 = u64::MAX;
@@ -58,8 +58,8 @@ struct Below {
     registers: RegisterSet,
     /// x0 to x7.
     arguments: [Register; 8],
-    panic: u64,
-    info_va: u64,
+    panic: HypVa,
+    info_va: HypVa,
     info: Option<HypInfo>,
 }
 
@@ -253,7 +253,7 @@ impl Linux {
 
     /// The address of a function of the hypervisor, by the end of its path.
     #[must_use]
-    pub fn function(&self, path: &str) -> Option<u64> {
-        self.below.as_ref()?.symbols.hyp.function(path)
+    pub fn function(&self, path: &str) -> Option<HypVa> {
+        self.below.as_ref()?.symbols.hyp.function(path).map(HypVa::new)
     }
 }

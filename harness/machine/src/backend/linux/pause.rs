@@ -8,23 +8,11 @@ use tokio::sync::Notify;
 use super::Linux;
 use crate::backend::hyp::SIGTRAP;
 use crate::error::MachineError;
+use crate::extensions::Pause;
 use crate::rsp::{RspError, StopReply};
 
 /// Limit of executing the one instruction that a CPU stands at.
 const ONE_STEP: Duration = Duration::from_secs(30);
-
-/// How a piece of a run ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Pause {
-    /// The machine stands still and can go on.
-    Running,
-    /// As [`Self::Running`]; [`Wake::wake`] was called or SIGUSR1 came.
-    Woken,
-    /// As [`Self::Running`]; a CPU is about to execute the instruction that [`Linux::stop_at`] named.
-    At(u64),
-    /// It has switched itself off.
-    Ended,
-}
 
 /// Stops a running machine from another thread.
 #[derive(Clone, Debug, Default)]

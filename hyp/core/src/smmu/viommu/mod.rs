@@ -21,7 +21,6 @@
 
 mod command;
 mod cr0;
-mod env;
 mod outcome;
 mod physical;
 mod queue;
@@ -30,7 +29,6 @@ mod shadow;
 mod strtab;
 
 pub(crate) use command::Verdict;
-pub(crate) use env::ViommuEnv;
 pub use outcome::{Outcome, Refusal};
 
 pub(crate) use super::driver::queue::Ring;

@@ -1,13 +1,13 @@
 //! What the host's SMMU needs of the hypervisor: its lock comes before the host's, and the others are taken inside.
 
-use super::{Env, Outcome, Physical};
+use super::Hyp;
 use crate::addr::PhysAddr;
 use crate::error::Error;
 use crate::faulty;
 use crate::hw::{Cpu, Memory};
-use crate::ownership::Hyp;
 use crate::regions::Range;
 use crate::smmu::SmmuTlb;
+use crate::smmu::viommu::{Env, Outcome, Physical};
 use core::ops::DerefMut;
 use spin::RelaxStrategy;
 
