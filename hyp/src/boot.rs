@@ -54,7 +54,11 @@ extern "C" fn boot_main(dtb: u64, image: u64) -> ! {
     log!("options: {bootargs}");
     let options = Options::parse(bootargs).unwrap_or_else(fatal("command line"));
     let fault = switch_fault_on(&options);
-    let platform = platform::parse(fdt, dtb, stage1::phys_size().bits());
+    let ipa_bits = stage1::phys_size().bits();
+    let tree = Range { base: dtb, size: fdt.data().len() as u64 };
+    // SAFETY: the first CPU is the only one that runs, on the boot tables; what was read of the tree so far has been copied.
+    let kept = unsafe { host_tree::take_masters(tree, ipa_bits) }.unwrap_or_else(fatal("device tree"));
+    let platform = platform::parse(platform::open(dtb), dtb, ipa_bits, &kept);
     let page = |base: &PhysAddr| Range { base: *base, size: PAGE_SIZE };
     let uart_given = options.donated_mmio().iter().any(|base| page(base).overlaps(platform.uart));
     assert!(!uart_given, "donate_mmio: {} is the console, which EL2 must keep", platform.uart.base);

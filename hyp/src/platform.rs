@@ -9,7 +9,7 @@ use dtoolkit::fdt::{Fdt, FdtNode};
 use dtoolkit::standard::{NodeStandard, Reg};
 use dtoolkit::{Node, Property};
 use hyp_core::addr::{PAGE_SIZE, PhysAddr};
-use hyp_core::regions::{Kind, Range, Regions};
+use hyp_core::regions::{Kind, Range, Region, Regions};
 
 /// Linux's limit for a device tree.
 const MAX_DTB: u64 = 2 << 20;
@@ -91,8 +91,8 @@ pub(crate) fn bootargs(fdt: Fdt<'_>) -> &str {
     text.map_or(NONE, |property| property.value_as().expect("device tree: /chosen/bootargs is no text"))
 }
 
-/// Reads everything else. Addresses from `2^ipa_bits` on are ignored.
-pub(crate) fn parse(fdt: Fdt<'_>, dtb: PhysAddr, ipa_bits: u32) -> Platform {
+/// Reads everything else. Addresses from `2^ipa_bits` on are ignored. `kept` is MMIO that the host does not get.
+pub(crate) fn parse(fdt: Fdt<'_>, dtb: PhysAddr, ipa_bits: u32, kept: &Regions) -> Platform {
     let mut platform = Platform {
         dtb: Range { base: dtb, size: fdt.data().len() as u64 },
         regions: Regions::new(ipa_bits),
@@ -133,6 +133,17 @@ pub(crate) fn parse(fdt: Fdt<'_>, dtb: PhysAddr, ipa_bits: u32) -> Platform {
     let reserved = fdt.find_node("/reserved-memory").into_iter().flat_map(|node| node.children());
     for node in reserved.filter(|node| node.property("no-map").is_some()) {
         regs(node, "no-map memory").for_each(|range| platform.add_region(range, Kind::NoMap));
+    }
+    for Region { range, .. } in kept.iter().filter(|region| region.kind == Kind::Kept) {
+        let devices = [Some(platform.uart), platform.smmu, platform.gicd];
+        let in_use =
+            platform.regions.memory().chain(devices.into_iter().flatten()).any(|used| used.overlaps(*range));
+        assert!(
+            !in_use,
+            "device tree: the page of a master at {} has something else that EL2 must keep",
+            range.base
+        );
+        platform.add_region(*range, Kind::Kept);
     }
     assert!(platform.regions.memory().next().is_some(), "device tree: no memory");
     assert!(platform.host.size != 0, "device tree: /chosen is missing");

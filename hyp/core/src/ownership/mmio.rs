@@ -15,7 +15,7 @@ impl<H: Memory + Cpu, S: SmmuTlb, R: RelaxStrategy> Hyp<H, S, R> {
     fn mmio_range(&self, pfn: u64, nr: u64) -> Result<Range, Error> {
         match self.range(pfn, nr)? {
             (range, Kind::Mmio) => Ok(range),
-            (_, Kind::NoMap) => Err(Error::Perm),
+            (_, Kind::NoMap | Kind::Kept) => Err(Error::Perm),
             (_, Kind::Memory) => Err(Error::Inval),
         }
     }
