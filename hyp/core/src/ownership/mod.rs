@@ -8,7 +8,7 @@
 //! | --- | --- |
 //! | `transition` | the one place that says which change of a page does what to each table |
 //! | `share`, `pin`, `donate`, `mmio` | the hypercalls: what each asks of the pages |
-//! | `smmu_share` | what the host's SMMU uses: shared and pinned |
+//! | `hold` | what the host's SMMU uses: shared and pinned |
 //! | `abort` | what the host gets mapped when it touches it |
 //! | `host`, `el2`, `smmu` | the three tables |
 //! | [`boot`] | how a [`Hyp`] comes to be |
@@ -17,12 +17,12 @@ mod abort;
 pub mod boot;
 mod donate;
 mod el2;
+mod hold;
 mod host;
 mod mmio;
 mod pin;
 mod share;
 mod smmu;
-mod smmu_share;
 mod transition;
 
 pub use abort::{AbortKind, HostAbort};

@@ -12,13 +12,13 @@ use crate::smmu::SmmuTlb;
 use spin::RelaxStrategy;
 
 /// The ranges that are shared with it; they may overlap. Command queue, event queue, stream table, a level-2 stream table.
-pub(crate) type SmmuShared = [Option<Range>; 4];
+pub(crate) type Held = [Option<Range>; 4];
 
 impl El2Mmu {
     /// How many of a page's pins are those of such ranges.
-    pub(super) fn smmu_pins(&self, page: PhysAddr) -> u64 {
+    pub(super) fn holds(&self, page: PhysAddr) -> u64 {
         let page = Range { base: page, size: PAGE_SIZE };
-        self.smmu_shared.iter().flatten().filter(|range| range.contains(page)).count() as u64
+        self.held.iter().flatten().filter(|range| range.contains(page)).count() as u64
     }
 }
 
@@ -28,29 +28,29 @@ impl<H: Memory + Cpu, S: SmmuTlb, R: RelaxStrategy> Hyp<H, S, R> {
     /// # Errors
     /// [`Error::Inval`] for a bad range, [`Error::Perm`] unless all is memory that the host owns exclusively or that
     /// is shared so already, [`Error::Busy`] when there are too many ranges, [`Error::NoMem`].
-    pub(crate) fn smmu_share_pages(&self, range: Range) -> Result<(), Error> {
+    pub(crate) fn hold_pages(&self, range: Range) -> Result<(), Error> {
         self.memory_range(range.base.pfn().0, range.size / PAGE_SIZE)?;
         let (mut host, mut el2) = (self.host.lock(), self.el2.lock());
         for page in pages(range) {
             let state = self.pages.get(&self.hw, page);
             let owned = state.is(State::Owned, State::NoPage) && state.refcount() == 0;
-            let shared = state.is(State::SharedOwned, State::SharedBorrowed) && el2.smmu_pins(page) != 0;
+            let shared = state.is(State::SharedOwned, State::SharedBorrowed) && el2.holds(page) != 0;
             if !(owned || shared) || state.is_saturated() {
                 return Err(Error::Perm);
             }
         }
-        let slot = el2.smmu_shared.iter().position(Option::is_none).ok_or(Error::Busy)?;
-        self.perform(&mut host, &mut el2, (range, Kind::Memory), Transition::SmmuSharePages)?;
-        el2.smmu_shared[slot] = Some(range);
+        let slot = el2.held.iter().position(Option::is_none).ok_or(Error::Busy)?;
+        self.perform(&mut host, &mut el2, (range, Kind::Memory), Transition::Hold)?;
+        el2.held[slot] = Some(range);
         Ok(())
     }
 
-    /// Undoes [`Hyp::smmu_share_pages`] of the same range. Pages that nobody else pinned are the host's alone again.
-    pub(crate) fn smmu_unshare_pages(&self, range: Range) {
+    /// Undoes [`Hyp::hold_pages`] of the same range. Pages that nobody else pinned are the host's alone again.
+    pub(crate) fn release_pages(&self, range: Range) {
         let (mut host, mut el2) = (self.host.lock(), self.el2.lock());
-        let Some(slot) = el2.smmu_shared.iter_mut().find(|slot| **slot == Some(range)) else { return };
+        let Some(slot) = el2.held.iter_mut().find(|slot| **slot == Some(range)) else { return };
         *slot = None;
-        let unshared = self.perform(&mut host, &mut el2, (range, Kind::Memory), Transition::SmmuUnsharePages);
+        let unshared = self.perform(&mut host, &mut el2, (range, Kind::Memory), Transition::Release);
         debug_assert_eq!(unshared, Ok(()));
     }
 }
