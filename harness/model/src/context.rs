@@ -20,6 +20,9 @@ pub struct Context {
     /// The host has an emulated SMMU of its own: it decides which streams abort, have a stage 1 or none, and where
     /// the event queue lies.
     pub emulated: bool,
+    /// Registers of the ITS and the redistributors. Where the host's table gives them to the hypervisor, it performs the
+    /// host's accesses to them.
+    pub lpis: Vec<Span>,
 }
 
 impl Context {
@@ -60,6 +63,7 @@ mod tests {
             mmio: MmioPolicy::Region,
             sid_bits: 8,
             emulated: false,
+            lpis: Vec::new(),
         };
         assert_eq!(
             context.pieces(Span::between(0x1000, 0xa000)).collect::<Vec<_>>(),
