@@ -32,6 +32,10 @@ pub(crate) struct Platform {
     pub(crate) smmu_gerror: Option<u32>,
     /// The GICv3 distributor's register frame.
     pub(crate) gicd: Option<Range>,
+    /// Its redistributors' frames: some in a row in each.
+    pub(crate) gicr: [Option<Range>; 4],
+    /// The ITS's register frames.
+    pub(crate) its: Option<Range>,
     /// The UART's register frame.
     pub(crate) uart: Range,
 }
@@ -48,6 +52,19 @@ impl Platform {
         assert!(self.cpus_len < MAX_CPUS, "device tree: more than {MAX_CPUS} CPUs");
         self.cpus[self.cpus_len] = affinity;
         self.cpus_len += 1;
+    }
+
+    fn add_gic(&mut self, node: FdtNode<'_>) {
+        let mut frames = regs(node, "gic");
+        self.gicd = frames.next();
+        let number = node.property("#redistributor-regions").and_then(|number| number.value_as::<u32>().ok());
+        let number = number.map_or(1, |number| number as usize);
+        assert!(number <= self.gicr.len(), "device tree: {number} regions of redistributors");
+        self.gicr.iter_mut().zip(frames.take(number)).for_each(|(slot, frame)| *slot = Some(frame));
+        for node in node.children().filter(|child| child.is_compatible("arm,gic-v3-its")) {
+            assert!(self.its.is_none(), "device tree: more than one ITS");
+            self.its = Some(first_reg(node, "its"));
+        }
     }
 
     fn add_region(&mut self, range: Range, kind: Kind) {
@@ -102,6 +119,8 @@ pub(crate) fn parse(fdt: Fdt<'_>, dtb: PhysAddr, ipa_bits: u32, kept: &Regions) 
         smmu: None,
         smmu_gerror: None,
         gicd: None,
+        gicr: [None; 4],
+        its: None,
         uart: uart(fdt),
     };
     for node in fdt.root().children() {
@@ -125,7 +144,7 @@ pub(crate) fn parse(fdt: Fdt<'_>, dtb: PhysAddr, ipa_bits: u32, kept: &Regions) 
                 platform.smmu = Some(first_reg(node, "smmuv3"));
                 platform.smmu_gerror = gerror_spi(node);
             }
-            _ if node.is_compatible("arm,gic-v3") => platform.gicd = Some(first_reg(node, "gic")),
+            _ if node.is_compatible("arm,gic-v3") => platform.add_gic(node),
             _ => {}
         }
     }

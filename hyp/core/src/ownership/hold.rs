@@ -1,18 +1,29 @@
-//! Memory of the host that the SMMU it sees uses: lent to the hypervisor and pinned while it does, without the host
-//! having asked for either. Such pages can be neither donated nor taken back, and stay mapped at EL2.
+//! Memory of the host that the SMMU, the ITS or a redistributor that it sees uses: lent to the hypervisor and pinned
+//! meanwhile, without the host having asked for either. Such pages can be neither donated nor taken back, and stay mapped at EL2.
 
 use super::transition::Transition;
 use super::{El2Mmu, Hyp, pages};
 use crate::addr::{PAGE_SIZE, PhysAddr};
 use crate::error::Error;
 use crate::hw::{Cpu, Memory};
+use crate::its::{MAX_DEVICES, MAX_REDISTRIBUTORS};
 use crate::page_state::State;
 use crate::regions::{Kind, Range};
 use crate::smmu::SmmuTlb;
 use spin::RelaxStrategy;
 
-/// The ranges that are shared with it; they may overlap. Command queue, event queue, stream table, a level-2 stream table.
-pub(crate) type Held = [Option<Range>; 4];
+/// The SMMU's command queue, event queue, stream table and a level-2 stream table.
+const OF_THE_SMMU: usize = 4;
+/// The ITS's command queue, the ITT of each device, and the next one of a device that has one.
+const OF_THE_ITS: usize = 1 + MAX_DEVICES + 1;
+/// The two LPI tables of each redistributor.
+const OF_REDISTRIBUTORS: usize = 2 * MAX_REDISTRIBUTORS;
+/// So many that no user is ever short of them because of another.
+const MOST: usize = OF_THE_SMMU + OF_THE_ITS + OF_REDISTRIBUTORS;
+/// The ranges that are held; they may overlap.
+pub(crate) type Held = [Option<Range>; MOST];
+/// None of them.
+pub(super) const NONE: Held = [None; MOST];
 
 impl El2Mmu {
     /// How many of a page's pins are those of such ranges.

@@ -39,9 +39,9 @@ pub(crate) enum Transition {
     Pin,
     /// It is lent, and used once less.
     Unpin,
-    /// The host's SMMU uses it once more; lent if it was not.
+    /// A device of the host's uses it once more; lent if it was not.
     Hold,
-    /// The host's SMMU uses it once less; the host's alone again after the last use.
+    /// A device of the host's uses it once less; the host's alone again after the last use.
     Release,
     /// From the host to the hypervisor for good.
     HostDonateHyp,
