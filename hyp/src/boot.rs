@@ -1,7 +1,7 @@
 //! From the loader to the host's first instruction, on the first CPU.
 //!
-//! Runs on the boot tables. In this order: console and device tree; the SMMU closed, so that no device writes
-//! anywhere; page pool, EL2's tables, host and SMMU tables; SMMU open, behind its table; then the final
+//! Runs on the boot tables. In this order: console and device tree; the SMMU closed and the ITS stopped, so that no
+//! device writes anywhere; page pool, EL2's tables, host and SMMU tables; SMMU open, behind its table; then the final
 //! tables and the host.
 
 use core::sync::atomic::Ordering::Relaxed;
@@ -10,7 +10,7 @@ use hyp_core::options::{Options, SmmuMode};
 use hyp_core::ownership::Hyp;
 use hyp_core::ownership::boot::{Boot, Config, pool_size};
 use hyp_core::pgtable::geometry::has_bbm_level_2;
-use hyp_core::regions::Range;
+use hyp_core::regions::{Range, Regions};
 use hyp_core::smmu::HostView;
 use parallax_abi::info::HypInfo;
 use spin::Once;
@@ -21,7 +21,7 @@ use crate::hw::{Machine, Yield};
 use crate::layout::{self, LINEAR_OFFSET};
 use crate::platform::{self, Platform};
 use crate::smmu::{Driver, Probed};
-use crate::{boot_tables, cpus, gic, host_tree, info, stage1, sysreg};
+use crate::{boot_tables, cpus, gic, host_tree, info, lpi, stage1, sysreg};
 
 /// Alignment of the page pool.
 const POOL_ALIGN: u64 = 2 << 20;
@@ -54,7 +54,11 @@ extern "C" fn boot_main(dtb: u64, image: u64) -> ! {
     log!("options: {bootargs}");
     let options = Options::parse(bootargs).unwrap_or_else(fatal("command line"));
     let fault = switch_fault_on(&options);
-    let platform = platform::parse(fdt, dtb, stage1::phys_size().bits());
+    let ipa_bits = stage1::phys_size().bits();
+    let tree = Range { base: dtb, size: fdt.data().len() as u64 };
+    // SAFETY: the first CPU is the only one that runs, on the boot tables; what was read of the tree so far has been copied.
+    let kept = unsafe { host_tree::take_masters(tree, ipa_bits) }.unwrap_or_else(fatal("device tree"));
+    let platform = platform::parse(platform::open(dtb), dtb, ipa_bits, &kept);
     let page = |base: &PhysAddr| Range { base: *base, size: PAGE_SIZE };
     let uart_given = options.donated_mmio().iter().any(|base| page(base).overlaps(platform.uart));
     assert!(!uart_given, "donate_mmio: {} is the console, which EL2 must keep", platform.uart.base);
@@ -81,11 +85,14 @@ extern "C" fn boot_main(dtb: u64, image: u64) -> ! {
 /// Closes the SMMU, builds all tables and opens the SMMU behind its own. Fills in `info`.
 fn make_hyp(platform: &Platform, image: Range, options: Options, info: &mut HypInfo) {
     let smmu = Probed::probe(platform.smmu, &options);
-    let pool = carve_pool(platform, image, &options, smmu.as_ref().map_or(0, Probed::pages));
+    let mut regions = platform.regions.clone();
+    let lpis = lpi::Probed::probe(platform, &options, &mut regions);
+    let extra = smmu.as_ref().map_or(0, Probed::pages) + lpis.pages();
+    let pool = carve_pool(platform, &regions, image, &options, extra);
     log!("page pool {}..{:#014x}", pool.base, pool.end());
     let view = options.smmu_host;
     let config = Config {
-        regions: platform.regions.clone(),
+        regions,
         image,
         pool,
         options,
@@ -98,7 +105,8 @@ fn make_hyp(platform: &Platform, image: Range, options: Options, info: &mut HypI
     let viommu = smmu.is_some() && view == HostView::Emulated;
     let gicd = if viommu { gic::init(platform) } else { None };
     let frames = [Some(platform.uart), smmu.as_ref().map(Probed::frame), gicd];
-    stage1::map(&mut boot, platform.cpus().len(), frames.into_iter().flatten()).unwrap_or_else(fatal("EL2"));
+    let frames = frames.into_iter().flatten().chain(lpis.frames());
+    stage1::map(&mut boot, platform.cpus().len(), frames).unwrap_or_else(fatal("EL2"));
     cpus::prepare(&stage1::regime(boot.el2_root()));
     *info = HypInfo {
         image_pa: image.base.0,
@@ -113,6 +121,7 @@ fn make_hyp(platform: &Platform, image: Range, options: Options, info: &mut HypI
         ..*info
     };
 
+    lpis.init(&mut boot);
     let smmu = smmu.map(|smmu| {
         let buffers = smmu.alloc(&mut boot);
         smmu.describe(&buffers, info);
@@ -150,8 +159,8 @@ const fn switch_fault_on(_options: &Options) -> u64 {
 /// Memory for the page pool behind the image, mapped for the rest of boot. `extra` pages are for others.
 ///
 /// Panics when something that was loaded is in the way.
-fn carve_pool(platform: &Platform, image: Range, options: &Options, extra: u64) -> Range {
-    let size = pool_size(&platform.regions, options, stage1::phys_size(), extra);
+fn carve_pool(platform: &Platform, regions: &Regions, image: Range, options: &Options, extra: u64) -> Range {
+    let size = pool_size(regions, options, stage1::phys_size(), extra);
     let pool = Range { base: PhysAddr(image.end().next_multiple_of(POOL_ALIGN)), size };
     let whole = Range { base: image.base, size: pool.end() - image.base.0 };
     let fits = platform.regions.memory().any(|memory| memory.contains(whole));

@@ -1,25 +1,54 @@
 //! The device tree that the host gets: the loader's, changed where it lies.
 //!
-//! It loses the SMMU when the hypervisor keeps that to itself, and the module that was the host's own image; it
-//! gains the host's command line and the hypervisor's memory as reserved (`no-map`: the host must not even have a
-//! cacheable mapping of it).
+//! It loses what writes memory past the SMMU, the SMMU when the hypervisor keeps that to itself, and the module that was
+//! the host's own image; it gains the host's command line and the hypervisor's memory as reserved (`no-map`: the host
+//! must not even have a cacheable mapping of it).
 
-use hyp_core::regions::Range;
+use hyp_core::addr::{PAGE_SIZE, PhysAddr};
+use hyp_core::regions::{Kind, Range, Regions};
 use hyp_fdt::{Editor, FdtError, Node};
 
 use crate::boot_tables::linear_ptr;
+use crate::console::log;
 use crate::platform::Platform;
+
+/// Removes what writes memory past the SMMU from the tree at `dtb`: where it is, as [`Kind::Kept`] of the addresses below
+/// `2^ipa_bits`. The host must not have it.
+///
+/// # Safety
+/// The boot tables are on, only this CPU runs, and nothing refers to the tree at `dtb`, which `platform::open` looked at.
+pub(crate) unsafe fn take_masters(dtb: Range, ipa_bits: u32) -> Result<Regions, FdtError> {
+    let mut kept = Regions::new(ipa_bits);
+    // SAFETY: this function's contract is that of `tree`.
+    unsafe { tree(dtb) }?.take_masters(|frame| {
+        let base = PhysAddr(frame.base).align_down(PAGE_SIZE);
+        let end = frame.base.checked_add(frame.size).and_then(|end| end.checked_next_multiple_of(PAGE_SIZE));
+        let end = end.unwrap_or_else(|| panic!("device tree: {} has a bad reg", frame.name));
+        log!("{}: no SMMU holds it, {base}..{end:#014x} is kept from the host", frame.name);
+        let range = Range { base, size: end - base.0 };
+        kept.set(range, Kind::Kept).unwrap_or_else(|error| panic!("{error}"));
+    })?;
+    Ok(kept)
+}
+
+/// The tree at `dtb`, to be changed.
+///
+/// # Safety
+/// As for [`take_masters`], for as long as the editor lives.
+unsafe fn tree(dtb: Range) -> Result<Editor<'static>, FdtError> {
+    let start = linear_ptr(dtb.base).cast_mut();
+    // SAFETY: `platform::open` mapped the tree, writable, and checked its size; nobody else refers to it (this
+    // function's contract).
+    Editor::new(unsafe { core::slice::from_raw_parts_mut(start, dtb.size as usize) })
+}
 
 /// Changes the tree. `kept` is the hypervisor's memory; `hide_smmu` says that the host must not see an SMMUv3.
 ///
 /// # Safety
 /// The boot tables are on, only this CPU runs, and nothing refers to the tree any more.
 pub(crate) unsafe fn prepare(platform: &Platform, kept: Range, hide_smmu: bool) -> Result<(), FdtError> {
-    let start = linear_ptr(platform.dtb.base).cast_mut();
-    // SAFETY: `platform::open` mapped the tree, writable, and checked its size; nobody else refers to it (this
-    // function's contract).
-    let tree = unsafe { core::slice::from_raw_parts_mut(start, platform.dtb.size as usize) };
-    let mut tree = Editor::new(tree)?;
+    // SAFETY: this function's contract is that of `tree`.
+    let mut tree = unsafe { tree(platform.dtb) }?;
     if hide_smmu {
         remove_smmu(&mut tree)?;
     }

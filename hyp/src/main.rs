@@ -32,6 +32,7 @@ mod hw;
 mod info;
 mod inject;
 mod layout;
+mod lpi;
 mod mmio;
 mod panic;
 mod platform;

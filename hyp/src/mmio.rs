@@ -1,14 +1,14 @@
-//! The host's accesses to registers of the SMMU that it sees, taken apart by their syndrome (Arm ARM D24.2.40, "ISS encoding
+//! The host's accesses to registers of the SMMU and the ITS that it sees, taken apart by their syndrome (Arm ARM D24.2.40, "ISS encoding
 //! for an exception from a Data Abort").
 
+use core::fmt::Display;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use hyp_core::addr::Ipa;
-use hyp_core::smmu::viommu::Refusal;
 
 use crate::boot::hyp;
 use crate::console::log;
 use crate::traps::HostRegs;
-use crate::{gic, sysreg};
+use crate::{gic, lpi, sysreg};
 
 const EC_DABT_LOW: u64 = 0x24;
 /// ESR_EL2.IL: the instruction has 32 bits.
@@ -41,17 +41,22 @@ pub(crate) fn perform(esr: u64, ipa: Ipa, regs: &mut HostRegs) -> bool {
     let register = (esr >> 16 & 0x1f) as usize;
     // x31 is the zero register.
     let write = (esr & WNR != 0).then(|| regs.x.get(register).copied().unwrap_or(0));
-    let Some(outcome) = hyp().smmu_access(address, width, write) else { return false };
-    if outcome.gerror {
-        gic::raise_gerror();
-    }
-    if let Some(refusal) = outcome.refusal {
-        tell(refusal);
-    }
+    let value = if let Some(outcome) = hyp().smmu_access(address, width, write) {
+        if outcome.gerror {
+            gic::raise_gerror();
+        }
+        outcome.refusal.iter().for_each(|refusal| tell("SMMU", refusal));
+        outcome.value
+    } else if let Some(outcome) = lpi::access(address, width, write) {
+        outcome.refusal.iter().for_each(|refusal| tell("GIC", refusal));
+        outcome.value
+    } else {
+        return false;
+    };
     if write.is_none()
         && let Some(target) = regs.x.get_mut(register)
     {
-        *target = extend(outcome.value, width, esr);
+        *target = extend(value, width, esr);
     }
     step_over(esr);
     true
@@ -75,11 +80,11 @@ pub(crate) fn step_over(esr: u64) {
 
 /// Logs what the host did not get: the first [`TOLD`] times, then whenever the number has doubled, because the console
 /// is slow and the host decides how often.
-fn tell(refusal: Refusal) {
+fn tell(device: &str, refusal: &dyn Display) {
     static REFUSALS: AtomicU64 = AtomicU64::new(0);
     let nr = REFUSALS.fetch_add(1, Relaxed) + 1;
     if nr <= TOLD || nr.is_power_of_two() {
-        log!("SMMU: {refusal} (refusal {nr})");
+        log!("{device}: {refusal} (refusal {nr})");
     }
 }
 

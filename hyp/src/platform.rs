@@ -9,7 +9,7 @@ use dtoolkit::fdt::{Fdt, FdtNode};
 use dtoolkit::standard::{NodeStandard, Reg};
 use dtoolkit::{Node, Property};
 use hyp_core::addr::{PAGE_SIZE, PhysAddr};
-use hyp_core::regions::{Kind, Range, Regions};
+use hyp_core::regions::{Kind, Range, Region, Regions};
 
 /// Linux's limit for a device tree.
 const MAX_DTB: u64 = 2 << 20;
@@ -32,6 +32,10 @@ pub(crate) struct Platform {
     pub(crate) smmu_gerror: Option<u32>,
     /// The GICv3 distributor's register frame.
     pub(crate) gicd: Option<Range>,
+    /// Its redistributors' frames: some in a row in each.
+    pub(crate) gicr: [Option<Range>; 4],
+    /// The ITS's register frames.
+    pub(crate) its: Option<Range>,
     /// The UART's register frame.
     pub(crate) uart: Range,
 }
@@ -48,6 +52,19 @@ impl Platform {
         assert!(self.cpus_len < MAX_CPUS, "device tree: more than {MAX_CPUS} CPUs");
         self.cpus[self.cpus_len] = affinity;
         self.cpus_len += 1;
+    }
+
+    fn add_gic(&mut self, node: FdtNode<'_>) {
+        let mut frames = regs(node, "gic");
+        self.gicd = frames.next();
+        let number = node.property("#redistributor-regions").and_then(|number| number.value_as::<u32>().ok());
+        let number = number.map_or(1, |number| number as usize);
+        assert!(number <= self.gicr.len(), "device tree: {number} regions of redistributors");
+        self.gicr.iter_mut().zip(frames.take(number)).for_each(|(slot, frame)| *slot = Some(frame));
+        for node in node.children().filter(|child| child.is_compatible("arm,gic-v3-its")) {
+            assert!(self.its.is_none(), "device tree: more than one ITS");
+            self.its = Some(first_reg(node, "its"));
+        }
     }
 
     fn add_region(&mut self, range: Range, kind: Kind) {
@@ -91,8 +108,8 @@ pub(crate) fn bootargs(fdt: Fdt<'_>) -> &str {
     text.map_or(NONE, |property| property.value_as().expect("device tree: /chosen/bootargs is no text"))
 }
 
-/// Reads everything else. Addresses from `2^ipa_bits` on are ignored.
-pub(crate) fn parse(fdt: Fdt<'_>, dtb: PhysAddr, ipa_bits: u32) -> Platform {
+/// Reads everything else. Addresses from `2^ipa_bits` on are ignored. `kept` is MMIO that the host does not get.
+pub(crate) fn parse(fdt: Fdt<'_>, dtb: PhysAddr, ipa_bits: u32, kept: &Regions) -> Platform {
     let mut platform = Platform {
         dtb: Range { base: dtb, size: fdt.data().len() as u64 },
         regions: Regions::new(ipa_bits),
@@ -102,6 +119,8 @@ pub(crate) fn parse(fdt: Fdt<'_>, dtb: PhysAddr, ipa_bits: u32) -> Platform {
         smmu: None,
         smmu_gerror: None,
         gicd: None,
+        gicr: [None; 4],
+        its: None,
         uart: uart(fdt),
     };
     for node in fdt.root().children() {
@@ -125,7 +144,7 @@ pub(crate) fn parse(fdt: Fdt<'_>, dtb: PhysAddr, ipa_bits: u32) -> Platform {
                 platform.smmu = Some(first_reg(node, "smmuv3"));
                 platform.smmu_gerror = gerror_spi(node);
             }
-            _ if node.is_compatible("arm,gic-v3") => platform.gicd = Some(first_reg(node, "gic")),
+            _ if node.is_compatible("arm,gic-v3") => platform.add_gic(node),
             _ => {}
         }
     }
@@ -133,6 +152,17 @@ pub(crate) fn parse(fdt: Fdt<'_>, dtb: PhysAddr, ipa_bits: u32) -> Platform {
     let reserved = fdt.find_node("/reserved-memory").into_iter().flat_map(|node| node.children());
     for node in reserved.filter(|node| node.property("no-map").is_some()) {
         regs(node, "no-map memory").for_each(|range| platform.add_region(range, Kind::NoMap));
+    }
+    for Region { range, .. } in kept.iter().filter(|region| region.kind == Kind::Kept) {
+        let devices = [Some(platform.uart), platform.smmu, platform.gicd];
+        let in_use =
+            platform.regions.memory().chain(devices.into_iter().flatten()).any(|used| used.overlaps(*range));
+        assert!(
+            !in_use,
+            "device tree: the page of a master at {} has something else that EL2 must keep",
+            range.base
+        );
+        platform.add_region(*range, Kind::Kept);
     }
     assert!(platform.regions.memory().next().is_some(), "device tree: no memory");
     assert!(platform.host.size != 0, "device tree: /chosen is missing");

@@ -37,13 +37,18 @@ impl Observer {
 /// What the checks have to know of a machine.
 fn context(target: &Target) -> Context {
     let hyp = &target.description.config.hyp;
-    let ram = target.description.regions.iter().filter(|region| region.name == "ram");
+    let named = |names: &'static [&str]| {
+        let regions =
+            target.description.regions.iter().filter(|region| names.contains(&region.name.as_str()));
+        regions.map(|region| Span::new(PhysAddr::new(region.base), region.size)).collect()
+    };
     Context {
         symbols: target.address_map(),
-        memory: ram.map(|region| Span::new(PhysAddr::new(region.base), region.size)).collect(),
+        memory: named(&["ram"]),
         smmu: hyp.smmu,
         mmio: hyp.mmio,
         sid_bits: hyp.sid_bits,
         emulated: hyp.smmu_host == HostView::Emulated,
+        lpis: named(&["its", "gicr"]),
     }
 }

@@ -19,6 +19,9 @@ pub struct Context {
     /// The host has an emulated SMMU of its own: it decides which streams abort, have a stage 1 or none, and where
     /// the event queue lies.
     pub emulated: bool,
+    /// Registers of the ITS and the redistributors. Where the host's table gives them to the hypervisor, it performs the
+    /// host's accesses to them.
+    pub lpis: Vec<Span<PhysAddr>>,
 }
 
 impl Context {
@@ -54,6 +57,7 @@ mod tests {
             mmio: MmioPolicy::Region,
             sid_bits: 8,
             emulated: false,
+            lpis: Vec::new(),
         };
         assert_eq!(
             context.pieces(span(0x1000, 0xa000)).collect::<Vec<_>>(),

@@ -75,6 +75,7 @@ pub(crate) fn context() -> Context {
         mmio: MmioPolicy::Region,
         sid_bits: 8,
         emulated: false,
+        lpis: Vec::new(),
     }
 }
 

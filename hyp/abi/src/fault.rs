@@ -220,4 +220,10 @@ faults! {
     EmulAsidDropped = 120, "emul_asid_dropped";
     /// Combined TLB entries survive the last nested stream, and are not looked after until the next one.
     EmulCombinedSurvive = 121, "emul_combined_survive";
+    /// The ITS uses the interrupt translation table that the host names, whoever owns the memory.
+    ItsIttUnchecked = 122, "its_itt_unchecked";
+    /// The ITS has the device and collection tables that the host gives it.
+    ItsBaserLetThrough = 123, "its_baser_let_through";
+    /// A redistributor writes the pending table that the host names, whoever owns the memory.
+    GicrPendingUnchecked = 124, "gicr_pending_unchecked";
 }

@@ -33,7 +33,7 @@ macro_rules! for_operations {
                 /// The host gives MMIO pages to the hypervisor; refused once the host runs.
                 HOST_DONATE_HYP_MMIO HostDonateHypMmio "host_donate_hyp_mmio" (0xc600_0104) by Host
                     { pfn: Frame, nr: Count = 1 }
-                /// The hypervisor gives MMIO pages back to the host.
+                /// The hypervisor gives MMIO pages back to the host: refused, what it took is its own for good.
                 HYP_DONATE_HOST_MMIO HypDonateHostMmio "hyp_donate_host_mmio" (0xc600_0105) by Hyp
                     { pfn: Frame, nr: Count = 1 }
                 /// The host takes the oldest record off the SMMU's event queue: x2 is its dword 0 (event number in

@@ -12,6 +12,7 @@ pub mod faulty;
 pub mod hw;
 pub mod hypercall;
 pub mod idmap;
+pub mod its;
 pub mod options;
 pub mod ownership;
 pub mod page_pool;

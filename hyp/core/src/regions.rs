@@ -1,4 +1,5 @@
-//! What every physical address is: memory, memory that the device tree keeps from everybody, or MMIO.
+//! What every physical address is: memory, memory that the device tree keeps from everybody, MMIO, or MMIO that the
+//! hypervisor keeps.
 //!
 //! [`Regions`] covers the whole intermediate physical address space without gaps: what the device tree does not call
 //! memory is MMIO. A region is the largest piece that one mapping may cover.
@@ -17,6 +18,8 @@ pub enum Kind {
     NoMap,
     /// Everything else.
     Mmio,
+    /// MMIO that the hypervisor keeps for good: who programs it reaches memory past both stage 2 and the SMMU.
+    Kept,
 }
 
 /// A range of physical addresses, page aligned, never empty.
@@ -130,6 +133,12 @@ impl Regions {
     #[inline]
     pub fn find(&self, pa: PhysAddr) -> Option<Region> {
         self.list.iter().take(self.len).find(|region| pa.0 < region.range.end()).copied()
+    }
+
+    /// Whether `pa` lies in a region of `kind`.
+    #[must_use]
+    pub fn is(&self, pa: PhysAddr, kind: Kind) -> bool {
+        self.find(pa).is_some_and(|region| region.kind == kind)
     }
 
     /// The regions of memory.

@@ -39,10 +39,13 @@ impl Editor<'_> {
     /// # Errors
     /// [`FdtError::Malformed`].
     pub fn compatible_child(&self, parent: Node, model: &str) -> Result<Option<Node>, FdtError> {
-        self.find_child(parent, |node, _| {
-            let value = self.property(node, "compatible")?.map(|property| &self.tree[property.value]);
-            Ok(value.is_some_and(|value| value.split(|&byte| byte == 0).any(|one| one == model.as_bytes())))
-        })
+        self.find_child(parent, |node, _| self.is_compatible(node, model))
+    }
+
+    /// Whether `compatible` of `node` contains `model`.
+    pub(crate) fn is_compatible(&self, node: Node, model: &str) -> Result<bool, FdtError> {
+        let value = self.property(node, "compatible")?.and_then(|property| self.tree.get(property.value));
+        Ok(value.is_some_and(|value| value.split(|&byte| byte == 0).any(|one| one == model.as_bytes())))
     }
 
     fn find_child(

@@ -11,15 +11,18 @@
 //! | `find` | a child or a property by name |
 //! | `room` | space for what comes |
 //! | `edit` | what goes, and what comes |
+//! | `masters` | devices that write memory past the SMMU |
 #![no_std]
 #![forbid(unsafe_code)]
 
 mod edit;
 mod find;
 mod header;
+mod masters;
 mod room;
 mod structure;
 
+pub use masters::Frame;
 pub use structure::Node;
 
 /// Why a tree cannot be changed.

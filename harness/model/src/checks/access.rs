@@ -2,7 +2,7 @@
 //!
 //! This is how a stale TLB shows itself: the tables refuse, and the access succeeds all the same.
 
-use parallax_addr::{Ipa, Span};
+use parallax_addr::{Ipa, PhysAddr, Span};
 use parallax_smmu::Config;
 use parallax_trace::spec::SmmuMode;
 
@@ -69,6 +69,15 @@ pub fn check_access(access: &Access, before: &Snapshot, after: &Snapshot, contex
         Agent::Cpu if context.emulated && after.layout.smmu.contains(access.span.base.identity()) => {
             return Vec::new();
         }
+        Agent::Cpu
+            if annotated(before, access.span)
+                && context
+                    .lpis
+                    .iter()
+                    .any(|span| span.contains(PhysAddr::new(access.span.base.identity().get()))) =>
+        {
+            return Vec::new();
+        }
         Agent::Cpu => host(access, before, after),
         Agent::Device(_) if context.smmu == SmmuMode::Off => return Vec::new(),
         Agent::Device(sid) => match (device(access, sid, before), device(access, sid, after)) {
@@ -110,15 +119,17 @@ fn host(access: &Access, before: &Snapshot, after: &Snapshot) -> Outcome {
     if access.span.end().get() > 1_u64 << before.control().input_bits.min(63) {
         return Outcome::Refused;
     }
-    let annotated = |state: &Snapshot| {
-        run::within(state.host(), access.span).any(|(_, entry)| matches!(entry, S2Entry::Annotated { .. }))
-    };
-    if annotated(before) && annotated(after) {
+    if annotated(before, access.span) && annotated(after, access.span) {
         return Outcome::Refused;
     }
     let refused = run::overlay::<_, _, ()>(after.host(), &[], access.span)
         .any(|(_, entry, _)| entry.is_some_and(|entry| !allows(entry, access.kind)));
     if refused { Outcome::Refused } else { Outcome::Passed }
+}
+
+/// Whether the host's table gives a part of `span` to somebody else.
+fn annotated(state: &Snapshot, span: Span<Ipa>) -> bool {
+    run::within(state.host(), span).any(|(_, entry)| matches!(entry, S2Entry::Annotated { .. }))
 }
 
 fn allows(entry: &S2Entry, kind: AccessKind) -> bool {

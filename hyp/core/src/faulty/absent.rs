@@ -58,6 +58,8 @@ right! {
     next_command(u32, &Ring, u32);
     events_off(Cr0);
     gerror(bool);
+    itt_held(Result<(), Error>);
+    pending_held(Result<(), Error>);
     l1_span(u64, u32);
     strtab_split(u32);
     shadow(Ste, &[u64; 8]);
@@ -203,6 +205,9 @@ pub(crate) fn before_events(_env: &impl viommu::Env, _base: u64) {}
 pub(crate) fn msi(_env: &impl viommu::Env, _register: u64, _value: u32) -> bool {
     false
 }
+
+#[inline(always)]
+pub(crate) fn after_baser(_regs: &impl Mmio, _register: u64, _value: u64) {}
 
 #[inline(always)]
 pub(crate) fn confine(_mem: &impl Memory, _pa: PhysAddr, _ste: &Ste) -> bool {

@@ -11,6 +11,7 @@
 //! | `boot` | what the host may not have when it starts |
 //! | `cmdq` | commands on their way into the SMMU's queue, and the wait for them |
 //! | `ste` | stream table entries, and the steps in which one is replaced |
+//! | `its` | the memory of the host's ITS and LPIs |
 //! | `viommu` | the host's commands, entries and registers |
 //!
 //! A normal build has none of these: in their place stands `absent`, which lets everything pass.
@@ -27,6 +28,8 @@ mod cmdq;
 mod cpu;
 #[cfg(feature = "faults")]
 mod idmap;
+#[cfg(feature = "faults")]
+mod its;
 #[cfg(feature = "faults")]
 mod ownership;
 #[cfg(feature = "faults")]
@@ -46,4 +49,6 @@ pub use cpu::is_stepped_over;
 #[cfg(not(feature = "faults"))]
 pub(crate) use absent::*;
 #[cfg(feature = "faults")]
-pub(crate) use {attrs::*, boot::*, cmdq::*, cpu::*, idmap::*, ownership::*, ste::*, tree::*, viommu::*};
+pub(crate) use {
+    attrs::*, boot::*, cmdq::*, cpu::*, idmap::*, its::*, ownership::*, ste::*, tree::*, viommu::*,
+};

@@ -159,7 +159,7 @@ impl<H: Memory + Cpu, S: SmmuTlb + Physical, R: RelaxStrategy> Env for Careless<
     fn unshare_pages(&mut self, range: Range) {
         if on(Fault::EmulMemoryNotHeld) {
             let mut el2 = self.0.0.el2.lock();
-            if let Some(slot) = el2.smmu_shared.iter_mut().find(|slot| **slot == Some(range)) {
+            if let Some(slot) = el2.held.iter_mut().find(|slot| **slot == Some(range)) {
                 *slot = None;
             }
         } else if !on(Fault::EmulHeldForever) {

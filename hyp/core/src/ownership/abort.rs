@@ -48,8 +48,8 @@ impl<H: Memory + Cpu, S: SmmuTlb, R: RelaxStrategy> Hyp<H, S, R> {
     /// covers nothing annotated, if the host owns the page.
     pub fn host_abort(&self, ipa: Ipa, kind: AbortKind) -> HostAbort {
         let ia = ipa.align_down(PAGE_SIZE);
-        let Some(region) = self.regions.find(ia.identity()).filter(|region| region.kind != Kind::NoMap)
-        else {
+        let region = self.regions.find(ia.identity());
+        let Some(region) = region.filter(|region| matches!(region.kind, Kind::Memory | Kind::Mmio)) else {
             return HostAbort::Inject;
         };
         let host = self.host.lock();

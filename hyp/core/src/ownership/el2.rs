@@ -1,6 +1,6 @@
 //! EL2's own stage 1.
 
-use super::smmu_share::SmmuShared;
+use super::hold::Held;
 use crate::error::Error;
 use crate::faulty::El2Tlb;
 use crate::hw::{Cpu, Memory};
@@ -15,7 +15,7 @@ pub(crate) struct El2Mmu {
     pub(super) tree: Tree,
     pub(crate) pool: PagePool,
     pub(super) linear_offset: u64,
-    pub(crate) smmu_shared: SmmuShared,
+    pub(crate) held: Held,
 }
 
 impl El2Mmu {

@@ -15,7 +15,7 @@ impl<H: Memory + Cpu, S: SmmuTlb, R: RelaxStrategy> Hyp<H, S, R> {
     fn mmio_range(&self, pfn: u64, nr: u64) -> Result<Range, Error> {
         match self.range(pfn, nr)? {
             (range, Kind::Mmio) => Ok(range),
-            (_, Kind::NoMap) => Err(Error::Perm),
+            (_, Kind::NoMap | Kind::Kept) => Err(Error::Perm),
             (_, Kind::Memory) => Err(Error::Inval),
         }
     }
@@ -57,20 +57,20 @@ impl<H: Memory + Cpu, S: SmmuTlb, R: RelaxStrategy> Hyp<H, S, R> {
         self.perform(host, el2, (range, Kind::Mmio), Transition::HostDonateHyp)
     }
 
-    /// The hypervisor gives `nr` pages of MMIO from frame `pfn` on back to the host.
+    /// The hypervisor gives `nr` pages of MMIO from frame `pfn` on back to the host: it never does. What it took before the
+    /// host ran it took because the host must not have it.
     ///
     /// # Errors
     /// [`Error::Inval`] for a bad range, memory, or a page that the hypervisor does not own, [`Error::Busy`] for a
-    /// device that the hypervisor itself uses, [`Error::NoMem`].
+    /// device that the hypervisor itself uses, [`Error::Perm`] for all other pages.
     pub fn hyp_donate_host_mmio(&self, pfn: u64, nr: u64) -> Result<(), Error> {
         let range = self.mmio_range(pfn, nr)?;
-        let (mut host, mut el2) = (self.host.lock(), self.el2.lock());
-        if !self.all_entries(&host, range, |entry| entry == Descriptor::OWNED_BY_HYP) {
+        if !self.all_entries(&self.host.lock(), range, |entry| entry == Descriptor::OWNED_BY_HYP) {
             return Err(Error::Inval);
         }
         if self.devices.iter().flatten().any(|device| device.overlaps(range)) {
             return Err(Error::Busy);
         }
-        self.perform(&mut host, &mut el2, (range, Kind::Mmio), Transition::HypDonateHost)
+        Err(Error::Perm)
     }
 }

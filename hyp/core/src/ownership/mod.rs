@@ -1,6 +1,6 @@
 //! Who owns which page: the host's stage-2 table, EL2's own table, the page states and the SMMU, changed together.
 //!
-//! [`Hyp`] holds all of it behind locks that are always taken in this order: the host's SMMU, host, EL2, SMMU. Every
+//! [`Hyp`] holds all of it behind locks that are always taken in this order: the host's SMMU or ITS, host, EL2, SMMU. Every
 //! operation first checks everything that can fail and then names a transition that cannot, so that a refused operation
 //! has changed nothing.
 //!
@@ -8,7 +8,7 @@
 //! | --- | --- |
 //! | `transition` | the one place that says which change of a page does what to each table |
 //! | `share`, `pin`, `donate`, `mmio` | the hypercalls: what each asks of the pages |
-//! | `smmu_share` | what the host's SMMU uses: shared and pinned |
+//! | `hold` | what the host's SMMU and ITS use: shared and pinned |
 //! | `viommu` | accesses to the host's SMMU, and what it needs of the hypervisor |
 //! | `abort` | what the host gets mapped when it touches it |
 //! | `host`, `el2`, `smmu` | the three tables |
@@ -18,12 +18,12 @@ mod abort;
 pub mod boot;
 mod donate;
 mod el2;
+mod hold;
 mod host;
 mod mmio;
 mod pin;
 mod share;
 mod smmu;
-mod smmu_share;
 mod transition;
 mod viommu;
 
@@ -45,7 +45,7 @@ pub(crate) use transition::Transition;
 pub(crate) use viommu::ViommuEnv;
 
 /// The MMIO that the hypervisor itself uses.
-type Devices = [Option<Range>; 8];
+type Devices = [Option<Range>; 16];
 
 /// The hypervisor's state. `H` is the hardware, `S` the SMMU's driver, `R` what a CPU does while it waits for a lock.
 #[derive(Debug)]

@@ -41,7 +41,7 @@ impl<H: Memory + Cpu, S: SmmuTlb, R: RelaxStrategy> Hyp<H, S, R> {
         let (mut host, mut el2) = (self.host.lock(), self.el2.lock());
         let pinned = |page| {
             let state = self.pages.get(&self.hw, page);
-            state.is(State::SharedOwned, State::SharedBorrowed) && state.refcount() > el2.smmu_pins(page)
+            state.is(State::SharedOwned, State::SharedBorrowed) && state.refcount() > el2.holds(page)
         };
         if !pages(range).all(pinned) {
             return Err(Error::Perm);

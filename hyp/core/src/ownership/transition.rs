@@ -6,8 +6,8 @@
 //! | host_unshare_hyp | OWNED, NOPAGE | | | |
 //! | pin | count + 1 | | | mapped when it was 0 |
 //! | unpin | count - 1 | | | unmapped when it is 0 |
-//! | smmu_share_pages | SHARED_OWNED, SHARED_BORROWED, count + 1 | | | mapped when it was 0 |
-//! | smmu_unshare_pages | count - 1; OWNED, NOPAGE when it is 0 | | | unmapped when it is 0 |
+//! | hold_pages | SHARED_OWNED, SHARED_BORROWED, count + 1 | | | mapped when it was 0 |
+//! | release_pages | count - 1; OWNED, NOPAGE when it is 0 | | | unmapped when it is 0 |
 //! | host_donate_hyp | NOPAGE, OWNED | annotated | unmapped, invalidated | then mapped |
 //! | hyp_donate_host | OWNED, NOPAGE | mapped | mapped | unmapped before |
 //!
@@ -39,10 +39,10 @@ pub(crate) enum Transition {
     Pin,
     /// It is lent, and used once less.
     Unpin,
-    /// The host's SMMU uses it once more; lent if it was not.
-    SmmuSharePages,
-    /// The host's SMMU uses it once less; the host's alone again after the last use.
-    SmmuUnsharePages,
+    /// A device of the host's uses it once more; lent if it was not.
+    Hold,
+    /// A device of the host's uses it once less; the host's alone again after the last use.
+    Release,
     /// From the host to the hypervisor for good.
     HostDonateHyp,
     /// From the hypervisor to the host for good.
@@ -57,11 +57,9 @@ impl Transition {
             Self::HostShareHyp => old.with(State::SharedOwned, State::SharedBorrowed),
             Self::HostUnshareHyp => old.with(State::Owned, State::NoPage),
             Self::Pin => old.with_refcount(count + 1),
-            Self::SmmuSharePages => {
-                old.with(State::SharedOwned, State::SharedBorrowed).with_refcount(count + 1)
-            }
-            Self::SmmuUnsharePages if count == 1 => old.with(State::Owned, State::NoPage).with_refcount(0),
-            Self::Unpin | Self::SmmuUnsharePages => old.with_refcount(count - 1),
+            Self::Hold => old.with(State::SharedOwned, State::SharedBorrowed).with_refcount(count + 1),
+            Self::Release if count == 1 => old.with(State::Owned, State::NoPage).with_refcount(0),
+            Self::Unpin | Self::Release => old.with_refcount(count - 1),
             Self::HostDonateHyp => old.with(State::NoPage, State::Owned),
             Self::HypDonateHost => old.with(State::Owned, State::NoPage),
         };
@@ -70,7 +68,7 @@ impl Transition {
 
     /// Whether it takes a page of EL2's table into use.
     const fn maps_el2(self) -> bool {
-        matches!(self, Self::Pin | Self::SmmuSharePages | Self::HostDonateHyp | Self::HypDonateHost)
+        matches!(self, Self::Pin | Self::Hold | Self::HostDonateHyp | Self::HypDonateHost)
     }
 
     /// What becomes of the host's ownership, which its table and the SMMU's tell.

@@ -32,11 +32,11 @@ impl<H: Memory + Cpu, S: SmmuTlb + Physical, R: RelaxStrategy> Env for ViommuEnv
     }
 
     fn share_pages(&mut self, range: Range) -> Result<(), Error> {
-        self.0.smmu_share_pages(range)
+        self.0.hold_pages(range)
     }
 
     fn unshare_pages(&mut self, range: Range) {
-        self.0.smmu_unshare_pages(range);
+        self.0.release_pages(range);
     }
 
     fn read(&self, pa: PhysAddr) -> u64 {

@@ -126,7 +126,9 @@ impl Model {
                 _ => Err(Error::Perm),
             }),
             Op::ReturnMmio(pfn) if has_smmu && holds(super::FRAME, pfn) => Err(Error::Busy),
-            Op::ReturnMmio(pfn) => self.mmio.remove(&(pfn << 12)).then_some(()).ok_or(Error::Inval),
+            Op::ReturnMmio(pfn) => {
+                Err(if self.mmio.contains(&(pfn << 12)) { Error::Perm } else { Error::Inval })
+            }
             Op::Dma(_) if !has_smmu => Ok(()),
             Op::Touch(pfn) | Op::Dma(pfn) => self.host_reaches(pfn).then_some(()).ok_or(Error::Perm),
         }

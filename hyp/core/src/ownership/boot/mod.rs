@@ -15,6 +15,7 @@ mod stage2;
 pub use size::pool_size;
 pub use stage2::Stage2;
 
+use super::hold::NONE;
 use super::{Devices, El2Mmu, HostMmu};
 use crate::addr::{HypVa, PAGE_SIZE, PhysAddr};
 use crate::error::Error;
@@ -102,7 +103,7 @@ impl<H: Memory + Cpu> Boot<H> {
         let pages = PageStates::new(array.ok_or(BootError::NoMem("page states"))?, first, nr);
         let tree = Tree::new(&hw, &mut pool, Geometry::el2(), SplitRule::BreakBeforeMake)
             .map_err(|_| BootError::NoMem("EL2's table"))?;
-        let mut el2 = El2Mmu { tree, pool, linear_offset: config.linear_offset, smmu_shared: [None; 4] };
+        let mut el2 = El2Mmu { tree, pool, linear_offset: config.linear_offset, held: NONE };
         el2.set_linear(&hw, config.pool, Some(El2Prot::Data)).map_err(|_| BootError::NoMem("EL2's table"))?;
         Ok(Self { hw, config, pages, host_pool, el2, devices: Devices::default() })
     }

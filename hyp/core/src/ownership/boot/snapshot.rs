@@ -16,12 +16,16 @@ use spin::RelaxStrategy;
 impl<H: Memory + Cpu, S: SmmuTlb, R: RelaxStrategy> Hyp<H, S, R> {
     /// `range` is the hypervisor's for good: annotated in the host's table, and referred to.
     pub(super) fn fix_host_ownership(&self, host: &mut HostMmu, range: Range) -> Result<(), BootError> {
-        let content = host.content_after(Change::Lost, Kind::Memory);
-        host.set(&self.hw, faulty::annotated(range, host), content)
-            .map_err(|_| BootError::NoMem("the host's table"))?;
+        self.annotate(host, faulty::annotated(range, host))?;
         let state = PageState::default().with(State::NoPage, State::Owned).with_refcount(1);
         pages(range).for_each(|page| self.pages.set(&self.hw, page, state));
         Ok(())
+    }
+
+    /// Says in the host's table that `range` is the hypervisor's.
+    pub(super) fn annotate(&self, host: &mut HostMmu, range: Range) -> Result<(), BootError> {
+        let content = host.content_after(Change::Lost, Kind::Memory);
+        host.set(&self.hw, range, content).map_err(|_| BootError::NoMem("the host's table"))
     }
 
     /// The host gives the MMIO of `range` on to the hypervisor.

@@ -1,0 +1,25 @@
+//! A host whose ITS and LPI tables are not judged as they must be.
+
+use crate::error::Error;
+use crate::fault::{Fault, on};
+use crate::hw::Mmio;
+
+/// Whether the memory of an ITT is held.
+#[inline(always)]
+pub(crate) fn itt_held(right: Result<(), Error>) -> Result<(), Error> {
+    if on(Fault::ItsIttUnchecked) { Ok(()) } else { right }
+}
+
+/// Whether the memory of a pending table is held.
+#[inline(always)]
+pub(crate) fn pending_held(right: Result<(), Error>) -> Result<(), Error> {
+    if on(Fault::GicrPendingUnchecked) { Ok(()) } else { right }
+}
+
+/// Comes after the host's write to GITS_BASER<n>.
+#[inline(always)]
+pub(crate) fn after_baser(regs: &impl Mmio, register: u64, value: u64) {
+    if on(Fault::ItsBaserLetThrough) {
+        regs.write64(register, value);
+    }
+}
