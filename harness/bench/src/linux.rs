@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use anstream::eprintln;
 use anyhow::Result;
+use parallax_engine::visible;
 use parallax_linux::guest::{Rate, Said};
 use parallax_linux::{Boot, LinuxSpec, Plan, Show, prepare};
 use parallax_machine::CancellationToken;
@@ -71,7 +72,8 @@ pub fn measure(comparison: &Comparison, root: &Path, cancel: &CancellationToken)
             eprintln!("pair {} of {}: {which}", round + 1, rounds);
             let outcome = boot.run(bare, &plan)?;
             if let Some(death) = &outcome.said.death {
-                eprintln!("the kernel died: {death}\n{}", outcome.printed.join("\n"));
+                let printed = format!("{death}\n{}", outcome.printed.join("\n"));
+                eprintln!("the kernel died: {}", visible::lines(&printed));
             }
             good &= outcome.said.verdict == Some(true);
             anyhow::Ok(outcome.said)

@@ -11,6 +11,7 @@
 //! | [`order`], [`event_text`] | the order of events: judged, and as text |
 //! | [`recorded`] | what a recording says of its operations |
 //! | [`status`] | how it ends, and what the exit status says of it |
+//! | [`visible`] | texts that may come from anywhere, as they are shown |
 //! | [`project`] | the source tree that is worked in |
 #![forbid(unsafe_code)]
 
@@ -31,6 +32,7 @@ mod session;
 pub mod status;
 mod stream;
 mod streaming;
+pub mod visible;
 
 pub use error::SessionError;
 pub use finding::{ReportedFinding, Reproducer};

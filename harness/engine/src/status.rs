@@ -1,6 +1,9 @@
 //! How the command ends.
 
+use std::fmt;
 use std::process::ExitCode;
+
+use parallax_machine::FailureClass;
 
 /// What the exit status says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,8 +14,8 @@ pub enum Status {
     Diverged,
     /// 2: wrong usage or malformed input.
     Usage,
-    /// 125: there was nothing to judge: it could not be built, or QEMU did not run it (`git bisect run` skips such a
-    /// revision).
+    /// 125: there was nothing to judge: it could not be built, QEMU did not run it, or the disk is full (`git bisect
+    /// run` skips such a revision).
     Setup,
     /// 130: interrupted by the user.
     Interrupted,
@@ -41,9 +44,8 @@ impl Status {
     }
 }
 
-impl From<parallax_machine::FailureClass> for Status {
-    fn from(class: parallax_machine::FailureClass) -> Self {
-        use parallax_machine::FailureClass;
+impl From<FailureClass> for Status {
+    fn from(class: FailureClass) -> Self {
         match class {
             FailureClass::Run => Self::Diverged,
             FailureClass::Usage => Self::Usage,
@@ -74,6 +76,12 @@ impl Failure {
     #[must_use]
     pub fn usage(message: impl ToString) -> Self {
         Self { status: Status::Usage, message: message.to_string() }
+    }
+
+    /// A file that cannot be read or written: the wrong file, or no room on its disk.
+    #[must_use]
+    pub fn file(path: impl fmt::Display, error: &std::io::Error) -> Self {
+        Self { status: FailureClass::of_file(error).into(), message: format!("{path}: {error}") }
     }
 
     /// What and why, in one line.

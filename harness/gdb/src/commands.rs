@@ -1,5 +1,7 @@
 //! `monitor` commands: what there is, and who does it.
 
+use parallax_engine::visible;
+
 use crate::moment::Moment;
 use crate::state_view::StateView;
 
@@ -93,14 +95,21 @@ pub(super) fn on_state(
     }
 }
 
-/// What a user reads: a result, or what is wrong with the request.
+/// What a user reads: a result, or what is wrong with the request. gdb prints it as it is.
 pub(super) fn answer_text(result: Result<String, String>) -> String {
-    result.unwrap_or_else(|error| format!("error: {error}\n"))
+    visible::lines(&result.unwrap_or_else(|error| format!("error: {error}\n")))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_answer_does_not_steer_the_terminal_of_gdb() {
+        let text = "1: nop\u{1b}[2J -> ok\n";
+        assert_eq!(answer_text(Ok(text.to_owned())), "1: nop\\u{1b}[2J -> ok\n");
+        assert_eq!(answer_text(Err("\u{9b}".to_owned())), "error: \\u{9b}\n");
+    }
 
     #[test]
     fn commands_are_read_with_any_space_between_their_words() {

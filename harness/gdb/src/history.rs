@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use parallax_engine::visible;
+
 /// How many operations are shown before and behind the next one.
 const AROUND: usize = 10;
 
@@ -103,7 +105,7 @@ pub(super) fn source(list: &[Named]) -> (String, Vec<u64>) {
         }
         let shown = operation.shown();
         let (_, shown) = shown.split_once(": ").unwrap_or_default();
-        text.extend(shown.chars().map(|c| if c.is_control() { ' ' } else { c }));
+        text.push_str(&visible::line(shown));
         text.push('\n');
         lines.push(line);
         line += 1;
@@ -132,7 +134,7 @@ mod tests {
     #[test]
     fn lines_that_make_no_sense_are_counted() {
         let (text, lines) = source(&[named(4_000_000_000, "a\nb"), named(1, "c")]);
-        assert_eq!(text, "a b -> ok\nc -> ok\n# the end\n");
+        assert_eq!(text, "a\\nb -> ok\nc -> ok\n# the end\n");
         assert_eq!(lines, [1, 2, 3]);
     }
 

@@ -10,6 +10,7 @@ use parallax_engine::ReportedFinding;
 use parallax_engine::Reproducer;
 use parallax_engine::project;
 use parallax_engine::status::Failure;
+use parallax_engine::visible;
 use parallax_machine::toolchain::BuiltImages;
 use parallax_machine::{CancellationToken, KEPT, Linux, LinuxBackend, LinuxConfig};
 use parallax_trace::spec::{HostView, MachineSpec, SmmuMode};
@@ -191,7 +192,7 @@ impl Boot<'_> {
                 wake.wake();
             }
             if show == Show::All || show == Show::Steps && line.starts_with("PLX ") {
-                eprintln!("{line}");
+                eprintln!("{}", visible::line(line));
             }
             // Who does not listen any more has what it wanted.
             let _ = send.send(line.to_owned());

@@ -5,39 +5,13 @@ use std::time::Duration;
 use parallax_trace::spec::SpecError;
 use parallax_vmsa::MemError;
 
+use crate::failure::FailureClass;
 use crate::journal::JournalError;
 use crate::qemu::QemuError;
 use crate::recording::{RecordError, RecordingError};
 use crate::rsp::RspError;
 use crate::symbols::SymbolError;
 use crate::toolchain::ToolchainError;
-
-/// What class of failure an error is; a command turns it into its exit status.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FailureClass {
-    /// The machine ran and failed, in its boot or later: exit status 1.
-    Run,
-    /// The input or the request is wrong: exit status 2.
-    Usage,
-    /// There was nothing to judge: it could not be built, QEMU did not run it, or it is not one that this harness
-    /// understands. Exit status 125.
-    Setup,
-    /// The user cancelled it: exit status 130.
-    Cancelled,
-}
-
-impl FailureClass {
-    /// The exit status of a command that ends with it.
-    #[must_use]
-    pub const fn exit_status(self) -> u8 {
-        match self {
-            Self::Run => 1,
-            Self::Usage => 2,
-            Self::Setup => 125,
-            Self::Cancelled => 130,
-        }
-    }
-}
 
 /// A failure of a machine.
 #[derive(Debug, thiserror::Error)]
@@ -144,7 +118,8 @@ impl MachineError {
             Self::Cancelled | Self::Toolchain(ToolchainError::Cancelled) => FailureClass::Cancelled,
             Self::NotStarted(cause) if cause.class() == FailureClass::Cancelled => FailureClass::Cancelled,
             Self::Boot(cause) => cause.class(),
-            Self::Config(_) | Self::Recording(_) => FailureClass::Usage,
+            Self::Config(_) => FailureClass::Usage,
+            Self::Recording(error) => error.class(),
             Self::Toolchain(_)
             | Self::Qemu(_)
             | Self::Symbols(_)
@@ -201,6 +176,17 @@ mod tests {
         assert_eq!(MachineError::Qemu(QemuError::Missing).class(), FailureClass::Setup);
         let register = MachineError::UnknownRegister { register: "TCR_EL2", cpu: "max".to_owned() };
         assert_eq!(register.class(), FailureClass::Setup);
+    }
+
+    #[test]
+    fn a_full_disk_says_nothing_of_the_input() {
+        let class = |kind: std::io::ErrorKind| {
+            let recording = RecordingError::Io { path: "a.plx".into(), source: kind.into() };
+            MachineError::Recording(recording).class()
+        };
+        assert_eq!(class(std::io::ErrorKind::StorageFull), FailureClass::Setup);
+        assert_eq!(class(std::io::ErrorKind::QuotaExceeded), FailureClass::Setup);
+        assert_eq!(class(std::io::ErrorKind::NotFound), FailureClass::Usage);
     }
 
     #[test]

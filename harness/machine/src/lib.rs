@@ -15,6 +15,7 @@ pub mod cpu_clock;
 pub mod doctor;
 pub mod error;
 pub mod extensions;
+mod failure;
 pub mod gdb;
 pub mod journal;
 pub mod machine;
@@ -34,8 +35,9 @@ pub use backend::Backend;
 pub use backend::hyp::{BootOptions, Hyp, Live, step};
 pub use backend::linux::{EDU_STREAM, KEPT, Linux, LinuxBackend, LinuxConfig, LinuxHost, Wake};
 pub use cpu_clock::CpuClock;
-pub use error::{FailureClass, MachineError};
+pub use error::MachineError;
 pub use extensions::{Debug, Journal, Pause, Running, Stand, Stops, Stream};
+pub use failure::FailureClass;
 pub use machine::Machine;
 pub use target::{Description, Registers, Target};
 /// Cancels every wait of a machine from another thread (Ctrl-C).

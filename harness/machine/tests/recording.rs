@@ -306,7 +306,7 @@ fn the_list_of_operations_is_that_of_the_run() {
     let (_dir, path) = recorded();
     let mut replay = Replay::open(&path).unwrap();
     replay.go_to(70).unwrap();
-    let list = replay.operations().unwrap();
+    let list = replay.operations(&|| false).unwrap();
     assert_eq!((list.len() as u64, replay.position()), (OPS, 70));
     for (listed, op) in list.iter().zip(0..) {
         let (operation, ..) = step(op);
@@ -348,4 +348,83 @@ fn what_a_keyframe_no_longer_knows_has_not_changed() {
         Some(Change { op: 63, piece: 0 })
     );
     assert_eq!(found(Search::forward(piece, 63, OPS - 1), &mut replay), None);
+}
+
+#[test]
+fn every_list_has_its_limit() {
+    let (_dir, path) = recorded();
+    let lines = lines_of(&path);
+    let list = |item: &str, count: usize| vec![item; count].join(",");
+    let numbers = |count: usize| (0..count).map(|n| format!("\"{n}\":0")).collect::<Vec<_>>().join(",");
+    let request = "{\"cpu\":0,\"op\":0,\"args\":[0,0,0,0,0,0,0]}";
+    let page = "{\"pa\":\"0x0\",\"words\":[]}";
+    let words = |words: &str| format!("\"pages\":[{{\"pa\":\"0x0\",\"words\":[{words}]}}]");
+    let before = |field: &str| lines[3].split_once(&format!("\"{field}\":")).expect("a field").0.to_owned();
+    let cases = [
+        (
+            "requests",
+            format!("\"requests\":[{}]", list(request, (1 << 16) + 1)),
+            "more than 65536 items in a list",
+        ),
+        ("pages", format!("\"pages\":[{}]", list(page, (1 << 16) + 1)), "more than 65536 items in a list"),
+        ("pages", words(&list("[0,[\"0x1\"]]", 513)), "more than 512 items in a list"),
+        ("pages", words(&format!("[0,[{}]]", list("\"0x1\"", 513))), "more than 512 items in a list"),
+        ("pages", words("[0,[]]"), "a run of no words"),
+        ("smmu", format!("\"smmu\":{{{}}}", numbers(4097)), "more than 4096 items in a map"),
+    ];
+    for (field, instead, what) in cases {
+        let line = format!("{}{instead}}}\n", before(field));
+        handmade(&path, &[&lines[0], &format!("{}{}{line}", lines[1], lines[2]), "{\"entries\":3}\n"]);
+        let mut replay = Replay::open(&path).unwrap();
+        replay.step().unwrap();
+        let error = replay.step().unwrap_err().to_string();
+        assert!(error.contains("a.plx:4: column ") && error.ends_with(what), "{what}: {error}");
+    }
+    let site = |n: usize| format!("\"{n:#x}\":{{\"place\":\"\",\"instruction\":\"\",\"around\":\"\"}}");
+    let sites = (0..(1 << 18) + 1).map(site).collect::<Vec<_>>().join(",");
+    let refused = |header: &str, footer: &str, what: &str| {
+        handmade(&path, &[header, &lines[1], footer]);
+        let error = Replay::open(&path).unwrap_err().to_string();
+        assert!(error.contains(what), "{what}: {error}");
+    };
+    refused(
+        &lines[0],
+        &format!("{{\"entries\":1,\"sites\":{{{sites}}}}}\n"),
+        "more than 262144 items in a map",
+    );
+    refused(&lines[0], "{\"entries\":5000000}\n", "more than 4194304 operations");
+    let region = "{\"name\":\"x\",\"base\":0,\"size\":0}";
+    let regions = lines[0].replacen("\"regions\":[", &format!("\"regions\":[{},", list(region, 257)), 1);
+    refused(&regions, "{\"entries\":1}\n", "a.plx:1: more than 256 regions");
+    let extra = lines[0].replacen("\"extra\":[", &format!("\"extra\":[{}", list("\"\"", 1 << 20)), 1);
+    refused(&extra, "{\"entries\":1}\n", "a.plx:1: longer than 1 MiB");
+}
+
+#[test]
+fn what_no_reader_would_take_is_not_written() {
+    let dir = TempDir::new().unwrap();
+    let (mut operation, registers, memory) = step(1);
+    let mut recorder = Recorder::create(&dir.path().join("a.plx"), "r1", &target(0)).unwrap();
+    operation.findings = vec![finding(1); (1 << 14) + 1];
+    let error = recorder.add(&operation, &registers, &RecordingMem::new(&memory)).unwrap_err().to_string();
+    assert!(error.ends_with("operation 0 has 16385 findings; a recording holds at most 16384"), "{error}");
+}
+
+#[test]
+fn a_reading_ends_when_it_is_cancelled() {
+    let (_dir, path) = recorded();
+    let replay = Replay::open(&path).unwrap();
+    let asked = std::cell::Cell::new(0);
+    let cancelled = || asked.replace(asked.get() + 1) == 3;
+    assert!(matches!(replay.operations(&cancelled), Err(RecordingError::Cancelled)));
+    assert_eq!(asked.get(), 4);
+}
+
+#[test]
+fn a_pipe_is_no_recording() {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("a.plx");
+    let made = std::process::Command::new("mkfifo").arg(&path).status().unwrap();
+    assert!(made.success());
+    assert!(Replay::open(&path).unwrap_err().to_string().ends_with("a pipe: a recording is a file"));
 }

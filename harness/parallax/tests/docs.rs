@@ -7,6 +7,7 @@ use std::path::Path;
 use std::process::Command;
 
 use parallax_abi::fault::Fault;
+use parallax_machine::recording::LIMITS;
 use parallax_model::{Check, FindingLine, GoldenLine, Rule};
 use parallax_ops::{Kind, Param, Row};
 use parallax_trace::WORDS;
@@ -129,6 +130,15 @@ fn the_page_of_traces_is_made_from_the_tables_of_options_and_operations() {
     });
     let page = with_part(&page, "operations", &table(&["operation", "arguments", "what it does"], rows));
     hold("traces.md", &with_part(&page, "words", &words()));
+}
+
+#[test]
+fn the_page_of_recordings_has_their_limits() {
+    let page = fs::read_to_string(Path::new(ROOT).join("docs/recordings.md")).unwrap();
+    let power =
+        |most: u64| if most.is_power_of_two() { format!(", 2^{}", most.ilog2()) } else { String::new() };
+    let rows = LIMITS.iter().map(|(of, most)| vec![(*of).to_owned(), format!("{most}{}", power(*most))]);
+    hold("recordings.md", &with_part(&page, "limits", &table(&["of", "at most"], rows)));
 }
 
 #[test]

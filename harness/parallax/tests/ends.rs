@@ -58,13 +58,43 @@ fn what_is_not_there_is_told_on_standard_error_with_the_status_of_its_kind() {
 }
 
 #[test]
-fn what_cannot_be_written_is_no_revision_to_be_skipped() {
+fn a_full_disk_says_nothing_of_the_revision() {
     let full = std::fs::File::options().write(true).open("/dev/full").expect("/dev/full");
     let mut command = Command::new(program());
     let output = command.arg("schema").stdout(full).output().expect("a command");
     let error = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(2), "{error}");
-    assert!(error.starts_with("error: standard output: "), "{error}");
+    assert_eq!(output.status.code(), Some(125), "{error}");
+    assert!(error.starts_with("error: standard output: No space left on device"), "{error}");
+}
+
+#[test]
+fn why_nothing_was_run_is_told_in_every_form() {
+    for (format, texts) in [
+        (
+            "junit",
+            &["<testsuites", "errors=\"1\"", "name=\"harness/parallax/tests/cli/traces/word.trace\""][..],
+        ),
+        ("github", &["::error file=harness/parallax/tests/cli/traces/word.trace,line=1,title=failed::"]),
+        ("json", &["\"error\": \"harness/parallax/tests/cli/traces/word.trace:1:23: "]),
+    ] {
+        let output =
+            parallax(&format!("run harness/parallax/tests/cli/traces/word.trace --format {format}"), &[]);
+        let printed = String::from_utf8_lossy(&output.stdout);
+        assert_eq!(output.status.code(), Some(2), "{format}: {printed}");
+        assert!(texts.iter().all(|text| printed.contains(text)), "{format}: {printed}");
+    }
+}
+
+#[test]
+fn a_folder_that_is_no_folder_of_traces_is_refused_at_once() {
+    for (folder, what) in [("/", "the root of all folders: name one further down"), ("/proc/self/fd/..", "")]
+    {
+        let begin = std::time::Instant::now();
+        let output = parallax(&format!("run {folder}"), &[]);
+        assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+        assert!(said(&output).contains(what), "{}", said(&output));
+        assert!(begin.elapsed().as_secs() < 30, "{folder}");
+    }
 }
 
 /// What `parallax run` says of a QEMU that is this shell script.
@@ -83,6 +113,7 @@ fn a_qemu_that_does_not_run_the_machine_says_nothing_of_the_revision() {
         (format!("{version}echo 'no such device' >&2\nexit 1"), "no such device"),
         (format!("{version}exit 0"), "QEMU said nothing"),
         (format!("{version}kill -ABRT $$"), "QEMU did not begin to run the machine"),
+        (format!("{version}kill -STOP $$"), "QEMU did not begin to run the machine"),
         ("echo 'QEMU emulator version 9.2.0'".to_owned(), "9.2.0, 10.0.0 or newer is needed"),
         ("exit 1".to_owned(), "or newer is needed"),
     ] {

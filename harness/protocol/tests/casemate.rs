@@ -78,6 +78,8 @@ fn both_forms_and_older_names_mean_the_same() {
     let forms = [
         "(mem-write (id 1) (tid 2) (mem-order release) (address 0x42) (value 93) (src \"x.c:1\"))",
         "(mem-write 1 2 \"x.c:1\" release 42 0x93)",
+        "(mem-write 1 2 release 0x42 0x93 \"x.c:1\")",
+        "\u{feff}(mem-write 1 2 release 0x42 0x93 \"x.c:1\")\n! a verdict",
         "(MEM-WRITE (id 1)\n  (tid 2) (src \"x.c:1\") (mem-order release)\n (address 42) (value 0x93))",
     ];
     let first = parse(forms[0]).unwrap();
@@ -109,6 +111,7 @@ fn errors_name_line_and_column() {
         ),
         ("\n  (lock 0 0 1", "2:3: this `(` is never closed"),
         ("(lock 0 0 1 2)", "1:13: too much for `lock`"),
+        ("(lock 0 0 \"a\" 1 \"b\")", "1:17: too much for `lock`"),
         ("lock", "1:1: expected `(` of an event"),
         ("(lock (id (x 1)) (tid 0))", "1:11: a field cannot hold a list"),
         ("(barrier 0 0 dsb full)", "1:18: found `full`, expected sy, ish, ishst, nsh or another option"),
@@ -118,6 +121,16 @@ fn errors_name_line_and_column() {
     for (text, message) in cases {
         assert_eq!(parse(text).unwrap_err().to_string(), message);
     }
+}
+
+#[test]
+fn a_dump_behind_a_verdict_is_no_log() {
+    for dump in ["pgtables:\n  0x1000", "(pgtable 0x1000 valid)", "(lock 2 0)"] {
+        let error = parse(&format!("(lock 1 0 0x10)\n! Locking error\n{dump}\n")).unwrap_err();
+        assert_eq!((error.line, error.column), (3, 1), "{error}");
+        assert!(error.message.contains("behind the verdict in line 2: what Casemate prints"), "{error}");
+    }
+    assert_eq!(parse("(lock 1 0 0x10)\n! Locking error\n(unlock 2 0 0x10)\n").unwrap().events.len(), 2);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use parallax_addr::PAGE_SIZE;
-use parallax_engine::{ReportedFinding, Reproducer};
+use parallax_engine::{ReportedFinding, Reproducer, visible};
 use parallax_model::{Rule, Space, Span, Views, Violation};
 use parallax_protocol::casemate::Log;
 use parallax_protocol::{Checker, Config, Finding, Kind, Regime, Side, Site, Subject};
@@ -122,7 +122,7 @@ fn site(site: Site, log: &Log) -> String {
     let place = format!("event {} cpu {}", site.seq, site.cpu);
     match log.source(site.pc) {
         // The file's author is not to send commands to the terminal.
-        Some(source) => format!("{place} at {}", source.escape_debug()),
+        Some(source) => format!("{place} at {}", visible::line(source)),
         None => place,
     }
 }

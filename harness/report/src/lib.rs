@@ -8,6 +8,7 @@
 //! | [`explain`] | who changed an entry, and what invalidation followed |
 //! | [`html`] | a recording as a page that opens from disk, and as a trace for Perfetto |
 //! | [`text_diff`], [`text_table`] | two texts compared; tables for people |
+//! | [`walk`], [`regular`] | what is below a folder, and files that may be anything |
 //! | [`whole_file`] | files that are there whole or not at all |
 #![forbid(unsafe_code)]
 
@@ -16,7 +17,9 @@ pub mod event_order;
 pub mod explain;
 pub mod golden;
 pub mod html;
+pub mod regular;
 pub mod report;
 pub mod text_diff;
 pub mod text_table;
+pub mod walk;
 pub mod whole_file;

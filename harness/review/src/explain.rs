@@ -5,13 +5,17 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::sync::mpsc::{self, TryRecvError};
 use std::thread;
+use std::time::Duration;
 
 use anyhow::Result;
 use parallax_machine::CancellationToken;
-use ratatui::crossterm::event::{self, Event, KeyEventKind};
+use ratatui::crossterm::event::{Event, KeyEventKind};
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::tick::TICK;
+use crate::tick::{Tick, tick};
+
+/// How often it is looked whether the command has ended.
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// What it says of the operation in `line` of `trace`, in the project at `root`, or why it says nothing; `None` if it
 /// was stopped.
@@ -38,7 +42,7 @@ pub(super) fn explanation(
             Err(TryRecvError::Disconnected) => return Ok(Some(String::new())),
             Err(TryRecvError::Empty) => (),
         }
-        if (pressed()? || cancel.is_cancelled()) && !stopped {
+        if wants_to_stop(cancel)? && !stopped {
             stopped = true;
             // It takes its machine down; that it ended just now is no error.
             let _ = kill_process(pid, Signal::TERM);
@@ -46,10 +50,17 @@ pub(super) fn explanation(
     }
 }
 
-/// Whether a key was pressed within a moment.
-fn pressed() -> io::Result<bool> {
-    let key = |event| matches!(event, Event::Key(key) if key.kind != KeyEventKind::Release);
-    Ok(event::poll(TICK)? && key(event::read()?))
+/// Whether a key was pressed within a moment, or nobody is there any more.
+fn wants_to_stop(cancel: &CancellationToken) -> io::Result<bool> {
+    Ok(match tick(cancel)? {
+        Tick::Event(event) => matches!(event, Event::Key(key) if key.kind != KeyEventKind::Release),
+        Tick::Nothing => false,
+        Tick::End => {
+            // There is nothing to wait for any more but the end of the command.
+            std::thread::sleep(PAUSE);
+            true
+        }
+    })
 }
 
 fn said(output: io::Result<Output>) -> String {

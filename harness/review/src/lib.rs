@@ -18,20 +18,20 @@ use anyhow::{Context, Result};
 use parallax_engine::status::Failure;
 use parallax_report::golden;
 use ratatui::DefaultTerminal;
-use ratatui::crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
+use ratatui::crossterm::event::{Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
 use parallax_machine::CancellationToken;
 
 use self::app::{Action, App, Decision, Effect, Screen};
 pub use self::item::Item;
-use self::tick::TICK;
+use self::tick::{AT_ONCE, Tick, is_closed, tick};
 
 /// Results that wait, loaded.
 ///
 /// # Errors
 /// One of `pending` cannot be read.
 pub fn load(root: &Path, pending: &[PathBuf]) -> Result<Vec<Item>> {
-    let load = |path: &PathBuf| Item::load(root, path).map_err(|error| Failure::usage(error).into());
+    let load = |path: &PathBuf| Item::load(root, path).map_err(|error| Failure::from(error).into());
     pending.iter().map(load).collect()
 }
 
@@ -52,8 +52,16 @@ pub fn review(root: &Path, items: Vec<Item>, cancel: &CancellationToken) -> Resu
     let mut app = App::new(items);
     let mut terminal = ratatui::try_init().context("the terminal cannot be set up")?;
     let decided = go_through(&mut terminal, &mut app, root, cancel);
-    ratatui::restore();
-    if decided? { write(&app).map(Some) } else { Ok(None) }
+    // One that is closed cannot be given back.
+    let restored = ratatui::try_restore();
+    match decided {
+        Err(_) if is_closed(Some(&AT_ONCE)).unwrap_or(true) => Ok(None),
+        Ok(false) => Ok(None),
+        decided => {
+            restored.context("the terminal cannot be given back")?;
+            if decided? { write(&app).map(Some) } else { Ok(None) }
+        }
+    }
 }
 
 /// One line an item.
@@ -77,12 +85,14 @@ fn go_through(
 ) -> Result<bool> {
     loop {
         terminal.draw(|frame| view::draw(frame, app))?;
-        while !event::poll(TICK)? {
-            if cancel.is_cancelled() {
-                return Ok(false);
+        let event = loop {
+            match tick(cancel)? {
+                Tick::Event(event) => break event,
+                Tick::Nothing => (),
+                Tick::End => return Ok(false),
             }
-        }
-        let Event::Key(key) = event::read()? else { continue };
+        };
+        let Event::Key(key) = event else { continue };
         if key.kind == KeyEventKind::Release {
             continue;
         }
@@ -132,7 +142,7 @@ fn action(key: KeyEvent, page: isize) -> Action {
 fn write(app: &App) -> Result<Decided> {
     let decided = || app.items.iter().zip(&app.decisions).filter(|(_, decision)| decision.is_some());
     for (item, _) in decided() {
-        if !item.as_shown().map_err(Failure::usage)? {
+        if !item.as_shown().map_err(Failure::from)? {
             let trace = item.trace.display();
             let message = format!(
                 "{trace}: its result changed while it was shown; nothing was written: review it again"
@@ -147,7 +157,9 @@ fn write(app: &App) -> Result<Decided> {
         };
         written.map_err(|error| {
             let all = decided().count();
-            Failure::usage(format!("{error}\n{done} of {all} decisions are written: review the others again"))
+            let Failure { status, message } = error.into();
+            let left = format!("{done} of {all} decisions are written: review the others again");
+            Failure { status, message: format!("{message}\n{left}") }
         })?;
     }
     let (accepted, rejected) = app.counts();

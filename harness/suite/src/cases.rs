@@ -3,11 +3,13 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use parallax_engine::status::Failure;
+use parallax_engine::status::{Failure, Status};
 use parallax_trace::similar;
 use parallax_trace::{Trace, TraceError};
 
 use parallax_report::golden::Place;
+use parallax_report::regular;
+use parallax_report::walk::{self, WalkError};
 
 /// A trace, ready to run.
 #[derive(Clone, Debug)]
@@ -36,6 +38,9 @@ impl Case {
     }
 }
 
+/// The largest trace, in bytes.
+const MAX_SIZE: u64 = 64 << 20;
+
 /// What the user named cannot be run.
 #[derive(Debug, thiserror::Error)]
 pub enum SuiteError {
@@ -47,6 +52,9 @@ pub enum SuiteError {
         /// Why.
         cause: std::io::Error,
     },
+    /// A folder cannot be looked through.
+    #[error(transparent)]
+    Walk(#[from] WalkError),
     /// There is nothing at a path.
     #[error("{path}: no such trace{}", hint(path, .similar.as_deref()), path = .path.display())]
     Missing {
@@ -66,9 +74,17 @@ pub enum SuiteError {
     Malformed(Vec<TraceError>),
 }
 
+impl SuiteError {
+    /// The exit status that it asks for.
+    #[must_use]
+    pub const fn status(&self) -> Status {
+        Status::Usage
+    }
+}
+
 impl From<SuiteError> for Failure {
     fn from(error: SuiteError) -> Self {
-        Self::usage(error)
+        Self { status: error.status(), message: error.to_string() }
     }
 }
 
@@ -126,19 +142,12 @@ pub fn find(paths: &[PathBuf]) -> Result<Vec<PathBuf>, SuiteError> {
     Ok(files)
 }
 
+/// The traces below `folder`, which must be files: a pipe among them would be waited for.
 fn descend(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), SuiteError> {
-    let mut entries: Vec<PathBuf> = Vec::new();
-    for entry in fs::read_dir(folder).map_err(io(folder))? {
-        entries.push(entry.map_err(io(folder))?.path());
-    }
-    entries.sort();
-    for path in entries {
-        if path.is_dir() {
-            descend(&path, files)?;
-        } else if path.extension().is_some_and(|extension| extension == "trace") {
-            files.push(path);
-        }
-    }
+    let is_trace = |path: &Path| path.extension().is_some_and(|extension| extension == "trace");
+    let found = walk::files(folder, is_trace)?;
+    found.iter().try_for_each(|path| regular::check(path, MAX_SIZE).map_err(io(path)))?;
+    files.extend(found);
     Ok(())
 }
 
@@ -150,8 +159,9 @@ pub fn load(paths: &[PathBuf]) -> Result<Vec<Case>, SuiteError> {
     let mut cases = Vec::new();
     let mut malformed = Vec::new();
     for file in find(paths)? {
-        let bytes = fs::read(&file).map_err(io(&file))?;
-        match parse(&file, &String::from_utf8_lossy(&bytes)) {
+        let bytes = regular::read_any(&file, MAX_SIZE).map_err(io(&file))?;
+        let text = String::from_utf8_lossy(&bytes);
+        match parse(&file, text.strip_prefix('\u{feff}').unwrap_or(&text)) {
             Ok(trace) => cases.push(Case { place: Place::of(&file), trace }),
             Err(error) => malformed.push(error),
         }
@@ -200,6 +210,20 @@ mod tests {
         let folder = root.path().join("t");
         let files = find(&[folder.clone(), folder.join("b.trace")]).unwrap();
         assert_eq!(files, [folder.join("a/z.trace"), folder.join("b.trace")]);
+    }
+
+    #[test]
+    fn a_device_or_everything_is_no_trace() {
+        let root = project(&[("t/a.trace", "nop")]);
+        std::os::unix::fs::symlink("/dev/zero", root.path().join("t/zero.trace")).unwrap();
+        for (path, what) in [
+            (root.path().join("t"), "t/zero.trace: a device"),
+            (root.path().join("t/zero.trace"), "t/zero.trace: larger than 64 MiB"),
+            ("/".into(), "/: the root of all folders: name one further down"),
+        ] {
+            let error = load(std::slice::from_ref(&path)).unwrap_err().to_string();
+            assert!(error.ends_with(what), "{error}");
+        }
     }
 
     #[test]

@@ -79,7 +79,7 @@ fn run_case(case: &Case, backend: &dyn Backend, options: &Options) -> (TraceRepo
     let (verdict, ops, findings) = match performed {
         Ok(TraceRun { ops, findings, failure: Some(failure), .. }) => (failed(failure), ops, findings),
         Ok(run) => {
-            let verdict = judge(case, &run, options).unwrap_or_else(|error| failed(Failure::usage(error)));
+            let verdict = judge(case, &run, options).unwrap_or_else(|error| failed(error.into()));
             (verdict, run.ops, run.findings)
         }
         Err(failure) => (failed(failure), 0, Vec::new()),
@@ -94,8 +94,7 @@ fn perform(case: &Case, backend: &dyn Backend, options: &Options) -> Result<Trac
     let run = record(case, backend, options, options.record.as_deref(), options.export.is_some())?;
     if let (Some(path), None) = (&options.export, &run.failure) {
         let text = run.exported.as_deref().unwrap_or_default();
-        whole_file::write(path, text.as_bytes())
-            .map_err(|error| Failure::usage(format!("{}: {error}", path.display())))?;
+        whole_file::write(path, text.as_bytes()).map_err(|error| Failure::file(path.display(), &error))?;
     }
     Ok(run)
 }

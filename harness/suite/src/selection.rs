@@ -1,6 +1,7 @@
 //! Which cases of those that were loaded are run, and on which machines.
 
 use parallax_engine::status::Failure;
+use parallax_engine::visible;
 
 use crate::cases::Case;
 
@@ -13,7 +14,8 @@ pub fn change_machines(cases: &mut Vec<Case>, keys: &str) -> Result<(), Failure>
     cases.retain_mut(|case| match case.trace.change_machine(keys) {
         Ok(()) => true,
         Err(error) => {
-            anstream::eprintln!("left out: {}: {}, not {}", case.place.label, error.found, error.expected);
+            let label = visible::line(&case.place.label);
+            anstream::eprintln!("left out: {label}: {}, not {}", visible::line(&error.found), error.expected);
             refused = Some(error);
             false
         }

@@ -80,7 +80,7 @@ impl Source {
     ) -> Result<(), Failure> {
         match self {
             Self::Trace(case) => perform(&case, cancel, visit),
-            Self::Recording(replay) => replay_all(*replay, visit),
+            Self::Recording(replay) => replay_all(*replay, cancel, visit),
         }
     }
 }
@@ -119,10 +119,14 @@ fn perform(
 
 fn replay_all(
     mut replay: Replay,
+    cancel: &CancellationToken,
     mut visit: impl FnMut(&Moment<'_>) -> ControlFlow<()>,
 ) -> Result<(), Failure> {
     let mut observer = Observer::new(replay.target());
     loop {
+        if cancel.is_cancelled() {
+            return Err(MachineError::Cancelled.into());
+        }
         let registers = replay.registers()?;
         let snapshot = observer.observe(replay.memory(), &registers);
         let operation = replay.operation();

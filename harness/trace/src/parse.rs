@@ -37,6 +37,8 @@ impl Trace {
 
 /// Reads a whole trace.
 fn trace(path: &str, text: &str) -> Result<Trace, TraceError> {
+    // A mark of the order of bytes says nothing.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut reader = Reader { fault: None, machine: None, ops: Vec::new() };
     for (index, source) in text.lines().enumerate() {
         let number = index + 1;

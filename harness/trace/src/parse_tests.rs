@@ -15,6 +15,15 @@ fn error(text: &str) -> (usize, usize, String, String) {
 }
 
 #[test]
+fn a_mark_of_the_order_of_bytes_is_passed_over() {
+    let trace = Trace::parse("t", "\u{feff}nop => ok\n").unwrap();
+    assert_eq!((trace.ops.len(), trace.ops[0].line), (1, 1));
+    let error = Trace::parse("t", "\u{feff}nopp\n").unwrap_err();
+    assert_eq!((error.column, error.width), (1, 4), "{error}");
+    assert!(Trace::parse("t", "nop\n\u{feff}nop\n").is_err(), "only where a text begins");
+}
+
+#[test]
 fn a_trace_is_a_fault_a_machine_and_operations() {
     let trace = parse(
         "# why\nfault smmu_no_tlbi\nmachine cpus=2\n\ncpu=1 host_donate_hyp pfn=ram+0x20 nr=4 => EPERM\nnop\n",

@@ -50,8 +50,11 @@ fn lost(error: RecordingError) -> Lost {
 
 impl Recorded {
     /// For `replay`, which is `file`.
-    pub fn new(replay: Replay, file: String) -> Result<Self, RecordingError> {
-        let listed = replay.operations()?;
+    ///
+    /// # Errors
+    /// A line of it is malformed, or `cancelled` says so.
+    pub fn new(replay: Replay, file: String, cancelled: &dyn Fn() -> bool) -> Result<Self, RecordingError> {
+        let listed = replay.operations(cancelled)?;
         let events = listed.iter().any(|listed| listed.events);
         let operations = listed.into_iter().skip(1).map(|listed| {
             let result = recorded::result_of(&listed.text, listed.response.as_ref());

@@ -64,7 +64,7 @@ pub(super) fn bytes(pc: u64, cpu: usize, registers: &Registers) -> Vec<Option<u8
     for number in 0..GENERAL {
         push(&mut out, (number >= FRAME).then_some(0), 8);
     }
-    push(&mut out, Some(0), 8);
+    push(&mut out, None, 8);
     push(&mut out, Some(pc), 8);
     push(&mut out, None, 4);
     push(&mut out, None, 16 * VECTORS + 8);
@@ -81,6 +81,17 @@ pub(super) fn bytes(pc: u64, cpu: usize, registers: &Registers) -> Vec<Option<u8
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_the_program_counter_and_the_end_of_the_frames_are_known() {
+        let registers = Registers { sys: Default::default(), smmu: None };
+        let bytes = bytes(0x1234, 1, &registers);
+        let value =
+            |number: usize| bytes[8 * number..8 * number + 8].iter().copied().collect::<Option<Vec<u8>>>();
+        assert_eq!(value(32), Some(0x1234_u64.to_le_bytes().to_vec()), "pc");
+        assert_eq!([29, 30].map(value), [const { None }; 2].map(|_: Option<()>| Some(vec![0; 8])));
+        assert!([0, 28, 31].map(value).iter().all(Option::is_none), "x0, x28, sp");
+    }
 
     #[test]
     fn the_bytes_are_those_of_the_described_registers() {

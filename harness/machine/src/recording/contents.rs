@@ -6,6 +6,7 @@ use serde::de::IgnoredAny;
 
 use super::RecordingError;
 use super::format::ResponseLine;
+use super::limit::{MAX_REQUESTS, limited};
 use super::reader::{Replay, lines_from, parse, read_line};
 
 /// How much of an operation's text is kept, in bytes.
@@ -29,6 +30,7 @@ pub struct Listed {
 struct Line {
     line: u32,
     text: String,
+    #[serde(deserialize_with = "limited::<_, _, MAX_REQUESTS>")]
     responses: Vec<ResponseLine>,
     events: Option<IgnoredAny>,
 }
@@ -37,8 +39,8 @@ impl Replay {
     /// All operations, the boot first. The recording goes on standing where it stands.
     ///
     /// # Errors
-    /// A line is malformed.
-    pub fn operations(&self) -> Result<Vec<Listed>, RecordingError> {
+    /// A line is malformed, or `cancelled` says so.
+    pub fn operations(&self, cancelled: &dyn Fn() -> bool) -> Result<Vec<Listed>, RecordingError> {
         let entries = self.last() + 1;
         let mut lines = lines_from(&self.data, self.frames[0])
             .map_err(|source| RecordingError::Io { path: self.path.clone(), source })?;
@@ -46,6 +48,9 @@ impl Replay {
         read_line(&mut lines, &self.path, 1)?;
         for number in 0..entries {
             let line = number + 2;
+            if cancelled() {
+                return Err(RecordingError::Cancelled);
+            }
             let text = read_line(&mut lines, &self.path, line)?.ok_or_else(|| RecordingError::Line {
                 path: self.path.clone(),
                 line,
@@ -58,7 +63,11 @@ impl Replay {
             list.push(Listed { line, text, response, events: events.is_some() });
         }
         // A frame has its checksum at its end: what is read up to its last line only has not been checked.
-        while read_line(&mut lines, &self.path, entries + 2)?.is_some() {}
+        while read_line(&mut lines, &self.path, entries + 2)?.is_some() {
+            if cancelled() {
+                return Err(RecordingError::Cancelled);
+            }
+        }
         Ok(list)
     }
 }

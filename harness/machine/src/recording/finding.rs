@@ -9,10 +9,7 @@ use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::format::Hex;
-use super::limit::limited;
-
-/// The most views that a finding may have.
-const MAX_VIEWS: usize = 1 << 16;
+use super::limit::{MAX_VIEWS, limited};
 
 /// A finding of a recording.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -183,6 +180,6 @@ mod tests {
         let views = vec!["[\"cpu\",\"\"]"; MAX_VIEWS + 1].join(",");
         let line = LINE.replacen("[\"device\",\"0x8\"]", &views, 1);
         let error = serde_json::from_str::<RecordedFinding>(&line).unwrap_err();
-        assert!(error.to_string().starts_with("more than 65536 items"), "{error}");
+        assert!(error.to_string().starts_with("more than 256 items"), "{error}");
     }
 }

@@ -9,7 +9,10 @@ use parallax_vmsa::SysRegs;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 
 use super::finding::RecordedFinding;
-use super::limit::limited;
+use super::limit::{
+    MAX_EVENTS, MAX_FINDINGS, MAX_PAGES, MAX_REGISTERS, MAX_REQUESTS, MAX_SITES, MAX_WORDS, limited,
+    limited_map, limited_option,
+};
 use crate::target::Description;
 
 /// Version of this schema.
@@ -26,16 +29,6 @@ pub const TYPED_FINDINGS: u32 = 3;
 pub const OLDEST: u32 = 1;
 /// How many operations lie between two complete entries.
 pub const KEYFRAME_EVERY: u64 = 64;
-/// The most requests, and the most responses, of an operation.
-const MAX_REQUESTS: usize = 1 << 16;
-/// The most pages of an operation, and the most words that follow each other in one.
-const MAX_PAGES: usize = 1 << 18;
-const MAX_WORDS: usize = 512;
-/// The most events of an operation.
-const MAX_EVENTS: usize = 1 << 24;
-/// The most findings of an operation.
-const MAX_FINDINGS: usize = 1 << 20;
-
 /// The first line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -60,7 +53,11 @@ pub struct Footer {
     /// Number of entries, the boot included.
     pub entries: u64,
     /// The instructions that events name, by address.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(
+        default,
+        skip_serializing_if = "BTreeMap::is_empty",
+        deserialize_with = "limited_map::<_, _, _, MAX_SITES>"
+    )]
     pub sites: BTreeMap<Hex, Site>,
 }
 
@@ -96,7 +93,11 @@ pub struct Entry {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sys: Option<SysRegs>,
     /// The SMMU's registers that have changed, by offset; absent when the machine uses no SMMU.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "limited_option::<_, _, _, MAX_REGISTERS>"
+    )]
     pub smmu: Option<BTreeMap<u32, u32>>,
     /// Pages that were read for the first time, or have changed.
     #[serde(deserialize_with = "limited::<_, _, MAX_PAGES>")]
@@ -143,7 +144,17 @@ pub struct Page {
     pub pa: Hex,
     /// Runs of little-endian 64-bit words: index of the first (0 to 511), and their values now.
     #[serde(deserialize_with = "limited::<_, _, MAX_WORDS>")]
-    pub words: Vec<(u16, Vec<Hex>)>,
+    pub words: Vec<(u16, Run)>,
+}
+
+/// Words that follow each other: at least one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Run(#[serde(deserialize_with = "words")] pub Vec<Hex>);
+
+fn words<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Hex>, D::Error> {
+    let words = limited::<_, _, MAX_WORDS>(deserializer)?;
+    if words.is_empty() { Err(D::Error::custom("a run of no words")) } else { Ok(words) }
 }
 
 /// A number that is written as `"0x..."`: JSON readers elsewhere lose digits of large numbers.
@@ -225,13 +236,13 @@ struct HypInfoLine {
 pub(super) type Words = [u64; 512];
 
 /// The runs of words in which `now` differs from `before`.
-pub(super) fn difference(before: &Words, now: &Words) -> Vec<(u16, Vec<Hex>)> {
-    let mut runs: Vec<(u16, Vec<Hex>)> = Vec::new();
+pub(super) fn difference(before: &Words, now: &Words) -> Vec<(u16, Run)> {
+    let mut runs: Vec<(u16, Run)> = Vec::new();
     let mut last = None;
     for (index, (_, value)) in before.iter().zip(now).enumerate().filter(|(_, (old, new))| old != new) {
         match runs.last_mut() {
-            Some((_, run)) if last == Some(index.wrapping_sub(1)) => run.push(Hex(*value)),
-            _ => runs.push((index as u16, vec![Hex(*value)])),
+            Some((_, run)) if last == Some(index.wrapping_sub(1)) => run.0.push(Hex(*value)),
+            _ => runs.push((index as u16, Run(vec![Hex(*value)]))),
         }
         last = Some(index);
     }
@@ -257,7 +268,7 @@ mod tests {
     fn neighbouring_changes_are_one_run() {
         let (before, mut now) = ([0; 512], [0; 512]);
         (now[3], now[4], now[511]) = (7, 8, 9);
-        assert_eq!(difference(&before, &now), [(3, vec![Hex(7), Hex(8)]), (511, vec![Hex(9)])]);
+        assert_eq!(difference(&before, &now), [(3, Run(vec![Hex(7), Hex(8)])), (511, Run(vec![Hex(9)]))]);
         assert_eq!(difference(&now, &now), []);
     }
 
@@ -270,7 +281,7 @@ mod tests {
             }
             let mut page = before;
             for (first, run) in difference(&before, &now) {
-                for (offset, value) in run.iter().enumerate() {
+                for (offset, value) in run.0.iter().enumerate() {
                     page[usize::from(first) + offset] = value.0;
                 }
             }

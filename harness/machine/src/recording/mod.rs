@@ -23,10 +23,12 @@ mod writer;
 
 use std::path::PathBuf;
 
+use crate::failure::FailureClass;
 use parallax_vmsa::MemError;
 
 pub use self::contents::Listed;
 pub use self::finding::RecordedFinding;
+pub use self::limit::LIMITS;
 pub use self::mem::RecordingMem;
 pub use self::reader::Replay;
 pub use self::search::{Change, Search};
@@ -58,6 +60,18 @@ pub enum RecordError {
     /// A page that was read cannot be read again.
     #[error(transparent)]
     Memory(#[from] MemError),
+}
+
+impl RecordingError {
+    /// What class of failure it is.
+    #[must_use]
+    pub fn class(&self) -> FailureClass {
+        match self {
+            Self::Io { source, .. } => FailureClass::of_file(source),
+            Self::Cancelled => FailureClass::Cancelled,
+            _ => FailureClass::Usage,
+        }
+    }
 }
 
 /// A recording that cannot be read or written.
@@ -107,6 +121,9 @@ pub enum RecordingError {
         /// What it is.
         text: String,
     },
+    /// The user cancelled the reading.
+    #[error("interrupted")]
+    Cancelled,
     /// There is no such operation.
     #[error("{}: there is no operation {operation}, the last one is {last}", path.display())]
     End {

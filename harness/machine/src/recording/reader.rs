@@ -5,31 +5,30 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{BufRead, BufReader, Cursor, Read};
+use std::io::{self, BufRead, BufReader, Cursor, Read, Take};
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use parallax_abi::journal::Record;
+use parallax_abi::journal::{Record, kind};
 use parallax_addr::{PAGE_SIZE, PhysAddr};
 use parallax_vmsa::{PhysMem, SparseMem};
 use serde::de::DeserializeOwned;
 use zstd::stream::read::Decoder;
 use zstd::zstd_safe;
 
-use super::format::{Entry, Footer, Header, Hex, OLDEST, SCHEMA, Site, TYPED_FINDINGS};
+use super::format::{Entry, Footer, Header, Hex, OLDEST, Run, SCHEMA, Site, TYPED_FINDINGS};
+use super::limit::{
+    MAX_ALL_FINDINGS, MAX_FILE, MAX_HEADER, MAX_INSTRUCTIONS, MAX_LINE, MAX_OPERATIONS, MAX_PAGES,
+    MAX_REGIONS, MAX_REGISTERS, MAX_UNPACKED,
+};
 use super::{Operation, RecordingError};
 use crate::target::{Registers, Target};
 
-/// The largest file, in bytes.
-const MAX_FILE: u64 = 1 << 30;
-/// The longest line, in bytes.
-const MAX_LINE: u64 = 256 << 20;
-/// The most pages that a recording may describe at one time.
-const MAX_PAGES: usize = 1 << 18;
 /// The largest window that a frame may ask the decoder for, as a power of two.
 const MAX_WINDOW_LOG: u32 = 27;
 
-pub(super) type Lines = BufReader<Decoder<'static, Cursor<Arc<[u8]>>>>;
+pub(super) type Lines = BufReader<Take<Decoder<'static, Cursor<Arc<[u8]>>>>>;
 
 /// A recording, standing after one of its operations.
 pub struct Replay {
@@ -48,6 +47,9 @@ pub struct Replay {
     pub(crate) registers: Registers,
     pub(crate) memory: SparseMem,
     pages: usize,
+    /// The operation up to which findings were counted, and how many there are until then.
+    counted: Option<u64>,
+    findings: u64,
 }
 
 impl Replay {
@@ -59,6 +61,9 @@ impl Replay {
         let malformed =
             |what: &str| RecordingError::Malformed { path: path.to_owned(), what: what.to_owned() };
         let failed = |source| RecordingError::Io { path: path.to_owned(), source };
+        if std::fs::metadata(path).map_err(failed)?.file_type().is_fifo() {
+            return Err(malformed("a pipe: a recording is a file"));
+        }
         let mut data = Vec::new();
         File::open(path).and_then(|file| file.take(MAX_FILE + 1).read_to_end(&mut data)).map_err(failed)?;
         if data.len() as u64 > MAX_FILE {
@@ -69,18 +74,42 @@ impl Replay {
         let (Some(&first), Some(&last)) = (frames.first(), frames.last()) else {
             return Err(malformed("empty"));
         };
+        if unpacked(&data, &frames) > MAX_UNPACKED {
+            return Err(malformed(&too_long()));
+        }
         let header = {
             let mut lines = lines_from(&data, first).map_err(failed)?;
-            let text = read_line(&mut lines, path, 1)?.ok_or_else(|| malformed("empty"))?;
+            let text = read_line_up_to(MAX_HEADER, &mut lines, path, 1)?.ok_or_else(|| malformed("empty"))?;
             check_schema(&text, path)?;
             parse::<Header>(&text, path, 1)?
         };
         let footer = {
             let mut lines = lines_from(&data, last).map_err(failed)?;
             let text = read_line(&mut lines, path, 0)?.ok_or_else(|| malformed("without an end"))?;
-            serde_json::from_str::<Footer>(&text)
-                .map_err(|_| malformed("cut off: its last line is missing"))?
+            let footer = serde_json::from_str::<Footer>(&text);
+            footer.map_err(|error| match error.to_string().split_once(" at line ") {
+                Some((what, _)) if what.starts_with("more than ") => {
+                    malformed(&format!("its last line: {what}"))
+                }
+                _ => malformed("cut off: its last line is missing"),
+            })?
         };
+        if footer.entries > MAX_OPERATIONS {
+            return Err(malformed(&format!("more than {MAX_OPERATIONS} operations")));
+        }
+        let config = &header.machine.config;
+        if [
+            header.machine.regions.len(),
+            config.devices.len(),
+            config.extra.len(),
+            config.hyp.donate_mmio.len(),
+        ]
+        .iter()
+        .any(|length| *length > MAX_REGIONS)
+        {
+            let what = format!("more than {MAX_REGIONS} regions, devices or arguments of its machine");
+            return Err(RecordingError::Line { path: path.to_owned(), line: 1, what });
+        }
         let chunks = frames.len().saturating_sub(2) as u64;
         if header.keyframe_every == 0
             || footer.entries == 0
@@ -105,6 +134,8 @@ impl Replay {
             registers: Registers::default(),
             memory: SparseMem::new(),
             pages: 0,
+            counted: None,
+            findings: 0,
         };
         replay.read_entry(0)?;
         Ok(replay)
@@ -190,6 +221,7 @@ impl Replay {
         if entry.op != op {
             return Err(self.wrong(format!("operation {} where {op} must be", entry.op)));
         }
+        self.check_amounts(&entry)?;
         let typed = self.header.parallax_recording >= TYPED_FINDINGS;
         if entry.findings.iter().any(|finding| finding.finding().is_some() != typed) {
             let schema = self.header.parallax_recording;
@@ -211,6 +243,9 @@ impl Replay {
             now.0.extend(changed);
             now
         });
+        if self.registers.smmu.as_ref().is_some_and(|known| known.0.len() > MAX_REGISTERS) {
+            return Err(self.wrong(format!("more than {MAX_REGISTERS} registers of the SMMU")));
+        }
         for page in entry.pages {
             self.write_page(PhysAddr::new(page.pa.0), &page.words)?;
         }
@@ -226,11 +261,24 @@ impl Replay {
         Ok(())
     }
 
-    fn write_page(
-        &mut self,
-        pa: PhysAddr,
-        words: &[(u16, Vec<super::format::Hex>)],
-    ) -> Result<(), RecordingError> {
+    /// Refuses an entry that counts more than there can be.
+    fn check_amounts(&mut self, entry: &Entry) -> Result<(), RecordingError> {
+        if self.counted.is_none_or(|counted| entry.op > counted) {
+            self.counted = Some(entry.op);
+            self.findings = self.findings.saturating_add(entry.findings.len() as u64);
+            if self.findings > MAX_ALL_FINDINGS {
+                return Err(self.wrong(format!("more than {MAX_ALL_FINDINGS} findings up to here")));
+            }
+        }
+        let mut events = entry.events.iter().map(|event| Record::from(*event));
+        match events.find(|event| matches!(event.kind, kind::ERET | kind::MARK) && event.b > MAX_INSTRUCTIONS)
+        {
+            Some(event) => Err(self.wrong(format!("an event that counts {:#x} instructions", event.b))),
+            None => Ok(()),
+        }
+    }
+
+    fn write_page(&mut self, pa: PhysAddr, words: &[(u16, Run)]) -> Result<(), RecordingError> {
         if pa.offset() != 0 {
             return Err(self.wrong(format!("{pa:#x} is not the address of a page")));
         }
@@ -241,7 +289,7 @@ impl Replay {
             }
             self.memory.write(pa, &[0; PAGE_SIZE as usize]);
         }
-        for (first, run) in words {
+        for (first, Run(run)) in words {
             if usize::from(*first) + run.len() > 512 {
                 return Err(self.wrong(format!("{} words from word {first} of a page on", run.len())));
             }
@@ -274,23 +322,48 @@ fn frames(data: &[u8]) -> Option<Vec<usize>> {
     Some(offsets)
 }
 
-pub(super) fn lines_from(data: &Arc<[u8]>, offset: usize) -> std::io::Result<Lines> {
+/// What the frames say that they are unpacked, in bytes; a frame need not say.
+fn unpacked(data: &[u8], frames: &[usize]) -> u64 {
+    let sizes =
+        frames.iter().filter_map(|offset| zstd_safe::get_frame_content_size(&data[*offset..]).ok()?);
+    sizes.fold(0, u64::saturating_add)
+}
+
+fn too_long() -> String {
+    format!("more than {} GiB, unpacked", MAX_UNPACKED >> 30)
+}
+
+/// The lines from the frame at `offset` on; no more is unpacked than a file may have, whatever its frames say.
+pub(super) fn lines_from(data: &Arc<[u8]>, offset: usize) -> io::Result<Lines> {
     let mut cursor = Cursor::new(Arc::clone(data));
     cursor.set_position(offset as u64);
     let mut decoder = Decoder::with_buffer(cursor)?;
     decoder.window_log_max(MAX_WINDOW_LOG)?;
-    Ok(BufReader::with_capacity(1 << 16, decoder))
+    Ok(BufReader::with_capacity(1 << 16, decoder.take(MAX_UNPACKED)))
 }
 
 /// The next line without its end; none at the end of the file.
 pub(super) fn read_line(lines: &mut Lines, path: &Path, line: u64) -> Result<Option<String>, RecordingError> {
+    read_line_up_to(MAX_LINE, lines, path, line)
+}
+
+fn read_line_up_to(
+    most: u64,
+    lines: &mut Lines,
+    path: &Path,
+    line: u64,
+) -> Result<Option<String>, RecordingError> {
     let wrong = |what: String| RecordingError::Line { path: path.to_owned(), line, what };
     let mut bytes = Vec::new();
-    lines.take(MAX_LINE).read_until(b'\n', &mut bytes).map_err(|error| wrong(error.to_string()))?;
+    if lines.get_ref().limit() == 0 && lines.buffer().is_empty() {
+        return Err(wrong(too_long()));
+    }
+    lines.take(most).read_until(b'\n', &mut bytes).map_err(|error| wrong(error.to_string()))?;
     match bytes.pop() {
         None => Ok(None),
         Some(b'\n') => String::from_utf8(bytes).map(Some).map_err(|_| wrong("not UTF-8".to_owned())),
-        Some(_) if bytes.len() as u64 + 1 == MAX_LINE => Err(wrong("longer than 256 MiB".to_owned())),
+        Some(_) if bytes.len() as u64 + 1 == most => Err(wrong(format!("longer than {} MiB", most >> 20))),
+        Some(_) if lines.get_ref().limit() == 0 => Err(wrong(too_long())),
         Some(_) => Err(wrong("a line without its end".to_owned())),
     }
 }

@@ -16,6 +16,7 @@ use super::format::{
     Entry, Event, Footer, Header, Hex, KEYFRAME_EVERY, Page, RequestLine, ResponseLine, SCHEMA, Site, Words,
     difference,
 };
+use super::limit::{MAX_EVENTS, MAX_FINDINGS, MAX_PAGES, MAX_REQUESTS};
 use super::{Operation, RecordError, RecordingError, RecordingMem};
 use crate::symbols::Symbols;
 use crate::target::{Registers, Target};
@@ -102,6 +103,7 @@ impl Recorder {
             findings: operation.findings.clone(),
         };
         self.registers = Some(registers.clone());
+        self.check_amounts(&entry)?;
         self.line(&entry)?;
         self.entries += 1;
         Ok(())
@@ -154,6 +156,23 @@ impl Recorder {
             }
         }
         Ok(changes)
+    }
+
+    /// Refuses what no reader would take.
+    fn check_amounts(&self, entry: &Entry) -> Result<(), RecordingError> {
+        let amounts = [
+            (entry.requests.len(), MAX_REQUESTS, "requests"),
+            (entry.pages.len(), MAX_PAGES, "pages"),
+            (entry.events.len(), MAX_EVENTS, "events"),
+            (entry.findings.len(), MAX_FINDINGS, "findings"),
+        ];
+        match amounts.iter().find(|(there, most, _)| there > most) {
+            Some((there, most, of)) => Err(RecordingError::Malformed {
+                path: self.path.clone(),
+                what: format!("operation {} has {there} {of}; a recording holds at most {most}", entry.op),
+            }),
+            None => Ok(()),
+        }
     }
 
     fn line(&mut self, line: &impl Serialize) -> Result<(), RecordingError> {

@@ -6,6 +6,7 @@
 //! ```
 
 use std::fmt::Write;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
@@ -23,23 +24,41 @@ pub(super) fn accept(args: &Accept) -> Result<Status> {
         paths => golden::pending_of_all(paths)?,
     };
     refuse(&pending, args.even_with_findings)?;
+    print(&take(&pending)?)?;
+    Ok(Status::Same)
+}
+
+/// Takes all of `pending`, and tells which.
+fn take(pending: &[PathBuf]) -> Result<String> {
     let mut text = String::new();
-    for (taken, path) in pending.iter().enumerate() {
-        let golden = golden::accept(path).map_err(|error| {
-            let left = pending.len() - taken;
-            Failure::usage(format!(
-                "{error}\n{taken} taken, {left} go on waiting: say it again when that is mended"
-            ))
-        })?;
-        writeln!(text, "{}", shown(&golden).display())?;
+    let mut taken = 0;
+    for (done, path) in pending.iter().enumerate() {
+        match golden::accept(path) {
+            Ok(golden) => {
+                writeln!(text, "{}", shown(&golden).display())?;
+                taken += 1;
+            }
+            // Another command was faster.
+            Err(_) if is_gone(path) => writeln!(text, "{}: does not wait any more", shown(path).display())?,
+            Err(error) => {
+                let left = pending[done..].iter().filter(|path| !is_gone(path)).count();
+                let Failure { status, message } = error.into();
+                let left = format!("{taken} taken, {left} go on waiting: say it again when that is mended");
+                return Err(Failure { status, message: format!("{message}\n{left}") }.into());
+            }
+        }
     }
-    match pending.len() {
+    match taken {
         0 => text.push_str("nothing waits to be taken\n"),
         1 => text.push_str("1 golden taken\n"),
         count => writeln!(text, "{count} goldens taken")?,
     }
-    print(&text)?;
-    Ok(Status::Same)
+    Ok(text)
+}
+
+/// Whether nothing waits at `path`, not even a link.
+fn is_gone(path: &Path) -> bool {
+    path.symlink_metadata().is_err_and(|error| error.kind() == ErrorKind::NotFound)
 }
 
 /// Nothing is taken if anything speaks against any of `pending`.
@@ -47,7 +66,7 @@ fn refuse(pending: &[PathBuf], even_with_findings: bool) -> Result<(), Failure> 
     let mut refused = Vec::new();
     let mut only_findings = true;
     for path in pending {
-        for objection in golden::objections(path).map_err(Failure::usage)? {
+        for objection in golden::objections(path)? {
             if !(even_with_findings && objection.can_be_overruled()) {
                 only_findings &= objection.can_be_overruled();
                 refused.push(format!("{}: {objection}", shown(path).display()));
@@ -102,6 +121,23 @@ mod tests {
         let twice = vec![a.pending(), root.path().join("traces"), root.path().join("golden")];
         accept(&Accept { paths: twice, even_with_findings: true }).unwrap();
         assert!([&a, &found, &stale].iter().all(|place| place.golden.exists() && !place.pending().exists()));
+    }
+
+    #[test]
+    fn what_another_command_took_meanwhile_is_no_error() {
+        let root = tempfile::tempdir().unwrap();
+        let [a, b] = ["a", "b"].map(|name| place(root.path(), "good", name));
+        for place in [&a, &b] {
+            golden::save(place, &place.pending(), "1: nop -> ok").unwrap();
+        }
+        let pending = [a.pending(), b.pending()];
+        golden::accept(&a.pending()).unwrap();
+        let text = take(&pending).unwrap();
+        assert!(
+            text.contains("a.snap.new: does not wait any more\n") && text.ends_with("1 golden taken\n"),
+            "{text}"
+        );
+        assert!(take(&pending).unwrap().ends_with("nothing waits to be taken\n"));
     }
 
     #[test]

@@ -71,7 +71,7 @@ const MAX_SHOWN: usize = 100;
 
 fn save(path: &Path, text: &str) -> Result<()> {
     whole_file::write(path, text.as_bytes())
-        .map_err(|error| Failure::usage(format!("{}: cannot be written: {error}", path.display())))?;
+        .map_err(|error| Failure::file(format_args!("{}: cannot be written", path.display()), &error))?;
     print(&format!("written to {}\n", path.display()))
 }
 

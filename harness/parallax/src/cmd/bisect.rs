@@ -15,7 +15,7 @@ use anyhow::Result;
 use parallax_engine::status::Status;
 use parallax_suite::bisect::{Request, bisect as search};
 
-use super::output::print;
+use super::output::{print, print_as_it_is};
 use crate::cli::{self, BisectFormat};
 use crate::interrupt;
 
@@ -30,10 +30,10 @@ pub(super) fn bisect(args: &cli::Bisect) -> Result<Status> {
         keep: args.keep,
     };
     let report = search(&request, &cancel)?;
-    print(&match args.format {
-        BisectFormat::Human => report.human(),
-        BisectFormat::Markdown => report.markdown(),
-        BisectFormat::Json => report.json()?,
-    })?;
+    match args.format {
+        BisectFormat::Human => print(&report.human())?,
+        BisectFormat::Markdown => print(&report.markdown())?,
+        BisectFormat::Json => print_as_it_is(&report.json()?)?,
+    }
     Ok(if report.first_bad.len() == 1 { Status::Same } else { Status::Diverged })
 }

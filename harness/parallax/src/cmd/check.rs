@@ -34,6 +34,9 @@ pub(super) fn check(args: &Check) -> Result<Status> {
     let text = read(args)?;
     let log = casemate::parse(&text).map_err(|error| Failure::usage(format!("{path}:{error}")))?;
     drop(text);
+    if log.events.is_empty() {
+        return Err(Failure::usage(format!("{path}: there is no event in it: nothing can be judged")).into());
+    }
     let config = Config { cpu_bbm: args.cpu_bbm, smmu_bbm: args.smmu_bbm, ..Config::default() };
     let judged = event_order::judge(&log, config, &reproducer(args));
     print(&judged.text)?;

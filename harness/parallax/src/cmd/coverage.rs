@@ -12,7 +12,7 @@
 use std::fs;
 use std::path::Path;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use parallax_engine::live;
 use parallax_engine::project;
 use parallax_engine::status::{Failure, Status};
@@ -20,20 +20,25 @@ use parallax_machine::MachineError;
 use parallax_machine::toolchain::{self, Variant};
 use parallax_report::report::{self, Human};
 use parallax_report::whole_file;
-use parallax_suite::cases;
+use parallax_suite::cases::{self, Case};
 use parallax_suite::coverage::allowed::Allowed;
 use parallax_suite::coverage::built::{BuiltLines, Ran};
 use parallax_suite::coverage::{agreed, lcov, summary};
 use parallax_suite::jobs::{self, GoldenMode, Options, job_count};
 
 use super::output::print;
-use super::progress;
+use super::{outputs, progress};
 use crate::cli;
 use crate::interrupt;
+
+/// What is written of all traces together: lines, and the table.
+const TOTAL: &str = "total.info";
+const SUMMARY: &str = "summary.txt";
 
 /// Runs it.
 pub(super) fn coverage(args: &cli::Coverage) -> Result<Status> {
     let cases = cases::load(&args.traces).map_err(Failure::from)?;
+    refuse_inputs(args, &cases)?;
     let cancel = interrupt::token()?;
     let hints: Vec<_> = cases.iter().map(|case| case.place.golden.clone()).collect();
     let root = project::root(&hints)?;
@@ -90,8 +95,8 @@ pub(super) fn coverage(args: &cli::Coverage) -> Result<Status> {
     let text =
         format!("{}\nnot reached:\n{}", summary::table(total.files()), summary::unreached(total.files()));
     if let Some(folder) = &args.lcov {
-        save(folder, "total.info", &lcov::text("total", &root, total.files()))?;
-        save(folder, "summary.txt", &text)?;
+        save(folder, TOTAL, &lcov::text("total", &root, total.files()))?;
+        save(folder, SUMMARY, &text)?;
     }
     let (text, status) = match (&allowed, &args.allow) {
         (Some(allowed), Some(path)) => {
@@ -104,9 +109,19 @@ pub(super) fn coverage(args: &cli::Coverage) -> Result<Status> {
     Ok(status)
 }
 
+/// Refuses to write over the list or a trace.
+fn refuse_inputs(args: &cli::Coverage, cases: &[Case]) -> Result<(), Failure> {
+    let Some(folder) = &args.lcov else { return Ok(()) };
+    let of_traces = cases.iter().map(|case| format!("{}.info", lcov::test_name(&case.trace.path)));
+    let names = of_traces.chain([TOTAL, SUMMARY].map(str::to_owned));
+    let traces = cases.iter().map(|case| Path::new(&case.trace.path));
+    let read: Vec<&Path> = traces.chain(args.allow.as_deref()).collect();
+    names.map(|name| folder.join(name)).try_for_each(|path| outputs::apart(&[("--lcov", &path)], &read))
+}
+
 /// Writes a file, whole or not at all.
 fn save(folder: &Path, name: &str, text: &str) -> Result<()> {
     let path = folder.join(name);
     let saved = fs::create_dir_all(folder).and_then(|()| whole_file::write(&path, text.as_bytes()));
-    saved.with_context(|| path.display().to_string())
+    saved.map_err(|error| Failure::file(path.display(), &error).into())
 }

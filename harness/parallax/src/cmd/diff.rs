@@ -23,6 +23,9 @@ use super::output::print;
 use crate::cli::{Diff, Ignore};
 use crate::interrupt;
 
+/// The longest text that is compared, in bytes.
+const MAX_TEXT: usize = 64 << 20;
+
 /// Runs it.
 pub(super) fn diff(args: &Diff) -> Result<Status> {
     let cancel = interrupt::token()?;
@@ -63,7 +66,10 @@ fn history(source: Source, block_size: BlockSize, cancel: &CancellationToken) ->
             let _ = writeln!(text, "   {line}");
         }
         before = Some(form);
-        ControlFlow::Continue(())
+        if text.len() > MAX_TEXT { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     })?;
+    if text.len() > MAX_TEXT {
+        return Err(Failure::usage(format!("more than {} MiB of changes on one side", MAX_TEXT >> 20)));
+    }
     Ok(text)
 }

@@ -19,7 +19,7 @@ use parallax_engine::project;
 use parallax_engine::status::{Failure, Status};
 use parallax_machine::doctor::{self, Check, Outcome, Remedy};
 
-use super::output::print;
+use super::output::print_as_it_is;
 use crate::cli::Doctor;
 
 const OK: Style = AnsiColor::Green.on_default();
@@ -35,7 +35,7 @@ pub(super) fn doctor(args: &Doctor) -> Result<Status> {
     }
     let root = project::root(&[])?;
     let mut checks = doctor::check_all(&root, args.build);
-    print(&checks_text(&checks)?)?;
+    print_as_it_is(&checks_text(&checks)?)?;
     let remedies = remedies(&checks);
     if args.fix && !remedies.is_empty() {
         for remedy in remedies {
@@ -44,7 +44,7 @@ pub(super) fn doctor(args: &Doctor) -> Result<Status> {
             }
         }
         checks = doctor::check_all(&root, args.build);
-        print(&format!("\nnow:\n{}", checks_text(&checks)?))?;
+        print_as_it_is(&format!("\nnow:\n{}", checks_text(&checks)?))?;
     }
     Ok(if checks.iter().all(Check::usable) { Status::Same } else { Status::Setup })
 }

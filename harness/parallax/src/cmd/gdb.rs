@@ -17,13 +17,14 @@ use anyhow::Result;
 use parallax_engine::live;
 use parallax_engine::project;
 use parallax_engine::status::{Failure, Status};
+use parallax_engine::visible;
 use parallax_gdb::session::{self, Session};
 use parallax_gdb::{Debuggee, Ending, Listener, Performed, Recorded, serve};
 use parallax_machine::toolchain::{self, Variant};
 use parallax_machine::{Backend, CancellationToken, MachineError};
 use parallax_suite::source::Source;
 
-use super::output::print;
+use super::output::{print, print_as_it_is};
 use crate::cli::Gdb;
 use crate::interrupt;
 
@@ -43,7 +44,8 @@ pub(super) fn gdb(args: &Gdb) -> Result<Status> {
     let server = Server { listener, session, once: args.once, cancel };
     match source {
         Source::Recording(replay) => {
-            let mut recorded = Recorded::new(*replay, path.display().to_string())
+            let cancelled = || server.cancel.is_cancelled();
+            let mut recorded = Recorded::new(*replay, path.display().to_string(), &cancelled)
                 .map_err(|error| Failure::from(MachineError::from(error)))?;
             let program = server.session.program(path, recorded.operations())?;
             let images = recorded.events().then(|| images_of(&recorded, &server.cancel)).flatten();
@@ -76,7 +78,7 @@ fn images_of(recorded: &Recorded, cancel: &CancellationToken) -> Option<toolchai
     if images.is_none() {
         anstream::eprintln!(
             "no symbols of the hypervisor: it was recorded at revision {}, and here is no source tree of that which builds",
-            revision.escape_debug()
+            visible::line(revision)
         );
     }
     images
@@ -88,7 +90,7 @@ fn gdbinit(cancel: &CancellationToken) -> Result<Status> {
     let images = toolchain::build(&root, Variant::Normal, cancel);
     let images = images.map_err(|error| Failure::from(MachineError::from(error)))?;
     let printers = root.join("harness/gdb/python/parallax.py");
-    print(&session::commands(None, Some(&images), &printers))?;
+    print_as_it_is(&session::commands(None, Some(&images), &printers))?;
     Ok(Status::Same)
 }
 
@@ -136,7 +138,7 @@ impl Server {
                 Ending::Killed => return Ok(Status::Same),
                 Ending::Cancelled => break,
                 Ending::Misunderstood(why) => {
-                    anstream::eprintln!("a client sent what is not understood: {why}")
+                    anstream::eprintln!("a client sent what is not understood: {}", visible::line(&why))
                 }
                 Ending::Detached | Ending::Gone => {}
             }

@@ -17,6 +17,7 @@ mod gdb;
 mod linux;
 mod man;
 mod output;
+mod outputs;
 mod progress;
 mod report;
 mod review;
@@ -24,9 +25,12 @@ mod run;
 mod schema;
 mod shell;
 
-use anyhow::Result;
+use anyhow::{Error, Result};
 use clap::{CommandFactory, Parser, Subcommand};
-use parallax_engine::status::Status;
+use parallax_engine::status::{Failure, Status};
+use parallax_machine::MachineError;
+use parallax_machine::recording::RecordingError;
+use parallax_suite::cases::SuiteError;
 
 use crate::cli::{self, EXIT_STATUS, STYLES};
 
@@ -109,6 +113,21 @@ commands! {
 /// What kept it from doing so; a [`parallax_engine::status::Failure`] knows its exit status.
 pub fn main(cli: &Cli) -> Result<Status> {
     cli.command.run()
+}
+
+/// The exit status that `error` asks for: that of the outermost of its causes that has one.
+#[must_use]
+pub fn status_of(error: &Error) -> Status {
+    error.chain().find_map(known).unwrap_or(Status::Setup)
+}
+
+/// The exit status of a `cause`, if it is of a kind that has one.
+fn known(cause: &(dyn std::error::Error + 'static)) -> Option<Status> {
+    let failure = cause.downcast_ref::<Failure>().map(|failure| failure.status);
+    let machine = || cause.downcast_ref::<MachineError>().map(|error| error.class().into());
+    let recording = || cause.downcast_ref::<RecordingError>().map(|error| error.class().into());
+    let suite = || cause.downcast_ref::<SuiteError>().map(SuiteError::status);
+    failure.or_else(machine).or_else(recording).or_else(suite)
 }
 
 #[cfg(test)]

@@ -2,15 +2,25 @@
 
 use std::io::{ErrorKind, Write};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use parallax_engine::status::Failure;
+use parallax_engine::visible;
 
-/// Writes to standard output; that its reader went away is no error.
+/// How errors call it.
+const STANDARD_OUTPUT: &str = "standard output";
+
+/// Writes what a person reads to standard output. What is in it may come from anywhere: it steers no terminal. That its
+/// reader went away is no error.
 pub(super) fn print(text: &str) -> Result<()> {
+    print_as_it_is(&visible::lines(text))
+}
+
+/// Writes what a program reads, or what has colours of our own.
+pub(super) fn print_as_it_is(text: &str) -> Result<()> {
     let mut out = anstream::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            Err(Failure::usage(format!("standard output: {error}")).into())
+            Err(Failure::file(STANDARD_OUTPUT, &error).into())
         }
         _ => Ok(()),
     }
@@ -20,6 +30,9 @@ pub(super) fn print(text: &str) -> Result<()> {
 pub(super) fn flushed(written: std::io::Result<()>) -> Result<()> {
     match written {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
-        written => written.and_then(|()| std::io::stdout().flush()).context("standard output"),
+        written => {
+            let written = written.and_then(|()| std::io::stdout().flush());
+            written.map_err(|error| Failure::file(STANDARD_OUTPUT, &error).into())
+        }
     }
 }

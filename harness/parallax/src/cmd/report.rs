@@ -13,8 +13,8 @@ use parallax_machine::recording::Replay;
 use parallax_report::html::{self, perfetto};
 use parallax_report::whole_file;
 
-use super::output::print;
-use super::progress;
+use super::output::{print, print_as_it_is};
+use super::{outputs, progress};
 use crate::cli::Report;
 
 /// How the bar looks, which counts operations that were read.
@@ -22,7 +22,9 @@ const READING: &str = "reading {wide_bar} {human_pos}/{human_len}, {elapsed}";
 
 /// Runs it.
 pub(super) fn report(args: &Report) -> Result<Status> {
+    let read: Vec<&Path> = std::iter::once(&args.recording).chain(&args.compare).map(AsRef::as_ref).collect();
     if let Some(path) = &args.perfetto {
+        outputs::apart(&[("--perfetto", path)], &read)?;
         let recording = open(&args.recording)?;
         let bar = progress::bar(recording.last(), READING);
         let text = perfetto::trace(recording, &|| bar.inc(1))?;
@@ -31,6 +33,7 @@ pub(super) fn report(args: &Report) -> Result<Status> {
         return Ok(Status::Same);
     }
     let path = args.output.clone().unwrap_or_else(|| args.recording.with_extension("html"));
+    outputs::apart(&[("--output", &path)], &read)?;
     let recording = opened(&args.recording)?;
     let other = args.compare.as_deref().map(opened).transpose()?;
     let total = recording.replay.last() + other.as_ref().map_or(0, |other| other.replay.last());
@@ -59,7 +62,7 @@ fn open(path: &Path) -> Result<Replay, Failure> {
 /// Writes `text` to the file at `path`, and how large it is; `-` is the standard output.
 fn write(path: &Path, text: &str) -> Result<()> {
     if path == Path::new("-") {
-        return print(text);
+        return print_as_it_is(text);
     }
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty() && !folder.is_dir());
     if let Some(folder) = folder {
@@ -67,7 +70,6 @@ fn write(path: &Path, text: &str) -> Result<()> {
             Failure::usage(format!("{}: there is no folder {}", path.display(), folder.display())).into()
         );
     }
-    whole_file::write(path, text.as_bytes())
-        .map_err(|error| Failure::usage(format!("{}: {error}", path.display())))?;
+    whole_file::write(path, text.as_bytes()).map_err(|error| Failure::file(path.display(), &error))?;
     print(&format!("{}: {} KiB\n", path.display(), text.len().div_ceil(1024)))
 }

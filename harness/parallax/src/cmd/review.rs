@@ -38,7 +38,8 @@ pub(super) fn review(args: &Review) -> Result<Status> {
             Ok(if decided.left { Status::Diverged } else { Status::Same })
         }
         None => {
-            print("left without a change\n")?;
+            // Where the terminal was closed, there is nobody to tell.
+            let _ = print("left without a change\n");
             Ok(Status::Interrupted)
         }
     }

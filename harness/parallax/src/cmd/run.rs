@@ -11,7 +11,7 @@
 
 mod options;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::Result;
@@ -19,29 +19,54 @@ use parallax_engine::Mode;
 use parallax_engine::live;
 use parallax_engine::project;
 use parallax_engine::status::{Failure, Status};
+use parallax_engine::visible;
 use parallax_report::golden;
 use parallax_report::report::{self, Beside, Format, Human};
-use parallax_suite::{cases, jobs, selection};
+use parallax_suite::cases::{self, Case, SuiteError};
+use parallax_suite::{jobs, selection};
+use parallax_trace::TraceError;
 
-use super::output::{self, print};
-use super::progress;
+use super::output::{self, print, print_as_it_is};
+use super::{outputs, progress, status_of};
 use crate::cli::Run;
 use crate::interrupt;
 
-/// Runs it. Who asked for JSON gets it whatever happens.
+/// Runs it. Who asked for a form that a program reads gets it whatever happens.
 pub(super) fn run(args: &Run) -> Result<Status> {
     let result = perform(args);
-    if let (Err(error), Format::Json) = (&result, args.format) {
-        let status = error.downcast_ref::<Failure>().map_or(Status::Setup, |failure| failure.status);
-        let failure = Failure { status, message: format!("{error:#}") };
-        print(&(report::json_failure(&failure)? + "\n"))?;
+    if let Err(error) = &result {
+        print_as_it_is(&not_run(args.format, error)?)?;
     }
     result
 }
 
+/// Why nothing could be run, in a form that a program reads; empty in one for people, who read it on standard error.
+fn not_run(format: Format, error: &anyhow::Error) -> Result<String> {
+    let failure = Failure { status: status_of(error), message: format!("{error:#}") };
+    let malformed = match error.downcast_ref::<SuiteError>() {
+        Some(SuiteError::Malformed(errors)) => &errors[..],
+        _ => &[],
+    };
+    Ok(match format {
+        Format::Human | Format::Markdown => String::new(),
+        Format::Json => report::json_failure(&failure)? + "\n",
+        Format::Junit => {
+            let named = malformed.iter().map(|error| (error.path.clone(), error.to_string()));
+            let whole = malformed.is_empty().then(|| ("run".to_owned(), failure.message));
+            report::junit_failure(&named.chain(whole).collect::<Vec<_>>())?
+        }
+        Format::Github => {
+            let place = |error: &TraceError| Some((error.path.clone(), error.line));
+            let named = malformed.iter().map(|error| (place(error), error.to_string()));
+            let whole = malformed.is_empty().then_some((None, failure.message));
+            visible::lines(&report::github_failure(&named.chain(whole).collect::<Vec<_>>()))
+        }
+    })
+}
+
 fn perform(args: &Run) -> Result<Status> {
     let begin = Instant::now();
-    let mut cases = cases::load(&args.traces).map_err(Failure::from)?;
+    let mut cases = cases::load(&args.traces)?;
     if args.without_faults {
         cases.iter_mut().for_each(|case| case.trace.switch_fault_off());
     }
@@ -56,6 +81,7 @@ fn perform(args: &Run) -> Result<Status> {
         return Err(Failure::usage(message).into());
     }
     let export = options::export(args, cases.len())?;
+    refuse_inputs(args, export.as_deref(), &cases)?;
     if args.without_events && args.mode == Mode::Stream {
         return Err(Failure::usage("--mode stream needs the plugin; leave --without-events out").into());
     }
@@ -66,14 +92,16 @@ fn perform(args: &Run) -> Result<Status> {
     let hints: Vec<PathBuf> = cases.iter().map(|case| case.place.golden.clone()).collect();
     let root = project::root(&hints)?;
     let since = args.since.as_ref().map(|revision| golden::since(&root, &args.traces, revision));
-    let since = since.transpose().map_err(Failure::usage)?;
+    let since = since.transpose().map_err(Failure::from)?;
     let progress = progress::of_traces(cases.len());
     progress.set_message("building");
     let mut hyp = live::build(&root, cases.iter().map(|case| &case.trace), &cancel)?;
     if !args.without_events {
         let remedy = "; --without-events does without check 5";
-        hyp = live::with_events(hyp, &root)
-            .map_err(|failure| Failure { message: failure.message + remedy, ..failure })?;
+        hyp = live::with_events(hyp, &root).map_err(|failure| match failure.status {
+            Status::Interrupted => failure,
+            _ => Failure { message: failure.message + remedy, ..failure },
+        })?;
     }
     progress.set_message("running");
     let options = options::options(args, export, cancel);
@@ -87,7 +115,7 @@ fn perform(args: &Run) -> Result<Status> {
         progress.inc(1);
     });
     progress.finish_and_clear();
-    let orphans = golden::orphan_names(&args.traces, &root).map_err(Failure::usage)?;
+    let orphans = golden::orphan_names(&args.traces, &root).map_err(Failure::from)?;
     let all = if options.cancel.is_cancelled() { Status::Interrupted } else { Status::Same };
     let referenced = if orphans.is_empty() { Status::Same } else { Status::Diverged };
     let status = report::status(&reports).and(all).and(referenced);
@@ -95,13 +123,29 @@ fn perform(args: &Run) -> Result<Status> {
         Some(human) => written = written.and_then(|()| human.summary(&reports, &orphans, begin.elapsed())),
         None => {
             if args.format != Format::Markdown {
-                orphans.iter().for_each(|path| anstream::eprintln!("{path}: {}", report::ORPHAN));
+                orphans
+                    .iter()
+                    .for_each(|path| anstream::eprintln!("{}: {}", visible::line(path), report::ORPHAN));
             }
-            print(&formatted(args.format, &reports, status, &Beside { since, orphans })?)?;
+            let text = formatted(args.format, &reports, status, &Beside { since, orphans })?;
+            match args.format {
+                Format::Json | Format::Junit => print_as_it_is(&text)?,
+                Format::Human | Format::Github | Format::Markdown => print(&text)?,
+            }
         }
     }
-    output::flushed(written).map_err(|error| Failure::usage(format!("standard output: {error}")))?;
+    output::flushed(written)?;
     Ok(status)
+}
+
+/// Refuses to write what the run reads or leaves: traces and their goldens.
+fn refuse_inputs(args: &Run, export: Option<&Path>, cases: &[Case]) -> Result<(), Failure> {
+    let record = args.record.as_deref().map(|path| ("--record", path));
+    let written: Vec<_> = record.into_iter().chain(export.map(|path| ("--export", path))).collect();
+    let pending: Vec<PathBuf> = cases.iter().map(|case| case.place.pending()).collect();
+    let traces = cases.iter().flat_map(|case| [Path::new(&case.trace.path), &case.place.golden]);
+    let read: Vec<&Path> = traces.chain(pending.iter().map(PathBuf::as_path)).collect();
+    outputs::apart(&written, &read)
 }
 
 fn formatted(

@@ -10,7 +10,7 @@ use parallax_engine::status::{Failure, Status};
 use parallax_report::text_table;
 use parallax_suite::schema::{ALL, Published};
 
-use super::output::print;
+use super::output::print_as_it_is;
 use crate::cli::Schema;
 
 /// Runs it.
@@ -22,7 +22,7 @@ pub(super) fn schema(args: &Schema) -> Result<Status> {
         }
         None => list(),
     };
-    print(&text)?;
+    print_as_it_is(&text)?;
     Ok(Status::Same)
 }
 

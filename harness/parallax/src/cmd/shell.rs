@@ -9,14 +9,14 @@ use parallax_engine::status::{Failure, Status};
 use parallax_report::whole_file;
 
 use super::man;
-use super::output::print;
+use super::output::print_as_it_is;
 use crate::cli::{Completions, Man};
 
 /// Prints the completions of one shell.
 pub(super) fn completions(args: &Completions, mut command: clap::Command) -> Result<Status> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut command, "parallax", &mut script);
-    print(&String::from_utf8(script)?)?;
+    print_as_it_is(&String::from_utf8(script)?)?;
     Ok(Status::Same)
 }
 
@@ -34,12 +34,12 @@ pub(super) fn manual(args: &Man, command: clap::Command) -> Result<Status> {
     if std::io::stdout().is_terminal() {
         anstream::eprintln!("hint: `parallax man | man -l -` shows it as a page");
     }
-    pages.first().map_or(Ok(()), |(_, page)| print(page))?;
+    pages.first().map_or(Ok(()), |(_, page)| print_as_it_is(page))?;
     Ok(Status::Same)
 }
 
 fn refused(folder: &Path, error: &std::io::Error) -> Failure {
-    Failure::usage(format!("{}: {error}", folder.display()))
+    Failure::file(folder.display(), error)
 }
 
 #[cfg(test)]

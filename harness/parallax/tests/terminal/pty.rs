@@ -2,12 +2,14 @@
 
 use std::io::{Read, Write};
 use std::num::NonZeroU16;
+use std::os::unix::process::ExitStatusExt;
 use std::process::Child;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use pty_process::Size;
 use pty_process::blocking::{Command, Pty, open};
+use rustix::process::{Pid, Signal};
 
 /// How long a screen may take to come.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -85,10 +87,9 @@ impl Terminal {
         self.pty.resize(Size::new(rows, columns)).expect("a size");
     }
 
-    /// Asks the program to end, as `kill` does.
-    pub(crate) fn terminate(&self) {
-        let pid = rustix::process::Pid::from_child(&self.child);
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("a running program");
+    /// Sends `signal` to the program.
+    pub(crate) fn signal(&self, signal: Signal) {
+        rustix::process::kill_process(Pid::from_child(&self.child), signal).expect("a running program");
     }
 
     /// Whether the program still has the whole screen for itself.
@@ -108,16 +109,40 @@ impl Terminal {
 
     /// The exit status, once the program has ended; 128 and the signal's number, if one ended it.
     pub(crate) fn ended(&mut self) -> i32 {
-        let begin = Instant::now();
-        loop {
-            if let Some(status) = self.child.try_wait().expect("a child") {
-                use std::os::unix::process::ExitStatusExt;
-                return status.code().or(status.signal().map(|signal| 128 + signal)).expect("a status");
-            }
-            assert!(begin.elapsed() < PATIENCE, "it goes on and on:\n{}", self.screen());
-            std::thread::sleep(Duration::from_millis(10));
-        }
+        let status = ended(&mut self.child);
+        status.unwrap_or_else(|| panic!("it goes on and on:\n{}", self.screen()))
     }
+}
+
+/// The exit status of `child`, once it has ended; none if it does not.
+fn ended(child: &mut Child) -> Option<i32> {
+    let begin = Instant::now();
+    while begin.elapsed() < PATIENCE {
+        if let Some(status) = child.try_wait().expect("a child") {
+            return status.code().or(status.signal().map(|signal| 128 + signal));
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    None
+}
+
+/// The exit status of `command`, whose terminal is closed once it shows `text`; none if it goes on.
+pub(crate) fn ended_when_closed(command: Command, text: &str) -> Option<i32> {
+    let (mut pty, pts) = open().expect("a pseudo-terminal");
+    pty.resize(Size::new(20, 100)).expect("a size");
+    let mut child = command.spawn(pts).expect("the program");
+    let mut seen = Vec::new();
+    while !String::from_utf8_lossy(&seen).contains(text) {
+        let mut buffer = [0; 4096];
+        let length = pty.read(&mut buffer).expect("a screen");
+        seen.extend_from_slice(&buffer[..length]);
+    }
+    drop(pty);
+    let status = ended(&mut child);
+    // If it goes on it would do so for ever.
+    let _ = child.kill();
+    let _ = child.wait();
+    status
 }
 
 impl Drop for Terminal {

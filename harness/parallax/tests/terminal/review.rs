@@ -6,8 +6,9 @@ use std::path::Path;
 use parallax_report::golden::{self, Place};
 
 use crate::program::program;
-use crate::pty::Terminal;
+use crate::pty::{Terminal, ended_when_closed};
 use pty_process::blocking::Command;
+use rustix::process::Signal;
 use tempfile::TempDir;
 
 const SHARE: &str = "\
@@ -175,13 +176,23 @@ fn leaving_half_way_writes_nothing() {
 
 #[test]
 fn a_signal_gives_the_terminal_back() {
+    for signal in [Signal::TERM, Signal::HUP] {
+        let root = project();
+        let before = files(root.path());
+        let mut terminal = one_accepted(root.path());
+        terminal.signal(signal);
+        assert_eq!(terminal.ended(), 130, "{signal:?}");
+        terminal.until("left without a change");
+        assert!(!terminal.in_full_screen(), "{signal:?}");
+        assert_eq!(files(root.path()), before, "{signal:?}");
+    }
+}
+
+#[test]
+fn a_terminal_that_is_closed_ends_it() {
     let root = project();
     let before = files(root.path());
-    let mut terminal = one_accepted(root.path());
-    terminal.terminate();
-    assert_eq!(terminal.ended(), 130);
-    terminal.until("left without a change");
-    assert!(!terminal.in_full_screen());
+    assert_eq!(ended_when_closed(command(root.path()), "1/4"), Some(130));
     assert_eq!(files(root.path()), before);
 }
 

@@ -33,13 +33,25 @@ impl Log {
 /// The first thing that is wrong, with its line and column.
 pub fn parse(text: &str) -> Result<Log, Error> {
     let mut reader = Reader::new(text);
+    let read = events(&mut reader);
+    read.map_err(|mut error| {
+        if let Some(line) = reader.verdict() {
+            error.message += &format!(
+                "; it stands behind the verdict in line {line}: what Casemate prints there of its state is no event, leave it out"
+            );
+        }
+        error
+    })
+}
+
+fn events(reader: &mut Reader<'_>) -> Result<Log, Error> {
     let mut log = Log::default();
     let mut known: HashMap<String, u64> = HashMap::new();
     while let Some(node) = reader.next_list()? {
         if log.events.len() == MAX_EVENTS {
             return Err(reader.error(node.at, format!("more than {MAX_EVENTS} events")));
         }
-        let mut fields = Fields::new(&reader, node)?;
+        let mut fields = Fields::new(reader, node)?;
         let kind = kind(&mut fields)?;
         let source = fields.finish()?;
         let pc = match source {
@@ -244,6 +256,8 @@ impl<'r, 'a> Fields<'r, 'a> {
                     Some(("src", value)) => Some(value),
                     _ => None,
                 },
+                // In the condensed form it stands behind the other fields, or in front of them.
+                (Item::Text(_), false) => Some(&node),
                 _ => None,
             };
             match text.map(|value| &value.item) {

@@ -42,11 +42,19 @@ pub(super) struct Node<'a> {
 pub(super) struct Reader<'a> {
     text: &'a str,
     at: usize,
+    /// The byte at which the last verdict begins.
+    verdict: Option<usize>,
 }
 
 impl<'a> Reader<'a> {
-    pub(super) const fn new(text: &'a str) -> Self {
-        Self { text, at: 0 }
+    pub(super) fn new(text: &'a str) -> Self {
+        // A mark of the order of bytes says nothing.
+        Self { text: text.strip_prefix('\u{feff}').unwrap_or(text), at: 0, verdict: None }
+    }
+
+    /// The line of the last verdict, if there was one.
+    pub(super) fn verdict(&self) -> Option<usize> {
+        self.verdict.map(|at| self.error(at, "").line)
     }
 
     /// An error at byte `at`.
@@ -78,6 +86,7 @@ impl<'a> Reader<'a> {
                 None => return Ok(None),
                 Some(b'(') => return self.node(0).map(Some),
                 Some(b'!') if self.text[self.at..].starts_with("! ") && self.at_line_start() => {
+                    self.verdict = Some(self.at);
                     self.at = self.text[self.at..].find('\n').map_or(self.text.len(), |n| self.at + n);
                 }
                 Some(_) => return Err(self.error(self.at, "expected `(` of an event")),

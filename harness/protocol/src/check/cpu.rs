@@ -34,8 +34,8 @@ pub(super) struct Cpu {
     pub(super) ordered: u64,
     /// Entries with a TLBI that no DSB has completed, with the time of the store that made each unclean.
     pub(super) sent: Vec<(u32, u64)>,
-    /// Locks that it holds.
-    pub(super) locks: Vec<u64>,
+    /// Locks that it holds, and where it took each.
+    pub(super) locks: HashMap<u64, Site>,
     /// Unclean entries of its making that nothing was said about yet.
     pub(super) open: usize,
     /// The first entry that it made valid since its last DSB.

@@ -17,7 +17,7 @@ impl Checker {
         let level = place.level;
         let ia = place.ia + pa % PAGE_SIZE / 8 * span(level);
         if let Some(lock) = lock {
-            let held = self.cpus.get(at.cpu).is_some_and(|cpu| cpu.locks.contains(&lock));
+            let held = self.cpus.get(at.cpu).is_some_and(|cpu| cpu.locks.contains_key(&lock));
             if !held && self.owners.get(&pa).copied() != Some(u64::from(at.cpu)) {
                 let what = format!("written without the lock at {lock:#x}");
                 let subject = self.subject(place.tree, level, ia, pa);

@@ -28,7 +28,8 @@ impl Checker {
             Kind::SmmuRead { offset, size, value } => self.smmu_read(offset, size, value),
             Kind::Command(command) => self.bare_command(command),
             Kind::Synced => self.bare_synced(),
-            Kind::Lock { address } | Kind::Trylock { address } => self.cpus.of(at.cpu).locks.push(address),
+            Kind::Lock { address } => self.lock(at, address, true),
+            Kind::Trylock { address } => self.lock(at, address, false),
             Kind::Unlock { address } => self.unlock(at, address),
             Kind::Enter => {
                 let cpu = self.cpus.of(at.cpu);
@@ -154,11 +155,19 @@ impl Checker {
         }
     }
 
+    /// A CPU takes a lock; if it `must` get it, it waits for itself where it holds it.
+    fn lock(&mut self, at: Site, address: u64, must: bool) {
+        let since = *self.cpus.of(at.cpu).locks.entry(address).or_insert(at);
+        if must && since != at {
+            let what = "taken by the CPU that holds it: it waits for itself".to_owned();
+            let missing = "an unlock".to_owned();
+            self.report(Rule::LockTwice, Subject::Page { pa: address }, at, Some(since), what, missing);
+        }
+    }
+
     fn unlock(&mut self, at: Site, address: u64) {
         let cpu = self.cpus.of(at.cpu);
-        if let Some(held) = cpu.locks.iter().rposition(|lock| *lock == address) {
-            cpu.locks.remove(held);
-        }
+        cpu.locks.remove(&address);
         if cpu.open > 0 {
             self.released(at, Some(address));
         }

@@ -101,6 +101,12 @@ rules! {
             without a known lock is not judged",
         source: "docs/protocol.md",
     }
+    LockTwice = "lock-twice" {
+        summary: "A CPU took a lock that it held.",
+        broken_when: "a CPU takes a lock that it has not given back since it took it. A `trylock` of such a lock is one \
+            that failed",
+        source: "docs/protocol.md",
+    }
     VmidDuplicate = "vmid-duplicate" {
         summary: "A VMID names two live roots.",
         broken_when: "two live roots have one VMID",

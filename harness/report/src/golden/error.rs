@@ -2,6 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
+use parallax_engine::status::{Failure, Status};
+use parallax_machine::FailureClass;
+
+use crate::walk::WalkError;
+
 /// Reading or writing a golden failed.
 #[derive(Debug, thiserror::Error)]
 pub enum GoldenError {
@@ -12,6 +17,17 @@ pub enum GoldenError {
         path: PathBuf,
         /// Why.
         cause: std::io::Error,
+    },
+    /// A folder cannot be looked through.
+    #[error(transparent)]
+    Walk(#[from] WalkError),
+    /// What is there is none that can be read.
+    #[error("{path}: {what}, and no golden: remove it", path = .path.display())]
+    Unfit {
+        /// The file.
+        path: PathBuf,
+        /// What it is.
+        what: String,
     },
     /// git knows no such commit.
     #[error("git knows no commit `{0}`: fetch it, or name another")]
@@ -32,6 +48,16 @@ pub enum GoldenError {
         /// Why.
         cause: String,
     },
+}
+
+impl From<GoldenError> for Failure {
+    fn from(error: GoldenError) -> Self {
+        let status = match &error {
+            GoldenError::Io { cause, .. } => FailureClass::of_file(cause).into(),
+            _ => Status::Usage,
+        };
+        Self { status, message: error.to_string() }
+    }
 }
 
 impl GoldenError {

@@ -1,7 +1,7 @@
 //! Snapshot files: read and written by insta itself, so that they are what `cargo insta` would have made.
 
 use std::fs;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use insta::Snapshot;
@@ -9,6 +9,7 @@ use parallax_model::GoldenLine;
 use tempfile::NamedTempFile;
 
 use super::{GoldenError, Place};
+use crate::regular;
 
 /// The test that insta's review tool runs to make these files (see `golden/traces.rs`).
 const SOURCE: &str = "golden/traces.rs";
@@ -22,8 +23,20 @@ fn malformed(path: &Path) -> impl FnOnce(Box<dyn std::error::Error>) -> GoldenEr
     |cause| GoldenError::Malformed { path: path.to_owned(), cause: cause.to_string() }
 }
 
+/// The largest golden, in bytes.
+const MAX_SIZE: u64 = 64 << 20;
+
 fn read(path: &Path) -> Result<Snapshot, GoldenError> {
+    check(path)?;
     Snapshot::from_file(path).map_err(malformed(path))
+}
+
+/// Refuses what is at `path` and can be no golden.
+fn check(path: &Path) -> Result<(), GoldenError> {
+    regular::check(path, MAX_SIZE).map_err(|cause| match cause.kind() {
+        ErrorKind::InvalidInput => GoldenError::Unfit { path: path.to_owned(), what: cause.to_string() },
+        _ => GoldenError::io(path)(cause),
+    })
 }
 
 /// The text of the golden at `path`, if there is one.
@@ -51,14 +64,31 @@ pub fn save(place: &Place, path: &Path, text: &str) -> Result<(), GoldenError> {
     let label = &place.label;
     write!(draft, "---\nsource: {SOURCE}\ndescription: parallax run {label}\n---\n{}\n", body(text))
         .map_err(GoldenError::io(path))?;
+    // What waits for a review is replaced, whatever it was: nobody agreed to it.
+    if fs::symlink_metadata(path).is_ok_and(|there| there.is_symlink()) && *path == place.pending() {
+        fs::remove_file(path).map_err(GoldenError::io(path))?;
+    }
     rewrite(draft.path(), path)
 }
 
-/// Puts what `from` holds to `to`, in insta's own form, in one step.
+/// Puts what `from` holds to `to`, in insta's own form, in one step; where `to` is a link to a file, to that file.
 fn rewrite(from: &Path, to: &Path) -> Result<(), GoldenError> {
+    let to = &match fs::symlink_metadata(to) {
+        Err(cause) if cause.kind() == ErrorKind::NotFound => to.to_owned(),
+        _ if !to.try_exists().map_err(GoldenError::io(to))? => {
+            return Err(GoldenError::Unfit { path: to.to_owned(), what: "a link to nothing".to_owned() });
+        }
+        _ => {
+            check(to)?;
+            fs::canonicalize(to).map_err(GoldenError::io(to))?
+        }
+    };
     let folder = to.parent().unwrap_or_else(|| Path::new("."));
     let whole = NamedTempFile::new_in(folder).map_err(GoldenError::io(to))?;
-    read(from)?.save(whole.path()).map_err(malformed(to))?;
+    // insta does not say why it cannot write: whether there is room is seen first.
+    let snapshot = read(from)?;
+    fs::copy(from, whole.path()).map_err(GoldenError::io(to))?;
+    snapshot.save(whole.path()).map_err(malformed(to))?;
     // A temporary file is private to its owner; a golden is read by everybody who reads the project.
     set_readable(whole.path()).map_err(GoldenError::io(to))?;
     whole.persist(to).map_err(|error| GoldenError::Io { path: to.to_owned(), cause: error.error })?;
@@ -156,6 +186,52 @@ mod tests {
         save(&place, &place.golden, "a").unwrap();
         let names: Vec<_> = fs::read_dir(place.golden.parent().unwrap()).unwrap().collect();
         assert_eq!(names.len(), 1);
+    }
+
+    #[test]
+    fn a_golden_that_is_a_link_stays_one_and_its_file_is_changed() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = place(folder.path());
+        let elsewhere = folder.path().join("elsewhere.snap");
+        fs::create_dir_all(place.golden.parent().unwrap()).unwrap();
+        save(&place, &elsewhere, "1: nop -> ok").unwrap();
+        std::os::unix::fs::symlink(&elsewhere, &place.golden).unwrap();
+        assert_eq!(compare(&place, "1: nop -> ok", true).unwrap(), Comparison::Same);
+        for text in ["1: nop -> abort", "1: nop -> undef"] {
+            match text.ends_with("abort") {
+                true => save(&place, &place.golden, text).unwrap(),
+                false => {
+                    save(&place, &place.pending(), text).unwrap();
+                    accept(&place.pending()).map(drop).unwrap();
+                }
+            }
+            assert!(fs::symlink_metadata(&place.golden).unwrap().is_symlink(), "{text}");
+            assert_eq!(super::text(&elsewhere).unwrap().unwrap(), text);
+        }
+        // A result that waits is no agreement: what a link in its place leads to is let alone.
+        std::os::unix::fs::symlink(&elsewhere, place.pending()).unwrap();
+        save(&place, &place.pending(), "1: nop -> ok").unwrap();
+        assert_eq!(super::text(&elsewhere).unwrap().unwrap(), "1: nop -> undef");
+    }
+
+    #[test]
+    fn what_is_no_golden_is_told_as_what_it_is_and_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = place(folder.path());
+        fs::create_dir_all(place.golden.parent().unwrap()).unwrap();
+        for (to, what) in [("/dev/zero", "a device"), ("nowhere", "a link to nothing"), (".", "a folder")] {
+            std::os::unix::fs::symlink(to, &place.golden).unwrap();
+            let error = save(&place, &place.golden, "1: nop -> ok").unwrap_err().to_string();
+            assert!(error.ends_with(&format!("x.snap: {what}, and no golden: remove it")), "{error}");
+            if to != "nowhere" {
+                assert_eq!(text(&place.golden).unwrap_err().to_string(), error);
+            }
+            assert!(fs::symlink_metadata(&place.golden).unwrap().is_symlink());
+            fs::remove_file(&place.golden).unwrap();
+        }
+        fs::File::create(&place.golden).unwrap().set_len(3 << 30).unwrap();
+        let error = text(&place.golden).unwrap_err().to_string();
+        assert!(error.ends_with("x.snap: larger than 64 MiB, and no golden: remove it"), "{error}");
     }
 
     #[test]

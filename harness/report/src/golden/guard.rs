@@ -6,6 +6,10 @@ use std::path::Path;
 use parallax_trace::Trace;
 
 use super::{GoldenError, file, trace_of};
+use crate::regular;
+
+/// The largest trace that is looked at, in bytes.
+const MAX_TRACE: u64 = 64 << 20;
 
 /// A reason not to take a result.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,7 +52,7 @@ pub fn objections(pending: &Path) -> Result<Vec<Objection>, GoldenError> {
     let trace = trace_of(&pending.with_extension(""));
     let Some(text) = file::text(pending)? else { return Ok(Vec::new()) };
     let mut objections = Vec::new();
-    match std::fs::read(&trace) {
+    match regular::read(&trace, MAX_TRACE) {
         Err(_) => objections.push(Objection::Orphan),
         Ok(bytes) => objections.extend(stale(&String::from_utf8_lossy(&bytes), &text)),
     }

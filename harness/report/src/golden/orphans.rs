@@ -1,9 +1,9 @@
 //! Goldens that no trace refers to: what they agree on is checked by nobody.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::{GoldenError, Place};
+use crate::walk;
 
 /// Every golden or pending golden, in the folders that mirror `folders` of traces, whose trace is not there; in order of name.
 ///
@@ -32,25 +32,22 @@ pub fn orphan_names(traces: &[PathBuf], root: &Path) -> Result<Vec<String>, Gold
     Ok(orphans.iter().map(|path| path.strip_prefix(root).unwrap_or(path).display().to_string()).collect())
 }
 
+/// Those among `goldens`, the folder that mirrors `traces`.
 fn descend(goldens: &Path, traces: &Path, found: &mut Vec<PathBuf>) -> Result<(), GoldenError> {
-    for entry in fs::read_dir(goldens).map_err(GoldenError::io(goldens))? {
-        let path = entry.map_err(GoldenError::io(goldens))?.path();
-        let Some(name) = path.file_name() else { continue };
-        if path.is_dir() {
-            descend(&path, &traces.join(name), found)?;
-            continue;
-        }
-        let name = name.to_string_lossy();
+    found.extend(walk::files(goldens, |path| {
+        let Some(name) = path.file_name().map(|name| name.to_string_lossy()) else { return false };
         let stem = name.strip_suffix(".snap").or_else(|| name.strip_suffix(".snap.new"));
-        if stem.is_some_and(|stem| !traces.join(format!("{stem}.trace")).is_file()) {
-            found.push(path);
-        }
-    }
+        let folder = path.parent().and_then(|folder| folder.strip_prefix(goldens).ok());
+        let (Some(stem), Some(folder)) = (stem, folder) else { return false };
+        !traces.join(folder).join(format!("{stem}.trace")).is_file()
+    })?);
     Ok(())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn put(root: &Path, names: &[&str]) {

@@ -3,6 +3,7 @@
 use std::path::{Component, Path, PathBuf};
 
 use super::GoldenError;
+use crate::walk;
 
 /// Name of the folder that holds traces; its sibling [`GOLDEN`] holds their goldens.
 const TRACES: &str = "traces";
@@ -69,17 +70,7 @@ pub fn pending_under(folder: &Path) -> Result<Vec<PathBuf>, GoldenError> {
     if folder.is_file() {
         return Ok(if is_pending(folder) { vec![folder.to_owned()] } else { Vec::new() });
     }
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(folder).map_err(GoldenError::io(folder))? {
-        let path = entry.map_err(GoldenError::io(folder))?.path();
-        if path.is_dir() {
-            found.extend(pending_under(&path)?);
-        } else if is_pending(&path) {
-            found.push(path);
-        }
-    }
-    found.sort();
-    Ok(found)
+    Ok(walk::files(folder, is_pending)?)
 }
 
 #[cfg(test)]

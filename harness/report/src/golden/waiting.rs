@@ -11,7 +11,7 @@ use super::{Place, pending_under};
 /// # Errors
 /// The folder cannot be read.
 pub fn pending_in(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
-    if folder.is_dir() { pending_under(folder).map_err(Failure::usage) } else { Ok(Vec::new()) }
+    if folder.is_dir() { pending_under(folder).map_err(Failure::from) } else { Ok(Vec::new()) }
 }
 
 /// What waits for any of `paths`: traces, pending goldens, or folders of either.
@@ -48,7 +48,7 @@ fn pending_of(path: &Path) -> Result<Vec<PathBuf>, Failure> {
     folders.extend(mirrored.parent().filter(|folder| folder.is_dir() && *folder != path).map(Path::to_owned));
     let mut pending = Vec::new();
     for folder in folders {
-        pending.extend(pending_under(&folder).map_err(Failure::usage)?);
+        pending.extend(pending_under(&folder)?);
     }
     pending.sort();
     pending.dedup();

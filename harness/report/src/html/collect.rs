@@ -5,6 +5,7 @@ use parallax_addr::{Ipa, Point};
 use parallax_engine::Observer;
 use parallax_engine::recorded;
 use parallax_engine::status::Failure;
+use parallax_engine::visible;
 use parallax_machine::recording::RecordedFinding;
 use parallax_machine::{Machine, MachineError};
 use parallax_model::canonical::Canonical;
@@ -18,7 +19,10 @@ use parallax_model::{
 use super::data::{About, Performed, Recorded, Shown};
 use super::intern::Intern;
 use super::opened::Opened;
-use super::{events, story, visible};
+use super::{events, story};
+
+/// The most changes, events and findings of all operations that a page may have.
+const MAX_ITEMS: usize = 1 << 22;
 
 /// Reads a recording from its beginning.
 pub(super) fn recorded(opened: Opened, intern: &mut Intern, step: &dyn Fn()) -> Result<Recorded, Failure> {
@@ -34,6 +38,7 @@ pub(super) fn recorded(opened: Opened, intern: &mut Intern, step: &dyn Fn()) -> 
     let mut limit = 0;
     let mut attributes = 0;
     let mut spent = None;
+    let mut held = 0;
     loop {
         let registers = replay.registers()?;
         let snapshot = observer.observe(replay.memory(), &registers);
@@ -60,6 +65,13 @@ pub(super) fn recorded(opened: Opened, intern: &mut Intern, step: &dyn Fn()) -> 
             attributes,
             findings,
         });
+        held += ops.last().map_or(0, Performed::items);
+        if held > MAX_ITEMS {
+            return Err(Failure::usage(format!(
+                "more than {MAX_ITEMS} changes, events and findings up to operation {}: too many for a page",
+                replay.position()
+            )));
+        }
         spent = total.or(spent);
         form = Some(now);
         step();

@@ -40,6 +40,13 @@ pub(super) struct Performed {
     pub(super) findings: Vec<Shown>,
 }
 
+impl Performed {
+    /// How much there is to it.
+    pub(super) fn items(&self) -> usize {
+        self.changes.len() / 5 + self.lines.len() + self.events.len() + self.findings.len()
+    }
+}
+
 /// A finding as the page shows it.
 #[derive(Serialize)]
 pub(super) struct Shown {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use serde::Serialize;
 
-use super::visible;
+use parallax_engine::visible;
 
 /// What stands at some addresses: its text, and a letter for how it is drawn.
 ///

@@ -6,7 +6,6 @@
 //! | [`data`] | what the page has of it |
 //! | [`intern`] | texts that occur often, each once |
 //! | [`story`] | which stores brought about what a finding is about |
-//! | [`visible`] | texts of a recording without what steers a terminal or the order of letters |
 //! | [`events`] | invalidations, barriers and SMMU commands of an operation as text |
 //! | [`pairs`] | which operation of one recording belongs to which of another |
 //! | [`perfetto`] | operations and events of each CPU as a Chrome trace |
@@ -21,7 +20,6 @@ mod opened;
 mod pairs;
 pub mod perfetto;
 mod story;
-mod visible;
 
 use parallax_engine::status::Failure;
 use serde::Serialize;

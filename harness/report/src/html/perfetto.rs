@@ -18,6 +18,8 @@ use parallax_engine::status::Failure;
 
 /// Another number than every thread's: its main thread would be one of them.
 const PROCESS: u32 = 1000;
+/// The largest trace, in bytes.
+const MAX_SIZE: usize = 1 << 30;
 
 /// The trace of all operations of `replay`, which stands at its beginning. `step` is called after each of them.
 ///
@@ -28,7 +30,13 @@ pub fn trace(mut replay: Replay, step: &dyn Fn()) -> Result<String, Failure> {
     let findings = thread(cpus);
     let mut lines =
         vec![json!({"ph": "M", "name": "process_name", "pid": PROCESS, "args": {"name": "EL2"}}).to_string()];
-    let mut push = |event: Value| lines.push(event.to_string());
+    let mut written = 0;
+    let mut push = |event: Value| {
+        let line = event.to_string();
+        written += line.len();
+        lines.push(line);
+        written
+    };
     let tracks = (0..cpus).map(|cpu| (thread(cpu), format!("CPU {cpu}")));
     for (tid, name) in tracks.chain([(findings, "findings".to_owned())]) {
         push(json!({"ph": "M", "name": "thread_name", "pid": PROCESS, "tid": tid, "args": {"name": name}}));
@@ -40,6 +48,7 @@ pub fn trace(mut replay: Replay, step: &dyn Fn()) -> Result<String, Failure> {
     let mut seen = false;
     let mut begin = None;
     let mut done = 0;
+    let mut size = 0;
     while replay.step().map_err(MachineError::from)? {
         step();
         let operation = replay.operation();
@@ -48,12 +57,19 @@ pub fn trace(mut replay: Replay, step: &dyn Fn()) -> Result<String, Failure> {
             times(&operation.events, &mut clock).into_iter().map(|time| time.saturating_add(done)).collect();
         let from = begin.unwrap_or_else(|| times.first().map_or(0, |first| first.saturating_sub(1)));
         done += 1;
-        let end = clock.unwrap_or(0).saturating_add(done).max(from + 1);
+        let end = clock.unwrap_or(0).saturating_add(done).max(from.saturating_add(1));
         begin = Some(end);
         let cpu = cpu_of(&operation.text).min(cpus - 1);
+        if size > MAX_SIZE {
+            return Err(Failure::usage(format!(
+                "more than {} MiB up to operation {}: too much for a Chrome trace",
+                MAX_SIZE >> 20,
+                replay.position()
+            )));
+        }
         let name =
             operation.text.split_whitespace().find(|word| !word.starts_with("cpu=")).unwrap_or_default();
-        push(json!({
+        size = push(json!({
             "ph": "X", "cat": "operation", "name": name, "pid": PROCESS, "tid": thread(cpu),
             "ts": micros(from), "dur": micros(end - from),
             "args": {"line": operation.line, "operation": operation.text, "result": recorded::result(operation)},
@@ -63,7 +79,7 @@ pub fn trace(mut replay: Replay, step: &dyn Fn()) -> Result<String, Failure> {
                 let place = replay
                     .site(event.pc)
                     .and_then(|site| frames(&site.place).first().copied().map(str::to_owned));
-                push(json!({
+                size = push(json!({
                     "ph": "i", "s": "t", "cat": "event", "name": name, "pid": PROCESS,
                     "tid": thread(usize::from(event.cpu).min(cpus - 1)), "ts": micros((*time).clamp(from, end)),
                     "args": {"at": place.unwrap_or_else(|| format!("{:#x}", event.pc))},
@@ -72,7 +88,7 @@ pub fn trace(mut replay: Replay, step: &dyn Fn()) -> Result<String, Failure> {
         }
         for finding in &operation.findings {
             let name = finding.finding().map_or_else(|| "finding".to_owned(), |found| found.rule.to_string());
-            push(json!({
+            size = push(json!({
                 "ph": "i", "s": "t", "cat": "finding", "name": name, "pid": PROCESS, "tid": findings, "ts": micros(end - 1),
                 "args": {"line": operation.line, "operation": operation.text, "finding": finding.to_string()},
             }));

@@ -35,6 +35,20 @@ pub fn github(reports: &[TraceReport]) -> String {
     text
 }
 
+/// Why nothing could be run, at a line of a file where it is known.
+#[must_use]
+pub fn github_failure(errors: &[(Option<(String, usize)>, String)]) -> String {
+    let mut text = String::new();
+    for (place, message) in errors {
+        match place {
+            Some((file, line)) => annotation(&mut text, file, *line, "failed", message),
+            // Writing to a string cannot fail.
+            None => _ = writeln!(text, "::error title=failed::{}", data(message.trim_end())),
+        }
+    }
+    text + "nothing was run\n"
+}
+
 fn annotation(text: &mut String, file: &str, line: usize, title: &str, message: &str) {
     let (file, title, message) = (property(file), property(title), data(message.trim_end()));
     let _ = writeln!(text, "::error file={file},line={line},title={title}::{message}");
@@ -65,6 +79,19 @@ mod tests {
         );
         assert!(line.ends_with("%0Areproduce: parallax run traces/good/b.trace"), "{line}");
         assert!(text.ends_with("4 traces, 3 not as agreed\n"), "{text}");
+    }
+
+    #[test]
+    fn why_nothing_could_be_run_stands_at_its_line() {
+        let errors = [
+            (Some(("a.trace".to_owned(), 3)), "a.trace:3:1: found `x`\nno".to_owned()),
+            (None, "no cargo".to_owned()),
+        ];
+        assert_eq!(
+            github_failure(&errors),
+            "::error file=a.trace,line=3,title=failed::a.trace:3:1: found `x`%0Ano\n\
+             ::error title=failed::no cargo\nnothing was run\n"
+        );
     }
 
     #[test]

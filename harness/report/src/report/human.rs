@@ -7,6 +7,7 @@ use anstyle::{AnsiColor, Style};
 use comfy_table::Table;
 use parallax_engine::ReportedFinding;
 use parallax_engine::status::Status;
+use parallax_engine::visible;
 
 use super::{ORPHAN, TraceReport, Verdict};
 
@@ -38,17 +39,18 @@ impl<W: Write> Human<W> {
             _ => RED,
         };
         let TraceReport { label, ops, elapsed, .. } = report;
+        let shown = visible::line(label);
         let word = report.verdict.word();
         let seconds = elapsed.as_secs_f64();
         writeln!(
             self.out,
-            "{style}{word:<9}{style:#} {label}  {DIM}{ops} operations, {seconds:.2} s{DIM:#}"
+            "{style}{word:<9}{style:#} {shown}  {DIM}{ops} operations, {seconds:.2} s{DIM:#}"
         )?;
         for found in report.news() {
             self.finding(found)?;
         }
         if !report.news().is_empty() {
-            writeln!(self.out, "    reproduce: {}", report.reproduce())?;
+            writeln!(self.out, "    reproduce: {}", visible::line(&report.reproduce()))?;
         }
         for line in report.verdict.advice(label).lines() {
             let style = match (&report.verdict, line.as_bytes().first()) {
@@ -56,7 +58,7 @@ impl<W: Write> Human<W> {
                 (Verdict::Diverged { .. }, Some(b'-')) => RED,
                 _ => Style::new(),
             };
-            writeln!(self.out, "    {style}{line}{style:#}")?;
+            writeln!(self.out, "    {style}{}{style:#}", visible::line(line))?;
         }
         Ok(())
     }
@@ -64,9 +66,9 @@ impl<W: Write> Human<W> {
     fn finding(&mut self, found: &ReportedFinding) -> io::Result<()> {
         let lines = found.lines();
         let (first, rest) = lines.split_first().map_or(("", &[][..]), |(first, rest)| (first.as_str(), rest));
-        writeln!(self.out, "    after {}: {}", found.line, found.op)?;
-        writeln!(self.out, "      {RED}{first}{RED:#}")?;
-        rest.iter().try_for_each(|line| writeln!(self.out, "      {line}"))
+        writeln!(self.out, "    after {}: {}", found.line, visible::line(&found.op))?;
+        writeln!(self.out, "      {RED}{}{RED:#}", visible::line(first))?;
+        rest.iter().try_for_each(|line| writeln!(self.out, "      {}", visible::line(line)))
     }
 
     /// Tells what became of all of them, in `elapsed`, and which goldens are without a trace.
@@ -80,7 +82,7 @@ impl<W: Write> Human<W> {
         elapsed: Duration,
     ) -> io::Result<()> {
         for path in orphans {
-            writeln!(self.out, "{RED}{:<9}{RED:#} {path}\n    {ORPHAN}", "orphan")?;
+            writeln!(self.out, "{RED}{:<9}{RED:#} {}\n    {ORPHAN}", "orphan", visible::line(path))?;
         }
         let mut table = Table::new();
         table.load_style(comfy_table::presets::NOTHING);
@@ -144,6 +146,17 @@ mod tests {
         let text = plain(|human| human.trace(&sample()[2]).unwrap());
         assert!(text.contains("    -a\n    +b\n"), "{text}");
         assert!(text.contains("parallax accept traces/good/c.trace"), "{text}");
+    }
+
+    #[test]
+    fn nothing_in_a_golden_steers_the_terminal() {
+        let mut report = sample()[2].clone();
+        report.verdict = Verdict::Diverged { diff: "-a\u{1b}[2J\n+b\u{202e}\n".to_owned() };
+        let mut bytes = Vec::new();
+        Human::new(&mut bytes).trace(&report).unwrap();
+        let text = String::from_utf8(bytes).unwrap();
+        assert!(text.contains(r"-a\u{1b}[2J") && text.contains(r"+b\u{202e}"), "{text:?}");
+        assert!(!text.contains("\u{1b}[2J") && !text.contains('\u{202e}'), "{text:?}");
     }
 
     #[test]

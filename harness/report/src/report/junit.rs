@@ -18,6 +18,27 @@ pub fn junit(reports: &[TraceReport]) -> Result<String, quick_junit::SerializeEr
     report.to_string()
 }
 
+/// Why nothing could be run, as a JUnit report with one test case: an error for each text of `errors`, of the trace
+/// that it names first.
+///
+/// # Errors
+/// As [`junit`].
+pub fn junit_failure(errors: &[(String, String)]) -> Result<String, quick_junit::SerializeError> {
+    let mut suite = TestSuite::new("traces");
+    suite.add_test_cases(errors.iter().map(|(name, message)| {
+        let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);
+        status.set_type("failed");
+        status.set_message(message.lines().next().unwrap_or_default());
+        status.set_description(message.as_str());
+        let mut case = TestCase::new(name.as_str(), status);
+        case.set_classname("malformed");
+        case
+    }));
+    let mut report = Report::new("parallax");
+    report.add_test_suite(suite);
+    report.to_string()
+}
+
 fn case(report: &TraceReport) -> TestCase {
     let status = if report.verdict.status() == Status::Same {
         TestCaseStatus::success()
@@ -55,6 +76,14 @@ mod tests {
         assert!(xml.contains(r#"failures="2""#), "{xml}");
         assert!(xml.contains(r#"errors="1""#), "{xml}");
         assert!(xml.contains("sync/extra") && xml.contains("missing: a DSB"), "{xml}");
+    }
+
+    #[test]
+    fn why_nothing_could_be_run_is_an_error_of_its_trace() {
+        let errors = [("a.trace".to_owned(), "a.trace:1:1: found `x`\n  |\u{1b}".to_owned())];
+        let xml = junit_failure(&errors).unwrap();
+        assert_eq!(wrong(&xml), [""; 0], "{xml}");
+        assert!(xml.contains(r#"errors="1""#) && xml.contains(r#"name="a.trace""#), "{xml}");
     }
 
     /// What is wrong with `xml` by the JUnit schema that CI systems read: elements, their order of nesting, attributes

@@ -12,9 +12,9 @@ pub mod samples;
 
 pub use form::FindingForm;
 pub use format::Format;
-pub use github::github;
+pub use github::{github, github_failure};
 pub use human::Human;
 pub use json::{Document, SCHEMA, json, json_failure};
-pub use junit::junit;
+pub use junit::{junit, junit_failure};
 pub use markdown::{Beside, markdown};
 pub use outcome::{ORPHAN, TraceReport, Verdict, status};

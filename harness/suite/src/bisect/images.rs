@@ -10,6 +10,7 @@ use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 
 use parallax_engine::status::{Failure, Status};
+use parallax_engine::visible;
 use parallax_machine::toolchain::{self, BuiltImages, ToolchainError, Variant, paths};
 use parallax_machine::{CancellationToken, MachineError};
 
@@ -93,7 +94,7 @@ impl<'a> Images<'a> {
             // Built by a Parallax whose images had the paths of a folder that is no longer known.
             fs::remove_dir_all(&place).map_err(at(&place))?;
         }
-        eprintln!("{}  building {}", commit.short(), commit.subject);
+        eprintln!("{}  building {}", commit.short(), visible::line(&commit.subject));
         self.check_out(commit, &tree)?;
         let result = self.build(&root, &place);
         self.leave(commit, &tree)?;

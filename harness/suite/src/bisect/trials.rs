@@ -7,6 +7,7 @@ use anyhow::Result;
 use parallax_engine::Reproducer;
 use parallax_engine::live;
 use parallax_engine::status::{Failure, Status};
+use parallax_engine::visible;
 use parallax_machine::toolchain::Variant;
 use parallax_machine::{CancellationToken, Hyp};
 use parallax_trace::Trace;
@@ -134,7 +135,7 @@ impl Trials<'_> {
 
     fn note(&mut self, commit: &Commit, verdict: &Verdict, built: bool) {
         let tried = Tried::new(commit, verdict, built);
-        eprintln!("{}", tried.line());
+        eprintln!("{}", visible::lines(&tried.line()));
         self.tried.push(tried);
     }
 

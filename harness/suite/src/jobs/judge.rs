@@ -1,6 +1,7 @@
 //! What a run is worth, against its golden.
 
 use parallax_engine::TraceRun;
+use parallax_engine::status::{Failure, Status};
 use parallax_report::golden::{self, Comparison, GoldenError, Place};
 use parallax_report::report::Verdict;
 
@@ -33,28 +34,29 @@ pub(super) fn judge(case: &Case, run: &TraceRun, options: &Options) -> Result<Ve
             Ok(Verdict::Same)
         }
         (Comparison::Missing | Comparison::Different { .. }, _) if found => {
-            leave(place, &run.golden);
-            Ok(Verdict::UnexpectedFindings)
+            Ok(leave(place, &run.golden, Verdict::UnexpectedFindings))
         }
         (_, GoldenMode::Accept) => {
             golden::save(place, &place.golden, &run.golden)?;
             golden::reject(&place.pending())?;
             Ok(Verdict::Accepted)
         }
-        (Comparison::Missing, _) => {
-            leave(place, &run.golden);
-            Ok(Verdict::New)
-        }
-        (Comparison::Different { diff }, _) => {
-            leave(place, &run.golden);
-            Ok(Verdict::Diverged { diff })
-        }
+        (Comparison::Missing, _) => Ok(leave(place, &run.golden, Verdict::New)),
+        (Comparison::Different { diff }, _) => Ok(leave(place, &run.golden, Verdict::Diverged { diff })),
     }
 }
 
-/// Leaves a result for a review. Where that cannot be written, what the run says of it still counts.
-fn leave(place: &Place, text: &str) {
-    if let Err(error) = golden::save(place, &place.pending(), text) {
-        anstream::eprintln!("warning: {error}: the result of {} cannot wait for a review", place.label);
-    }
+/// Leaves a result for a review, and gives `verdict`. Where that cannot be written, nobody can take it: what came out is
+/// told all the same, and a full disk is no fault of the trace.
+fn leave(place: &Place, text: &str, verdict: Verdict) -> Verdict {
+    let Err(error) = golden::save(place, &place.pending(), text) else { return verdict };
+    let Failure { status, message } = error.into();
+    let status = if status == Status::Setup { status } else { verdict.status() };
+    let came_out = match verdict {
+        Verdict::Diverged { diff } => diff,
+        Verdict::New => format!("no golden yet; this came out:\n{text}"),
+        verdict => format!("{} where nothing may be: see above\n", verdict.word()),
+    };
+    let remedy = "the result cannot wait for a review: make it possible to write there, and run it again";
+    Verdict::Failed { status, message: format!("{message}: {remedy}\n{}", came_out.trim_end()) }
 }

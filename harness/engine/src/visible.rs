@@ -1,10 +1,11 @@
-//! Texts of a recording, which may come from anywhere, as they are shown: whatever steers a terminal or the order of
-//! letters is written out.
+//! Texts that may come from anywhere (a recording, a log, a golden, a guest), as they are shown: whatever steers a
+//! terminal or the order of letters is written out.
 
 use std::borrow::Cow;
 
 /// `text` on one line.
-pub(super) fn line(text: &str) -> Cow<'_, str> {
+#[must_use]
+pub fn line(text: &str) -> Cow<'_, str> {
     if !text.chars().any(steers) {
         return Cow::Borrowed(text);
     }
@@ -12,7 +13,8 @@ pub(super) fn line(text: &str) -> Cow<'_, str> {
 }
 
 /// `text` on as many lines as it has.
-pub(super) fn lines(text: &str) -> String {
+#[must_use]
+pub fn lines(text: &str) -> String {
     text.chars().map(|letter| shown(letter, letter != '\n' && steers(letter))).collect()
 }
 

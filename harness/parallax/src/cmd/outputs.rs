@@ -1,0 +1,81 @@
+//! Files that a command writes: none of them is one that it reads, whatever either is called.
+
+use std::ffi::OsString;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use parallax_engine::status::Failure;
+
+/// What makes two names the same file.
+#[derive(PartialEq, Eq)]
+enum File {
+    /// Device and inode of what is there.
+    There(u64, u64),
+    /// The folder, without links, and the name of what is not there yet.
+    New(PathBuf, OsString),
+}
+
+impl File {
+    /// The file that `path` leads to. None is what cannot be lost, such as a pipe, and what cannot be reached.
+    fn at(path: &Path) -> Option<Self> {
+        match fs::metadata(path) {
+            Ok(there) => there.is_file().then(|| Self::There(there.dev(), there.ino())),
+            Err(_) => {
+                let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+                let folder = fs::canonicalize(folder.unwrap_or_else(|| Path::new("."))).ok()?;
+                Some(Self::New(folder, path.file_name()?.to_owned()))
+            }
+        }
+    }
+}
+
+/// Refuses `outputs`, each with the argument that names it, if one of them is one of `inputs`, or another output.
+pub(super) fn apart(outputs: &[(&str, &Path)], inputs: &[&Path]) -> Result<(), Failure> {
+    let mut taken: Vec<(File, String)> = inputs
+        .iter()
+        .filter_map(|path| Some((File::at(path)?, format!("is {}, which is read", path.display()))))
+        .collect();
+    for (argument, path) in outputs {
+        let Some(file) = File::at(path) else { continue };
+        if let Some((_, what)) = taken.iter().find(|(known, _)| *known == file) {
+            let path = path.display();
+            return Err(Failure::usage(format!("{argument} {path}: that file {what}: name another file")));
+        }
+        taken.push((file, format!("is written by {argument}, too")));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn a_file_is_the_same_by_any_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        fs::write(at("a"), "x").unwrap();
+        fs::hard_link(at("a"), at("hard")).unwrap();
+        symlink("a", at("soft")).unwrap();
+        symlink(".", at("here")).unwrap();
+        let refused = |output: &str| apart(&[("-o", &at(output))], &[&at("a")]).is_err();
+        for output in ["a", "hard", "soft", "./a", "here/a", "here/here/soft"] {
+            assert!(refused(output), "{output}");
+        }
+        for output in ["b", "here/b", "nowhere/a"] {
+            assert!(!refused(output), "{output}");
+        }
+        let both = |first: &str, second: &str| apart(&[("-a", &at(first)), ("-b", &at(second))], &[]);
+        assert!(both("b", "here/b").is_err() && both("hard", "soft").is_err());
+        assert!(both("b", "c").is_ok());
+    }
+
+    #[test]
+    fn what_cannot_be_lost_may_be_written_twice() {
+        let null = Path::new("/dev/null");
+        assert!(apart(&[("-a", null), ("-b", null)], &[null]).is_ok());
+    }
+}
