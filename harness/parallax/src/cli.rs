@@ -53,4 +53,4 @@ pub(crate) const STYLES: Styles = Styles::styled()
 /// How every command ends, unless its own help says more.
 pub(crate) const EXIT_STATUS: &str = "\
 Exit status: 0 as agreed, 1 diverged or a check failed, 2 usage or malformed input,
-125 could not build or start, 130 interrupted.";
+125 could not build or start or a disk is full, 130 interrupted.";

@@ -100,3 +100,103 @@ fn what_a_command_wrote_before_it_writes_again() {
     let output = parallax(folder.path(), "report @/a.plx --compare @/b.plx -o /dev/null");
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
 }
+
+#[test]
+fn a_full_disk_is_told_with_its_own_status() {
+    let folder = folder();
+    for args in ["report @/a.plx -o /dev/full", "report @/a.plx --perfetto /dev/full", "report @/a.plx -o -"]
+    {
+        let full = fs::File::options().write(true).open("/dev/full").expect("/dev/full");
+        let args = args.replace('@', folder.path().to_str().expect("a name"));
+        let output = Command::new(program()).args(args.split(' ')).stdout(full).output().expect("a command");
+        let error = String::from_utf8_lossy(&output.stderr);
+        // A recording without events has no trace for Perfetto.
+        let status = if args.contains("perfetto") { 2 } else { 125 };
+        assert_eq!(output.status.code(), Some(status), "{args}: {error}");
+        assert!(status == 2 || error.contains("No space left on device"), "{args}: {error}");
+    }
+}
+
+/// What is told of a golden that cannot be written: a result waits in a folder on a disk without room.
+const ON_A_FULL_DISK: &str = "
+set -e
+mount -t tmpfs -o size=24k none golden
+mkdir golden/good
+cp agreed golden/good/a.snap
+cp waits golden/good/a.snap.new
+cat /dev/zero >golden/rest 2>/dev/null || true
+status=0
+\"$1\" accept traces/good/a.trace || status=$?
+cmp agreed golden/good/a.snap
+cmp waits golden/good/a.snap.new
+ls -A golden/good
+exit $status
+";
+
+#[test]
+fn a_golden_that_there_is_no_room_for_loses_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = |name: &str| folder.path().join(name);
+    fs::create_dir_all(at("traces/good")).expect("a folder");
+    fs::create_dir(at("golden")).expect("a folder");
+    fs::write(at("traces/good/a.trace"), "nop\n").expect("a trace");
+    for (name, result) in [("agreed", "EPERM"), ("waits", "ok")] {
+        let text = format!("---\nsource: golden/traces.rs\n---\n1: nop -> {result}\n");
+        fs::write(at(name), text).expect("a golden");
+    }
+    let mount = |script: &str| {
+        let mut command = Command::new("unshare");
+        command.args(["--user", "--map-root-user", "--mount", "sh", "-c", script, "sh", &program()]);
+        command.current_dir(folder.path()).env("NO_COLOR", "1").output()
+    };
+    if !mount("mount -t tmpfs none golden").is_ok_and(|output| output.status.success()) {
+        eprintln!("left out: this machine mounts nothing for its users");
+        return;
+    }
+    let output = mount(ON_A_FULL_DISK).expect("a command");
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(125), "{error}");
+    assert!(error.contains("golden/good/a.snap: No space left on device"), "{error}");
+    assert!(error.ends_with("0 taken, 1 go on waiting: say it again when that is mended\n"), "{error}");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "a.snap\na.snap.new\n");
+}
+
+#[test]
+fn what_is_no_golden_is_refused_by_what_it_is() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = |name: &str| folder.path().join(name);
+    for name in ["traces/good", "golden/good", "hyp/abi"] {
+        fs::create_dir_all(at(name)).expect("a folder");
+    }
+    fs::write(at("hyp/abi/Cargo.toml"), "").expect("the mark of a project");
+    fs::write(at("traces/good/a.trace"), "nop\n").expect("a trace");
+    let result = "---\nsource: golden/traces.rs\n---\n1: nop -> ok\n";
+    let large = fs::File::create(at("large")).expect("a file");
+    large.set_len(3 << 30).expect("a hole");
+    let made = Command::new("mkfifo").arg(at("pipe")).status().expect("a command");
+    assert!(made.success());
+    for (there, what) in
+        [("/dev/zero", "a device"), ("../../pipe", "a pipe"), ("../../large", "larger than 64 MiB")]
+    {
+        for (odd, plain) in [
+            ("golden/good/a.snap", "golden/good/a.snap.new"),
+            ("golden/good/a.snap.new", "golden/good/a.snap"),
+        ] {
+            symlink(there, at(odd)).expect("a link");
+            fs::write(at(plain), result).expect("a golden");
+            for args in ["accept", "review --list"] {
+                let output =
+                    Command::new(program()).args(args.split(' ')).current_dir(folder.path()).output();
+                let output = output.expect("a command");
+                let error = String::from_utf8_lossy(&output.stderr);
+                assert_eq!(output.status.code(), Some(2), "{args}: {odd}: {error}");
+                let said = format!("{}: {what}, and no golden: remove it", at(odd).display());
+                assert!(error.contains(&said), "{args}: {odd}: {error}");
+                assert!(fs::symlink_metadata(at(odd)).expect("it is there").is_symlink());
+                assert!(fs::symlink_metadata(at(plain)).expect("it is there").is_file());
+            }
+            fs::remove_file(at(odd)).expect("a link");
+            fs::remove_file(at(plain)).expect("a file");
+        }
+    }
+}

@@ -52,16 +52,13 @@ pub fn review(root: &Path, items: Vec<Item>, cancel: &CancellationToken) -> Resu
     let mut app = App::new(items);
     let mut terminal = ratatui::try_init().context("the terminal cannot be set up")?;
     let decided = go_through(&mut terminal, &mut app, root, cancel);
-    // One that is closed cannot be given back.
-    let restored = ratatui::try_restore();
-    match decided {
-        Err(_) if is_closed(Some(&AT_ONCE)).unwrap_or(true) => Ok(None),
-        Ok(false) => Ok(None),
-        decided => {
-            restored.context("the terminal cannot be given back")?;
-            if decided? { write(&app).map(Some) } else { Ok(None) }
-        }
+    if is_closed(Some(&AT_ONCE)).unwrap_or(true) {
+        // There is none to be given back, and `ratatui` would end the process for that: it says so where nobody reads.
+        std::mem::forget(terminal);
+        return Ok(None);
     }
+    ratatui::restore();
+    if decided? { write(&app).map(Some) } else { Ok(None) }
 }
 
 /// One line an item.

@@ -122,7 +122,14 @@ fn a_result_that_cannot_be_left_for_a_review_is_told_all_the_same() {
     run_in(root.path(), &Fakes(Some(all_ok)), GoldenMode::Accept);
     std::fs::create_dir(root.path().join("golden/bad/a.snap.new")).unwrap();
     let reports = run_in(root.path(), &Fakes(Some(refusing)), GoldenMode::Compare);
-    assert_eq!((words(&reports), status(&reports)), (vec!["diverged"], Status::Diverged));
+    assert_eq!((words(&reports), status(&reports)), (vec!["failed"], Status::Diverged));
+    let Verdict::Failed { message, .. } = &reports[0].verdict else { panic!("{reports:?}") };
+    assert!(
+        message.contains("a.snap.new: ") && message.contains(": the result cannot wait for a review: "),
+        "{message}"
+    );
+    assert!(message.contains("+   ! result/expected cpu ram+0x8000000"), "{message}");
+    assert!(!message.contains("parallax accept"), "nothing waits that could be taken: {message}");
 }
 
 #[test]

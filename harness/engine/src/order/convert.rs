@@ -37,7 +37,7 @@ impl Converter {
         let boot = BOOT_TABLES.map(|name| image.and_then(|image| image.symbol(name)).map_or(0, physical));
         let locks = image.map(|image| image.locks(HYP, &LOCKS)).transpose()?.unwrap_or_default();
         Ok(Self {
-            memory: [(info.pool_pa, info.pool_pa + info.pool_size), (boot[0], boot[1])],
+            memory: [(info.pool_pa, info.pool_pa.saturating_add(info.pool_size)), (boot[0], boot[1])],
             smmu: (info.smmu_pa, info.smmu_size),
             locks: locks.into_iter().map(|lock| (lock.name, physical(lock.address.get()))).collect(),
             releases: image.map_or_else(Vec::new, releases),

@@ -6,7 +6,6 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Cursor, Read, Take};
-use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -61,8 +60,9 @@ impl Replay {
         let malformed =
             |what: &str| RecordingError::Malformed { path: path.to_owned(), what: what.to_owned() };
         let failed = |source| RecordingError::Io { path: path.to_owned(), source };
-        if std::fs::metadata(path).map_err(failed)?.file_type().is_fifo() {
-            return Err(malformed("a pipe: a recording is a file"));
+        let kind = std::fs::metadata(path).map_err(failed)?.file_type();
+        if !kind.is_file() && !kind.is_dir() {
+            return Err(malformed("a pipe or a device: a recording is a file"));
         }
         let mut data = Vec::new();
         File::open(path).and_then(|file| file.take(MAX_FILE + 1).read_to_end(&mut data)).map_err(failed)?;

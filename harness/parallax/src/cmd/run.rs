@@ -97,11 +97,7 @@ fn perform(args: &Run) -> Result<Status> {
     progress.set_message("building");
     let mut hyp = live::build(&root, cases.iter().map(|case| &case.trace), &cancel)?;
     if !args.without_events {
-        let remedy = "; --without-events does without check 5";
-        hyp = live::with_events(hyp, &root).map_err(|failure| match failure.status {
-            Status::Interrupted => failure,
-            _ => Failure { message: failure.message + remedy, ..failure },
-        })?;
+        hyp = live::with_events(hyp, &root).map_err(with_remedy)?;
     }
     progress.set_message("running");
     let options = options::options(args, export, cancel);
@@ -138,6 +134,14 @@ fn perform(args: &Run) -> Result<Status> {
     Ok(status)
 }
 
+/// What to do where there is no plugin; who ended its build knows why there is none.
+fn with_remedy(failure: Failure) -> Failure {
+    match failure.status {
+        Status::Interrupted => failure,
+        _ => Failure { message: failure.message + "; --without-events does without check 5", ..failure },
+    }
+}
+
 /// Refuses to write what the run reads or leaves: traces and their goldens.
 fn refuse_inputs(args: &Run, export: Option<&Path>, cases: &[Case]) -> Result<(), Failure> {
     let record = args.record.as_deref().map(|path| ("--record", path));
@@ -160,4 +164,16 @@ fn formatted(
         Format::Github => report::github(reports),
         Format::Human | Format::Markdown => report::markdown(reports, beside),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_ends_the_build_of_the_plugin_is_given_no_advice() {
+        let advised = |status| with_remedy(Failure { status, message: "no plugin".to_owned() }).message;
+        assert_eq!(advised(Status::Interrupted), "no plugin");
+        assert_eq!(advised(Status::Setup), "no plugin; --without-events does without check 5");
+    }
 }

@@ -108,7 +108,7 @@ fn a_whole_review_leaves_what_cargo_insta_would_leave() {
     assert_eq!(files(root.path()), before, "nothing is written before the end");
     terminal.keys("q");
     assert_eq!(terminal.ended(), 1, "one still waits");
-    assert!(terminal.screen().contains("2 accepted, 1 rejected, 1 goes on waiting"), "{}", terminal.screen());
+    terminal.until("2 accepted, 1 rejected, 1 goes on waiting");
 
     let text = |name: &str| before.iter().find(|(file, _)| file == name).unwrap().1.clone();
     let expected = [

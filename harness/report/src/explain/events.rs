@@ -137,12 +137,12 @@ impl Narration<'_, '_> {
         let name = entry.name(self.context);
         let stale = entry.cached_by(old);
         if let Some(run) = self.run.as_mut().filter(|run| run.pc == event.pc && run.next == at) {
-            run.next += 8;
+            run.next = run.next.wrapping_add(8);
             run.count += 1;
         } else {
             self.end_run();
             self.entry(event, (&entry, &name), (at, base.get()), (old, new));
-            self.run = Some(Run { pc: event.pc, next: at + 8, count: 0 });
+            self.run = Some(Run { pc: event.pc, next: at.wrapping_add(8), count: 0 });
         }
         self.barriers.clear();
         match self.shown.iter_mut().find(|shown| shown.entry == entry) {
@@ -192,7 +192,7 @@ impl Narration<'_, '_> {
 
     /// What the stream table entry at `base` means, with `old` at `at` and as it is.
     fn streams(&self, at: u64, base: u64, old: u64) -> (String, String) {
-        let now: [u64; 8] = std::array::from_fn(|index| self.word(base + 8 * index as u64));
+        let now: [u64; 8] = std::array::from_fn(|index| self.word(base.wrapping_add(8 * index as u64)));
         let mut was = now;
         if let Some(dword) = was.get_mut(((at - base) / 8) as usize) {
             *dword = old;

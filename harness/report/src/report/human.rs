@@ -104,7 +104,7 @@ impl<W: Write> Human<W> {
         let status = super::status(reports).and(status);
         let (style, verdict) = match status {
             Status::Same => (GREEN, "all as agreed"),
-            Status::Setup => (RED, "could not build or start"),
+            Status::Setup => (RED, "could not build, start or write"),
             Status::Interrupted => (YELLOW, "interrupted"),
             Status::Diverged | Status::Usage => (RED, "not as agreed"),
         };

@@ -11,15 +11,16 @@ use parallax_abi::journal::kind;
 use program::program;
 
 const TRACE: &str = "host_share_hyp pfn=ram+0x10\nnop\n";
-/// Every command that reads a recording to its end.
-const COMMANDS: [&str; 6] = [
+/// Every command that reads a recording to its end, and all of it.
+const COMMANDS: [&str; 5] = [
     "dump a.plx",
     "diff a.plx plain.plx",
     "explain a.plx --op 2",
     "report a.plx -o -",
     "report a.plx --perfetto -",
-    "gdb a.plx --port 0",
 ];
+/// This one reads texts and results first, and the rest where its user goes.
+const GDB: &str = "gdb a.plx --port 0";
 /// Address space that a command may take, in KiB.
 const MEMORY: u64 = 2 << 20;
 
@@ -36,14 +37,20 @@ fn plain() -> (tempfile::TempDir, Vec<String>) {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("plain.plx");
     recorded::record(&path, TRACE);
-    let lines = recorded::lines(&path);
+    let mut lines = recorded::lines(&path);
+    // What was found at the imaginary machine is of no interest here.
+    for line in &mut lines {
+        if let Some((before, _)) = line.split_once(",\"findings\":") {
+            *line = format!("{before}}}\n");
+        }
+    }
     (folder, lines)
 }
 
-/// Every command refuses the recording of `lines` in `folder`, with `what`.
-fn assert_refused(folder: &Path, lines: &[String], what: &str) {
+/// All of `commands` refuse the recording of `lines` in `folder`, with `what`.
+fn assert_refused(folder: &Path, commands: &[&str], lines: &[String], what: &str) {
     recorded::write(&folder.join("a.plx"), lines);
-    for args in COMMANDS {
+    for args in commands {
         let output = parallax(folder, args);
         let error = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(2), "{what}: {args}: {error}");
@@ -69,7 +76,8 @@ fn what_is_malformed_ends_with_2_wherever_it_stands() {
     for (number, line) in lines.iter().enumerate().skip(1).take(3) {
         let mut damaged = lines.clone();
         damaged[number] = line.replacen("\"text\"", "\"colour\"", 1);
-        assert_refused(folder.path(), &damaged, &format!("a.plx:{}: column ", number + 1));
+        let what = format!("a.plx:{}: column ", number + 1);
+        assert_refused(folder.path(), &[&COMMANDS[..], &[GDB]].concat(), &damaged, &what);
     }
 }
 
@@ -88,7 +96,7 @@ fn no_list_takes_more_memory_than_it_may() {
     for (field, list, what) in millions {
         let mut hostile = lines.clone();
         hostile[3] = with(&lines[3], &format!("\"{field}\":{list}"));
-        assert_refused(folder.path(), &hostile, "a.plx:4: column ");
+        assert_refused(folder.path(), &COMMANDS, &hostile, "a.plx:4: column ");
         let error = parallax(folder.path(), "dump a.plx").stderr;
         assert!(String::from_utf8_lossy(&error).contains(what), "{field}");
     }
@@ -118,6 +126,7 @@ fn numbers_at_their_end_are_refused_or_shown_and_never_a_panic() {
                 with(&lines[2], &format!("\"events\":[[{kind},0,8,\"0x0\",\"0x0\",\"{count:#x}\",\"0x0\"]]"));
             assert_refused(
                 folder.path(),
+                &COMMANDS,
                 &hostile,
                 &format!("a.plx:3: an event that counts {count:#x} instructions"),
             );
@@ -175,7 +184,7 @@ fn a_text_that_is_longer_than_any_recordings_is_refused_before_it_is_read() {
     bomb.extend([1, 0, 0]);
     bytes.extend(bomb);
     fs::write(&path, bytes).expect("a file");
-    for args in COMMANDS {
+    for args in COMMANDS.iter().chain([&GDB]) {
         let output = parallax(folder.path(), args);
         let error = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(2), "{args}: {error}");
