@@ -2,11 +2,7 @@
 
 use crate::addr::PhysAddr;
 use crate::error::Error;
-use crate::hw::{Cpu, Memory};
-use crate::ownership::Hyp;
 use crate::regions::Range;
-use crate::smmu::SmmuTlb;
-use spin::RelaxStrategy;
 
 /// What the host's ITS needs of the hypervisor.
 pub trait Env {
@@ -19,18 +15,4 @@ pub trait Env {
     fn release(&mut self, range: Range);
     /// Reads the u64 at `pa` (8-byte aligned) of memory that is held.
     fn read(&self, pa: PhysAddr) -> u64;
-}
-
-impl<H: Memory + Cpu, S: SmmuTlb, R: RelaxStrategy> Env for &Hyp<H, S, R> {
-    fn hold(&mut self, range: Range) -> Result<(), Error> {
-        self.hold_pages(range)
-    }
-
-    fn release(&mut self, range: Range) {
-        self.release_pages(range);
-    }
-
-    fn read(&self, pa: PhysAddr) -> u64 {
-        self.hw.read(pa)
-    }
 }

@@ -6,7 +6,7 @@ use super::{El2Mmu, Hyp, pages};
 use crate::addr::{PAGE_SIZE, PhysAddr};
 use crate::error::Error;
 use crate::hw::{Cpu, Memory};
-use crate::its::{MAX_DEVICES, MAX_REDISTRIBUTORS};
+use crate::its::{self, MAX_DEVICES, MAX_REDISTRIBUTORS};
 use crate::page_state::State;
 use crate::regions::{Kind, Range};
 use crate::smmu::SmmuTlb;
@@ -63,5 +63,19 @@ impl<H: Memory + Cpu, S: SmmuTlb, R: RelaxStrategy> Hyp<H, S, R> {
         *slot = None;
         let unshared = self.perform(&mut host, &mut el2, (range, Kind::Memory), Transition::Release);
         debug_assert_eq!(unshared, Ok(()));
+    }
+}
+
+impl<H: Memory + Cpu, S: SmmuTlb, R: RelaxStrategy> its::Env for &Hyp<H, S, R> {
+    fn hold(&mut self, range: Range) -> Result<(), Error> {
+        self.hold_pages(range)
+    }
+
+    fn release(&mut self, range: Range) {
+        self.release_pages(range);
+    }
+
+    fn read(&self, pa: PhysAddr) -> u64 {
+        self.hw.read(pa)
     }
 }
