@@ -132,7 +132,8 @@ impl Regions {
     #[must_use]
     #[inline]
     pub fn find(&self, pa: PhysAddr) -> Option<Region> {
-        self.list.iter().take(self.len).find(|region| pa.0 < region.range.end()).copied()
+        let list = &self.list[..self.len];
+        list.get(list.partition_point(|region| region.range.end() <= pa.0)).copied()
     }
 
     /// Whether `pa` lies in a region of `kind`.

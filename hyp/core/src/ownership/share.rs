@@ -33,7 +33,7 @@ impl<H: Memory + Cpu, S: SmmuTlb, R: RelaxStrategy> Hyp<H, S, R> {
     }
 
     /// Takes one page out of the states `from` (host's, hypervisor's), unless it is pinned.
-    #[inline]
+    #[inline(always)]
     fn lend(&self, pfn: u64, from: (State, State), transition: Transition) -> Result<(), Error> {
         let base = Pfn(pfn).phys().ok_or(Error::Perm)?;
         if self.regions.find(base).is_none_or(|region| region.kind != Kind::Memory) {

@@ -51,6 +51,7 @@ pub(crate) enum Transition {
 
 impl Transition {
     /// What it makes of a page's state.
+    #[inline(always)]
     fn page(self, old: PageState) -> PageState {
         let count = old.refcount();
         let new = match self {
@@ -84,8 +85,11 @@ impl Transition {
 impl<H: Memory + Cpu, S: SmmuTlb, R: RelaxStrategy> Hyp<H, S, R> {
     /// Performs `transition` for `range`, which lies in one region of `kind` and may make it.
     ///
+    /// A copy for each transition: what the others ask is not looked at, sharing a page is some hundred instructions.
+    ///
     /// # Errors
     /// [`Error::NoMem`]; nothing has changed.
+    #[inline(always)]
     pub(super) fn perform(
         &self,
         host: &mut HostMmu,
@@ -95,7 +99,12 @@ impl<H: Memory + Cpu, S: SmmuTlb, R: RelaxStrategy> Hyp<H, S, R> {
     ) -> Result<(), Error> {
         self.reserve(host, el2, (range, kind), transition)?;
         match transition.of_host() {
-            None => pages(range).try_for_each(|page| self.change_use(el2, page, transition)),
+            None => {
+                for page in pages(range) {
+                    self.change_use(el2, page, transition)?;
+                }
+                Ok(())
+            }
             Some(Change::Lost) => {
                 self.change_host(host, el2, (range, kind), transition, Change::Lost)?;
                 let prot = if kind == Kind::Memory { El2Prot::Data } else { El2Prot::Device };
@@ -109,6 +118,7 @@ impl<H: Memory + Cpu, S: SmmuTlb, R: RelaxStrategy> Hyp<H, S, R> {
     }
 
     /// Makes sure that the tables that `transition` changes cannot run out of pages.
+    #[inline(always)]
     fn reserve(
         &self,
         host: &mut HostMmu,
@@ -130,6 +140,7 @@ impl<H: Memory + Cpu, S: SmmuTlb, R: RelaxStrategy> Hyp<H, S, R> {
     }
 
     /// One page that stays the host's: EL2 has it mapped while its count is not 0.
+    #[inline(always)]
     fn change_use(&self, el2: &mut El2Mmu, base: PhysAddr, transition: Transition) -> Result<(), Error> {
         let old = self.pages.get(&self.hw, base);
         let new = transition.page(old);
