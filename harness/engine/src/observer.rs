@@ -30,7 +30,9 @@ impl Observer {
 
     /// The state that `registers` and `memory` describe.
     pub fn observe(&mut self, memory: &dyn PhysMem, registers: &Registers) -> Snapshot {
-        capture(&mut self.cache, memory, &registers.sys, registers.smmu.as_ref(), &self.info)
+        let others = registers.others.iter().enumerate().filter(|(_, cpu)| cpu.below_el2);
+        let others = others.map(|(index, cpu)| (index + 1, cpu.sys));
+        capture(&mut self.cache, memory, &registers.sys, others, registers.smmu.as_ref(), &self.info)
     }
 }
 

@@ -39,6 +39,6 @@ pub use error::MachineError;
 pub use extensions::{Debug, Journal, Pause, Running, Stand, Stops, Stream};
 pub use failure::FailureClass;
 pub use machine::Machine;
-pub use target::{Description, Registers, Target};
+pub use target::{CpuRegisters, Description, Registers, Target};
 /// Cancels every wait of a machine from another thread (Ctrl-C).
 pub use tokio_util::sync::CancellationToken;

@@ -9,7 +9,7 @@ use parallax_addr::{PAGE_SIZE, PhysAddr};
 use parallax_trace::spec::Region;
 use parallax_vmsa::{MemError, PhysMem};
 
-use crate::target::Registers;
+use crate::target::{CpuRegisters, Registers};
 
 /// Most writes that are remembered.
 const LOG: usize = 1 << 16;
@@ -86,7 +86,8 @@ impl Shadow {
                 }
                 kind::MMIO_WRITE => self.device(record, true),
                 kind::MMIO_READ => self.device(record, false),
-                kind::MSR if record.cpu == 0 => self.msr(record),
+                kind::MSR => self.msr(record),
+                kind::ERET | kind::VECTOR => self.passed(record),
                 _ => (),
             }
         }
@@ -127,7 +128,12 @@ impl Shadow {
                 smmu
             })
         };
-        self.registers.sys == registers.sys && steady(&self.registers) == steady(registers)
+        let same = |(told, read): (&CpuRegisters, &CpuRegisters)| {
+            !told.below_el2 || !read.below_el2 || told.sys == read.sys
+        };
+        self.registers.sys == registers.sys
+            && self.registers.others.iter().zip(&registers.others).all(same)
+            && steady(&self.registers) == steady(registers)
     }
 
     /// This copy, with `memory` around it.
@@ -190,20 +196,23 @@ impl Shadow {
         }
     }
 
-    /// A write to a translation register, by op1, CRn, CRm and op2 of its MSR (DDI 0487, D24.2).
+    /// A write to a system register, by op1, CRn, CRm and op2 of its MSR.
     fn msr(&mut self, record: &Record) {
-        let sys = &mut self.registers.sys;
-        let register = match record.a as u32 >> 5 & 0x3fff {
-            0x2080 => &mut sys.sctlr_el2,
-            0x2088 => &mut sys.hcr_el2,
-            0x2100 => &mut sys.ttbr0_el2,
-            0x2102 => &mut sys.tcr_el2,
-            0x2108 => &mut sys.vttbr_el2,
-            0x210a => &mut sys.vtcr_el2,
-            0x2510 => &mut sys.mair_el2,
-            _ => return,
+        let sys = match usize::from(record.cpu).checked_sub(1) {
+            None => Some(&mut self.registers.sys),
+            Some(other) => self.registers.others.get_mut(other).map(|cpu| &mut cpu.sys),
         };
-        *register = record.value;
+        if let Some(sys) = sys {
+            sys.write(record.a as u32 >> 5 & 0x3fff, record.value);
+        }
+    }
+
+    /// A CPU has left EL2, or has come there.
+    fn passed(&mut self, record: &Record) {
+        let other = usize::from(record.cpu).checked_sub(1);
+        if let Some(cpu) = other.and_then(|other| self.registers.others.get_mut(other)) {
+            cpu.below_el2 = record.kind == kind::ERET;
+        }
     }
 }
 
@@ -261,7 +270,11 @@ mod tests {
 
     fn registers() -> Registers {
         let smmu = [(CR0, 0), (CR0ACK, 0), (GBPA, 0), (0x80, 0), (0x84, 0), (0x98, 0)];
-        Registers { sys: parallax_vmsa::SysRegs::default(), smmu: Some(RawRegs(smmu.into())) }
+        Registers {
+            others: vec![CpuRegisters { below_el2: true, ..CpuRegisters::default() }],
+            smmu: Some(RawRegs(smmu.into())),
+            ..Registers::default()
+        }
     }
 
     fn shadow(memory: &SparseMem) -> Shadow {
@@ -324,10 +337,16 @@ mod tests {
         let values = [CR0, CR0ACK, GBPA, 0x80, 0x84, 0x98].map(|offset| smmu[&offset]);
         assert_eq!(values, [5, 5, 1 << 20, 2, 1, 9]);
         assert_eq!(shadow.registers().sys.vttbr_el2, 0x4040_0000);
+        assert_eq!(shadow.registers().others[0].sys.vttbr_el2, 1);
         let mut now = shadow.registers().clone();
         now.smmu.as_mut().unwrap().0.insert(0x98, 0);
         assert!(shadow.agrees_with(&now), "an index of a queue moves by itself");
         now.smmu.as_mut().unwrap().0.insert(CR0, 0);
         assert!(!shadow.agrees_with(&now));
+        let mut now = shadow.registers().clone();
+        now.others[0].sys.hcr_el2 = 1;
+        assert!(!shadow.agrees_with(&now), "CPU 1 too counts");
+        shadow.apply(&[Record { kind: kind::VECTOR, cpu: 1, ..Record::default() }]);
+        assert!(shadow.agrees_with(&now), "at EL2 it may be anywhere");
     }
 }

@@ -22,12 +22,25 @@ pub struct Description {
     pub payload: Region,
 }
 
-/// The registers that translation hangs on.
+/// The registers of a CPU other than the first one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CpuRegisters {
+    /// Whether it runs the host. One that is at EL2 may be off, or on its way up or down: its registers say nothing then.
+    pub below_el2: bool,
+    /// Its system registers.
+    pub sys: SysRegs,
+}
+
+/// The registers that translation and isolation hang on.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Registers {
     /// System registers of CPU 0.
     pub sys: SysRegs,
+    /// The registers of CPU 1 and of those behind it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub others: Vec<CpuRegisters>,
     /// The SMMU's registers; none when the hypervisor does not use an SMMU.
     pub smmu: Option<RawRegs>,
 }

@@ -11,7 +11,7 @@ use parallax_machine::recording::format::KEYFRAME_EVERY;
 use parallax_machine::recording::{
     Change, Operation, RecordedFinding, Recorder, RecordingError, RecordingMem, Replay, Search,
 };
-use parallax_machine::{Description, Machine, MachineError, Registers, Target};
+use parallax_machine::{CpuRegisters, Description, Machine, MachineError, Registers, Target};
 use parallax_model::{Rule, Space, Span, Views, Violation};
 use parallax_ops::{self as ops, Batch, CpuId};
 use parallax_smmu::RawRegs;
@@ -73,7 +73,8 @@ fn step(op: u64) -> (Operation, Registers, SparseMem) {
     let operation = Operation { line: op as u32, text, requests, responses, events, findings };
     let sys = SysRegs { vttbr_el2: op / 20, ..SysRegs::default() };
     let smmu = RawRegs([(0x20, 1), (0x98, op as u32)].into());
-    (operation, Registers { sys, smmu: Some(smmu) }, memory)
+    let others = vec![CpuRegisters { below_el2: op > 7, sys }; 3];
+    (operation, Registers { sys, others, smmu: Some(smmu) }, memory)
 }
 
 fn record(path: &Path) {
@@ -260,7 +261,7 @@ fn another_schema_is_refused_by_its_number() {
 fn a_recording_of_the_first_schema_is_still_read() {
     let (_dir, path) = recorded();
     let lines = lines_of(&path);
-    let header = lines[0].replace("\"parallax_recording\":3", "\"parallax_recording\":1");
+    let header = lines[0].replace("\"parallax_recording\":4", "\"parallax_recording\":1");
     assert_ne!(header, lines[0]);
     // The boot has neither events nor findings here, so its line is what the first schema wrote.
     handmade(&path, &[&header, &lines[1], "{\"entries\":1}\n"]);
@@ -273,7 +274,7 @@ fn a_recording_of_the_first_schema_is_still_read() {
 fn the_findings_of_the_second_schema_are_texts_and_stay_texts() {
     let (_dir, path) = recorded();
     let lines = lines_of(&path);
-    let old = lines[0].replace("\"parallax_recording\":3", "\"parallax_recording\":2");
+    let old = lines[0].replace("\"parallax_recording\":4", "\"parallax_recording\":2");
     let (before, _) = lines[2].split_once("\"findings\":").expect("a finding");
     let text = "sync/extra smmu ram: devices reach it";
     let told = format!("{before}\"findings\":[\"{text}\"]}}\n");

@@ -273,7 +273,7 @@ mod tests {
     fn where_tables_and_queues_lie_does_not_show() {
         let mut moved = clean();
         let further = |address: &mut PhysAddr| *address = address.wrapping_add(0x3000);
-        further(&mut moved.cpus[0].root);
+        further(&mut moved.cpus[0].control.root);
         further(&mut smmu_of(&mut moved).tables[0].root);
         further(&mut smmu_of(&mut moved).control.cmdq.base);
         moved.tables.clear();

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use parallax_abi::info::HypInfo;
 use parallax_addr::{HypVa, Ipa, PAGE_SIZE, PhysAddr, Span, VmHandle};
+use parallax_vmsa::SysRegs;
 use serde::{Deserialize, Serialize};
 
 use crate::leaf::{S1Entry, S2Entry};
@@ -73,6 +74,17 @@ pub struct CpuControl {
     pub el2_wxn: bool,
 }
 
+/// A CPU that runs the host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cpu {
+    /// Its number.
+    pub number: usize,
+    /// What its registers say of translation.
+    pub control: CpuControl,
+    /// Its registers.
+    pub registers: SysRegs,
+}
+
 /// Which walks read a table page.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct TableUse {
@@ -117,8 +129,8 @@ pub enum Mapping {
 pub struct Snapshot {
     /// Where things are.
     pub layout: Layout,
-    /// Registers of the CPUs that were looked at; the first one is there.
-    pub cpus: Vec<CpuControl>,
+    /// The CPUs that run the host, by number; the first one is there.
+    pub cpus: Vec<Cpu>,
     /// The CPUs' address spaces. One whose translation is off is absent.
     pub spaces: BTreeMap<AddressSpace, Mapping>,
     /// Page states, by physical address; absent where the hypervisor keeps none that is understood.
@@ -135,7 +147,7 @@ impl Snapshot {
     /// Registers of the first CPU.
     #[must_use]
     pub fn control(&self) -> &CpuControl {
-        &self.cpus[0]
+        &self.cpus[0].control
     }
 
     /// What a stage 2 maps: the host's, a virtual machine's or one of the SMMU's. None if it is absent.

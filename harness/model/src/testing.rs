@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use parallax_addr::{AddressMap, HypVa, Ipa, PhysAddr, Point, Span};
 
 use parallax_trace::spec::{MmioPolicy, SmmuMode};
+use parallax_vmsa::{ControlRegs, SysRegs};
 
 use crate::context::Context;
 use crate::leaf::{S1Entry, S1Leaf, S2Entry, S2Leaf};
 use crate::page::{Ownership, PageState};
 use crate::run::{self, Run};
 use crate::smmu_state::{Queue, SmmuControl, SmmuState, SmmuTable, Stream};
-use crate::snapshot::{AddressSpace, CpuControl, Layout, Mapping, Snapshot, TableUse};
+use crate::snapshot::{AddressSpace, Cpu, CpuControl, Layout, Mapping, Snapshot, TableUse};
 
 pub(crate) const RAM: Span = Span::new(0x4000_0000, 0x100_0000);
 pub(crate) const IMAGE: Span = Span::new(0x4020_0000, 0x4_0000);
@@ -135,6 +136,18 @@ fn smmu() -> SmmuState {
     }
 }
 
+/// Registers in which nothing is wrong.
+pub(crate) fn registers() -> SysRegs {
+    SysRegs {
+        hcr_el2: 1 << 31 | 1 << 19 | 0b11,
+        vtcr_el2: 0x35 << 8,
+        tcr_el2: 0x35 << 8,
+        sctlr_el2: 0x30cd_183d,
+        control: Some(ControlRegs { vbar_el2: IMAGE_VA, ..ControlRegs::default() }),
+        ..SysRegs::default()
+    }
+}
+
 /// A state in which nothing is wrong.
 pub(crate) fn clean() -> Snapshot {
     let mut cpu = Vec::new();
@@ -158,14 +171,18 @@ pub(crate) fn clean() -> Snapshot {
     el2_entries.sort_by_key(|run| run.base);
     Snapshot {
         layout: layout(),
-        cpus: vec![CpuControl {
-            stage2_enabled: true,
-            fwb: false,
-            vmid: 0,
-            root: PhysAddr::new(POOL.base + 0x5000),
-            input_bits: BITS,
-            el2_enabled: true,
-            el2_wxn: true,
+        cpus: vec![Cpu {
+            number: 0,
+            registers: registers(),
+            control: CpuControl {
+                stage2_enabled: true,
+                fwb: false,
+                vmid: 0,
+                root: PhysAddr::new(POOL.base + 0x5000),
+                input_bits: BITS,
+                el2_enabled: true,
+                el2_wxn: true,
+            },
         }],
         spaces: BTreeMap::from([
             (AddressSpace::Host, Mapping::Stage2(cpu)),

@@ -6,7 +6,7 @@
 //! | module | what is in it |
 //! | --- | --- |
 //! | [`mem`] | [`PhysMem`], the narrow view of physical memory that everything reads through |
-//! | [`regs`], [`tcr`] | system registers and their fields |
+//! | [`regs`], [`tcr`], [`ControlRegs`] | system registers and their fields |
 //! | [`regime`] | [`Regime`]: root, levels and sizes of one translation, made from registers |
 //! | [`desc`] | one descriptor: invalid, table, block, page, reserved |
 //! | [`stage2`], [`stage1`], [`annotation`] | the fields of a leaf; entries that are invalid and not zero |
@@ -20,6 +20,7 @@
 
 pub mod annotation;
 pub mod attrs;
+mod control;
 pub mod desc;
 pub mod mem;
 mod mem_attr;
@@ -36,6 +37,7 @@ pub mod walk;
 
 pub use annotation::{Annotation, AnnotationType};
 pub use attrs::{Cacheability, DeviceType, MemAttrs, MemType, Shareability};
+pub use control::ControlRegs;
 pub use desc::Level;
 pub use mem::{MemError, PhysMem, SparseMem};
 pub use mem_attr::MemAttr;

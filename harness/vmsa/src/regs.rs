@@ -3,6 +3,8 @@
 use parallax_addr::PhysAddr;
 use serde::{Deserialize, Serialize};
 
+use crate::control::ControlRegs;
+
 /// The raw values of the registers that the decoders need, all read on one CPU at one moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SysRegs {
@@ -20,6 +22,41 @@ pub struct SysRegs {
     pub mair_el2: u64,
     /// SCTLR_EL2: system control at EL2.
     pub sctlr_el2: u64,
+    /// The registers that do not translate; absent where they were not looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub control: Option<ControlRegs>,
+}
+
+impl SysRegs {
+    /// Each register that was looked at, by name.
+    pub fn values(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        [
+            ("VTTBR_EL2", self.vttbr_el2),
+            ("VTCR_EL2", self.vtcr_el2),
+            ("HCR_EL2", self.hcr_el2),
+            ("TTBR0_EL2", self.ttbr0_el2),
+            ("TCR_EL2", self.tcr_el2),
+            ("MAIR_EL2", self.mair_el2),
+            ("SCTLR_EL2", self.sctlr_el2),
+        ]
+        .into_iter()
+        .chain(self.control.iter().flat_map(ControlRegs::values).collect::<Vec<_>>())
+    }
+
+    /// Does what an MSR of `value` does to the register with this op1, CRn, CRm and op2 (DDI 0487, C5.1.3).
+    pub fn write(&mut self, encoding: u32, value: u64) {
+        let register = match encoding {
+            0x2080 => &mut self.sctlr_el2,
+            0x2088 => &mut self.hcr_el2,
+            0x2100 => &mut self.ttbr0_el2,
+            0x2102 => &mut self.tcr_el2,
+            0x2108 => &mut self.vttbr_el2,
+            0x210a => &mut self.vtcr_el2,
+            0x2510 => &mut self.mair_el2,
+            _ => return self.control.iter_mut().for_each(|control| control.write(encoding, value)),
+        };
+        *register = value;
+    }
 }
 
 /// Bits `hi:lo` of `value`, both at most 63, `lo <= hi`.

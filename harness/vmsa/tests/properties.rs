@@ -130,7 +130,7 @@ proptest! {
         mem in memory(),
     ) {
         let [vttbr_el2, vtcr_el2, hcr_el2, ttbr0_el2, tcr_el2, mair_el2, sctlr_el2] = values;
-        let regs = SysRegs { vttbr_el2, vtcr_el2, hcr_el2, ttbr0_el2, tcr_el2, mair_el2, sctlr_el2 };
+        let regs = SysRegs { vttbr_el2, vtcr_el2, hcr_el2, ttbr0_el2, tcr_el2, mair_el2, sctlr_el2, control: None };
         for regime in [Regime::stage2(&regs), Regime::el2_stage1(&regs)].into_iter().flatten().flatten() {
             walk(&mem, &regime, |_| {});
             let _ = translate(&mem, &regime, InputAddr::new(ia));

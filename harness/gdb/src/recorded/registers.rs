@@ -1,13 +1,15 @@
 //! The registers that a recording knows, as a target description and as bytes.
 //!
 //! Of the general registers only the program counter means something: it names the next operation
-//! ([`crate::program`]). The frame chain is empty, and everything else is unknown. The system registers are those of
-//! CPU 0, the SMMU's are the same on each.
+//! ([`crate::program`]). The frame chain is empty, and everything else is unknown. The system registers are each
+//! CPU's own, the SMMU's are the same on each.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use parallax_machine::Registers;
 use parallax_smmu::OFFSETS;
+use parallax_vmsa::{ControlRegs, SysRegs};
 
 use crate::smmu_registers;
 
@@ -17,12 +19,13 @@ const GENERAL: usize = 31;
 const FRAME: usize = 29;
 /// Registers v0 to v31. A gdb that has a description without them gives their parts' names to other registers.
 const VECTORS: usize = 32;
-/// System registers, in the order of [`system`].
-const SYSTEM: [&str; 7] =
+/// System registers that translate.
+const TRANSLATION: [&str; 7] =
     ["VTTBR_EL2", "VTCR_EL2", "HCR_EL2", "TTBR0_EL2", "TCR_EL2", "MAIR_EL2", "SCTLR_EL2"];
-const fn system(registers: &Registers) -> [u64; 7] {
-    let sys = &registers.sys;
-    [sys.vttbr_el2, sys.vtcr_el2, sys.hcr_el2, sys.ttbr0_el2, sys.tcr_el2, sys.mair_el2, sys.sctlr_el2]
+
+/// The system registers, in the order of the description.
+fn system() -> impl Iterator<Item = &'static str> {
+    TRANSLATION.iter().chain(ControlRegs::ALWAYS).chain(ControlRegs::OPTIONAL).copied()
 }
 
 /// The target description.
@@ -41,7 +44,7 @@ pub(super) fn description() -> String {
     }
     xml += "<reg name=\"fpsr\" bitsize=\"32\"/><reg name=\"fpcr\" bitsize=\"32\"/></feature>\
             <feature name=\"org.parallax.system\">";
-    for name in SYSTEM {
+    for name in system() {
         let _ = write!(xml, "<reg name=\"{name}\" bitsize=\"64\" type=\"int64\" group=\"system\"/>");
     }
     xml += "</feature>";
@@ -68,8 +71,13 @@ pub(super) fn bytes(pc: u64, cpu: usize, registers: &Registers) -> Vec<Option<u8
     push(&mut out, Some(pc), 8);
     push(&mut out, None, 4);
     push(&mut out, None, 16 * VECTORS + 8);
-    for value in system(registers) {
-        push(&mut out, (cpu == 0).then_some(value), 8);
+    let sys = match cpu.checked_sub(1) {
+        None => Some(&registers.sys),
+        Some(other) => registers.others.get(other).map(|cpu| &cpu.sys),
+    };
+    let known: BTreeMap<_, _> = sys.into_iter().flat_map(SysRegs::values).collect();
+    for name in system() {
+        push(&mut out, known.get(name).copied(), 8);
     }
     for offset in OFFSETS {
         let value = registers.smmu.as_ref().and_then(|smmu| smmu.0.get(offset));
@@ -84,7 +92,7 @@ mod tests {
 
     #[test]
     fn only_the_program_counter_and_the_end_of_the_frames_are_known() {
-        let registers = Registers { sys: Default::default(), smmu: None };
+        let registers = Registers::default();
         let bytes = bytes(0x1234, 1, &registers);
         let value =
             |number: usize| bytes[8 * number..8 * number + 8].iter().copied().collect::<Option<Vec<u8>>>();
@@ -97,7 +105,7 @@ mod tests {
     fn the_bytes_are_those_of_the_described_registers() {
         let bits = |text: &str| text.split('"').next().unwrap().parse::<usize>().unwrap();
         let described: usize = description().split("bitsize=\"").skip(1).map(bits).sum();
-        let registers = Registers { sys: Default::default(), smmu: None };
+        let registers = Registers::default();
         assert_eq!(8 * bytes(0, 0, &registers).len(), described);
     }
 }

@@ -10,10 +10,10 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 
 use super::finding::RecordedFinding;
 use super::limit::{
-    MAX_EVENTS, MAX_FINDINGS, MAX_PAGES, MAX_REGISTERS, MAX_REQUESTS, MAX_SITES, MAX_WORDS, limited,
-    limited_map, limited_option,
+    MAX_CPUS, MAX_EVENTS, MAX_FINDINGS, MAX_PAGES, MAX_REGISTERS, MAX_REQUESTS, MAX_SITES, MAX_WORDS,
+    limited, limited_list, limited_map, limited_option,
 };
-use crate::target::Description;
+use crate::target::{CpuRegisters, Description};
 
 /// Version of this schema.
 ///
@@ -22,7 +22,8 @@ use crate::target::Description;
 /// | 1 | |
 /// | 2 | [`Entry::events`], [`Entry::findings`] as texts, [`Footer::sites`] |
 /// | 3 | [`Entry::findings`] with rule, space, span, page, views, function and message |
-pub const SCHEMA: u32 = 3;
+/// | 4 | [`Entry::others`], [`SysRegs::control`] |
+pub const SCHEMA: u32 = 4;
 /// The oldest schema with findings that are more than texts.
 pub const TYPED_FINDINGS: u32 = 3;
 /// The oldest schema that is read.
@@ -92,6 +93,13 @@ pub struct Entry {
     /// System registers of CPU 0; absent when none has changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sys: Option<SysRegs>,
+    /// The registers of CPU 1 and of those behind it; absent when none has changed.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "limited_list::<_, _, MAX_CPUS>"
+    )]
+    pub others: Option<Vec<CpuRegisters>>,
     /// The SMMU's registers that have changed, by offset; absent when the machine uses no SMMU.
     #[serde(
         default,

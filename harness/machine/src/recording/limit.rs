@@ -38,6 +38,8 @@ limits! {
     MAX_REQUESTS: usize = 1 << 16, "requests of an operation, and responses";
     /// The most registers of the SMMU.
     MAX_REGISTERS: usize = 1 << 12, "registers of the SMMU";
+    /// The most CPUs beside the first.
+    MAX_CPUS: usize = 1 << 9, "CPUs beside the first";
     /// The most pages that are known at one time, and that an operation has changed.
     MAX_PAGES: usize = 1 << 16, "pages known at one time, and changed by an operation";
     /// The most words of a page, and the most runs of them.
@@ -131,4 +133,13 @@ where
     V: Deserialize<'de>,
 {
     limited_map::<_, _, _, MOST>(deserializer).map(Some)
+}
+
+/// [`limited`] of what may be absent.
+pub(super) fn limited_list<'de, D, T, const MOST: usize>(deserializer: D) -> Result<Option<Vec<T>>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    limited::<_, _, MOST>(deserializer).map(Some)
 }

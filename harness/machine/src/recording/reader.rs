@@ -231,12 +231,16 @@ impl Replay {
             self.memory = SparseMem::new();
             self.pages = 0;
             self.registers.smmu = None;
+            self.registers.others.clear();
             if entry.sys.is_none() {
                 return Err(self.wrong("an entry without registers where a complete one must be".to_owned()));
             }
         }
         if let Some(sys) = entry.sys {
             self.registers.sys = sys;
+        }
+        if let Some(others) = entry.others {
+            self.registers.others = others;
         }
         self.registers.smmu = entry.smmu.map(|changed| {
             let mut now = self.registers.smmu.take().unwrap_or_default();

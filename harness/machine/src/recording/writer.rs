@@ -97,6 +97,8 @@ impl Recorder {
             responses: operation.responses.iter().copied().map(ResponseLine).collect(),
             sys: (self.registers.as_ref().map(|before| before.sys) != Some(registers.sys))
                 .then_some(registers.sys),
+            others: (self.registers.as_ref().map_or(&[][..], |before| &before.others) != registers.others)
+                .then(|| registers.others.clone()),
             smmu: self.smmu_changes(registers),
             pages: self.page_changes(memory)?,
             events: operation.events.iter().copied().map(Event::from).collect(),

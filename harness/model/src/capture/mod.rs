@@ -22,7 +22,7 @@ use self::smmu::SmmuCache;
 use self::tables::Entry;
 use crate::leaf::{S1Entry, S2Entry};
 use crate::run::{self, Run};
-use crate::snapshot::{AddressSpace, CpuControl, Layout, Mapping, Snapshot, TableUse};
+use crate::snapshot::{AddressSpace, Cpu, CpuControl, Layout, Mapping, Snapshot, TableUse};
 
 /// What the last snapshot was made from. One for each machine.
 #[derive(Debug, Default)]
@@ -75,13 +75,15 @@ impl CaptureCache {
     }
 }
 
-/// The state that `sys`, the SMMU's registers and `mem` describe. `info` says where to look for the page-state array and
+/// The state that the registers and `mem` describe: `sys` are CPU 0's, `others` those of other CPUs that run the host, by
+/// number. `info` says where to look for the page-state array and
 /// what the hypervisor calls its own. What cannot be read or decoded is in [`Snapshot::faults`]; nothing panics.
 #[must_use]
 pub fn capture(
     cache: &mut CaptureCache,
     mem: &dyn PhysMem,
     sys: &SysRegs,
+    others: impl Iterator<Item = (usize, SysRegs)>,
     smmu: Option<&RawRegs>,
     info: &HypInfo,
 ) -> Snapshot {
@@ -91,22 +93,22 @@ pub fn capture(
     };
     let stage2 = known("the host's stage 2", Regime::stage2(sys));
     let stage1 = known("EL2's stage 1", Regime::el2_stage1(sys));
-    let mut others = follow(&mut cache.cpu, mem, stage2.as_ref());
-    others |= follow(&mut cache.el2, mem, stage1.as_ref());
+    let mut moved = follow(&mut cache.cpu, mem, stage2.as_ref());
+    moved |= follow(&mut cache.el2, mem, stage1.as_ref());
     faults.extend(cache.cpu.iter().flat_map(|lane| lane.faults.clone()));
     faults.extend(cache.el2.iter().flat_map(|lane| lane.faults.clone()));
     let (smmu, other) = match smmu {
         Some(raw) => cache.smmu.capture(mem, raw, &mut faults),
         None => (None, cache.smmu.forget()),
     };
-    if others | other {
+    if moved | other {
         cache.list_tables();
     }
     let array = (info.vmemmap_pa, info.vmemmap_first_pfn, info.vmemmap_nr);
     let pages = cache.pages.capture(mem, array, &mut faults);
     Snapshot {
         layout: Layout::from(info),
-        cpus: vec![control(sys, stage2.as_ref())],
+        cpus: std::iter::once((0, *sys)).chain(others).map(cpu).collect(),
         spaces: spaces(cache),
         pages: Some(pages),
         smmu,
@@ -115,9 +117,12 @@ pub fn capture(
     }
 }
 
-fn control(sys: &SysRegs, stage2: Option<&Regime>) -> CpuControl {
+/// What the registers of CPU `number` say.
+fn cpu((number, registers): (usize, SysRegs)) -> Cpu {
+    let sys = &registers;
     let (hcr, sctlr, vttbr) = (Hcr(sys.hcr_el2), Sctlr(sys.sctlr_el2), Ttbr(sys.vttbr_el2));
-    CpuControl {
+    let stage2 = Regime::stage2(sys).ok().flatten();
+    let control = CpuControl {
         stage2_enabled: hcr.stage2_enabled(),
         fwb: hcr.fwb(),
         vmid: vttbr.id(),
@@ -125,5 +130,6 @@ fn control(sys: &SysRegs, stage2: Option<&Regime>) -> CpuControl {
         input_bits: stage2.map_or(64 - bits(sys.vtcr_el2, 5, 0) as u8, |regime| regime.ia_bits as u8),
         el2_enabled: sctlr.m(),
         el2_wxn: sctlr.wxn(),
-    }
+    };
+    Cpu { number, control, registers }
 }

@@ -115,15 +115,7 @@ impl Checker {
                 "bits 63:48 zero".to_owned(),
             );
         }
-        let regs = SysRegs {
-            vttbr_el2: 0,
-            vtcr_el2: 0,
-            hcr_el2: 0,
-            ttbr0_el2: root,
-            tcr_el2: tcr,
-            mair_el2: 0,
-            sctlr_el2: 1,
-        };
+        let regs = SysRegs { ttbr0_el2: root, tcr_el2: tcr, sctlr_el2: 1, ..SysRegs::default() };
         let id = self.register(at, root, Stage::One, geometry(Walk::el2_stage1(&regs).ok().flatten()));
         let tree = &mut self.trees[id as usize];
         tree.cpu = Some(Regime::El2);

@@ -96,11 +96,11 @@ impl Live {
                 self.printed()
             )));
         }
-        let (sys, _) = match self.runtime.block_on(self.registers.read(&mut self.client, None)) {
+        let registers = match self.runtime.block_on(self.registers.read(&mut self.client, None)) {
             Ok(read) => read,
             Err(error) => return Err(self.connection_lost(error)),
         };
-        self.target.info = read_info(&self.ram, &sys, info_va)?;
+        self.target.info = read_info(&self.ram, &registers.sys, info_va)?;
         if let Watched::Journal(journal) = &self.watched {
             if self.target.info.image_pa != HYP_BASE {
                 let at = self.target.info.image_pa;
@@ -153,7 +153,7 @@ fn connect(
         };
         client.handshake().await?;
         let target = client.target_description().await?;
-        let registers = RegisterSet::find(&target, &config.cpu)?;
+        let registers = RegisterSet::find(&target, &config.cpu, client.threads().await?)?;
         client.command("Qqemu.PhyMemMode:1").await?;
         for address in [stops.wait, stops.stuck, stops.panic.get()] {
             client.command(&format!("Z1,{address:x},4")).await?;

@@ -227,11 +227,8 @@ impl Machine for Live {
     fn registers(&mut self) -> Result<Registers, MachineError> {
         let smmu_pa = self.target.info.smmu_pa;
         let smmu = (smmu_pa != 0).then_some(smmu_pa);
-        let (sys, smmu) = match self.runtime.block_on(self.registers.read(&mut self.client, smmu)) {
-            Ok(read) => read,
-            Err(error) => return Err(self.connection_lost(error)),
-        };
-        Ok(Registers { sys, smmu })
+        let read = self.runtime.block_on(self.registers.read(&mut self.client, smmu));
+        read.map_err(|error| self.connection_lost(error))
     }
 
     fn memory(&self) -> &dyn PhysMem {

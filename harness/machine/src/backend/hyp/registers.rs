@@ -1,27 +1,37 @@
 //! Which registers are read, and how.
 
 use parallax_smmu::{OFFSETS, RawRegs};
-use parallax_vmsa::SysRegs;
+use parallax_vmsa::{ControlRegs, SysRegs};
 
 use crate::error::MachineError;
 use crate::rsp::{Client, Register, RspError, TargetDescription, client};
+use crate::target::{CpuRegisters, Registers};
 
 /// Numbers of the registers that are read again and again.
 #[derive(Clone, Debug)]
 pub(crate) struct RegisterSet {
     pub(crate) pc: Register,
     pub(crate) cpsr: Register,
-    sys: [Register; 7],
+    translation: [Register; 7],
+    control: Vec<Register>,
+    /// Those of [`ControlRegs::OPTIONAL`]; the CPU may lack them.
+    optional: Vec<Option<Register>>,
     /// ID_AA64MMFR2_EL1; old CPUs have none.
     mmfr2: Option<Register>,
+    /// The gdbstub's names of the CPUs, in order.
+    threads: Vec<String>,
 }
 
 /// ID_AA64MMFR2_EL1.BBM: its first bit; it has four.
 const BBM: u32 = 52;
 
 impl RegisterSet {
-    /// Looks them up in `target`, the description of CPU model `cpu`.
-    pub(crate) fn find(target: &TargetDescription, cpu: &str) -> Result<Self, MachineError> {
+    /// Looks them up in `target`, the description of CPU model `cpu`. The gdbstub calls the CPUs `threads`.
+    pub(crate) fn find(
+        target: &TargetDescription,
+        cpu: &str,
+        threads: Vec<String>,
+    ) -> Result<Self, MachineError> {
         let find = |register: &'static str| {
             target
                 .register(register)
@@ -30,7 +40,7 @@ impl RegisterSet {
         Ok(Self {
             pc: find("pc")?,
             cpsr: find("cpsr")?,
-            sys: [
+            translation: [
                 find("VTTBR_EL2")?,
                 find("VTCR_EL2")?,
                 find("HCR_EL2")?,
@@ -39,7 +49,10 @@ impl RegisterSet {
                 find("MAIR_EL2")?,
                 find("SCTLR_EL2")?,
             ],
+            control: ControlRegs::ALWAYS.iter().map(|name| find(name)).collect::<Result<_, _>>()?,
+            optional: ControlRegs::OPTIONAL.iter().map(|name| target.register(name)).collect(),
             mmfr2: target.register("ID_AA64MMFR2_EL1"),
+            threads,
         })
     }
 
@@ -50,33 +63,51 @@ impl RegisterSet {
         Ok(values.first().map_or(0, |value| (value >> BBM & 0xf) as u8))
     }
 
-    /// Reads the system registers of the current CPU and, if `smmu` is its address, the SMMU's registers; all in
-    /// one go.
-    pub(crate) async fn read(
-        &self,
-        client: &mut Client,
-        smmu: Option<u64>,
-    ) -> Result<(SysRegs, Option<RawRegs>), RspError> {
-        let mut requests: Vec<String> =
-            self.sys.iter().map(|register| format!("p{:x}", register.number)).collect();
+    /// Reads the system registers of each CPU and, if `smmu` is its address, the SMMU's registers; all in one go. The first CPU is the current one before and after.
+    pub(crate) async fn read(&self, client: &mut Client, smmu: Option<u64>) -> Result<Registers, RspError> {
+        let mut requests = self.requests();
         if let Some(base) = smmu {
             requests.extend(OFFSETS.iter().map(|offset| format!("m{:x},4", base + u64::from(*offset))));
         }
+        let others = self.threads.get(1..).unwrap_or_default();
+        for thread in others {
+            requests.extend([format!("Hg{thread}"), format!("p{:x}", self.cpsr.number)]);
+            requests.extend(self.requests());
+        }
+        if let [first, _, ..] = &self.threads[..] {
+            requests.push(format!("Hg{first}"));
+        }
         let replies = client.pipeline(&requests).await?;
-        let values = requests.iter().zip(&replies).map(|(request, reply)| client::number(request, reply));
-        let values = values.collect::<Result<Vec<u64>, _>>()?;
-        let (sys, mmio) = values.split_at(self.sys.len());
-        let sys = SysRegs {
-            vttbr_el2: sys[0],
-            vtcr_el2: sys[1],
-            hcr_el2: sys[2],
-            ttbr0_el2: sys[3],
-            tcr_el2: sys[4],
-            mair_el2: sys[5],
-            sctlr_el2: sys[6],
+        let values = requests.iter().zip(&replies).filter(|(request, _)| !request.starts_with('H'));
+        let values = values.map(|(request, reply)| client::number(request, reply));
+        let mut values = values.collect::<Result<Vec<u64>, _>>()?.into_iter();
+        let sys = self.sys(&mut values);
+        let named = |values: &mut dyn Iterator<Item = u64>| {
+            RawRegs(OFFSETS.iter().zip(values).map(|(offset, value)| (*offset, value as u32)).collect())
         };
-        let named = || OFFSETS.iter().zip(mmio).map(|(offset, value)| (*offset, *value as u32));
-        let smmu = smmu.map(|_| RawRegs(named().collect()));
-        Ok((sys, smmu))
+        let smmu = smmu.map(|_| named(&mut values));
+        let other = |_: &String| {
+            let below_el2 = values.next().is_some_and(|cpsr| cpsr >> 2 & 3 < 2);
+            CpuRegisters { below_el2, sys: self.sys(&mut values) }
+        };
+        let others = others.iter().map(other).collect();
+        Ok(Registers { sys, others, smmu })
+    }
+
+    /// What asks for the system registers of the current CPU, in the order in which [`Self::sys`] takes them.
+    fn requests(&self) -> Vec<String> {
+        let all = self.translation.iter().chain(&self.control).chain(self.optional.iter().flatten());
+        all.map(|register| format!("p{:x}", register.number)).collect()
+    }
+
+    /// The system registers of a CPU.
+    fn sys(&self, values: &mut dyn Iterator<Item = u64>) -> SysRegs {
+        let mut next = || values.next().unwrap_or_default();
+        let [vttbr_el2, vtcr_el2, hcr_el2, ttbr0_el2, tcr_el2, mair_el2, sctlr_el2] =
+            self.translation.map(|_| next());
+        let always: Vec<u64> = self.control.iter().map(|_| next()).collect();
+        let optional: Vec<_> = self.optional.iter().map(|there| there.map(|_| next())).collect();
+        let control = Some(ControlRegs::from_values(&always, &optional));
+        SysRegs { vttbr_el2, vtcr_el2, hcr_el2, ttbr0_el2, tcr_el2, mair_el2, sctlr_el2, control }
     }
 }

@@ -44,7 +44,7 @@ pub(super) async fn connect(
     }
     let symbols = Symbols::load(&images.hyp_elf, &images.payload_elf)?;
     let target = client.target_description().await?;
-    let registers = RegisterSet::find(&target, cpu)?;
+    let registers = RegisterSet::find(&target, cpu, client.threads().await?)?;
     let mut arguments = [registers.pc; 8];
     for (slot, register) in arguments.iter_mut().zip(["x0", "x1", "x2", "x3", "x4", "x5", "x6", "x7"]) {
         let unknown = || MachineError::UnknownRegister { register, cpu: cpu.to_owned() };

@@ -76,7 +76,6 @@ impl Linux {
     pub(super) fn registers(&mut self, info: &HypInfo) -> Result<Registers, MachineError> {
         let Some(below) = &self.below else { return Err(MachineError::Contract("no hypervisor".to_owned())) };
         let smmu = (info.smmu_pa != 0).then_some(info.smmu_pa);
-        let (sys, smmu) = self.runtime.block_on(below.registers.read(&mut self.client, smmu))?;
-        Ok(Registers { sys, smmu })
+        Ok(self.runtime.block_on(below.registers.read(&mut self.client, smmu))?)
     }
 }

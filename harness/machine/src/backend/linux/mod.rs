@@ -235,8 +235,8 @@ impl Linux {
     pub fn info(&mut self) -> Result<Option<HypInfo>, MachineError> {
         let Some(below) = &mut self.below else { return Ok(None) };
         if below.info.is_none() {
-            let (sys, _) = self.runtime.block_on(below.registers.read(&mut self.client, None))?;
-            below.info = read_info(&self.ram, &sys, below.info_va).ok();
+            let registers = self.runtime.block_on(below.registers.read(&mut self.client, None))?;
+            below.info = read_info(&self.ram, &registers.sys, below.info_va).ok();
         }
         Ok(below.info)
     }
