@@ -53,7 +53,7 @@ pub(crate) fn init() {
     unsafe {
         sysreg::write!("vtcr_el2", stage2.vtcr_el2);
         sysreg::write!("vttbr_el2", stage2.vttbr_el2);
-        sysreg::write!("hcr_el2", hcr_el2());
+        sysreg::write!("hcr_el2", hyp_core::faulty::hcr_el2(hcr_el2(), crate::cpus::this()));
         sysreg::write!("vpidr_el2", midr);
         sysreg::write!("vmpidr_el2", mpidr);
         sysreg::write!("hstr_el2", 0_u64);

@@ -37,7 +37,8 @@ table_of_checks! {
     Isolation = "isolation",
         "Is the hypervisor's image, pool and SMMU frame in no mapping that the host's CPUs or devices reach? Is the SMMU \
          closed (SMMUEN = 1, or GBPA.ABORT = 1)? Does each stream table entry have stage 2 with safe fields? Is nothing \
-         at EL2 both writable and executable?";
+         at EL2 both writable and executable? Do the registers of each CPU that runs the host trap what they must, and the \
+         same on all of them?";
     /// Every page has one owner, and all records of it agree.
     Ownership = "ownership",
         "Do page states, annotations and EL2's mappings tell one story: one owner for each page, both sides of a loan, \

@@ -1,9 +1,12 @@
 //! Registers that matter, as text: one `name=value` a line, in a fixed order.
 
+use std::collections::BTreeMap;
+
 use parallax_addr::{AddressMap, PhysAddr};
+use parallax_vmsa::SysRegs;
 
 use crate::smmu_state::SmmuControl;
-use crate::snapshot::{CpuControl, Layout, Snapshot};
+use crate::snapshot::{Cpu, CpuControl, Layout, Snapshot};
 
 /// A line of the `regs` lane.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,7 +29,7 @@ impl Register {
 #[must_use]
 pub fn text(snapshot: &Snapshot) -> Vec<Register> {
     let mut lines: Vec<Register> =
-        cpu(snapshot.control()).into_iter().map(|text| Register { text, address: None }).collect();
+        cpu(&snapshot.cpus[0]).into_iter().map(|text| Register { text, address: None }).collect();
     if let Some(smmu) = &snapshot.smmu {
         lines.extend(self::smmu(&smmu.control, &snapshot.layout));
     }
@@ -57,11 +60,71 @@ pub(crate) fn smmu_side(c: &SmmuControl) -> String {
     )
 }
 
-fn cpu(control: &CpuControl) -> Vec<String> {
-    vec![
+fn cpu(Cpu { control, registers, .. }: &Cpu) -> Vec<String> {
+    let mut lines = vec![
         format!("CPU {}", cpu_side(control).replacen("stage 2 ", "stage 2: ", 1)),
         format!("EL2 stage 1: enabled={} WXN={}", u8::from(control.el2_enabled), u8::from(control.el2_wxn)),
-    ]
+    ];
+    lines.extend(controls(registers));
+    lines
+}
+
+/// Bits that every CPU has (Armv8.0): what is trapped, and how EL2 runs. A CPU's extensions do not show.
+const BITS: &[(&str, &[(u32, &str)])] = &[
+    (
+        "HCR_EL2",
+        &[
+            (0, "VM"),
+            (1, "SWIO"),
+            (2, "PTW"),
+            (3, "FMO"),
+            (4, "IMO"),
+            (5, "AMO"),
+            (9, "FB"),
+            (12, "DC"),
+            (13, "TWI"),
+            (14, "TWE"),
+            (15, "TID0"),
+            (16, "TID1"),
+            (17, "TID2"),
+            (18, "TID3"),
+            (19, "TSC"),
+            (20, "TIDCP"),
+            (21, "TACR"),
+            (22, "TSW"),
+            (23, "TPC"),
+            (24, "TPU"),
+            (25, "TTLB"),
+            (26, "TVM"),
+            (27, "TGE"),
+            (28, "TDZ"),
+            (29, "HCD"),
+            (30, "TRVM"),
+            (31, "RW"),
+            (32, "CD"),
+            (33, "ID"),
+        ],
+    ),
+    ("MDCR_EL2", &[(5, "TPMCR"), (6, "TPM"), (8, "TDE"), (9, "TDA"), (10, "TDOSA"), (11, "TDRA")]),
+    ("CNTHCTL_EL2", &[(0, "EL1PCTEN"), (1, "EL1PCEN")]),
+    ("CPTR_EL2", &[(10, "TFP"), (20, "TTA"), (31, "TCPAC")]),
+    (
+        "SCTLR_EL2",
+        &[(0, "M"), (1, "A"), (2, "C"), (3, "SA"), (11, "EOS"), (12, "I"), (19, "WXN"), (22, "EIS")],
+    ),
+];
+
+/// What is trapped, and how EL2 runs; nothing where that was not looked at.
+fn controls(registers: &SysRegs) -> Option<String> {
+    registers.control?;
+    let values: BTreeMap<_, _> = registers.values().collect();
+    let of_register = |(register, bits): &(&str, &[(u32, &str)])| {
+        let value = values.get(register)?;
+        let names: Vec<_> =
+            bits.iter().filter(|(bit, _)| value >> bit & 1 == 1).map(|(_, name)| *name).collect();
+        Some(format!(" {register}={}", if names.is_empty() { "0".to_owned() } else { names.join("|") }))
+    };
+    Some(format!("EL2 controls:{}", BITS.iter().filter_map(of_register).collect::<String>()))
 }
 
 fn smmu(c: &SmmuControl, layout: &Layout) -> Vec<Register> {

@@ -86,6 +86,7 @@ table_of_rules! {
         IsolationSteBypass = "ste-bypass", "A stream table entry lets its device pass without stage 2.", "IHI 0070, 5.2";
         IsolationEl2Off = "el2-off", "EL2's stage 1 is off.", "DDI 0487, D24.2";
         IsolationWritableCode = "writable-code", "EL2 may write what it executes.", "DDI 0487, D8.4";
+        IsolationControl = "control", "A register of EL2's does not keep from the host what it must, on one CPU or on all.", "DDI 0487, D24.2";
         IsolationContents = "contents", "Memory of the hypervisor that nobody may write has changed.", "docs/attack.md";
     }
     Ownership {

@@ -226,4 +226,8 @@ faults! {
     ItsBaserLetThrough = 123, "its_baser_let_through";
     /// A redistributor writes the pending table that the host names, whoever owns the memory.
     GicrPendingUnchecked = 124, "gicr_pending_unchecked";
+    /// On a CPU other than the first, the host's SMCs are not trapped.
+    SecondCpuSmcUntrapped = 125, "second_cpu_smc_untrapped";
+    /// SCTLR_EL2.EIS and EOS are clear: entering and leaving EL2 need not synchronise anything.
+    El2EntryUnsynchronised = 126, "el2_entry_unsynchronised";
 }

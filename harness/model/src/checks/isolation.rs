@@ -9,6 +9,7 @@ use parallax_addr::{Ipa, PhysAddr, Span};
 use parallax_smmu::Config;
 use parallax_trace::spec::SmmuMode;
 
+use super::control;
 use super::findings::Findings;
 use crate::check::Space;
 
@@ -48,6 +49,7 @@ pub fn check(snapshot: &Snapshot, context: &Context) -> Vec<Finding> {
             .add_of_registers(Rule::IsolationOpen, "the hypervisor does not have the SMMU that it is to use");
     }
     el2(&mut findings);
+    control::check(&mut findings);
     findings.list
 }
 

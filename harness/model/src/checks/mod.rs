@@ -4,6 +4,7 @@
 //! finding; [`crate::Reporter`] sees to it that each site is reported once.
 
 pub mod access;
+mod control;
 mod findings;
 pub mod isolation;
 pub mod ownership;

@@ -2,11 +2,13 @@
 
 use parallax_addr::Span;
 use parallax_trace::spec::{MmioPolicy, SmmuMode};
+use parallax_vmsa::SysRegs;
 
 use super::*;
 use crate::leaf::{S2Entry, S2Leaf};
 use crate::page::{Ownership, PageState};
 use crate::rule::Rule;
+use crate::snapshot::Cpu;
 use crate::testing::*;
 
 /// Rule and subject of every finding.
@@ -179,10 +181,38 @@ fn isolation_wants_the_gates_closed() {
     assert_eq!(open, one("open", ""));
     assert_eq!(planted(|state| smmu_of(state).control.enabled = false), [], "GBPA.ABORT=1 is enough");
     assert_eq!(planted(|state| state.smmu = None), one("open", ""));
-    assert_eq!(planted(|state| state.cpus[0].stage2_enabled = false), one("open", ""));
-    assert_eq!(planted(|state| state.cpus[0].el2_enabled = false), one("el2-off", ""));
+    assert_eq!(planted(|state| state.cpus[0].control.stage2_enabled = false), one("open", ""));
+    assert_eq!(planted(|state| state.cpus[0].control.el2_enabled = false), one("el2-off", ""));
     assert_eq!(planted(|state| smmu_of(state).control.cmdq_error = 1), one("smmu-error", ""));
     assert_eq!(planted(|state| smmu_of(state).control.gerror = 4), one("smmu-error", ""));
+}
+
+#[test]
+fn isolation_wants_what_every_cpu_keeps_from_the_host() {
+    let registers = |change: fn(&mut SysRegs)| planted(|state| change(&mut state.cpus[0].registers));
+    let control = || one("control", "");
+    assert_eq!(registers(|regs| regs.hcr_el2 ^= 1 << 19), control(), "TSC");
+    assert_eq!(registers(|regs| regs.hcr_el2 ^= 1 << 42), control(), "NV");
+    assert_eq!(registers(|regs| regs.sctlr_el2 ^= 1 << 12), control(), "I");
+    assert_eq!(registers(|regs| regs.vtcr_el2 ^= 1 << 8), control(), "walks past the caches");
+    assert_eq!(registers(|regs| regs.control.as_mut().unwrap().vbar_el2 += 0x2_0000), control(), "constants");
+    assert_eq!(registers(|regs| regs.hcr_el2 |= 1 << 40), [], "an extension of the host's own");
+    assert_eq!(registers(|regs| regs.control = None), [], "not looked at");
+}
+
+#[test]
+fn isolation_wants_the_same_of_every_cpu() {
+    let second = |change: fn(&mut Cpu)| {
+        planted(|state| {
+            let mut cpu = Cpu { number: 1, ..state.cpus[0] };
+            change(&mut cpu);
+            state.cpus.push(cpu);
+        })
+    };
+    assert_eq!(second(|_| ()), []);
+    assert_eq!(second(|cpu| cpu.registers.control.as_mut().unwrap().mdcr_el2 = 1), one("control", ""));
+    assert_eq!(second(|cpu| cpu.registers.hcr_el2 |= 1 << 7), [], "an interrupt that is pending there");
+    assert_eq!(second(|cpu| cpu.control.stage2_enabled = false), one("open", ""));
 }
 
 #[test]

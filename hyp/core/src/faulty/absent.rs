@@ -73,6 +73,13 @@ pub const fn sctlr_el2(right: u64) -> u64 {
     right
 }
 
+/// HCR_EL2 of CPU `cpu`.
+#[must_use]
+#[inline(always)]
+pub const fn hcr_el2(right: u64, _cpu: usize) -> u64 {
+    right
+}
+
 /// Whether an access is stepped over once its page is mapped.
 #[must_use]
 #[inline(always)]

@@ -28,5 +28,18 @@ pub(crate) fn el2_leaf(attrs: u64, prot: El2Prot) -> u64 {
 #[must_use]
 #[inline(always)]
 pub fn sctlr_el2(value: u64) -> u64 {
-    if on(Fault::El2TextWritable) { value & !(1 << 19) } else { value }
+    match value {
+        _ if on(Fault::El2TextWritable) => value & !(1 << 19),
+        // EIS and EOS.
+        _ if on(Fault::El2EntryUnsynchronised) => value & !(1 << 22 | 1 << 11),
+        _ => value,
+    }
+}
+
+/// HCR_EL2 of CPU `cpu`.
+#[must_use]
+#[inline(always)]
+pub fn hcr_el2(value: u64, cpu: usize) -> u64 {
+    // TSC.
+    if cpu != 0 && on(Fault::SecondCpuSmcUntrapped) { value & !(1 << 19) } else { value }
 }

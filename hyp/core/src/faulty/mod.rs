@@ -40,9 +40,9 @@ mod tree;
 mod viommu;
 
 #[cfg(not(feature = "faults"))]
-pub use absent::{is_stepped_over, sctlr_el2};
+pub use absent::{hcr_el2, is_stepped_over, sctlr_el2};
 #[cfg(feature = "faults")]
-pub use attrs::sctlr_el2;
+pub use attrs::{hcr_el2, sctlr_el2};
 #[cfg(feature = "faults")]
 pub use cpu::is_stepped_over;
 

@@ -1,0 +1,121 @@
+//! Check 2, what EL2's registers keep from the host: on each CPU that runs it, and the same on all of them.
+
+use parallax_addr::HypVa;
+use parallax_vmsa::SysRegs;
+
+use super::findings::Findings;
+use crate::leaf::S1Entry;
+use crate::rule::Rule;
+use crate::run;
+use crate::snapshot::Cpu;
+
+/// A field that has one value, whatever the CPU: extensions that it lacks make none of these another one.
+struct Field {
+    register: &'static str,
+    name: &'static str,
+    mask: u64,
+    value: u64,
+    /// What another value means.
+    means: &'static str,
+}
+
+const fn field(
+    register: &'static str,
+    name: &'static str,
+    mask: u64,
+    value: u64,
+    means: &'static str,
+) -> Field {
+    Field { register, name, mask, value, means }
+}
+
+const fn set(register: &'static str, name: &'static str, bit: u32, means: &'static str) -> Field {
+    field(register, name, 1 << bit, 1 << bit, means)
+}
+
+const fn clear(register: &'static str, name: &'static str, bit: u32, means: &'static str) -> Field {
+    field(register, name, 1 << bit, 0, means)
+}
+
+const UNCACHED: &str = "walkers do not see what EL2 has in its caches";
+const NESTED: &str = "the host has registers and instructions of EL2";
+
+/// DDI 0487, D24.2, with E2H = 0.
+const FIELDS: &[Field] = &[
+    set("HCR_EL2", "SWIO", 1, "the host may discard what EL2 has in its caches, by set and way"),
+    clear("HCR_EL2", "DC", 12, "the host's stage 1 is off, whatever it says"),
+    set("HCR_EL2", "TSC", 19, "the host's SMC reaches EL3"),
+    clear("HCR_EL2", "TGE", 27, "exceptions of EL0 go to EL2, and there is no stage 2"),
+    set("HCR_EL2", "RW", 31, "EL1 is AArch32"),
+    field("HCR_EL2", "CD and ID", 3 << 32, 0, "what the host's stage 1 caches is not cached"),
+    clear("HCR_EL2", "E2H", 34, "EL2's registers have another layout"),
+    field("HCR_EL2", "NV, NV1 and NV2", 0b1011 << 42, 0, NESTED),
+    field("VTCR_EL2", "IRGN0, ORGN0 and SH0", 0x3f << 8, 0x35 << 8, UNCACHED),
+    field("TCR_EL2", "IRGN0, ORGN0 and SH0", 0x3f << 8, 0x35 << 8, UNCACHED),
+    set("SCTLR_EL2", "C", 2, "EL2's data is not cached"),
+    set("SCTLR_EL2", "EOS", 11, "returning to the host synchronises nothing"),
+    set("SCTLR_EL2", "I", 12, "EL2's instructions are not cached"),
+    set("SCTLR_EL2", "WXN", 19, "a page that EL2 may write could be executed"),
+    set("SCTLR_EL2", "EIS", 22, "entering EL2 synchronises nothing"),
+    clear("SCTLR_EL2", "EE", 25, "EL2 reads its tables and data big-endian"),
+    field("SCTLR_EL2", "RES1", 0x30c5_0830, 0x30c5_0830, "a bit that is RES1 is 0"),
+];
+
+/// HCR_EL2.{VF, VI, VSE}: interrupts that are pending for the host, CPU by CPU.
+const PENDING: u64 = 0b111 << 6;
+
+/// Judges each CPU.
+pub(super) fn check(findings: &mut Findings<'_>) {
+    let snapshot = findings.snapshot;
+    for cpu in &snapshot.cpus {
+        required(findings, cpu);
+        vectors(findings, cpu);
+    }
+    if let Some((first, others)) = snapshot.cpus.split_first() {
+        others.iter().for_each(|other| same(findings, &first.registers, other));
+    }
+}
+
+fn required(findings: &mut Findings<'_>, cpu: &Cpu) {
+    let number = cpu.number;
+    if number != 0 && !cpu.control.stage2_enabled {
+        let message = format!("CPU {number}: the host's stage 2 is off: it reaches everything");
+        findings.add_of_registers(Rule::IsolationOpen, &message);
+    }
+    if number != 0 && !cpu.control.el2_enabled {
+        findings.add_of_registers(Rule::IsolationEl2Off, &format!("CPU {number}: EL2's stage 1 is off"));
+    }
+    for (register, value) in cpu.registers.values() {
+        for field in FIELDS.iter().filter(|field| field.register == register) {
+            if value & field.mask != field.value {
+                let Field { name, mask, means, .. } = field;
+                let is = value & mask;
+                let message = format!("CPU {number}: {register}.{name} is wrong ({is:#x}): {means}");
+                findings.add_of_registers(Rule::IsolationControl, &message);
+            }
+        }
+    }
+}
+
+/// EL2's vectors are code of EL2.
+fn vectors(findings: &mut Findings<'_>, cpu: &Cpu) {
+    let Some(control) = cpu.registers.control.filter(|_| cpu.control.el2_enabled) else { return };
+    let entry = run::find(findings.snapshot.el2(), HypVa::new(control.vbar_el2)).map(|run| run.value);
+    if !matches!(entry, Some(S1Entry::Mapped(leaf)) if leaf.exec) {
+        let message = format!("CPU {}: VBAR_EL2 does not lead to code of EL2", cpu.number);
+        findings.add_of_registers(Rule::IsolationControl, &message);
+    }
+}
+
+/// What one CPU keeps from the host, every one does.
+fn same(findings: &mut Findings<'_>, first: &SysRegs, other: &Cpu) {
+    for ((register, one), (_, two)) in first.values().zip(other.registers.values()) {
+        let ignored = if register == "HCR_EL2" { PENDING } else { 0 };
+        let differing = (one ^ two) & !ignored;
+        if differing != 0 {
+            let number = other.number;
+            let message = format!("CPU {number}: {register} differs from that of CPU 0 in {differing:#x}");
+            findings.add_of_registers(Rule::IsolationControl, &message);
+        }
+    }
+}
