@@ -126,6 +126,11 @@ address! {
 }
 
 address! {
+    /// A virtual address of an image that runs, as it is linked: of the hypervisor's, at EL2, or the test host's, at EL1.
+    ImageVa
+}
+
+address! {
     /// An input address of a translation regime (IA): an IPA at stage 2, a virtual address at stage 1.
     InputAddr
 }
@@ -139,6 +144,20 @@ impl From<Ipa> for InputAddr {
 impl From<HypVa> for InputAddr {
     fn from(va: HypVa) -> Self {
         Self(va.0)
+    }
+}
+
+impl From<HypVa> for ImageVa {
+    fn from(va: HypVa) -> Self {
+        Self(va.0)
+    }
+}
+
+impl ImageVa {
+    /// The address at EL2, of what is in the hypervisor's image.
+    #[must_use]
+    pub const fn at_el2(self) -> HypVa {
+        HypVa(self.0)
     }
 }
 

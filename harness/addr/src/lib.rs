@@ -13,7 +13,7 @@ mod ids;
 mod map;
 mod span;
 
-pub use address::{HypVa, InputAddr, Ipa, Named, Pfn, PhysAddr, Point};
+pub use address::{HypVa, ImageVa, InputAddr, Ipa, Named, Pfn, PhysAddr, Point};
 pub use expr::{Base, Expr, NotAnAddress, Number, Symbol, parse_number};
 pub use ids::{StreamId, VmHandle, Vmid};
 pub use map::{AddressMap, UnknownPlace};

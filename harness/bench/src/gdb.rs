@@ -73,9 +73,9 @@ fn script(
 
     let mut file = tempfile::Builder::new().suffix(".py").tempfile().map_err(failure)?;
     file.write_all(SCRIPT.as_bytes()).map_err(failure)?;
-    let mailbox = symbol(MAILBOX_SYMBOL)?;
+    let mailbox = symbol(MAILBOX_SYMBOL)?.get();
     let numbers = [
-        ("WAIT", symbol(WAIT_SYMBOL)?),
+        ("WAIT", symbol(WAIT_SYMBOL)?.get()),
         ("MAILBOX", mailbox),
         ("SLOT0", mailbox + std::mem::offset_of!(Mailbox, slots) as u64),
         ("COUNT_OFFSET", std::mem::offset_of!(Mailbox, count) as u64),
@@ -83,7 +83,7 @@ fn script(
         ("OPS", ops as u64),
         ("DUMPS", dumps as u64),
         ("SPLIT", split),
-        ("SMMU", smmu.base),
+        ("SMMU", smmu.base.get()),
         ("SHARE", HOST_SHARE_HYP),
         ("UNSHARE", HOST_UNSHARE_HYP),
         ("DONATE", parallax_abi::hypercall::HOST_DONATE_HYP),

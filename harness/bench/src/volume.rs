@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use parallax_abi::hypercall::{HOST_DONATE_HYP, HOST_SHARE_HYP, HOST_UNSHARE_HYP, HYP_DONATE_HOST};
 use parallax_abi::mailbox::{Request, SLOTS, kind, op};
+use parallax_addr::PhysAddr;
 use parallax_engine::Session;
 use parallax_engine::status::Failure;
 use parallax_machine::{Live, Machine, MachineError};
@@ -220,13 +221,13 @@ fn split(live: &mut Live, most: usize) -> Result<(), Failure> {
     let payload = &live.target().description.payload;
     let taken = [
         Span::new(payload.base, payload.size),
-        Span::new(info.image_pa, info.image_size),
-        Span::new(info.pool_pa, info.pool_size),
+        Span::new(PhysAddr::new(info.image_pa), info.image_size),
+        Span::new(PhysAddr::new(info.pool_pa), info.pool_size),
     ];
     let last = info.vmemmap_first_pfn + info.vmemmap_nr;
     let blocks = (info.vmemmap_first_pfn..last).step_by(BLOCK as usize);
     let free = blocks.filter(|pfn| {
-        let block = Span::new(pfn << 12, BLOCK << 12);
+        let block = Span::new(PhysAddr::new(pfn << 12), BLOCK << 12);
         taken.iter().all(|taken| taken.intersect(block).is_none())
     });
     let requests: Vec<Request> = free

@@ -1,14 +1,17 @@
 //! Events of a plugin as text.
 
 use parallax_abi::journal::{Record, kind};
+use parallax_addr::ImageVa;
 use parallax_machine::symbols::{Place, Symbols};
 
 /// What happened, and where in the source.
 #[must_use]
 pub fn line(record: &Record, symbols: Option<&Symbols>) -> String {
-    let place = symbols.map_or_else(|| format!("{:#x}", record.pc), |symbols| place(record.pc, symbols));
+    let place = symbols
+        .map_or_else(|| format!("{:#x}", record.pc), |symbols| place(ImageVa::new(record.pc), symbols));
     let digits = 2 + 2 * usize::from(record.size);
-    let instruction = || symbols.and_then(|symbols| symbols.instruction(record.pc)).unwrap_or_default();
+    let instruction =
+        || symbols.and_then(|symbols| symbols.instruction(ImageVa::new(record.pc))).unwrap_or_default();
     let what = match record.kind {
         kind::STORE => format!("store      {:#014x} = {:#0digits$x}", record.b, record.value),
         kind::LOAD => format!("load       {:#014x} gave {:#0digits$x}", record.b, record.value),
@@ -34,7 +37,7 @@ const WRAPPERS: [&str; 2] = ["hyp/src/hw.rs", "hyp/core/src/faulty/"];
 /// Where the instruction at `address` is in the hypervisor's source: the innermost lines, from the inside out, without
 /// those of libraries. All there is to say if none is left.
 #[must_use]
-pub fn place(address: u64, symbols: &Symbols) -> String {
+pub fn place(address: ImageVa, symbols: &Symbols) -> String {
     let all = symbols.describe(address);
     let lines = source_lines(&all);
     if lines.is_empty() { all } else { format!("{address:#x} {}", lines.join(" < ")) }
@@ -42,7 +45,7 @@ pub fn place(address: u64, symbols: &Symbols) -> String {
 
 /// The innermost function at `address` that is the hypervisor's own and no wrapper of an instruction.
 #[must_use]
-pub fn innermost(address: u64, symbols: &Symbols) -> Option<Place> {
+pub fn innermost(address: ImageVa, symbols: &Symbols) -> Option<Place> {
     let places = symbols.image_at(address)?.places(address);
     let file = |place: &Place| place.line.as_ref().map_or("", |(file, _)| file).to_owned();
     let own = |place: &&Place| file(place).starts_with("hyp/") && !is_wrapper(&file(place));

@@ -1,7 +1,6 @@
 //! Snapshots of one machine, each made with what the one before it taught.
 
 use parallax_abi::info::HypInfo;
-use parallax_addr::PhysAddr;
 use parallax_machine::{Registers, Target};
 use parallax_model::{CaptureCache, Context, Snapshot, Span, capture};
 use parallax_trace::spec::HostView;
@@ -42,7 +41,7 @@ fn context(target: &Target) -> Context {
     let named = |names: &'static [&str]| {
         let regions =
             target.description.regions.iter().filter(|region| names.contains(&region.name.as_str()));
-        regions.map(|region| Span::new(PhysAddr::new(region.base), region.size)).collect()
+        regions.map(|region| Span::new(region.base, region.size)).collect()
     };
     Context {
         symbols: target.address_map(),

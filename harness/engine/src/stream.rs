@@ -55,11 +55,11 @@ impl Stream {
             (info.vmemmap_pa + 8 * info.vmemmap_nr).div_ceil(PAGE_SIZE) * PAGE_SIZE,
         );
         let spans = [
-            Region::new("hyp", info.image_pa, info.image_size),
-            Region::new("pool", info.pool_pa, info.pool_size),
-            Region::new("vmemmap", vmemmap.0, vmemmap.1 - vmemmap.0),
+            Region::new("hyp", PhysAddr::new(info.image_pa), info.image_size),
+            Region::new("pool", PhysAddr::new(info.pool_pa), info.pool_size),
+            Region::new("vmemmap", PhysAddr::new(vmemmap.0), vmemmap.1 - vmemmap.0),
         ];
-        let smmu = Region::new("smmu", info.smmu_pa, info.smmu_size);
+        let smmu = Region::new("smmu", PhysAddr::new(info.smmu_pa), info.smmu_size);
         Ok(Self { shadow: Shadow::new(memory, registers.clone(), &spans, smmu)?, vmemmap })
     }
 

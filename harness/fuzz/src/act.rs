@@ -171,5 +171,5 @@ pub(super) fn plus(mut expr: Expr, offset: u64) -> Expr {
 
 /// The physical address of `offset` in RAM.
 pub(super) const fn physical(offset: u64) -> u64 {
-    RAM_BASE + offset
+    RAM_BASE.get() + offset
 }

@@ -140,7 +140,7 @@ pub(super) fn in_use(view: &View, random: &mut Random, acts: &mut Vec<Act>) {
         acts.push(write(class, reg::CR0, 4, number(random.pick(&[0, 4, 8, 0xc]))));
     }
     for _ in 0..1 + random.below(3) {
-        let verb = random.pick(&[
+        let name = random.pick(&[
             "host_donate_hyp",
             "host_donate_hyp",
             "host_unshare_hyp",
@@ -149,7 +149,7 @@ pub(super) fn in_use(view: &View, random: &mut Random, acts: &mut Vec<Act>) {
             "hyp_donate_host",
             "host_share_hyp",
         ]);
-        acts.push(Act::pages(class, verb, ram(page / PAGE_SIZE), 1 + random.below(2)));
+        acts.push(Act::pages(class, name, ram(page / PAGE_SIZE), 1 + random.below(2)));
     }
     if off {
         acts.extend(enable(class, 0xd));

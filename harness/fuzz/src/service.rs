@@ -60,8 +60,8 @@ impl Service<'_> {
         self.acts.push(Act::new(CLASS, "dma_write", &args).expecting(outcome));
     }
 
-    fn pages(&mut self, verb: &str, page: u64) {
-        self.acts.push(Act::pages(CLASS, verb, ram(page / PAGE_SIZE), 1).expecting(DONE));
+    fn pages(&mut self, name: &str, page: u64) {
+        self.acts.push(Act::pages(CLASS, name, ram(page / PAGE_SIZE), 1).expecting(DONE));
     }
 
     /// Turns the SMMU off, and on with a queue, a table and an event queue.

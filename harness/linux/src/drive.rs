@@ -5,7 +5,7 @@ use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
 use anstream::{eprint, eprintln};
-use parallax_addr::HypVa;
+use parallax_addr::ImageVa;
 use parallax_engine::{ReportedFinding, Reproducer, Session, SessionError};
 use parallax_machine::{Linux, MachineError, Pause, Running};
 use parallax_model::Finding;
@@ -113,9 +113,9 @@ struct Run<'a> {
     /// The disks are at work.
     working: bool,
     /// Stops by address, with the names that the user gave.
-    stops: BTreeMap<u64, String>,
+    stops: BTreeMap<ImageVa, String>,
     /// Where the hypervisor's account of the kernel's commands is full.
-    full: Option<u64>,
+    full: Option<ImageVa>,
 }
 
 /// Lets `linux` run to its end, as `plan` says. `console` gives what it prints.
@@ -130,7 +130,7 @@ pub fn drive(
     operations: &mut Operations,
 ) -> Result<(), SessionError> {
     let begin = Instant::now();
-    let full = if plan.commands { linux.function(COMMANDS_FULL).map(HypVa::get) } else { None };
+    let full = if plan.commands { linux.function(COMMANDS_FULL).map(ImageVa::from) } else { None };
     if let Some(full) = full {
         linux.stop_at(full)?;
     }
@@ -197,7 +197,7 @@ impl Run<'_> {
                 self.inspections.done = step.chars().filter(|c| !c.is_control()).take(MOST_SAID).collect();
             }
             if let Some((name, address)) = kernel_symbol(&line).filter(|(name, _)| plan.at.contains(name)) {
-                machine.stop_at(address)?;
+                machine.stop_at(address.get())?;
                 self.stops.insert(address, name);
             }
         }
@@ -316,11 +316,11 @@ fn nop() -> Op {
 }
 
 /// Sets the stops whose address is known now, and gives their names. The kernel's symbols come from the guest.
-fn stops(linux: &mut Linux, plan: &Plan) -> Result<BTreeMap<u64, String>, MachineError> {
+fn stops(linux: &mut Linux, plan: &Plan) -> Result<BTreeMap<ImageVa, String>, MachineError> {
     let mut stops = BTreeMap::new();
     for name in &plan.at {
         let number = name.strip_prefix("0x").and_then(|digits| u64::from_str_radix(digits, 16).ok());
-        if let Some(address) = number.or_else(|| linux.function(name).map(HypVa::get)) {
+        if let Some(address) = number.map(ImageVa::new).or_else(|| linux.function(name).map(Into::into)) {
             linux.stop_at(address)?;
             stops.insert(address, name.clone());
         }
@@ -329,10 +329,10 @@ fn stops(linux: &mut Linux, plan: &Plan) -> Result<BTreeMap<u64, String>, Machin
 }
 
 /// Name and address in a line such as `PLX symbol nvme_queue_rq ffff800080abcdef`; the guest has it from /proc/kallsyms.
-fn kernel_symbol(line: &str) -> Option<(String, u64)> {
+fn kernel_symbol(line: &str) -> Option<(String, ImageVa)> {
     let (_, text) = line.split_once("PLX symbol ")?;
     let (name, digits) = text.split_once(' ')?;
-    Some((name.to_owned(), u64::from_str_radix(digits.trim(), 16).ok()?))
+    Some((name.to_owned(), ImageVa::new(u64::from_str_radix(digits.trim(), 16).ok()?)))
 }
 
 #[cfg(test)]
@@ -343,7 +343,7 @@ mod tests {
     fn a_symbol_of_the_kernel_is_read_from_the_console() {
         assert_eq!(
             kernel_symbol("x PLX symbol f ffff800080abcd00\r"),
-            Some(("f".to_owned(), 0xffff_8000_80ab_cd00))
+            Some(("f".to_owned(), ImageVa::new(0xffff_8000_80ab_cd00)))
         );
         assert_eq!(kernel_symbol("PLX symbol f"), None);
         assert_eq!(kernel_symbol("PLX step f ok"), None);

@@ -30,7 +30,7 @@ const OTHERS: [(usize, &[u8], &str, &str); 9] = [
     (0, b"!<arch>\n", "an archive or a Debian package", "let ci/fetch-linux unpack one"),
 ];
 
-/// What a user is told of a file that is none: what it is, and the remedy.
+/// What a user is shown of a file that is none: what it is, and the remedy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct NoImage(String);
 
@@ -46,14 +46,14 @@ impl std::fmt::Display for NoImage {
 /// # Errors
 /// It is none, or does not fit into RAM. Nothing is waited for: a FIFO is not opened.
 pub(super) fn release(path: &Path, mem: u64) -> Result<Option<String>, NoImage> {
-    let told = path.display();
-    let cannot = |error: io::Error| NoImage(format!("the kernel {told}: {error}"));
+    let shown = path.display();
+    let cannot = |error: io::Error| NoImage(format!("the kernel {shown}: {error}"));
     let file = std::fs::metadata(path).map_err(cannot)?;
     let kind = file.file_type();
     if !kind.is_file() {
         let inside = path.join("Image");
         return Err(NoImage(if inside.is_file() {
-            format!("the kernel {told} is a folder; give the file in it: --kernel {}", inside.display())
+            format!("the kernel {shown} is a folder; give the file in it: --kernel {}", inside.display())
         } else {
             let what = if kind.is_dir() {
                 "a folder"
@@ -62,16 +62,16 @@ pub(super) fn release(path: &Path, mem: u64) -> Result<Option<String>, NoImage> 
             } else {
                 "a device or a socket"
             };
-            format!("the kernel {told} is {what}; --kernel needs an arm64 Image, a file")
+            format!("the kernel {shown} is {what}; --kernel needs an arm64 Image, a file")
         }));
     }
     if file.len() >= mem {
         let (has, mem) = (file.len() >> 20, mem >> 20);
-        return Err(NoImage(format!("the kernel {told} has {has} MiB, and the machine {mem} (--mem)")));
+        return Err(NoImage(format!("the kernel {shown} has {has} MiB, and the machine {mem} (--mem)")));
     }
     let mut bytes = Vec::new();
     File::open(path).and_then(|mut file| file.read_to_end(&mut bytes)).map_err(cannot)?;
-    recognise(&bytes, &told.to_string())?;
+    recognise(&bytes, &shown.to_string())?;
     Ok(banner(&bytes))
 }
 
@@ -158,17 +158,17 @@ mod tests {
     #[test]
     fn what_is_no_file_is_not_read() {
         let folder = tempfile::tempdir().unwrap();
-        let told = |path: &Path| release(path, 1 << 20).unwrap_err().to_string();
-        assert!(told(folder.path()).contains("is a folder; --kernel needs"));
+        let shown = |path: &Path| release(path, 1 << 20).unwrap_err().to_string();
+        assert!(shown(folder.path()).contains("is a folder; --kernel needs"));
         let fifo = folder.path().join("fifo");
         rustix::fs::mknodat(rustix::fs::CWD, &fifo, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
-        assert!(told(&fifo).contains("is a FIFO"));
-        assert!(told(&folder.path().join("none")).contains("none: No such file"));
+        assert!(shown(&fifo).contains("is a FIFO"));
+        assert!(shown(&folder.path().join("none")).contains("none: No such file"));
         std::fs::write(folder.path().join("Image"), image()).unwrap();
-        assert!(told(folder.path()).contains("give the file in it: --kernel "));
+        assert!(shown(folder.path()).contains("give the file in it: --kernel "));
         assert_eq!(release(&folder.path().join("Image"), 1 << 20), Ok(None));
         let huge = folder.path().join("huge");
         File::create(&huge).and_then(|file| file.set_len(1 << 40)).unwrap();
-        assert!(told(&huge).contains("has 1048576 MiB, and the machine 1 (--mem)"));
+        assert!(shown(&huge).contains("has 1048576 MiB, and the machine 1 (--mem)"));
     }
 }

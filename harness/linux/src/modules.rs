@@ -103,8 +103,8 @@ fn read_file(path: &Path) -> Result<Vec<u8>, Failure> {
 /// # Errors
 /// It cannot be read, one of them is no file, or they are compressed.
 pub(super) fn read(folder: &Path) -> Result<Vec<Module>, Failure> {
-    let told = folder.display();
-    let cannot = |error| Failure::usage(format!("the modules in {told}: {error}"));
+    let shown = folder.display();
+    let cannot = |error| Failure::usage(format!("the modules in {shown}: {error}"));
     let (mut found, mut order) = (Folder::default(), Vec::new());
     found.read(folder, 0).map_err(cannot)?;
     if let (true, Some(packed)) = (found.files.is_empty(), &found.packed) {
@@ -117,7 +117,7 @@ pub(super) fn read(folder: &Path) -> Result<Vec<Module>, Failure> {
             },
         );
         let remedy = format!("unpack a copy of them: find COPY -name '*.ko.*' -exec {tool} {{}} +");
-        return Err(Failure::usage(format!("the modules in {told} are compressed ({packed}); {remedy}")));
+        return Err(Failure::usage(format!("the modules in {shown} are compressed ({packed}); {remedy}")));
     }
     let mut wanted = std::mem::take(&mut found.own);
     wanted.sort();
@@ -169,16 +169,16 @@ mod tests {
         let modules = read(folder.path()).unwrap();
         assert_eq!(names(&modules), ["nvme_auth", "nvme-core", "nvme", "a_own"]);
         check(&modules, "7.3").unwrap();
-        let told = check(&modules, "7.3.1").unwrap_err().to_string();
-        assert!(told.contains("nvme_auth.ko is of Linux 7.3, the kernel is 7.3.1"), "{told}");
+        let shown = check(&modules, "7.3.1").unwrap_err().to_string();
+        assert!(shown.contains("nvme_auth.ko is of Linux 7.3, the kernel is 7.3.1"), "{shown}");
     }
 
     #[test]
     fn compressed_ones_are_told() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("nvme.ko.xz"), "").unwrap();
-        let told = read(folder.path()).unwrap_err().to_string();
-        assert!(told.contains("are compressed") && told.contains("-exec xz -d {} +"), "{told}");
+        let shown = read(folder.path()).unwrap_err().to_string();
+        assert!(shown.contains("are compressed") && shown.contains("-exec xz -d {} +"), "{shown}");
         assert!(read(&folder.path().join("none")).is_err());
     }
 
@@ -186,18 +186,18 @@ mod tests {
     fn what_is_no_file_is_told_and_not_read() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("x.ko");
-        let told = || read(folder.path()).unwrap_err().to_string();
+        let shown = || read(folder.path()).unwrap_err().to_string();
         std::fs::create_dir(&path).unwrap();
-        assert!(told().ends_with("x.ko: it is no file"), "{}", told());
+        assert!(shown().ends_with("x.ko: it is no file"), "{}", shown());
         std::fs::remove_dir(&path).unwrap();
         rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
-        assert!(told().ends_with("x.ko: it is no file"), "{}", told());
+        assert!(shown().ends_with("x.ko: it is no file"), "{}", shown());
         std::fs::remove_file(&path).unwrap();
         std::os::unix::fs::symlink("nowhere", &path).unwrap();
-        assert!(told().contains("x.ko: No such file"), "{}", told());
+        assert!(shown().contains("x.ko: No such file"), "{}", shown());
         std::fs::remove_file(&path).unwrap();
         std::fs::File::create(&path).and_then(|file| file.set_len(1 << 40)).unwrap();
-        assert!(told().ends_with("x.ko: no module has 1048576 MiB"), "{}", told());
+        assert!(shown().ends_with("x.ko: no module has 1048576 MiB"), "{}", shown());
     }
 
     #[test]

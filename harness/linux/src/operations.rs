@@ -69,7 +69,7 @@ impl Operations {
         mut look: impl FnMut(&str, &Step),
     ) -> Result<(), SessionError> {
         let mem = session.machine().target().description.config.mem_bytes;
-        let trace = round(self.rounds, RAM_BASE + mem - KEPT);
+        let trace = round(self.rounds, RAM_BASE.get() + mem - KEPT);
         for op in &trace {
             let step = session.step(op)?;
             if step.outcome == Outcome::NoDevice {

@@ -9,7 +9,7 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use parallax_abi::coverage::{bit, file_size};
-use parallax_addr::HypVa;
+use parallax_addr::{HypVa, ImageVa};
 
 use crate::unlinked::UnlinkedFile;
 
@@ -17,7 +17,7 @@ use crate::unlinked::UnlinkedFile;
 #[derive(Debug)]
 pub struct Coverage {
     file: File,
-    image: (u64, u64),
+    image: (ImageVa, ImageVa),
 }
 
 impl Coverage {
@@ -26,8 +26,8 @@ impl Coverage {
     ///
     /// # Errors
     /// The file cannot be made.
-    pub fn create(dir: &Path, image: (u64, u64)) -> io::Result<(Self, UnlinkedFile)> {
-        let size = file_size(image.1.saturating_sub(image.0));
+    pub fn create(dir: &Path, image: (ImageVa, ImageVa)) -> io::Result<(Self, UnlinkedFile)> {
+        let size = file_size(image.1.get().saturating_sub(image.0.get()));
         let file = UnlinkedFile::create(dir, size)?;
         Ok((Self { file: file.as_file().try_clone()?, image }, file))
     }
@@ -37,9 +37,9 @@ impl Coverage {
     /// # Errors
     /// The file cannot be read.
     pub fn executed(&self) -> io::Result<Executed> {
-        let mut bits = vec![0; file_size(self.image.1.saturating_sub(self.image.0)) as usize];
+        let mut bits = vec![0; file_size(self.image.1.get().saturating_sub(self.image.0.get())) as usize];
         self.file.read_exact_at(&mut bits, 0)?;
-        Ok(Executed { first: self.image.0, bits })
+        Ok(Executed { first: self.image.0.get(), bits })
     }
 }
 
@@ -67,7 +67,8 @@ mod tests {
     #[test]
     fn what_the_plugin_marks_is_what_ran() {
         let dir = tempfile::tempdir().unwrap();
-        let (coverage, file) = Coverage::create(dir.path(), (0x1000, 0x1104)).unwrap();
+        let (coverage, file) =
+            Coverage::create(dir.path(), (ImageVa::new(0x1000), ImageVa::new(0x1104))).unwrap();
         // 0x104 bytes are 65 instructions, in nine bytes.
         assert_eq!(file.as_file().metadata().unwrap().len(), 9);
         file.as_file().write_all_at(&[0b10], 0).unwrap();

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use parallax_abi::journal::Record;
 use parallax_abi::smmu_host::HostSmmu;
-use parallax_addr::HypVa;
+use parallax_addr::{HypVa, ImageVa};
 use parallax_ops::{Answer, Batch, CpuId, Operation};
 
 use crate::error::MachineError;
@@ -50,9 +50,9 @@ pub trait Stream {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stops {
     /// `parallax_wait`, at EL1: it waits for its next operation.
-    pub wait: u64,
+    pub wait: ImageVa,
     /// `parallax_stuck`, at EL1: the test host has no answer.
-    pub stuck: u64,
+    pub stuck: ImageVa,
     /// `parallax_panic_stop`, at EL2: the hypervisor panicked.
     pub panic: HypVa,
 }
@@ -67,7 +67,7 @@ pub struct Stand {
     /// Address of the watchpoint that stopped it.
     pub watch: Option<u64>,
     /// Its program counter.
-    pub pc: u64,
+    pub pc: ImageVa,
     /// Its exception level, 0 to 3.
     pub el: u8,
 }
@@ -135,7 +135,7 @@ pub enum Pause {
     /// As [`Self::Running`]; it was woken or SIGUSR1 came.
     Woken,
     /// As [`Self::Running`]; a CPU is about to execute the instruction that [`Running::stop_at`] named.
-    At(u64),
+    At(ImageVa),
     /// It has switched itself off.
     Ended,
 }

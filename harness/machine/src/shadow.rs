@@ -54,15 +54,14 @@ impl Shadow {
         smmu: Region,
     ) -> Result<Self, MemError> {
         let copy = |span: &Region| {
-            let len = usize::try_from(span.size)
-                .map_err(|_| MemError { pa: PhysAddr::new(span.base), len: usize::MAX })?;
+            let len = usize::try_from(span.size).map_err(|_| MemError { pa: span.base, len: usize::MAX })?;
             let mut bytes = vec![0; len];
-            memory.read(PhysAddr::new(span.base), &mut bytes)?;
+            memory.read(span.base, &mut bytes)?;
             let versions = vec![0; len.div_ceil(PAGE_SIZE as usize)];
-            Ok(Span { base: span.base, bytes, versions })
+            Ok(Span { base: span.base.get(), bytes, versions })
         };
         let spans = spans.iter().map(copy).collect::<Result<_, MemError>>()?;
-        Ok(Self { spans, log: Vec::new(), forgotten: 0, smmu: (smmu.base, smmu.size), registers })
+        Ok(Self { spans, log: Vec::new(), forgotten: 0, smmu: (smmu.base.get(), smmu.size), registers })
     }
 
     /// The registers after the last record.
@@ -278,8 +277,8 @@ mod tests {
     }
 
     fn shadow(memory: &SparseMem) -> Shadow {
-        let spans = [Region::new("pool", BASE, 0x2000)];
-        Shadow::new(memory, registers(), &spans, Region::new("smmu", SMMU, 0x2_0000)).unwrap()
+        let spans = [Region::new("pool", PhysAddr::new(BASE), 0x2000)];
+        Shadow::new(memory, registers(), &spans, Region::new("smmu", PhysAddr::new(SMMU), 0x2_0000)).unwrap()
     }
 
     fn record(kind: u8, b: u64, size: u8, value: u64) -> Record {

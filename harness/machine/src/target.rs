@@ -1,7 +1,7 @@
 //! What is looked at: the machine, the registers that count, the hypervisor's own word on where it is.
 
 use parallax_abi::info::HypInfo;
-use parallax_addr::{AddressMap, PhysAddr, Span};
+use parallax_addr::{AddressMap, Span};
 use parallax_model::Layout;
 use parallax_smmu::RawRegs;
 use parallax_trace::spec::{MachineSpec, Region};
@@ -58,7 +58,7 @@ impl Target {
     /// The names of its addresses.
     #[must_use]
     pub fn address_map(&self) -> AddressMap {
-        let span = |region: &Region| Span::new(PhysAddr::new(region.base), region.size);
+        let span = |region: &Region| Span::new(region.base, region.size);
         let regions = self.description.regions.iter().map(|region| (region.name.as_str(), span(region)));
         let layout = Layout::from(&self.info);
         AddressMap::of_regions(regions)

@@ -17,7 +17,7 @@ use parallax_machine::{
 use parallax_trace::spec::{DmaDevice, MachineSpec, RAM_BASE};
 
 /// A page of RAM that neither the hypervisor nor the test host uses.
-const PAGE: u64 = RAM_BASE + 0x0600_0000;
+const PAGE: u64 = RAM_BASE.get() + 0x0600_0000;
 
 fn images() -> &'static BuiltImages {
     static IMAGES: OnceLock<BuiltImages> = OnceLock::new();
@@ -85,8 +85,8 @@ fn registers_and_description_show_the_machine_that_was_asked_for() {
     let smmu = registers.smmu.expect("the hypervisor uses the SMMU");
     assert_eq!(smmu.0.get(&0x20).map(|cr0| cr0 & 1), Some(1), "SMMU_CR0.SMMUEN");
     let info = live.target().info;
-    assert!(info.cpus == 2 && info.image_pa > RAM_BASE && info.smmu_pa == 0x0905_0000, "{info:x?}");
-    assert!(live.target().description.payload.contains(0x4300_0000));
+    assert!(info.cpus == 2 && info.image_pa > RAM_BASE.get() && info.smmu_pa == 0x0905_0000, "{info:x?}");
+    assert!(live.target().description.payload.contains(PhysAddr::new(0x4300_0000)));
 }
 
 #[test]
@@ -118,7 +118,7 @@ fn two_runs_leave_the_same_memory() {
         live.perform_requests(&[request(op::DMA_WRITE, &[8, PAGE, 64, 0x55])]).unwrap();
         let registers = live.registers().unwrap();
         let mut ram = vec![0; 128 << 20];
-        live.memory().read(PhysAddr::new(RAM_BASE), &mut ram).unwrap();
+        live.memory().read(PhysAddr::new(RAM_BASE.get()), &mut ram).unwrap();
         (registers, ram)
     };
     let (first, second) = (run(), run());
@@ -134,8 +134,8 @@ fn stepping_counts_the_hypervisors_own_instructions() {
     assert_eq!((stepped.response.kind, stepped.response.x[1]), (kind::OK, 0));
     let info = live.target().info;
     let text = info.image_va..info.image_va + info.image_size;
-    assert!(stepped.pcs.len() > 10 && stepped.pcs.iter().all(|pc| text.contains(pc)));
-    let last = stepped.pcs.last().and_then(|pc| live.symbols().unwrap().instruction(*pc));
+    assert!(stepped.pcs.len() > 10 && stepped.pcs.iter().all(|pc| text.contains(&pc.get())));
+    let last = stepped.pcs.last().and_then(|pc| live.symbols().unwrap().instruction((*pc).into()));
     assert_eq!(last.as_deref(), Some("eret"));
     // The machine goes on as if nothing had happened.
     assert_eq!(live.perform_requests(&[unshare()]).unwrap()[0].x[1], 0);
@@ -176,8 +176,8 @@ fn the_plugin_notes_the_instructions_that_single_steps_meet() {
     let at_boot = live.executed().unwrap();
     live.perform_requests(&[share()]).unwrap();
     let now = live.executed().unwrap();
-    assert!(stepped.pcs.iter().all(|pc| now.contains(HypVa::new(*pc))));
-    let new = stepped.pcs.iter().filter(|pc| !at_boot.contains(HypVa::new(**pc))).count();
+    assert!(stepped.pcs.iter().all(|pc| now.contains(HypVa::new((*pc).get()))));
+    let new = stepped.pcs.iter().filter(|pc| !at_boot.contains(HypVa::new((**pc).get()))).count();
     assert!(0 < new && new < stepped.pcs.len(), "{new} of {} ran at boot", stepped.pcs.len());
     assert!(live.journal().is_none(), "it keeps no journal");
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use parallax_abi::info::HypInfo;
 use parallax_abi::journal::Record;
 use parallax_abi::mailbox::Response;
-use parallax_addr::PhysAddr;
+use parallax_addr::{ImageVa, PhysAddr};
 use parallax_machine::recording::format::KEYFRAME_EVERY;
 use parallax_machine::recording::{
     Change, Operation, RecordedFinding, Recorder, RecordingError, RecordingMem, Replay, Search,
@@ -20,14 +20,14 @@ use parallax_vmsa::{PhysMem, SparseMem, SysRegs};
 use tempfile::TempDir;
 
 const OPS: u64 = 3 * KEYFRAME_EVERY - 7;
-const TABLE: u64 = RAM_BASE + 0x5000;
+const TABLE: u64 = RAM_BASE.get() + 0x5000;
 
 fn description() -> Description {
     let config = MachineSpec::default();
     Description {
         qemu_version: "10.0.2".into(),
         regions: regions(config.mem_bytes),
-        payload: Region::new("host", 0x4300_0000, 0x1000),
+        payload: Region::new("host", PhysAddr::new(0x4300_0000), 0x1000),
         config,
     }
 }
@@ -140,7 +140,7 @@ fn a_replay_goes_to_any_operation_in_any_order() {
 fn memory_that_the_run_did_not_read_is_not_there() {
     let (_dir, path) = recorded();
     let replay = Replay::open(&path).unwrap();
-    assert!(replay.memory().read(PhysAddr::new(RAM_BASE), &mut [0; 8]).is_err());
+    assert!(replay.memory().read(PhysAddr::new(RAM_BASE.get()), &mut [0; 8]).is_err());
 }
 
 #[test]
@@ -267,7 +267,7 @@ fn a_recording_of_the_first_schema_is_still_read() {
     handmade(&path, &[&header, &lines[1], "{\"entries\":1}\n"]);
     let mut replay = Replay::open(&path).unwrap();
     assert_at(&mut replay, 0);
-    assert!(replay.journal().unwrap().events().unwrap().is_empty() && replay.site(0).is_none());
+    assert!(replay.journal().unwrap().events().unwrap().is_empty() && replay.site(ImageVa::new(0)).is_none());
 }
 
 #[test]

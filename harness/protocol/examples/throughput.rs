@@ -4,6 +4,7 @@
 
 use std::time::Instant;
 
+use parallax_addr::PhysAddr;
 use parallax_protocol::{Barrier, Checker, Config, Dsb, Event, Kind, Sysreg, TlbiOp};
 
 const EVENTS: usize = 2_000_000;
@@ -22,7 +23,7 @@ impl Stream {
     }
 
     fn store(&mut self, pa: u64, value: u64) {
-        self.push(Kind::Store { pa, value, size: 8, release: true });
+        self.push(Kind::Store { pa: PhysAddr::new(pa), value, size: 8, release: true });
     }
 
     fn dsb(&mut self, option: Dsb) {

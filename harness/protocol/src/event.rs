@@ -1,5 +1,7 @@
 //! Events: what a CPU did at EL2 that has to do with translation.
 
+use parallax_addr::PhysAddr;
+
 use crate::tlbi::TlbiOp;
 
 /// One event.
@@ -24,7 +26,7 @@ pub enum Kind {
     /// A store to memory; `value` is little-endian and zero-extended. A store of a pair is two events.
     Store {
         /// Physical address.
-        pa: u64,
+        pa: PhysAddr,
         /// What was stored.
         value: u64,
         /// Bytes: 1, 2, 4 or 8.
@@ -35,28 +37,28 @@ pub enum Kind {
     /// A load. Between [`Kind::Enter`] and [`Kind::Return`]: of memory that is not the hypervisor's own.
     Load {
         /// Physical address.
-        pa: u64,
+        pa: PhysAddr,
         /// What was loaded.
         value: u64,
     },
     /// Memory is zero from here on (without a store for each dword).
     MemInit {
         /// First byte.
-        pa: u64,
+        pa: PhysAddr,
         /// Bytes.
         size: u64,
     },
     /// Memory is given away: it may hold no table that is live or could still be cached.
     MemFree {
         /// First byte.
-        pa: u64,
+        pa: PhysAddr,
         /// Bytes.
         size: u64,
     },
     /// Every byte is set to one value, as by `memset` or DC ZVA.
     MemSet {
         /// First byte.
-        pa: u64,
+        pa: PhysAddr,
         /// Bytes, at most 4 GiB − 1.
         size: u32,
         /// The byte.

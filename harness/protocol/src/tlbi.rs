@@ -1,5 +1,7 @@
 //! TLB maintenance instructions (Arm ARM, C5.5): names, encodings, and what each one reaches.
 
+use parallax_addr::InputAddr;
+
 /// Which translations an instruction is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Target {
@@ -177,7 +179,7 @@ operations! {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Operand {
     /// First byte, a multiple of 4 KiB.
-    pub address: u64,
+    pub address: InputAddr,
     /// Bytes.
     pub size: u64,
     /// TTL: only leaf entries of this level need to go; `None` for any.
@@ -203,12 +205,16 @@ impl TlbiOp {
                 let ttl = value >> 44 & 0xf;
                 let level = if ttl >> 2 == 0b01 && ttl & 3 != 0 { Some((ttl & 3) as u8) } else { None };
                 let bits = if matches!(self.target(), Target::Stage2) { 40 } else { 44 };
-                Some(Operand { address: (value & ((1 << bits) - 1)) << 12, size: 0x1000, level })
+                Some(Operand {
+                    address: InputAddr::new((value & ((1 << bits) - 1)) << 12),
+                    size: 0x1000,
+                    level,
+                })
             }
             Select::Range => {
                 let (num, scale, ttl) = (value >> 39 & 0x1f, value >> 44 & 3, value >> 37 & 3);
                 Some(Operand {
-                    address: (value & ((1 << 37) - 1)) << 12,
+                    address: InputAddr::new((value & ((1 << 37) - 1)) << 12),
                     size: (num + 1) << (5 * scale + 1) << 12,
                     level: if ttl == 0 { None } else { Some(ttl as u8) },
                 })
@@ -261,11 +267,14 @@ mod tests {
     #[test]
     fn operands_name_addresses_ranges_and_levels() {
         let page = TlbiOp::Ipas2e1is.operand(0x4_0123).unwrap();
-        assert_eq!(page, Operand { address: 0x4012_3000, size: 0x1000, level: None });
+        assert_eq!(page, Operand { address: InputAddr::new(0x4012_3000), size: 0x1000, level: None });
         let hinted = TlbiOp::Ipas2e1is.operand(0x4_0123 | 0b0111 << 44).unwrap();
         assert_eq!(hinted.level, Some(3));
         let range = TlbiOp::Ripas2e1is.operand(0x4_0000 | 3 << 39 | 1 << 44 | 2 << 37).unwrap();
-        assert_eq!(range, Operand { address: 0x4000_0000, size: 4 << 6 << 12, level: Some(2) });
+        assert_eq!(
+            range,
+            Operand { address: InputAddr::new(0x4000_0000), size: 4 << 6 << 12, level: Some(2) }
+        );
         assert_eq!(TlbiOp::Vmalle1is.operand(5), None);
     }
 }

@@ -1,5 +1,6 @@
 //! Reading and writing Casemate files.
 
+use parallax_addr::PhysAddr;
 use parallax_protocol::casemate::{Form, parse, write};
 use parallax_protocol::{Barrier, Dsb, Event, HintKind, Kind, Sysreg, TlbiOp};
 use proptest::prelude::*;
@@ -10,15 +11,19 @@ fn kinds() -> impl Strategy<Value = Kind> {
     let word = any::<u64>;
     prop_oneof![
         (word(), word(), any::<bool>()).prop_map(|(pa, value, release)| Kind::Store {
-            pa,
+            pa: PhysAddr::new(pa),
             value,
             size: 8,
             release
         }),
-        (word(), word()).prop_map(|(pa, value)| Kind::Load { pa, value }),
-        (word(), word()).prop_map(|(pa, size)| Kind::MemInit { pa, size }),
-        (word(), word()).prop_map(|(pa, size)| Kind::MemFree { pa, size }),
-        (word(), any::<u32>(), any::<u8>()).prop_map(|(pa, size, value)| Kind::MemSet { pa, size, value }),
+        (word(), word()).prop_map(|(pa, value)| Kind::Load { pa: PhysAddr::new(pa), value }),
+        (word(), word()).prop_map(|(pa, size)| Kind::MemInit { pa: PhysAddr::new(pa), size }),
+        (word(), word()).prop_map(|(pa, size)| Kind::MemFree { pa: PhysAddr::new(pa), size }),
+        (word(), any::<u32>(), any::<u8>()).prop_map(|(pa, size, value)| Kind::MemSet {
+            pa: PhysAddr::new(pa),
+            size,
+            value
+        }),
         dsb().prop_map(|option| Kind::Barrier(Barrier::Dsb(option))),
         dsb().prop_map(|option| Kind::Barrier(Barrier::Dmb(option))),
         Just(Kind::Barrier(Barrier::Isb)),
@@ -83,7 +88,10 @@ fn both_forms_and_older_names_mean_the_same() {
         "(MEM-WRITE (id 1)\n  (tid 2) (src \"x.c:1\") (mem-order release)\n (address 42) (value 0x93))",
     ];
     let first = parse(forms[0]).unwrap();
-    assert_eq!(first.events[0].kind, Kind::Store { pa: 0x42, value: 0x93, size: 8, release: true });
+    assert_eq!(
+        first.events[0].kind,
+        Kind::Store { pa: PhysAddr::new(0x42), value: 0x93, size: 8, release: true }
+    );
     for form in forms {
         assert_eq!(parse(form).unwrap(), first, "{form}");
     }

@@ -1,5 +1,6 @@
 //! Whatever the events say, the checker comes to an end without a panic.
 
+use parallax_addr::PhysAddr;
 use parallax_protocol::{Barrier, Checker, Config, Dsb, Event, HintKind, Kind, Sysreg, TlbiOp};
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -24,11 +25,11 @@ fn kind() -> impl Strategy<Value = Kind> {
     const REGISTERS: &[u32] = &[0x0c, 0x14, 0x20, 0x80, 0x84, 0x88, 0x90, 0x94, 0x98, 0x9c, 0x7777];
     prop_oneof![
         8 => (address(), value(), select(&[1_u8, 2, 4, 8, 0, 255]), any::<bool>())
-            .prop_map(|(pa, value, size, release)| Kind::Store { pa, value, size, release }),
-        4 => (address(), value()).prop_map(|(pa, value)| Kind::Store { pa, value, size: 8, release: true }),
-        1 => (address(), value()).prop_map(|(pa, size)| Kind::MemInit { pa, size }),
-        1 => (address(), value()).prop_map(|(pa, size)| Kind::MemFree { pa, size }),
-        1 => (address(), any::<u32>(), any::<u8>()).prop_map(|(pa, size, value)| Kind::MemSet { pa, size, value }),
+            .prop_map(|(pa, value, size, release)| Kind::Store { pa: PhysAddr::new(pa), value, size, release }),
+        4 => (address(), value()).prop_map(|(pa, value)| Kind::Store { pa: PhysAddr::new(pa), value, size: 8, release: true }),
+        1 => (address(), value()).prop_map(|(pa, size)| Kind::MemInit { pa: PhysAddr::new(pa), size }),
+        1 => (address(), value()).prop_map(|(pa, size)| Kind::MemFree { pa: PhysAddr::new(pa), size }),
+        1 => (address(), any::<u32>(), any::<u8>()).prop_map(|(pa, size, value)| Kind::MemSet { pa: PhysAddr::new(pa), size, value }),
         3 => select(Dsb::ALL).prop_map(|option| Kind::Barrier(Barrier::Dsb(option))),
         3 => (select(TlbiOp::ALL), prop_oneof![Just(0), any::<u64>()])
             .prop_map(|(op, operand)| Kind::Tlbi { op, operand }),
@@ -66,7 +67,7 @@ proptest! {
 fn memory_is_bounded_and_says_so() {
     let mut checker = Checker::new(Config { max_pages: 8, ..Config::default() });
     for page in 0..100 {
-        let kind = Kind::Store { pa: page << 12, value: 1, size: 8, release: false };
+        let kind = Kind::Store { pa: PhysAddr::new(page << 12), value: 1, size: 8, release: false };
         checker.event(&Event { seq: page, pc: 0, cpu: 0, kind });
     }
     assert_eq!(checker.lost(), 92);

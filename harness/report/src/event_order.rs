@@ -58,13 +58,17 @@ fn report(
     reproducer: &Reproducer,
 ) -> ReportedFinding {
     let (space, span) = match finding.subject {
-        Subject::Entry { regime: Regime::Cpu(_), level, ia, .. } => (Space::Cpu, Span::new(ia, size(level))),
-        Subject::Entry { regime: Regime::Smmu(_), level, ia, .. } => {
-            (Space::Smmu, Span::new(ia, size(level)))
+        Subject::Entry { regime: Regime::Cpu(_), level, ia, .. } => {
+            (Space::Cpu, Span::new(ia.get(), size(level)))
         }
-        Subject::Entry { regime: Regime::El2, level, ia, .. } => (Space::El2, Span::new(ia, size(level))),
+        Subject::Entry { regime: Regime::Smmu(_), level, ia, .. } => {
+            (Space::Smmu, Span::new(ia.get(), size(level)))
+        }
+        Subject::Entry { regime: Regime::El2, level, ia, .. } => {
+            (Space::El2, Span::new(ia.get(), size(level)))
+        }
         Subject::Page { pa } | Subject::Foreign { pa } => {
-            (Space::Page, Span::new(pa & !(PAGE_SIZE - 1), PAGE_SIZE))
+            (Space::Page, Span::new(pa.page().get(), PAGE_SIZE))
         }
         Subject::Stream(sid) | Subject::Context { sid, .. } => (Space::Ste, Span::new(sid.into(), 1)),
         Subject::Register(_) | Subject::Command(_) => (Space::Regs, Span::default()),

@@ -5,6 +5,7 @@
 
 use parallax_abi::info::HypInfo;
 use parallax_abi::journal::{Record, kind};
+use parallax_addr::PhysAddr;
 use parallax_machine::symbols::{Image, SymbolError, Symbols};
 use parallax_protocol::{Barrier, Dsb, Kind, Sysreg, TlbiOp};
 
@@ -34,7 +35,8 @@ impl Converter {
     pub(super) fn new(info: &HypInfo, symbols: Option<&Symbols>) -> Result<Self, SymbolError> {
         let image = symbols.map(|symbols| &symbols.hyp);
         let physical = |va: u64| va.wrapping_sub(info.image_va).wrapping_add(info.image_pa);
-        let boot = BOOT_TABLES.map(|name| image.and_then(|image| image.symbol(name)).map_or(0, physical));
+        let boot = BOOT_TABLES
+            .map(|name| image.and_then(|image| image.symbol(name)).map_or(0, |va| physical(va.get())));
         let locks = image.map(|image| image.locks(HYP, &LOCKS)).transpose()?.unwrap_or_default();
         Ok(Self {
             memory: [(info.pool_pa, info.pool_pa.saturating_add(info.pool_size)), (boot[0], boot[1])],
@@ -53,7 +55,7 @@ impl Converter {
     pub(super) fn event(&self, record: &Record) -> Option<Kind> {
         match record.kind {
             kind::STORE => self.store(record),
-            kind::LOAD => Some(Kind::Load { pa: record.b, value: record.value }),
+            kind::LOAD => Some(Kind::Load { pa: PhysAddr::new(record.b), value: record.value }),
             kind::MMIO_WRITE | kind::MMIO_READ => {
                 let (base, size) = self.smmu;
                 let offset = record.b.checked_sub(base).filter(|offset| *offset < size)?;
@@ -79,7 +81,7 @@ impl Converter {
         let (pa, value, size) = (record.b, record.value, record.size);
         if self.memory.iter().any(|(from, to)| (*from..*to).contains(&pa)) {
             let release = self.releases.binary_search(&record.pc).is_ok();
-            return Some(Kind::Store { pa, value, size, release });
+            return Some(Kind::Store { pa: PhysAddr::new(pa), value, size, release });
         }
         let lock = size == 1 && self.locks.iter().any(|(_, lock)| *lock == pa);
         lock.then_some(if value == 0 { Kind::Unlock { address: pa } } else { Kind::Lock { address: pa } })
@@ -88,7 +90,7 @@ impl Converter {
 
 /// Where the store-release instructions of an image are (DDI 0487, C6.2: STLR, STLRB, STLRH).
 fn releases(image: &Image) -> Vec<u64> {
-    let words = image.code().flat_map(|(base, bytes)| (base..).step_by(4).zip(bytes.as_chunks().0));
+    let words = image.code().flat_map(|(base, bytes)| (base.get()..).step_by(4).zip(bytes.as_chunks().0));
     let is_release = |word: &[u8; 4]| u32::from_le_bytes(*word) & 0x3fff_fc00 == 0x089f_fc00;
     let mut found: Vec<u64> = words.filter(|(_, word)| is_release(word)).map(|(pc, _)| pc).collect();
     found.sort_unstable();
@@ -179,7 +181,7 @@ mod tests {
 
     #[test]
     fn stores_count_in_the_pool_and_registers_of_the_smmu() {
-        let store = Kind::Store { pa: POOL + 8, value: 3, size: 8, release: true };
+        let store = Kind::Store { pa: PhysAddr::new(POOL + 8), value: 3, size: 8, release: true };
         assert_eq!(of(kind::STORE, 0, POOL + 8, 3, 8), Some(store));
         assert_eq!(of(kind::STORE, 0, POOL + 0x1000, 3, 8), None);
         let write = Kind::SmmuWrite { offset: 0x98, size: 4, value: 2 };

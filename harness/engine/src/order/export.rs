@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use parallax_addr::ImageVa;
 use parallax_machine::symbols::Symbols;
 use parallax_protocol::Event;
 use parallax_protocol::casemate::{Form, write};
@@ -31,7 +32,7 @@ impl Export {
 }
 
 fn source_of(pc: u64, symbols: &Symbols) -> Option<String> {
-    let place = event_text::innermost(pc, symbols)?;
+    let place = event_text::innermost(ImageVa::new(pc), symbols)?;
     let (file, line) = place.line?;
     Some(format!("{} {file}:{line}", place.function))
 }

@@ -2,7 +2,7 @@
 //! source and what was missing.
 
 use parallax_abi::info::HypInfo;
-use parallax_addr::{Ipa, PhysAddr};
+use parallax_addr::{ImageVa, Ipa, PAGE_SIZE, PhysAddr};
 use parallax_machine::symbols::Symbols;
 use parallax_model::{AddressMap, Rule, Space, Span, Violation};
 use parallax_protocol::{self as protocol, Regime, Subject};
@@ -11,7 +11,7 @@ use crate::event_text;
 
 /// The function of the instruction at `pc`.
 pub(super) fn function(pc: u64, symbols: Option<&Symbols>) -> String {
-    let place = symbols.and_then(|symbols| event_text::innermost(pc, symbols));
+    let place = symbols.and_then(|symbols| event_text::innermost(ImageVa::new(pc), symbols));
     place.map_or_else(|| format!("{pc:#x}"), |place| place.function)
 }
 
@@ -29,16 +29,22 @@ pub(super) fn violation(
                 Regime::El2 => Space::El2,
                 Regime::Smmu(_) => Space::Smmu,
             };
-            (space, Span::new(ia, 0x1000 << (9 * (3 - u32::from(level.min(3))))), format!("level {level}"))
+            (
+                space,
+                Span::new(ia.get(), 0x1000 << (9 * (3 - u32::from(level.min(3))))),
+                format!("level {level}"),
+            )
         }
-        Subject::Page { pa } => (Space::Page, Span::new(pa & !0xfff, 0x1000), "a page of tables".to_owned()),
+        Subject::Page { pa } => {
+            (Space::Page, Span::new(pa.page().get(), PAGE_SIZE), "a page of tables".to_owned())
+        }
         Subject::Context { sid, ssid } => {
             (Space::Ste, Span::new(sid.into(), 1), format!("context descriptor {ssid}"))
         }
         Subject::Stream(sid) => (Space::Ste, Span::new(sid.into(), 1), String::new()),
         Subject::Register(name) => (Space::Regs, Span::default(), name.to_owned()),
         Subject::Command(_) => (Space::Regs, Span::default(), "command queue".to_owned()),
-        Subject::Foreign { pa } => (Space::Page, Span::new(pa, 8), String::new()),
+        Subject::Foreign { pa } => (Space::Page, Span::new(pa.get(), 8), String::new()),
     };
     let subject = match space {
         Space::Cpu | Space::Smmu => names.span(span.cast::<Ipa>()),
@@ -79,10 +85,10 @@ pub(super) fn detail(found: &[&protocol::Finding], symbols: Option<&Symbols>) ->
     }
     for finding in found {
         let times = if finding.count == 1 { String::new() } else { format!(", {} times", finding.count) };
-        lines.push(format!("at {} by cpu{}{times}", place(finding.at.pc), finding.at.cpu));
+        lines.push(format!("at {} by cpu{}{times}", place(ImageVa::new(finding.at.pc)), finding.at.cpu));
     }
     if let Some(since) = first.since {
-        lines.push(format!("since {} by cpu{}", place(since.pc), since.cpu));
+        lines.push(format!("since {} by cpu{}", place(ImageVa::new(since.pc)), since.cpu));
     }
     lines
 }

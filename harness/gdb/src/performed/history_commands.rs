@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use parallax_addr::ImageVa;
 use parallax_engine::event_text;
 use parallax_vmsa::mem::read_u64;
 
@@ -102,7 +103,7 @@ impl Performed<'_> {
                 Some(store) => {
                     let _ = writeln!(out, "  stored by {}", self.operations[store.operation].shown());
                     if let Some(symbols) = self.session.machine().symbols() {
-                        let _ = writeln!(out, "  at {}", event_text::place(store.pc, symbols));
+                        let _ = writeln!(out, "  at {}", event_text::place(ImageVa::new(store.pc), symbols));
                     }
                 }
                 None => out.push_str("  no operation stored to it\n"),

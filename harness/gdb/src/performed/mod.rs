@@ -148,7 +148,8 @@ impl<'m> Performed<'m> {
     /// What a stop of the machine is to the debugger; none if it is to go on.
     fn judge(&mut self, stand: &Stand) -> Result<Option<Stop>, Lost> {
         let Stand { cpu, pc, el, signal, watch } = *stand;
-        let broken = self.points.keys().any(|point| point.kind == PointKind::Execute && point.address == pc);
+        let broken =
+            self.points.keys().any(|point| point.kind == PointKind::Execute && point.address == pc.get());
         if el == 1 && pc == self.stops.wait && self.begun.is_some() {
             self.end()?;
             if broken {
@@ -160,7 +161,7 @@ impl<'m> Performed<'m> {
             self.debug()?.go(None, false).map_err(lost)?;
             return Ok(None);
         }
-        if el == 2 && pc == self.stops.panic.get() {
+        if el == 2 && pc == self.stops.panic.into() {
             self.failed = Some(format!("the hypervisor panicked\n{}", self.debug()?.printed()));
             return Ok(Some(Stop::Failed(cpu)));
         }

@@ -1,5 +1,7 @@
 //! Breakpoints and watchpoints of a live machine: QEMU's.
 
+use parallax_addr::ImageVa;
+
 use crate::{Lost, Point, PointKind};
 
 use super::{Performed, done};
@@ -31,7 +33,7 @@ impl Performed<'_> {
         if self.points.contains_key(&point) {
             return Ok(true);
         }
-        let own = [self.stops.wait, self.stops.stuck, self.stops.panic.get()];
+        let own = [self.stops.wait, self.stops.stuck, self.stops.panic.into()].map(ImageVa::get);
         let at = match point.kind {
             PointKind::Execute if own.contains(&point.address) => None,
             PointKind::Execute => Some(point.address),

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
+use parallax_addr::{ImageVa, PhysAddr};
 use parallax_trace::spec::{DmaDevice, MachineSpec, PAYLOAD_BASE};
 
 use crate::toolchain::newer_api;
@@ -13,19 +14,22 @@ use super::Version;
 /// The first QEMU that takes nothing older than the newer version of the plugin API.
 const NEWER_API: Version = Version { major: 11, minor: 1, micro: 0 };
 
+/// What the plugin takes for the mark where there is none.
+const NO_MARK: u64 = u64::MAX;
+
 /// The plugin that watches EL2, and what it has to know.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pagewatch {
     /// The shared library.
     pub library: PathBuf,
     /// Virtual addresses of the hypervisor's image: the first, and the first behind it.
-    pub image: (u64, u64),
+    pub image: (ImageVa, ImageVa),
     /// Physical address of the image's first page, which also runs there.
-    pub entry: u64,
+    pub entry: PhysAddr,
     /// Virtual address of EL2's vectors.
-    pub vectors: u64,
-    /// Virtual address of the test host's mark; `u64::MAX` where there is none.
-    pub mark: u64,
+    pub vectors: ImageVa,
+    /// Virtual address of the test host's mark, where there is one.
+    pub mark: Option<ImageVa>,
     /// Whether it only notes which instructions ran, instead of a journal of what they did.
     pub coverage: bool,
 }
@@ -147,6 +151,7 @@ impl Args {
         value.push(doubled(file));
         let Pagewatch { image: (low, high), entry, vectors, mark, .. } = plugin;
         value.push(format!(",low={low:#x},high={high:#x},entry={entry:#x}"));
+        let mark = mark.map_or(NO_MARK, ImageVa::get);
         value.push(format!(",vectors={vectors:#x},mark={mark:#x}"));
         self.0.extend(["-plugin".into(), value]);
     }
@@ -211,7 +216,14 @@ mod tests {
     #[test]
     fn only_qemus_of_the_newer_api_get_the_other_library() {
         let library = PathBuf::from("a/libpagewatch.so");
-        let plugin = Pagewatch { library, image: (0, 0), entry: 0, vectors: 0, mark: 0, coverage: false };
+        let plugin = Pagewatch {
+            library,
+            image: (ImageVa::new(0), ImageVa::new(0)),
+            entry: PhysAddr::new(0),
+            vectors: ImageVa::new(0),
+            mark: None,
+            coverage: false,
+        };
         let made_for = |major, minor| plugin.made_for(Version { major, minor, micro: 9 }).library;
         assert_eq!(made_for(11, 0), plugin.library);
         assert_eq!(made_for(11, 1), Path::new("a/libpagewatch-api7.so"));

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use parallax_abi::journal::{Record, kind};
-use parallax_addr::{PAGE_SIZE, PhysAddr};
+use parallax_addr::{ImageVa, PAGE_SIZE, PhysAddr};
 use parallax_vmsa::{PhysMem, SparseMem};
 use serde::de::DeserializeOwned;
 use zstd::stream::read::Decoder;
@@ -167,8 +167,8 @@ impl Replay {
 
     /// The instruction at `pc`, if an event names it.
     #[must_use]
-    pub fn site(&self, pc: u64) -> Option<&Site> {
-        self.sites.get(&Hex(pc))
+    pub fn site(&self, pc: ImageVa) -> Option<&Site> {
+        self.sites.get(&Hex(pc.get()))
     }
 
     /// How many operations lie between two moments that it can begin at.

@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use parallax_addr::PhysAddr;
+use parallax_addr::{ImageVa, PhysAddr};
 use parallax_vmsa::PhysMem;
 use parallax_vmsa::mem::read_table;
 use serde::Serialize;
@@ -115,9 +115,9 @@ impl Recorder {
     pub fn note_code(&mut self, operation: &Operation, symbols: &Symbols) {
         for pc in operation.events.iter().map(|event| event.pc) {
             self.sites.entry(Hex(pc)).or_insert_with(|| Site {
-                place: symbols.describe(pc),
-                instruction: symbols.instruction(pc).unwrap_or_default(),
-                around: symbols.disassembly(pc),
+                place: symbols.describe(ImageVa::new(pc)),
+                instruction: symbols.instruction(ImageVa::new(pc)).unwrap_or_default(),
+                around: symbols.disassembly(ImageVa::new(pc)),
             });
         }
     }

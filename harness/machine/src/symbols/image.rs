@@ -9,6 +9,8 @@ use addr2line::Loader;
 use object::elf::SHF_EXECINSTR;
 use object::{Object, ObjectSection, ObjectSymbol, SectionFlags};
 
+use parallax_addr::ImageVa;
+
 use super::locks::{self, Lock};
 use super::name::readable;
 use crate::toolchain::paths::shown;
@@ -70,9 +72,9 @@ impl fmt::Display for Place {
 pub struct Image {
     path: PathBuf,
     loader: Loader,
-    symbols: BTreeMap<String, u64>,
-    code: Vec<(u64, Vec<u8>)>,
-    extent: (u64, u64),
+    symbols: BTreeMap<String, ImageVa>,
+    code: Vec<(ImageVa, Vec<u8>)>,
+    extent: (ImageVa, ImageVa),
 }
 
 impl Image {
@@ -86,33 +88,34 @@ impl Image {
             std::fs::read(path).map_err(|source| SymbolError::Read { path: path.to_owned(), source })?;
         let file = object::File::parse(&*data).map_err(|error| format(error.to_string()))?;
         let mut code = Vec::new();
-        let mut extent = (u64::MAX, 0);
+        let mut extent = (ImageVa::new(u64::MAX), ImageVa::new(0));
         for section in file.sections().filter(|section| section.address() != 0 && section.size() != 0) {
             let end = section.address().saturating_add(section.size());
-            extent = (extent.0.min(section.address()), extent.1.max(end));
+            extent = (extent.0.min(ImageVa::new(section.address())), extent.1.max(ImageVa::new(end)));
             let SectionFlags::Elf { sh_flags, .. } = section.flags() else { continue };
             if !sh_flags.contains(SHF_EXECINSTR) {
                 continue;
             }
             let bytes = section.data().map_err(|error| format(error.to_string()))?;
-            code.push((section.address(), bytes.to_vec()));
+            code.push((ImageVa::new(section.address()), bytes.to_vec()));
         }
         let named = file.symbols().filter(|symbol| symbol.is_definition());
-        let symbols =
-            named.filter_map(|symbol| Some((symbol.name().ok()?.to_owned(), symbol.address()))).collect();
+        let symbols = named
+            .filter_map(|symbol| Some((symbol.name().ok()?.to_owned(), ImageVa::new(symbol.address()))))
+            .collect();
         let loader = Loader::new(path).map_err(|error| format(error.to_string()))?;
         Ok(Self { path: path.to_owned(), loader, symbols, code, extent })
     }
 
     /// The address of the symbol called `name` (not demangled).
     #[must_use]
-    pub fn symbol(&self, name: &str) -> Option<u64> {
+    pub fn symbol(&self, name: &str) -> Option<ImageVa> {
         self.symbols.get(name).copied()
     }
 
     /// The address of the first function whose demangled path is `path` or ends with it.
     #[must_use]
-    pub fn function(&self, path: &str) -> Option<u64> {
+    pub fn function(&self, path: &str) -> Option<ImageVa> {
         let of = |name: &str| readable(&addr2line::demangle_auto(name.into(), None));
         let ends =
             |name: &str| name.strip_suffix(path).is_some_and(|head| head.is_empty() || head.ends_with("::"));
@@ -124,7 +127,7 @@ impl Image {
     ///
     /// # Errors
     /// It is not there.
-    pub fn required(&self, symbol: &'static str) -> Result<u64, SymbolError> {
+    pub fn required(&self, symbol: &'static str) -> Result<ImageVa, SymbolError> {
         self.symbol(symbol).ok_or_else(|| SymbolError::Missing { path: self.path.clone(), symbol })
     }
 
@@ -142,43 +145,45 @@ impl Image {
 
     /// First address and first address past the end of all that is in memory when it runs, zeroed data included.
     #[must_use]
-    pub const fn extent(&self) -> (u64, u64) {
+    pub const fn extent(&self) -> (ImageVa, ImageVa) {
         self.extent
     }
 
     /// Whether `address` lies in its code.
     #[must_use]
-    pub fn is_code(&self, address: u64) -> bool {
+    pub fn is_code(&self, address: ImageVa) -> bool {
         self.code_from(address).is_some()
     }
 
     /// Its sections of code: address and bytes.
-    pub fn code(&self) -> impl Iterator<Item = (u64, &[u8])> {
+    pub fn code(&self) -> impl Iterator<Item = (ImageVa, &[u8])> {
         self.code.iter().map(|(base, bytes)| (*base, bytes.as_slice()))
     }
 
     /// The code from `address` to the end of its section.
     #[must_use]
-    pub fn code_from(&self, address: u64) -> Option<&[u8]> {
+    pub fn code_from(&self, address: ImageVa) -> Option<&[u8]> {
         self.code.iter().find_map(|(base, bytes)| {
-            let offset = usize::try_from(address.checked_sub(*base)?).ok()?;
+            let offset = usize::try_from(address.offset_from(*base)?).ok()?;
             bytes.get(offset..).filter(|rest| !rest.is_empty())
         })
     }
 
     /// The addresses of all instructions, in order within each section.
-    pub fn instructions(&self) -> impl Iterator<Item = u64> {
-        self.code.iter().flat_map(|(base, bytes)| (*base..*base + bytes.len() as u64 / 4 * 4).step_by(4))
+    pub fn instructions(&self) -> impl Iterator<Item = ImageVa> {
+        self.code.iter().flat_map(|(base, bytes)| {
+            (0..bytes.len() as u64 / 4 * 4).step_by(4).map(|offset| base.wrapping_add(offset))
+        })
     }
 
     /// The function at `address` and the functions that it was inlined into, innermost first. Empty for an address
     /// that belongs to no function.
     #[must_use]
-    pub fn places(&self, address: u64) -> Vec<Place> {
-        let symbol = self.loader.find_symbol_info(address);
-        let offset = symbol.as_ref().map(|symbol| address.wrapping_sub(symbol.address()));
+    pub fn places(&self, address: ImageVa) -> Vec<Place> {
+        let symbol = self.loader.find_symbol_info(address.get());
+        let offset = symbol.as_ref().map(|symbol| address.get().wrapping_sub(symbol.address()));
         let mut places = Vec::new();
-        if let Ok(mut frames) = self.loader.find_frames(address) {
+        if let Ok(mut frames) = self.loader.find_frames(address.get()) {
             while let Ok(Some(frame)) = frames.next() {
                 let Some(function) = frame.function.as_ref().and_then(|name| name.demangle().ok()) else {
                     continue;
@@ -188,7 +193,7 @@ impl Image {
             }
         }
         if places.is_empty() {
-            let line = self.loader.find_location(address).ok().flatten();
+            let line = self.loader.find_location(address.get()).ok().flatten();
             let line = line.and_then(|at| Some((shown(at.file?).to_owned(), at.line?)));
             places.extend(symbol.map(|symbol| {
                 let name = addr2line::demangle_auto(symbol.name().into(), None);
@@ -229,7 +234,7 @@ mod tests {
         assert_eq!(place.offset, Some(0));
         let file = &place.line.as_ref().unwrap().0;
         assert!(file.ends_with("/harness/machine/src/symbols/image.rs"), "{file}");
-        assert!(image.is_code(*address) && !image.is_code(0));
+        assert!(image.is_code(*address) && !image.is_code(ImageVa::new(0)));
     }
 
     #[test]

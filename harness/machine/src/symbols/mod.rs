@@ -11,6 +11,8 @@ mod name;
 use std::fmt::Write as _;
 use std::path::Path;
 
+use parallax_addr::ImageVa;
+
 pub use self::image::{Image, Place, SymbolError};
 pub use self::locks::Lock;
 
@@ -33,14 +35,14 @@ impl Symbols {
 
     /// The image that holds code at `address`.
     #[must_use]
-    pub fn image_at(&self, address: u64) -> Option<&Image> {
+    pub fn image_at(&self, address: ImageVa) -> Option<&Image> {
         [&self.hyp, &self.payload].into_iter().find(|image| image.is_code(address))
     }
 
     /// `address` with function, offset and source line, calls that were inlined there included:
     /// `0x43000010 parallax_wait+0x10 (hyp/testhost/src/start.rs:31)`.
     #[must_use]
-    pub fn describe(&self, address: u64) -> String {
+    pub fn describe(&self, address: ImageVa) -> String {
         let mut text = format!("{address:#x}");
         match self.image_at(address).map(|image| image.places(address)) {
             Some(places) if !places.is_empty() => {
@@ -56,13 +58,13 @@ impl Symbols {
 
     /// The instructions around `address`, the one at it marked.
     #[must_use]
-    pub fn disassembly(&self, address: u64) -> String {
+    pub fn disassembly(&self, address: ImageVa) -> String {
         self.image_at(address).map_or_else(String::new, |image| disasm::around(image, address))
     }
 
     /// The instruction at `address`, if it is code of an image.
     #[must_use]
-    pub fn instruction(&self, address: u64) -> Option<String> {
+    pub fn instruction(&self, address: ImageVa) -> Option<String> {
         self.image_at(address).and_then(|image| disasm::one(image, address))
     }
 
@@ -73,8 +75,9 @@ impl Symbols {
         for line in text.lines() {
             out.push_str(line);
             out.push('\n');
-            for address in hex_numbers(line).filter(|&address| self.image_at(address).is_some()) {
-                let _ = writeln!(out, "        ^ {}", self.describe(address));
+            for address in hex_numbers(line).filter(|&address| self.image_at(ImageVa::new(address)).is_some())
+            {
+                let _ = writeln!(out, "        ^ {}", self.describe(ImageVa::new(address)));
             }
         }
         out

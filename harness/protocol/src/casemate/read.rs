@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use parallax_addr::PhysAddr;
+
 use super::sexp::{Error, Item, Node, Reader, unescape};
 use crate::event::{Barrier, DcOp, Dsb, Event, HintKind, Kind, Sysreg};
 use crate::tlbi::TlbiOp;
@@ -82,13 +84,13 @@ fn kind(fields: &mut Fields<'_, '_>) -> Result<Kind, Error> {
                 _ => None,
             })?;
             let pa = fields.hex("address")?;
-            Kind::Store { pa, value: fields.hex("value")?, size: 8, release: order }
+            Kind::Store { pa: PhysAddr::new(pa), value: fields.hex("value")?, size: 8, release: order }
         }
-        "mem-read" => Kind::Load { pa: fields.hex("address")?, value: fields.hex("value")? },
-        "mem-init" => Kind::MemInit { pa: fields.hex("address")?, size: fields.hex("size")? },
-        "mem-free" => Kind::MemFree { pa: fields.hex("address")?, size: fields.hex("size")? },
+        "mem-read" => Kind::Load { pa: PhysAddr::new(fields.hex("address")?), value: fields.hex("value")? },
+        "mem-init" => Kind::MemInit { pa: PhysAddr::new(fields.hex("address")?), size: fields.hex("size")? },
+        "mem-free" => Kind::MemFree { pa: PhysAddr::new(fields.hex("address")?), size: fields.hex("size")? },
         "mem-set" => Kind::MemSet {
-            pa: fields.hex("address")?,
+            pa: PhysAddr::new(fields.hex("address")?),
             size: fields.small("size", u64::from(u32::MAX))? as u32,
             value: fields.small("value", 0xff)? as u8,
         },

@@ -48,19 +48,19 @@ fn fields(line: &mut Line<'_>, kind: Kind) {
     match kind {
         Kind::Store { pa, value, release, .. } => {
             line.word("mem-order", if release { "release" } else { "plain" });
-            line.hex("address", pa);
+            line.hex("address", pa.get());
             line.hex("value", value);
         }
         Kind::Load { pa, value } => {
-            line.hex("address", pa);
+            line.hex("address", pa.get());
             line.hex("value", value);
         }
         Kind::MemInit { pa, size } | Kind::MemFree { pa, size } => {
-            line.hex("address", pa);
+            line.hex("address", pa.get());
             line.hex("size", size);
         }
         Kind::MemSet { pa, size, value } => {
-            line.hex("address", pa);
+            line.hex("address", pa.get());
             line.hex("size", u64::from(size));
             line.hex("value", u64::from(value));
         }

@@ -111,7 +111,7 @@ impl Checker {
         missing: String,
     ) {
         let place = match subject {
-            Subject::Entry { pa, .. } | Subject::Page { pa } | Subject::Foreign { pa } => pa,
+            Subject::Entry { pa, .. } | Subject::Page { pa } | Subject::Foreign { pa } => pa.get(),
             Subject::Stream(sid) => u64::from(sid),
             Subject::Context { sid, ssid } => u64::from(sid) << 32 | u64::from(ssid),
             Subject::Register(_) => 0,

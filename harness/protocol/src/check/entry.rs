@@ -1,6 +1,6 @@
 //! Stores to entries of live tables: which change it is, what it makes unclean, and what it may not do yet.
 
-use parallax_addr::PAGE_SIZE;
+use parallax_addr::{InputAddr, PAGE_SIZE, PhysAddr};
 
 use super::change::{Change, Entry, change, contiguous, entry, same_translation, span};
 use super::finding::{Regime, Site, Subject};
@@ -222,14 +222,14 @@ impl Checker {
     pub(super) fn subject(&self, tree: u32, level: u8, ia: u64, pa: u64) -> Subject {
         let tree = &self.trees[tree as usize];
         let regime = tree.cpu.unwrap_or(Regime::Smmu(tree.smmu.unwrap_or_default()));
-        Subject::Entry { regime, level, ia, pa }
+        Subject::Entry { regime, level, ia: InputAddr::new(ia), pa: PhysAddr::new(pa) }
     }
 
     pub(super) fn subject_of(&self, record: &Record) -> Subject {
         let Subject::Entry { regime, level, ia, pa } =
             self.subject(record.tree, record.level, record.ia, record.pa)
         else {
-            return Subject::Page { pa: record.pa };
+            return Subject::Page { pa: PhysAddr::new(record.pa) };
         };
         // Of two regimes, the one that is late.
         let smmu = self.trees[record.tree as usize].smmu;

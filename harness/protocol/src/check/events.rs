@@ -1,6 +1,6 @@
 //! What each kind of event does.
 
-use parallax_addr::PAGE_SIZE;
+use parallax_addr::{PAGE_SIZE, PhysAddr};
 
 use super::checker::Checker;
 use super::finding::{Site, Subject};
@@ -14,12 +14,12 @@ impl Checker {
         self.time += 1;
         let at = Site { seq: event.seq, pc: event.pc, cpu: event.cpu };
         match event.kind {
-            Kind::Store { pa, value, size, release } => self.store(at, pa, value, size, release),
-            Kind::MemInit { pa, size } => self.fill(at, pa, size, 0),
+            Kind::Store { pa, value, size, release } => self.store(at, pa.get(), value, size, release),
+            Kind::MemInit { pa, size } => self.fill(at, pa.get(), size, 0),
             Kind::MemSet { pa, size, value } => {
-                self.fill(at, pa, u64::from(size), u64::from_ne_bytes([value; 8]));
+                self.fill(at, pa.get(), u64::from(size), u64::from_ne_bytes([value; 8]));
             }
-            Kind::MemFree { pa, size } => self.free(at, pa, size),
+            Kind::MemFree { pa, size } => self.free(at, pa.get(), size),
             Kind::Barrier(barrier) => self.barrier(at, barrier),
             Kind::Tlbi { op, operand } => self.tlbi(at, op, operand),
             Kind::SysregWrite { reg, value } => self.sysreg(at, reg, value),
@@ -35,7 +35,7 @@ impl Checker {
                 let cpu = self.cpus.of(at.cpu);
                 (cpu.inside, cpu.esr) = (true, None);
             }
-            Kind::Load { pa, .. } => self.load(at, pa),
+            Kind::Load { pa, .. } => self.load(at, pa.get()),
             Kind::Return => self.returned(at),
             Kind::Hint { kind, location, value } => self.hint(at, kind, location, value),
             Kind::Dc { .. } | Kind::Op { .. } => {}
@@ -53,7 +53,14 @@ impl Checker {
         if first.pc != at.pc {
             let what = "read a second time: it may have changed since it was looked at".to_owned();
             let missing = "one copy that is checked and used".to_owned();
-            self.report(Rule::DoubleFetch, Subject::Foreign { pa }, at, Some(first), what, missing);
+            self.report(
+                Rule::DoubleFetch,
+                Subject::Foreign { pa: PhysAddr::new(pa) },
+                at,
+                Some(first),
+                what,
+                missing,
+            );
         }
     }
 
@@ -75,7 +82,7 @@ impl Checker {
                 let missing = self.missing_of_page(pa);
                 self.report(
                     Rule::TableReused,
-                    Subject::Page { pa: pa & !(PAGE_SIZE - 1) },
+                    Subject::Page { pa: PhysAddr::new(pa & !(PAGE_SIZE - 1)) },
                     at,
                     None,
                     what,
@@ -124,7 +131,14 @@ impl Checker {
                     _ => "a table that walks reach was freed",
                 };
                 let missing = self.missing_of_page(page);
-                self.report(Rule::FreedTable, Subject::Page { pa: page }, at, None, what.to_owned(), missing);
+                self.report(
+                    Rule::FreedTable,
+                    Subject::Page { pa: PhysAddr::new(page) },
+                    at,
+                    None,
+                    what.to_owned(),
+                    missing,
+                );
             }
         }
     }
@@ -161,7 +175,14 @@ impl Checker {
         if must && since != at {
             let what = "taken by the CPU that holds it: it waits for itself".to_owned();
             let missing = "an unlock".to_owned();
-            self.report(Rule::LockTwice, Subject::Page { pa: address }, at, Some(since), what, missing);
+            self.report(
+                Rule::LockTwice,
+                Subject::Page { pa: PhysAddr::new(address) },
+                at,
+                Some(since),
+                what,
+                missing,
+            );
         }
     }
 

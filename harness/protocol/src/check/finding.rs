@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use parallax_addr::{InputAddr, PhysAddr};
+
 use super::rule::Rule;
 
 /// A translation regime.
@@ -35,14 +37,14 @@ pub enum Subject {
         /// Level of lookup, 0 to 3.
         level: u8,
         /// First input address that it translates.
-        ia: u64,
+        ia: InputAddr,
         /// Its physical address; the page around it is the table.
-        pa: u64,
+        pa: PhysAddr,
     },
     /// A page or root.
     Page {
         /// Its physical address.
-        pa: u64,
+        pa: PhysAddr,
     },
     /// The stream table entry of a StreamID.
     Stream(u32),
@@ -60,7 +62,7 @@ pub enum Subject {
     /// Memory of somebody else.
     Foreign {
         /// Its physical address.
-        pa: u64,
+        pa: PhysAddr,
     },
 }
 
@@ -68,7 +70,7 @@ impl fmt::Display for Subject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Entry { regime, level, ia, pa } => {
-                write!(f, "{regime}, L{level} entry {pa:#x} in table {:#x} for {ia:#x}", pa & !0xfff)
+                write!(f, "{regime}, L{level} entry {pa:#x} in table {:#x} for {ia:#x}", pa.page())
             }
             Self::Page { pa } => write!(f, "page {pa:#x}"),
             Self::Stream(sid) => write!(f, "STE of StreamID {sid}"),

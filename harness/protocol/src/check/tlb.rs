@@ -58,8 +58,8 @@ impl Checker {
             let stage2 = matches!(self.trees[record.tree as usize].cpu, Some(Regime::Cpu(_)));
             let here = range.is_none_or(|range| {
                 let size = super::change::span(record.level);
-                record.ia < range.address.saturating_add(range.size)
-                    && range.address < record.ia.saturating_add(size)
+                let first = range.address.get();
+                record.ia < first.saturating_add(range.size) && first < record.ia.saturating_add(size)
             });
             if stage2 && here && record.cpu == Some(CpuStep::Stored) {
                 record.near = Some(Near { seq: at.seq, why: "was for another VMID" });
@@ -70,7 +70,7 @@ impl Checker {
     fn reached(&self, tree: u32, range: Option<Operand>, ids: &mut Vec<u32>) {
         match range {
             None => self.records.of_tree(tree, ids),
-            Some(range) => self.records.in_range(tree, range.address, range.size, ids),
+            Some(range) => self.records.in_range(tree, range.address.get(), range.size, ids),
         }
     }
 

@@ -82,7 +82,14 @@ impl Checker {
             && old != vmid
         {
             let what = format!("VMID {vmid} for a live root that has VMID {old}");
-            self.report(Rule::VmidChanged, Subject::Page { pa: root }, at, None, what, String::new());
+            self.report(
+                Rule::VmidChanged,
+                Subject::Page { pa: PhysAddr::new(root) },
+                at,
+                None,
+                what,
+                String::new(),
+            );
             self.vmids.remove(&old);
         }
         self.take_vmid(at, vmid, root);
@@ -90,7 +97,14 @@ impl Checker {
             let what =
                 format!("VMID {vmid} is in use for the root at {:#x}", self.trees[other as usize].root);
             let missing = "a VMID of its own, or the other root given up before".to_owned();
-            self.report(Rule::VmidDuplicate, Subject::Page { pa: root }, at, None, what, missing);
+            self.report(
+                Rule::VmidDuplicate,
+                Subject::Page { pa: PhysAddr::new(root) },
+                at,
+                None,
+                what,
+                missing,
+            );
         }
         let tree = &mut self.trees[id as usize];
         tree.cpu = Some(Regime::Cpu(vmid));
@@ -108,7 +122,7 @@ impl Checker {
             let what = format!("ASID {} in TTBR0_EL2", value >> 48);
             self.report(
                 Rule::El2Asid,
-                Subject::Page { pa: root },
+                Subject::Page { pa: PhysAddr::new(root) },
                 at,
                 None,
                 what,
@@ -212,7 +226,7 @@ impl Checker {
 
     /// The page at `pa` is a table from here on. `ordered`: stores to it are known to come first.
     pub(super) fn hook(&mut self, at: Site, place: Place, pa: u64, ordered: bool) {
-        let page = Subject::Page { pa };
+        let page = Subject::Page { pa: PhysAddr::new(pa) };
         match self.memory.role(pa) {
             Role::Table(other) if other.parent != place.parent || other.tree != place.tree => {
                 let what =
@@ -276,13 +290,20 @@ impl Checker {
                     record.what, record.by.seq
                 );
                 let (since, missing) = (record.by, self.missing(record));
-                self.report(Rule::FreedTable, Subject::Page { pa: page }, at, Some(since), what, missing);
+                self.report(
+                    Rule::FreedTable,
+                    Subject::Page { pa: PhysAddr::new(page) },
+                    at,
+                    Some(since),
+                    what,
+                    missing,
+                );
             }
             self.forget(at, id);
         } else if let Role::Detached(_) = self.memory.role(page) {
             let missing = self.missing_of_page(page);
             let what = "released while walks could still reach it".to_owned();
-            self.report(Rule::FreedTable, Subject::Page { pa: page }, at, None, what, missing);
+            self.report(Rule::FreedTable, Subject::Page { pa: PhysAddr::new(page) }, at, None, what, missing);
         }
     }
 }

@@ -1,5 +1,7 @@
 //! VMIDs whose tree was given up: what TLBs hold under such a VMID must go before another tree gets it.
 
+use parallax_addr::PhysAddr;
+
 use super::checker::Checker;
 use super::finding::{Site, Subject};
 use super::rule::Rule;
@@ -47,7 +49,7 @@ impl Checker {
             Some((_, false)) => "DSB ISH after the TLBI",
             None => "TLBI VMALLS12E1IS with that VMID (or ALLE1IS), DSB ISH",
         };
-        let page = Subject::Page { pa: root };
+        let page = Subject::Page { pa: PhysAddr::new(root) };
         self.report(Rule::VmidStale, page, at, Some(stale.since), what, missing.to_owned());
     }
 }

@@ -27,7 +27,7 @@ pub(super) const fn tlbi(word: u64) -> Option<TlbiOp> {
 pub(super) fn of_tlbi(op: TlbiOp, operand: u64, entry: &Entry) -> Concern {
     let Entry::Page { lanes, span, .. } = entry else { return Concern::None };
     let names_it =
-        op.operand(operand).is_none_or(|named| overlap(Span::new(named.address, named.size), *span));
+        op.operand(operand).is_none_or(|named| overlap(Span::new(named.address.get(), named.size), *span));
     match op.target() {
         Target::El2 if lanes.contains(&Lane::El2) && names_it => Concern::Drops(Lane::El2),
         Target::Stage2 | Target::Both | Target::AllVmids if lanes.contains(&Lane::Cpu) && names_it => {

@@ -1,5 +1,6 @@
 //! The story of a recorded operation.
 
+use parallax_addr::ImageVa;
 use parallax_engine::status::Failure;
 use parallax_machine::recording::Replay;
 use parallax_machine::{Machine, MachineError};
@@ -33,7 +34,7 @@ pub fn story(before: &mut Replay, after: &mut Replay, wanted: Wanted) -> Result<
         commands: Span::new(info.cmdq_pa, info.cmdq_size),
         smmu: Span::new(info.smmu_pa, info.smmu_size),
         linear: info.linear_offset,
-        site: &|pc| after.site(pc),
+        site: &|pc| after.site(ImageVa::new(pc)),
     };
     Ok(events_text(&context, wanted, &after.operation().events))
 }

@@ -1,6 +1,7 @@
 //! What an operation did beside stores to tables: invalidations, barriers and SMMU commands, in order.
 
 use parallax_abi::journal::{Record, kind};
+use parallax_addr::ImageVa;
 use parallax_machine::recording::Replay;
 use parallax_model::Span;
 use serde::Serialize;
@@ -59,6 +60,6 @@ pub(super) fn counts_and_lines(events: &[Record], queue: Span, replay: &Replay) 
 
 fn instruction(record: &Record, replay: &Replay) -> String {
     replay
-        .site(record.pc)
+        .site(ImageVa::new(record.pc))
         .map_or_else(|| format!("instruction {:#010x}", record.a), |site| site.instruction.clone())
 }

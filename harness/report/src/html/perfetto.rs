@@ -8,6 +8,7 @@
 //! findings. Slices of a thread follow each other and never overlap.
 
 use parallax_abi::journal::{Record, kind};
+use parallax_addr::ImageVa;
 use parallax_machine::recording::Replay;
 use parallax_machine::{Machine, MachineError};
 use serde_json::{Value, json};
@@ -77,7 +78,7 @@ pub fn trace(mut replay: Replay, step: &dyn Fn()) -> Result<String, Failure> {
         for (event, time) in operation.events.iter().zip(&times) {
             if let Some(name) = name_of(event, &replay) {
                 let place = replay
-                    .site(event.pc)
+                    .site(ImageVa::new(event.pc))
                     .and_then(|site| frames(&site.place).first().copied().map(str::to_owned));
                 size = push(json!({
                     "ph": "i", "s": "t", "cat": "event", "name": name, "pid": PROCESS,
@@ -138,7 +139,7 @@ fn times(events: &[Record], clock: &mut Option<u64>) -> Vec<u64> {
 }
 
 fn name_of(event: &Record, replay: &Replay) -> Option<String> {
-    let instruction = || replay.site(event.pc).map(|site| site.instruction.clone());
+    let instruction = || replay.site(ImageVa::new(event.pc)).map(|site| site.instruction.clone());
     Some(match event.kind {
         kind::STORE => format!("store {:#x}", event.b),
         kind::MMIO_WRITE => format!("device {:#x} = {:#x}", event.b, event.value),

@@ -53,7 +53,7 @@ impl Lines {
                 })
                 .collect();
             if !numbers.is_empty() {
-                lines.instructions.push((pc, numbers));
+                lines.instructions.push((pc.get(), numbers));
             }
         }
         lines

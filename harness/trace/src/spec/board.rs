@@ -2,19 +2,21 @@
 
 use serde::{Deserialize, Serialize};
 
+use parallax_addr::PhysAddr;
+
 /// First byte of RAM.
-pub const RAM_BASE: u64 = 0x4000_0000;
+pub const RAM_BASE: PhysAddr = PhysAddr::new(0x4000_0000);
 /// Where QEMU's loader puts the hypervisor's image: an arm64 Image with text_offset 0.
-pub const HYP_BASE: u64 = 0x4020_0000;
+pub const HYP_BASE: PhysAddr = PhysAddr::new(0x4020_0000);
 /// Where the test host's image is loaded, and runs.
-pub const PAYLOAD_BASE: u64 = 0x4300_0000;
+pub const PAYLOAD_BASE: PhysAddr = PhysAddr::new(0x4300_0000);
 /// Where a Linux kernel's Image is loaded under the hypervisor.
-pub const LINUX_BASE: u64 = 0x5000_0000;
+pub const LINUX_BASE: PhysAddr = PhysAddr::new(0x5000_0000);
 /// First byte of the SMMU's register frame.
-pub const SMMU_BASE: u64 = 0x0905_0000;
+pub const SMMU_BASE: PhysAddr = PhysAddr::new(0x0905_0000);
 
 /// Where PCI's configuration space is.
-pub const ECAM_BASE: u64 = 0x40_1000_0000;
+pub const ECAM_BASE: PhysAddr = PhysAddr::new(0x40_1000_0000);
 
 /// A named range of physical addresses.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,7 +24,7 @@ pub struct Region {
     /// Its name in traces and goldens.
     pub name: String,
     /// First byte.
-    pub base: u64,
+    pub base: PhysAddr,
     /// Size in bytes.
     pub size: u64,
 }
@@ -30,14 +32,14 @@ pub struct Region {
 impl Region {
     /// Makes a region.
     #[must_use]
-    pub fn new(name: &str, base: u64, size: u64) -> Self {
+    pub fn new(name: &str, base: PhysAddr, size: u64) -> Self {
         Self { name: name.to_owned(), base, size }
     }
 
     /// Whether `address` lies in it.
     #[must_use]
-    pub const fn contains(&self, address: u64) -> bool {
-        address >= self.base && address - self.base < self.size
+    pub const fn contains(&self, address: PhysAddr) -> bool {
+        address.get() >= self.base.get() && address.get() - self.base.get() < self.size
     }
 }
 
@@ -51,12 +53,12 @@ const DEVICES: &[(&str, u64, u64)] = &[
     ("rtc", 0x0901_0000, 0x1000),
     ("fwcfg", 0x0902_0000, 0x1000),
     ("gpio", 0x0903_0000, 0x1000),
-    ("smmu", SMMU_BASE, 0x2_0000),
+    ("smmu", SMMU_BASE.get(), 0x2_0000),
     ("virtio", 0x0a00_0000, 0x4000),
     ("platform_bus", 0x0c00_0000, 0x0200_0000),
     ("pcie_mmio", 0x1000_0000, 0x2eff_0000),
     ("pcie_pio", 0x3eff_0000, 0x1_0000),
-    ("ecam", ECAM_BASE, 0x1000_0000),
+    ("ecam", ECAM_BASE.get(), 0x1000_0000),
     ("pcie_mmio_high", 0x80_0000_0000, 0x80_0000_0000),
 ];
 
@@ -64,7 +66,7 @@ const DEVICES: &[(&str, u64, u64)] = &[
 #[must_use]
 pub fn regions(mem_bytes: u64) -> Vec<Region> {
     let mut list: Vec<Region> =
-        DEVICES.iter().map(|&(name, base, size)| Region::new(name, base, size)).collect();
+        DEVICES.iter().map(|&(name, base, size)| Region::new(name, PhysAddr::new(base), size)).collect();
     list.push(Region::new("ram", RAM_BASE, mem_bytes));
     list.sort_by_key(|region| region.base);
     list
@@ -91,15 +93,15 @@ mod tests {
     fn regions_are_ordered_and_do_not_overlap() {
         let list = regions(64 << 30);
         for pair in list.windows(2) {
-            assert!(pair[0].base + pair[0].size <= pair[1].base, "{pair:?}");
+            assert!(pair[0].base.wrapping_add(pair[0].size) <= pair[1].base, "{pair:?}");
         }
         assert!(list.iter().any(|region| region.name == "ram" && region.size == 64 << 30));
     }
 
     #[test]
     fn a_region_ends_before_its_end() {
-        let region = Region::new("x", 0x1000, 0x1000);
-        assert!(region.contains(0x1000) && region.contains(0x1fff));
-        assert!(!region.contains(0xfff) && !region.contains(0x2000));
+        let region = Region::new("x", PhysAddr::new(0x1000), 0x1000);
+        assert!(region.contains(PhysAddr::new(0x1000)) && region.contains(PhysAddr::new(0x1fff)));
+        assert!(!region.contains(PhysAddr::new(0xfff)) && !region.contains(PhysAddr::new(0x2000)));
     }
 }

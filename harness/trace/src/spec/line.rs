@@ -77,7 +77,7 @@ pub(super) fn mmio_page(value: &Token<'_>) -> Result<u64, Problem> {
     let address = match parse_expr(value).map_err(|_| wrong())? {
         Expr { base: None, offset } => offset,
         Expr { base: Some(Base { symbol: Symbol::Mmio(name), end: false }), offset } => {
-            board::device(&name).ok_or_else(wrong)?.base.wrapping_add(offset)
+            (board::device(&name).ok_or_else(wrong)?.base.wrapping_add(offset)).get()
         }
         Expr { .. } => return Err(wrong()),
     };

@@ -5,7 +5,7 @@ use std::path::Path;
 use parallax_abi::info::{HypInfo, INFO_SYMBOL, MAGIC, PANIC_SYMBOL, VERSION};
 use parallax_abi::journal::{MARK_SYMBOL, VECTORS_SYMBOL};
 use parallax_abi::mailbox::{MAILBOX_SYMBOL, STUCK_SYMBOL, WAIT_SYMBOL};
-use parallax_addr::{HypVa, PAGE_SIZE, PhysAddr};
+use parallax_addr::{HypVa, ImageVa, PAGE_SIZE, PhysAddr};
 use parallax_trace::spec::{HYP_BASE, MachineSpec, PAYLOAD_BASE, Region, regions};
 use parallax_vmsa::{PhysMem, Regime, SysRegs, translate};
 use tokio::runtime::{Builder, Runtime};
@@ -44,16 +44,16 @@ impl Live {
         let stops = StopPoints {
             wait: symbols.payload.required(WAIT_SYMBOL)?,
             stuck: symbols.payload.required(STUCK_SYMBOL)?,
-            panic: HypVa::new(symbols.hyp.required(PANIC_SYMBOL)?),
+            panic: symbols.hyp.required(PANIC_SYMBOL)?.at_el2(),
         };
-        let mailbox = MailboxAt(PhysAddr::new(symbols.payload.required(MAILBOX_SYMBOL)?));
-        let info_va = HypVa::new(symbols.hyp.required(INFO_SYMBOL)?);
+        let mailbox = MailboxAt(PhysAddr::new(symbols.payload.required(MAILBOX_SYMBOL)?.get()));
+        let info_va = symbols.hyp.required(INFO_SYMBOL)?.at_el2();
         let runtime = Builder::new_current_thread().enable_all().build();
         let runtime = runtime
             .map_err(|source| QemuError::Start { what: "making a runtime for its sockets", source })?;
         let plugin = options.pagewatch.as_deref().map(|library| {
             let mark = symbols.payload.required(MARK_SYMBOL)?;
-            let watched = pagewatch(library, &symbols, mark)?;
+            let watched = pagewatch(library, &symbols, Some(mark))?;
             Ok::<_, MachineError>(Pagewatch { coverage: options.coverage, ..watched })
         });
         let plugin = plugin.transpose()?;
@@ -102,7 +102,7 @@ impl Live {
         };
         self.target.info = read_info(&self.ram, &registers.sys, info_va)?;
         if let Watched::Journal(journal) = &self.watched {
-            if self.target.info.image_pa != HYP_BASE {
+            if self.target.info.image_pa != HYP_BASE.get() {
                 let at = self.target.info.image_pa;
                 return Err(MachineError::Contract(format!(
                     "the image is at {at:#x}, and its entry was watched at {HYP_BASE:#x}"
@@ -117,7 +117,11 @@ impl Live {
 }
 
 /// What the plugin has to know of the images, and the address of the mark.
-pub(crate) fn pagewatch(library: &Path, symbols: &Symbols, mark: u64) -> Result<Pagewatch, MachineError> {
+pub(crate) fn pagewatch(
+    library: &Path,
+    symbols: &Symbols,
+    mark: Option<ImageVa>,
+) -> Result<Pagewatch, MachineError> {
     Ok(Pagewatch {
         library: library.to_owned(),
         image: symbols.hyp.extent(),
@@ -155,7 +159,7 @@ fn connect(
         let target = client.target_description().await?;
         let registers = RegisterSet::find(&target, &config.cpu, client.threads().await?)?;
         client.command("Qqemu.PhyMemMode:1").await?;
-        for address in [stops.wait, stops.stuck, stops.panic.get()] {
+        for address in [stops.wait, stops.stuck, ImageVa::new(stops.panic.get())] {
             client.command(&format!("Z1,{address:x},4")).await?;
         }
         let qmp = Qmp::connect(&qmp).await.map_err(RspError::Io)?;
@@ -176,11 +180,11 @@ fn fitting(cause: MachineError) -> MachineError {
 }
 
 fn describe(qemu: &Qemu, config: MachineSpec, symbols: &Symbols) -> Description {
-    let end = symbols.payload.extent().1.next_multiple_of(PAGE_SIZE);
+    let end = symbols.payload.extent().1.get().next_multiple_of(PAGE_SIZE);
     Description {
         qemu_version: qemu.version().to_string(),
         regions: regions(config.mem_bytes),
-        payload: Region::new("host", PAYLOAD_BASE, end.saturating_sub(PAYLOAD_BASE)),
+        payload: Region::new("host", PAYLOAD_BASE, end.saturating_sub(PAYLOAD_BASE.get())),
         config,
     }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use parallax_addr::ImageVa;
 use parallax_ops::{Answer, CpuId, Operation};
 
 use super::{Live, little_endian_hex};
@@ -35,7 +36,8 @@ impl Debug for Live {
 
     fn begin(&mut self, cpu: CpuId, operation: &Operation) -> Result<(), MachineError> {
         self.put(operation.request(cpu.get()))?;
-        let skip = format!("P{:x}={}", self.registers.pc.number, little_endian_hex(self.stops.wait + 4));
+        let skip =
+            format!("P{:x}={}", self.registers.pc.number, little_endian_hex(self.stops.wait.get() + 4));
         self.ask(0, &[skip]).map(|_| ())
     }
 
@@ -97,7 +99,7 @@ impl Live {
         let values = self.ask(cpu, &registers.map(|register| format!("p{:x}", register.number)))?;
         let value = |reply: &[u8]| crate::rsp::client::number("p", reply).map_err(MachineError::Rsp);
         let (pc, cpsr) = (value(&values[0])?, value(&values[1])?);
-        Ok(Stand { signal, cpu, watch: watched(reply), pc, el: (cpsr >> 2 & 3) as u8 })
+        Ok(Stand { signal, cpu, watch: watched(reply), pc: ImageVa::new(pc), el: (cpsr >> 2 & 3) as u8 })
     }
 }
 

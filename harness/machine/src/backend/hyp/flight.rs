@@ -29,7 +29,8 @@ impl Stream for Live {
             return Err(MachineError::Contract(format!("{} operations in one batch", requests.len())));
         }
         self.mailbox.put(&self.ram, &requests)?;
-        let skip = format!("P{:x}={}", self.registers.pc.number, little_endian_hex(self.stops.wait + 4));
+        let skip =
+            format!("P{:x}={}", self.registers.pc.number, little_endian_hex(self.stops.wait.get() + 4));
         let started = self.runtime.block_on(async {
             self.client.command(&skip).await?;
             self.client.start("vCont;c").await

@@ -102,18 +102,18 @@ mod tests {
 
     #[test]
     fn what_is_put_in_is_what_the_test_host_reads() {
-        let (ram, mailbox) = (ram(), MailboxAt(PhysAddr::new(RAM_BASE + 0x1000)));
+        let (ram, mailbox) = (ram(), MailboxAt(RAM_BASE.wrapping_add(0x1000)));
         let request = Request { cpu: 1, op: 2, args: [3; 7] };
         mailbox.put(&ram, &[Request::default(), request]).unwrap();
         let mut bytes = vec![0; size_of::<Mailbox>()];
-        ram.read(PhysAddr::new(RAM_BASE + 0x1000), &mut bytes).unwrap();
+        ram.read(RAM_BASE.wrapping_add(0x1000), &mut bytes).unwrap();
         let seen = Mailbox::read_from_bytes(&bytes).unwrap();
         assert_eq!((seen.count, seen.slots[1].request), (2, request));
     }
 
     #[test]
     fn unanswered_requests_are_no_responses() {
-        let (ram, mailbox) = (ram(), MailboxAt(PhysAddr::new(RAM_BASE)));
+        let (ram, mailbox) = (ram(), MailboxAt(RAM_BASE));
         mailbox.put(&ram, &[Request::default()]).unwrap();
         assert!(matches!(mailbox.responses(&ram, 1), Err(MachineError::Contract(_))));
         ram.write(mailbox.at(offset_of!(Mailbox, count)), &[0; 8]).unwrap();
@@ -122,12 +122,12 @@ mod tests {
 
     #[test]
     fn a_mailbox_of_another_version_is_refused() {
-        let (ram, mailbox) = (ram(), MailboxAt(PhysAddr::new(RAM_BASE)));
+        let (ram, mailbox) = (ram(), MailboxAt(RAM_BASE));
         assert!(mailbox.check(&ram).is_err());
-        ram.write(PhysAddr::new(RAM_BASE), &MAGIC.to_le_bytes()).unwrap();
-        ram.write(PhysAddr::new(RAM_BASE + 8), &VERSION.to_le_bytes()).unwrap();
+        ram.write(RAM_BASE, &MAGIC.to_le_bytes()).unwrap();
+        ram.write(RAM_BASE.wrapping_add(8), &VERSION.to_le_bytes()).unwrap();
         assert!(mailbox.check(&ram).is_ok());
-        ram.write(PhysAddr::new(RAM_BASE + 8), &(VERSION + 1).to_le_bytes()).unwrap();
+        ram.write(RAM_BASE.wrapping_add(8), &(VERSION + 1).to_le_bytes()).unwrap();
         assert!(mailbox.check(&ram).unwrap_err().to_string().contains("version"));
     }
 }

@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use parallax_abi::journal::Record;
 use parallax_abi::mailbox::{Request, Response, SLOTS};
-use parallax_addr::HypVa;
+use parallax_addr::{HypVa, ImageVa};
 use parallax_ops::{Answer, Batch};
 use parallax_vmsa::PhysMem;
 use tokio::runtime::Runtime;
@@ -75,9 +75,9 @@ pub(crate) const SIGTRAP: u8 = 5;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct StopPoints {
     /// `parallax_wait`, at EL1.
-    pub(crate) wait: u64,
+    pub(crate) wait: ImageVa,
     /// `parallax_stuck`, at EL1.
-    pub(crate) stuck: u64,
+    pub(crate) stuck: ImageVa,
     /// `parallax_panic_stop`, at EL2.
     pub(crate) panic: HypVa,
 }
@@ -143,7 +143,8 @@ impl Live {
 
     /// Resumes past `parallax_wait` and waits until the machine is there again.
     fn run_to_wait(&mut self) -> Result<(), MachineError> {
-        let skip = format!("P{:x}={}", self.registers.pc.number, little_endian_hex(self.stops.wait + 4));
+        let skip =
+            format!("P{:x}={}", self.registers.pc.number, little_endian_hex(self.stops.wait.get() + 4));
         self.resume(&[skip], "the end of the operation", self.options.perform_timeout)
     }
 
@@ -176,17 +177,17 @@ impl Live {
             Err(error) => return Err(self.connection_lost(error)),
         };
         let (pc, el) = (values[0], values[1] >> 2 & 3);
-        if signal == SIGTRAP && el == 1 && pc == self.stops.wait {
+        if signal == SIGTRAP && el == 1 && pc == self.stops.wait.get() {
             return Ok(());
         }
         if el == 2 && pc == self.stops.panic.get() {
             return Err(MachineError::Panic { report: self.printed() });
         }
-        let what = if el == 1 && pc == self.stops.stuck {
+        let what = if el == 1 && pc == self.stops.stuck.get() {
             "the test host met something that it has no answer to".to_owned()
         } else {
             let thread = thread.unwrap_or_else(|| "an unknown CPU".to_owned());
-            format!("signal {signal} on {thread} at EL{el}, {}", self.symbols.describe(pc))
+            format!("signal {signal} on {thread} at EL{el}, {}", self.symbols.describe(ImageVa::new(pc)))
         };
         let report = self.report();
         Err(MachineError::UnexpectedStop { what, report })

@@ -4,6 +4,8 @@ use std::fmt::Write as _;
 use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
+use parallax_addr::ImageVa;
+
 use super::Live;
 use crate::error::MachineError;
 use crate::qemu::Qemu;
@@ -127,8 +129,8 @@ pub(crate) async fn cpus(
         client.command(&format!("Hg{thread}")).await?;
         let values = client.read_registers(registers).await?;
         let (pc, el) = (values[0], values[1] >> 2 & 3);
-        let _ = writeln!(text, "cpu {index} at EL{el}: {}", symbols.describe(pc));
-        text.push_str(&symbols.disassembly(pc));
+        let _ = writeln!(text, "cpu {index} at EL{el}: {}", symbols.describe(ImageVa::new(pc)));
+        text.push_str(&symbols.disassembly(ImageVa::new(pc)));
     }
     Ok(text)
 }

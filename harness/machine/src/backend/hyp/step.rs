@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use parallax_abi::mailbox::{Request, Response};
+use parallax_addr::HypVa;
 
 use crate::backend::hyp::{Live, StopPoints, little_endian_hex};
 use crate::error::MachineError;
@@ -17,7 +18,7 @@ const STEP_TIMEOUT: Duration = Duration::from_secs(10);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stepped {
     /// Program counters of the instructions that ran at EL2, in order: from the first one of the vector to the `eret`.
-    pub pcs: Vec<u64>,
+    pub pcs: Vec<HypVa>,
     /// What came of the operation.
     pub response: Response,
 }
@@ -50,10 +51,10 @@ async fn visit(
     stops: StopPoints,
     pc: Register,
     cpsr: Register,
-) -> Result<Vec<u64>, RspError> {
+) -> Result<Vec<HypVa>, RspError> {
     let thread = client.threads().await?.into_iter().next().ok_or(RspError::Closed)?;
     let action = format!("vCont;s:{thread}");
-    client.command(&format!("P{:x}={}", pc.number, little_endian_hex(stops.wait + 4))).await?;
+    client.command(&format!("P{:x}={}", pc.number, little_endian_hex(stops.wait.get() + 4))).await?;
     let mut pcs = Vec::new();
     for _ in 0..MAX_STEPS {
         if let StopReply::Exited { .. } = client.resume(&[], &action, STEP_TIMEOUT).await? {
@@ -62,8 +63,8 @@ async fn visit(
         let values = client.read_registers(&[pc, cpsr]).await?;
         match values[1] >> 2 & 3 {
             2 if values[0] == stops.panic.get() => return Ok(pcs),
-            2 => pcs.push(values[0]),
-            _ if !pcs.is_empty() || values[0] == stops.wait => return Ok(pcs),
+            2 => pcs.push(HypVa::new(values[0])),
+            _ if !pcs.is_empty() || values[0] == stops.wait.get() => return Ok(pcs),
             _ => {}
         }
     }

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use parallax_abi::info::{INFO_SYMBOL, PANIC_SYMBOL};
-use parallax_addr::HypVa;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -50,8 +49,8 @@ pub(super) async fn connect(
         let unknown = || MachineError::UnknownRegister { register, cpu: cpu.to_owned() };
         *slot = target.register(register).ok_or_else(unknown)?;
     }
-    let panic = HypVa::new(symbols.hyp.required(PANIC_SYMBOL)?);
-    let info_va = HypVa::new(symbols.hyp.required(INFO_SYMBOL)?);
+    let panic = symbols.hyp.required(PANIC_SYMBOL)?.at_el2();
+    let info_va = symbols.hyp.required(INFO_SYMBOL)?.at_el2();
     client.command("Qqemu.PhyMemMode:1").await?;
     client.command(&format!("Z1,{:x},4", panic.get())).await?;
     Ok((client, Some(Below { symbols, registers, arguments, panic, info_va, info: None })))

@@ -10,7 +10,7 @@ use crate::error::MachineError;
 use crate::extensions::Pause;
 
 /// Its configuration space: bus 0, slot 5, function 0.
-const CONFIG: PhysAddr = PhysAddr::new(ECAM_BASE + (5 << 15));
+const CONFIG: PhysAddr = ECAM_BASE.wrapping_add(5 << 15);
 /// Its StreamID.
 pub const STREAM: u64 = 5 << 3;
 /// Vendor and device id.
@@ -91,7 +91,7 @@ impl Edu {
 
 /// Where its data come from and go to: the last page of RAM, one of the [`super::KEPT`].
 fn scratch(linux: &Linux) -> PhysAddr {
-    PhysAddr::new(RAM_BASE + linux.description().config.mem_bytes - PAGE_SIZE)
+    RAM_BASE.wrapping_add(linux.description().config.mem_bytes - PAGE_SIZE)
 }
 
 /// The address `offset` bytes behind `base`.

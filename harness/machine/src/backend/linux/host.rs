@@ -13,7 +13,7 @@ use parallax_abi::hypercall::SMMU_READ_EVENT;
 use parallax_abi::journal::Record;
 use parallax_abi::mailbox::{Response, kind, op};
 use parallax_abi::smmu_host::HostSmmu;
-use parallax_addr::PhysAddr;
+use parallax_addr::{ImageVa, PhysAddr};
 use parallax_ops::{Answer, Batch, DmaAccess, Operation};
 use parallax_trace::spec::{HostView, HypOptions, SmmuMode};
 use parallax_vmsa::PhysMem;
@@ -203,7 +203,7 @@ impl<L: BorrowMut<Linux>> Running for LinuxHost<L> {
     }
 
     fn stop_at(&mut self, address: u64) -> Result<(), MachineError> {
-        self.linux_mut().stop_at(address)
+        self.linux_mut().stop_at(ImageVa::new(address))
     }
 
     fn printed(&self) -> String {
@@ -221,7 +221,7 @@ impl Running for Linux {
     }
 
     fn stop_at(&mut self, address: u64) -> Result<(), MachineError> {
-        Self::stop_at(self, address)
+        Self::stop_at(self, ImageVa::new(address))
     }
 
     fn printed(&self) -> String {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use parallax_abi::info::HypInfo;
+use parallax_addr::ImageVa;
 
 use super::{Below, Linux};
 use crate::error::MachineError;
@@ -51,7 +52,7 @@ impl Linux {
 
     pub(super) fn is_inside(&self, cpu: &Position) -> bool {
         // A CPU that has never been switched on is at EL2 too, at its reset vector.
-        let code = |below: &Below| below.symbols.hyp.is_code(cpu.pc);
+        let code = |below: &Below| below.symbols.hyp.is_code(ImageVa::new(cpu.pc));
         cpu.cpsr >> 2 & 3 == 2 && self.below.as_ref().is_some_and(code)
     }
 

@@ -21,7 +21,7 @@ use std::fs::File;
 use parallax_abi::info::HypInfo;
 use parallax_abi::journal::Record;
 use parallax_abi::smmu_host::HostSmmu;
-use parallax_addr::{HypVa, PhysAddr};
+use parallax_addr::{HypVa, ImageVa, PhysAddr};
 use parallax_trace::spec::{LINUX_BASE, MachineSpec, Region, regions};
 use parallax_vmsa::PhysMem;
 use tokio::runtime::{Builder, Runtime};
@@ -48,9 +48,6 @@ pub use self::edu::STREAM as EDU_STREAM;
 pub use self::host::LinuxHost;
 pub use self::pause::Wake;
 
-/// No instruction: a Linux has no test host that says when an operation is over.
-const NO_MARK: u64 = u64::MAX;
-
 /// What only a machine with the hypervisor has.
 #[derive(Debug)]
 struct Below {
@@ -76,9 +73,9 @@ pub struct Linux {
     wake: Wake,
     signal: Signal,
     /// Where [`Self::stop_at`] said.
-    stops: BTreeSet<u64>,
+    stops: BTreeSet<ImageVa>,
     /// The CPU that stands at one of them, and at which.
-    standing: Option<(String, u64)>,
+    standing: Option<(String, ImageVa)>,
     /// Events that were read and nobody has had yet.
     unread: Vec<Record>,
 }
@@ -108,7 +105,7 @@ impl Linux {
         let watched = config.pagewatch.as_deref().filter(|_| !config.bare);
         let plugin = watched.map(|library| {
             let symbols = Symbols::load(&images.hyp_elf, &images.payload_elf)?;
-            pagewatch(library, &symbols, NO_MARK)
+            pagewatch(library, &symbols, None)
         });
         let plugin = plugin.transpose()?;
         let (mut qemu, ram, watched) =
@@ -254,6 +251,6 @@ impl Linux {
     /// The address of a function of the hypervisor, by the end of its path.
     #[must_use]
     pub fn function(&self, path: &str) -> Option<HypVa> {
-        self.below.as_ref()?.symbols.hyp.function(path).map(HypVa::new)
+        self.below.as_ref()?.symbols.hyp.function(path).map(ImageVa::at_el2)
     }
 }

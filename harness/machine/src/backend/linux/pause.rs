@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
+use parallax_addr::ImageVa;
+
 use super::Linux;
 use crate::backend::hyp::SIGTRAP;
 use crate::error::MachineError;
@@ -61,7 +63,7 @@ impl Linux {
     ///
     /// # Errors
     /// The connection failed.
-    pub fn stop_at(&mut self, address: u64) -> Result<(), MachineError> {
+    pub fn stop_at(&mut self, address: ImageVa) -> Result<(), MachineError> {
         if self.stops.insert(address) {
             self.runtime.block_on(self.client.command(&format!("Z1,{address:x},4")))?;
         }
@@ -84,9 +86,10 @@ impl Linux {
     fn arrived(&mut self, thread: Option<String>) -> Result<Pause, MachineError> {
         let position = self.positions()?.into_iter().find(|cpu| Some(&cpu.thread) == thread.as_ref());
         match position {
-            Some(cpu) if self.stops.contains(&cpu.pc) => {
-                self.standing = Some((cpu.thread, cpu.pc));
-                Ok(Pause::At(cpu.pc))
+            Some(cpu) if self.stops.contains(&ImageVa::new(cpu.pc)) => {
+                let at = ImageVa::new(cpu.pc);
+                self.standing = Some((cpu.thread, at));
+                Ok(Pause::At(at))
             }
             _ => Err(self.trapped()),
         }
