@@ -4,6 +4,7 @@
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
 
+pub mod access;
 pub mod addr;
 pub mod error;
 #[cfg(feature = "faults")]

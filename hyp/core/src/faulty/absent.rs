@@ -6,7 +6,7 @@ use crate::hw::{Cpu, Memory, Mmio};
 pub(crate) use crate::idmap::IdmapTlb;
 use crate::idmap::{Change, Idmap};
 use crate::ownership::boot::BootError;
-use crate::ownership::{El2Mmu, HostMmu, Hyp, Transition, ViommuEnv};
+use crate::ownership::{El2Mmu, HostMmu, Hyp, Transition};
 use crate::page_pool::PagePool;
 use crate::page_state::PageState;
 use crate::pgtable::attrs::El2Prot;
@@ -215,6 +215,6 @@ pub(crate) fn confine(_mem: &impl Memory, _pa: PhysAddr, _ste: &Ste) -> bool {
 }
 
 #[inline(always)]
-pub(crate) const fn env<H, S, R>(env: ViommuEnv<'_, H, S, R>) -> ViommuEnv<'_, H, S, R> {
+pub(crate) const fn env<H, S, R>(env: &Hyp<H, S, R>) -> &Hyp<H, S, R> {
     env
 }
