@@ -128,7 +128,7 @@ fn make_hyp(platform: &Platform, image: Range, options: Options, info: &mut HypI
     let features = smmu.as_ref().map(|(smmu, _)| smmu.features());
     let stage2 = boot.stage2(features).unwrap_or_else(fatal("stage 2"));
     log!("host stage 2: vttbr {:#x}, vtcr {:#x}", stage2.vttbr_el2(), stage2.vtcr_el2());
-    host::set_stage2(host::Stage2 { vttbr_el2: stage2.vttbr_el2(), vtcr_el2: stage2.vtcr_el2() });
+    host::set_stage2(stage2.vttbr_el2(), stage2.vtcr_el2());
     let driver = smmu.map(|(smmu, buffers)| smmu.init(&buffers, &stage2, view));
     let hyp = HYP.call_once(|| stage2.finish(driver).unwrap_or_else(fatal("stage 2")));
     info.smmu_host_pa = hyp.smmu_host_view().map_or(0, |va| layout::image_to_phys(va).0);

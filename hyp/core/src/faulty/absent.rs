@@ -73,6 +73,20 @@ pub const fn sctlr_el2(right: u64) -> u64 {
     right
 }
 
+/// MDCR_EL2, what is counted.
+#[must_use]
+#[inline(always)]
+pub const fn mdcr_el2(right: u64) -> u64 {
+    right
+}
+
+/// DFSC or IFSC for a user process, in place of `_fault`.
+#[must_use]
+#[inline(always)]
+pub const fn user_fsc(right: u64, _fault: u64) -> u64 {
+    right
+}
+
 /// Whether an access is stepped over once its page is mapped.
 #[must_use]
 #[inline(always)]
