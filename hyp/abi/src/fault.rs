@@ -226,6 +226,8 @@ faults! {
     ItsBaserLetThrough = 123, "its_baser_let_through";
     /// A redistributor writes the pending table that the host names, whoever owns the memory.
     GicrPendingUnchecked = 124, "gicr_pending_unchecked";
+    /// All that the host commands is done in the access that commands it, however long that takes.
+    EmulBudgetIgnored = 125, "emul_budget_ignored";
     /// The host's performance counters count what EL2 does.
     PmuCountsEl2 = 127, "pmu_counts_el2";
     /// What a user process of the host may not reach is told as a translation fault, which its kernel takes for its own.

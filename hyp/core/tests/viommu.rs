@@ -271,6 +271,72 @@ fn what_was_shared_is_unshared() {
     assert!(fake.driver.get_mut().streams.values().all(|ste| *ste == Ste::abort()));
 }
 
+/// Reads CMDQ_CONS until it is `end`: what it was on the way.
+fn conses(smmu: &mut Viommu, fake: &mut Fake, end: u64) -> Vec<u64> {
+    let mut all = vec![];
+    while all.last() != Some(&end) {
+        assert!(all.len() < 1000, "{all:?}");
+        all.push(smmu.access(fake, CMDQ_CONS, 4, None).value);
+    }
+    all
+}
+
+#[test]
+fn one_access_does_a_bounded_amount_of_work() {
+    // CFGI_ALL, 100 times, and 200 plain commands; each stream's entry is another each time it is read.
+    let mut fake = fake(|pa, nr| match pa {
+        CMDQ..STRTAB if pa < CMDQ + 100 * 16 => [4, 31][(pa / 8 % 2) as usize],
+        CMDQ..STRTAB => 0x46 * (pa / 8 % 2 ^ 1),
+        _ => 0x1 | 0x8 * (nr % 2),
+    });
+    let mut smmu = Viommu::new();
+    let setup =
+        [(CMDQ_BASE, CMDQ | 8), (STRTAB_BASE, HOST.base.0 + 0x1_0000), (STRTAB_BASE_CFG, 9), (CR0, 9)];
+    for (offset, value) in setup {
+        write(&mut smmu, &mut fake, offset, value);
+    }
+    let work = |fake: &mut Fake| {
+        let read = fake.reads.take();
+        let entries = read.iter().filter(|read| *read.0 >= HOST.base.0 + 0x1_0000).map(|read| read.1);
+        (entries.sum::<u64>() / 8, std::mem::take(&mut fake.driver.get_mut().issued).len())
+    };
+    assert_eq!(work(&mut fake), (512, 0));
+    let mut last = 0;
+    write(&mut smmu, &mut fake, CMDQ_PROD, 100);
+    while last != 100 {
+        let (entries, commands) = work(&mut fake);
+        // 4 * 512 entries that do not change, or less where they do.
+        assert!(entries <= 2048 && commands <= 4, "{entries} entries, {commands} commands");
+        assert_eq!(smmu.access(&mut fake, GERROR, 4, None).value, 0);
+        let cons = smmu.access(&mut fake, CMDQ_CONS, 4, None).value;
+        assert!(cons >= last && cons - last <= 4, "{last} to {cons}");
+        last = cons;
+    }
+    write(&mut smmu, &mut fake, CMDQ_PROD, 256);
+    assert_eq!(conses(&mut smmu, &mut fake, 256), [228, 256]);
+}
+
+#[test]
+fn a_command_that_takes_several_accesses_is_read_once() {
+    // What stands in the queue when it is looked at again is another command; each entry is another at each look.
+    let mut fake = fake(|pa, nr| match (pa, nr) {
+        (CMDQ, 1) => 4,
+        (CMDQ, _) => 0x28,
+        (0..STRTAB, _) => 31,
+        _ => 0x1 | 8 * (nr % 2),
+    });
+    let mut smmu = Viommu::new();
+    let setup =
+        [(CMDQ_BASE, CMDQ | 2), (STRTAB_BASE, HOST.base.0 + 0x1_0000), (STRTAB_BASE_CFG, 9), (CR0, 9)];
+    for (offset, value) in setup {
+        write(&mut smmu, &mut fake, offset, value);
+    }
+    write(&mut smmu, &mut fake, CMDQ_PROD, 1);
+    assert_eq!(conses(&mut smmu, &mut fake, 1), [1]);
+    assert_eq!(fake.reads.borrow()[&CMDQ], 1);
+    assert_eq!(fake.driver.get_mut().issued, [[4, 31]]);
+}
+
 #[test]
 fn what_the_hardware_refuses_is_the_hosts_error() {
     let mut fake = fake(|_, _| 0);

@@ -64,6 +64,7 @@ right! {
     strtab_split(u32);
     shadow(Ste, &[u64; 8]);
     aborted_streams(u64);
+    budget(u64);
 }
 
 /// SCTLR_EL2.

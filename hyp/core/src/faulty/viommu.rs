@@ -114,6 +114,12 @@ pub(crate) fn shadow(ste: Ste, host: &[u64; 8]) -> Ste {
     }
 }
 
+/// What one access may cost.
+#[inline(always)]
+pub(crate) fn budget(right: u64) -> u64 {
+    if on(Fault::EmulBudgetIgnored) { u64::MAX } else { right }
+}
+
 /// How many streams abort when the host turns its SMMU off.
 #[inline(always)]
 pub(crate) fn aborted_streams(streams: u64) -> u64 {

@@ -64,7 +64,7 @@ pub trait Physical {
 
 /// What one access may cost, so that no CPU stays here for long: an entry that does not change costs 1. What is left is done
 /// in the accesses that follow.
-const BUDGET: u64 = 1 << 40;
+const BUDGET: u64 = 2048;
 
 /// What the host's SMMU needs of the hypervisor: memory that is held as for the ITS, and the driver.
 pub trait Env: its::Env {
@@ -114,7 +114,7 @@ impl Viommu {
     /// widths that mean nothing read as zero, and writing to them does nothing.
     pub fn access<E: Env>(&mut self, env: &mut E, offset: u64, width: u64, write: Option<u64>) -> Outcome {
         let errors = self.host.gerror;
-        self.budget = BUDGET;
+        self.budget = faulty::budget(BUDGET);
         self.turn(env);
         if offset == CMDQ_CONS && write.is_none() {
             self.run_commands(env);

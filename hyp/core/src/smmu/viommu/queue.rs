@@ -17,8 +17,8 @@ const LOG2SIZE: u64 = 0x1f;
 const ADDRESS: u64 = 0x000f_ffff_ffff_ffe0;
 /// How many commands are checked and issued before the driver is unlocked: whoever waits for it waits no longer.
 const BATCH: u32 = 16;
-/// What a command costs of [`super::BUDGET`].
-const COMMAND_COSTS: u64 = 1;
+/// What a command costs of [`super::BUDGET`]: 64 of them fit, all of which are remembered.
+const COMMAND_COSTS: u64 = super::BUDGET / COMMANDS as u64;
 
 /// Shares the queue that `base` describes: at most 2^`limit` entries of `entry` bytes. Address bits below the
 /// queue's size count as zero (6.3.26). `None` when its pages cannot be shared.
