@@ -8,7 +8,7 @@ use core::sync::atomic::Ordering::Relaxed;
 use hyp_core::addr::{PAGE_SIZE, PhysAddr};
 use hyp_core::options::{Options, SmmuMode};
 use hyp_core::ownership::Hyp;
-use hyp_core::ownership::boot::{Boot, Config, pool_size};
+use hyp_core::ownership::boot::{Boot, Config, place, pool_size};
 use hyp_core::pgtable::geometry::has_bbm_level_2;
 use hyp_core::regions::{Range, Regions};
 use hyp_core::smmu::HostView;
@@ -16,15 +16,11 @@ use parallax_abi::info::HypInfo;
 use spin::Once;
 
 use crate::console::{self, log};
-use crate::host::{self, Stage2};
 use crate::hw::{Machine, Yield};
 use crate::layout::{self, LINEAR_OFFSET};
 use crate::platform::{self, Platform};
 use crate::smmu::{Driver, Probed};
-use crate::{boot_tables, cpus, gic, host_tree, info, lpi, stage1, sysreg};
-
-/// Alignment of the page pool.
-const POOL_ALIGN: u64 = 2 << 20;
+use crate::{boot_tables, cpus, gic, host, host_tree, info, lpi, stage1, sysreg};
 
 static HYP: Once<Hyp<Machine, Driver, Yield>> = Once::new();
 
@@ -45,23 +41,25 @@ extern "C" fn boot_main(dtb: u64, image: u64) -> ! {
     layout::set_image_pa(PhysAddr(image));
     let image = Range { base: PhysAddr(image), size: layout::image_size() };
     let dtb = PhysAddr(dtb);
-    let fdt = platform::open(dtb);
-    let uart = platform::uart(fdt);
-    boot_tables::map_linear(uart.base, uart.size, true);
-    console::init(uart.base);
+    let mut tree = platform::open(dtb);
+    if let Some(uart) = platform::uart(&mut tree) {
+        boot_tables::map_linear(uart.base, uart.size, true);
+        console::init(uart.base);
+    }
     log!("image {}..{:#014x}, device tree {dtb}", image.base, image.end());
-    let bootargs = platform::bootargs(fdt);
+    let bootargs = tree.bootargs().unwrap_or_else(fatal("device tree"));
     log!("options: {bootargs}");
     let options = Options::parse(bootargs).unwrap_or_else(fatal("command line"));
     let fault = switch_fault_on(&options);
     let ipa_bits = stage1::phys_size().bits();
-    let tree = Range { base: dtb, size: fdt.data().len() as u64 };
-    // SAFETY: the first CPU is the only one that runs, on the boot tables; what was read of the tree so far has been copied.
-    let kept = unsafe { host_tree::take_masters(tree, ipa_bits) }.unwrap_or_else(fatal("device tree"));
-    let platform = platform::parse(platform::open(dtb), dtb, ipa_bits, &kept);
+    let kept = host_tree::take_masters(&mut tree, ipa_bits).unwrap_or_else(fatal("device tree"));
+    let span = (dtb.0, tree.size());
+    let platform = platform::parse(&mut tree, span, ipa_bits, &kept);
     let page = |base: &PhysAddr| Range { base: *base, size: PAGE_SIZE };
-    let uart_given = options.donated_mmio().iter().any(|base| page(base).overlaps(platform.uart));
-    assert!(!uart_given, "donate_mmio: {} is the console, which EL2 must keep", platform.uart.base);
+    for base in options.donated_mmio() {
+        let is_uart = platform.uart.is_some_and(|uart| uart.overlaps(page(base)));
+        assert!(!is_uart, "donate_mmio: {base} is the console, which EL2 must keep");
+    }
 
     cpus::init(platform.cpus());
     let mut description = HypInfo { fault, cpus: platform.cpus().len() as u64, ..HypInfo::default() };
@@ -70,10 +68,10 @@ extern "C" fn boot_main(dtb: u64, image: u64) -> ! {
     // SAFETY: the first CPU is the only one that runs.
     unsafe { info::publish(description) };
 
-    let end = PhysAddr(description.pool_pa + description.pool_size);
-    let kept = Range { base: image.base, size: end.0 - image.base.0 };
-    // SAFETY: one CPU, on the boot tables; what was read of the tree has been copied.
-    unsafe { host_tree::prepare(&platform, kept, hide_smmu) }.unwrap_or_else(fatal("device tree"));
+    let pool = Range { base: PhysAddr(description.pool_pa), size: description.pool_size };
+    host_tree::prepare(&mut tree, [image, pool], hide_smmu).unwrap_or_else(fatal("device tree"));
+    // The host may read it before its caches are on.
+    cpus::clean_to_poc(boot_tables::linear_ptr(dtb) as u64, span.1);
 
     log!("host at {}, {} CPUs", platform.host.base, platform.cpus().len());
     let first = &cpus::all()[0];
@@ -104,7 +102,7 @@ fn make_hyp(platform: &Platform, image: Range, options: Options, info: &mut HypI
     let mut boot = Boot::new(Machine, config).unwrap_or_else(fatal("page pool"));
     let viommu = smmu.is_some() && view == HostView::Emulated;
     let gicd = if viommu { gic::init(platform) } else { None };
-    let frames = [Some(platform.uart), smmu.as_ref().map(Probed::frame), gicd];
+    let frames = [platform.uart, smmu.as_ref().map(Probed::frame), gicd];
     let frames = frames.into_iter().flatten().chain(lpis.frames());
     stage1::map(&mut boot, platform.cpus().len(), frames).unwrap_or_else(fatal("EL2"));
     cpus::prepare(&stage1::regime(boot.el2_root()));
@@ -130,7 +128,7 @@ fn make_hyp(platform: &Platform, image: Range, options: Options, info: &mut HypI
     let features = smmu.as_ref().map(|(smmu, _)| smmu.features());
     let stage2 = boot.stage2(features).unwrap_or_else(fatal("stage 2"));
     log!("host stage 2: vttbr {:#x}, vtcr {:#x}", stage2.vttbr_el2(), stage2.vtcr_el2());
-    host::set_stage2(Stage2 { vttbr_el2: stage2.vttbr_el2(), vtcr_el2: stage2.vtcr_el2() });
+    host::set_stage2(stage2.vttbr_el2(), stage2.vtcr_el2());
     let driver = smmu.map(|(smmu, buffers)| smmu.init(&buffers, &stage2, view));
     let hyp = HYP.call_once(|| stage2.finish(driver).unwrap_or_else(fatal("stage 2")));
     info.smmu_host_pa = hyp.smmu_host_view().map_or(0, |va| layout::image_to_phys(va).0);
@@ -156,18 +154,11 @@ const fn switch_fault_on(_options: &Options) -> u64 {
     0
 }
 
-/// Memory for the page pool behind the image, mapped for the rest of boot. `extra` pages are for others.
-///
-/// Panics when something that was loaded is in the way.
+/// Memory for the page pool, mapped for the rest of boot. `extra` pages are for others.
 fn carve_pool(platform: &Platform, regions: &Regions, image: Range, options: &Options, extra: u64) -> Range {
     let size = pool_size(regions, options, stage1::phys_size(), extra);
-    let pool = Range { base: PhysAddr(image.end().next_multiple_of(POOL_ALIGN)), size };
-    let whole = Range { base: image.base, size: pool.end() - image.base.0 };
-    let fits = platform.regions.memory().any(|memory| memory.contains(whole));
-    assert!(fits, "page pool: no memory for {size:#x} bytes at {}", pool.base);
-    for (loaded, what) in [(platform.host, "the host's image"), (platform.dtb, "the device tree")] {
-        assert!(!whole.overlaps(loaded), "page pool: {what} at {} is in its way", loaded.base);
-    }
+    let pool = place(&platform.regions, &platform.loaded, image, size);
+    let pool = pool.unwrap_or_else(|| panic!("page pool: no memory is free for {size:#x} bytes"));
     boot_tables::map_linear(pool.base, pool.size, false);
     pool
 }

@@ -3,25 +3,18 @@
 use core::arch::asm;
 use core::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use hyp_core::addr::PhysAddr;
+use hyp_core::hw::Cpu as _;
 
+use crate::hw::Machine;
 use crate::layout::{self, MAX_CPUS, STACK, STACKS_VA, image_to_phys, stack_slot, symbol};
 use crate::stage1::Regime;
 use crate::{host, info, psci, sysreg};
 
-/// What `idmap_enter` (entry.s) loads before a CPU has an MMU: one cache line, in the order that it knows.
+/// What `idmap_enter` (entry.s) loads before a CPU has an MMU, one cache line: MAIR_EL2, TCR_EL2, TTBR0_EL2, SCTLR_EL2;
+/// TPIDR_EL2, the virtual address of the CPU's stack slot, which is also how a CPU knows which one it is; SP, VBAR_EL2, and where
+/// the CPU goes on, at its linked address.
 #[repr(C, align(64))]
-struct CpuBoot {
-    mair_el2: AtomicU64,
-    tcr_el2: AtomicU64,
-    ttbr0_el2: AtomicU64,
-    sctlr_el2: AtomicU64,
-    /// Virtual address of the CPU's stack slot: also how a CPU knows which one it is.
-    tpidr_el2: AtomicU64,
-    sp: AtomicU64,
-    vbar_el2: AtomicU64,
-    /// Where the CPU goes on, at its linked address.
-    entry: AtomicU64,
-}
+struct CpuBoot([AtomicU64; 8]);
 
 /// One CPU.
 pub(crate) struct Cpu {
@@ -40,16 +33,7 @@ const ZERO: AtomicU64 = AtomicU64::new(0);
 
 static CPUS: [Cpu; MAX_CPUS] = [const {
     Cpu {
-        boot: CpuBoot {
-            mair_el2: ZERO,
-            tcr_el2: ZERO,
-            ttbr0_el2: ZERO,
-            sctlr_el2: ZERO,
-            tpidr_el2: ZERO,
-            sp: ZERO,
-            vbar_el2: ZERO,
-            entry: ZERO,
-        },
+        boot: CpuBoot([ZERO; 8]),
         affinity: ZERO,
         state: AtomicU8::new(psci::OFF),
         host_entry: ZERO,
@@ -92,16 +76,11 @@ pub(crate) fn init(affinities: &[u64]) {
 /// Fills in what every CPU needs to enter `regime`. From then on [`boot_params`] can be given away.
 pub(crate) fn prepare(regime: &Regime) {
     for (index, cpu) in CPUS.iter().enumerate() {
-        let boot = &cpu.boot;
-        boot.mair_el2.store(regime.mair_el2, Relaxed);
-        boot.tcr_el2.store(regime.tcr_el2, Relaxed);
-        boot.ttbr0_el2.store(regime.ttbr0_el2.0, Relaxed);
-        boot.sctlr_el2.store(regime.sctlr_el2, Relaxed);
-        boot.tpidr_el2.store(stack_slot(index), Relaxed);
-        boot.sp.store(stack_slot(index) + STACK.end, Relaxed);
-        boot.vbar_el2.store(symbol!(vectors), Relaxed);
-        boot.entry.store(arrive as *const () as u64, Relaxed);
-        clean_to_poc(boot);
+        let (slot, vectors, entry) = (stack_slot(index), symbol!(vectors), arrive as *const () as u64);
+        let Regime { mair_el2, tcr_el2, ttbr0_el2, sctlr_el2 } = *regime;
+        let values = [mair_el2, tcr_el2, ttbr0_el2.0, sctlr_el2, slot, slot + STACK.end, vectors, entry];
+        cpu.boot.0.iter().zip(values).for_each(|(word, value)| word.store(value, Relaxed));
+        clean_to_poc((&raw const cpu.boot) as u64, size_of::<CpuBoot>() as u64);
     }
 }
 
@@ -120,12 +99,14 @@ pub(crate) fn leave_boot() -> ! {
     unsafe { asm!("br {}", in(reg) code.0, in("x0") argument.0, options(noreturn)) }
 }
 
-/// Makes `boot` visible to a CPU whose caches are off.
-fn clean_to_poc(boot: &CpuBoot) {
-    let line = boot as *const CpuBoot as u64;
-    // SAFETY: cleaning a cache line changes no contents. The structure is aligned to 64 bytes, the smallest
-    // line in use.
-    unsafe { asm!("dc cvac, {}", "dsb sy", in(reg) line, options(nostack, preserves_flags)) };
+/// Makes the `size` bytes at `va` visible to a CPU whose caches are off.
+pub(crate) fn clean_to_poc(va: u64, size: u64) {
+    // Down to the smallest line that there can be.
+    for line in (va & !15..va + size).step_by(16) {
+        // SAFETY: cleaning a cache line changes no contents.
+        unsafe { asm!("dc cvac, {}", in(reg) line, options(nostack, preserves_flags)) };
+    }
+    Machine.dsb_sy();
 }
 
 /// Where a CPU arrives on the final tables: the first one after boot, one that the host has switched on, one

@@ -157,7 +157,8 @@ primary_linked:
 1:  stp     xzr, xzr, [x0], #16
     cmp     x0, x1
     b.lo    1b
-    adrp    x0, __stacks + 8 * 4096
+    // All stacks are boot's: no other CPU runs, and nothing of boot's is needed when this one takes its own.
+    adrp    x0, __stacks_end
     mov     sp, x0
     adrp    x0, vectors
     add     x0, x0, :lo12:vectors

@@ -1,9 +1,12 @@
 //! The host's context: what EL2 opens to EL1, decided by the ID registers, and the host's first instruction.
 //!
+//! What is not opened here the host does not see in its ID registers: `hyp_core::id`.
+//!
 //! EL2 keeps no floating point, SVE or SME state and takes no interrupt: the host owns all of that, so
 //! nothing is saved and nothing of it is trapped. A guest besides the host would change this.
 
 use core::arch::asm;
+use hyp_core::faulty;
 use spin::Once;
 
 use crate::layout::STACK;
@@ -14,10 +17,10 @@ mod hcr {
     pub(super) const VM: u64 = 1 << 0;
     pub(super) const SWIO: u64 = 1 << 1;
     pub(super) const TSC: u64 = 1 << 19;
+    pub(super) const TID3: u64 = 1 << 18;
     pub(super) const RW: u64 = 1 << 31;
     pub(super) const APK: u64 = 1 << 40;
     pub(super) const API: u64 = 1 << 41;
-    pub(super) const FIEN: u64 = 1 << 47;
     pub(super) const EN_SCXT: u64 = 1 << 53;
     pub(super) const ATA: u64 = 1 << 56;
 }
@@ -28,31 +31,23 @@ const SPSR_EL1H: u64 = 0x3c5;
 /// meaning.
 const SCTLR_EL1_RESET: u64 = 1 << 29 | 1 << 28 | 1 << 23 | 1 << 22 | 1 << 20 | 1 << 11;
 
-/// The host's stage 2, the same on every CPU.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Stage2 {
-    /// VTTBR_EL2: root table and VMID.
-    pub(crate) vttbr_el2: u64,
-    /// VTCR_EL2.
-    pub(crate) vtcr_el2: u64,
-}
-
-static STAGE2: Once<Stage2> = Once::new();
+/// VTTBR_EL2 and VTCR_EL2: the host's stage 2, the same on every CPU.
+static STAGE2: Once<(u64, u64)> = Once::new();
 
 /// Tells what [`init`] puts into VTTBR_EL2 and VTCR_EL2.
-pub(crate) fn set_stage2(stage2: Stage2) {
-    STAGE2.call_once(|| stage2);
+pub(crate) fn set_stage2(vttbr_el2: u64, vtcr_el2: u64) {
+    STAGE2.call_once(|| (vttbr_el2, vtcr_el2));
 }
 
 /// Sets this CPU's EL2 registers up for the host.
 pub(crate) fn init() {
-    let stage2 = STAGE2.get().expect("set_stage2 comes first");
+    let (vttbr_el2, vtcr_el2) = STAGE2.get().expect("set_stage2 comes first");
     let (midr, mpidr) = (sysreg::read!("midr_el1"), sysreg::read!("mpidr_el1"));
     // SAFETY: none of these registers affects EL2's own execution: they rule EL1 and EL0. VTTBR_EL2 points to
     // the host's stage 2, which is complete.
     unsafe {
-        sysreg::write!("vtcr_el2", stage2.vtcr_el2);
-        sysreg::write!("vttbr_el2", stage2.vttbr_el2);
+        sysreg::write!("vtcr_el2", *vtcr_el2);
+        sysreg::write!("vttbr_el2", *vttbr_el2);
         sysreg::write!("hcr_el2", hyp_core::faulty::hcr_el2(hcr_el2(), crate::cpus::this()));
         sysreg::write!("vpidr_el2", midr);
         sysreg::write!("vmpidr_el2", mpidr);
@@ -69,7 +64,7 @@ pub(crate) fn init() {
 }
 
 /// The bits whose condition holds.
-fn only(bits: &[(bool, u64)]) -> u64 {
+pub(crate) fn only(bits: &[(bool, u64)]) -> u64 {
     bits.iter().filter(|(condition, _)| *condition).fold(0, |all, (_, bit)| all | bit)
 }
 
@@ -85,9 +80,8 @@ fn hcr_el2() -> u64 {
         (pauth, hcr::APK | hcr::API),
         (id_field(pfr1, 8) >= 2, hcr::ATA),
         (id_field(pfr0, 56) >= 2, hcr::EN_SCXT),
-        (id_field(pfr0, 28) >= 2, hcr::FIEN),
     ]);
-    hcr::VM | hcr::SWIO | hcr::TSC | hcr::RW | optional
+    hcr::VM | hcr::SWIO | hcr::TID3 | hcr::TSC | hcr::RW | optional
 }
 
 /// Floating point, SVE and SME are the host's: CPTR_EL2 (E2H = 0) traps none of them, at full vector length.
@@ -118,12 +112,17 @@ fn open_floating_point() {
 /// All event counters are the host's; the GIC's system registers are open to it.
 fn open_debug_and_gic() {
     let pmuver = id_field(sysreg::read!("id_aa64dfr0_el1"), 8);
-    let counters = if matches!(pmuver, 0 | 0xf) { 0 } else { sysreg::read!("pmcr_el0") >> 11 & 0x1f };
+    let (pmuver, counters) = match pmuver {
+        0 | 0xf => (0, 0),
+        _ => (pmuver, sysreg::read!("pmcr_el0") >> 11 & 0x1f),
+    };
+    // HPMD, HCCD: they do not count what EL2 does.
+    let quiet = faulty::mdcr_el2(only(&[(pmuver >= 4, 1 << 17), (pmuver >= 6, 1 << 23)]));
     let gic = id_field(sysreg::read!("id_aa64pfr0_el1"), 24) != 0;
     // SAFETY: debug, counters and interrupts of EL1 only; the GIC's registers exist where ID_AA64PFR0_EL1.GIC
     // says so.
     unsafe {
-        sysreg::write!("mdcr_el2", counters); // HPMN
+        sysreg::write!("mdcr_el2", counters | quiet); // HPMN
         if gic {
             sysreg::write!("S3_4_C12_C9_5", 0xf_u64); // ICC_SRE_EL2: Enable, DIB, DFB, SRE
             isb();

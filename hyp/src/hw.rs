@@ -5,6 +5,7 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use hyp_core::addr::{HypVa, Ipa, PAGE_SIZE, PhysAddr};
 use hyp_core::hw::{Cpu, Memory, Mmio};
 
+use crate::console::log;
 use crate::layout::linear;
 
 /// This machine: memory through the linear map, and the CPU's own instructions.
@@ -53,36 +54,35 @@ macro_rules! instruction {
     };
 }
 
+/// Methods that are one instruction each.
+macro_rules! instructions {
+    ($($name:ident $(($argument:ident: $type:ty, $operand:expr))? => $text:literal;)*) => {
+        $(fn $name(&self $(, $argument: $type)?) {
+            instruction!($text $(, $operand)?);
+        })*
+    };
+}
+
 impl Cpu for Machine {
-    fn dsb_ishst(&self) {
-        instruction!("dsb ishst");
+    instructions! {
+        dsb_ishst => "dsb ishst";
+        dsb_ish => "dsb ish";
+        dsb_sy => "dsb sy";
+        isb => "isb";
+        tlbi_ipas2e1is(ipa: Ipa, ipa.0 >> 12) => "tlbi ipas2e1is";
+        tlbi_vmalle1is => "tlbi vmalle1is";
+        tlbi_vmalls12e1is => "tlbi vmalls12e1is";
+        tlbi_vae2is(va: HypVa, va.0 >> 12 & ((1 << 44) - 1)) => "tlbi vae2is";
+        tlbi_alle2is => "tlbi alle2is";
+        relax => "yield";
     }
-    fn dsb_ish(&self) {
-        instruction!("dsb ish");
-    }
-    fn dsb_sy(&self) {
-        instruction!("dsb sy");
-    }
-    fn isb(&self) {
-        instruction!("isb");
-    }
-    fn tlbi_ipas2e1is(&self, ipa: Ipa) {
-        instruction!("tlbi ipas2e1is", ipa.0 >> 12);
-    }
-    fn tlbi_vmalle1is(&self) {
-        instruction!("tlbi vmalle1is");
-    }
-    fn tlbi_vmalls12e1is(&self) {
-        instruction!("tlbi vmalls12e1is");
-    }
-    fn tlbi_vae2is(&self, va: HypVa) {
-        instruction!("tlbi vae2is", va.0 >> 12 & ((1 << 44) - 1));
-    }
-    fn tlbi_alle2is(&self) {
-        instruction!("tlbi alle2is");
-    }
-    fn relax(&self) {
-        instruction!("yield");
+    fn tell(&self, what: &dyn core::fmt::Display) {
+        // Some of it the host can have said as often as it likes.
+        static TOLD: AtomicU64 = AtomicU64::new(1);
+        let nr = TOLD.fetch_add(1, Ordering::Relaxed);
+        if nr.is_power_of_two() {
+            log!("{what}");
+        }
     }
     #[cfg(feature = "faults")]
     fn local(&self, instruction: hyp_core::fault::Local) {

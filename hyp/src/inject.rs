@@ -1,6 +1,8 @@
 //! Exceptions that the host takes at EL1 because EL2 says so (Arm ARM D1.3, AArch64.TakeException).
 
+use crate::host;
 use crate::sysreg::{self, id_field};
+use hyp_core::faulty;
 
 /// ESR_ELx.EC values used here.
 mod ec {
@@ -14,9 +16,14 @@ mod ec {
 const EC_SHIFT: u32 = 26;
 /// ESR_ELx.IL: a 32-bit instruction.
 const IL: u64 = 1 << 25;
-/// The part of an abort's ISS that means the same at EL1: FnV, CM, S1PTW, WnR, DFSC/IFSC. ISV and the fields
+/// The part of an abort's ISS that means the same at EL1: FnV, CM, S1PTW, WnR. ISV and the fields
 /// that it makes valid exist for stage-2 aborts only.
-const ABORT_ISS: u64 = 1 << 10 | 1 << 8 | 1 << 7 | 1 << 6 | 0x3f;
+const ABORT_ISS: u64 = 1 << 10 | 1 << 8 | S1PTW | 1 << 6;
+const S1PTW: u64 = 1 << 7;
+/// DFSC or IFSC; and its values for a synchronous external abort, and for one on a walk of the level in bits 1:0.
+const FSC: u64 = 0x3f;
+const EXTERNAL: u64 = 0b01_0000;
+const EXTERNAL_ON_WALK: u64 = 0b01_0100;
 
 /// SPSR_EL2 fields.
 mod spsr {
@@ -25,6 +32,7 @@ mod spsr {
     pub(super) const AARCH32: u64 = 1 << 4;
     pub(super) const DAIF: u64 = 0xf << 6;
     pub(super) const SSBS: u64 = 1 << 12;
+    pub(super) const ALLINT: u64 = 1 << 13;
     pub(super) const PAN: u64 = 1 << 22;
     pub(super) const DIT: u64 = 1 << 24;
     pub(super) const TCO: u64 = 1 << 25;
@@ -36,11 +44,19 @@ mod spsr {
 const SCTLR_SPAN: u64 = 1 << 23;
 /// SCTLR_EL1.DSSBS: PSTATE.SSBS on an exception.
 const SCTLR_DSSBS: u64 = 1 << 44;
+/// SCTLR_EL1.SPINTMASK: exceptions leave PSTATE.ALLINT clear.
+const SCTLR_SPINTMASK: u64 = 1 << 62;
 
-/// Makes the host take the data or instruction abort of `esr` (ESR_EL2) at EL1, at the same address and for
-/// the same reason.
+/// Makes the host take the data or instruction abort of `esr` (ESR_EL2) at EL1, at the same address and for the same
+/// reason; an external abort where a user process must not go on.
 pub(crate) fn abort(esr: u64) {
     let from_el1 = sysreg::read!("spsr_el2") & (spsr::EL | spsr::AARCH32) == 1 << 2;
+    // A fault of its tables is the kernel's to mend for a user process, again and again: this one it cannot.
+    let fsc = match esr & FSC {
+        fault if from_el1 || fault >= EXTERNAL => fault,
+        fault if esr & S1PTW != 0 => faulty::user_fsc(EXTERNAL_ON_WALK | fault & 0b11, fault),
+        fault => faulty::user_fsc(EXTERNAL, fault),
+    };
     let class = match (esr >> EC_SHIFT == ec::IABT_LOW, from_el1) {
         (true, true) => ec::IABT_CUR,
         (true, false) => ec::IABT_LOW,
@@ -50,7 +66,7 @@ pub(crate) fn abort(esr: u64) {
     let far = sysreg::read!("far_el2");
     // SAFETY: FAR_EL1 is the host's, and is part of the exception that it takes now.
     unsafe { sysreg::write!("far_el1", far) };
-    exception(class << EC_SHIFT | esr & (IL | ABORT_ISS));
+    exception(class << EC_SHIFT | esr & (IL | ABORT_ISS) | fsc);
 }
 
 /// Makes the host take an "unknown reason" exception at EL1 for the instruction at ELR_EL2: it does not exist
@@ -70,17 +86,14 @@ fn exception(esr_el1: u64) {
     };
     let target = sysreg::read!("vbar_el1").wrapping_add(vector);
     let sctlr = sysreg::read!("sctlr_el1");
-    let mut new = old & (spsr::NZCV | spsr::DIT | spsr::PAN) | spsr::DAIF | spsr::EL1H;
-    if id_field(sysreg::read!("id_aa64mmfr1_el1"), 20) != 0 && sctlr & SCTLR_SPAN == 0 {
-        new |= spsr::PAN;
-    }
-    let pfr1 = sysreg::read!("id_aa64pfr1_el1");
-    if id_field(pfr1, 4) != 0 && sctlr & SCTLR_DSSBS != 0 {
-        new |= spsr::SSBS;
-    }
-    if id_field(pfr1, 8) >= 2 {
-        new |= spsr::TCO;
-    }
+    let (mmfr1, pfr1) = (sysreg::read!("id_aa64mmfr1_el1"), sysreg::read!("id_aa64pfr1_el1"));
+    let set = host::only(&[
+        (id_field(mmfr1, 20) != 0 && sctlr & SCTLR_SPAN == 0, spsr::PAN),
+        (id_field(pfr1, 4) != 0 && sctlr & SCTLR_DSSBS != 0, spsr::SSBS),
+        (id_field(pfr1, 8) >= 2, spsr::TCO),
+        (id_field(pfr1, 36) != 0 && sctlr & SCTLR_SPINTMASK == 0, spsr::ALLINT),
+    ]);
+    let new = old & (spsr::NZCV | spsr::DIT | spsr::PAN) | spsr::DAIF | spsr::EL1H | set;
     let elr = sysreg::read!("elr_el2");
     // SAFETY: EL1's exception registers are the host's; ELR_EL2 and SPSR_EL2 send it to its own vector at
     // EL1h.

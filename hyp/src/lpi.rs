@@ -1,8 +1,9 @@
 //! LPIs: the ITS and the redistributors, which access memory by physical address, from the frames in the device tree to what
 //! the host may have of them.
 
+use hyp_core::access::Outcome;
 use hyp_core::addr::{PAGE_SIZE, PhysAddr};
-use hyp_core::its::{self, Lpis, MAX_REDISTRIBUTORS, Outcome, Redistributor};
+use hyp_core::its::{self, Lpis, MAX_REDISTRIBUTORS, Redistributor};
 use hyp_core::options::Options;
 use hyp_core::ownership::boot::Boot;
 use hyp_core::regions::{Kind, Range, Regions};

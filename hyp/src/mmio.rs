@@ -41,22 +41,17 @@ pub(crate) fn perform(esr: u64, ipa: Ipa, regs: &mut HostRegs) -> bool {
     let register = (esr >> 16 & 0x1f) as usize;
     // x31 is the zero register.
     let write = (esr & WNR != 0).then(|| regs.x.get(register).copied().unwrap_or(0));
-    let value = if let Some(outcome) = hyp().smmu_access(address, width, write) {
-        if outcome.gerror {
-            gic::raise_gerror();
-        }
-        outcome.refusal.iter().for_each(|refusal| tell("SMMU", refusal));
-        outcome.value
-    } else if let Some(outcome) = lpi::access(address, width, write) {
-        outcome.refusal.iter().for_each(|refusal| tell("GIC", refusal));
-        outcome.value
-    } else {
-        return false;
-    };
+    let of_smmu = hyp().smmu_access(address, width, write).map(|outcome| ("SMMU", outcome));
+    let found = of_smmu.or_else(|| lpi::access(address, width, write).map(|outcome| ("GIC", outcome)));
+    let Some((device, outcome)) = found else { return false };
+    if outcome.gerror {
+        gic::raise_gerror();
+    }
+    outcome.refusal.iter().for_each(|refusal| tell(device, refusal));
     if write.is_none()
         && let Some(target) = regs.x.get_mut(register)
     {
-        *target = extend(value, width, esr);
+        *target = extend(outcome.value, width, esr);
     }
     step_over(esr);
     true

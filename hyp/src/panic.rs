@@ -21,6 +21,9 @@ pub(crate) struct El2Regs {
     sp: u64,
 }
 
+/// Kinds of exceptions, in the order of their vectors.
+const KINDS: [&str; 4] = ["synchronous exception", "IRQ", "FIQ", "SError"];
+
 /// Which CPUs are printing their last words, one bit each.
 static PANICKING: AtomicU8 = AtomicU8::new(0);
 
@@ -52,8 +55,7 @@ fn panic(info: &PanicInfo<'_>) -> ! {
 #[unsafe(no_mangle)]
 extern "C" fn el2_exception(regs: &El2Regs, kind: u64) -> ! {
     once();
-    let what = ["synchronous exception", "IRQ", "FIQ", "SError"][(kind & 3) as usize];
-    say!("panic on cpu {}: {what} at EL2", cpus::this());
+    say!("panic on cpu {}: {} at EL2", cpus::this(), KINDS[(kind & 3) as usize]);
     print_system_registers();
     print_registers(&regs.x);
     say!("sp  {:#018x}", regs.sp);
@@ -62,9 +64,10 @@ extern "C" fn el2_exception(regs: &El2Regs, kind: u64) -> ! {
     parallax_panic_stop()
 }
 
-/// An interrupt or SError of the host that EL2's configuration does not route here.
-pub(crate) fn unexpected_host_exit(what: &str, regs: &HostRegs) -> ! {
-    say!("panic on cpu {}: {what} of the host at EL2", cpus::this());
+/// An interrupt or SError of the host that EL2's configuration does not route here; `kind` as above.
+#[unsafe(no_mangle)]
+extern "C" fn host_unexpected(regs: &HostRegs, kind: u64) -> ! {
+    say!("panic on cpu {}: {} of the host at EL2", cpus::this(), KINDS[(kind & 3) as usize]);
     print_system_registers();
     print_registers(&regs.x);
     parallax_panic_stop()

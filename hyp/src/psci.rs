@@ -5,6 +5,7 @@ use core::sync::atomic::Ordering::{AcqRel, Relaxed, Release};
 
 use crate::cpus::{self, Cpu};
 use crate::sysreg::smc;
+use hyp_core::smccc;
 use parallax_abi::errno::SMCCC_NOT_SUPPORTED;
 
 /// [`Cpu::state`]: off.
@@ -38,13 +39,15 @@ pub(crate) const fn is_psci(id: u64) -> bool {
 
 /// Performs the host's PSCI call: `args` are x0 (the function id) to x3. Returns its x0.
 pub(crate) fn call(args: [u64; 4]) -> u64 {
-    // W0 is the function id; SMC32 calls have 32-bit arguments.
-    let id = args[0] & 0xffff_ffff;
+    // SMC32 calls have 32-bit arguments.
+    let id = smccc::function(args[0]);
     let mask = if id & SMC64 == 0 { 0xffff_ffff } else { u64::MAX };
     let [_, a, b, c] = args.map(|arg| arg & mask);
     match known(id) {
-        Some(VERSION | MIGRATE_INFO_TYPE | AFFINITY_INFO | SYSTEM_OFF | SYSTEM_RESET) => smc([id, a, b, c]),
-        Some(FEATURES) if known(a).is_some() => smc([id, a, 0, 0]),
+        Some(VERSION | MIGRATE_INFO_TYPE | AFFINITY_INFO | SYSTEM_OFF | SYSTEM_RESET) => {
+            smc([id, a, b, c])[0]
+        }
+        Some(FEATURES) if known(a).is_some() || a == smccc::VERSION => smc([id, a, 0, 0])[0],
         Some(CPU_ON) => cpu_on(a, b, c),
         Some(CPU_OFF) => cpu_off(id),
         Some(CPU_SUSPEND) => cpu_suspend(a, b, c),
@@ -76,7 +79,7 @@ fn cpu_on(affinity: u64, entry: u64, x0: u64) -> u64 {
     }
     set_host_entry(cpu, entry, x0);
     let (code, argument) = cpus::boot_params(index);
-    let result = smc([CPU_ON, affinity, code.0, argument.0]);
+    let result = smc([CPU_ON, affinity, code.0, argument.0])[0];
     if result != 0 {
         cpu.state.store(OFF, Release);
     }
@@ -86,7 +89,7 @@ fn cpu_on(affinity: u64, entry: u64, x0: u64) -> u64 {
 fn cpu_off(id: u64) -> u64 {
     let cpu = &cpus::all()[cpus::this()];
     cpu.state.store(OFF, Release);
-    let result = smc([id, 0, 0, 0]);
+    let result = smc([id, 0, 0, 0])[0];
     // Still here: the firmware refused.
     cpu.state.store(ON, Release);
     result
@@ -96,5 +99,5 @@ fn cpu_suspend(power_state: u64, entry: u64, x0: u64) -> u64 {
     let index = cpus::this();
     set_host_entry(&cpus::all()[index], entry, x0);
     let (code, argument) = cpus::boot_params(index);
-    smc([CPU_SUSPEND, power_state, code.0, argument.0])
+    smc([CPU_SUSPEND, power_state, code.0, argument.0])[0]
 }

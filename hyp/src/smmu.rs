@@ -23,14 +23,19 @@ pub(crate) struct Probed {
 }
 
 impl Probed {
-    /// Closes the SMMU at `frame`, if there is one and the options want it.
+    /// Closes the SMMU at `frame`, if the options want it.
     ///
-    /// Panics when the hypervisor cannot use it: devices could reach everything.
+    /// Panics when there is none, or the hypervisor cannot use it: devices could reach everything.
     pub(crate) fn probe(frame: Option<Range>, options: &Options) -> Option<Self> {
-        let Some(frame) = frame.filter(|_| options.smmu != SmmuMode::Off) else {
+        if options.smmu == SmmuMode::Off {
+            assert!(
+                options.smmu_host == HostView::Hidden,
+                "SMMU: smmu=off leaves none for smmu.host=emulated"
+            );
             log!("SMMU: not used");
             return None;
-        };
+        }
+        let frame = frame.expect("SMMU: the device tree has none; smmu=off goes without");
         boot_tables::map_linear(frame.base, frame.size, true);
         let registers = Frame::new(frame.base, frame.size);
         let closed = Smmu::probe(registers, Machine, Machine).unwrap_or_else(fatal("SMMU"));

@@ -42,18 +42,42 @@ pub(crate) fn wfe() {
     unsafe { core::arch::asm!("wfe", options(nomem, nostack, preserves_flags)) };
 }
 
-/// `smc #0` with four arguments (SMC Calling Convention, DEN0028); returns x0.
-pub(crate) fn smc(args: [u64; 4]) -> u64 {
-    let result;
+/// The ID register S3_0_C0_C`crm`_`op2`, `crm` 1 to 7, which all can be read.
+pub(crate) fn id_register(crm: u64, op2: u64) -> u64 {
+    macro_rules! registers {
+        ($($crm:literal)*) => { registers!(@ $(($crm, 0) ($crm, 1) ($crm, 2) ($crm, 3) ($crm, 4) ($crm, 5) ($crm, 6) ($crm, 7))*) };
+        (@ $(($crm:literal, $op2:literal))*) => {
+            match (crm, op2) {
+                $(($crm, $op2) => {
+                    let value: u64;
+                    // SAFETY: reading a register changes nothing.
+                    unsafe {
+                        core::arch::asm!(
+                            concat!("mrs {}, S3_0_C0_C", $crm, "_", $op2),
+                            out(reg) value, options(nomem, nostack, preserves_flags)
+                        );
+                    }
+                    value
+                })*
+                _ => 0,
+            }
+        };
+    }
+    registers!(1 2 3 4 5 6 7)
+}
+
+/// `smc #0` with four arguments (SMC Calling Convention, DEN0028); returns x0 to x3.
+pub(crate) fn smc(args: [u64; 4]) -> [u64; 4] {
+    let mut results = args;
     // SAFETY: the firmware keeps x4..x30 or the registers of the SMC64 calling convention named as clobbered
-    // here. The callers pass only PSCI functions, whose entry points are this image's own.
+    // here. The callers pass only PSCI functions, whose entry points are this image's own, and functions that name no memory.
     unsafe {
         core::arch::asm!(
             "smc #0",
-            inlateout("x0") args[0] => result,
-            inlateout("x1") args[1] => _,
-            inlateout("x2") args[2] => _,
-            inlateout("x3") args[3] => _,
+            inlateout("x0") args[0] => results[0],
+            inlateout("x1") args[1] => results[1],
+            inlateout("x2") args[2] => results[2],
+            inlateout("x3") args[3] => results[3],
             lateout("x4") _, lateout("x5") _, lateout("x6") _, lateout("x7") _,
             lateout("x8") _, lateout("x9") _, lateout("x10") _, lateout("x11") _,
             lateout("x12") _, lateout("x13") _, lateout("x14") _, lateout("x15") _,
@@ -61,5 +85,5 @@ pub(crate) fn smc(args: [u64; 4]) -> u64 {
             options(nostack)
         );
     }
-    result
+    results
 }

@@ -2,7 +2,8 @@
 
 use crate::boot::hyp;
 use crate::sysreg;
-use crate::{abort, inject, panic, psci};
+use crate::{abort, inject, mmio, psci};
+use hyp_core::{id, smccc};
 use parallax_abi::errno::SMCCC_NOT_SUPPORTED;
 
 /// The host's x0 to x30 during an exit (`vectors.s` knows the order). ELR_EL2 and SPSR_EL2 stay in the
@@ -17,6 +18,7 @@ pub(crate) struct HostRegs {
 mod ec {
     pub(super) const HVC64: u64 = 0x16;
     pub(super) const SMC64: u64 = 0x17;
+    pub(super) const SYSTEM: u64 = 0x18;
     pub(super) const IABT_LOW: u64 = 0x20;
     pub(super) const DABT_LOW: u64 = 0x24;
 }
@@ -29,10 +31,17 @@ extern "C" fn host_sync(regs: &mut HostRegs) {
         ec::HVC64 => hypercall(regs),
         ec::SMC64 => {
             secure_call(regs);
-            let next = sysreg::read!("elr_el2").wrapping_add(4);
-            // SAFETY: an SMC trapped by HCR_EL2.TSC returns to itself; the host goes on behind it.
-            unsafe { sysreg::write!("elr_el2", next) };
+            // An SMC trapped by HCR_EL2.TSC returns to itself.
+            mmio::step_over(esr);
         }
+        ec::SYSTEM => match id::Access::decode(esr) {
+            Some(id::Access { crm, op2, target }) => {
+                let value = id::shown(crm, op2, sysreg::id_register(crm, op2));
+                regs.x.get_mut(target).into_iter().for_each(|x| *x = value);
+                mmio::step_over(esr);
+            }
+            None => inject::undefined(),
+        },
         ec::IABT_LOW | ec::DABT_LOW => abort::handle(esr, regs),
         _ => inject::undefined(),
     }
@@ -50,21 +59,10 @@ fn hypercall(regs: &mut HostRegs) {
 /// The host's SMC, or its HVC with a PSCI function.
 fn secure_call(regs: &mut HostRegs) {
     let [id, a, b, c] = *regs.x.first_chunk().expect("HostRegs has 31 registers");
-    regs.x[0] =
-        if psci::is_psci(id & 0xffff_ffff) { psci::call([id, a, b, c]) } else { SMCCC_NOT_SUPPORTED as u64 };
-}
-
-#[unsafe(no_mangle)]
-extern "C" fn host_irq(regs: &HostRegs) -> ! {
-    panic::unexpected_host_exit("IRQ", regs)
-}
-
-#[unsafe(no_mangle)]
-extern "C" fn host_fiq(regs: &HostRegs) -> ! {
-    panic::unexpected_host_exit("FIQ", regs)
-}
-
-#[unsafe(no_mangle)]
-extern "C" fn host_serror(regs: &HostRegs) -> ! {
-    panic::unexpected_host_exit("SError", regs)
+    let id = smccc::function(id);
+    if smccc::is_forwarded(id, a) {
+        regs.x[..4].copy_from_slice(&sysreg::smc([id, a, b, c]));
+    } else {
+        regs.x[0] = if psci::is_psci(id) { psci::call([id, a, b, c]) } else { SMCCC_NOT_SUPPORTED as u64 };
+    }
 }

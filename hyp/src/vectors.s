@@ -24,12 +24,13 @@ vectors:
     stp     x28, x29, [sp, #224]
 .endm
 
-.macro save_and_call handler
+.macro save_and_call handler kind=0
     .balign 128
     stp     x0, x1, [sp]
     save_x2_to_x29
     str     x30, [sp, #240]
     mov     x0, sp
+    mov     x1, #\kind
     mov     x29, xzr
     bl      \handler
     b       host_return
@@ -63,14 +64,14 @@ vectors:
     fatal 7
     // Lower EL, AArch64. Interrupts and SErrors are routed to EL1 (HCR_EL2: FMO, IMO and AMO are 0).
     save_and_call host_sync
-    save_and_call host_irq
-    save_and_call host_fiq
-    save_and_call host_serror
+    save_and_call host_unexpected 1
+    save_and_call host_unexpected 2
+    save_and_call host_unexpected 3
     // Lower EL, AArch32: only EL0, through the same handlers.
     save_and_call host_sync
-    save_and_call host_irq
-    save_and_call host_fiq
-    save_and_call host_serror
+    save_and_call host_unexpected 1
+    save_and_call host_unexpected 2
+    save_and_call host_unexpected 3
 
     .balign 128
 // Restores the host's registers from the frame at SP and continues it at ELR_EL2.

@@ -230,4 +230,10 @@ faults! {
     SecondCpuSmcUntrapped = 125, "second_cpu_smc_untrapped";
     /// SCTLR_EL2.EIS and EOS are clear: entering and leaving EL2 need not synchronise anything.
     El2EntryUnsynchronised = 126, "el2_entry_unsynchronised";
+    /// All that the host commands is done in the access that commands it, however long that takes.
+    EmulBudgetIgnored = 127, "emul_budget_ignored";
+    /// The host's performance counters count what EL2 does.
+    PmuCountsEl2 = 128, "pmu_counts_el2";
+    /// What a user process of the host may not reach is told as a translation fault, which its kernel takes for its own.
+    UserAbortAsFault = 129, "user_abort_as_fault";
 }

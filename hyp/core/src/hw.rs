@@ -36,6 +36,8 @@ pub trait Cpu {
     fn tlbi_alle2is(&self);
     /// What a CPU does while it waits for a lock (`wfe` or `yield`).
     fn relax(&self);
+    /// Tells whoever watches the machine what went wrong.
+    fn tell(&self, _what: &dyn core::fmt::Display) {}
     /// What only a hypervisor with a fault does.
     #[cfg(feature = "faults")]
     fn local(&self, _instruction: crate::fault::Local) {}

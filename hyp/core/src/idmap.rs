@@ -82,11 +82,11 @@ impl Idmap {
     fn content(&self, kind: Kind, host: Attrs) -> Content {
         let device = match self.policy {
             MmioPolicy::Prot => host.is_execute_never(),
-            MmioPolicy::Region => kind != Kind::Memory,
+            MmioPolicy::Region => !kind.is_memory(),
             MmioPolicy::Cacheable => false,
         };
         let attrs = if device { Attrs::smmu_device() } else { Attrs::smmu_normal() };
-        let largest = if kind == Kind::Memory { self.largest_memory } else { 1 };
+        let largest = if kind.is_memory() { self.largest_memory } else { 1 };
         Content::identity(attrs.limited_to(host), largest)
     }
 
@@ -152,18 +152,19 @@ impl Idmap {
         }
     }
 
-    /// Whether there is a table of its own that has to follow what becomes of `range`.
-    pub(crate) fn follows(&self, range: Range) -> bool {
-        self.ready && self.tree.as_ref().is_some_and(|tree| range.end() <= tree.geometry().limit())
+    /// The table of its own that has to follow what becomes of `range`, and the part of it that an SMMU with smaller addresses
+    /// than the CPUs' has.
+    pub(crate) fn follows(&self, range: Range) -> Option<(&Tree, Range)> {
+        let tree = self.tree.as_ref().filter(|_| self.ready)?;
+        let size = tree.geometry().limit().saturating_sub(range.base.0).min(range.size);
+        (size != 0).then_some((tree, Range { size, ..range }))
     }
 
     /// How many pages of the pool [`Idmap::host_changed`] may take.
     pub fn tables_needed<M: Memory>(&self, mem: &M, range: Range, kind: Kind, change: Change) -> u64 {
         let content = self.content_after(change, kind);
-        match &self.tree {
-            Some(tree) if self.follows(range) => tree.tables_needed(mem, range.base.0, range.size, content),
-            _ => 0,
-        }
+        self.follows(range)
+            .map_or(0, |(tree, range)| tree.tables_needed(mem, range.base.0, range.size, content))
     }
 
     /// The one hook: the host lost or gained `range`, which lies in one region of `kind`, and its own table says so
@@ -189,14 +190,14 @@ impl Idmap {
             }
             return Ok(());
         }
-        if !self.follows(range) {
-            return Ok(());
+        match self.follows(range) {
+            Some((_, range)) => self.set(hw, driver, pool, range, self.content_after(change, kind)),
+            None => Ok(()),
         }
-        self.set(hw, driver, pool, range, self.content_after(change, kind))
     }
 }
 
 /// The attributes with which the host's CPUs map `kind`.
 pub(crate) fn host_attrs(kind: Kind) -> Attrs {
-    if kind == Kind::Memory { Attrs::host_memory() } else { Attrs::host_mmio() }
+    if kind.is_memory() { Attrs::host_memory() } else { Attrs::host_mmio() }
 }

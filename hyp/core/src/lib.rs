@@ -4,6 +4,7 @@
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
 
+pub mod access;
 pub mod addr;
 pub mod error;
 #[cfg(feature = "faults")]
@@ -11,6 +12,7 @@ pub mod fault;
 pub mod faulty;
 pub mod hw;
 pub mod hypercall;
+pub mod id;
 pub mod idmap;
 pub mod its;
 pub mod options;
@@ -19,4 +21,5 @@ pub mod page_pool;
 pub mod page_state;
 pub mod pgtable;
 pub mod regions;
+pub mod smccc;
 pub mod smmu;

@@ -77,6 +77,11 @@ fn number(text: &str) -> Option<u64> {
     }
 }
 
+/// What `value` stands for.
+fn choice<T, const N: usize>(value: &str, choices: [(&str, T); N]) -> Option<T> {
+    choices.into_iter().find(|(name, _)| *name == value).map(|(_, choice)| choice)
+}
+
 impl Options {
     /// Reads the words of `bootargs`, separated by white space. A later word wins over an earlier one.
     ///
@@ -99,38 +104,22 @@ impl Options {
     fn apply(&mut self, name: &str, value: &str) -> Option<bool> {
         match name {
             "smmu" => {
-                self.smmu = match value {
-                    "shadow" => SmmuMode::Shadow,
-                    "shared" => SmmuMode::Shared,
-                    "off" => SmmuMode::Off,
-                    _ => return None,
-                }
+                let modes =
+                    [("shadow", SmmuMode::Shadow), ("shared", SmmuMode::Shared), ("off", SmmuMode::Off)];
+                self.smmu = choice(value, modes)?;
             }
-            "smmu.map" => {
-                self.smmu_blocks = match value {
-                    "blocks" => true,
-                    "pages" => false,
-                    _ => return None,
-                }
-            }
+            "smmu.map" => self.smmu_blocks = choice(value, [("blocks", true), ("pages", false)])?,
             "smmu.mmio" => {
-                self.mmio = match value {
-                    "prot" => MmioPolicy::Prot,
-                    "region" => MmioPolicy::Region,
-                    "cacheable" => MmioPolicy::Cacheable,
-                    _ => return None,
-                }
+                use MmioPolicy::{Cacheable, Prot, Region};
+                self.mmio = choice(value, [("prot", Prot), ("region", Region), ("cacheable", Cacheable)])?;
             }
             "smmu.sid_bits" => {
                 self.sid_bits =
                     number(value).filter(|&bits| bits <= 32).and_then(|bits| bits.try_into().ok())?;
             }
             "smmu.host" => {
-                self.smmu_host = match value {
-                    "hidden" => HostView::Hidden,
-                    "emulated" => HostView::Emulated,
-                    _ => return None,
-                }
+                self.smmu_host =
+                    choice(value, [("hidden", HostView::Hidden), ("emulated", HostView::Emulated)])?;
             }
             "donate_mmio" => value.split(',').try_for_each(|address| self.donate(number(address)?))?,
             "host_s2_pages" => self.host_s2_pages = Some(number(value).filter(|&pages| pages < 1 << 32)?),

@@ -1,25 +1,33 @@
-//! What every physical address is: memory, memory that the device tree keeps from everybody, MMIO, or MMIO that the
-//! hypervisor keeps.
+//! What every physical address is: memory, memory that the device tree gives a purpose, MMIO, or MMIO that the hypervisor
+//! keeps.
 //!
 //! [`Regions`] covers the whole intermediate physical address space without gaps: what the device tree does not call
 //! memory is MMIO. A region is the largest piece that one mapping may cover.
 
-use crate::addr::PhysAddr;
+use crate::addr::{PAGE_SIZE, PhysAddr};
 
 /// How many regions fit. Each memory or no-map range of the device tree makes at most two.
-pub const MAX_REGIONS: usize = 64;
+pub const MAX_REGIONS: usize = 128;
 
 /// What a region holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// Memory that the host and the hypervisor may own.
     Memory,
-    /// Memory with the device tree's `no-map` property: nobody may map it.
+    /// Memory with the device tree's `no-map` property: the host's, who knows what it is for. Never the hypervisor's.
     NoMap,
     /// Everything else.
     Mmio,
     /// MMIO that the hypervisor keeps for good: who programs it reaches memory past both stage 2 and the SMMU.
     Kept,
+}
+
+impl Kind {
+    /// Whether it is mapped as memory.
+    #[must_use]
+    pub const fn is_memory(self) -> bool {
+        matches!(self, Self::Memory | Self::NoMap)
+    }
 }
 
 /// A range of physical addresses, page aligned, never empty.
@@ -49,6 +57,13 @@ impl Range {
     pub const fn contains(self, other: Self) -> bool {
         self.base.0 <= other.base.0 && other.end() <= self.end()
     }
+}
+
+/// The pages that have the `size` bytes (not 0) at `base`.
+#[must_use]
+pub const fn pages_of(base: u64, size: u64) -> Range {
+    let first = PhysAddr(base).align_down(PAGE_SIZE);
+    Range { base: first, size: (base - first.0 + size).next_multiple_of(PAGE_SIZE) }
 }
 
 /// A maximal range of one kind.
@@ -136,12 +151,6 @@ impl Regions {
         list.get(list.partition_point(|region| region.range.end() <= pa.0)).copied()
     }
 
-    /// Whether `pa` lies in a region of `kind`.
-    #[must_use]
-    pub fn is(&self, pa: PhysAddr, kind: Kind) -> bool {
-        self.find(pa).is_some_and(|region| region.kind == kind)
-    }
-
     /// The regions of memory.
     pub fn memory(&self) -> impl Iterator<Item = Range> {
         self.iter().filter(|region| region.kind == Kind::Memory).map(|region| region.range)
@@ -195,7 +204,7 @@ mod tests {
     fn more_regions_than_fit_are_refused() {
         let mut regions = Regions::new(36);
         let mut set = |n: u64| regions.set(range(n * 0x2000, n * 0x2000 + 0x1000), Kind::Memory);
-        assert!((0..31).all(|n| set(n + 1).is_ok()));
-        assert_eq!(set(32), Err(TooManyRegions));
+        assert!((0..63).all(|n| set(n + 1).is_ok()));
+        assert_eq!(set(64), Err(TooManyRegions));
     }
 }

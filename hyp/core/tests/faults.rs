@@ -8,8 +8,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use support::{Machine, Op, RAM, Setup};
 
 const PFN: u64 = RAM >> 12;
-const SETUP: Setup =
-    Setup { options: "host_s2_pages=14 donate_mmio=0x9010000", parange: 5, bbm: false, bbml2: true };
+const SETUP: Setup = Setup {
+    options: "host_s2_pages=14 donate_mmio=0x9010000",
+    parange: 5,
+    bbm: false,
+    bbml2: true,
+    smmu_bits: 44,
+};
 
 /// Faults of the SMMU's driver, which is a fake here.
 const OF_THE_DRIVER: [Fault; 6] = [

@@ -1,10 +1,11 @@
 //! The ITS and the redistributors that the host sees against a hostile host: commands that change at every look, registers
 //! written at random, and hardware that refuses or does not answer.
 
+use hyp_core::access::{Outcome, Refusal};
 use hyp_core::addr::{HypVa, Ipa, PAGE_SIZE, PhysAddr};
 use hyp_core::error::Error;
 use hyp_core::hw::{Cpu, Memory, Mmio};
-use hyp_core::its::{Env, Its, Lpis, Outcome, Probed, Redistributor, Refusal};
+use hyp_core::its::{Env, Its, Lpis, Probed, Redistributor};
 use hyp_core::regions::Range;
 use proptest::prelude::*;
 use std::cell::{Cell, RefCell};
@@ -378,7 +379,7 @@ fn a_refused_command_stalls_the_queue_until_it_is_retried() {
         let mut machine = Machine::new();
         machine.queue(&[[13, 0, 0, 0], refused, [13, 0, 0, 0]]);
         machine.enable();
-        assert_eq!(machine.write(CWRITER, 96), Some(Refusal::Command(refused)));
+        assert_eq!(machine.write(CWRITER, 96), Some(Refusal::ItsCommand(refused)));
         assert_eq!(machine.read(CREADR), 32 | 1);
         assert_eq!(machine.write(CWRITER, 96), None, "it stays stalled");
         assert_eq!(machine.read(CREADR), 32 | 1);
@@ -396,7 +397,7 @@ fn what_the_hardware_refuses_changes_nothing() {
     machine.queue(&[mapd(8, ITT)]);
     machine.enable();
     machine.world.refuses.set(true);
-    assert_eq!(machine.write(CWRITER, 32), Some(Refusal::Command(mapd(8, ITT))));
+    assert_eq!(machine.write(CWRITER, 32), Some(Refusal::ItsCommand(mapd(8, ITT))));
     assert_eq!(machine.held(), 1);
     machine.world.refuses.set(false);
     assert_eq!(machine.write(CWRITER, 32 | 1), None);

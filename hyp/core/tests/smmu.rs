@@ -5,8 +5,7 @@ use hyp_core::{
     hw::{Cpu, Memory, Mmio},
     smmu::viommu::Physical,
     smmu::{
-        Buffers, Closed, CommandError, Event, Features, HostView, Layout, Smmu, SmmuError, SmmuTlb, Stage2,
-        Ste, StreamId, regs,
+        Buffers, Closed, Features, HostView, Layout, Smmu, SmmuError, SmmuTlb, Stage2, Ste, StreamId, regs,
     },
 };
 use std::{cell::RefCell, collections::BTreeMap, rc::Rc};
@@ -40,8 +39,12 @@ struct State {
     log: Vec<Step>,
     /// A command is consumed only when CONS is read.
     lazy: bool,
+    /// The command queue does not react.
+    stuck: bool,
     /// CR0 and the command queue do not react.
     dead: bool,
+    /// What the hypervisor said.
+    told: Vec<String>,
     /// The opcode that is answered with CERROR_ILL.
     refuse: Option<u64>,
 }
@@ -54,7 +57,7 @@ impl State {
     fn consume(&mut self) -> bool {
         let (prod, cons) = (self.reg(regs::CMDQ_PROD), self.reg(regs::CMDQ_CONS));
         let stopped = (self.reg(regs::GERROR) ^ self.reg(regs::GERRORN)) & 1 != 0;
-        if self.dead || stopped || self.reg(regs::CR0) & 8 == 0 || prod == cons {
+        if self.dead || self.stuck || stopped || self.reg(regs::CR0) & 8 == 0 || prod == cons {
             return false;
         }
         let base = self.bases[&regs::CMDQ_BASE];
@@ -145,7 +148,7 @@ impl Mmio for Fake {
         match offset {
             regs::CR0 if !state.dead => _ = state.regs.insert(regs::CR0ACK, value),
             regs::IRQ_CTRL => _ = state.regs.insert(regs::IRQ_CTRLACK, value),
-            regs::CMDQ_PROD if !state.lazy => while state.consume() {},
+            regs::CMDQ_PROD | regs::GERRORN if !state.lazy => while state.consume() {},
             _ => {}
         }
     }
@@ -188,6 +191,9 @@ impl Cpu for Fake {
     fn tlbi_vae2is(&self, _: HypVa) {}
     fn tlbi_alle2is(&self) {}
     fn relax(&self) {}
+    fn tell(&self, what: &dyn std::fmt::Display) {
+        self.0.borrow_mut().told.push(what.to_string());
+    }
 }
 
 fn s2_ipa(address: u64) -> Step {
@@ -223,6 +229,7 @@ fn features_are_read_from_the_identification_registers() {
     let expected = Features {
         two_level: true,
         stage1: true,
+        ats: false,
         hyp: false,
         sid_bits: 16,
         cmdq_log2: 19,
@@ -437,8 +444,10 @@ fn a_refused_command_turns_the_smmu_off_for_good() {
     fake.0.borrow_mut().refuse = Some(0x2a);
     smmu.tlbi_s2_ipa(Ipa(0x1000), 0x1000);
     smmu.sync();
-    assert_eq!(smmu.failure(), Some(SmmuError::Command { reason: CommandError::Illegal, opcode: 0x2a }));
+    assert_eq!(smmu.failure(), Some(SmmuError::Command { reason: 1, opcode: 0x2a }));
     assert_eq!(fake.read32(regs::CR0) & 1, 0);
+    let told = "the SMMU refused command 0x2a: CERROR 1; it is turned off, no device reaches memory any more";
+    assert_eq!(fake.0.borrow().told, [told]);
     fake.log();
     smmu.tlbi_s12_vmall();
     smmu.sync();
@@ -449,9 +458,11 @@ fn a_refused_command_turns_the_smmu_off_for_good() {
 fn an_smmu_that_does_not_answer_is_an_error_not_a_hang() {
     let fake = Fake::new();
     let mut smmu = fake.enabled();
-    fake.0.borrow_mut().dead = true;
+    fake.0.borrow_mut().stuck = true;
     smmu.sync();
     assert_eq!(smmu.failure(), Some(SmmuError::Timeout("CMDQ_CONS")));
+    assert!(smmu.complete().1);
+    fake.0.borrow_mut().dead = true;
     assert_eq!(fake.take().unwrap_err(), SmmuError::Timeout("CR0ACK"));
 }
 
@@ -459,7 +470,7 @@ fn an_smmu_that_does_not_answer_is_an_error_not_a_hang() {
 fn events_come_in_order_around_the_end_of_the_queue() {
     let fake = Fake::new();
     let mut smmu = fake.enabled();
-    assert_eq!(smmu.read_event(), None);
+    assert_eq!(smmu.take_event(), None);
     for (index, consumed) in [1, 2, 3, 0, 1].into_iter().enumerate() {
         let slot = EVTQ + (index as u64 % 2) * 32;
         let record = [8 << 32 | 0x10, 0, 0x4000_0000 + index as u64, 0];
@@ -467,14 +478,12 @@ fn events_come_in_order_around_the_end_of_the_queue() {
             fake.write(PhysAddr(slot + offset), dword);
         }
         fake.set(regs::EVENTQ_PROD, consumed);
-        let event = smmu.read_event().unwrap();
-        assert_eq!(event, Event(record));
-        assert_eq!((event.number(), event.stream()), (0x10, StreamId(8)));
-        assert_eq!(event.input_addr(), Ipa(0x4000_0000 + index as u64));
+        let event = smmu.take_event().unwrap();
+        assert_eq!(event, record);
         assert_eq!(fake.read32(regs::EVENTQ_CONS), consumed);
-        assert_eq!(smmu.read_event(), None);
+        assert_eq!(smmu.take_event(), None);
     }
-    assert!(!smmu.take_events_lost());
+    assert!(fake.0.borrow().told.is_empty());
 }
 
 #[test]
@@ -482,13 +491,75 @@ fn lost_events_are_told_and_acknowledged() {
     let fake = Fake::new();
     let mut smmu = fake.enabled();
     fake.set(regs::EVENTQ_PROD, 1 << 31 | 2);
-    assert!(smmu.read_event().is_some());
+    assert!(smmu.take_event().is_some());
     assert_eq!(fake.read32(regs::EVENTQ_CONS), 1 << 31 | 1);
-    assert!(smmu.take_events_lost());
-    assert!(smmu.read_event().is_some() && !smmu.take_events_lost());
+    assert_eq!(fake.0.borrow().told, ["the SMMU's event queue was full: events are lost"]);
+    assert!(smmu.take_event().is_some() && fake.0.borrow().told.len() == 1);
 
     fake.set(regs::GERROR, 1 << 2);
-    assert_eq!(smmu.read_event(), None);
+    assert_eq!(smmu.take_event(), None);
     assert_eq!(fake.read32(regs::GERRORN), 1 << 2);
-    assert!(smmu.take_events_lost());
+    assert_eq!(fake.0.borrow().told[1..], ["the SMMU could not write an event: events are lost"]);
+}
+
+#[test]
+#[should_panic = "it cannot be turned off"]
+fn an_smmu_that_cannot_be_closed_ends_everything() {
+    let fake = Fake::new();
+    let mut smmu = fake.enabled();
+    fake.0.borrow_mut().dead = true;
+    smmu.sync();
+}
+
+#[test]
+fn a_command_that_only_the_host_needs_makes_way_when_it_is_refused() {
+    let fake = Fake::new();
+    let mut smmu = fake.enabled();
+    fake.0.borrow_mut().refuse = Some(0x12);
+    for command in [[0x11, 0], [0x12, 0x1000], [0x12, 0x2000], [0x13, 0]] {
+        smmu.issue(command);
+    }
+    let completed = smmu.complete();
+    assert_eq!(completed, (Some([0x12, 0x1000]), false));
+    let expected = [Step::Command(0x11, 0), SYNC, SYNC, Step::Command(0x13, 0), SYNC];
+    assert_eq!(fake.commands(), expected);
+    assert_eq!(smmu.complete().0, None);
+}
+
+#[test]
+fn translated_traffic_is_checked_from_the_start_where_there_is_any() {
+    let cr0 = |idr0| {
+        let fake = Fake::with(regs::IDR0, idr0);
+        let mut smmu = fake.enabled();
+        smmu.record_events(None);
+        fake.0.borrow_mut().refuse = Some(0x2a);
+        fake.set(regs::CR0ACK, fake.read32(regs::CR0));
+        let on = fake.read32(regs::CR0);
+        smmu.tlbi_s2_ipa(Ipa(0x1000), 0x1000);
+        smmu.sync();
+        (on, fake.read32(regs::CR0))
+    };
+    assert_eq!(cr0(0x0d44_101b), (0b1001, 0));
+    assert_eq!(cr0(0x0d44_141b), (0b1_1001, 0b1_0000), "kept when it is turned off, too");
+    let fake = Fake::with(regs::IDR0, 0x0d44_141b);
+    fake.init(8).enable().unwrap();
+    let written = fake.log().into_iter().filter_map(|step| match step {
+        Step::Write32(regs::CR0, value) => Some(value),
+        _ => None,
+    });
+    let on: Vec<_> = written.filter(|value| *value != 0).collect();
+    assert!(on.iter().all(|value| value & 0x10 != 0), "before SMMUEN: {on:#x?}");
+}
+
+#[test]
+fn stage_1_is_not_used_where_an_erratum_forbids_it() {
+    let stage1 = |iidr| {
+        let fake = Fake::with(regs::IIDR, iidr);
+        fake.take().unwrap().features().stage1
+    };
+    for (iidr, there) in [(0, true), (0x4830_043b, false), (0x4831_143b, false), (0x4832_043b, true)] {
+        assert_eq!(stage1(iidr), there, "MMU-600 {iidr:#x}");
+    }
+    assert!(!stage1(0x4871_143b), "MMU-700");
+    assert!(stage1(0x4830_0123), "another's");
 }

@@ -2,6 +2,7 @@
 
 use hyp_core::addr::{PAGE_SIZE, PhysAddr};
 use hyp_core::error::Error;
+use hyp_core::its;
 use hyp_core::regions::Range;
 use hyp_core::smmu::regs::{
     CMDQ_BASE, CMDQ_CONS, CMDQ_PROD, CR0, CR0ACK, EVENTQ_BASE, GERROR, GERRORN, STRTAB_BASE, STRTAB_BASE_CFG,
@@ -16,6 +17,7 @@ use std::ops::DerefMut;
 const FEATURES: Features = Features {
     two_level: true,
     stage1: true,
+    ats: false,
     hyp: false,
     sid_bits: 16,
     cmdq_log2: 19,
@@ -39,13 +41,19 @@ struct Driver {
     issued: Vec<[u64; 2]>,
     incomplete: bool,
     events: Option<u64>,
+    /// Registers that read as something else than 0, and what was written.
+    registers: BTreeMap<u64, u32>,
+    /// What the hardware refuses.
+    refuses: Option<[u64; 2]>,
+    has_failed: bool,
 }
 
 impl Physical for Driver {
-    fn register(&self, _: u64) -> u32 {
-        0
+    fn register(&self, offset: u64) -> u32 {
+        self.registers.get(&offset).copied().unwrap_or(0)
     }
-    fn set_register(&mut self, offset: u64, _: u32) {
+    fn set_register(&mut self, offset: u64, value: u32) {
+        self.registers.insert(offset, value);
         assert!([0x50, 0x64, 0x1_00a8, 0x1_00ac].contains(&offset), "the host wrote {offset:#x}");
     }
     fn features(&self) -> &Features {
@@ -57,7 +65,7 @@ impl Physical for Driver {
     fn sid_bits(&self) -> u32 {
         SID_BITS
     }
-    fn confine(&mut self, stream: StreamId, ste: &Ste) {
+    fn confine(&mut self, stream: StreamId, ste: &Ste) -> bool {
         assert!(stream.0 < 1 << SID_BITS);
         let hypervisors = Ste::stage2_only(&self.stage2);
         let stage2 = ste.0[2..] == hypervisors.0[2..];
@@ -66,7 +74,7 @@ impl Physical for Driver {
             (1, 0b110 | 0b111) => assert!(stage2, "{ste:x?}"),
             other => panic!("entry {other:?} for the hardware"),
         }
-        self.streams.insert(stream.0, *ste);
+        self.streams.insert(stream.0, *ste) != Some(*ste)
     }
     fn issue(&mut self, command: [u64; 2]) {
         let opcode = command[0] & 0xff;
@@ -76,8 +84,9 @@ impl Physical for Driver {
         self.issued.push(command);
         self.incomplete = true;
     }
-    fn complete(&mut self) {
+    fn complete(&mut self) -> (Option<[u64; 2]>, bool) {
         self.incomplete = false;
+        (self.refuses.filter(|one| self.issued.contains(one)), self.has_failed)
     }
     fn record_events(&mut self, base: Option<u64>) {
         assert!(base.is_some() || self.events.is_some());
@@ -103,7 +112,10 @@ impl Env for Fake {
         self.locks.set(self.locks.get() + 1);
         self.driver.borrow_mut()
     }
-    fn share_pages(&mut self, range: Range) -> Result<(), Error> {
+}
+
+impl its::Env for Fake {
+    fn hold(&mut self, range: Range) -> Result<(), Error> {
         assert!(range.base.is_aligned(PAGE_SIZE) && range.size.is_multiple_of(PAGE_SIZE) && range.size != 0);
         if self.shared.len() == 4 || !HOST.contains(range) {
             return Err(Error::Perm);
@@ -111,7 +123,7 @@ impl Env for Fake {
         self.shared.push(range);
         Ok(())
     }
-    fn unshare_pages(&mut self, range: Range) {
+    fn release(&mut self, range: Range) {
         let at = self.shared.iter().position(|shared| *shared == range).expect("what is unshared was shared");
         self.shared.swap_remove(at);
     }
@@ -130,7 +142,16 @@ impl Env for Fake {
 
 fn fake(fill: fn(u64, u64) -> u64) -> Fake {
     let stage2 = Stage2::new(&FEATURES, PhysAddr(0x8000_0000), 40, 1, 40).unwrap();
-    let driver = Driver { stage2, streams: BTreeMap::new(), issued: vec![], incomplete: false, events: None };
+    let driver = Driver {
+        stage2,
+        streams: BTreeMap::new(),
+        issued: vec![],
+        incomplete: false,
+        events: None,
+        registers: BTreeMap::new(),
+        refuses: None,
+        has_failed: false,
+    };
     Fake {
         driver: RefCell::new(driver),
         shared: vec![],
@@ -190,7 +211,7 @@ fn the_driver_is_locked_once_for_a_batch_of_commands() {
     for (offset, value) in [(CMDQ_BASE, CMDQ | 7), (CR0, 0b1000)] {
         write(&mut smmu, &mut fake, offset, value);
     }
-    for (prod, locks) in [(16, 1), (17, 1), (81, 4), (81, 1)] {
+    for (prod, locks) in [(16, 1), (17, 1), (81, 4), (81, 0)] {
         fake.locks.set(0);
         write(&mut smmu, &mut fake, CMDQ_PROD, prod);
         assert_eq!(fake.driver.get_mut().issued.len(), prod as usize);
@@ -250,6 +271,130 @@ fn what_was_shared_is_unshared() {
     assert!(fake.driver.get_mut().streams.values().all(|ste| *ste == Ste::abort()));
 }
 
+/// Reads CMDQ_CONS until it is `end`: what it was on the way.
+fn conses(smmu: &mut Viommu, fake: &mut Fake, end: u64) -> Vec<u64> {
+    let mut all = vec![];
+    while all.last() != Some(&end) {
+        assert!(all.len() < 1000, "{all:?}");
+        all.push(smmu.access(fake, CMDQ_CONS, 4, None).value);
+    }
+    all
+}
+
+#[test]
+fn one_access_does_a_bounded_amount_of_work() {
+    // CFGI_ALL, 100 times, and 200 plain commands; each stream's entry is another each time it is read.
+    let mut fake = fake(|pa, nr| match pa {
+        CMDQ..STRTAB if pa < CMDQ + 100 * 16 => [4, 31][(pa / 8 % 2) as usize],
+        CMDQ..STRTAB => 0x46 * (pa / 8 % 2 ^ 1),
+        _ => 0x1 | 0x8 * (nr % 2),
+    });
+    let mut smmu = Viommu::new();
+    let setup =
+        [(CMDQ_BASE, CMDQ | 8), (STRTAB_BASE, HOST.base.0 + 0x1_0000), (STRTAB_BASE_CFG, 9), (CR0, 9)];
+    for (offset, value) in setup {
+        write(&mut smmu, &mut fake, offset, value);
+    }
+    let work = |fake: &mut Fake| {
+        let read = fake.reads.take();
+        let entries = read.iter().filter(|read| *read.0 >= HOST.base.0 + 0x1_0000).map(|read| read.1);
+        (entries.sum::<u64>() / 8, std::mem::take(&mut fake.driver.get_mut().issued).len())
+    };
+    assert_eq!(work(&mut fake), (512, 0));
+    let mut last = 0;
+    write(&mut smmu, &mut fake, CMDQ_PROD, 100);
+    while last != 100 {
+        let (entries, commands) = work(&mut fake);
+        // 4 * 512 entries that do not change, or less where they do.
+        assert!(entries <= 2048 && commands <= 4, "{entries} entries, {commands} commands");
+        assert_eq!(smmu.access(&mut fake, GERROR, 4, None).value, 0);
+        let cons = smmu.access(&mut fake, CMDQ_CONS, 4, None).value;
+        assert!(cons >= last && cons - last <= 4, "{last} to {cons}");
+        last = cons;
+    }
+    write(&mut smmu, &mut fake, CMDQ_PROD, 256);
+    assert_eq!(conses(&mut smmu, &mut fake, 256), [228, 256]);
+}
+
+#[test]
+fn a_command_that_takes_several_accesses_is_read_once() {
+    // What stands in the queue when it is looked at again is another command; each entry is another at each look.
+    let mut fake = fake(|pa, nr| match (pa, nr) {
+        (CMDQ, 1) => 4,
+        (CMDQ, _) => 0x28,
+        (0..STRTAB, _) => 31,
+        _ => 0x1 | 8 * (nr % 2),
+    });
+    let mut smmu = Viommu::new();
+    let setup =
+        [(CMDQ_BASE, CMDQ | 2), (STRTAB_BASE, HOST.base.0 + 0x1_0000), (STRTAB_BASE_CFG, 9), (CR0, 9)];
+    for (offset, value) in setup {
+        write(&mut smmu, &mut fake, offset, value);
+    }
+    write(&mut smmu, &mut fake, CMDQ_PROD, 1);
+    assert_eq!(conses(&mut smmu, &mut fake, 1), [1]);
+    assert_eq!(fake.reads.borrow()[&CMDQ], 1);
+    assert_eq!(fake.driver.get_mut().issued, [[4, 31]]);
+}
+
+#[test]
+fn what_the_hardware_refuses_is_the_hosts_error() {
+    let mut fake = fake(|_, _| 0);
+    for (slot, command) in [[0x11 | 7 << 48, 0], [0x11 | 8 << 48, 0], [0x46, 0]].into_iter().enumerate() {
+        fake.memory.insert(CMDQ + slot as u64 * 16, command[0]);
+        fake.memory.insert(CMDQ + slot as u64 * 16 + 8, command[1]);
+    }
+    fake.driver.get_mut().refuses = Some([0x11 | 8 << 48, 0]);
+    let mut smmu = enabled(&mut fake);
+    let outcome = smmu.access(&mut fake, CMDQ_PROD, 4, Some(3));
+    assert_eq!(
+        outcome.refusal.unwrap().to_string(),
+        "command 0x0008000000000011 0x0000000000000000 is refused"
+    );
+    assert_eq!(smmu.access(&mut fake, CMDQ_CONS, 4, None).value, 1 | 1 << 24);
+    assert_eq!(smmu.access(&mut fake, GERROR, 4, None).value, 1);
+    fake.memory.insert(CMDQ + 16, 0x46);
+    fake.driver.get_mut().issued.clear();
+    write(&mut smmu, &mut fake, GERRORN, 1);
+    assert_eq!(smmu.access(&mut fake, CMDQ_CONS, 4, None).value, 3);
+}
+
+#[test]
+fn an_smmu_that_failed_is_in_service_failure_mode() {
+    let mut fake = fake(|_, _| 0x46);
+    let mut smmu = enabled(&mut fake);
+    fake.driver.get_mut().has_failed = true;
+    fake.driver.get_mut().registers.insert(0x50, 1);
+    assert!(smmu.access(&mut fake, CMDQ_PROD, 4, Some(1)).gerror);
+    assert_eq!(smmu.access(&mut fake, GERROR, 4, None).value, 1 << 8);
+    write(&mut smmu, &mut fake, GERRORN, 1 << 8);
+    assert_eq!(smmu.access(&mut fake, GERRORN, 4, None).value, 1 << 8);
+    assert_eq!(fake.driver.get_mut().registers[&GERRORN], 0, "the hardware's is not the host's");
+    assert!(!smmu.access(&mut fake, CMDQ_PROD, 4, Some(2)).gerror, "told once");
+}
+
+#[test]
+fn an_overflow_of_the_event_queue_is_the_hosts_to_see_and_to_acknowledge() {
+    const EVENTQ_PROD: u64 = 0x1_00a8;
+    const EVENTQ_CONS: u64 = 0x1_00ac;
+    let mut fake = fake(|_, _| 0);
+    let mut smmu = enabled(&mut fake);
+    write(&mut smmu, &mut fake, EVENTQ_BASE, HOST.base.0 + 0x8000);
+    write(&mut smmu, &mut fake, CR0, 0b1101);
+    fake.driver.get_mut().registers.insert(EVENTQ_PROD, 1 << 31 | 1);
+    assert_eq!(smmu.access(&mut fake, EVENTQ_PROD, 4, None).value, 1 << 31 | 1);
+    write(&mut smmu, &mut fake, EVENTQ_CONS, 1 << 31 | 1);
+    assert_eq!(fake.driver.get_mut().registers[&EVENTQ_CONS], 1 << 31 | 1);
+}
+
+#[test]
+fn features_without_a_promise_behind_them_are_not_shown() {
+    let mut fake = fake(|_, _| 0);
+    fake.driver.get_mut().registers.insert(0x14, 0xffff_0000 | 0xdfe);
+    let mut smmu = Viommu::new();
+    assert_eq!(smmu.access(&mut fake, 0x14, 4, None).value, 0xc75, "48 bits, granules, VAX");
+}
+
 /// An access that is likely to mean something.
 fn access() -> impl Strategy<Value = (u64, u64, Option<u64>)> {
     let offset = prop_oneof![
@@ -288,7 +433,12 @@ proptest! {
             smmu.access(&mut fake, offset, width, write);
             prop_assert!(!fake.driver.get_mut().incomplete);
         }
-        write(&mut smmu, &mut fake, CR0, 0);
+        // What was begun goes on first, then CR0 changes, and that takes a while too.
+        for _ in 0..64 {
+            smmu.access(&mut fake, CR0ACK, 4, None);
+            write(&mut smmu, &mut fake, CR0, 0);
+        }
+        prop_assert_eq!(smmu.access(&mut fake, CR0ACK, 4, None).value, 0);
         prop_assert!(fake.shared.is_empty());
         prop_assert!(fake.driver.get_mut().streams.values().all(|ste| *ste == Ste::abort()));
         if let Some(base) = fake.driver.get_mut().events {

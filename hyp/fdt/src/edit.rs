@@ -1,7 +1,10 @@
 //! What goes and what comes: nodes and properties.
 
+use crate::board::Span;
 use crate::find::Property;
+use crate::masters::SMMU;
 use crate::structure::{BEGIN_NODE, END_NODE, NOP, PROP, Token};
+use crate::walk::Cells;
 use crate::{Editor, FdtError, Node};
 use core::ops::Range;
 
@@ -80,5 +83,56 @@ impl Editor<'_> {
         self.tree[at + 4..at + 4 + name.len()].copy_from_slice(name.as_bytes());
         self.set_word(body, END_NODE as usize)?;
         Ok(Node { start: at, body, end: body + 4 })
+    }
+
+    /// Removes the SMMUv3, and what refers to it: then its masters are plain devices.
+    ///
+    /// # Errors
+    /// [`FdtError::Malformed`].
+    pub fn hide_smmu(&mut self) -> Result<(), FdtError> {
+        self.walk(&mut |tree, node, _| {
+            for name in ["iommus", "iommu-map", "iommu-map-mask"] {
+                tree.remove_property(node, name)?;
+            }
+            let is_smmu = tree.is_compatible(node, SMMU)?;
+            if is_smmu {
+                tree.remove(node)?;
+            }
+            Ok(!is_smmu)
+        })
+    }
+
+    /// Adds a node `name` with one span, of which kernels look at no more, to /reserved-memory: not to be mapped. There
+    /// #address-cells and #size-cells must be the root's, or nobody reads it.
+    ///
+    /// # Errors
+    /// [`FdtError::Full`], [`FdtError::Malformed`]; [`FdtError::NoAddress`] when the tree's cells are too few for a span.
+    pub fn reserve(&mut self, name: &str, (base, bytes): Span) -> Result<(), FdtError> {
+        let root = self.root()?;
+        let cells = self.cells(root)?;
+        let parent = match self.child(root, "reserved-memory")? {
+            Some(parent) => parent,
+            None => {
+                let parent = self.add_child(root, "reserved-memory")?;
+                self.add_cells(parent, "ranges", &[])?;
+                self.add_cells(parent, "#size-cells", &[cells.size as u32])?;
+                self.add_cells(parent, "#address-cells", &[cells.address as u32])?;
+                parent
+            }
+        };
+        let Cells { address, size } = self.cells(parent)?;
+        let (mut reg, mut len) = ([0; 8], 0);
+        for (number, words) in [(base, address), (bytes, size)] {
+            if words < 2 && number >> (32 * words) != 0 {
+                return Err(FdtError::NoAddress("the hypervisor's memory"));
+            }
+            for word in (0..words).rev() {
+                reg[len] = if word < 2 { (number >> (32 * word)) as u32 } else { 0 };
+                len += 1;
+            }
+        }
+        let node = self.add_child(parent, name)?;
+        self.add_cells(node, "no-map", &[])?;
+        self.add_cells(node, "reg", &reg[..len])
     }
 }

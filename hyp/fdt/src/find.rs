@@ -44,8 +44,13 @@ impl Editor<'_> {
 
     /// Whether `compatible` of `node` contains `model`.
     pub(crate) fn is_compatible(&self, node: Node, model: &str) -> Result<bool, FdtError> {
-        let value = self.property(node, "compatible")?.and_then(|property| self.tree.get(property.value));
-        Ok(value.is_some_and(|value| value.split(|&byte| byte == 0).any(|one| one == model.as_bytes())))
+        let mut models = self.value(node, "compatible")?.split(|&byte| byte == 0);
+        Ok(models.any(|one| one == model.as_bytes()))
+    }
+
+    /// Whether it contains any of `models`.
+    pub(crate) fn is_any(&self, node: Node, models: &[&str]) -> Result<bool, FdtError> {
+        models.iter().try_fold(false, |found, model| Ok(found || self.is_compatible(node, model)?))
     }
 
     fn find_child(

@@ -3,10 +3,14 @@
 use crate::{Editor, FdtError};
 use core::ops::Range;
 
+pub(crate) const MAGIC: usize = 0xd00d_feed;
+/// The version that is known here, which may be compatible with older ones.
+pub(crate) const VERSION: usize = 17;
 pub(crate) const TOTALSIZE: usize = 4;
 pub(crate) const OFF_DT_STRUCT: usize = 8;
 pub(crate) const OFF_DT_STRINGS: usize = 12;
 pub(crate) const OFF_MEM_RSVMAP: usize = 16;
+pub(crate) const LAST_COMP_VERSION: usize = 24;
 pub(crate) const SIZE_DT_STRINGS: usize = 32;
 pub(crate) const SIZE_DT_STRUCT: usize = 36;
 /// Bytes of the header.

@@ -11,17 +11,22 @@
 //! | `find` | a child or a property by name |
 //! | `room` | space for what comes |
 //! | `edit` | what goes, and what comes |
+//! | `walk` | all nodes, and their physical addresses |
+//! | `board` | what the machine is |
 //! | `masters` | devices that write memory past the SMMU |
 #![no_std]
 #![forbid(unsafe_code)]
 
+mod board;
 mod edit;
 mod find;
 mod header;
 mod masters;
 mod room;
 mod structure;
+mod walk;
 
+pub use board::{Found, Span};
 pub use masters::Frame;
 pub use structure::Node;
 
@@ -31,6 +36,9 @@ pub enum FdtError {
     /// It breaks the format.
     #[error("the device tree is malformed at byte {0:#x}")]
     Malformed(usize),
+    /// What the hypervisor must have has no physical address.
+    #[error("{0} has no physical address in the device tree")]
+    NoAddress(&'static str),
     /// Its size leaves no room for what is to be added.
     #[error("the device tree has no room for {0} more bytes")]
     Full(usize),
@@ -43,17 +51,26 @@ pub struct Editor<'a> {
 }
 
 impl<'a> Editor<'a> {
-    /// The tree in `tree`, whose header has been checked by whoever parsed it.
+    /// The tree in `tree`.
     ///
     /// # Errors
-    /// [`FdtError::Malformed`] when its blocks are not inside of it in the order structure, strings.
+    /// [`FdtError::Malformed`] when it is none, of no version that is known, or its blocks are not inside of it in the
+    /// order structure, strings.
     pub fn new(tree: &'a mut [u8]) -> Result<Self, FdtError> {
         let editor = Self { tree };
         let total = editor.word(header::TOTALSIZE)?;
         let (structure, strings) = (editor.structure()?, editor.strings()?);
         let ordered = structure.end <= strings.start && strings.end <= total && total <= editor.tree.len();
         let ordered = ordered && structure.start >= header::SIZE;
+        let known =
+            editor.word(0)? == header::MAGIC && editor.word(header::LAST_COMP_VERSION)? <= header::VERSION;
         let aligned = structure.start.is_multiple_of(4) && structure.end.is_multiple_of(4);
-        if ordered && aligned { Ok(editor) } else { Err(FdtError::Malformed(0)) }
+        if known && ordered && aligned { Ok(editor) } else { Err(FdtError::Malformed(0)) }
+    }
+
+    /// Bytes of the tree, with the room behind it.
+    #[must_use]
+    pub const fn size(&self) -> u64 {
+        self.tree.len() as u64
     }
 }

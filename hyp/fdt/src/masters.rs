@@ -4,9 +4,8 @@
 //! that is not known to be harmless ([`HARMLESS`]) and is not wholly behind the SMMU is a master. A host bridge without an
 //! `iommu-map` for all of its requester IDs is one too, with all the windows to its devices.
 
-use crate::structure::Token;
+use crate::walk::{Bus, word};
 use crate::{Editor, FdtError, Node};
-use core::ops::Range;
 
 /// Devices that never access memory on their own, by `compatible`.
 const HARMLESS: [&str; 13] = [
@@ -24,10 +23,10 @@ const HARMLESS: [&str; 13] = [
     "fixed-clock",
     "cfi-flash",
 ];
-/// Masters that the hypervisor knows how to hold, where it looks for them: below the root.
-const HELD: [&str; 2] = ["arm,smmu-v3", "arm,gic-v3"];
-/// The same, below a GIC.
-const HELD_BY_GIC: &str = "arm,gic-v3-its";
+/// Masters that the hypervisor knows how to hold: the first SMMU of the tree, the GIC, and an ITS below that.
+pub(crate) const SMMU: &str = "arm,smmu-v3";
+pub(crate) const GIC: &str = "arm,gic-v3";
+pub(crate) const ITS: &str = "arm,gic-v3-its";
 /// What lies below the root and has a `reg`, but is no device.
 const NO_DEVICE: [&[u8]; 2] = [b"memory", b"reserved-memory"];
 /// Requester IDs of a host bridge.
@@ -44,89 +43,51 @@ pub struct Frame<'a> {
     pub size: u64,
 }
 
-/// A node whose children have addresses.
-struct Bus<'a> {
-    node: Node,
-    outer: Option<&'a Bus<'a>>,
-    cells: Cells,
-}
-
-/// How many words an address and a size have in `reg` of a bus's children.
-#[derive(Clone, Copy)]
-struct Cells {
-    address: usize,
-    size: usize,
-}
-
 impl Editor<'_> {
-    /// Removes every master that is not wholly behind the SMMUv3 below the root, and gives its addresses to `taken`.
+    /// Removes every master that is not wholly behind the first SMMUv3 of the tree, and gives its addresses to `taken`.
     /// Offsets stay as they are.
     ///
     /// # Errors
     /// [`FdtError::Malformed`], with some masters removed.
     pub fn take_masters(&mut self, mut taken: impl FnMut(Frame<'_>)) -> Result<(), FdtError> {
-        let root = self.root()?;
-        let smmu = match self.compatible_child(root, "arm,smmu-v3")? {
-            Some(node) => self.number(node, "phandle")?,
-            None => None,
-        };
-        let root = Bus { node: root, outer: None, cells: self.cells(root)? };
-        self.take_children(&root, smmu, &mut taken)
-    }
-
-    fn take_children(
-        &mut self,
-        bus: &Bus<'_>,
-        smmu: Option<usize>,
-        taken: &mut dyn FnMut(Frame<'_>),
-    ) -> Result<(), FdtError> {
-        let mut at = bus.node.body;
-        while at < bus.node.end {
-            let (token, next) = self.token(at)?;
-            let Token::Begin(name) = token else {
-                at = next;
-                continue;
-            };
+        let (mut smmu, mut gic) = (None, None);
+        self.walk(&mut |tree, node, _| {
+            for (model, first) in [(SMMU, &mut smmu), (GIC, &mut gic)] {
+                if first.is_none() && tree.is_compatible(node, model)? {
+                    *first = Some(node);
+                }
+            }
+            Ok(true)
+        })?;
+        let phandle = smmu.map_or(Ok(None), |node| self.number(node, "phandle"))?;
+        let held = |node| [smmu, gic].contains(&Some(node));
+        self.walk(&mut |tree, node, bus| {
+            let name = tree.text(node.start + 4)?;
             let plain = name.split(|&byte| byte == b'@').next().unwrap_or(name);
-            let node = self.node_at(at)?;
-            at = node.end;
             if bus.outer.is_none() && NO_DEVICE.contains(&plain) {
-                continue;
+                return Ok(false);
             }
-            if self.is_master(node, bus, smmu)? && self.tell(node, bus, taken)? {
-                self.remove(node)?;
-            } else if self.property(node, "ranges")?.is_some() && !self.is_bridge(node)? {
-                let inner = Bus { node, outer: Some(bus), cells: self.cells(node)? };
-                self.take_children(&inner, smmu, taken)?;
+            let held = held(node) || gic == Some(bus.node) && tree.is_compatible(node, ITS)?;
+            if !held && tree.is_master(node, phandle)? && tree.tell(node, bus, &mut taken)? {
+                tree.remove(node)?;
+                return Ok(false);
             }
-        }
-        Ok(())
+            Ok(!tree.is_bridge(node)?)
+        })
     }
 
-    /// Whether a child of `bus` may write memory past the SMMU.
-    fn is_master(&self, node: Node, bus: &Bus<'_>, smmu: Option<usize>) -> Result<bool, FdtError> {
-        let is_any = |models: &[&str]| {
-            models.iter().try_fold(false, |found, model| Ok(found || self.is_compatible(node, model)?))
-        };
+    /// Whether a device that nothing else is known of may write memory past the SMMU.
+    fn is_master(&self, node: Node, smmu: Option<usize>) -> Result<bool, FdtError> {
         if self.is_bridge(node)? {
             return Ok(!self.maps_all(node, smmu)?);
         }
-        let held = match bus.outer {
-            None => is_any(&HELD)?,
-            Some(outer) => {
-                outer.outer.is_none()
-                    && self.is_compatible(bus.node, "arm,gic-v3")?
-                    && is_any(&[HELD_BY_GIC])?
-            }
-        };
-        Ok(!held && !is_any(&HARMLESS)? && !self.is_bus(node)? && !self.is_behind(node, smmu)?)
+        let harmless = self.is_any(node, &HARMLESS)?;
+        Ok(!harmless && !self.is_bus(node)? && !self.is_behind(node, smmu)?)
     }
 
     /// Whether `node` is a host bridge.
     fn is_bridge(&self, node: Node) -> Result<bool, FdtError> {
-        Ok(self
-            .property(node, "device_type")?
-            .is_some_and(|value| self.tree[value.value].starts_with(b"pci")))
+        Ok(self.value(node, "device_type")?.starts_with(b"pci"))
     }
 
     /// Whether `node` does nothing but lead to its children.
@@ -159,79 +120,15 @@ impl Editor<'_> {
     fn tell(&self, node: Node, bus: &Bus<'_>, taken: &mut dyn FnMut(Frame<'_>)) -> Result<bool, FdtError> {
         let name = str::from_utf8(self.text(node.start + 4)?).unwrap_or("?");
         let mut any = false;
-        let mut tell = |base: Option<u64>, size: u64| {
-            if let (Some(base), 1..) = (base, size) {
-                any = true;
-                taken(Frame { name, base, size });
-            }
+        let mut tell = |base, size| {
+            any = true;
+            taken(Frame { name, base, size });
         };
-        let Cells { address, size } = bus.cells;
-        if let Some(reg) = self.property(node, "reg")? {
-            for entry in self.entries(reg.value, address + size) {
-                let base = self.translate(bus, number(&entry[..address * 4]))?;
-                tell(base, number(&entry[address * 4..]));
-            }
-        }
-        if self.is_bridge(node)?
-            && let Some(windows) = self.property(node, "ranges")?
-        {
+        self.regs(node, bus, &mut tell)?;
+        if self.is_bridge(node)? {
             let inner = self.cells(node)?;
-            for entry in self.entries(windows.value, inner.address + address + inner.size) {
-                let (_, entry) = entry.split_at(inner.address * 4);
-                let base = self.translate(bus, number(&entry[..address * 4]))?;
-                tell(base, number(&entry[address * 4..]));
-            }
+            self.spans((node, "ranges"), bus, (inner.address, inner.size), &mut tell)?;
         }
         Ok(any)
     }
-
-    /// The physical address of `address` on `bus`; `None` where it leads to none.
-    fn translate(&self, bus: &Bus<'_>, address: u64) -> Result<Option<u64>, FdtError> {
-        let Some(outer) = bus.outer else { return Ok(Some(address)) };
-        let Some(ranges) = self.property(bus.node, "ranges")? else { return Ok(None) };
-        if ranges.value.is_empty() {
-            return self.translate(outer, address);
-        }
-        let (inner, upper) = (bus.cells.address * 4, outer.cells.address * 4);
-        for entry in self.entries(ranges.value, bus.cells.address + outer.cells.address + bus.cells.size) {
-            let (from, entry) = entry.split_at(inner);
-            let (to, size) = entry.split_at(upper);
-            if let Some(offset) = address.checked_sub(number(from)).filter(|&offset| offset < number(size)) {
-                return self.translate(outer, number(to).wrapping_add(offset));
-            }
-        }
-        Ok(None)
-    }
-
-    /// #address-cells and #size-cells of `node`, or what they are where it does not say (2.3.5). At most four.
-    fn cells(&self, node: Node) -> Result<Cells, FdtError> {
-        let read = |name, default| Ok(self.number(node, name)?.unwrap_or(default).min(4));
-        Ok(Cells { address: read("#address-cells", 2)?, size: read("#size-cells", 1)? })
-    }
-
-    fn number(&self, node: Node, name: &str) -> Result<Option<usize>, FdtError> {
-        Ok(self
-            .property(node, name)?
-            .and_then(|value| self.words(value.value).first_chunk::<4>())
-            .map(|w| word(w)))
-    }
-
-    fn words(&self, value: Range<usize>) -> &[u8] {
-        self.tree.get(value).unwrap_or_default()
-    }
-
-    /// A value as entries of `cells` words each; none where that is no size.
-    fn entries(&self, value: Range<usize>, cells: usize) -> impl Iterator<Item = &[u8]> {
-        self.words(value).chunks_exact((cells * 4).max(4)).filter(move |_| cells != 0)
-    }
-}
-
-/// The first word of at least four bytes.
-fn word(bytes: &[u8]) -> usize {
-    bytes.first_chunk().map_or(0, |word| u32::from_be_bytes(*word) as usize)
-}
-
-/// A number of any words, of which the last two count.
-fn number(words: &[u8]) -> u64 {
-    words.chunks_exact(4).fold(0, |number, cell| number << 32 | word(cell) as u64)
 }

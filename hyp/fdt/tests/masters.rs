@@ -1,67 +1,11 @@
 //! What of a tree is taken as a master, and what stays.
 
+#[path = "support/builder.rs"]
+mod builder;
+
+use builder::Builder;
 use dtoolkit::fdt::Fdt;
 use hyp_fdt::Editor;
-
-/// A tree under construction.
-#[derive(Default)]
-struct Builder {
-    structure: Vec<u8>,
-    strings: Vec<u8>,
-}
-
-impl Builder {
-    fn word(&mut self, value: usize) {
-        self.structure.extend((value as u32).to_be_bytes());
-    }
-
-    fn padded(&mut self, bytes: &[u8]) {
-        self.structure.extend(bytes);
-        self.structure.resize(self.structure.len().next_multiple_of(4), 0);
-    }
-
-    fn node(&mut self, name: &str, inside: impl FnOnce(&mut Self)) {
-        self.word(1);
-        self.padded(&[name.as_bytes(), b"\0"].concat());
-        inside(self);
-        self.word(2);
-    }
-
-    fn bytes(&mut self, name: &str, value: &[u8]) {
-        let at = self.strings.len();
-        self.strings.extend([name.as_bytes(), b"\0"].concat());
-        [3, value.len(), at].into_iter().for_each(|word| self.word(word));
-        self.padded(value);
-    }
-
-    fn text(&mut self, name: &str, value: &str) {
-        self.bytes(name, &[value.as_bytes(), b"\0"].concat());
-    }
-
-    fn cells(&mut self, name: &str, cells: &[u32]) {
-        self.bytes(name, &cells.iter().flat_map(|cell| cell.to_be_bytes()).collect::<Vec<_>>());
-    }
-
-    fn device(&mut self, name: &str, compatible: &str, reg: &[u32]) {
-        self.node(name, |it| {
-            it.text("compatible", compatible);
-            it.cells("reg", reg);
-        });
-    }
-
-    fn done(mut self) -> Vec<u8> {
-        self.word(9);
-        let (offset, len) = (56, self.structure.len());
-        let strings = offset + len;
-        let total = strings + self.strings.len();
-        let header = [0xd00d_feed, total, offset, strings, 40, 17, 16, 0, self.strings.len(), len];
-        let mut tree: Vec<u8> = header.iter().flat_map(|&word| (word as u32).to_be_bytes()).collect();
-        tree.extend([0; 16]);
-        tree.extend(self.structure);
-        tree.extend(self.strings);
-        tree
-    }
-}
 
 const PHANDLE: u32 = 5;
 
@@ -79,7 +23,7 @@ fn tree(inside: impl FnOnce(&mut Builder)) -> Vec<u8> {
         });
         inside(root);
     });
-    builder.done()
+    builder.done(0)
 }
 
 /// What is taken of `tree`: names, bases, sizes.
@@ -249,4 +193,43 @@ proptest::proptest! {
             let _ = editor.take_masters(|_| ());
         }
     }
+}
+
+#[test]
+fn an_smmu_and_a_gic_below_a_bus_are_held_and_what_is_behind_them_stays() {
+    let mut builder = Builder::default();
+    builder.node("", |root| {
+        root.cells("#address-cells", &[2]);
+        root.cells("#size-cells", &[2]);
+        root.node("soc", |soc| {
+            soc.text("compatible", "simple-bus");
+            soc.cells("#address-cells", &[1]);
+            soc.cells("#size-cells", &[1]);
+            soc.cells("ranges", &[0, 0, 0x4000_0000, 0x1000_0000]);
+            soc.node("ethernet@1000", |ethernet| {
+                ethernet.text("compatible", "vendor,ethernet");
+                ethernet.cells("reg", &[0x1000, 0x1000]);
+                ethernet.cells("iommus", &[PHANDLE, 3]);
+            });
+            soc.device("dma@2000", "vendor,dma", &[0x2000, 0x1000]);
+            soc.node("iommu@9050000", |smmu| {
+                smmu.text("compatible", "vendor,smmu\0arm,smmu-v3");
+                smmu.cells("reg", &[0x905_0000, 0x2_0000]);
+                smmu.cells("phandle", &[PHANDLE]);
+            });
+            soc.device("iommu@9090000", "arm,smmu-v3", &[0x909_0000, 0x2_0000]);
+            soc.node("intc@8000000", |gic| {
+                gic.text("compatible", "arm,gic-v3");
+                gic.cells("#address-cells", &[1]);
+                gic.cells("#size-cells", &[1]);
+                gic.cells("reg", &[0x800_0000, 0x1_0000, 0x80a_0000, 0xf6_0000]);
+                gic.cells("ranges", &[]);
+                gic.device("its@8080000", "arm,gic-v3-its", &[0x808_0000, 0x2_0000]);
+            });
+        });
+    });
+    let mut tree = builder.done(0);
+    let expected = [("dma@2000", 0x4000_2000, 0x1000), ("iommu@9090000", 0x4909_0000, 0x2_0000)];
+    assert_eq!(taken(&mut tree), expected.map(|(name, base, size)| (name.to_owned(), base, size)));
+    assert!(has(&tree, "/soc/ethernet@1000") && has(&tree, "/soc/intc@8000000/its@8080000"));
 }

@@ -6,7 +6,7 @@ use crate::hw::{Cpu, Memory, Mmio};
 pub(crate) use crate::idmap::IdmapTlb;
 use crate::idmap::{Change, Idmap};
 use crate::ownership::boot::BootError;
-use crate::ownership::{El2Mmu, HostMmu, Hyp, Transition, ViommuEnv};
+use crate::ownership::{El2Mmu, HostMmu, Hyp, Transition};
 use crate::page_pool::PagePool;
 use crate::page_state::PageState;
 use crate::pgtable::attrs::El2Prot;
@@ -64,6 +64,7 @@ right! {
     strtab_split(u32);
     shadow(Ste, &[u64; 8]);
     aborted_streams(u64);
+    budget(u64);
 }
 
 /// SCTLR_EL2.
@@ -77,6 +78,20 @@ pub const fn sctlr_el2(right: u64) -> u64 {
 #[must_use]
 #[inline(always)]
 pub const fn hcr_el2(right: u64, _cpu: usize) -> u64 {
+    right
+}
+
+/// MDCR_EL2, what is counted.
+#[must_use]
+#[inline(always)]
+pub const fn mdcr_el2(right: u64) -> u64 {
+    right
+}
+
+/// DFSC or IFSC for a user process, in place of `_fault`.
+#[must_use]
+#[inline(always)]
+pub const fn user_fsc(right: u64, _fault: u64) -> u64 {
     right
 }
 
@@ -222,6 +237,6 @@ pub(crate) fn confine(_mem: &impl Memory, _pa: PhysAddr, _ste: &Ste) -> bool {
 }
 
 #[inline(always)]
-pub(crate) const fn env<H, S, R>(env: ViommuEnv<'_, H, S, R>) -> ViommuEnv<'_, H, S, R> {
+pub(crate) const fn env<H, S, R>(env: &Hyp<H, S, R>) -> &Hyp<H, S, R> {
     env
 }

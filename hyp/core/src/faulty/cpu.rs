@@ -150,3 +150,17 @@ impl<C: Cpu> Cpu for Faulty<'_, C> {
 pub fn is_stepped_over(right: bool) -> bool {
     right || on(Fault::HostFaultNotRepeated)
 }
+
+/// MDCR_EL2, what is counted.
+#[must_use]
+#[inline(always)]
+pub fn mdcr_el2(right: u64) -> u64 {
+    if on(Fault::PmuCountsEl2) { 0 } else { right }
+}
+
+/// DFSC or IFSC of an abort of a user process, which was `fault` at stage 2.
+#[must_use]
+#[inline(always)]
+pub fn user_fsc(right: u64, fault: u64) -> u64 {
+    if on(Fault::UserAbortAsFault) { fault } else { right }
+}

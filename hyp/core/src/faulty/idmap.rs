@@ -20,7 +20,7 @@ pub(crate) fn host_changed<H: Memory + Cpu, S: SmmuTlb>(
 ) -> Result<(), Error> {
     let page = span(LAST_LEVEL);
     match change {
-        _ if !idmap.follows(range) => {}
+        _ if idmap.follows(range).is_none() => {}
         Change::Lost if on(Fault::SmmuUnmapSkipped) => return Ok(()),
         Change::Gained if on(Fault::SmmuMapSkipped) => return Ok(()),
         Change::Lost if on(Fault::SmmuUnmapFirstPageOnly) => {

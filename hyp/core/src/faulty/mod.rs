@@ -40,11 +40,11 @@ mod tree;
 mod viommu;
 
 #[cfg(not(feature = "faults"))]
-pub use absent::{hcr_el2, is_stepped_over, sctlr_el2};
+pub use absent::{hcr_el2, is_stepped_over, mdcr_el2, sctlr_el2, user_fsc};
 #[cfg(feature = "faults")]
 pub use attrs::{hcr_el2, sctlr_el2};
 #[cfg(feature = "faults")]
-pub use cpu::is_stepped_over;
+pub use cpu::{is_stepped_over, mdcr_el2, user_fsc};
 
 #[cfg(not(feature = "faults"))]
 pub(crate) use absent::*;

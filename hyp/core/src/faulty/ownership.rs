@@ -99,7 +99,8 @@ pub(crate) fn recycled<H: Memory + Cpu, S: SmmuTlb, R: RelaxStrategy>(hyp: &Hyp<
         && let Some(mut el2) = hyp.el2.try_lock()
         && let Some(smmu) = hyp.smmu.lock().as_mut()
     {
-        smmu.host_changed(&hyp.hw, &mut el2.pool, (range, Kind::Mmio), Change::Lost).ok();
+        let what = (range, Kind::Mmio);
+        smmu.idmap.host_changed(&hyp.hw, &mut smmu.driver, &mut el2.pool, what, Change::Lost).ok();
     }
 }
 

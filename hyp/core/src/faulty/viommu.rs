@@ -4,7 +4,8 @@ use crate::addr::{PAGE_SIZE, PhysAddr};
 use crate::error::Error;
 use crate::fault::{Fault, on};
 use crate::hw::{Cpu, Memory};
-use crate::ownership::ViommuEnv;
+use crate::its;
+use crate::ownership::Hyp;
 use crate::page_state::PageState;
 use crate::regions::Range;
 use crate::smmu::regs::{Cr0, EVENTQ_IRQ_CFG0, GERROR_IRQ_CFG0};
@@ -113,6 +114,12 @@ pub(crate) fn shadow(ste: Ste, host: &[u64; 8]) -> Ste {
     }
 }
 
+/// What one access may cost.
+#[inline(always)]
+pub(crate) fn budget(right: u64) -> u64 {
+    if on(Fault::EmulBudgetIgnored) { u64::MAX } else { right }
+}
+
 /// How many streams abort when the host turns its SMMU off.
 #[inline(always)]
 pub(crate) fn aborted_streams(streams: u64) -> u64 {
@@ -130,12 +137,12 @@ pub(crate) fn confine(mem: &impl Memory, pa: PhysAddr, ste: &Ste) -> bool {
 }
 
 /// What the host's SMMU works with, in place of `env`.
-pub(crate) const fn env<H, S, R>(env: ViommuEnv<'_, H, S, R>) -> Careless<'_, H, S, R> {
+pub(crate) const fn env<H, S, R>(env: &Hyp<H, S, R>) -> Careless<'_, H, S, R> {
     Careless(env)
 }
 
 /// A hypervisor that does not share what it should, or for ever.
-pub(crate) struct Careless<'a, H, S, R>(ViommuEnv<'a, H, S, R>);
+pub(crate) struct Careless<'a, H, S, R>(&'a Hyp<H, S, R>);
 
 impl<H: Memory + Cpu, S: SmmuTlb + Physical, R: RelaxStrategy> Env for Careless<'_, H, S, R> {
     type Smmu = S;
@@ -144,11 +151,13 @@ impl<H: Memory + Cpu, S: SmmuTlb + Physical, R: RelaxStrategy> Env for Careless<
     fn smmu(&self) -> impl DerefMut<Target = S> {
         self.0.smmu()
     }
+}
 
-    fn share_pages(&mut self, range: Range) -> Result<(), Error> {
-        self.0.share_pages(range)?;
+impl<H: Memory + Cpu, S: SmmuTlb + Physical, R: RelaxStrategy> its::Env for Careless<'_, H, S, R> {
+    fn hold(&mut self, range: Range) -> Result<(), Error> {
+        self.0.hold(range)?;
         if on(Fault::EmulMemoryNotHeld) {
-            let hyp = self.0.0;
+            let hyp = self.0;
             for page in (range.base.0..range.end()).step_by(PAGE_SIZE as usize) {
                 hyp.pages.set(&hyp.hw, PhysAddr(page), PageState::default());
             }
@@ -156,14 +165,14 @@ impl<H: Memory + Cpu, S: SmmuTlb + Physical, R: RelaxStrategy> Env for Careless<
         Ok(())
     }
 
-    fn unshare_pages(&mut self, range: Range) {
+    fn release(&mut self, range: Range) {
         if on(Fault::EmulMemoryNotHeld) {
-            let mut el2 = self.0.0.el2.lock();
+            let mut el2 = self.0.el2.lock();
             if let Some(slot) = el2.held.iter_mut().find(|slot| **slot == Some(range)) {
                 *slot = None;
             }
         } else if !on(Fault::EmulHeldForever) {
-            self.0.unshare_pages(range);
+            self.0.release(range);
         }
     }
 

@@ -1,11 +1,10 @@
 //! The devices that are mapped, and the memory of their interrupt translation tables.
 
 use super::command::sync;
-use super::regs::pages_of;
 use super::{Env, Its};
 use crate::faulty;
 use crate::hw::{Cpu, Memory, Mmio};
-use crate::regions::Range;
+use crate::regions::{Range, pages_of};
 
 /// A device with an ITT.
 #[derive(Clone, Copy, Debug)]

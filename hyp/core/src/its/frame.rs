@@ -5,13 +5,14 @@ use super::device::Device;
 use super::regs::{
     BASER_BITS, BASERS, CBASER_ADDRESS, CBASER_BITS, ENABLED, GITS_BASER, GITS_BASER7, GITS_CBASER,
     GITS_CREADR, GITS_CTLR, GITS_CWRITER, GITS_IIDR, GITS_TYPER, IDREGS, IDREGS_LAST, OFFSET, PAGE_SIZE_64K,
-    PAGE_SIZE_FIELD, Part, QUIESCENT, RETRY, VALID, pages_of,
+    PAGE_SIZE_FIELD, QUIESCENT, RETRY, VALID,
 };
-use super::{Env, MAX_DEVICES, Outcome, POLLS, Refusal};
+use super::{Env, MAX_DEVICES, POLLS};
+use crate::access::{Outcome, Part, Refusal};
 use crate::addr::{PAGE_SIZE, PhysAddr};
 use crate::faulty;
 use crate::hw::{Cpu, Memory, Mmio};
-use crate::regions::Range;
+use crate::regions::{Range, pages_of};
 
 /// A table of the hypervisor's that the hardware has.
 #[derive(Clone, Copy, Debug)]
@@ -87,12 +88,9 @@ impl<R: Mmio, M: Memory, C: Cpu> Its<R, M, C> {
             (None, _) => None,
         };
         if value.is_none() {
-            self.refuse(match write {
-                None => Refusal::Read(offset, width),
-                Some(value) => Refusal::Write(offset, width, value),
-            });
+            self.refuse(Refusal::of(offset, width, write));
         }
-        Outcome { value: value.unwrap_or(0), refusal: self.refusal.take() }
+        Outcome { value: value.unwrap_or(0), refusal: self.refusal.take(), gerror: false }
     }
 
     /// Notes what is refused in this access, if it is the first.

@@ -35,10 +35,10 @@ pub use frame::Its;
 pub use probe::{ItsError, Probed};
 pub use redist::Redistributor;
 
+use crate::access::Outcome;
 use crate::addr::PhysAddr;
 use crate::hw::{Cpu, Memory, Mmio};
 use crate::regions::Range;
-use core::fmt;
 
 /// Most redistributors that are served.
 pub const MAX_REDISTRIBUTORS: usize = 8;
@@ -72,49 +72,8 @@ impl<R: Mmio, M: Memory, C: Cpu> Lpis<R, M, C> {
         {
             return Some(its.access(env, offset, width, write));
         }
-        let (offset, redistributor) = self
-            .redistributors
-            .iter_mut()
-            .flatten()
-            .find_map(|(frame, redistributor)| Some((within(frame)?, redistributor)))?;
-        Some(redistributor.access(env, offset, width, write))
-    }
-}
-
-/// An access that was performed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Outcome {
-    /// What the host reads; 0 for a write.
-    pub value: u64,
-    /// The first thing in it that the host did not get.
-    pub refusal: Option<Refusal>,
-}
-
-/// What the host wanted and did not get.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refusal {
-    /// A register that is not there, or not in this width: reads as zero.
-    Read(u64, u64),
-    /// A write, by offset, width and value, to what is not there, is read-only, or cannot be written now.
-    Write(u64, u64, u64),
-    /// A command: the queue stalls.
-    Command([u64; 4]),
-    /// Enabled or EnableLPIs stays 0: what the host names is not its own memory.
-    Memory,
-    /// The hardware does not answer: what it uses stays lent.
-    Stuck,
-}
-
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Read(offset, width) => write!(f, "{width} bytes at {offset:#x} read as zero"),
-            Self::Write(offset, width, value) => write!(f, "{width} bytes at {offset:#x} ignore {value:#x}"),
-            Self::Command([head, one, two, three]) => {
-                write!(f, "command {head:#018x} {one:#018x} {two:#018x} {three:#018x} is refused")
-            }
-            Self::Memory => write!(f, "stays off: its memory is not the host's"),
-            Self::Stuck => write!(f, "does not answer: the memory that it uses stays lent"),
-        }
+        let mut redistributors = self.redistributors.iter_mut().flatten();
+        let (offset, found) = redistributors.find_map(|(frame, found)| Some((within(frame)?, found)))?;
+        Some(found.access(env, offset, width, write))
     }
 }

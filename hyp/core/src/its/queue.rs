@@ -2,7 +2,8 @@
 
 use super::command::{Checked, check, sync};
 use super::regs::{CBASER_SIZE, COMMAND, GITS_CREADR, GITS_CWRITER, OFFSET, RETRY, STALLED};
-use super::{Env, Its, POLLS, Refusal};
+use super::{Env, Its, POLLS};
+use crate::access::Refusal;
 use crate::addr::{PAGE_SIZE, PhysAddr};
 use crate::hw::{Cpu, Memory, Mmio};
 
@@ -41,7 +42,7 @@ impl<R: Mmio, M: Memory, C: Cpu> Its<R, M, C> {
                 None => false,
             };
             if !done {
-                self.refuse(Refusal::Command(copy));
+                self.refuse(Refusal::ItsCommand(copy));
                 self.host.is_stalled = true;
                 return;
             }

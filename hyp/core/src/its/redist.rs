@@ -4,12 +4,13 @@ use super::probe::read64;
 use super::regs::{
     CES, CHILDREN_ASLEEP, DPG, ENABLE_LPIS, GICR_CTLR, GICR_IIDR, GICR_PENDBASER, GICR_PROPBASER, GICR_TYPER,
     GICR_WAKER, IDBITS, LAST, PENDBASER_ADDRESS, PENDBASER_BITS, PLPIS, PROCESSOR_SLEEP, PROPBASER_ADDRESS,
-    PROPBASER_BITS, PTZ, Part, RWP, TYPER_SHOWN, VLPIS, pages_of,
+    PROPBASER_BITS, PTZ, RWP, TYPER_SHOWN, VLPIS,
 };
-use super::{Env, ItsError, Outcome, POLLS, Refusal};
+use super::{Env, ItsError, POLLS};
+use crate::access::{Outcome, Part, Refusal};
 use crate::faulty;
 use crate::hw::Mmio;
-use crate::regions::Range;
+use crate::regions::{Range, pages_of};
 use core::ops::RangeInclusive;
 
 /// GICR_PROPBASER.IDbits with which there are LPIs: INTIDs of 14 to 24 bits.
@@ -92,11 +93,8 @@ impl<R: Mmio> Redistributor<R> {
             },
             (None, _) => (None, None),
         };
-        let nothing = match write {
-            None => Refusal::Read(offset, width),
-            Some(value) => Refusal::Write(offset, width, value),
-        };
-        Outcome { value: value.unwrap_or(0), refusal: refusal.or(value.is_none().then_some(nothing)) }
+        let nothing = value.is_none().then_some(Refusal::of(offset, width, write));
+        Outcome { value: value.unwrap_or(0), refusal: refusal.or(nothing), gerror: false }
     }
 
     fn read(&self, register: u64) -> Option<u64> {

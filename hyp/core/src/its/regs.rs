@@ -1,8 +1,5 @@
 //! Registers of an ITS and of a redistributor's LPIs, and their fields (IHI 0069, chapter 12).
 
-use crate::addr::{PAGE_SIZE, PhysAddr};
-use crate::regions::Range;
-
 pub(super) const GITS_CTLR: u64 = 0x0;
 pub(super) const GITS_IIDR: u64 = 0x4;
 pub(super) const GITS_TYPER: u64 = 0x8;
@@ -74,44 +71,3 @@ pub(super) const PROPBASER_BITS: u64 = 0b111 << 56 | PROPBASER_ADDRESS | 0b11 <<
 pub(super) const PTZ: u64 = 1 << 62;
 pub(super) const PENDBASER_ADDRESS: u64 = 0x000f_ffff_ffff_0000;
 pub(super) const PENDBASER_BITS: u64 = PTZ | 0b111 << 56 | PENDBASER_ADDRESS | 0b11 << 10 | 0b111 << 7;
-
-/// The part of a register that an access is to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Part {
-    /// Offset of the register.
-    pub(super) register: u64,
-    shift: u32,
-    mask: u64,
-}
-
-impl Part {
-    /// What `width` bytes at `offset` are a part of; `None` where no access of that width goes. `is_wide` says which
-    /// registers have 64 bits: those take halves too.
-    pub(super) fn of(offset: u64, width: u64, is_wide: impl Fn(u64) -> bool) -> Option<Self> {
-        let base = offset & !7;
-        match width {
-            8 if offset == base && is_wide(base) => Some(Self { register: base, shift: 0, mask: !0 }),
-            4 if offset.is_multiple_of(4) && is_wide(base) => {
-                Some(Self { register: base, shift: (offset - base) as u32 * 8, mask: 0xffff_ffff })
-            }
-            4 if offset.is_multiple_of(4) => Some(Self { register: offset, shift: 0, mask: 0xffff_ffff }),
-            _ => None,
-        }
-    }
-
-    /// This part of `value`.
-    pub(super) const fn get(self, value: u64) -> u64 {
-        value >> self.shift & self.mask
-    }
-
-    /// `old` with this part replaced by `value`.
-    pub(super) const fn put(self, old: u64, value: u64) -> u64 {
-        old & !(self.mask << self.shift) | (value & self.mask) << self.shift
-    }
-}
-
-/// The pages that have the `size` bytes (not 0) at `base`.
-pub(super) fn pages_of(base: u64, size: u64) -> Range {
-    let first = PhysAddr(base).align_down(PAGE_SIZE);
-    Range { base: first, size: (base - first.0 + size).next_multiple_of(PAGE_SIZE) }
-}

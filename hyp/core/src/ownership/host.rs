@@ -37,7 +37,7 @@ impl HostMmu {
 
     /// The lowest level at which `kind` may be mapped.
     pub(super) fn largest(&self, kind: Kind) -> Level {
-        if kind == Kind::Memory { self.largest_memory } else { 1 }
+        if kind.is_memory() { self.largest_memory } else { 1 }
     }
 
     pub(crate) fn set<H: Memory + Cpu>(

@@ -27,8 +27,6 @@ mod smmu;
 mod transition;
 mod viommu;
 
-pub use abort::{AbortKind, HostAbort};
-
 use crate::addr::{PAGE_SIZE, PhysAddr};
 use crate::error::Error;
 use crate::hw::{Cpu, Memory};
@@ -42,7 +40,6 @@ use smmu::{Driver, SmmuMmu};
 use spin::RelaxStrategy;
 use spin::mutex::SpinMutex;
 pub(crate) use transition::Transition;
-pub(crate) use viommu::ViommuEnv;
 
 /// The MMIO that the hypervisor itself uses.
 type Devices = [Option<Range>; 16];

@@ -16,6 +16,7 @@
 //!
 //! A guest is one more column, and what it is lent or given is one more row each: nothing of that stands elsewhere.
 
+use super::smmu::SmmuMmu;
 use super::{El2Mmu, HostMmu, Hyp, pages};
 use crate::addr::{PAGE_SIZE, PhysAddr};
 use crate::error::Error;
@@ -173,7 +174,9 @@ impl<H: Memory + Cpu, S: SmmuTlb, R: RelaxStrategy> Hyp<H, S, R> {
         }
         faulty::before_smmu(self, el2, (range, kind), change)?;
         match self.smmu.lock().as_mut() {
-            Some(smmu) => smmu.host_changed(&self.hw, &mut el2.pool, (range, kind), change),
+            Some(SmmuMmu { driver, idmap }) => {
+                faulty::host_changed(idmap, &self.hw, driver, &mut el2.pool, (range, kind), change)
+            }
             None => Ok(()),
         }
     }

@@ -1,13 +1,12 @@
 //! What the host's SMMU needs of the hypervisor: its lock comes before the host's, and the others are taken inside.
 
 use super::Hyp;
+use crate::access::Outcome;
 use crate::addr::PhysAddr;
-use crate::error::Error;
 use crate::faulty;
 use crate::hw::{Cpu, Memory};
-use crate::regions::Range;
 use crate::smmu::SmmuTlb;
-use crate::smmu::viommu::{Env, Outcome, Physical};
+use crate::smmu::viommu::{Env, Physical};
 use core::ops::DerefMut;
 use spin::RelaxStrategy;
 
@@ -17,29 +16,14 @@ impl<H: Memory + Cpu, S: SmmuTlb + Physical, R: RelaxStrategy> Hyp<H, S, R> {
     pub fn smmu_access(&self, address: PhysAddr, width: u64, write: Option<u64>) -> Option<Outcome> {
         let frame = self.viommu_frame?;
         let offset = address.0.checked_sub(frame.base.0).filter(|&offset| offset < frame.size)?;
-        Some(self.viommu.lock().access(&mut faulty::env(ViommuEnv(self)), offset, width, write))
+        Some(self.viommu.lock().access(&mut faulty::env(self), offset, width, write))
     }
 }
 
-/// The hypervisor around the host's SMMU.
-pub(crate) struct ViommuEnv<'a, H, S, R>(pub(crate) &'a Hyp<H, S, R>);
-
-impl<H: Memory + Cpu, S: SmmuTlb + Physical, R: RelaxStrategy> Env for ViommuEnv<'_, H, S, R> {
+impl<H: Memory + Cpu, S: SmmuTlb + Physical, R: RelaxStrategy> Env for &Hyp<H, S, R> {
     type Smmu = S;
 
     fn smmu(&self) -> impl DerefMut<Target = S> {
-        self.0.driver()
-    }
-
-    fn share_pages(&mut self, range: Range) -> Result<(), Error> {
-        self.0.hold_pages(range)
-    }
-
-    fn unshare_pages(&mut self, range: Range) {
-        self.0.release_pages(range);
-    }
-
-    fn read(&self, pa: PhysAddr) -> u64 {
-        self.0.hw.read(pa)
+        self.driver()
     }
 }

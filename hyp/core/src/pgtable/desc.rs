@@ -60,12 +60,6 @@ impl Descriptor {
         PhysAddr(self.0 & ADDRESS)
     }
 
-    /// Output address of a leaf.
-    #[must_use]
-    pub const fn output(self) -> PhysAddr {
-        PhysAddr(self.0 & ADDRESS)
-    }
-
     /// A leaf's bits apart from type and output address.
     #[must_use]
     pub const fn attrs(self) -> Attrs {
@@ -77,7 +71,7 @@ impl Descriptor {
     #[must_use]
     pub const fn child(self, level: Level, index: u64) -> Self {
         if self.is_valid() {
-            Self::leaf(level + 1, self.output().0 + index * span(level + 1), self.attrs())
+            Self::leaf(level + 1, (self.0 & ADDRESS) + index * span(level + 1), self.attrs())
         } else {
             self
         }

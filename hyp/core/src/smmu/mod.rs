@@ -3,7 +3,7 @@
 //! [`Smmu::probe`] closes the SMMU first (no translation, all traffic aborted) and then looks at what it can do.
 //! [`Closed::init`] writes stream table and queues into memory that the caller hands in, every stream stage-2 only.
 //! [`Smmu::enable`] turns translation on. From then on the owner of the stage-2 table reaches the SMMU's TLB
-//! through [`SmmuTlb`], and [`Smmu::read_event`] tells what was refused.
+//! through [`SmmuTlb`], and [`SmmuTlb::take_event`] tells what was refused.
 //!
 //! What the host sees of the SMMU is [`HostView`]: nothing, or the one that [`viommu`] makes it believe in.
 //!
@@ -16,8 +16,8 @@ pub mod viommu;
 
 use crate::addr::Ipa;
 pub use driver::{
-    Buffer, Buffers, Closed, Command, CommandError, Event, Features, HostView, Layout, STE_SIZE, Smmu,
-    SmmuError, Stage2, Ste, regs,
+    Buffer, Buffers, Closed, Command, Event, Features, HostView, Layout, STE_SIZE, Smmu, SmmuError, Stage2,
+    Ste, regs,
 };
 
 /// A StreamID: which device a transaction comes from.
@@ -48,4 +48,6 @@ pub trait SmmuTlb {
     /// Submits what was asked for and waits until it is complete. When the SMMU fails to do it, no device reaches
     /// memory any more.
     fn sync(&mut self);
+    /// Takes the oldest record off the event queue.
+    fn take_event(&mut self) -> Option<Event>;
 }

@@ -2,8 +2,7 @@
 
 use hyp_core::addr::{HypVa, Ipa, PhysAddr};
 use hyp_core::hw::{Cpu, Memory};
-use hyp_core::hypercall::{EventSource, EventWords};
-use hyp_core::smmu::SmmuTlb;
+use hyp_core::smmu::{Event, SmmuTlb};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
@@ -137,7 +136,7 @@ impl Cpu for Hw {
 pub(crate) struct FakeSmmu {
     tlb: Rc<RefCell<Tlb>>,
     commands: Rc<RefCell<Tlb>>,
-    pub(crate) events: Rc<RefCell<Vec<EventWords>>>,
+    pub(crate) events: Rc<RefCell<Vec<Event>>>,
 }
 
 impl FakeSmmu {
@@ -151,6 +150,9 @@ impl FakeSmmu {
 }
 
 impl SmmuTlb for FakeSmmu {
+    fn take_event(&mut self) -> Option<Event> {
+        self.events.borrow_mut().pop()
+    }
     fn tlbi_s2_ipa(&mut self, ipa: Ipa, size: u64) {
         self.commands.borrow_mut().push((ipa.0, size));
     }
@@ -161,12 +163,6 @@ impl SmmuTlb for FakeSmmu {
         for (ia, size) in self.commands.take() {
             drop_entries(&mut self.tlb.borrow_mut(), ia, size);
         }
-    }
-}
-
-impl EventSource for FakeSmmu {
-    fn take_event(&mut self) -> Option<EventWords> {
-        self.events.borrow_mut().pop()
     }
 }
 

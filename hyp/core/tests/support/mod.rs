@@ -12,8 +12,8 @@ use fakes::walk;
 use hyp_core::addr::{HypVa, Ipa, PhysAddr};
 use hyp_core::error::Error;
 use hyp_core::options::{Options, SmmuMode};
+use hyp_core::ownership::Hyp;
 use hyp_core::ownership::boot::{Boot, Config, pool_size};
-use hyp_core::ownership::{AbortKind, HostAbort, Hyp};
 use hyp_core::page_state::PageStates;
 use hyp_core::pgtable::attrs::El2Prot;
 use hyp_core::pgtable::geometry::PhysSize;
@@ -38,6 +38,8 @@ pub(crate) struct Setup {
     pub(crate) parange: u8,
     pub(crate) bbm: bool,
     pub(crate) bbml2: bool,
+    /// Bits of the SMMU's addresses.
+    pub(crate) smmu_bits: u32,
 }
 
 /// A root table: where it is, the level at which a walk starts, and how many bits it takes.
@@ -55,10 +57,11 @@ pub(crate) struct Machine {
     options: Options,
 }
 
-fn features(bbml2: bool) -> Features {
+fn features(bbml2: bool, smmu_bits: u32) -> Features {
     Features {
         two_level: true,
         stage1: true,
+        ats: false,
         hyp: false,
         sid_bits: 16,
         cmdq_log2: 8,
@@ -66,8 +69,8 @@ fn features(bbml2: bool) -> Features {
         stalls: false,
         range_invalidation: true,
         bbml2,
-        input_bits: 44,
-        output_bits: 44,
+        input_bits: smmu_bits,
+        output_bits: smmu_bits,
     }
 }
 
@@ -100,7 +103,7 @@ impl Machine {
         boot.map_el2(TEXT, IMAGE.base, 0x1000, El2Prot::Text).unwrap();
         boot.map_el2(HypVa(FRAME.base.0 + LINEAR), FRAME.base, FRAME.size, El2Prot::Device).unwrap();
         let pages = *boot.pages();
-        let features = features(setup.bbml2);
+        let features = features(setup.bbml2, setup.smmu_bits);
         let present = (options.smmu != SmmuMode::Off).then_some(&features);
         let stage2 = boot.stage2(present).unwrap();
         let vtcr = stage2.vtcr_el2();
@@ -132,10 +135,10 @@ impl Machine {
             Op::Donate(pfn, nr) => hyp.host_donate_hyp(pfn, nr),
             Op::Return(pfn, nr) => hyp.hyp_donate_host(pfn, nr),
             Op::ReturnMmio(pfn) => hyp.hyp_donate_host_mmio(pfn, 1),
-            Op::Touch(pfn) => self.touch(pfn << 12, AbortKind::Translation),
+            Op::Touch(pfn) => self.touch(pfn << 12),
             Op::Dma(pfn) => self.dma(pfn << 12),
         };
-        assert_eq!(result, self.model.perform(op, self.smmu_root.is_some()), "{op:x?}");
+        assert_eq!(result, self.model.perform(op, self.smmu_root.map(|root| root.2)), "{op:x?}");
         let steps = self.hw.record();
         self.verify_breaks(&steps);
         steps
@@ -156,8 +159,8 @@ impl Machine {
     }
 
     /// An access of the host's CPU: aborts until it is through, and leaves the entry in the TLB.
-    fn touch(&self, ia: u64, kind: AbortKind) -> Result<(), Error> {
-        if self.hyp.host_abort(Ipa(ia), kind) == HostAbort::Inject {
+    fn touch(&self, ia: u64) -> Result<(), Error> {
+        if !self.hyp.host_abort(Ipa(ia)) {
             return Err(Error::Perm);
         }
         let (entry, size) = self.host(ia);
@@ -169,7 +172,10 @@ impl Machine {
     /// An access of a device, which leaves the entry in the SMMU's TLB.
     fn dma(&self, ia: u64) -> Result<(), Error> {
         let Some((root, _, bits)) = self.smmu_root else { return Ok(()) };
-        assert!(root != 0 && ia < 1 << bits);
+        assert!(root != 0);
+        if ia >> bits != 0 {
+            return Err(Error::Perm);
+        }
         match walk(&self.hw, self.smmu_root.unwrap(), ia) {
             (entry, size) if entry & 1 == 1 => {
                 self.smmu.warm(ia & !(size - 1), size);
@@ -214,7 +220,7 @@ impl Machine {
         let untouched = cpu.0 == 0 && !shared;
         let right = if hosts { untouched || leaf(cpu) } else { cpu.0 == HYP_OWNED };
         assert!(right, "{owner:?} has {pa:#x}, the CPU's entry is {:#x}", cpu.0);
-        if let Some(root) = self.smmu_root {
+        if let Some(root) = self.smmu_root.filter(|root| pa >> root.2 == 0) {
             let smmu = walk(&self.hw, root, pa);
             let right = if hosts { leaf(smmu) } else { smmu.0 & 1 == 0 };
             assert!(right, "{owner:?} has {pa:#x}, the SMMU's entry is {:#x}", smmu.0);
@@ -238,7 +244,7 @@ impl Machine {
             let cpu_bits = cpu & !0x0000_ffff_ffff_f002;
             let right = if taken { cpu == HYP_OWNED } else { cpu == 0 || cpu_bits == 0x0040_0000_0000_07fd };
             assert!(right, "the CPU's entry for MMIO at {page:#x} is {cpu:#x}");
-            if let Some(root) = self.smmu_root {
+            if let Some(root) = self.smmu_root.filter(|root| page >> root.2 == 0) {
                 let (entry, size) = walk(&self.hw, root, page);
                 let device = if normal { 0x7fd } else { 0x6c5 };
                 let attrs = if size == 0x1000 { device | 2 } else { device };

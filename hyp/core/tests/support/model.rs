@@ -5,7 +5,8 @@ use hyp_core::error::Error;
 use hyp_core::regions::Range;
 use std::collections::{BTreeMap, BTreeSet};
 
-pub(crate) const RAM: u64 = 0x4000_0000;
+/// The memory goes across the border of 4 GiB, half of it below: an SMMU may have 32 bits of addresses.
+pub(crate) const RAM: u64 = 0xff80_0000;
 pub(crate) const RAM_SIZE: u64 = 0x100_0000;
 pub(crate) const IMAGE: Range = Range { base: PhysAddr(RAM + 0x20_0000), size: 0x1_0000 };
 pub(crate) const NOMAP: Range = Range { base: PhysAddr(RAM + 0xc0_0000), size: 0x1_0000 };
@@ -28,7 +29,7 @@ pub(crate) enum Owner {
     Host,
     Shared(u64),
     Hyp,
-    /// The hypervisor's for good: image, pool, no-map memory.
+    /// The hypervisor's for good: image, pool.
     Kept,
 }
 
@@ -57,7 +58,7 @@ impl Model {
     }
 
     pub(crate) fn owner(&self, pfn: u64) -> Owner {
-        let kept = [IMAGE, NOMAP, self.pool].into_iter().any(|range| holds(range, pfn));
+        let kept = [IMAGE, self.pool].into_iter().any(|range| holds(range, pfn));
         if kept { Owner::Kept } else { *self.owners.get(&pfn).unwrap_or(&Owner::Host) }
     }
 
@@ -95,7 +96,7 @@ impl Model {
         Ok(())
     }
 
-    pub(crate) fn perform(&mut self, op: Op, has_smmu: bool) -> Result<(), Error> {
+    pub(crate) fn perform(&mut self, op: Op, smmu_bits: Option<u32>) -> Result<(), Error> {
         use Owner::{Host, Hyp, Kept, Shared};
         let one = |pfn| self.memory(pfn, 1).map_err(|_| Error::Perm);
         match op {
@@ -125,11 +126,12 @@ impl Model {
                 Kept => Err(Error::Busy),
                 _ => Err(Error::Perm),
             }),
-            Op::ReturnMmio(pfn) if has_smmu && holds(super::FRAME, pfn) => Err(Error::Busy),
+            Op::ReturnMmio(pfn) if smmu_bits.is_some() && holds(super::FRAME, pfn) => Err(Error::Busy),
             Op::ReturnMmio(pfn) => {
                 Err(if self.mmio.contains(&(pfn << 12)) { Error::Perm } else { Error::Inval })
             }
-            Op::Dma(_) if !has_smmu => Ok(()),
+            Op::Dma(_) if smmu_bits.is_none() => Ok(()),
+            Op::Dma(pfn) if pfn << 12 >> smmu_bits.unwrap_or(0) != 0 => Err(Error::Perm),
             Op::Touch(pfn) | Op::Dma(pfn) => self.host_reaches(pfn).then_some(()).ok_or(Error::Perm),
         }
     }

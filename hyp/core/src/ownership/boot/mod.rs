@@ -8,10 +8,12 @@
 //! ```
 //! All of it runs on one CPU, before the host and before the SMMU is enabled.
 
+mod place;
 mod size;
 mod snapshot;
 mod stage2;
 
+pub use place::place;
 pub use size::pool_size;
 pub use stage2::Stage2;
 
@@ -64,6 +66,9 @@ pub enum BootError {
     /// A table of this purpose did not fit into its pool.
     #[error("out of pages for {0}")]
     NoMem(&'static str),
+    /// The pool, with all tables and queues of the SMMU, has addresses that are too high for it.
+    #[error("the page pool ends at {0:#x}, beyond the SMMU's addresses")]
+    OutOfReach(u64),
     /// Stage 2 cannot translate addresses of this many bits.
     #[error("no stage-2 table for {0} address bits")]
     AddressBits(u32),
@@ -146,7 +151,7 @@ impl<H: Memory + Cpu> Boot<H> {
     /// Makes the host's table and, for mode `shadow`, the SMMU's. Without `smmu` there is no SMMU to take care of.
     ///
     /// # Errors
-    /// [`BootError::NoMem`], [`BootError::AddressBits`].
+    /// [`BootError::NoMem`], [`BootError::AddressBits`], [`BootError::OutOfReach`].
     pub fn stage2(mut self, smmu: Option<&Features>) -> Result<Stage2<H>, BootError> {
         let options = &self.config.options;
         let mode = if smmu.is_some() { options.smmu } else { SmmuMode::Off };
@@ -156,6 +161,9 @@ impl<H: Memory + Cpu> Boot<H> {
         let shared = mode == SmmuMode::Shared;
         let blocks = !shared || smmu_blocks && self.config.bbm_level_2;
         let host_bits = if shared { smmu_bits } else { cpu_bits };
+        if mode != SmmuMode::Off && smmu.is_some_and(|smmu| self.config.pool.end() >> smmu.output_bits != 0) {
+            return Err(BootError::OutOfReach(self.config.pool.end()));
+        }
         let geometry = |bits| Geometry::stage2(bits).ok_or(BootError::AddressBits(bits));
 
         let split = if shared && blocks { SplitRule::InPlace } else { SplitRule::BreakBeforeMake };

@@ -52,7 +52,7 @@ impl<H: Memory + Cpu> Stage2<H> {
         smmu::Stage2::new(features, tree.root(), bits, u32::from(start), bits)
     }
 
-    /// Takes image, pool, no-map memory and kept MMIO away from the host, donates the SMMU's frame and the MMIO pages of the
+    /// Takes image, pool and kept MMIO away from the host, donates the SMMU's frame and the MMIO pages of the
     /// command line to the hypervisor, and fills the SMMU's table. On return the SMMU may be enabled and the host may
     /// run. `smmu` is the driver, not yet enabled, and its register frame, which EL2 has mapped.
     ///
@@ -81,17 +81,14 @@ impl<H: Memory + Cpu> Stage2<H> {
             let (mut host, mut el2) = (hyp.host.lock(), hyp.el2.lock());
             hyp.fix_host_ownership(&mut host, config.image)?;
             hyp.fix_host_ownership(&mut host, config.pool)?;
-            for Region { range, kind } in hyp.regions.iter() {
-                match kind {
-                    Kind::NoMap => hyp.fix_host_ownership(&mut host, *range)?,
-                    Kind::Kept => hyp.annotate(&mut host, *range)?,
-                    Kind::Memory | Kind::Mmio => {}
-                }
+            for Region { range, .. } in hyp.regions.iter().filter(|region| region.kind == Kind::Kept) {
+                hyp.annotate(&mut host, *range)?;
             }
             faulty::before_donation(&hyp, &mut host, &mut el2)?;
             let frame = faulty::donated_frame(smmu_frame);
             let donated = config.options.donated_mmio().iter();
-            let donated = donated.filter(|&&base| !hyp.regions.is(base, Kind::Kept));
+            let donated = donated
+                .filter(|base| hyp.regions.find(**base).is_none_or(|region| region.kind != Kind::Kept));
             for range in frame.into_iter().chain(donated.map(|&base| Range { base, size: PAGE_SIZE })) {
                 hyp.donate_mmio(&mut host, &mut el2, range)?;
             }

@@ -5,10 +5,12 @@
 //! queue flushes itself. All waits are bounded.
 
 use super::{
-    error::{CommandError, SmmuError},
+    error::SmmuError,
     hardware::Hardware,
     queue::Ring,
-    regs::{BASE_ALLOCATE, CMDQ_BASE, CMDQ_CONS, CMDQ_PROD, GERROR, GERRORN, Gerror},
+    regs::{
+        BASE_ALLOCATE, CERROR_ILL, CMDQ_BASE, CMDQ_CONS, CMDQ_CONS_ERR, CMDQ_PROD, GERROR, GERRORN, Gerror,
+    },
 };
 use crate::{
     addr::{Ipa, PhysAddr},
@@ -19,6 +21,9 @@ use crate::{
 
 /// Bytes of a command.
 pub(in crate::smmu) const ENTRY_SIZE: u64 = 16;
+
+/// Opcodes that the hypervisor gives for the host only: CFGI_STE_RANGE, CFGI_CD, CFGI_CD_ALL, TLBI_NH_ASID, NH_VA, NH_VAA.
+const HOSTS: [u8; 6] = [0x04, 0x05, 0x06, 0x11, 0x12, 0x13];
 
 /// A command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,10 +68,12 @@ impl Command {
 
 /// The command queue. Only this driver writes its registers.
 #[derive(Debug)]
-pub(super) struct CommandQueue {
+pub(in crate::smmu) struct CommandQueue {
     ring: Ring,
     prod: u32,
     cons: u32,
+    /// The first command of the host's that the hardware refused, since this was last taken.
+    pub(in crate::smmu) refused: Option<[u64; 2]>,
 }
 
 impl CommandQueue {
@@ -76,7 +83,7 @@ impl CommandQueue {
         regs.write64(CMDQ_BASE, ring.base_register() | BASE_ALLOCATE);
         regs.write32(CMDQ_PROD, 0);
         regs.write32(CMDQ_CONS, 0);
-        Ok(Self { ring, prod: 0, cons: 0 })
+        Ok(Self { ring, prod: 0, cons: 0, refused: None })
     }
 
     /// Adds a command. A full queue is flushed first.
@@ -106,10 +113,33 @@ impl CommandQueue {
         self.flush(hw)
     }
 
-    /// Hands everything to the SMMU and waits until it is consumed.
+    /// Hands everything to the SMMU and waits until it is consumed. A command of which only the host needs the effect makes
+    /// way when it is refused.
     fn flush<R: Mmio, M: Memory, C: Cpu>(&mut self, hw: &Hardware<R, M, C>) -> Result<(), SmmuError> {
         faulty::commands_visible(&hw.cpu);
         hw.regs.write32(CMDQ_PROD, self.prod);
+        while let Some(reason) = self.consumed(hw)? {
+            let slot = self.ring.slot(self.cons);
+            let command = [hw.mem.read(slot), hw.mem.read(slot.add(8))];
+            let opcode = command[0].to_le_bytes()[0];
+            if reason != CERROR_ILL || !HOSTS.contains(&opcode) {
+                return Err(SmmuError::Command { reason, opcode });
+            }
+            self.refused.get_or_insert(command);
+            let [low, high] = Command::Sync.encode();
+            hw.mem.write(slot, low);
+            hw.mem.write(slot.add(8), high);
+            hw.cpu.dsb_sy();
+            hw.regs.write32(GERRORN, hw.regs.read32(GERRORN) ^ Gerror::CMDQ_ERR.bits());
+        }
+        Ok(())
+    }
+
+    /// Waits until all commands are consumed, or one is refused: why.
+    fn consumed<R: Mmio, M: Memory, C: Cpu>(
+        &mut self,
+        hw: &Hardware<R, M, C>,
+    ) -> Result<Option<u32>, SmmuError> {
         let mut refused = None;
         hw.poll("CMDQ_CONS", |regs| {
             self.cons = self.ring.wrap(faulty::cmdq_cons(regs, self.prod));
@@ -119,16 +149,10 @@ impl CommandQueue {
             let active = regs.read32(GERROR) ^ regs.read32(GERRORN);
             if active & Gerror::CMDQ_ERR.bits() != 0 {
                 // The reason is there once the error is: read it again.
-                refused = Some(CommandError::from_cons(regs.read32(CMDQ_CONS)));
+                refused = Some(CMDQ_CONS_ERR.of(regs.read32(CMDQ_CONS)));
             }
             refused.is_some()
         })?;
-        match refused {
-            None => Ok(()),
-            Some(reason) => {
-                let opcode = hw.mem.read(self.ring.slot(self.cons)).to_le_bytes()[0];
-                Err(SmmuError::Command { reason, opcode })
-            }
-        }
+        Ok(refused)
     }
 }

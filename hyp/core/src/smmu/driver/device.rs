@@ -4,10 +4,10 @@ use super::{
     closed::HostView,
     cmdq::{Command, CommandQueue},
     error::SmmuError,
-    evtq::{Event, EventQueue},
+    evtq::EventQueue,
     hardware::Hardware,
     probe::Features,
-    regs::{CR0, Cr0, GERROR, GERRORN, Gerror},
+    regs::{CR0, Cr0},
     stage2::Stage2,
     ste::Ste,
     strtab::StreamTable,
@@ -35,7 +35,7 @@ pub struct Smmu<R, M, C> {
     pub(in crate::smmu) hw: Hardware<R, M, C>,
     pub(in crate::smmu) features: Features,
     pub(in crate::smmu) strtab: StreamTable,
-    pub(super) cmdq: CommandQueue,
+    pub(in crate::smmu) cmdq: CommandQueue,
     pub(super) evtq: EventQueue,
     pub(super) state: State,
     pub(in crate::smmu) stage2: Stage2,
@@ -60,19 +60,18 @@ impl<R: Mmio, M: Memory, C: Cpu> Smmu<R, M, C> {
 
     fn start(&mut self) -> Result<(), SmmuError> {
         let hw = &self.hw;
-        hw.write_cr0(Cr0::CMDQEN)?;
+        let mut on = Cr0::CMDQEN;
+        on.set(Cr0::ATSCHK, self.features.ats);
+        hw.write_cr0(on)?;
         self.cmdq.push(hw, Command::CfgiAll)?;
         if self.features.hyp {
             self.cmdq.push(hw, Command::TlbiEl2All)?;
         }
         self.cmdq.push(hw, Command::TlbiNsnhAll)?;
         self.cmdq.sync(hw)?;
-        let queues = match self.view {
-            HostView::Hidden => Cr0::CMDQEN | Cr0::EVENTQEN,
-            HostView::Emulated => Cr0::CMDQEN,
-        };
-        hw.write_cr0(queues)?;
-        hw.write_cr0(faulty::cr0_opened(queues | Cr0::SMMUEN))?;
+        on.set(Cr0::EVENTQEN, self.view == HostView::Hidden);
+        hw.write_cr0(on)?;
+        hw.write_cr0(faulty::cr0_opened(on | Cr0::SMMUEN))?;
         self.state = State::Enabled;
         Ok(())
     }
@@ -107,22 +106,6 @@ impl<R: Mmio, M: Memory, C: Cpu> Smmu<R, M, C> {
         faulty::sync_step(self);
     }
 
-    /// Takes the oldest event off the event queue.
-    pub fn read_event(&mut self) -> Option<Event> {
-        let acknowledged = self.hw.regs.read32(GERRORN);
-        let active = Gerror::from_bits_retain(self.hw.regs.read32(GERROR) ^ acknowledged);
-        if active.contains(Gerror::EVENTQ_ABT_ERR) {
-            self.evtq.note_lost();
-            self.hw.regs.write32(GERRORN, acknowledged ^ Gerror::EVENTQ_ABT_ERR.bits());
-        }
-        self.evtq.pop(&self.hw)
-    }
-
-    /// Whether events were lost, as far as [`Smmu::read_event`] has seen, since this was last asked.
-    pub fn take_events_lost(&mut self) -> bool {
-        self.evtq.take_lost()
-    }
-
     /// Why the SMMU was turned off for good, if it was.
     #[must_use]
     pub const fn failure(&self) -> Option<SmmuError> {
@@ -148,10 +131,12 @@ impl<R: Mmio, M: Memory, C: Cpu> Smmu<R, M, C> {
     }
 
     /// Turns translation off for good; GBPA has all traffic aborted from here on.
+    ///
+    /// Panics if it cannot be turned off: devices would go on with what was taken from them.
     pub(in crate::smmu) fn fail(&mut self, error: SmmuError) {
         self.state = State::Failed(error);
-        // There is nothing left to try if even this times out.
-        let events = Cr0::from_bits_truncate(self.hw.regs.read32(CR0)) & Cr0::EVENTQEN;
-        let _ = self.hw.write_cr0(events);
+        self.hw.cpu.tell(&format_args!("{error}; it is turned off, no device reaches memory any more"));
+        let kept = Cr0::from_bits_truncate(self.hw.regs.read32(CR0)) & (Cr0::EVENTQEN | Cr0::ATSCHK);
+        self.hw.write_cr0(kept).unwrap_or_else(|error| panic!("{error}; it cannot be turned off"));
     }
 }

@@ -51,40 +51,11 @@ pub enum SmmuError {
     #[error("the SMMU did not answer: {0}")]
     Timeout(&'static str),
     /// The command queue stopped at a command.
-    #[error("the SMMU refused command {opcode:#04x}: {reason:?}")]
+    #[error("the SMMU refused command {opcode:#04x}: CERROR {reason}")]
     Command {
-        /// CMDQ_CONS.ERR.
-        reason: CommandError,
+        /// CMDQ_CONS.ERR (7.1): 1 CERROR_ILL, 2 CERROR_ABT, 3 CERROR_ATC_INV_SYNC.
+        reason: u32,
         /// The command's opcode.
         opcode: u8,
     },
-}
-
-/// CMDQ_CONS.ERR, 7.1.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CommandError {
-    /// CERROR_NONE.
-    None,
-    /// CERROR_ILL: an unknown command or a bad field.
-    Illegal,
-    /// CERROR_ABT: the command could not be fetched.
-    Abort,
-    /// CERROR_ATC_INV_SYNC: an endpoint did not answer an invalidation.
-    AtcInvalidation,
-    /// A reserved value.
-    Reserved(u8),
-}
-
-impl CommandError {
-    /// Out of the value of SMMU_CMDQ_CONS.
-    #[must_use]
-    pub const fn from_cons(cons: u32) -> Self {
-        match (cons >> 24) as u8 & 0x7f {
-            0 => Self::None,
-            1 => Self::Illegal,
-            2 => Self::Abort,
-            3 => Self::AtcInvalidation,
-            other => Self::Reserved(other),
-        }
-    }
 }

@@ -7,35 +7,16 @@ use super::{
     regs::{BASE_ALLOCATE, EVENTQ_BASE, EVENTQ_CONS, EVENTQ_PROD, OVERFLOW},
 };
 use crate::{
-    addr::{Ipa, PhysAddr},
+    addr::PhysAddr,
     hw::{Cpu, Memory, Mmio},
-    smmu::StreamId,
 };
 
 /// Bytes of an event record.
 pub(in crate::smmu) const ENTRY_SIZE: u64 = 32;
 
-/// An event record: its four dwords.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Event(pub [u64; 4]);
-
-impl Event {
-    /// The event's number, 7.3: 0x02 C_BAD_STREAMID, 0x10 F_TRANSLATION, 0x13 F_PERMISSION and so on.
-    #[must_use]
-    pub const fn number(&self) -> u8 {
-        self.0[0] as u8
-    }
-    /// The device's StreamID.
-    #[must_use]
-    pub const fn stream(&self) -> StreamId {
-        StreamId((self.0[0] >> 32) as u32)
-    }
-    /// The address that the device used; UNKNOWN for configuration errors (C_*).
-    #[must_use]
-    pub const fn input_addr(&self) -> Ipa {
-        Ipa(self.0[2])
-    }
-}
+/// An event record: its four dwords (7.3). Number in bits 7:0 of the first (0x02 C_BAD_STREAMID, 0x10 F_TRANSLATION, 0x13
+/// F_PERMISSION and so on), StreamID in its bits 63:32; the third is the input address, UNKNOWN for errors of configuration.
+pub type Event = [u64; 4];
 
 /// The event queue.
 #[derive(Debug)]
@@ -44,8 +25,6 @@ pub(super) struct EventQueue {
     cons: u32,
     /// EVENTQ_CONS.OVACKFLG: the overflow flag that was seen last.
     acknowledged: u32,
-    /// Events were lost since [`EventQueue::take_lost`].
-    lost: bool,
 }
 
 impl EventQueue {
@@ -55,7 +34,7 @@ impl EventQueue {
         regs.write64(EVENTQ_BASE, ring.base_register() | BASE_ALLOCATE);
         regs.write32(EVENTQ_PROD, 0);
         regs.write32(EVENTQ_CONS, 0);
-        Ok(Self { ring, cons: 0, acknowledged: 0, lost: false })
+        Ok(Self { ring, cons: 0, acknowledged: 0 })
     }
 
     /// Takes the oldest record. An overflow is acknowledged, so that recording goes on.
@@ -64,7 +43,7 @@ impl EventQueue {
         let overflowed = prod & OVERFLOW != self.acknowledged;
         if overflowed {
             self.acknowledged = prod & OVERFLOW;
-            self.lost = true;
+            hw.cpu.tell(&"the SMMU's event queue was full: events are lost");
         }
         let event = if self.ring.wrap(prod) == self.cons {
             None
@@ -73,7 +52,7 @@ impl EventQueue {
             hw.cpu.dsb_sy();
             let slot = self.ring.slot(self.cons);
             self.cons = self.ring.next(self.cons);
-            Some(Event([0, 8, 16, 24].map(|offset| hw.mem.read(slot.add(offset)))))
+            Some([0, 8, 16, 24].map(|offset| hw.mem.read(slot.add(offset))))
         };
         if event.is_some() || overflowed {
             // The record is read before the SMMU may overwrite it.
@@ -81,15 +60,5 @@ impl EventQueue {
             hw.regs.write32(EVENTQ_CONS, self.cons | self.acknowledged);
         }
         event
-    }
-
-    /// Notes that the SMMU could not write a record.
-    pub(super) fn note_lost(&mut self) {
-        self.lost = true;
-    }
-
-    /// Whether events were lost since this was last asked.
-    pub(super) fn take_lost(&mut self) -> bool {
-        core::mem::take(&mut self.lost)
     }
 }

@@ -27,7 +27,7 @@ mod tlb;
 pub use closed::{Closed, HostView};
 pub use cmdq::Command;
 pub use device::Smmu;
-pub use error::{CommandError, SmmuError};
+pub use error::SmmuError;
 pub use evtq::Event;
 pub use layout::{Buffer, Buffers, Layout};
 pub use probe::Features;

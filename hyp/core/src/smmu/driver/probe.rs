@@ -4,7 +4,8 @@ use super::{
     error::SmmuError,
     regs::{
         ADDRESS_BITS, IDR0, IDR0_ST_LEVEL, IDR0_STALL_MODEL, IDR0_TTF, IDR1, IDR1_CMDQS, IDR1_EVENTQS,
-        IDR1_SIDSIZE, IDR3, IDR3_BBML, IDR5, IDR5_OAS, Idr0, Idr1, Idr3, Idr5,
+        IDR1_PRESET, IDR1_SIDSIZE, IDR3, IDR3_BBML, IDR3_RIL, IDR5, IDR5_GRAN4K, IDR5_OAS, IIDR,
+        IIDR_IMPLEMENTER, IIDR_PRODUCT, IIDR_VARIANT, Idr0,
     },
 };
 use crate::hw::Mmio;
@@ -15,8 +16,10 @@ use crate::hw::Mmio;
 pub struct Features {
     /// Two-level stream tables (IDR0.ST_LEVEL).
     pub two_level: bool,
-    /// Stage 1 (IDR0.S1P).
+    /// Stage 1 over stage 2 (IDR0.S1P, and no erratum).
     pub stage1: bool,
+    /// Devices may keep translations (IDR0.ATS).
+    pub ats: bool,
     /// EL2 StreamWorlds (IDR0.HYP): entries that TLBI_EL2_ALL invalidates.
     pub hyp: bool,
     /// Bits of a StreamID, 0 to 32 (IDR1.SIDSIZE).
@@ -43,6 +46,7 @@ impl Features {
     pub(crate) const SAMPLE: Self = Self {
         two_level: true,
         stage1: true,
+        ats: false,
         hyp: false,
         sid_bits: 16,
         cmdq_log2: 8,
@@ -58,6 +62,16 @@ impl Features {
 /// With the 4 KiB granule, addresses above this many bits need a format that is not used here (DS).
 const GRANULE_4K_BITS: u32 = 48;
 
+/// Whether stage 1 must not be used over stage 2: Arm's errata 1209401 (MMU-600 before r2p0), 2268618 and 2812531 (MMU-700).
+const fn has_broken_nesting(iidr: u32) -> bool {
+    const ARM: u32 = 0x43b;
+    match IIDR_PRODUCT.of(iidr) {
+        0x483 => IIDR_IMPLEMENTER.of(iidr) == ARM && IIDR_VARIANT.of(iidr) < 2,
+        0x487 => IIDR_IMPLEMENTER.of(iidr) == ARM,
+        _ => false,
+    }
+}
+
 impl Features {
     /// Reads the identification registers.
     ///
@@ -65,9 +79,9 @@ impl Features {
     /// The SMMU lacks something that the hypervisor cannot do without; the error holds the register that says so.
     pub fn read(regs: &impl Mmio) -> Result<Self, SmmuError> {
         let idr0 = Idr0::from_bits_retain(regs.read32(IDR0));
-        let idr1 = Idr1::from_bits_retain(regs.read32(IDR1));
-        let idr3 = Idr3::from_bits_retain(regs.read32(IDR3));
-        let idr5 = Idr5::from_bits_retain(regs.read32(IDR5));
+        let idr1 = regs.read32(IDR1);
+        let idr3 = regs.read32(IDR3);
+        let idr5 = regs.read32(IDR5);
 
         let ttf = IDR0_TTF.of(idr0.bits());
         let need = |there: bool, what, register, value| {
@@ -78,24 +92,24 @@ impl Features {
         need(idr0.contains(Idr0::COHACC), "coherent table walks", "IDR0", idr0.bits())?;
         let stall_model = IDR0_STALL_MODEL.of(idr0.bits());
         need(stall_model & 0b10 == 0, "faults that do not stall", "IDR0", idr0.bits())?;
-        let preset = Idr1::TABLES_PRESET | Idr1::QUEUES_PRESET;
-        need(!idr1.intersects(preset), "tables and queues of free choice", "IDR1", idr1.bits())?;
-        need(idr5.contains(Idr5::GRAN4K), "4 KiB granule", "IDR5", idr5.bits())?;
-        let oas = IDR5_OAS.of(idr5.bits()) as usize;
-        need(oas < ADDRESS_BITS.len(), "known output address size", "IDR5", idr5.bits())?;
+        need(IDR1_PRESET.of(idr1) == 0, "tables and queues of free choice", "IDR1", idr1)?;
+        need(IDR5_GRAN4K.of(idr5) != 0, "4 KiB granule", "IDR5", idr5)?;
+        let oas = IDR5_OAS.of(idr5) as usize;
+        need(oas < ADDRESS_BITS.len(), "known output address size", "IDR5", idr5)?;
         let oas = ADDRESS_BITS[oas];
         // 3.4: AArch32 tables bring input addresses of 40 bits with them.
         let ias = if ttf & 0b01 != 0 { oas.max(40) } else { oas };
         Ok(Self {
             two_level: IDR0_ST_LEVEL.of(idr0.bits()) == 1,
-            stage1: idr0.contains(Idr0::S1P),
+            stage1: idr0.contains(Idr0::S1P) && !has_broken_nesting(regs.read32(IIDR)),
+            ats: idr0.contains(Idr0::ATS),
             hyp: idr0.contains(Idr0::HYP),
-            sid_bits: IDR1_SIDSIZE.of(idr1.bits()),
-            cmdq_log2: IDR1_CMDQS.of(idr1.bits()),
-            evtq_log2: IDR1_EVENTQS.of(idr1.bits()),
+            sid_bits: IDR1_SIDSIZE.of(idr1),
+            cmdq_log2: IDR1_CMDQS.of(idr1),
+            evtq_log2: IDR1_EVENTQS.of(idr1),
             stalls: stall_model == 0,
-            range_invalidation: idr3.contains(Idr3::RIL),
-            bbml2: IDR3_BBML.of(idr3.bits()) == 2,
+            range_invalidation: IDR3_RIL.of(idr3) != 0,
+            bbml2: IDR3_BBML.of(idr3) == 2,
             input_bits: ias.min(GRANULE_4K_BITS),
             output_bits: oas.min(GRANULE_4K_BITS),
         })

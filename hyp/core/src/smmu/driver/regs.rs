@@ -7,11 +7,11 @@ use bitflags::bitflags;
 
 /// Feature identification 0, see [`Idr0`].
 pub const IDR0: u64 = 0x00;
-/// Sizes of StreamIDs and queues, see [`Idr1`].
+/// Sizes of StreamIDs and queues.
 pub const IDR1: u64 = 0x04;
-/// Feature identification 3, see [`Idr3`].
+/// Feature identification 3.
 pub const IDR3: u64 = 0x0c;
-/// Address sizes and granules, see [`Idr5`].
+/// Address sizes and granules.
 pub const IDR5: u64 = 0x14;
 /// Implementer and revision.
 pub const IIDR: u64 = 0x18;
@@ -47,6 +47,10 @@ pub const CMDQ_BASE: u64 = 0x90;
 pub const CMDQ_PROD: u64 = 0x98;
 /// Command queue read index (19:0) and error (30:24).
 pub const CMDQ_CONS: u64 = 0x9c;
+/// CMDQ_CONS.ERR, and its value for a command that is not legal.
+pub const CMDQ_CONS_ERR: Field = Field(30, 24);
+/// See [`CMDQ_CONS_ERR`].
+pub const CERROR_ILL: u32 = 1;
 /// Event queue base and size, 64 bits.
 pub const EVENTQ_BASE: u64 = 0xa0;
 /// The event queue's MSI: address (64 bits), data, attributes.
@@ -107,8 +111,20 @@ pub const IDR1_EVENTQS: Field = Field(20, 16);
 pub const IDR1_CMDQS: Field = Field(25, 21);
 /// IDR3.BBML: the level of break-before-make that changes of block size need, 2 for none.
 pub const IDR3_BBML: Field = Field(12, 11);
+/// IDR1.QUEUES_PRESET and TABLES_PRESET: the bases of queues or stream table are fixed.
+pub const IDR1_PRESET: Field = Field(30, 29);
+/// IDR3.RIL: range invalidation commands are there.
+pub const IDR3_RIL: Field = Field(10, 10);
+/// IDR5.GRAN4K: the 4 KiB granule is there.
+pub const IDR5_GRAN4K: Field = Field(4, 4);
 /// IDR5.OAS: output address size, an index of [`ADDRESS_BITS`].
 pub const IDR5_OAS: Field = Field(2, 0);
+/// IIDR: ProductID and Implementer.
+pub const IIDR_PRODUCT: Field = Field(31, 20);
+/// See [`IIDR_PRODUCT`].
+pub const IIDR_IMPLEMENTER: Field = Field(11, 0);
+/// IIDR.Variant: the r of a release r1p0.
+pub const IIDR_VARIANT: Field = Field(19, 16);
 /// Address sizes in bits by their encoding (IDR5.OAS, STE.S2PS).
 pub const ADDRESS_BITS: [u32; 7] = [32, 36, 40, 42, 44, 48, 52];
 
@@ -124,32 +140,8 @@ bitflags! {
         const COHACC = 1 << 4;
         /// EL2 StreamWorlds are there.
         const HYP = 1 << 9;
-        const _ = !0;
-    }
-
-    /// SMMU_IDR1, 6.3.2.
-    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-    pub struct Idr1: u32 {
-        /// The queues' bases are fixed.
-        const QUEUES_PRESET = 1 << 29;
-        /// The stream table's base is fixed.
-        const TABLES_PRESET = 1 << 30;
-        const _ = !0;
-    }
-
-    /// SMMU_IDR3, 6.3.4.
-    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-    pub struct Idr3: u32 {
-        /// Range invalidation commands are there.
-        const RIL = 1 << 10;
-        const _ = !0;
-    }
-
-    /// SMMU_IDR5, 6.3.6.
-    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-    pub struct Idr5: u32 {
-        /// The 4 KiB granule is there.
-        const GRAN4K = 1 << 4;
+        /// Devices may ask for translations and keep them.
+        const ATS = 1 << 10;
         const _ = !0;
     }
 
@@ -162,6 +154,8 @@ bitflags! {
         const EVENTQEN = 1 << 2;
         /// Commands are consumed.
         const CMDQEN = 1 << 3;
+        /// What a device says that it has translated is looked at all the same. Only where IDR0.ATS is.
+        const ATSCHK = 1 << 4;
     }
 
     /// SMMU_CR2, 6.3.12.
@@ -190,6 +184,8 @@ bitflags! {
         const CMDQ_ERR = 1 << 0;
         /// An event record could not be written.
         const EVENTQ_ABT_ERR = 1 << 2;
+        /// Nothing gets through the SMMU any more.
+        const SFM_ERR = 1 << 8;
         const _ = !0;
     }
 }

@@ -1,6 +1,11 @@
 //! The SMMU's TLB maintenance: commands, and what must follow them where a stream is nested.
 
-use super::{cmdq::Command, device::Smmu};
+use super::{
+    cmdq::Command,
+    device::Smmu,
+    evtq::Event,
+    regs::{GERROR, GERRORN, Gerror},
+};
 use crate::{
     addr::{Ipa, PAGE_SIZE},
     faulty,
@@ -37,5 +42,15 @@ impl<R: Mmio, M: Memory, C: Cpu> SmmuTlb for Smmu<R, M, C> {
             self.wait();
             self.combined = self.nested != 0;
         }
+    }
+
+    fn take_event(&mut self) -> Option<Event> {
+        let acknowledged = self.hw.regs.read32(GERRORN);
+        let active = Gerror::from_bits_retain(self.hw.regs.read32(GERROR) ^ acknowledged);
+        if active.contains(Gerror::EVENTQ_ABT_ERR) {
+            self.hw.cpu.tell(&"the SMMU could not write an event: events are lost");
+            self.hw.regs.write32(GERRORN, acknowledged ^ Gerror::EVENTQ_ABT_ERR.bits());
+        }
+        self.evtq.pop(&self.hw)
     }
 }

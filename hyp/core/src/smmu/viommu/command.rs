@@ -45,6 +45,8 @@ const CS: u64 = 0b11 << 12;
 pub(super) fn check([low, high]: [u64; 2], features: &Features) -> Verdict {
     let opcode = low & 0xff;
     match opcode {
+        // Of stage 1, which is not there.
+        0x05 | 0x06 | 0x10..=0x13 if !features.stage1 => Verdict::Refuse,
         // PREFETCH_CONFIG, PREFETCH_ADDR
         0x01 | 0x02 => Verdict::Ignore,
         // CFGI_STE, CFGI_STE_RANGE and CFGI_ALL, CFGI_CD, CFGI_CD_ALL
@@ -116,6 +118,16 @@ mod tests {
             assert_eq!(judged(opcode, 0), Verdict::Refuse, "{opcode:#x}");
         }
         assert_eq!(judged(0x03 | SSEC, 0), Verdict::Refuse);
+    }
+
+    #[test]
+    fn commands_of_stage_1_need_one() {
+        let features = Features { stage1: false, ..Features::SAMPLE };
+        for opcode in [0x05, 0x06, 0x10, 0x11, 0x12, 0x13] {
+            assert_eq!(check([opcode, 0], &features), Verdict::Refuse, "{opcode:#x}");
+            assert!(matches!(judged(opcode, 0), Verdict::Issue(_)), "{opcode:#x}");
+        }
+        assert!(matches!(check([0x30, 0], &features), Verdict::Issue(_)));
     }
 
     #[test]

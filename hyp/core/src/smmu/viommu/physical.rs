@@ -27,24 +27,23 @@ impl<R: Mmio, M: Memory, C: Cpu> Physical for Smmu<R, M, C> {
         self.strtab.sid_bits()
     }
 
-    fn confine(&mut self, stream: StreamId, ste: &Ste) {
-        let Some(entry) = self.strtab.ste(stream) else { return };
-        if Ste::read(&self.hw.mem, entry) == *ste {
-            return;
+    fn confine(&mut self, stream: StreamId, ste: &Ste) -> bool {
+        let entry = self.strtab.ste(stream).filter(|&entry| Ste::read(&self.hw.mem, entry) != *ste);
+        let Some(entry) = entry else { return false };
+        if !faulty::confine(&self.hw.mem, entry, ste) {
+            // A failed SMMU translates nothing any more, so its entry does not matter.
+            let _ = self.replace_ste(stream, ste);
         }
-        if faulty::confine(&self.hw.mem, entry, ste) {
-            return;
-        }
-        // A failed SMMU translates nothing any more, so its entry does not matter.
-        let _ = self.replace_ste(stream, ste);
+        true
     }
 
     fn issue(&mut self, command: [u64; 2]) {
         self.command(Command::Checked(command));
     }
 
-    fn complete(&mut self) {
+    fn complete(&mut self) -> (Option<[u64; 2]>, bool) {
         self.sync();
+        (self.cmdq.refused.take(), self.failure().is_some())
     }
 
     fn record_events(&mut self, base: Option<u64>) {

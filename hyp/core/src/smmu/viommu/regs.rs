@@ -5,8 +5,8 @@ use crate::faulty;
 use crate::smmu::regs::{
     BASE_ALLOCATE, CMDQ_BASE, CMDQ_CONS, CMDQ_PROD, CR0, CR0ACK, CR1, CR1_WB_ISH, CR2, Cr0, Cr2, EVENTQ_BASE,
     EVENTQ_CONS, EVENTQ_IRQ_CFG0, EVENTQ_IRQ_CFG2, EVENTQ_IRQEN, EVENTQ_PROD, GBPA, GERROR, GERROR_IRQ_CFG0,
-    GERROR_IRQ_CFG2, GERROR_IRQEN, GERRORN, Gbpa, Gerror, IDR0, IDR1, IDR3, IDR5, IIDR, IRQ_CTRL,
-    IRQ_CTRLACK, STRTAB_BASE, STRTAB_BASE_CFG,
+    GERROR_IRQ_CFG2, GERROR_IRQEN, GERRORN, Gbpa, Gerror, IDR0, IDR1, IDR3, IDR5, IDR5_OAS, IIDR, IRQ_CTRL,
+    IRQ_CTRLACK, Idr0, STRTAB_BASE, STRTAB_BASE_CFG,
 };
 
 /// Bits of IDR0 that the host gets: S1P, TTF, COHACC, HTTU, ASID16, TTENDIAN, TERM_MODEL, ST_LEVEL. Not: S2P, BTM,
@@ -20,6 +20,12 @@ const IDR1_EVENTQS_SHIFT: u32 = 16;
 const IDR1_CMDQS_SHIFT: u32 = 21;
 /// Bits of IDR3 that the host gets: HAD, XNX, RIL. The rest is about stage 2 or not offered.
 const IDR3_SHOWN: u32 = 1 << 2 | 1 << 4 | 1 << 10;
+/// Bits of IDR5 that the host gets: OAS, the granules, VAX. Not: DS, D128, STALL_MAX.
+const IDR5_SHOWN: u32 = 0b111 | 0b111 << 4 | 0b11 << 10;
+/// IDR5.OAS for 48 bits, more than which the hypervisor's stage 2 does not give.
+const OAS_48: u32 = 5;
+/// Errors of the host's own SMMU.
+const OWN_ERRORS: u32 = Gerror::CMDQ_ERR.bits() | Gerror::SFM_ERR.bits();
 /// Address bits of a BASE register, and LOG2SIZE.
 const QUEUE_BASE: u64 = BASE_ALLOCATE | 0x000f_ffff_ffff_ffe0 | 0x1f;
 const STRTAB_BASE_BITS: u64 = BASE_ALLOCATE | 0x000f_ffff_ffff_ffc0;
@@ -32,48 +38,9 @@ pub(super) const CONS_ERR_SHIFT: u32 = 24;
 /// Most entries of a queue that is offered, as log2: 64 KiB of commands, 128 KiB of events.
 pub(super) const MAX_QUEUE_LOG2: u32 = 12;
 
-/// A register, or one half of a 64-bit register.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Part {
-    /// Offset of the register.
-    pub(super) register: u64,
-    shift: u32,
-    mask: u64,
-}
-
-/// What `width` bytes at `offset` are a part of; `None` where no access of that width goes.
-pub(super) fn part(offset: u64, width: u64) -> Option<Part> {
-    let low = 0xffff_ffff;
-    let base = offset & !7;
-    match (base, width) {
-        (STRTAB_BASE | CMDQ_BASE | EVENTQ_BASE | GERROR_IRQ_CFG0 | EVENTQ_IRQ_CFG0, 8) if offset == base => {
-            Some(Part { register: base, shift: 0, mask: !0 })
-        }
-        (STRTAB_BASE | CMDQ_BASE | EVENTQ_BASE, 4) if offset.is_multiple_of(4) => {
-            Some(Part { register: base, shift: (offset - base) as u32 * 8, mask: low })
-        }
-        (STRTAB_BASE | CMDQ_BASE | EVENTQ_BASE, _) => None,
-        (_, 4) if offset.is_multiple_of(4) => Some(Part { register: offset, shift: 0, mask: low }),
-        _ => None,
-    }
-}
-
-impl Part {
-    /// Whether nothing of the register is left out.
-    pub(super) const fn is_whole(self) -> bool {
-        self.shift == 0
-            && (self.mask == !0 || !matches!(self.register, STRTAB_BASE | CMDQ_BASE | EVENTQ_BASE))
-    }
-
-    /// This part of `value`.
-    pub(super) const fn of(self, value: u64) -> u64 {
-        value >> self.shift & self.mask
-    }
-
-    /// `old` with this part replaced by `value`.
-    pub(super) const fn put(self, old: u64, value: u64) -> u64 {
-        old & !(self.mask << self.shift) | (value & self.mask) << self.shift
-    }
+/// Whether a register has 64 bits.
+pub(super) const fn is_wide(register: u64) -> bool {
+    matches!(register, STRTAB_BASE | CMDQ_BASE | EVENTQ_BASE | GERROR_IRQ_CFG0 | EVENTQ_IRQ_CFG0)
 }
 
 impl Viommu {
@@ -88,7 +55,8 @@ impl Viommu {
             STRTAB_BASE => self.host.strtab_base,
             CMDQ_BASE => self.host.cmdq_base,
             EVENTQ_BASE => self.host.evtq_base,
-            CR0 | CR0ACK => self.host.cr0.into(),
+            CR0 => self.host.cr0.into(),
+            CR0ACK => self.cr0_ack().into(),
             CR1 => CR1_WB_ISH.into(),
             CR2 => self.host.cr2.into(),
             GBPA => Gbpa::ABORT.bits().into(),
@@ -97,19 +65,17 @@ impl Viommu {
             CMDQ_CONS => (self.host.cmdq_cons | self.host.cmdq_error << CONS_ERR_SHIFT).into(),
             GERROR => self.with_hardware(env, GERROR, self.host.gerror).into(),
             GERRORN => self.with_hardware(env, GERRORN, self.host.gerrorn).into(),
-            IDR0 | IDR1 | IDR3 => shown(&*env.smmu(), register).into(),
-            IDR5 | IIDR | IRQ_CTRL | IRQ_CTRLACK | EVENTQ_PROD | EVENTQ_CONS => {
-                env.smmu().register(register).into()
-            }
+            IDR0 | IDR1 | IDR3 | IDR5 => shown(&*env.smmu(), register).into(),
+            IIDR | IRQ_CTRL | IRQ_CTRLACK | EVENTQ_PROD | EVENTQ_CONS => env.smmu().register(register).into(),
             GERROR_IRQ_CFG0..=GERROR_IRQ_CFG2 | EVENTQ_IRQ_CFG0..=EVENTQ_IRQ_CFG2 => 0,
             _ => return None,
         })
     }
 
-    /// A hardware error register with the host's own CMDQ_ERR.
+    /// A hardware error register with the errors that are the host's own.
     fn with_hardware<E: Env>(&self, env: &E, register: u64, own: u32) -> u32 {
         let hardware = env.smmu().register(register);
-        hardware & !Gerror::CMDQ_ERR.bits() | own
+        hardware & !OWN_ERRORS | own
     }
 
     /// Writes a register. What the hardware would not let be written at this time is not: `false`.
@@ -144,15 +110,14 @@ impl Viommu {
         true
     }
 
-    /// GERRORN: the hardware's errors are the host's to acknowledge, but for the command queue's.
+    /// GERRORN: the hardware's errors are the host's to acknowledge, but for those that the hypervisor looks after.
     fn acknowledge<E: Env>(&mut self, env: &mut E, value: u32) {
-        let ours = Gerror::CMDQ_ERR.bits();
         {
             let mut smmu = env.smmu();
             let hardware = smmu.register(GERRORN);
-            smmu.set_register(GERRORN, value & !ours | hardware & ours);
+            smmu.set_register(GERRORN, value & !OWN_ERRORS | hardware & OWN_ERRORS);
         }
-        self.host.gerrorn = value & ours;
+        self.host.gerrorn = value & OWN_ERRORS;
         self.run_commands(env);
     }
 }
@@ -161,11 +126,13 @@ impl Viommu {
 fn shown(smmu: &impl Physical, register: u64) -> u32 {
     let value = smmu.register(register);
     match register {
+        IDR0 if !smmu.features().stage1 => value & IDR0_SHOWN & !Idr0::S1P.bits() | IDR0_NO_STALL,
         IDR0 => value & IDR0_SHOWN | IDR0_NO_STALL,
         IDR1 => {
             let (commands, events) = queue_limits(smmu);
             commands << IDR1_CMDQS_SHIFT | events << IDR1_EVENTQS_SHIFT | smmu.sid_bits()
         }
+        IDR5 => value & IDR5_SHOWN & !0b111 | IDR5_OAS.of(value).min(OAS_48),
         _ => value & IDR3_SHOWN,
     }
 }

@@ -1,21 +1,26 @@
 //! What the hardware gets for a stream table entry of the host (IHI 0070, 5.2).
 
-use super::{Env, Physical, Refusal, Viommu};
+use super::{Env, Physical, Viommu};
+use crate::access::Refusal;
 use crate::faulty;
 use crate::smmu::driver::ste::{CONFIG, CONFIG_BYPASS, CONFIG_S1_ONLY, S1_CD_MAX, S1_CONTEXT_PTR, V};
-use crate::smmu::{Stage2, Ste, StreamId};
+use crate::smmu::regs::Cr0;
+use crate::smmu::{Features, Stage2, Ste, StreamId};
+
+/// What a changed entry costs of [`super::BUDGET`]: it takes up to three steps, each with a CMD_SYNC.
+const CHANGE_COSTS: u64 = 4;
 
 /// The hardware's entry for the host's `entry`: bypass becomes stage 2 only, stage 1 becomes nested, an entry that
 /// is not valid stays so, all else aborts. The host is not offered a stage 2 of its own.
 ///
-/// A stage 1 that is ILLEGAL on the SMMU that the host sees, because it has substreams or a context descriptor beyond
-/// `output_bits`, counts as not valid.
-pub(super) fn shadow(entry: &[u64; 8], table: &Stage2, output_bits: u32) -> Ste {
-    let beyond = entry[0] & S1_CONTEXT_PTR & !((1 << output_bits) - 1);
+/// A stage 1 that is ILLEGAL on the SMMU that the host sees, because that has none, or the entry has substreams or a context
+/// descriptor beyond the output size, counts as not valid.
+pub(super) fn shadow(entry: &[u64; 8], table: &Stage2, features: &Features) -> Ste {
+    let beyond = entry[0] & S1_CONTEXT_PTR & !((1 << features.output_bits) - 1);
     let ste = match entry[0] & CONFIG {
         _ if entry[0] & V == 0 => Ste::invalid(),
         CONFIG_BYPASS => Ste::stage2_only(table),
-        CONFIG_S1_ONLY if entry[0] & S1_CD_MAX | beyond != 0 => Ste::invalid(),
+        CONFIG_S1_ONLY if entry[0] & S1_CD_MAX | beyond != 0 || !features.stage1 => Ste::invalid(),
         CONFIG_S1_ONLY => Ste::nested(table, entry[0], entry[1]),
         _ => Ste::abort(),
     };
@@ -28,41 +33,59 @@ const fn wants_traffic(entry: &[u64; 8]) -> bool {
 }
 
 impl Viommu {
-    /// Shadows the entries of `count` streams from `first` on; streams that the hardware has no entry for, or that are
-    /// beyond the host's table, keep what they have.
-    pub(super) fn shadow_streams<E: Env>(&mut self, env: &mut E, first: StreamId, count: u64) {
-        let Some(strtab) = self.strtab else { return };
-        let first = u64::from(first.0);
-        let last = strtab.streams().min(first.saturating_add(count));
+    /// Shadows the entries of `count` streams from `first` on, as far as the budget goes: how many are done. Streams that the
+    /// hardware has no entry for keep what they have.
+    pub(super) fn shadow_streams<E: Env>(&mut self, env: &mut E, first: u64, count: u64) -> u64 {
+        let Some(strtab) = self.strtab.filter(|_| self.on(Cr0::SMMUEN)) else { return count };
+        let last = (1 << env.smmu().sid_bits()).min(first.saturating_add(count));
         let mut at = first;
         while at < last {
-            at = strtab.copy_run(env, at, last, |smmu, stream, entry| {
-                let ste = entry.map_or(Ste::invalid(), |entry| {
-                    let ste = shadow(entry, smmu.stage2(), smmu.features().output_bits);
+            if self.budget == 0 {
+                return at - first;
+            }
+            let end = last.min(at.saturating_add(self.budget));
+            self.spend(strtab.run_costs());
+            at = strtab.copy_run(env, at, end, |smmu, stream, entry| {
+                let ste = entry.map_or(strtab.missing(stream), |entry| {
+                    let ste = shadow(entry, smmu.stage2(), smmu.features());
                     if wants_traffic(entry) && !wants_traffic(&ste.0) {
                         self.refuse(Refusal::Entry(stream, entry[0]));
                     }
                     ste
                 });
-                smmu.confine(stream, &ste);
+                self.confine(smmu, stream, &ste);
             });
         }
+        count
     }
 
-    /// Shadows the whole table.
-    pub(super) fn shadow_all<E: Env>(&mut self, env: &mut E) {
-        self.shadow_streams(env, StreamId(0), u64::MAX);
+    fn confine(&mut self, smmu: &mut impl Physical, stream: StreamId, ste: &Ste) {
+        let changed = smmu.confine(stream, ste);
+        self.spend(if changed { CHANGE_COSTS } else { 1 });
     }
 
-    /// SMMUEN = 0: every stream aborts, and the table is the host's alone again.
-    pub(super) fn disable<E: Env>(&mut self, env: &mut E) {
-        let Some(strtab) = self.strtab.take() else { return };
-        let mut smmu = env.smmu();
-        for stream in 0..faulty::aborted_streams(strtab.streams()) {
-            smmu.confine(StreamId(stream as u32), &Ste::abort());
+    /// Goes on with what SMMUEN has become, as far as the budget goes: all streams have the entries of the host's table, or
+    /// all abort and the table is the host's alone again.
+    pub(super) fn turn<E: Env>(&mut self, env: &mut E) {
+        let Some(first) = self.turning else { return };
+        let all = 1 << env.smmu().sid_bits();
+        let mut next = first;
+        if self.on(Cr0::SMMUEN) {
+            next += self.shadow_streams(env, first, all - first);
+        } else {
+            let mut smmu = env.smmu();
+            while next < faulty::aborted_streams(all) && self.budget != 0 {
+                self.confine(&mut *smmu, StreamId(next as u32), &Ste::abort());
+                next += 1;
+            }
         }
-        drop(smmu);
-        env.unshare_pages(strtab.range());
+        self.turning = (next < faulty::aborted_streams(all)).then_some(next);
+        if self.turning.is_none()
+            && !self.on(Cr0::SMMUEN)
+            && let Some(strtab) = self.strtab.take()
+        {
+            env.release(strtab.range);
+        }
     }
 }
 
@@ -70,7 +93,6 @@ impl Viommu {
 mod tests {
     use super::*;
     use crate::addr::PhysAddr;
-    use crate::smmu::Features;
 
     fn table() -> Stage2 {
         Stage2::new(&Features::SAMPLE, PhysAddr(0x4000_0000), 40, 1, 40).unwrap()
@@ -78,21 +100,29 @@ mod tests {
 
     #[test]
     fn each_configuration_becomes_what_the_hypervisor_allows() {
-        let of = |config: u64| shadow(&[V | config << 1, !0, !0, !0, !0, !0, !0, !0], &table(), 44);
+        let of =
+            |config: u64| shadow(&[V | config << 1, !0, !0, !0, !0, !0, !0, !0], &table(), &Features::SAMPLE);
         for config in [0b000, 0b001, 0b010, 0b011, 0b110, 0b111] {
             assert_eq!(of(config), Ste::abort(), "{config:#b}");
         }
         assert_eq!(of(0b100), Ste::stage2_only(&table()));
         assert_eq!(of(0b101).0[0] & CONFIG, 0b111 << 1);
-        assert_eq!(shadow(&[!V; 8], &table(), 44), Ste::invalid());
+        assert_eq!(shadow(&[!V; 8], &table(), &Features::SAMPLE), Ste::invalid());
         for illegal in [1 << 44, 1 << 59] {
-            assert_eq!(shadow(&[V | CONFIG_S1_ONLY | illegal; 8], &table(), 44), Ste::invalid());
+            assert_eq!(
+                shadow(&[V | CONFIG_S1_ONLY | illegal; 8], &table(), &Features::SAMPLE),
+                Ste::invalid()
+            );
         }
     }
 
     #[test]
     fn a_nested_entry_has_stage_2_as_a_stage_2_entry_has_it() {
-        let nested = shadow(&[V | CONFIG_S1_ONLY | 0x1234_5640, !0, !0, !0, !0, !0, !0, !0], &table(), 44);
+        let nested = shadow(
+            &[V | CONFIG_S1_ONLY | 0x1234_5640, !0, !0, !0, !0, !0, !0, !0],
+            &table(),
+            &Features::SAMPLE,
+        );
         assert_eq!(nested.0[2..], Ste::stage2_only(&table()).0[2..]);
         // EATS, STRW, MTCFG, PRIVCFG, INSTCFG are not the host's.
         assert_eq!(nested.0[1] & (0xf << 28 | 1 << 36 | 0xf << 48), 0);

@@ -1,12 +1,12 @@
 //! The host's stream table (IHI 0070, 3.3): linear, or two-level.
 
 use super::{Env, Physical};
-use crate::addr::{PAGE_SIZE, PhysAddr};
+use crate::addr::PhysAddr;
 use crate::faulty;
-use crate::regions::Range;
-use crate::smmu::StreamId;
+use crate::regions::{Range, pages_of};
 use crate::smmu::driver::ste::STE_SIZE;
 use crate::smmu::regs::{STRTAB_CFG_FMT, STRTAB_CFG_LOG2SIZE, STRTAB_CFG_SPLIT, STRTAB_FMT_2LVL};
+use crate::smmu::{Ste, StreamId};
 
 /// Address bits of STRTAB_BASE and of a level-1 descriptor.
 const ADDRESS: u64 = 0x000f_ffff_ffff_ffc0;
@@ -22,13 +22,8 @@ pub(super) struct HostTable {
     log2: u32,
     /// StreamID bits that index a level-2 table; `None` for a linear table.
     split: Option<u32>,
-    range: Range,
-}
-
-/// The pages that hold `size` bytes at `base`.
-fn pages_of(base: PhysAddr, size: u64) -> Range {
-    let first = base.align_down(PAGE_SIZE);
-    Range { base: first, size: (base.0 - first.0 + size).next_multiple_of(PAGE_SIZE) }
+    /// What is held.
+    pub(super) range: Range,
 }
 
 impl HostTable {
@@ -47,19 +42,19 @@ impl HostTable {
         };
         // 6.3.24: the table is aligned to its size, and to 64 bytes; lower bits count as zero.
         let base = PhysAddr(base & ADDRESS).align_down(size.max(64));
-        let range = pages_of(base, size);
-        env.share_pages(range).ok()?;
+        let range = pages_of(base.0, size);
+        env.hold(range).ok()?;
         Some(Self { base, log2, split, range })
     }
 
-    /// What is shared.
-    pub(super) const fn range(&self) -> Range {
-        self.range
+    /// The hardware's entry where this table has none.
+    pub(super) const fn missing(&self, stream: StreamId) -> Ste {
+        if stream.0 >> self.log2 == 0 { Ste::invalid() } else { Ste::abort() }
     }
 
-    /// How many streams it has entries for.
-    pub(super) const fn streams(&self) -> u64 {
-        1 << self.log2
+    /// What each of its runs costs of [`super::BUDGET`] besides the entries: a level-2 table is shared and taken back.
+    pub(super) const fn run_costs(&self) -> u64 {
+        if self.split.is_some() { 16 } else { 0 }
     }
 
     /// Copies entries from stream `from` on, at most up to `end` and to the end of their level-2 table, and gives
@@ -71,6 +66,13 @@ impl HostTable {
         end: u64,
         mut each: impl FnMut(&mut E::Smmu, StreamId, Option<&[u64; 8]>),
     ) -> u64 {
+        let streams = 1 << self.log2;
+        if from >= streams {
+            let mut smmu = env.smmu();
+            (from..end).for_each(|stream| each(&mut smmu, StreamId(stream as u32), None));
+            return end;
+        }
+        let end = end.min(streams);
         let Some(split) = self.split else {
             copy(env, self.base, 0, from..end, each);
             return end;
@@ -81,12 +83,12 @@ impl HostTable {
         let span = faulty::l1_span(descriptor & SPAN, split);
         let filled = if span == 0 || span > u64::from(split) + 1 { 0 } else { 1 << (span - 1) };
         let level2 = PhysAddr(descriptor & ADDRESS).align_down((STE_SIZE * filled).max(64));
-        let range = pages_of(level2, STE_SIZE * filled);
-        let filled = if filled != 0 && env.share_pages(range).is_ok() { filled } else { 0 };
+        let range = pages_of(level2.0, STE_SIZE * filled);
+        let filled = if filled != 0 && env.hold(range).is_ok() { filled } else { 0 };
         let there = end.min(start + filled).max(from);
         copy(env, level2, start, from..there, &mut each);
         if filled != 0 {
-            env.unshare_pages(range);
+            env.release(range);
         }
         let mut smmu = env.smmu();
         (there..end).for_each(|stream| each(&mut smmu, StreamId(stream as u32), None));
