@@ -3,7 +3,7 @@
 use parallax_abi::info::HypInfo;
 use parallax_addr::PhysAddr;
 use parallax_machine::{Registers, Target};
-use parallax_model::{CaptureCache, Context, Snapshot, Span, capture};
+use parallax_model::{CaptureCache, Context, GicCache, Snapshot, Span, capture};
 use parallax_trace::spec::HostView;
 use parallax_vmsa::PhysMem;
 
@@ -13,13 +13,19 @@ pub struct Observer {
     info: HypInfo,
     context: Context,
     cache: CaptureCache,
+    gic: GicCache,
 }
 
 impl Observer {
     /// For a machine that has booted.
     #[must_use]
     pub fn new(target: &Target) -> Self {
-        Self { info: target.info, context: context(target), cache: CaptureCache::default() }
+        Self {
+            info: target.info,
+            context: context(target),
+            cache: CaptureCache::default(),
+            gic: GicCache::default(),
+        }
     }
 
     /// What the checks have to know of the machine.
@@ -30,7 +36,10 @@ impl Observer {
 
     /// The state that `registers` and `memory` describe.
     pub fn observe(&mut self, memory: &dyn PhysMem, registers: &Registers) -> Snapshot {
-        capture(&mut self.cache, memory, &registers.sys, registers.smmu.as_ref(), &self.info)
+        let mut state = capture(&mut self.cache, memory, &registers.sys, registers.smmu.as_ref(), &self.info);
+        let gic = registers.gic.as_ref();
+        state.gic = gic.map(|raw| self.gic.capture(memory, raw, &mut state.faults));
+        state
     }
 }
 

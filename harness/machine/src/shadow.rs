@@ -6,6 +6,7 @@
 
 use parallax_abi::journal::{Record, kind};
 use parallax_addr::{PAGE_SIZE, PhysAddr};
+use parallax_gic::RawGic;
 use parallax_trace::spec::Region;
 use parallax_vmsa::{MemError, PhysMem};
 
@@ -127,7 +128,10 @@ impl Shadow {
                 smmu
             })
         };
-        self.registers.sys == registers.sys && steady(&self.registers) == steady(registers)
+        let of_gic = |registers: &Registers| registers.gic.as_ref().map(RawGic::steady);
+        self.registers.sys == registers.sys
+            && steady(&self.registers) == steady(registers)
+            && of_gic(&self.registers) == of_gic(registers)
     }
 
     /// This copy, with `memory` around it.
@@ -171,6 +175,9 @@ impl Shadow {
     }
 
     fn device(&mut self, record: &Record, written: bool) {
+        if let Some(gic) = &mut self.registers.gic {
+            gic.follow(record.b, record.size, record.value, written);
+        }
         let (base, size) = self.smmu;
         let offset = record.b.checked_sub(base).filter(|offset| *offset < size);
         let Some(first) = offset.and_then(|offset| u32::try_from(offset).ok()) else { return };
@@ -261,7 +268,7 @@ mod tests {
 
     fn registers() -> Registers {
         let smmu = [(CR0, 0), (CR0ACK, 0), (GBPA, 0), (0x80, 0), (0x84, 0), (0x98, 0)];
-        Registers { sys: parallax_vmsa::SysRegs::default(), smmu: Some(RawRegs(smmu.into())) }
+        Registers { sys: parallax_vmsa::SysRegs::default(), smmu: Some(RawRegs(smmu.into())), gic: None }
     }
 
     fn shadow(memory: &SparseMem) -> Shadow {

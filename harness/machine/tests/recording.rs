@@ -7,6 +7,7 @@ use parallax_abi::info::HypInfo;
 use parallax_abi::journal::Record;
 use parallax_abi::mailbox::Response;
 use parallax_addr::PhysAddr;
+use parallax_gic::{RawGic, RawRedistributor};
 use parallax_machine::recording::format::KEYFRAME_EVERY;
 use parallax_machine::recording::{
     Change, Operation, RecordedFinding, Recorder, RecordingError, RecordingMem, Replay, Search,
@@ -73,7 +74,9 @@ fn step(op: u64) -> (Operation, Registers, SparseMem) {
     let operation = Operation { line: op as u32, text, requests, responses, events, findings };
     let sys = SysRegs { vttbr_el2: op / 20, ..SysRegs::default() };
     let smmu = RawRegs([(0x20, 1), (0x98, op as u32)].into());
-    (operation, Registers { sys, smmu: Some(smmu) }, memory)
+    let redistributor = RawRedistributor { base: 0x80a_0000, pendbaser: op / 10, ..Default::default() };
+    let gic = RawGic { gicd_typer: 1, its: None, redistributors: vec![redistributor] };
+    (operation, Registers { sys, smmu: Some(smmu), gic: Some(gic) }, memory)
 }
 
 fn record(path: &Path) {
@@ -260,7 +263,7 @@ fn another_schema_is_refused_by_its_number() {
 fn a_recording_of_the_first_schema_is_still_read() {
     let (_dir, path) = recorded();
     let lines = lines_of(&path);
-    let header = lines[0].replace("\"parallax_recording\":3", "\"parallax_recording\":1");
+    let header = lines[0].replace("\"parallax_recording\":4", "\"parallax_recording\":1");
     assert_ne!(header, lines[0]);
     // The boot has neither events nor findings here, so its line is what the first schema wrote.
     handmade(&path, &[&header, &lines[1], "{\"entries\":1}\n"]);
@@ -273,7 +276,7 @@ fn a_recording_of_the_first_schema_is_still_read() {
 fn the_findings_of_the_second_schema_are_texts_and_stay_texts() {
     let (_dir, path) = recorded();
     let lines = lines_of(&path);
-    let old = lines[0].replace("\"parallax_recording\":3", "\"parallax_recording\":2");
+    let old = lines[0].replace("\"parallax_recording\":4", "\"parallax_recording\":2");
     let (before, _) = lines[2].split_once("\"findings\":").expect("a finding");
     let text = "sync/extra smmu ram: devices reach it";
     let told = format!("{before}\"findings\":[\"{text}\"]}}\n");

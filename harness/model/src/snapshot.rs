@@ -10,6 +10,7 @@ use parallax_abi::info::HypInfo;
 use parallax_addr::{HypVa, Ipa, PAGE_SIZE, PhysAddr, Span, VmHandle};
 use serde::{Deserialize, Serialize};
 
+use crate::gic_state::GicState;
 use crate::leaf::{S1Entry, S2Entry};
 use crate::page::PageState;
 use crate::run::Run;
@@ -125,6 +126,8 @@ pub struct Snapshot {
     pub pages: Option<Vec<Run<PhysAddr, PageState>>>,
     /// The SMMU, when the hypervisor uses one.
     pub smmu: Option<SmmuState>,
+    /// The GIC, where its registers were looked at.
+    pub gic: Option<GicState>,
     /// Pages that the walks above read as tables, by physical address.
     pub tables: Vec<Run<PhysAddr, TableUse>>,
     /// What could not be read or decoded at all, in words.

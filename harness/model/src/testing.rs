@@ -173,6 +173,7 @@ pub(crate) fn clean() -> Snapshot {
         ]),
         pages: Some(pages),
         smmu: Some(smmu()),
+        gic: None,
         tables: vec![Run::new(
             Span::new(PhysAddr::new(POOL.base + 0x4000), 0x2000),
             TableUse { cpu: true, ..TableUse::default() },

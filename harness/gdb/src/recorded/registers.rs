@@ -84,7 +84,7 @@ mod tests {
 
     #[test]
     fn only_the_program_counter_and_the_end_of_the_frames_are_known() {
-        let registers = Registers { sys: Default::default(), smmu: None };
+        let registers = Registers::default();
         let bytes = bytes(0x1234, 1, &registers);
         let value =
             |number: usize| bytes[8 * number..8 * number + 8].iter().copied().collect::<Option<Vec<u8>>>();
@@ -97,7 +97,7 @@ mod tests {
     fn the_bytes_are_those_of_the_described_registers() {
         let bits = |text: &str| text.split('"').next().unwrap().parse::<usize>().unwrap();
         let described: usize = description().split("bitsize=\"").skip(1).map(bits).sum();
-        let registers = Registers { sys: Default::default(), smmu: None };
+        let registers = Registers::default();
         assert_eq!(8 * bytes(0, 0, &registers).len(), described);
     }
 }

@@ -38,6 +38,8 @@ limits! {
     MAX_REQUESTS: usize = 1 << 16, "requests of an operation, and responses";
     /// The most registers of the SMMU.
     MAX_REGISTERS: usize = 1 << 12, "registers of the SMMU";
+    /// The most redistributors.
+    MAX_REDISTRIBUTORS: usize = parallax_gic::raw::MAX_REDISTRIBUTORS, "redistributors";
     /// The most pages that are known at one time, and that an operation has changed.
     MAX_PAGES: usize = 1 << 16, "pages known at one time, and changed by an operation";
     /// The most words of a page, and the most runs of them.

@@ -98,6 +98,10 @@ impl Recorder {
             sys: (self.registers.as_ref().map(|before| before.sys) != Some(registers.sys))
                 .then_some(registers.sys),
             smmu: self.smmu_changes(registers),
+            gic: registers
+                .gic
+                .clone()
+                .filter(|gic| self.registers.as_ref().and_then(|before| before.gic.as_ref()) != Some(gic)),
             pages: self.page_changes(memory)?,
             events: operation.events.iter().copied().map(Event::from).collect(),
             findings: operation.findings.clone(),

@@ -10,6 +10,7 @@
 pub(crate) mod boot;
 mod debug;
 mod flight;
+pub(crate) mod gic;
 mod images;
 mod mailbox;
 pub(crate) mod registers;
@@ -27,6 +28,7 @@ use parallax_vmsa::PhysMem;
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 
+use self::gic::GicAt;
 pub use self::images::Hyp;
 use self::mailbox::MailboxAt;
 use self::registers::RegisterSet;
@@ -231,7 +233,14 @@ impl Machine for Live {
             Ok(read) => read,
             Err(error) => return Err(self.connection_lost(error)),
         };
-        Ok(Registers { sys, smmu })
+        let gic = match GicAt::of(&self.target.description) {
+            Some(at) => match self.runtime.block_on(at.read(&mut self.client)) {
+                Ok(read) => Some(read),
+                Err(error) => return Err(self.connection_lost(error)),
+            },
+            None => None,
+        };
+        Ok(Registers { sys, smmu, gic })
     }
 
     fn memory(&self) -> &dyn PhysMem {

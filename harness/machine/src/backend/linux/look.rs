@@ -5,6 +5,7 @@ use std::time::Duration;
 use parallax_abi::info::HypInfo;
 
 use super::{Below, Linux};
+use crate::backend::hyp::gic::GicAt;
 use crate::error::MachineError;
 use crate::extensions::Pause;
 use crate::rsp::RspError;
@@ -77,6 +78,10 @@ impl Linux {
         let Some(below) = &self.below else { return Err(MachineError::Contract("no hypervisor".to_owned())) };
         let smmu = (info.smmu_pa != 0).then_some(info.smmu_pa);
         let (sys, smmu) = self.runtime.block_on(below.registers.read(&mut self.client, smmu))?;
-        Ok(Registers { sys, smmu })
+        let gic = match GicAt::of(&self.description) {
+            Some(at) => Some(self.runtime.block_on(at.read(&mut self.client))?),
+            None => None,
+        };
+        Ok(Registers { sys, smmu, gic })
     }
 }
