@@ -20,6 +20,7 @@ pub mod checks;
 pub mod context;
 pub mod delta;
 pub mod finding;
+mod gic_lines;
 pub mod gic_state;
 pub mod golden;
 pub mod golden_line;

@@ -2,6 +2,7 @@
 
 use parallax_addr::{AddressMap, PhysAddr};
 
+use crate::gic_lines;
 use crate::smmu_state::SmmuControl;
 use crate::snapshot::{CpuControl, Layout, Snapshot};
 
@@ -29,6 +30,9 @@ pub fn text(snapshot: &Snapshot) -> Vec<Register> {
         cpu(snapshot.control()).into_iter().map(|text| Register { text, address: None }).collect();
     if let Some(smmu) = &snapshot.smmu {
         lines.extend(self::smmu(&smmu.control, &snapshot.layout));
+    }
+    for (text, address) in snapshot.gic.iter().flat_map(|gic| gic_lines::lines(gic, &snapshot.layout)) {
+        lines.push(Register { text, address });
     }
     lines
 }
