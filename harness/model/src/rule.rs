@@ -96,6 +96,9 @@ table_of_rules! {
         OwnershipEl2Unpinned = "el2-unpinned", "EL2 maps a page that it has borrowed and not pinned.", "docs/ownership.md";
         OwnershipEl2Mapped = "el2-mapped", "EL2 maps a page that is not the hypervisor's.", "docs/ownership.md";
     }
+    Sentinel {
+        SentinelUnseen = "unseen", "Memory of the hypervisor changed, and no store of EL2 did it.", "docs/checks.md";
+    }
     Sanity {
         SanityIdentity = "identity", "An address of the host leads to another address.", "docs/ownership.md";
         SanityPermission = "permission", "The host may not both read and write a page that it has.", "DDI 0487, D8.4";
