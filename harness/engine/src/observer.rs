@@ -59,5 +59,6 @@ fn context(target: &Target) -> Context {
         sid_bits: hyp.sid_bits,
         emulated: hyp.smmu_host == HostView::Emulated,
         lpis: named(&["its", "gicr"]),
+        masters: named(&["fwcfg", "virtio"]),
     }
 }

@@ -42,6 +42,11 @@ table_of_checks! {
     Ownership = "ownership",
         "Do page states, annotations and EL2's mappings tell one story: one owner for each page, both sides of a loan, \
          no reference to a page without a right to it?";
+    /// Every master reaches what it may reach.
+    Reach = "reach",
+        "Is every physical address that a master of memory was given (the SMMU, the ITS, a redistributor) one that it may \
+         reach: the hypervisor's own memory where the hypervisor uses it, memory that the host has lent and that is pinned \
+         where the host does? Is every master that nothing holds out of the host's reach?";
     /// The hypervisor's memory changes by its own stores.
     Sentinel = "sentinel",
         "Is every byte of the hypervisor's image and pool what the stores of EL2 made of it? Asked where a plugin saw \

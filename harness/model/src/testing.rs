@@ -76,6 +76,7 @@ pub(crate) fn context() -> Context {
         sid_bits: 8,
         emulated: false,
         lpis: Vec::new(),
+        masters: Vec::new(),
     }
 }
 

@@ -224,6 +224,7 @@ mod tests {
             sid_bits: 8,
             emulated: false,
             lpis: Vec::new(),
+            masters: Vec::new(),
         };
         (state, context, memory)
     }
