@@ -226,4 +226,6 @@ faults! {
     ItsBaserLetThrough = 123, "its_baser_let_through";
     /// A redistributor writes the pending table that the host names, whoever owns the memory.
     GicrPendingUnchecked = 124, "gicr_pending_unchecked";
+    /// The host has QEMU's fw_cfg, which writes memory past both stage 2 and the SMMU.
+    FwCfgLeftToHost = 125, "fwcfg_left_to_host";
 }
