@@ -15,6 +15,7 @@
 //! | [`project`] | the source tree that is worked in |
 #![forbid(unsafe_code)]
 
+mod catching_up;
 mod error;
 pub mod event_text;
 pub mod fake;

@@ -2,7 +2,7 @@
 
 use parallax_abi::info::HypInfo;
 use parallax_machine::{Registers, Target};
-use parallax_model::{CaptureCache, Context, Snapshot, Span, capture};
+use parallax_model::{CaptureCache, Context, GicCache, Snapshot, Span, capture};
 use parallax_trace::spec::HostView;
 use parallax_vmsa::PhysMem;
 
@@ -12,13 +12,19 @@ pub struct Observer {
     info: HypInfo,
     context: Context,
     cache: CaptureCache,
+    gic: GicCache,
 }
 
 impl Observer {
     /// For a machine that has booted.
     #[must_use]
     pub fn new(target: &Target) -> Self {
-        Self { info: target.info, context: context(target), cache: CaptureCache::default() }
+        Self {
+            info: target.info,
+            context: context(target),
+            cache: CaptureCache::default(),
+            gic: GicCache::default(),
+        }
     }
 
     /// What the checks have to know of the machine.
@@ -31,7 +37,11 @@ impl Observer {
     pub fn observe(&mut self, memory: &dyn PhysMem, registers: &Registers) -> Snapshot {
         let others = registers.others.iter().enumerate().filter(|(_, cpu)| cpu.below_el2);
         let others = others.map(|(index, cpu)| (index + 1, cpu.sys));
-        capture(&mut self.cache, memory, &registers.sys, others, registers.smmu.as_ref(), &self.info)
+        let mut state =
+            capture(&mut self.cache, memory, &registers.sys, others, registers.smmu.as_ref(), &self.info);
+        let gic = registers.gic.as_ref();
+        state.gic = gic.map(|raw| self.gic.capture(memory, raw, &mut state.faults));
+        state
     }
 }
 
@@ -51,5 +61,6 @@ fn context(target: &Target) -> Context {
         sid_bits: hyp.sid_bits,
         emulated: hyp.smmu_host == HostView::Emulated,
         lpis: named(&["its", "gicr"]),
+        masters: named(&["fwcfg", "virtio"]),
     }
 }

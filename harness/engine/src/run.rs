@@ -75,7 +75,12 @@ fn perform(
     if mode == Mode::Stream {
         session.stream()?;
     }
-    for batch in batches(ops, mode) {
+    let batches = batches(ops, mode);
+    let last = batches.len().saturating_sub(1);
+    for (number, batch) in batches.into_iter().enumerate() {
+        if number == last {
+            session.look_closely();
+        }
         let steps = perform_batch(&mut session, &batch, mode).map_err(|error| {
             let Failure { status, message } = error.into();
             Failure { status, message: format!("{}: {message}", named(&batch)) }

@@ -12,7 +12,7 @@ use parallax_vmsa::PhysMem;
 
 use crate::error::SessionError;
 use crate::judge::{Judge, Moment, Performed, StepView};
-use crate::judges::{self, Protocol};
+use crate::judges::{self, Protocol, Unseen};
 use crate::observer::Observer;
 use crate::recorded;
 use crate::stream::Stream;
@@ -91,6 +91,8 @@ pub struct Session<'m> {
     judges: Vec<Box<dyn Judge>>,
     /// The judge of the order of events, which comes last.
     pub(crate) protocol: Protocol,
+    /// Knows what the hypervisor's memory must hold; nothing without a plugin.
+    pub(crate) unseen: Option<Unseen>,
     recorder: Option<Recorder>,
     pub(crate) stream: Option<Stream>,
     /// Instructions at EL2 until the end of the boot; 0 without a plugin.
@@ -128,6 +130,7 @@ impl<'m> Session<'m> {
         let now = observer.observe(read.as_ref().map_or(memory, |read| read), &registers);
         let (state, context, symbols) = (&now, observer.context(), machine.symbols());
         let at = Moment { state, context, memory, events: &events, symbols };
+        let unseen = (!events.is_empty()).then(|| Unseen::new(&now, memory)).flatten();
         let mut judges = judges::all(ram);
         judges.extend(further);
         let mut reporter = Reporter::default();
@@ -149,6 +152,7 @@ impl<'m> Session<'m> {
             reporter,
             judges,
             protocol,
+            unseen,
             recorder,
             stream: None,
             boot_instructions,
@@ -226,25 +230,9 @@ impl<'m> Session<'m> {
             stream.apply(&events);
             stream.follow(self.machine.memory(), &self.registers, &self.now)?;
         }
-        self.judge(performed, order, events)
-    }
-
-    /// Judges the order of what happened since the last operation, on a machine that goes on by itself. Where that was
-    /// wrong, and with `look`, the state is looked at first, for what has become of it.
-    ///
-    /// # Errors
-    /// The machine cannot be read.
-    pub fn catch_up(&mut self, look: bool) -> Result<Vec<Finding>, SessionError> {
-        let events = events(self.machine)?;
-        let violations =
-            self.protocol.violations(&events, self.machine.symbols(), &self.context().symbols.clone());
-        if look && !violations.is_empty() {
-            self.registers = self.machine.registers()?;
-            self.now = self.observer.observe(self.machine.memory(), &self.registers);
-            self.form = Canonical::of(&self.now, BlockSize::Shown);
-        }
         let context = self.observer.context();
-        Ok(violations.into_iter().map(|violation| violation.in_state(&self.now, context)).collect())
+        let due = self.unseen.as_mut().is_some_and(|unseen| unseen.is_due(performed, order, context));
+        self.judge(performed, order, events, due)
     }
 
     /// How many events were judged; none without a plugin.
@@ -258,12 +246,14 @@ impl<'m> Session<'m> {
         Ok(op.operation(&self.observer.context().symbols)?)
     }
 
-    /// Puts what was `performed` before the judges, and keeps it.
+    /// Puts what was `performed` before the judges, and keeps it. If it is `due`, the machine stands still and the
+    /// hypervisor's memory is compared with what `events` and those before them made of it.
     pub(crate) fn judge(
         &mut self,
         performed: &[Performed<'_>],
         order: Order,
         events: Vec<Record>,
+        due: bool,
     ) -> Result<Look, SessionError> {
         let live = self.machine.memory();
         let copy = self.stream.as_ref().map(|stream| stream.over(live));
@@ -283,6 +273,12 @@ impl<'m> Session<'m> {
         }
         let mut findings = self.reporter.fresh(anew);
         findings.extend(once);
+        if let Some(unseen) = &mut self.unseen {
+            unseen.apply(&events);
+            if due {
+                findings.extend(unseen.compare(&state, context, live));
+            }
+        }
 
         if let Some((recorder, read)) = self.recorder.as_mut().zip(read) {
             let operations = recorded::operations(performed, &events, &findings);

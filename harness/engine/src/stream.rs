@@ -11,7 +11,7 @@ use parallax_abi::mailbox::SLOTS;
 use parallax_addr::{PAGE_SIZE, PhysAddr, Span};
 use parallax_machine::Registers;
 use parallax_machine::shadow::{Over, Shadow};
-use parallax_model::{Run, Snapshot};
+use parallax_model::{GicState, Run, Snapshot};
 use parallax_trace::spec::Region;
 use parallax_vmsa::{MemError, PhysMem};
 
@@ -105,6 +105,7 @@ impl Stream {
     fn pages<'a>(&self, now: &'a Snapshot) -> impl Iterator<Item = PhysAddr> + use<'a> {
         let (first, end) = self.vmemmap;
         let states = Span::between(PhysAddr::new(first), PhysAddr::new(end));
-        now.tables.iter().map(Run::span).chain([states]).flat_map(Span::pages)
+        let of_the_its = now.gic.iter().flat_map(GicState::tables).filter_map(Span::whole_pages);
+        now.tables.iter().map(Run::span).chain(of_the_its).chain([states]).flat_map(Span::pages)
     }
 }

@@ -58,7 +58,7 @@ impl Session<'_> {
                     self.registers.clone_from(stream.registers());
                 }
                 let performed = [Performed { op, operation, answer: &answer }];
-                steps.push(self.judge(&performed, Order::InTurn, events.to_vec())?.step(&answer));
+                steps.push(self.judge(&performed, Order::InTurn, events.to_vec(), false)?.step(&answer));
             }
             let judged = events.len() - rest.len();
             events.drain(..judged);
@@ -75,11 +75,19 @@ impl Session<'_> {
         }
         let stream = self.stream.as_mut().ok_or(SessionError::NoStream)?;
         stream.apply(&events);
+        let performed = steps.len();
         if let Some(last) = steps.last_mut() {
             let (memory, symbols) = (self.machine.memory(), self.machine.symbols());
             let context = self.observer.context();
             let at = Moment { state: &self.now, context, memory, events: &events, symbols };
             last.findings.extend(self.protocol.rest(&at));
+            if let Some(unseen) = &mut self.unseen {
+                unseen.apply(&events);
+                unseen.count(performed);
+                if unseen.is_asked_for() {
+                    last.findings.extend(unseen.compare(&self.now, context, memory));
+                }
+            }
         }
         self.registers = self.machine.registers()?;
         match stream.agree(self.machine.memory(), &self.registers, &self.now)? {

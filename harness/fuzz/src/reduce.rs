@@ -65,6 +65,7 @@ impl Search<'_> {
             }
             let (piece, after) = rest.split_at(if one_by_one { 1 } else { piece_len(rest) });
             rest = after;
+            attacked.look_closely();
             if let Some(trouble) = attacked.perform(piece)?.trouble {
                 return Ok((trouble.key == self.key).then_some(acts.len() - rest.len()));
             }

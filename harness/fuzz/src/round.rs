@@ -79,6 +79,11 @@ impl<'m> AttackedMachine<'m> {
         Ok((Self { session, performed: 0 }, trouble))
     }
 
+    /// All of the hypervisor's memory is compared after what comes next.
+    pub(super) const fn look_closely(&mut self) {
+        self.session.look_closely();
+    }
+
     /// Performs `acts`, which [`piece_len`] has found to go together.
     ///
     /// # Errors
@@ -173,6 +178,9 @@ impl Round {
             }
             let len = piece_len(&queue).min(self.until - run.acts.len());
             let acts: Vec<Act> = queue.drain(..len).collect();
+            if run.acts.len() + len >= self.until {
+                attacked.look_closely();
+            }
             let piece = attacked.perform(&acts)?;
             for (act, outcome) in acts.iter().zip(&piece.outcomes) {
                 digest.update(format!("{} -> {outcome}\n", act.op));

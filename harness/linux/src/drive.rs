@@ -258,6 +258,7 @@ impl Run<'_> {
     fn look(&mut self, session: &mut Session<'_>, why: &str) -> Result<(), SessionError> {
         // Before the machine runs on to get out of the hypervisor.
         self.inspections.read_commands(running(session)?);
+        session.look_closely();
         let step = session.step(&nop())?;
         self.inspections.count += 1;
         self.inspections.found(why, step.findings);

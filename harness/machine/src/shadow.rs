@@ -6,6 +6,7 @@
 
 use parallax_abi::journal::{Record, kind};
 use parallax_addr::{PAGE_SIZE, PhysAddr};
+use parallax_gic::RawGic;
 use parallax_trace::spec::Region;
 use parallax_vmsa::{MemError, PhysMem};
 
@@ -127,12 +128,14 @@ impl Shadow {
                 smmu
             })
         };
+        let of_gic = |registers: &Registers| registers.gic.as_ref().map(RawGic::steady);
         let same = |(told, read): (&CpuRegisters, &CpuRegisters)| {
             !told.below_el2 || !read.below_el2 || told.sys == read.sys
         };
         self.registers.sys == registers.sys
             && self.registers.others.iter().zip(&registers.others).all(same)
             && steady(&self.registers) == steady(registers)
+            && of_gic(&self.registers) == of_gic(registers)
     }
 
     /// This copy, with `memory` around it.
@@ -176,6 +179,9 @@ impl Shadow {
     }
 
     fn device(&mut self, record: &Record, written: bool) {
+        if let Some(gic) = &mut self.registers.gic {
+            gic.follow(record.b, record.size, record.value, written);
+        }
         let (base, size) = self.smmu;
         let offset = record.b.checked_sub(base).filter(|offset| *offset < size);
         let Some(first) = offset.and_then(|offset| u32::try_from(offset).ok()) else { return };

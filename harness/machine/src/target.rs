@@ -2,6 +2,7 @@
 
 use parallax_abi::info::HypInfo;
 use parallax_addr::{AddressMap, Span};
+use parallax_gic::RawGic;
 use parallax_model::Layout;
 use parallax_smmu::RawRegs;
 use parallax_trace::spec::{MachineSpec, Region};
@@ -43,6 +44,9 @@ pub struct Registers {
     pub others: Vec<CpuRegisters>,
     /// The SMMU's registers; none when the hypervisor does not use an SMMU.
     pub smmu: Option<RawRegs>,
+    /// The GIC's registers that name memory; none where they were not looked at.
+    #[serde(default)]
+    pub gic: Option<RawGic>,
 }
 
 /// What is looked at: a machine that was booted, and the hypervisor that runs on it.

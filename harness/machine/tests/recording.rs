@@ -7,6 +7,7 @@ use parallax_abi::info::HypInfo;
 use parallax_abi::journal::Record;
 use parallax_abi::mailbox::Response;
 use parallax_addr::{ImageVa, PhysAddr};
+use parallax_gic::{RawGic, RawRedistributor};
 use parallax_machine::recording::format::KEYFRAME_EVERY;
 use parallax_machine::recording::{
     Change, Operation, RecordedFinding, Recorder, RecordingError, RecordingMem, Replay, Search,
@@ -74,7 +75,9 @@ fn step(op: u64) -> (Operation, Registers, SparseMem) {
     let sys = SysRegs { vttbr_el2: op / 20, ..SysRegs::default() };
     let smmu = RawRegs([(0x20, 1), (0x98, op as u32)].into());
     let others = vec![CpuRegisters { below_el2: op > 7, sys }; 3];
-    (operation, Registers { sys, others, smmu: Some(smmu) }, memory)
+    let redistributor = RawRedistributor { base: 0x80a_0000, pendbaser: op / 10, ..Default::default() };
+    let gic = RawGic { gicd_typer: 1, its: None, redistributors: vec![redistributor] };
+    (operation, Registers { sys, others, smmu: Some(smmu), gic: Some(gic) }, memory)
 }
 
 fn record(path: &Path) {

@@ -43,6 +43,15 @@ table_of_checks! {
     Ownership = "ownership",
         "Do page states, annotations and EL2's mappings tell one story: one owner for each page, both sides of a loan, \
          no reference to a page without a right to it?";
+    /// Every master reaches what it may reach.
+    Reach = "reach",
+        "Is every physical address that a master of memory was given (the SMMU, the ITS, a redistributor) one that it may \
+         reach: the hypervisor's own memory where the hypervisor uses it, memory that the host has lent and that is pinned \
+         where the host does? Is every master that nothing holds out of the host's reach?";
+    /// The hypervisor's memory changes by its own stores.
+    Sentinel = "sentinel",
+        "Is every byte of the hypervisor's image and pool what the stores of EL2 made of it? Asked where a plugin saw \
+         them, after every access to a device or by one, now and then, and at the end.";
     /// Every mapping is of the kind that its address must have.
     Sanity = "sanity",
         "Is the host's map the identity, memory executable and of the host's own type, MMIO not executable?";
@@ -56,6 +65,14 @@ table_of_checks! {
     /// What happened, happened in the right order (see `parallax-protocol`).
     Protocol = "protocol",
         "Did all that the hypervisor did happen in the right order, its boot included?";
+}
+
+impl Check {
+    /// Whether it looks at what a plugin saw, and finds nothing without one.
+    #[must_use]
+    pub const fn needs_events(self) -> bool {
+        matches!(self, Self::Sentinel | Self::Protocol)
+    }
 }
 
 /// Which address space a finding's span is in.

@@ -22,6 +22,8 @@ pub struct Context {
     /// Registers of the ITS and the redistributors. Where the host's table gives them to the hypervisor, it performs the
     /// host's accesses to them.
     pub lpis: Vec<Span<PhysAddr>>,
+    /// Registers of masters that no SMMU holds and that the hypervisor does not use: nobody may.
+    pub masters: Vec<Span<PhysAddr>>,
 }
 
 impl Context {
@@ -58,6 +60,7 @@ mod tests {
             sid_bits: 8,
             emulated: false,
             lpis: Vec::new(),
+            masters: Vec::new(),
         };
         assert_eq!(
             context.pieces(span(0x1000, 0xa000)).collect::<Vec<_>>(),

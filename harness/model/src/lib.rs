@@ -2,7 +2,7 @@
 //!
 //! | module | what is in it |
 //! | --- | --- |
-//! | [`snapshot`], [`leaf`], [`smmu_state`], [`page`], [`run`] | [`Snapshot`]: everything that translates an address, as maximal runs |
+//! | [`snapshot`], [`leaf`], [`smmu_state`], [`gic_state`], [`page`], [`run`] | [`Snapshot`]: everything that translates an address, as maximal runs |
 //! | [`mod@capture`] | makes a snapshot from registers and memory, decoding only what changed |
 //! | [`canonical`], [`lane`], [`registers`] | the canonical form and its text |
 //! | [`delta`] | what changed between two snapshots |
@@ -20,6 +20,8 @@ pub mod checks;
 pub mod context;
 pub mod delta;
 pub mod finding;
+mod gic_lines;
+pub mod gic_state;
 pub mod golden;
 pub mod golden_line;
 pub mod lane;
@@ -40,13 +42,14 @@ pub mod views;
 pub use parallax_addr::{AddressMap, Span};
 
 pub use canonical::{BlockSize, Line, Sign};
-pub use capture::{CaptureCache, capture};
+pub use capture::{CaptureCache, GicCache, capture};
 pub use check::{Check, Space};
 pub use checks::access::{Access, AccessKind, Agent, Outcome, check_access};
 pub use checks::check;
 pub use context::Context;
 pub use delta::{Delta, state_lines};
 pub use finding::{Finding, Violation};
+pub use gic_state::GicState;
 pub use golden::Golden;
 pub use golden_line::{FindingLine, GoldenLine};
 pub use lane::{Lane, View};

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use parallax_addr::{AddressMap, PhysAddr};
 use parallax_vmsa::SysRegs;
 
+use crate::gic_lines;
 use crate::smmu_state::SmmuControl;
 use crate::snapshot::{Cpu, CpuControl, Layout, Snapshot};
 
@@ -32,6 +33,9 @@ pub fn text(snapshot: &Snapshot) -> Vec<Register> {
         cpu(&snapshot.cpus[0]).into_iter().map(|text| Register { text, address: None }).collect();
     if let Some(smmu) = &snapshot.smmu {
         lines.extend(self::smmu(&smmu.control, &snapshot.layout));
+    }
+    for (text, address) in snapshot.gic.iter().flat_map(|gic| gic_lines::lines(gic, &snapshot.layout)) {
+        lines.push(Register { text, address });
     }
     lines
 }

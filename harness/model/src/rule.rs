@@ -97,6 +97,18 @@ table_of_rules! {
         OwnershipEl2Unpinned = "el2-unpinned", "EL2 maps a page that it has borrowed and not pinned.", "docs/ownership.md";
         OwnershipEl2Mapped = "el2-mapped", "EL2 maps a page that is not the hypervisor's.", "docs/ownership.md";
     }
+    Reach {
+        ReachSmmuTable = "smmu-table", "The SMMU's stream table is not in memory that is the hypervisor's for nothing else.", "IHI 0070, 3.3";
+        ReachSmmuQueue = "smmu-queue", "A queue of the SMMU is not in memory that is the hypervisor's for nothing else.", "IHI 0070, 3.5";
+        ReachItsQueue = "its-queue", "The ITS's commands are not in memory that is the hypervisor's for nothing else.", "IHI 0069, 12.19";
+        ReachItsTable = "its-table", "A table of the ITS is not in memory that is the hypervisor's for nothing else.", "IHI 0069, 12.19";
+        ReachItt = "itt", "The ITS writes an ITT to memory that the host has not lent, or that is not pinned.", "IHI 0069, 5.3";
+        ReachLpiTable = "lpi-table", "A redistributor's LPI table is in memory that the host has not lent, or that is not pinned.", "IHI 0069, 12.11";
+        ReachUnheld = "unheld", "The host may program a master that nothing holds.", "docs/masters.md";
+    }
+    Sentinel {
+        SentinelUnseen = "unseen", "Memory of the hypervisor changed, and no store of EL2 did it.", "docs/checks.md";
+    }
     Sanity {
         SanityIdentity = "identity", "An address of the host leads to another address.", "docs/ownership.md";
         SanityPermission = "permission", "The host may not both read and write a page that it has.", "DDI 0487, D8.4";

@@ -11,6 +11,7 @@ use parallax_addr::{HypVa, Ipa, PAGE_SIZE, PhysAddr, Span, VmHandle};
 use parallax_vmsa::SysRegs;
 use serde::{Deserialize, Serialize};
 
+use crate::gic_state::GicState;
 use crate::leaf::{S1Entry, S2Entry};
 use crate::page::PageState;
 use crate::run::Run;
@@ -137,6 +138,8 @@ pub struct Snapshot {
     pub pages: Option<Vec<Run<PhysAddr, PageState>>>,
     /// The SMMU, when the hypervisor uses one.
     pub smmu: Option<SmmuState>,
+    /// The GIC, where its registers were looked at.
+    pub gic: Option<GicState>,
     /// Pages that the walks above read as tables, by physical address.
     pub tables: Vec<Run<PhysAddr, TableUse>>,
     /// What could not be read or decoded at all, in words.

@@ -77,6 +77,7 @@ pub(crate) fn context() -> Context {
         sid_bits: 8,
         emulated: false,
         lpis: Vec::new(),
+        masters: Vec::new(),
     }
 }
 
@@ -190,6 +191,7 @@ pub(crate) fn clean() -> Snapshot {
         ]),
         pages: Some(pages),
         smmu: Some(smmu()),
+        gic: None,
         tables: vec![Run::new(
             Span::new(PhysAddr::new(POOL.base + 0x4000), 0x2000),
             TableUse { cpu: true, ..TableUse::default() },

@@ -175,6 +175,8 @@ fn without_events_nothing_is_missed_that_only_events_can_tell() {
     let verdict = |events| judge(case, &run, &Options { events, ..options(GoldenMode::Compare) }).unwrap();
     golden("   ! protocol/unclean-remake cpu ram: level 3, in f\n");
     assert_eq!([verdict(false), verdict(true)], [Verdict::Same, Verdict::Clean]);
+    golden("   ! sentinel/unseen page pool: changed\n");
+    assert_eq!([verdict(false), verdict(true)], [Verdict::Same, Verdict::Clean]);
     golden("   ! access/stale cpu ram: x\n");
     assert_eq!(verdict(false), Verdict::Clean);
     save("boot\n   ! protocol/unpublished cpu ram: level 3, in f\n1: nop -> ok\n");

@@ -236,4 +236,6 @@ faults! {
     PmuCountsEl2 = 128, "pmu_counts_el2";
     /// What a user process of the host may not reach is told as a translation fault, which its kernel takes for its own.
     UserAbortAsFault = 129, "user_abort_as_fault";
+    /// The host has QEMU's fw_cfg, which writes memory past both stage 2 and the SMMU.
+    FwCfgLeftToHost = 130, "fwcfg_left_to_host";
 }

@@ -7,12 +7,14 @@ mod expected;
 mod invariants;
 mod protocol;
 mod sentinel;
+mod unseen;
 
 use parallax_addr::PhysAddr;
 use parallax_model::Span;
 
 pub use protocol::Protocol;
 pub use sentinel::Sentinel;
+pub(crate) use unseen::Unseen;
 
 use crate::judge::Judge;
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use parallax_abi::info::HypInfo;
 use parallax_abi::journal::Record;
 use parallax_abi::mailbox::{Request, Response};
+use parallax_gic::RawGic;
 use parallax_vmsa::SysRegs;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 
@@ -22,7 +23,7 @@ use crate::target::{CpuRegisters, Description};
 /// | 1 | |
 /// | 2 | [`Entry::events`], [`Entry::findings`] as texts, [`Footer::sites`] |
 /// | 3 | [`Entry::findings`] with rule, space, span, page, views, function and message |
-/// | 4 | [`Entry::others`], [`SysRegs::control`] |
+/// | 4 | [`Entry::others`], [`SysRegs::control`], [`Entry::gic`] |
 pub const SCHEMA: u32 = 4;
 /// The oldest schema with findings that are more than texts.
 pub const TYPED_FINDINGS: u32 = 3;
@@ -107,6 +108,9 @@ pub struct Entry {
         deserialize_with = "limited_option::<_, _, _, MAX_REGISTERS>"
     )]
     pub smmu: Option<BTreeMap<u32, u32>>,
+    /// The GIC's registers that name memory; absent when none has changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gic: Option<RawGic>,
     /// Pages that were read for the first time, or have changed.
     #[serde(deserialize_with = "limited::<_, _, MAX_PAGES>")]
     pub pages: Vec<Page>,

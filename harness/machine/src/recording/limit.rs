@@ -40,6 +40,8 @@ limits! {
     MAX_REGISTERS: usize = 1 << 12, "registers of the SMMU";
     /// The most CPUs beside the first.
     MAX_CPUS: usize = 1 << 9, "CPUs beside the first";
+    /// The most redistributors.
+    MAX_REDISTRIBUTORS: usize = parallax_gic::raw::MAX_REDISTRIBUTORS, "redistributors";
     /// The most pages that are known at one time, and that an operation has changed.
     MAX_PAGES: usize = 1 << 16, "pages known at one time, and changed by an operation";
     /// The most words of a page, and the most runs of them.

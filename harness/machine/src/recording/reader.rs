@@ -19,7 +19,7 @@ use zstd::zstd_safe;
 use super::format::{Entry, Footer, Header, Hex, OLDEST, Run, SCHEMA, Site, TYPED_FINDINGS};
 use super::limit::{
     MAX_ALL_FINDINGS, MAX_FILE, MAX_HEADER, MAX_INSTRUCTIONS, MAX_LINE, MAX_OPERATIONS, MAX_PAGES,
-    MAX_REGIONS, MAX_REGISTERS, MAX_UNPACKED,
+    MAX_REDISTRIBUTORS, MAX_REGIONS, MAX_REGISTERS, MAX_UNPACKED,
 };
 use super::{Operation, RecordingError};
 use crate::target::{Registers, Target};
@@ -232,6 +232,7 @@ impl Replay {
             self.pages = 0;
             self.registers.smmu = None;
             self.registers.others.clear();
+            self.registers.gic = None;
             if entry.sys.is_none() {
                 return Err(self.wrong("an entry without registers where a complete one must be".to_owned()));
             }
@@ -249,6 +250,12 @@ impl Replay {
         });
         if self.registers.smmu.as_ref().is_some_and(|known| known.0.len() > MAX_REGISTERS) {
             return Err(self.wrong(format!("more than {MAX_REGISTERS} registers of the SMMU")));
+        }
+        if let Some(gic) = entry.gic {
+            if gic.redistributors.len() > MAX_REDISTRIBUTORS {
+                return Err(self.wrong(format!("more than {MAX_REDISTRIBUTORS} redistributors")));
+            }
+            self.registers.gic = Some(gic);
         }
         for page in entry.pages {
             self.write_page(PhysAddr::new(page.pa.0), &page.words)?;

@@ -100,6 +100,10 @@ impl Recorder {
             others: (self.registers.as_ref().map_or(&[][..], |before| &before.others) != registers.others)
                 .then(|| registers.others.clone()),
             smmu: self.smmu_changes(registers),
+            gic: registers
+                .gic
+                .clone()
+                .filter(|gic| self.registers.as_ref().and_then(|before| before.gic.as_ref()) != Some(gic)),
             pages: self.page_changes(memory)?,
             events: operation.events.iter().copied().map(Event::from).collect(),
             findings: operation.findings.clone(),

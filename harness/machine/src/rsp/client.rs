@@ -325,6 +325,6 @@ pub(crate) fn number(request: &str, reply: &[u8]) -> Result<u64, RspError> {
     hex::decode(reply).and_then(|bytes| hex::little_endian(&bytes)).ok_or_else(|| refused(request, reply))
 }
 
-fn refused(request: &str, reply: &[u8]) -> RspError {
+pub(crate) fn refused(request: &str, reply: &[u8]) -> RspError {
     RspError::Refused { request: request.to_owned(), reply: String::from_utf8_lossy(reply).into_owned() }
 }

@@ -4,6 +4,7 @@
 //! at memory speed, and decodes only those whose bytes changed. Where memory knows what was written in between
 //! ([`PhysMem::written`]), only that is read: the work then follows what changed.
 
+mod gic;
 mod lane;
 mod pages;
 mod smmu;
@@ -17,6 +18,7 @@ use parallax_smmu::RawRegs;
 use parallax_vmsa::regs::{Hcr, Sctlr, Ttbr, bits};
 use parallax_vmsa::{PhysMem, Regime, RegimeError, SysRegs};
 
+pub use self::gic::GicCache;
 use self::lane::Lane;
 use self::smmu::SmmuCache;
 use self::tables::Entry;
@@ -75,7 +77,7 @@ impl CaptureCache {
     }
 }
 
-/// The state that the registers and `mem` describe: `sys` are CPU 0's, `others` those of other CPUs that run the host, by
+/// The state, less the GIC (see [`GicCache`]), that the registers and `mem` describe: `sys` are CPU 0's, `others` those of other CPUs that run the host, by
 /// number. `info` says where to look for the page-state array and
 /// what the hypervisor calls its own. What cannot be read or decoded is in [`Snapshot::faults`]; nothing panics.
 #[must_use]
@@ -112,6 +114,7 @@ pub fn capture(
         spaces: spaces(cache),
         pages: Some(pages),
         smmu,
+        gic: None,
         tables: cache.tables.clone(),
         faults,
     }

@@ -8,6 +8,7 @@ mod control;
 mod findings;
 pub mod isolation;
 pub mod ownership;
+pub mod reach;
 pub mod sanity;
 pub mod sync;
 #[cfg(test)]
@@ -17,12 +18,13 @@ use crate::context::Context;
 use crate::finding::Finding;
 use crate::snapshot::Snapshot;
 
-/// Checks 1 to 3 and the sanity of mappings.
+/// Checks 1 to 3, the reach of masters, and the sanity of mappings.
 #[must_use]
 pub fn check(snapshot: &Snapshot, context: &Context) -> Vec<Finding> {
     let mut findings = sync::check(snapshot, context);
     findings.extend(isolation::check(snapshot, context));
     findings.extend(ownership::check(snapshot, context));
+    findings.extend(reach::check(snapshot, context));
     findings.extend(sanity::check(snapshot, context));
     findings
 }

@@ -21,14 +21,14 @@ pub enum Comparison {
     },
 }
 
-/// Compares `text` with the golden at `place`; without `events`, with what it holds beside findings of check 5.
+/// Compares `text` with the golden at `place`; without `events`, with what it holds beside findings that only a run with events can have.
 ///
 /// # Errors
 /// The golden is there and cannot be read.
 pub fn compare(place: &Place, text: &str, events: bool) -> Result<Comparison, GoldenError> {
     let Some(mut agreed) = file::text(&place.golden)? else { return Ok(Comparison::Missing) };
     if !events {
-        agreed = without_order(&agreed);
+        agreed = without_events(&agreed);
     }
     Ok(match file::body(text) {
         text if agreed == text => Comparison::Same,
@@ -36,19 +36,19 @@ pub fn compare(place: &Place, text: &str, events: bool) -> Result<Comparison, Go
     })
 }
 
-/// Whether the golden at `place` has findings of check 5, which only a run with events can have.
+/// Whether the golden at `place` has findings that only a run with events can have.
 ///
 /// # Errors
 /// The golden is there and cannot be read.
 pub fn needs_events(place: &Place) -> Result<bool, GoldenError> {
-    Ok(file::text(&place.golden)?.is_some_and(|agreed| GoldenLine::findings(&agreed).any(is_of_order)))
+    Ok(file::text(&place.golden)?.is_some_and(|agreed| GoldenLine::findings(&agreed).any(is_of_events)))
 }
 
-/// A golden without findings of check 5; and without its boot, if there was nothing else to say of that.
-fn without_order(agreed: &str) -> String {
+/// A golden without such findings; and without its boot, if there was nothing else to say of that.
+fn without_events(agreed: &str) -> String {
     let lines = agreed.lines().map(|line| (line, GoldenLine::of(line)));
     let mut lines: Vec<_> = lines
-        .filter(|(_, line)| !matches!(line, GoldenLine::Finding(finding) if is_of_order(*finding)))
+        .filter(|(_, line)| !matches!(line, GoldenLine::Finding(finding) if is_of_events(*finding)))
         .collect();
     let boot = matches!(lines.first(), Some((_, GoldenLine::Boot)));
     if boot && !matches!(lines.get(1), Some((_, GoldenLine::Finding(_) | GoldenLine::Change(_)))) {
@@ -57,7 +57,7 @@ fn without_order(agreed: &str) -> String {
     lines.into_iter().map(|(text, _)| text).collect::<Vec<_>>().join("\n")
 }
 
-/// Whether a golden's finding is about the order of events.
-pub(super) fn is_of_order(finding: FindingLine<'_>) -> bool {
-    finding.check() == Some(Check::Protocol)
+/// Whether only a run with events can have a golden's finding.
+pub(super) fn is_of_events(finding: FindingLine<'_>) -> bool {
+    finding.check().is_some_and(Check::needs_events)
 }

@@ -35,7 +35,7 @@ impl Kind {
     fn of(line: &str) -> Self {
         match GoldenLine::of(line) {
             GoldenLine::Boot | GoldenLine::Operation(_) => Self::Results,
-            GoldenLine::Finding(finding) if super::compare::is_of_order(finding) => Self::Events,
+            GoldenLine::Finding(finding) if super::compare::is_of_events(finding) => Self::Events,
             GoldenLine::Finding(_) => Self::Findings,
             GoldenLine::Change(change) => match change.split_whitespace().next() {
                 Some("smmu" | "ste" | "regs") => Self::Smmu,

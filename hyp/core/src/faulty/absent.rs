@@ -12,7 +12,7 @@ use crate::page_state::PageState;
 use crate::pgtable::attrs::El2Prot;
 pub(crate) use crate::pgtable::invalidate::{El2Tlb, HostTlb};
 use crate::pgtable::{Content, Descriptor, Env, Invalidate, Level, SplitRule};
-use crate::regions::{Kind, Range};
+use crate::regions::{Kind, Range, Regions};
 use crate::smmu::regs::{CMDQ_CONS, Cr0, Gbpa};
 use crate::smmu::viommu::{self, Ring, Verdict};
 use crate::smmu::{Command, Smmu, SmmuTlb, Ste, StreamId};
@@ -46,6 +46,7 @@ right! {
     fault_content(Content, Kind, Ipa, Range);
     annotated(Range, &HostMmu);
     donated_frame(Option<Range>);
+    kept(Regions);
     is_full(bool);
     single_bytes(u64);
     gbpa_closed(Gbpa);

@@ -10,6 +10,7 @@
 pub(crate) mod boot;
 mod debug;
 mod flight;
+pub(crate) mod gic;
 mod images;
 mod mailbox;
 pub(crate) mod registers;
@@ -27,6 +28,7 @@ use parallax_vmsa::PhysMem;
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 
+use self::gic::GicAt;
 pub use self::images::Hyp;
 use self::mailbox::MailboxAt;
 use self::registers::RegisterSet;
@@ -229,7 +231,12 @@ impl Machine for Live {
         let smmu_pa = self.target.info.smmu_pa;
         let smmu = (smmu_pa != 0).then_some(smmu_pa);
         let read = self.runtime.block_on(self.registers.read(&mut self.client, smmu));
-        read.map_err(|error| self.connection_lost(error))
+        let mut registers = read.map_err(|error| self.connection_lost(error))?;
+        if let Some(at) = GicAt::of(&self.target.description) {
+            let read = self.runtime.block_on(at.read(&mut self.client));
+            registers.gic = Some(read.map_err(|error| self.connection_lost(error))?);
+        }
+        Ok(registers)
     }
 
     fn memory(&self) -> &dyn PhysMem {

@@ -91,7 +91,7 @@ impl RegisterSet {
             CpuRegisters { below_el2, sys: self.sys(&mut values) }
         };
         let others = others.iter().map(other).collect();
-        Ok(Registers { sys, others, smmu })
+        Ok(Registers { sys, others, smmu, gic: None })
     }
 
     /// What asks for the system registers of the current CPU, in the order in which [`Self::sys`] takes them.

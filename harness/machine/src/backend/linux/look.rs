@@ -6,6 +6,7 @@ use parallax_abi::info::HypInfo;
 use parallax_addr::ImageVa;
 
 use super::{Below, Linux};
+use crate::backend::hyp::gic::GicAt;
 use crate::error::MachineError;
 use crate::extensions::Pause;
 use crate::rsp::RspError;
@@ -77,6 +78,10 @@ impl Linux {
     pub(super) fn registers(&mut self, info: &HypInfo) -> Result<Registers, MachineError> {
         let Some(below) = &self.below else { return Err(MachineError::Contract("no hypervisor".to_owned())) };
         let smmu = (info.smmu_pa != 0).then_some(info.smmu_pa);
-        Ok(self.runtime.block_on(below.registers.read(&mut self.client, smmu))?)
+        let mut registers = self.runtime.block_on(below.registers.read(&mut self.client, smmu))?;
+        if let Some(at) = GicAt::of(&self.description) {
+            registers.gic = Some(self.runtime.block_on(at.read(&mut self.client))?);
+        }
+        Ok(registers)
     }
 }

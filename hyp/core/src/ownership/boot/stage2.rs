@@ -68,7 +68,7 @@ impl<H: Memory + Cpu> Stage2<H> {
         let smmu = smmu.map(|(driver, _)| SmmuMmu { driver, idmap });
         let hyp = Hyp {
             hw,
-            regions: config.regions,
+            regions: faulty::kept(config.regions),
             pages,
             devices,
             host: SpinMutex::new(host),
