@@ -41,6 +41,6 @@ pub use form::{Form, Structure};
 pub use illegal::Illegal;
 pub use queue::Queue;
 pub use register::{REGISTERS, Register};
-pub use regs::{OFFSETS, RawRegs, RegsError, SmmuRegs};
+pub use regs::{CONSTANT, OFFSETS, RawRegs, RegsError, SmmuRegs};
 pub use ste::{Config, Ste};
 pub use strtab::{StreamFault, StreamRun, StreamTable, TableMemory};

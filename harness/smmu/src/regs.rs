@@ -43,6 +43,9 @@ pub const OFFSETS: &[u32] = &[
     EVENTQ_CONS,
 ];
 
+/// Those of [`OFFSETS`] that never change.
+pub const CONSTANT: &[u32] = &[IDR0, IDR1, IDR3, IDR5, AIDR];
+
 /// Values of registers by their offset from the SMMU's base address.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]

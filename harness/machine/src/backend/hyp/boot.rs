@@ -96,7 +96,7 @@ impl Live {
                 self.printed()
             )));
         }
-        let registers = match self.runtime.block_on(self.registers.read(&mut self.client, None)) {
+        let registers = match self.runtime.block_on(self.registers.read(&mut self.client, None, None)) {
             Ok(read) => read,
             Err(error) => return Err(self.connection_lost(error)),
         };

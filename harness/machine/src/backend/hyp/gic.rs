@@ -3,7 +3,7 @@
 use parallax_gic::raw::{GICD_TYPER, gicr, gits};
 use parallax_gic::{RawGic, RawIts, RawRedistributor};
 
-use crate::rsp::{Client, RspError, client};
+use crate::rsp::{RspError, client};
 use crate::target::Description;
 
 /// Where a machine's GIC is.
@@ -25,8 +25,13 @@ impl GicAt {
         Some(Self { gicd: base("gicd")?, its: base("its")?, gicr: base("gicr")?, cpus })
     }
 
-    /// Reads the registers that name memory; all in one go.
-    pub(crate) async fn read(&self, client: &mut Client) -> Result<RawGic, RspError> {
+    /// What asks for the registers that name memory, in the order in which [`Self::registers`] takes them.
+    pub(super) fn requests(&self) -> Vec<String> {
+        self.places().iter().map(|(at, len)| format!("m{at:x},{len:x}")).collect()
+    }
+
+    /// Where they are, and of how many bytes.
+    fn places(&self) -> Vec<(u64, usize)> {
         let its = self.its;
         let mut places = vec![
             (self.gicd + GICD_TYPER, 4),
@@ -35,13 +40,22 @@ impl GicAt {
             (its + gits::CBASER, 0x18),
             (its + gits::BASER, 0x40),
         ];
-        let frames = (0..self.cpus).map(|cpu| self.gicr + cpu * gicr::STRIDE);
-        places.extend(frames.clone().flat_map(|at| [(at + gicr::CTLR, 4), (at + gicr::PROPBASER, 0x10)]));
-        let requests: Vec<String> = places.iter().map(|(at, len)| format!("m{at:x},{len:x}")).collect();
-        let replies = client.pipeline(&requests).await?;
-        let mut values = Vec::with_capacity(2 * requests.len());
-        for ((request, reply), (_, len)) in requests.iter().zip(&replies).zip(&places) {
-            let digits = 2 * len.min(&8);
+        let frames = self.frames();
+        places.extend(frames.flat_map(|at| [(at + gicr::CTLR, 4), (at + gicr::PROPBASER, 0x10)]));
+        places
+    }
+
+    /// The frames of the redistributors.
+    fn frames(&self) -> impl Iterator<Item = u64> {
+        let first = self.gicr;
+        (0..self.cpus).map(move |cpu| first + cpu * gicr::STRIDE)
+    }
+
+    /// The registers, from the `replies` to [`Self::requests`].
+    pub(super) fn registers(&self, replies: &[Vec<u8>]) -> Result<RawGic, RspError> {
+        let mut values = Vec::with_capacity(2 * replies.len());
+        for ((request, reply), (_, len)) in self.requests().iter().zip(replies).zip(self.places()) {
+            let digits = 2 * len.min(8);
             if reply.len() != 2 * len {
                 return Err(client::refused(request, reply));
             }
@@ -54,7 +68,7 @@ impl GicAt {
         let gicd_typer = next() as u32;
         let (ctlr, typer, cbaser, cwriter, creadr) = (next() as u32, next(), next(), next(), next());
         let its = RawIts {
-            base: its,
+            base: self.its,
             ctlr,
             typer,
             cbaser,
@@ -66,6 +80,6 @@ impl GicAt {
             let (ctlr, propbaser, pendbaser) = (next() as u32, next(), next());
             RawRedistributor { base, ctlr, propbaser, pendbaser }
         };
-        Ok(RawGic { gicd_typer, its: Some(its), redistributors: frames.map(redistributor).collect() })
+        Ok(RawGic { gicd_typer, its: Some(its), redistributors: self.frames().map(redistributor).collect() })
     }
 }

@@ -230,13 +230,9 @@ impl Machine for Live {
     fn registers(&mut self) -> Result<Registers, MachineError> {
         let smmu_pa = self.target.info.smmu_pa;
         let smmu = (smmu_pa != 0).then_some(smmu_pa);
-        let read = self.runtime.block_on(self.registers.read(&mut self.client, smmu));
-        let mut registers = read.map_err(|error| self.connection_lost(error))?;
-        if let Some(at) = GicAt::of(&self.target.description) {
-            let read = self.runtime.block_on(at.read(&mut self.client));
-            registers.gic = Some(read.map_err(|error| self.connection_lost(error))?);
-        }
-        Ok(registers)
+        let gic = GicAt::of(&self.target.description);
+        let read = self.runtime.block_on(self.registers.read(&mut self.client, smmu, gic));
+        read.map_err(|error| self.connection_lost(error))
     }
 
     fn memory(&self) -> &dyn PhysMem {

@@ -1,8 +1,11 @@
 //! Which registers are read, and how.
 
-use parallax_smmu::{OFFSETS, RawRegs};
+use std::collections::BTreeMap;
+
+use parallax_smmu::{CONSTANT, OFFSETS, RawRegs};
 use parallax_vmsa::{ControlRegs, SysRegs};
 
+use super::gic::GicAt;
 use crate::error::MachineError;
 use crate::rsp::{Client, Register, RspError, TargetDescription, client};
 use crate::target::{CpuRegisters, Registers};
@@ -20,6 +23,8 @@ pub(crate) struct RegisterSet {
     mmfr2: Option<Register>,
     /// The gdbstub's names of the CPUs, in order.
     threads: Vec<String>,
+    /// The SMMU's registers that never change, by offset; empty before they were read.
+    constant: BTreeMap<u32, u32>,
 }
 
 /// ID_AA64MMFR2_EL1.BBM: its first bit; it has four.
@@ -53,6 +58,7 @@ impl RegisterSet {
             optional: ControlRegs::OPTIONAL.iter().map(|name| target.register(name)).collect(),
             mmfr2: target.register("ID_AA64MMFR2_EL1"),
             threads,
+            constant: BTreeMap::new(),
         })
     }
 
@@ -63,11 +69,21 @@ impl RegisterSet {
         Ok(values.first().map_or(0, |value| (value >> BBM & 0xf) as u8))
     }
 
-    /// Reads the system registers of each CPU and, if `smmu` is its address, the SMMU's registers; all in one go. The first CPU is the current one before and after.
-    pub(crate) async fn read(&self, client: &mut Client, smmu: Option<u64>) -> Result<Registers, RspError> {
-        let mut requests = self.requests();
+    /// Reads the system registers of each CPU and, where `smmu` and `gic` say that they are, those of the SMMU and the
+    /// GIC; all in one go. The first CPU is the current one before and after.
+    pub(crate) async fn read(
+        &mut self,
+        client: &mut Client,
+        smmu: Option<u64>,
+        gic: Option<GicAt>,
+    ) -> Result<Registers, RspError> {
+        let of_gic = gic.map_or_else(Vec::new, |gic| gic.requests());
+        let mut requests = of_gic.clone();
+        requests.extend(self.requests());
+        let offsets: Vec<u32> =
+            OFFSETS.iter().copied().filter(|offset| !self.constant.contains_key(offset)).collect();
         if let Some(base) = smmu {
-            requests.extend(OFFSETS.iter().map(|offset| format!("m{:x},4", base + u64::from(*offset))));
+            requests.extend(offsets.iter().map(|offset| format!("m{:x},4", base + u64::from(*offset))));
         }
         let others = self.threads.get(1..).unwrap_or_default();
         for thread in others {
@@ -78,20 +94,26 @@ impl RegisterSet {
             requests.push(format!("Hg{first}"));
         }
         let replies = client.pipeline(&requests).await?;
-        let values = requests.iter().zip(&replies).filter(|(request, _)| !request.starts_with('H'));
+        let (of_gic, replies) = replies.split_at(of_gic.len());
+        let gic = gic.map(|gic| gic.registers(of_gic)).transpose()?;
+        let values = requests.iter().skip(of_gic.len()).zip(replies);
+        let values = values.filter(|(request, _)| !request.starts_with('H'));
         let values = values.map(|(request, reply)| client::number(request, reply));
         let mut values = values.collect::<Result<Vec<u64>, _>>()?.into_iter();
         let sys = self.sys(&mut values);
-        let named = |values: &mut dyn Iterator<Item = u64>| {
-            RawRegs(OFFSETS.iter().zip(values).map(|(offset, value)| (*offset, value as u32)).collect())
-        };
-        let smmu = smmu.map(|_| named(&mut values));
+        let smmu = smmu.map(|_| {
+            let read = offsets.iter().zip(&mut values).map(|(offset, value)| (*offset, value as u32));
+            RawRegs(self.constant.iter().map(|(offset, value)| (*offset, *value)).chain(read).collect())
+        });
         let other = |_: &String| {
             let below_el2 = values.next().is_some_and(|cpsr| cpsr >> 2 & 3 < 2);
             CpuRegisters { below_el2, sys: self.sys(&mut values) }
         };
         let others = others.iter().map(other).collect();
-        Ok(Registers { sys, others, smmu, gic: None })
+        if let Some(smmu) = &smmu {
+            self.constant = CONSTANT.iter().filter_map(|at| Some((*at, *smmu.0.get(at)?))).collect();
+        }
+        Ok(Registers { sys, others, smmu, gic })
     }
 
     /// What asks for the system registers of the current CPU, in the order in which [`Self::sys`] takes them.

@@ -76,12 +76,11 @@ impl Linux {
 
     /// The registers that translation hangs on; of its SMMU, if `info` says that the hypervisor uses one.
     pub(super) fn registers(&mut self, info: &HypInfo) -> Result<Registers, MachineError> {
-        let Some(below) = &self.below else { return Err(MachineError::Contract("no hypervisor".to_owned())) };
+        let Some(below) = &mut self.below else {
+            return Err(MachineError::Contract("no hypervisor".to_owned()));
+        };
         let smmu = (info.smmu_pa != 0).then_some(info.smmu_pa);
-        let mut registers = self.runtime.block_on(below.registers.read(&mut self.client, smmu))?;
-        if let Some(at) = GicAt::of(&self.description) {
-            registers.gic = Some(self.runtime.block_on(at.read(&mut self.client))?);
-        }
-        Ok(registers)
+        let gic = GicAt::of(&self.description);
+        Ok(self.runtime.block_on(below.registers.read(&mut self.client, smmu, gic))?)
     }
 }

@@ -232,7 +232,7 @@ impl Linux {
     pub fn info(&mut self) -> Result<Option<HypInfo>, MachineError> {
         let Some(below) = &mut self.below else { return Ok(None) };
         if below.info.is_none() {
-            let registers = self.runtime.block_on(below.registers.read(&mut self.client, None))?;
+            let registers = self.runtime.block_on(below.registers.read(&mut self.client, None, None))?;
             below.info = read_info(&self.ram, &registers.sys, below.info_va).ok();
         }
         Ok(below.info)
