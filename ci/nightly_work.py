@@ -14,8 +14,8 @@ OWN_MACHINE = {
     "traces/good/host_tables_used_up.trace": "its few pages for tables do not suffice for a shared one",
     "traces/good/mmio_recycled.trace": "its few pages for tables do not suffice for a shared one",
 }
-HOSTILE_FAULTS = ["emul_ste_unchecked", "emul_s2_fields_from_host", "emul_evtq_unchecked", "emul_memory_not_held",
-                  "emul_missing_nh_all"]
+HOSTILE_FAULTS = ["viommu_ste_unchecked", "viommu_s2_fields_from_host", "viommu_evtq_unchecked", "viommu_memory_not_held",
+                  "viommu_missing_nh_all"]
 BARE, BARE_SUITES = "bare machines, ci/run and ci/test", ["bookworm", "trixie", "sid"]
 # Newer kernels than the default one, as far as the distribution's archive has them (ci/fetch-linux).
 SERIES = ["7.2", "7.3"]

@@ -37,14 +37,14 @@ fn judged_twice(trace: &str) -> [BTreeSet<String>; 2] {
 
 #[test]
 fn a_good_trace_is_good_in_its_file() {
-    for trace in ["good/four_cpus.trace", "good/emul_two_cpus.trace"] {
+    for trace in ["good/four_cpus.trace", "good/viommu_two_cpus.trace"] {
         assert_eq!(judged_twice(trace), [BTreeSet::new(), BTreeSet::new()], "{trace}");
     }
 }
 
 #[test]
 fn a_bad_trace_breaks_the_same_rules_in_its_file() {
-    for trace in ["bad/smmu_no_tlbi.trace", "bad/emul_missing_cfgi.trace"] {
+    for trace in ["bad/smmu_no_tlbi.trace", "bad/viommu_missing_cfgi.trace"] {
         let [run, file] = judged_twice(trace);
         assert!(!run.is_empty() && run == file, "{trace}: {run:?}, {file:?}");
     }

@@ -111,31 +111,31 @@ faults! {
     /// A host fault without a valid syndrome is mapped, and its instruction counts as performed.
     HostFaultNotRepeated = 50, "host_fault_not_repeated";
     /// The emulated SMMU writes stream table entries without CFGI_STE.
-    EmulMissingCfgi = 64, "emul_missing_cfgi";
+    ViommuMissingCfgi = 64, "viommu_missing_cfgi";
     /// The emulated SMMU passes CFGI commands on without looking at the host's entries again.
-    EmulCfgiNotShadowed = 65, "emul_cfgi_not_shadowed";
+    ViommuCfgiNotShadowed = 65, "viommu_cfgi_not_shadowed";
     /// The host's TLBI commands keep the VMID that the host wrote.
-    EmulHostVmidLetThrough = 66, "emul_host_vmid_let_through";
+    ViommuHostVmidLetThrough = 66, "viommu_host_vmid_let_through";
     /// The VMID of a shadowed stream table entry is the host's.
-    EmulS2FieldsFromHost = 67, "emul_s2_fields_from_host";
+    ViommuS2FieldsFromHost = 67, "viommu_s2_fields_from_host";
     /// The host's stream table entries are used as they are.
-    EmulSteUnchecked = 68, "emul_ste_unchecked";
+    ViommuSteUnchecked = 68, "viommu_ste_unchecked";
     /// CFGI_STE_RANGE and CFGI_ALL shadow only the first entry of their range.
-    EmulFirstOfRangeOnly = 69, "emul_first_of_range_only";
+    ViommuFirstOfRangeOnly = 69, "viommu_first_of_range_only";
     /// Only the first command of a batch is issued.
-    EmulFirstOfBatchOnly = 70, "emul_first_of_batch_only";
+    ViommuFirstOfBatchOnly = 70, "viommu_first_of_batch_only";
     /// The host's SMMUEN = 0 leaves the streams as they were.
-    EmulDisableKeepsStreams = 71, "emul_disable_keeps_streams";
+    ViommuDisableKeepsStreams = 71, "viommu_disable_keeps_streams";
     /// A stage-2 unmap is not followed by TLBI_NH_ALL although a stream is nested.
-    EmulMissingNhAll = 72, "emul_missing_nh_all";
+    ViommuMissingNhAll = 72, "viommu_missing_nh_all";
     /// The hardware's event queue is where the host says, whoever owns the memory.
-    EmulEvtqUnchecked = 73, "emul_evtq_unchecked";
+    ViommuEvtqUnchecked = 73, "viommu_evtq_unchecked";
     /// What the host's queues and tables lie in is checked, but neither lent nor pinned.
-    EmulMemoryNotHeld = 74, "emul_memory_not_held";
+    ViommuMemoryNotHeld = 74, "viommu_memory_not_held";
     /// A page that returns to the host is mapped in the idmap without the idmap's lock.
     SmmuMapUnlocked = 78, "smmu_map_unlocked";
     /// A command of the host is checked, and then read again to be issued.
-    EmulQueueReread = 79, "emul_queue_reread";
+    ViommuQueueReread = 79, "viommu_queue_reread";
     /// A table's TLBs are invalidated before its entries are changed instead of after.
     TlbiBeforeClear = 80, "tlbi_before_clear";
     /// Nothing makes a cleared entry of the host's table visible before the TLBI.
@@ -197,29 +197,29 @@ faults! {
     /// No CMD_SYNC separates the steps in which a stream table entry is replaced.
     SteStepsNotSynced = 109, "ste_steps_not_synced";
     /// A refused command of the host raises no interrupt.
-    EmulGerrorNoIrq = 110, "emul_gerror_no_irq";
+    ViommuGerrorNoIrq = 110, "viommu_gerror_no_irq";
     /// The host chooses where the hardware writes its MSIs.
-    EmulMsiLetThrough = 111, "emul_msi_let_through";
+    ViommuMsiLetThrough = 111, "viommu_msi_let_through";
     /// A stream table entry that changes while it is live gets its dword 0 and nothing else.
-    EmulLiveHeadOnly = 112, "emul_live_head_only";
+    ViommuLiveHeadOnly = 112, "viommu_live_head_only";
     /// The commands that follow the end of the host's queue, from its first slot on, are taken as done.
-    EmulWrapDropsRest = 113, "emul_wrap_drops_rest";
+    ViommuWrapDropsRest = 113, "viommu_wrap_drops_rest";
     /// The host's event queue is given back while the hardware still writes to it.
-    EmulEvtqReleasedEarly = 114, "emul_evtq_released_early";
+    ViommuEvtqReleasedEarly = 114, "viommu_evtq_released_early";
     /// What was held for the emulated SMMU is never given back.
-    EmulHeldForever = 115, "emul_held_forever";
+    ViommuHeldForever = 115, "viommu_held_forever";
     /// A level-2 table of the host is read beyond the span that its descriptor gives.
-    EmulSpanIgnored = 116, "emul_span_ignored";
+    ViommuSpanIgnored = 116, "viommu_span_ignored";
     /// The host's level-2 tables are taken to have 256 entries, whatever STRTAB_BASE_CFG.SPLIT says.
-    EmulSplitIgnored = 117, "emul_split_ignored";
+    ViommuSplitIgnored = 117, "viommu_split_ignored";
     /// The host's queue goes on although a refused command is not acknowledged.
-    EmulErrorDoesNotStop = 118, "emul_error_does_not_stop";
+    ViommuErrorDoesNotStop = 118, "viommu_error_does_not_stop";
     /// The host's S1STALLD is let through, which makes an entry ILLEGAL where nothing ever stalls.
-    EmulStalldLetThrough = 119, "emul_stalld_let_through";
+    ViommuStalldLetThrough = 119, "viommu_stalld_let_through";
     /// The host's TLBI_NH_ASID loses its ASID.
-    EmulAsidDropped = 120, "emul_asid_dropped";
+    ViommuAsidDropped = 120, "viommu_asid_dropped";
     /// Combined TLB entries survive the last nested stream, and are not looked after until the next one.
-    EmulCombinedSurvive = 121, "emul_combined_survive";
+    ViommuCombinedSurvive = 121, "viommu_combined_survive";
     /// The ITS uses the interrupt translation table that the host names, whoever owns the memory.
     ItsIttUnchecked = 122, "its_itt_unchecked";
     /// The ITS has the device and collection tables that the host gives it.
@@ -231,7 +231,7 @@ faults! {
     /// SCTLR_EL2.EIS and EOS are clear: entering and leaving EL2 need not synchronise anything.
     El2EntryUnsynchronised = 126, "el2_entry_unsynchronised";
     /// All that the host commands is done in the access that commands it, however long that takes.
-    EmulBudgetIgnored = 127, "emul_budget_ignored";
+    ViommuBudgetIgnored = 127, "viommu_budget_ignored";
     /// The host's performance counters count what EL2 does.
     PmuCountsEl2 = 128, "pmu_counts_el2";
     /// What a user process of the host may not reach is told as a translation fault, which its kernel takes for its own.

@@ -31,7 +31,7 @@ const OF_THE_TRAPS: Fault = Fault::HostFaultNotRepeated;
 
 /// Faults of the SMMU that the host sees, which takes no part here.
 fn is_of_the_viommu(fault: Fault) -> bool {
-    fault as u64 >= Fault::EmulMissingCfgi as u64
+    fault as u64 >= Fault::ViommuMissingCfgi as u64
 }
 
 fn run() {

@@ -12,7 +12,7 @@ pub(crate) const EXAMPLE: &str = "\
 Examples:
   parallax attack                                     100,000 operations, about a minute
   parallax attack --seed 7 --ops 5000
-  parallax attack --fault emul_ste_unchecked --save found.trace
+  parallax attack --fault viommu_ste_unchecked --save found.trace
   parallax attack --replay 7:4711 --save until.trace  all that led to operation 4711 of seed 7
 
 The same seed gives the same operations, the same verdict and the same digest, whatever --jobs is.

@@ -8,7 +8,7 @@ pub(crate) const EXAMPLE: &str = "\
 Examples:
   parallax explain traces/good/donate.trace --op 4
   parallax explain traces/good/donate.trace --op 4 --ipa 0x40020000
-  parallax explain traces/bad/emul_ste_unchecked.trace --op 9 --sid 8
+  parallax explain traces/bad/viommu_ste_unchecked.trace --op 9 --sid 8
   parallax explain share.plx --op 3                   a recording (parallax run TRACE --record share.plx)
 
 docs/explain.md shows three faults.";

@@ -12,7 +12,7 @@ pub(crate) fn command(command: Command) -> Option<Command> {
     use Command::{Sync, TlbiNhAll, TlbiS2Ipa, TlbiS12Vmall};
     match command {
         TlbiS2Ipa(..) | TlbiS12Vmall(_) if on(Fault::SmmuNoTlbi) => None,
-        TlbiNhAll(_) if on(Fault::EmulMissingNhAll) => None,
+        TlbiNhAll(_) if on(Fault::ViommuMissingNhAll) => None,
         Sync if on(Fault::SmmuSyncSkipped) => None,
         TlbiS2Ipa(_, ipa) if on(Fault::SmmuTlbiWrongVmid) => Some(TlbiS2Ipa(Vmid(1), ipa)),
         TlbiS12Vmall(_) if on(Fault::SmmuTlbiWrongVmid) => Some(TlbiS12Vmall(Vmid(1))),
@@ -73,7 +73,7 @@ pub(crate) fn combined_first<R: Mmio, M: Memory, C: Cpu>(smmu: &mut Smmu<R, M, C
 /// Whether combined entries may exist while `nested` streams are nested.
 #[inline(always)]
 pub(crate) fn may_be_combined(right: bool, nested: u64) -> bool {
-    right && !(nested == 0 && on(Fault::EmulCombinedSurvive))
+    right && !(nested == 0 && on(Fault::ViommuCombinedSurvive))
 }
 
 /// Waits until a step of an entry is seen.

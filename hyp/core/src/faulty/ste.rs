@@ -30,7 +30,7 @@ pub(crate) fn steps(steps: [Ste; 3], from: &Ste, to: &Ste) -> [Ste; 3] {
         [from.without_head(), *to, *to]
     } else if on(Fault::SteValidFirst) {
         [from.without_head(), early, *to]
-    } else if on(Fault::EmulLiveHeadOnly) && is_live {
+    } else if on(Fault::ViommuLiveHeadOnly) && is_live {
         [*from, early, early]
     } else {
         steps

@@ -17,7 +17,7 @@ use spin::RelaxStrategy;
 /// Whether the queue stands still.
 #[inline(always)]
 pub(crate) fn is_stopped(right: bool) -> bool {
-    right && !on(Fault::EmulErrorDoesNotStop)
+    right && !on(Fault::ViommuErrorDoesNotStop)
 }
 
 /// What was made of the command `copy`.
@@ -25,10 +25,10 @@ pub(crate) fn is_stopped(right: bool) -> bool {
 pub(crate) fn checked(right: Verdict, copy: [u64; 2]) -> Verdict {
     let Verdict::Issue([low, high]) = right else { return right };
     match low & 0xff {
-        0x10..=0x13 if on(Fault::EmulHostVmidLetThrough) => {
+        0x10..=0x13 if on(Fault::ViommuHostVmidLetThrough) => {
             Verdict::Issue([low | copy[0] & 0xffff << 32, high])
         }
-        0x11 if on(Fault::EmulAsidDropped) => Verdict::Issue([low & !(0xffff << 48), high]),
+        0x11 if on(Fault::ViommuAsidDropped) => Verdict::Issue([low & !(0xffff << 48), high]),
         _ => right,
     }
 }
@@ -37,14 +37,14 @@ pub(crate) fn checked(right: Verdict, copy: [u64; 2]) -> Verdict {
 #[inline(always)]
 pub(crate) fn issued(right: Verdict, env: &impl Env, slot: PhysAddr, is_first: bool) -> Verdict {
     match right {
-        Verdict::Issue(_) if on(Fault::EmulQueueReread) => {
+        Verdict::Issue(_) if on(Fault::ViommuQueueReread) => {
             Verdict::Issue([env.read(slot), env.read(slot.add(8))])
         }
-        Verdict::Issue(_) if !is_first && on(Fault::EmulFirstOfBatchOnly) => Verdict::Ignore,
-        Verdict::Configure { first, command, .. } if on(Fault::EmulFirstOfRangeOnly) => {
+        Verdict::Issue(_) if !is_first && on(Fault::ViommuFirstOfBatchOnly) => Verdict::Ignore,
+        Verdict::Configure { first, command, .. } if on(Fault::ViommuFirstOfRangeOnly) => {
             Verdict::Configure { first, count: 1, command }
         }
-        Verdict::Configure { command, .. } if on(Fault::EmulCfgiNotShadowed) => Verdict::Issue(command),
+        Verdict::Configure { command, .. } if on(Fault::ViommuCfgiNotShadowed) => Verdict::Issue(command),
         _ => right,
     }
 }
@@ -52,13 +52,13 @@ pub(crate) fn issued(right: Verdict, env: &impl Env, slot: PhysAddr, is_first: b
 /// The index that comes next in a queue that ends at `prod`.
 #[inline(always)]
 pub(crate) fn next_command(right: u32, ring: &Ring, prod: u32) -> u32 {
-    if ring.slot(right) == ring.slot(0) && on(Fault::EmulWrapDropsRest) { prod } else { right }
+    if ring.slot(right) == ring.slot(0) && on(Fault::ViommuWrapDropsRest) { prod } else { right }
 }
 
 /// Comes before the host's event queue, by its EVENTQ_BASE, is looked at.
 #[inline(always)]
 pub(crate) fn before_events(env: &impl Env, base: u64) {
-    if on(Fault::EmulEvtqUnchecked) {
+    if on(Fault::ViommuEvtqUnchecked) {
         env.smmu().record_events(Some(base));
     }
 }
@@ -66,13 +66,13 @@ pub(crate) fn before_events(env: &impl Env, base: u64) {
 /// What is turned off in CR0 before the host gets its event queue back.
 #[inline(always)]
 pub(crate) fn events_off(cr0: Cr0) -> Cr0 {
-    if on(Fault::EmulEvtqReleasedEarly) { Cr0::empty() } else { cr0 }
+    if on(Fault::ViommuEvtqReleasedEarly) { Cr0::empty() } else { cr0 }
 }
 
 /// Whether the host's MSI configuration goes to the hardware; then it has.
 #[inline(always)]
 pub(crate) fn msi(env: &impl Env, register: u64, value: u32) -> bool {
-    let through = matches!(register, GERROR_IRQ_CFG0 | EVENTQ_IRQ_CFG0) && on(Fault::EmulMsiLetThrough);
+    let through = matches!(register, GERROR_IRQ_CFG0 | EVENTQ_IRQ_CFG0) && on(Fault::ViommuMsiLetThrough);
     if through {
         env.smmu().set_register(register, value);
     }
@@ -82,31 +82,31 @@ pub(crate) fn msi(env: &impl Env, register: u64, value: u32) -> bool {
 /// Whether GERROR's interrupt is raised.
 #[inline(always)]
 pub(crate) fn gerror(right: bool) -> bool {
-    right && !on(Fault::EmulGerrorNoIrq)
+    right && !on(Fault::ViommuGerrorNoIrq)
 }
 
 /// Span of a level-1 descriptor, where a level-2 table is indexed by `split` bits.
 #[inline(always)]
 pub(crate) fn l1_span(right: u64, split: u32) -> u64 {
-    if right != 0 && on(Fault::EmulSpanIgnored) { u64::from(split) + 1 } else { right }
+    if right != 0 && on(Fault::ViommuSpanIgnored) { u64::from(split) + 1 } else { right }
 }
 
 /// STRTAB_BASE_CFG.SPLIT.
 #[inline(always)]
 pub(crate) fn strtab_split(right: u32) -> u32 {
-    if on(Fault::EmulSplitIgnored) { 8 } else { right }
+    if on(Fault::ViommuSplitIgnored) { 8 } else { right }
 }
 
 /// The hardware's entry for the host's.
 #[inline(always)]
 pub(crate) fn shadow(ste: Ste, host: &[u64; 8]) -> Ste {
     let Ste([head, attributes, stage2, root, ..]) = ste;
-    if on(Fault::EmulSteUnchecked) {
+    if on(Fault::ViommuSteUnchecked) {
         Ste(*host)
-    } else if on(Fault::EmulStalldLetThrough) && ste.is_nested() {
+    } else if on(Fault::ViommuStalldLetThrough) && ste.is_nested() {
         // S1STALLD.
         Ste([head, attributes | host[1] & 1 << 27, stage2, root, 0, 0, 0, 0])
-    } else if on(Fault::EmulS2FieldsFromHost) && host[0] & 1 != 0 {
+    } else if on(Fault::ViommuS2FieldsFromHost) && host[0] & 1 != 0 {
         // S2VMID.
         Ste([head, attributes, stage2 | host[2] & 0xffff, root, 0, 0, 0, 0])
     } else {
@@ -117,23 +117,23 @@ pub(crate) fn shadow(ste: Ste, host: &[u64; 8]) -> Ste {
 /// What one access may cost.
 #[inline(always)]
 pub(crate) fn budget(right: u64) -> u64 {
-    if on(Fault::EmulBudgetIgnored) { u64::MAX } else { right }
+    if on(Fault::ViommuBudgetIgnored) { u64::MAX } else { right }
 }
 
 /// How many streams abort when the host turns its SMMU off.
 #[inline(always)]
 pub(crate) fn aborted_streams(streams: u64) -> u64 {
-    if on(Fault::EmulDisableKeepsStreams) { 0 } else { streams }
+    if on(Fault::ViommuDisableKeepsStreams) { 0 } else { streams }
 }
 
 /// Whether the entry at `pa` is replaced without a command; then it was.
 #[inline(always)]
 pub(crate) fn confine(mem: &impl Memory, pa: PhysAddr, ste: &Ste) -> bool {
-    if on(Fault::EmulMissingCfgi) {
+    if on(Fault::ViommuMissingCfgi) {
         ste.write_body(mem, pa);
         ste.write_head(mem, pa);
     }
-    on(Fault::EmulMissingCfgi)
+    on(Fault::ViommuMissingCfgi)
 }
 
 /// What the host's SMMU works with, in place of `env`.
@@ -156,7 +156,7 @@ impl<H: Memory + Cpu, S: SmmuTlb + Physical, R: RelaxStrategy> Env for Careless<
 impl<H: Memory + Cpu, S: SmmuTlb + Physical, R: RelaxStrategy> its::Env for Careless<'_, H, S, R> {
     fn hold(&mut self, range: Range) -> Result<(), Error> {
         self.0.hold(range)?;
-        if on(Fault::EmulMemoryNotHeld) {
+        if on(Fault::ViommuMemoryNotHeld) {
             let hyp = self.0;
             for page in (range.base.0..range.end()).step_by(PAGE_SIZE as usize) {
                 hyp.pages.set(&hyp.hw, PhysAddr(page), PageState::default());
@@ -166,12 +166,12 @@ impl<H: Memory + Cpu, S: SmmuTlb + Physical, R: RelaxStrategy> its::Env for Care
     }
 
     fn release(&mut self, range: Range) {
-        if on(Fault::EmulMemoryNotHeld) {
+        if on(Fault::ViommuMemoryNotHeld) {
             let mut el2 = self.0.el2.lock();
             if let Some(slot) = el2.held.iter_mut().find(|slot| **slot == Some(range)) {
                 *slot = None;
             }
-        } else if !on(Fault::EmulHeldForever) {
+        } else if !on(Fault::ViommuHeldForever) {
             self.0.release(range);
         }
     }
