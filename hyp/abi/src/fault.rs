@@ -228,6 +228,8 @@ faults! {
     GicrPendingUnchecked = 124, "gicr_pending_unchecked";
     /// All that the host commands is done in the access that commands it, however long that takes.
     EmulBudgetIgnored = 125, "emul_budget_ignored";
+    /// Traffic of a stream beyond the host's stream table is aborted without a record.
+    EmulMissingNotRecorded = 126, "emul_missing_not_recorded";
     /// The host's performance counters count what EL2 does.
     PmuCountsEl2 = 127, "pmu_counts_el2";
     /// What a user process of the host may not reach is told as a translation fault, which its kernel takes for its own.

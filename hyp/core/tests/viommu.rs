@@ -388,6 +388,23 @@ fn an_overflow_of_the_event_queue_is_the_hosts_to_see_and_to_acknowledge() {
 }
 
 #[test]
+fn streams_beyond_the_table_are_recorded_if_the_host_wants_that() {
+    for (cr2, expected) in [(2, Ste::invalid()), (0, Ste::abort())] {
+        let mut fake = fake(|_, _| 9);
+        let mut smmu = Viommu::new();
+        let setup =
+            [(CMDQ_BASE, CMDQ | 2), (STRTAB_BASE, STRTAB), (STRTAB_BASE_CFG, 4), (0x2c, cr2), (CR0, 9)];
+        for (offset, value) in setup {
+            write(&mut smmu, &mut fake, offset, value);
+        }
+        let streams = &fake.driver.get_mut().streams;
+        assert_eq!([streams[&16], streams[&((1 << SID_BITS) - 1)]], [expected; 2]);
+        write(&mut smmu, &mut fake, CR0, 0);
+        assert!(fake.driver.get_mut().streams.values().all(|ste| *ste == Ste::abort()));
+    }
+}
+
+#[test]
 fn features_without_a_promise_behind_them_are_not_shown() {
     let mut fake = fake(|_, _| 0);
     fake.driver.get_mut().registers.insert(0x14, 0xffff_0000 | 0xdfe);
