@@ -286,8 +286,8 @@ fn one_access_does_a_bounded_amount_of_work() {
     // CFGI_ALL, 100 times, and 200 plain commands; each stream's entry is another each time it is read.
     let mut fake = fake(|pa, nr| match pa {
         CMDQ..STRTAB if pa < CMDQ + 100 * 16 => [4, 31][(pa / 8 % 2) as usize],
-        CMDQ..STRTAB => 0x46 * (pa / 8 % 2 ^ 1),
-        _ => 0x1 | 0x8 * (nr % 2),
+        CMDQ..STRTAB => 0x46 * ((pa / 8 + 1) % 2),
+        _ => 0x1 + 8 * (nr % 2),
     });
     let mut smmu = Viommu::new();
     let setup =
@@ -323,7 +323,7 @@ fn a_command_that_takes_several_accesses_is_read_once() {
         (CMDQ, 1) => 4,
         (CMDQ, _) => 0x28,
         (0..STRTAB, _) => 31,
-        _ => 0x1 | 8 * (nr % 2),
+        _ => 0x1 + 8 * (nr % 2),
     });
     let mut smmu = Viommu::new();
     let setup =
