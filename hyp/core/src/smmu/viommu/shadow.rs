@@ -50,7 +50,7 @@ impl Viommu {
                 let ste = entry.map_or(faulty::missing(missing), |entry| {
                     let ste = shadow(entry, smmu.stage2(), smmu.features());
                     if wants_traffic(entry) && !wants_traffic(&ste.0) {
-                        self.refuse(Refusal::Entry(stream, entry[0]));
+                        self.refuse(Refusal::Entry(stream.0, entry[0]));
                     }
                     ste
                 });
