@@ -238,4 +238,6 @@ faults! {
     UserAbortAsFault = 129, "user_abort_as_fault";
     /// The host has QEMU's fw_cfg, which writes memory past both stage 2 and the SMMU.
     FwCfgLeftToHost = 130, "fwcfg_left_to_host";
+    /// Traffic of a stream beyond the host's stream table is aborted without a record.
+    ViommuMissingNotRecorded = 131, "viommu_missing_not_recorded";
 }

@@ -1,8 +1,22 @@
 //! The host's accesses to registers of the SMMU, the ITS and the redistributors that it sees.
 
-use crate::smmu::StreamId;
-use crate::smmu::regs::Cr0;
+use crate::addr::PhysAddr;
+use crate::error::Error;
+use crate::regions::Range;
 use core::fmt;
+
+/// What such a device needs of the hypervisor, whose locks it takes: its own comes before the host's.
+pub trait Env {
+    /// Lends the host's pages of `range` (page aligned) to the hypervisor and pins them.
+    ///
+    /// # Errors
+    /// Not all of it is memory that the host owns and has not lent otherwise; nothing is changed.
+    fn hold(&mut self, range: Range) -> Result<(), Error>;
+    /// Undoes [`Env::hold`] of the same range.
+    fn release(&mut self, range: Range);
+    /// Reads the u64 at `pa` (8-byte aligned) of memory that is held.
+    fn read(&self, pa: PhysAddr) -> u64;
+}
 
 /// An access that was performed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -24,13 +38,13 @@ pub enum Refusal {
     Write(u64, u64, u64),
     /// Bits of the SMMU's CR0 that stay as they are: a queue or table that cannot be shared, SMMUEN without CMDQEN, or the
     /// last change is not acknowledged.
-    Cr0(Cr0),
+    Cr0(u32),
     /// A command of the SMMU: CERROR_ILL.
     Command([u64; 2]),
     /// A command of the ITS: the queue stalls.
     ItsCommand([u64; 4]),
     /// A stream whose entry, by its dword 0, is ILLEGAL on this SMMU: its traffic aborts.
-    Entry(StreamId, u64),
+    Entry(u32, u64),
     /// Enabled or EnableLPIs stays 0: what the host names is not its own memory.
     Memory,
     /// The hardware does not answer: what it uses stays lent.
@@ -52,12 +66,12 @@ impl fmt::Display for Refusal {
         match self {
             Self::Read(offset, width) => write!(f, "{width} bytes at {offset:#x} read as zero"),
             Self::Write(offset, width, value) => write!(f, "{width} bytes at {offset:#x} ignore {value:#x}"),
-            Self::Cr0(bits) => write!(f, "CR0 {:#x} stays off", bits.bits()),
+            Self::Cr0(bits) => write!(f, "CR0 {:#x} stays off", bits),
             Self::Command([low, high]) => write!(f, "command {low:#018x} {high:#018x} is refused"),
             Self::ItsCommand([head, one, two, three]) => {
                 write!(f, "command {head:#018x} {one:#018x} {two:#018x} {three:#018x} is refused")
             }
-            Self::Entry(stream, dword) => write!(f, "stream {:#x}: entry {dword:#x} is refused", stream.0),
+            Self::Entry(stream, dword) => write!(f, "stream {:#x}: entry {dword:#x} is refused", stream),
             Self::Memory => write!(f, "stays off: its memory is not the host's"),
             Self::Stuck => write!(f, "does not answer: the memory that it uses stays lent"),
         }

@@ -286,8 +286,8 @@ fn one_access_does_a_bounded_amount_of_work() {
     // CFGI_ALL, 100 times, and 200 plain commands; each stream's entry is another each time it is read.
     let mut fake = fake(|pa, nr| match pa {
         CMDQ..STRTAB if pa < CMDQ + 100 * 16 => [4, 31][(pa / 8 % 2) as usize],
-        CMDQ..STRTAB => 0x46 * (pa / 8 % 2 ^ 1),
-        _ => 0x1 | 0x8 * (nr % 2),
+        CMDQ..STRTAB => 0x46 * ((pa / 8 + 1) % 2),
+        _ => 0x1 + 8 * (nr % 2),
     });
     let mut smmu = Viommu::new();
     let setup =
@@ -323,7 +323,7 @@ fn a_command_that_takes_several_accesses_is_read_once() {
         (CMDQ, 1) => 4,
         (CMDQ, _) => 0x28,
         (0..STRTAB, _) => 31,
-        _ => 0x1 | 8 * (nr % 2),
+        _ => 0x1 + 8 * (nr % 2),
     });
     let mut smmu = Viommu::new();
     let setup =
@@ -385,6 +385,23 @@ fn an_overflow_of_the_event_queue_is_the_hosts_to_see_and_to_acknowledge() {
     assert_eq!(smmu.access(&mut fake, EVENTQ_PROD, 4, None).value, 1 << 31 | 1);
     write(&mut smmu, &mut fake, EVENTQ_CONS, 1 << 31 | 1);
     assert_eq!(fake.driver.get_mut().registers[&EVENTQ_CONS], 1 << 31 | 1);
+}
+
+#[test]
+fn streams_beyond_the_table_are_recorded_if_the_host_wants_that() {
+    for (cr2, expected) in [(2, Ste::invalid()), (0, Ste::abort())] {
+        let mut fake = fake(|_, _| 9);
+        let mut smmu = Viommu::new();
+        let setup =
+            [(CMDQ_BASE, CMDQ | 2), (STRTAB_BASE, STRTAB), (STRTAB_BASE_CFG, 4), (0x2c, cr2), (CR0, 9)];
+        for (offset, value) in setup {
+            write(&mut smmu, &mut fake, offset, value);
+        }
+        let streams = &fake.driver.get_mut().streams;
+        assert_eq!([streams[&16], streams[&((1 << SID_BITS) - 1)]], [expected; 2]);
+        write(&mut smmu, &mut fake, CR0, 0);
+        assert!(fake.driver.get_mut().streams.values().all(|ste| *ste == Ste::abort()));
+    }
 }
 
 #[test]

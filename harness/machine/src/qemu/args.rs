@@ -110,13 +110,18 @@ impl Args {
         }
         args.pair("-nic", "none");
         let virtualization = if el2 { "on" } else { "off" };
+        // The newer machine type has an SMMU of both stages whatever it is asked for.
+        let version = if config.second_stage_only { "9.1" } else { "10.0" };
         args.pair(
             "-M",
             &format!(
-                "virt-10.0,virtualization={virtualization},iommu=smmuv3,gic-version=3,its=on,\
+                "virt-{version},virtualization={virtualization},iommu=smmuv3,gic-version=3,its=on,\
                  dtb-randomness=off,memory-backend=ram0"
             ),
         );
+        if config.second_stage_only {
+            args.pair("-global", "arm-smmuv3.stage=2");
+        }
         args.pair("-cpu", &cpu(&config.cpu));
         args.pair("-smp", &config.cpus.to_string());
         args.pair("-m", &format!("size={}k", config.mem_bytes >> 10));

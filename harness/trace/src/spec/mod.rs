@@ -65,6 +65,9 @@ pub struct MachineSpec {
     pub cpu: String,
     /// Devices that do DMA.
     pub devices: Vec<DmaDevice>,
+    /// The SMMU has no stage 1.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub second_stage_only: bool,
     /// The hypervisor's boot options.
     pub hyp: HypOptions,
     /// Boot the build of the hypervisor that contains the switchable faults.
@@ -80,6 +83,7 @@ impl Default for MachineSpec {
             mem_bytes: 256 << 20,
             cpu: "max".to_owned(),
             devices: vec![DmaDevice::Slot(1)],
+            second_stage_only: false,
             hyp: HypOptions::default(),
             faults_build: false,
             extra: Vec::new(),

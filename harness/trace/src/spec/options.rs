@@ -57,7 +57,7 @@ const fn no_range() -> String {
 }
 
 /// Every key, in the order in which a machine is written.
-pub static OPTIONS: [MachineOption; 11] = [
+pub static OPTIONS: [MachineOption; 12] = [
     MachineOption {
         key: "cpus",
         boot: false,
@@ -134,6 +134,18 @@ pub static OPTIONS: [MachineOption; 11] = [
             Some(spec.hyp.smmu_host).filter(|view| *view != HostView::Hidden).map(|view| view.to_string())
         },
         unset: "`hidden`",
+    },
+    MachineOption {
+        key: "smmu.stages",
+        boot: false,
+        meaning: "what the hardware has: `nested` (both stages), `second` (stage 2 only: there is nothing that a host with `smmu.host=emulated` could translate with)",
+        range: no_range,
+        set: |spec, value| {
+            choice(value, &[(false, "nested"), (true, "second")])
+                .map(|second| spec.second_stage_only = second)
+        },
+        print: |spec| spec.second_stage_only.then(|| "second".to_owned()),
+        unset: "`nested`",
     },
     MachineOption {
         key: "donate_mmio",

@@ -66,6 +66,7 @@ right! {
     shadow(Ste, &[u64; 8]);
     aborted_streams(u64);
     budget(u64);
+    missing(Ste);
 }
 
 /// SCTLR_EL2.

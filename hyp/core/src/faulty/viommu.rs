@@ -120,6 +120,12 @@ pub(crate) fn budget(right: u64) -> u64 {
     if on(Fault::ViommuBudgetIgnored) { u64::MAX } else { right }
 }
 
+/// The hardware's entry for a stream that the host's table has none for.
+#[inline(always)]
+pub(crate) fn missing(right: Ste) -> Ste {
+    if on(Fault::ViommuMissingNotRecorded) { Ste::abort() } else { right }
+}
+
 /// How many streams abort when the host turns its SMMU off.
 #[inline(always)]
 pub(crate) fn aborted_streams(streams: u64) -> u64 {

@@ -8,7 +8,6 @@
 //! | `queue`, `command` | the host's commands: copied, checked, issued anew |
 //! | `device` | the devices that are mapped, and the memory of their ITTs |
 //! | `redist` | LPI tables of a redistributor |
-//! | `env` | what all of it needs of the hypervisor |
 //!
 //! An ITS and a redistributor read and write memory by physical address, past stage 2 and past the SMMU. So the
 //! command queue, the device table and the collection table that the hardware has are the hypervisor's own. The
@@ -23,18 +22,17 @@
 
 mod command;
 mod device;
-mod env;
 mod frame;
 mod probe;
 mod queue;
 mod redist;
 mod regs;
 
-pub use env::Env;
 pub use frame::Its;
 pub use probe::{ItsError, Probed};
 pub use redist::Redistributor;
 
+pub use crate::access::Env;
 use crate::access::Outcome;
 use crate::addr::PhysAddr;
 use crate::hw::{Cpu, Memory, Mmio};

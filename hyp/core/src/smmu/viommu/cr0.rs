@@ -12,7 +12,7 @@ impl Viommu {
     pub(super) fn write_cr0<E: Env>(&mut self, env: &mut E, wanted: Cr0) {
         // As IHI 0070, 6.3.9 lets it be: a change of CR0 must not come before the last one is acknowledged.
         if self.turning.is_some() {
-            return self.refuse(Refusal::Cr0(wanted));
+            return self.refuse(Refusal::Cr0(wanted.bits()));
         }
         if !wanted.contains(Cr0::SMMUEN) && self.strtab.is_some() {
             self.host.cr0 &= !Cr0::SMMUEN.bits();
@@ -49,7 +49,7 @@ impl Viommu {
         cr0.set(Cr0::CMDQEN, self.cmdq.is_some());
         self.host.cr0 = cr0.bits();
         if !cr0.contains(wanted) {
-            self.refuse(Refusal::Cr0(wanted - cr0));
+            self.refuse(Refusal::Cr0((wanted - cr0).bits()));
         }
         if cr0.contains(Cr0::SMMUEN) {
             self.turn(env);

@@ -5,7 +5,7 @@
 //! | `regs`, `cr0` | the registers, and what is turned on and off |
 //! | `queue`, `command` | the host's commands: copied, checked, issued anew |
 //! | `strtab`, `shadow` | the host's stream table, and what the hardware gets for an entry of it |
-//! | `physical`, `env` | what it needs of the driver and of the hypervisor |
+//! | `physical` | what it needs of the driver and of the hypervisor |
 //!
 //! The host's own driver sets up a stream table and queues, and believes that the SMMU uses them. Each access to the
 //! register frame comes here ([`Viommu::access`]). The hardware keeps the hypervisor's stream table and command
@@ -13,7 +13,7 @@
 //! command is checked and issued anew ([`command::check`]). Only the event queue is the host's own.
 //!
 //! Safety argument: what the host names by address must be memory that it owns, and is shared and pinned
-//! ([`its::Env::hold`]) for as long as it is used, so that it cannot become another's meanwhile. Everything in it is read
+//! ([`access::Env::hold`]) for as long as it is used, so that it cannot become another's meanwhile. Everything in it is read
 //! once, into a copy, and only the copy is looked at. What goes to the hardware is put together from fields that
 //! were checked, never copied as a whole; every stage-2 field is the hypervisor's. The hardware's translation is
 //! never turned off: while the host's SMMUEN is 0, every entry is "abort", as GBPA.ABORT would have it.
@@ -31,9 +31,8 @@ pub(crate) use command::Verdict;
 pub(crate) use super::driver::queue::Ring;
 use super::regs::{CMDQ_CONS, GERROR_IRQEN, IRQ_CTRL};
 use super::{Features, Stage2, Ste, StreamId};
-use crate::access::{Outcome, Part, Refusal};
+use crate::access::{self, Outcome, Part, Refusal};
 use crate::faulty;
-use crate::its;
 use crate::regions::Range;
 use core::ops::DerefMut;
 use parallax_abi::smmu_host::HostSmmu;
@@ -67,7 +66,7 @@ pub trait Physical {
 const BUDGET: u64 = 2048;
 
 /// What the host's SMMU needs of the hypervisor: memory that is held as for the ITS, and the driver.
-pub trait Env: its::Env {
+pub trait Env: access::Env {
     /// The driver.
     type Smmu: Physical;
     /// Locks the driver. Nothing can be held or released before it is unlocked: the host's lock and EL2's come first.

@@ -4,7 +4,7 @@ use super::{Env, Physical, Viommu};
 use crate::access::Refusal;
 use crate::faulty;
 use crate::smmu::driver::ste::{CONFIG, CONFIG_BYPASS, CONFIG_S1_ONLY, S1_CD_MAX, S1_CONTEXT_PTR, V};
-use crate::smmu::regs::Cr0;
+use crate::smmu::regs::{Cr0, Cr2};
 use crate::smmu::{Features, Stage2, Ste, StreamId};
 
 /// What a changed entry costs of [`super::BUDGET`]: it takes up to three steps, each with a CMD_SYNC.
@@ -38,6 +38,7 @@ impl Viommu {
     pub(super) fn shadow_streams<E: Env>(&mut self, env: &mut E, first: u64, count: u64) -> u64 {
         let Some(strtab) = self.strtab.filter(|_| self.on(Cr0::SMMUEN)) else { return count };
         let last = (1 << env.smmu().sid_bits()).min(first.saturating_add(count));
+        let missing = if self.host.cr2 & Cr2::RECINVSID.bits() != 0 { Ste::invalid() } else { Ste::abort() };
         let mut at = first;
         while at < last {
             if self.budget == 0 {
@@ -46,10 +47,10 @@ impl Viommu {
             let end = last.min(at.saturating_add(self.budget));
             self.spend(strtab.run_costs());
             at = strtab.copy_run(env, at, end, |smmu, stream, entry| {
-                let ste = entry.map_or(strtab.missing(stream), |entry| {
+                let ste = entry.map_or(faulty::missing(missing), |entry| {
                     let ste = shadow(entry, smmu.stage2(), smmu.features());
                     if wants_traffic(entry) && !wants_traffic(&ste.0) {
-                        self.refuse(Refusal::Entry(stream, entry[0]));
+                        self.refuse(Refusal::Entry(stream.0, entry[0]));
                     }
                     ste
                 });

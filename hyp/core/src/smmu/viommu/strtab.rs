@@ -4,9 +4,9 @@ use super::{Env, Physical};
 use crate::addr::PhysAddr;
 use crate::faulty;
 use crate::regions::{Range, pages_of};
+use crate::smmu::StreamId;
 use crate::smmu::driver::ste::STE_SIZE;
 use crate::smmu::regs::{STRTAB_CFG_FMT, STRTAB_CFG_LOG2SIZE, STRTAB_CFG_SPLIT, STRTAB_FMT_2LVL};
-use crate::smmu::{Ste, StreamId};
 
 /// Address bits of STRTAB_BASE and of a level-1 descriptor.
 const ADDRESS: u64 = 0x000f_ffff_ffff_ffc0;
@@ -45,11 +45,6 @@ impl HostTable {
         let range = pages_of(base.0, size);
         env.hold(range).ok()?;
         Some(Self { base, log2, split, range })
-    }
-
-    /// The hardware's entry where this table has none.
-    pub(super) const fn missing(&self, stream: StreamId) -> Ste {
-        if stream.0 >> self.log2 == 0 { Ste::invalid() } else { Ste::abort() }
     }
 
     /// What each of its runs costs of [`super::BUDGET`] besides the entries: a level-2 table is shared and taken back.
