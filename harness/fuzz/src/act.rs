@@ -30,13 +30,17 @@ pub enum Class {
     Accesses,
     /// The same by a device.
     Dma,
+    /// The ITS and the redistributors: registers, commands, and where their tables are.
+    Lpis,
+    /// Masters that no SMMU holds.
+    Masters,
     /// What a host in order does, and what must come of it: the hypervisor is alive, and serves.
     Service,
 }
 
 impl Class {
     /// Every class, in the order of tables.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::Registers,
         Self::Setup,
         Self::Commands,
@@ -49,6 +53,8 @@ impl Class {
         Self::Calls,
         Self::Accesses,
         Self::Dma,
+        Self::Lpis,
+        Self::Masters,
         Self::Service,
     ];
 
@@ -68,6 +74,8 @@ impl Class {
             Self::Calls => "calls",
             Self::Accesses => "accesses",
             Self::Dma => "dma",
+            Self::Lpis => "lpis",
+            Self::Masters => "masters",
             Self::Service => "service",
         }
     }

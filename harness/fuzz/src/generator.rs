@@ -10,11 +10,13 @@ use crate::act::{Act, Class, DONE, Tells, number, ram, smmu};
 use crate::commands;
 use crate::entries;
 use crate::layout::{CANARY, CANARY_WORD};
+use crate::lpis;
 use crate::moves;
 use crate::pages;
 use crate::random::Random;
 use crate::service;
 use crate::smmu::{View, reg};
+use crate::unheld;
 
 /// Operations of a burst, after which all states are checked. The mailbox has room for more.
 pub(super) const BURST: usize = 64;
@@ -27,6 +29,7 @@ const SERVICE: u64 = 10;
 pub(super) struct Generator {
     random: Random,
     view: View,
+    lpis: lpis::View,
     cpus: u64,
     emulated: bool,
     /// A number that was not written yet.
@@ -40,7 +43,15 @@ impl Generator {
     pub(super) fn new(seed: u64, index: u64, cpus: u8, emulated: bool) -> Self {
         let mut random = Random::new(seed, index);
         let view = View::new(&mut random);
-        Self { random, view, cpus: cpus.into(), emulated, value: 0x7ace_0000_0000_0001, set_up: false }
+        Self {
+            random,
+            view,
+            lpis: lpis::View::default(),
+            cpus: cpus.into(),
+            emulated,
+            value: 0x7ace_0000_0000_0001,
+            set_up: false,
+        }
     }
 
     /// Fills the canary and gives it away.
@@ -107,7 +118,7 @@ impl Generator {
         if self.cpus > 1 {
             // Any CPU may do it, but races are led by CPU 0, and devices are used from there.
             for act in &mut acts {
-                let alone = matches!(act.class, Class::Races | Class::Dma);
+                let alone = matches!(act.class, Class::Races | Class::Dma) || act.op.shape().is_device();
                 if !alone && self.random.percent(25) {
                     *act = act.clone().on(self.random.below(self.cpus));
                 }
@@ -136,6 +147,8 @@ impl Generator {
                 (2, Class::Registers),
                 (2, Class::Hypercalls),
                 (5, Class::Dma),
+                (5, Class::Lpis),
+                (1, Class::Masters),
                 (1, Class::Accesses),
                 (1, Class::Calls),
                 (1, Class::Geometry),
@@ -148,6 +161,8 @@ impl Generator {
                 (2, Class::Calls),
                 (4, Class::Accesses),
                 (1, Class::Dma),
+                (5, Class::Lpis),
+                (1, Class::Masters),
                 (1, Class::Registers),
             ])
         };
@@ -163,6 +178,8 @@ impl Generator {
             Class::Hypercalls => pages::hypercalls(random, acts),
             Class::Calls => pages::calls(random, acts),
             Class::Accesses => pages::accesses(random, acts),
+            Class::Lpis => lpis::attack(&mut self.lpis, self.cpus, random, acts),
+            Class::Masters => unheld::attack(random, acts),
             Class::Dma | Class::Service => {
                 let value = self.numbers(1);
                 pages::dma(&mut self.random, value, acts);

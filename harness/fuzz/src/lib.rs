@@ -21,6 +21,7 @@ mod counts;
 mod entries;
 mod generator;
 mod layout;
+mod lpis;
 mod moves;
 mod pages;
 mod plan;
@@ -30,6 +31,7 @@ mod round;
 mod service;
 mod smmu;
 mod summary;
+mod unheld;
 
 pub use self::act::Class;
 pub use self::counts::{Answer, Counts};

@@ -1,0 +1,170 @@
+//! Attacks on the ITS and the redistributors, whose tables are named by physical addresses.
+//!
+//! Half of what the host sets up is right and most commands are legal, so that interrupts get mapped and LPIs come on; then
+//! single addresses lead where the host must not reach.
+
+use parallax_addr::PAGE_SIZE;
+use parallax_gic::raw::{gicr, gits};
+use parallax_gic::{Command, CommandKind};
+use parallax_trace::{Expr, Symbol};
+
+use crate::act::{Act, Class, at, number, physical, plus, ram};
+use crate::layout;
+use crate::random::Random;
+
+const CLASS: Class = Class::Lpis;
+/// Where the host keeps its own, from the start of RAM: the queue, ITTs behind it, then LPI tables of 64 KiB each. The
+/// largest configuration table takes 16 MiB, and there is nothing of service within them.
+const QUEUE: u64 = 0xa00_0000;
+const ITTS: u64 = QUEUE + 0x4000;
+const CONFIGURATION: u64 = QUEUE + 0x1_0000;
+const PENDING: u64 = QUEUE + 0x2_0000;
+/// Commands that the queue has room for.
+const SLOTS: u64 = PAGE_SIZE / Command::BYTES;
+const VALID: u64 = 1 << 63;
+
+/// What the host knows of its ITS.
+#[derive(Debug, Default)]
+pub(super) struct View {
+    /// Number of the next command's slot.
+    next: u64,
+    is_set_up: bool,
+}
+
+fn its(offset: u64) -> Expr {
+    at(Symbol::Mmio("its".to_owned()), offset)
+}
+
+fn redistributor(cpu: u64, offset: u64) -> Expr {
+    at(Symbol::Mmio("gicr".to_owned()), cpu * gicr::STRIDE + offset)
+}
+
+fn write(place: Expr, size: u64, value: Expr) -> Act {
+    Act::store(CLASS, place, size, value)
+}
+
+/// `right`, `percent` times out of 100; otherwise where the host must not reach.
+fn address(random: &mut Random, right: u64, percent: u64) -> Expr {
+    if random.percent(percent) { number(physical(right)) } else { layout::forbidden(random) }
+}
+
+/// A few operations on the machine's `cpus` redistributors and its ITS.
+pub(super) fn attack(view: &mut View, cpus: u64, random: &mut Random, acts: &mut Vec<Act>) {
+    match random.below(10) {
+        0 => registers(random, acts),
+        1..=2 => lpi_tables(cpus, random, acts),
+        3 => set_up(view, random, acts),
+        _ if !view.is_set_up => set_up(view, random, acts),
+        _ => commands(view, cpus, random, acts),
+    }
+}
+
+/// Any register of the ITS or of a redistributor, in any width.
+fn registers(random: &mut Random, acts: &mut Vec<Act>) {
+    let size = random.pick(&[1, 2, 4, 4, 8, 8]);
+    let offset =
+        random.pick(&[gits::CTLR, gits::CBASER, gits::CWRITER, gits::CREADR, gits::BASER, gits::BASER + 8]);
+    let offset = if random.percent(50) { random.below(0x2_0000 / size) * size } else { offset };
+    let place = if random.percent(70) { its(offset) } else { redistributor(random.below(2), offset) };
+    if random.percent(70) {
+        let value = if random.percent(50) { layout::forbidden(random) } else { number(random.any()) };
+        acts.push(write(place, size, value));
+    } else {
+        acts.push(Act::load(CLASS, place, size));
+    }
+}
+
+/// The ITS as a driver sets it up, or nearly so.
+fn set_up(view: &mut View, random: &mut Random, acts: &mut Vec<Act>) {
+    acts.push(write(its(gits::CTLR), 4, number(0)));
+    for table in 0..2 {
+        let indirect = random.pick(&[0, 0, 1 << 62]);
+        let size = random.pick(&[0, 0, 1, 0xff]) | random.below(4) << 8;
+        let base = address(random, QUEUE + 0x3000, 40);
+        acts.push(write(its(gits::BASER + 8 * table), 8, plus(base, VALID | indirect | size)));
+    }
+    let queue = address(random, QUEUE, 85);
+    let size = random.pick(&[0, 0, 0, 0xff]);
+    acts.push(write(its(gits::CBASER), 8, plus(queue, VALID | size)));
+    acts.push(write(its(gits::CWRITER), 8, number(0)));
+    acts.push(write(its(gits::CTLR), 4, number(1)));
+    (view.next, view.is_set_up) = (0, true);
+}
+
+/// LPI tables of a redistributor, on and off.
+fn lpi_tables(cpus: u64, random: &mut Random, acts: &mut Vec<Act>) {
+    let cpu = random.below(cpus);
+    let bits = random.pick(&[13, 15, 15, 15, 23, 31, 0]);
+    if random.percent(60) {
+        acts.push(write(redistributor(cpu, gicr::CTLR), 4, number(0)));
+    }
+    let (configuration, pending) =
+        (address(random, CONFIGURATION, 70), address(random, PENDING + cpu * 0x1_0000, 60));
+    acts.push(write(redistributor(cpu, gicr::PROPBASER), 8, plus(configuration, bits)));
+    acts.push(write(redistributor(cpu, gicr::PENDBASER), 8, plus(pending, random.pick(&[0, 1 << 62]))));
+    acts.push(write(redistributor(cpu, gicr::CTLR), 4, number(1)));
+    acts.push(Act::load(CLASS, redistributor(cpu, gicr::CTLR), 4));
+}
+
+/// Some commands, and the ITS told of them.
+fn commands(view: &mut View, cpus: u64, random: &mut Random, acts: &mut Vec<Act>) {
+    for _ in 0..1 + random.below(3) {
+        let [one, two, three, four] = command(cpus, random);
+        let slot = QUEUE + view.next * Command::BYTES;
+        acts.push(Act::new(CLASS, "host_write_pair", &[ram(slot), one, two]));
+        acts.push(Act::new(CLASS, "host_write_pair", &[ram(slot + 16), three, four]));
+        view.next = (view.next + 1) % SLOTS;
+    }
+    let retry = random.pick(&[0, 1]);
+    acts.push(write(its(gits::CWRITER), 8, number((view.next * Command::BYTES) | retry)));
+    if random.percent(20) {
+        acts.push(Act::load(CLASS, its(gits::CREADR), 8));
+    }
+    // A queue that stalled is begun anew now and then.
+    view.is_set_up = random.percent(80);
+}
+
+/// A command, mostly one that the ITS can perform.
+fn command(cpus: u64, random: &mut Random) -> [Expr; 4] {
+    use CommandKind::{Clear, Discard, Int, Inv, Invall, Mapc, Mapd, Mapi, Mapti, Movall, Movi, Sync};
+    let unknown = random.below(256) as u8;
+    let kind = random.weighted(&[
+        (8, Mapd),
+        (4, Mapc),
+        (8, Mapti),
+        (1, Mapi),
+        (4, Int),
+        (1, Movi),
+        (1, Clear),
+        (1, Discard),
+        (1, Inv),
+        (1, Invall),
+        (1, Movall),
+        (1, Sync),
+        (2, CommandKind::Unknown(unknown)),
+    ]);
+    let device = random.pick(&[8, 8, 8, 16, 0, 0xff, 0xffff_ffff]);
+    let event = random.pick(&[0, 1, 2, 3, 31, 32, 0xffff]);
+    let collection = random.pick(&[0, 0, 1, 0xffff]);
+    let processor = random.below(cpus + 1) << 16;
+    let valid = random.pick(&[VALID, VALID, VALID, 0]);
+    let lpi = random.pick(&[8192, 8193, 8200, 0xffff, 0, 0xffff_ffff]);
+    let head = number(u64::from(kind.number()) | device << 32);
+    let [one, two, three] = match kind {
+        Mapd => {
+            let right = ITTS + 0x100 * random.below(0x20);
+            let itt = address(random, right, 60);
+            [number(random.pick(&[0, 4, 4, 9, 15, 31])), plus(itt, valid), number(0)]
+        }
+        Mapc => [number(0), number(valid | processor | collection), number(0)],
+        Mapti => [number(lpi << 32 | event), number(collection), number(0)],
+        Mapi => [number(lpi), number(collection), number(0)],
+        Movall => [number(0), number(processor), number(random.below(3) << 16)],
+        Sync => [number(0), number(processor), number(0)],
+        CommandKind::Unknown(_) => {
+            [number(random.any()), layout::forbidden(random), layout::forbidden(random)]
+        }
+        _ => [number(event), number(collection), number(0)],
+    };
+    [head, one, two, three]
+}
