@@ -13,8 +13,9 @@ use crate::layout;
 use crate::random::Random;
 
 const CLASS: Class = Class::Lpis;
-/// Where the host keeps its own, from the start of RAM: the queue, ITTs behind it, then LPI tables of 64 KiB each.
-const QUEUE: u64 = 0x680_0000;
+/// Where the host keeps its own, from the start of RAM: the queue, ITTs behind it, then LPI tables of 64 KiB each. The
+/// largest configuration table takes 16 MiB, and there is nothing of service within them.
+const QUEUE: u64 = 0xa00_0000;
 const ITTS: u64 = QUEUE + 0x4000;
 const CONFIGURATION: u64 = QUEUE + 0x1_0000;
 const PENDING: u64 = QUEUE + 0x2_0000;
