@@ -276,7 +276,7 @@ mod tests {
     fn registers() -> Registers {
         let smmu = [(CR0, 0), (CR0ACK, 0), (GBPA, 0), (0x80, 0), (0x84, 0), (0x98, 0)];
         Registers {
-            others: vec![CpuRegisters { below_el2: true, ..CpuRegisters::default() }],
+            others: vec![CpuRegisters { below_el2: true, ..CpuRegisters::default() }; 2],
             smmu: Some(RawRegs(smmu.into())),
             ..Registers::default()
         }
@@ -336,13 +336,15 @@ mod tests {
             record(kind::MMIO_WRITE, SMMU + 0x80, 8, 0x1_0000_0002),
             record(kind::MMIO_READ, SMMU + 0x98, 4, 9),
             Record { cpu: 1, value: 1, ..vttbr },
+            Record { cpu: 2, value: 2, ..vttbr },
             vttbr,
         ]);
         let smmu = &shadow.registers().smmu.as_ref().unwrap().0;
         let values = [CR0, CR0ACK, GBPA, 0x80, 0x84, 0x98].map(|offset| smmu[&offset]);
         assert_eq!(values, [5, 5, 1 << 20, 2, 1, 9]);
         assert_eq!(shadow.registers().sys.vttbr_el2, 0x4040_0000);
-        assert_eq!(shadow.registers().others[0].sys.vttbr_el2, 1);
+        let others: Vec<u64> = shadow.registers().others.iter().map(|cpu| cpu.sys.vttbr_el2).collect();
+        assert_eq!(others, [1, 2]);
         let mut now = shadow.registers().clone();
         now.smmu.as_mut().unwrap().0.insert(0x98, 0);
         assert!(shadow.agrees_with(&now), "an index of a queue moves by itself");

@@ -63,7 +63,7 @@ impl Canonical {
     #[must_use]
     pub fn after(&self, before: &Snapshot, snapshot: &Snapshot, block_size: BlockSize) -> Self {
         let [old, new] = [before, snapshot].map(|state| state.smmu.as_ref().map(|smmu| &smmu.control));
-        let same = before.cpus[0] == snapshot.cpus[0]
+        let same = before.cpus == snapshot.cpus
             && before.layout == snapshot.layout
             && old == new
             && before.gic == snapshot.gic;

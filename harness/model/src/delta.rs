@@ -206,6 +206,7 @@ mod tests {
 
     use super::*;
     use crate::leaf::S2Leaf;
+    use crate::snapshot::Cpu;
     use crate::testing::*;
 
     fn lines(before: &Snapshot, after: &Snapshot, block_size: BlockSize) -> Vec<String> {
@@ -303,6 +304,35 @@ mod tests {
         }
         let only = state_lines(&clean(), &context().symbols, View::El2, BlockSize::Shown);
         assert!(!only.is_empty() && only.iter().all(|line| line.lane == Lane::El2));
+    }
+
+    #[test]
+    fn a_cpu_that_is_not_as_the_first_shows() {
+        let (mut before, mut after) = (clean(), clean());
+        for (state, vttbr) in [(&mut before, 0), (&mut after, 7 << 48)] {
+            let mut other = Cpu { number: 1, ..state.cpus[0] };
+            other.registers.vttbr_el2 ^= vttbr;
+            other.registers.hcr_el2 |= 1 << 7;
+            state.cpus.push(other);
+        }
+        assert_eq!(
+            lines(&clean(), &before, BlockSize::Shown),
+            [""; 0],
+            "a pending interrupt is no difference"
+        );
+        let shown = ["regs   + CPU 1: VTTBR_EL2 differs from that of CPU 0 in 0x7000000000000"];
+        assert_eq!(lines(&before, &after, BlockSize::Shown), shown);
+        let symbols = context().symbols;
+        let form = Canonical::of(&before, BlockSize::Shown);
+        let delta = Delta::of(&form, &form.after(&before, &after, BlockSize::Shown));
+        assert_eq!(
+            delta.lines(&symbols, View::All).iter().map(ToString::to_string).collect::<Vec<_>>(),
+            shown
+        );
+        for state in [&mut before, &mut after] {
+            state.cpus[1].registers.control = None;
+        }
+        assert_eq!(lines(&before, &after, BlockSize::Shown), shown);
     }
 
     fn entries() -> impl Strategy<Value = Vec<Run<Ipa, S2Entry>>> {

@@ -30,7 +30,7 @@ impl Register {
 #[must_use]
 pub fn text(snapshot: &Snapshot) -> Vec<Register> {
     let mut lines: Vec<Register> =
-        cpu(&snapshot.cpus[0]).into_iter().map(|text| Register { text, address: None }).collect();
+        cpus(&snapshot.cpus).into_iter().map(|text| Register { text, address: None }).collect();
     if let Some(smmu) = &snapshot.smmu {
         lines.extend(self::smmu(&smmu.control, &snapshot.layout));
     }
@@ -62,6 +62,29 @@ pub(crate) fn smmu_side(c: &SmmuControl) -> String {
         c.gerror,
         c.cmdq_error
     )
+}
+
+/// HCR_EL2.{VF, VI, VSE}: interrupts that are pending for the host, CPU by CPU.
+const PENDING: u64 = 0b111 << 6;
+
+/// In what `other` is not as `first`, the first CPU: a line for each register that was looked at on both.
+pub(crate) fn differing<'a>(first: &Cpu, other: &'a Cpu) -> impl Iterator<Item = String> + use<'a> {
+    let firsts: BTreeMap<_, _> = first.registers.values().collect();
+    other.registers.values().filter_map(move |(register, value)| {
+        let ignored = if register == "HCR_EL2" { PENDING } else { 0 };
+        let differing = (firsts.get(register)? ^ value) & !ignored;
+        let number = other.number;
+        (differing != 0)
+            .then(|| format!("CPU {number}: {register} differs from that of CPU 0 in {differing:#x}"))
+    })
+}
+
+/// All of the first CPU, and in what the others are not as it.
+fn cpus(cpus: &[Cpu]) -> Vec<String> {
+    let Some((first, others)) = cpus.split_first() else { return Vec::new() };
+    let mut lines = cpu(first);
+    lines.extend(others.iter().flat_map(|other| differing(first, other)));
+    lines
 }
 
 fn cpu(Cpu { control, registers, .. }: &Cpu) -> Vec<String> {

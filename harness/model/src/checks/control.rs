@@ -1,10 +1,10 @@
 //! Check 2, what EL2's registers keep from the host: on each CPU that runs it, and the same on all of them.
 
 use parallax_addr::HypVa;
-use parallax_vmsa::SysRegs;
 
 use super::findings::Findings;
 use crate::leaf::S1Entry;
+use crate::registers::differing;
 use crate::rule::Rule;
 use crate::run;
 use crate::snapshot::Cpu;
@@ -61,9 +61,6 @@ const FIELDS: &[Field] = &[
     field("SCTLR_EL2", "RES1", 0x30c5_0830, 0x30c5_0830, "a bit that is RES1 is 0"),
 ];
 
-/// HCR_EL2.{VF, VI, VSE}: interrupts that are pending for the host, CPU by CPU.
-const PENDING: u64 = 0b111 << 6;
-
 /// Judges each CPU.
 pub(super) fn check(findings: &mut Findings<'_>) {
     let snapshot = findings.snapshot;
@@ -72,7 +69,7 @@ pub(super) fn check(findings: &mut Findings<'_>) {
         vectors(findings, cpu);
     }
     if let Some((first, others)) = snapshot.cpus.split_first() {
-        others.iter().for_each(|other| same(findings, &first.registers, other));
+        others.iter().for_each(|other| same(findings, first, other));
     }
 }
 
@@ -108,14 +105,8 @@ fn vectors(findings: &mut Findings<'_>, cpu: &Cpu) {
 }
 
 /// What one CPU keeps from the host, every one does.
-fn same(findings: &mut Findings<'_>, first: &SysRegs, other: &Cpu) {
-    for ((register, one), (_, two)) in first.values().zip(other.registers.values()) {
-        let ignored = if register == "HCR_EL2" { PENDING } else { 0 };
-        let differing = (one ^ two) & !ignored;
-        if differing != 0 {
-            let number = other.number;
-            let message = format!("CPU {number}: {register} differs from that of CPU 0 in {differing:#x}");
-            findings.add_of_registers(Rule::IsolationControl, &message);
-        }
+fn same(findings: &mut Findings<'_>, first: &Cpu, other: &Cpu) {
+    for message in differing(first, other) {
+        findings.add_of_registers(Rule::IsolationControl, &message);
     }
 }

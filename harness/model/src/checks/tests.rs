@@ -213,6 +213,12 @@ fn isolation_wants_the_same_of_every_cpu() {
     assert_eq!(second(|cpu| cpu.registers.control.as_mut().unwrap().mdcr_el2 = 1), one("control", ""));
     assert_eq!(second(|cpu| cpu.registers.hcr_el2 |= 1 << 7), [], "an interrupt that is pending there");
     assert_eq!(second(|cpu| cpu.control.stage2_enabled = false), one("open", ""));
+    let third = planted(|state| {
+        let cpu = state.cpus[0];
+        state.cpus.extend([1, 2].map(|number| Cpu { number, ..cpu }));
+        state.cpus[2].registers.vttbr_el2 = 1 << 48;
+    });
+    assert_eq!(third, one("control", ""), "CPUs behind the second, too");
 }
 
 #[test]

@@ -59,7 +59,7 @@ pub struct Run {
     /// Leave the faults of bad traces switched off: nothing may be found then. Compares with no golden
     #[arg(long, conflicts_with = "accept")]
     pub without_faults: bool,
-    /// Do without the QEMU plugin, and so without check 5, the order of events, and without the sentinel; only in mode `step`
+    /// Do without the QEMU plugin, and so without the checks `protocol` and `sentinel`; only in mode `step`
     #[arg(long, conflicts_with = "accept")]
     pub without_events: bool,
     /// Run each trace N times; every run must give the same result and recording, byte for byte

@@ -138,7 +138,10 @@ fn perform(args: &Run) -> Result<Status> {
 fn with_remedy(failure: Failure) -> Failure {
     match failure.status {
         Status::Interrupted => failure,
-        _ => Failure { message: failure.message + "; --without-events does without check 5", ..failure },
+        _ => Failure {
+            message: failure.message + "; --without-events does without check `protocol`",
+            ..failure
+        },
     }
 }
 
@@ -174,6 +177,6 @@ mod tests {
     fn who_ends_the_build_of_the_plugin_is_given_no_advice() {
         let advised = |status| with_remedy(Failure { status, message: "no plugin".to_owned() }).message;
         assert_eq!(advised(Status::Interrupted), "no plugin");
-        assert_eq!(advised(Status::Setup), "no plugin; --without-events does without check 5");
+        assert_eq!(advised(Status::Setup), "no plugin; --without-events does without check `protocol`");
     }
 }

@@ -117,5 +117,5 @@ impl<H: Memory + Cpu, S: SmmuTlb, R: RelaxStrategy> Hyp<H, S, R> {
 
 /// The pages of a range.
 fn pages(range: Range) -> impl Iterator<Item = PhysAddr> {
-    (range.base.0..range.end()).step_by(PAGE_SIZE as usize).map(PhysAddr)
+    (0..range.size / PAGE_SIZE).map(move |index| PhysAddr(range.base.0 + index * PAGE_SIZE))
 }

@@ -42,12 +42,10 @@ impl<H: Memory + Cpu, S: SmmuTlb, R: RelaxStrategy> Hyp<H, S, R> {
         let (mut host, mut el2) = (self.host.lock(), self.el2.lock());
         let page = Range { base, size: PAGE_SIZE };
         let state = faulty::judged(self.pages.get(&self.hw, base), transition, page, base);
-        if !state.is(from.0, from.1) {
-            return Err(Error::Perm);
+        match state {
+            _ if !state.is(from.0, from.1) => Err(Error::Perm),
+            _ if state.refcount() != 0 => Err(Error::Busy),
+            _ => self.perform(&mut host, &mut el2, (page, Kind::Memory), transition),
         }
-        if state.refcount() != 0 {
-            return Err(Error::Busy);
-        }
-        self.perform(&mut host, &mut el2, (page, Kind::Memory), transition)
     }
 }

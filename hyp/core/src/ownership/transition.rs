@@ -52,7 +52,6 @@ pub(crate) enum Transition {
 
 impl Transition {
     /// What it makes of a page's state.
-    #[inline(always)]
     fn page(self, old: PageState) -> PageState {
         let count = old.refcount();
         let new = match self {
@@ -119,7 +118,6 @@ impl<H: Memory + Cpu, S: SmmuTlb, R: RelaxStrategy> Hyp<H, S, R> {
     }
 
     /// Makes sure that the tables that `transition` changes cannot run out of pages.
-    #[inline(always)]
     fn reserve(
         &self,
         host: &mut HostMmu,
@@ -173,11 +171,8 @@ impl<H: Memory + Cpu, S: SmmuTlb, R: RelaxStrategy> Hyp<H, S, R> {
             }
         }
         faulty::before_smmu(self, el2, (range, kind), change)?;
-        match self.smmu.lock().as_mut() {
-            Some(SmmuMmu { driver, idmap }) => {
-                faulty::host_changed(idmap, &self.hw, driver, &mut el2.pool, (range, kind), change)
-            }
-            None => Ok(()),
-        }
+        let mut smmu = self.smmu.lock();
+        let Some(SmmuMmu { driver, idmap }) = smmu.as_mut() else { return Ok(()) };
+        faulty::host_changed(idmap, &self.hw, driver, &mut el2.pool, (range, kind), change)
     }
 }
