@@ -51,8 +51,8 @@ pub(crate) fn measure(setup: &Setup) -> Result<String, Failure> {
         row("bare: no stop for 1024 operations, no look", bare),
         row("step: stop, snapshot, checks, delta, golden text", step),
         row("the same, host_donate_hyp and hyp_donate_host in turn", donate),
-        row("step with the plugin's events, so check 5 too", with_events),
-        row("stream: no stop for 1024, as step from the journal, check 5 too", stream),
+        row("step with the plugin's events, so protocol too", with_events),
+        row("stream: no stop for 1024, as step from the journal, protocol too", stream),
         row("the same, host_donate_hyp and hyp_donate_host in turn", stream_donate),
         row("gdb: stop, gdb's Python reads the same tables", gdb_rate),
     ];

@@ -1,6 +1,6 @@
 //! Trees that break the format.
 
-#[allow(dead_code)]
+#[allow(dead_code, reason = "not every test uses all of it")]
 mod support;
 
 use hyp_fdt::{Editor, FdtError};
