@@ -1,15 +1,19 @@
 //! The EL1 test host's mailbox: the static `PARALLAX_MAILBOX` in its image.
 //!
-//! The test host calls the empty function `parallax_wait` whenever it has nothing to do. A harness stops it there
-//! (breakpoint), reads the responses of the last batch, fills `slots[..count]`, and resumes it past the breakpoint.
+//! The test host calls `parallax_wait` whenever it has nothing to do, which writes to the word `PARALLAX_IDLE`. A harness
+//! stops it there (a watchpoint on the word, or a breakpoint), before the write, reads the responses of the last batch, fills
+//! `slots[..count]`, and resumes it 4 bytes further on.
 //! CPU 0 takes the slots in order and hands each to the CPU that its request names.
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// Symbol of the [`Mailbox`] static in the test host's ELF file.
 pub const MAILBOX_SYMBOL: &str = "PARALLAX_MAILBOX";
-/// Symbol of the function that the test host calls when it waits for work; its first instruction is a `nop`, so a
-/// debugger can resume 4 bytes further on.
+/// Symbol of the word that the test host writes when it waits for work, 8 bytes in a page of its own. A watchpoint costs
+/// less than a breakpoint: QEMU's gdbstub throws all translated code away when it stops at one of those.
+pub const IDLE_SYMBOL: &str = "PARALLAX_IDLE";
+/// Symbol of the function that writes it, and of its first instruction, which is that write: a debugger can resume 4 bytes
+/// further on.
 pub const WAIT_SYMBOL: &str = "parallax_wait";
 /// Symbol where the test host stops for good when something happened that it has no answer to.
 pub const STUCK_SYMBOL: &str = "parallax_stuck";

@@ -28,12 +28,25 @@ pub(crate) static PARALLAX_MAILBOX: Shared = Shared(UnsafeCell::new(Mailbox {
     slots: [SLOT; SLOTS],
 }));
 
-/// Called whenever there is nothing to do; a harness stops the CPU here.
+/// A page that is written when there is nothing to do, and for nothing else: a watchpoint slows accesses to its page.
+#[repr(C, align(4096))]
+struct Idle(UnsafeCell<[u8; 4096]>);
+
+// SAFETY: only CPU 0 writes it, in `parallax_wait`, and nobody reads it.
+unsafe impl Sync for Idle {}
+
+/// Where the harness finds it by name. Not in `.bss`, which is cleared at boot.
+#[unsafe(no_mangle)]
+#[unsafe(link_section = ".data.idle")]
+static PARALLAX_IDLE: Idle = Idle(UnsafeCell::new([0; 4096]));
+
+/// Called whenever there is nothing to do: writes to `idle`, [`PARALLAX_IDLE`], where a harness that watches it stops the
+/// CPU before the write.
 #[unsafe(no_mangle)]
 #[unsafe(link_section = ".breakpoints")]
 #[unsafe(naked)]
-extern "C" fn parallax_wait() {
-    naked_asm!("nop", "ret")
+extern "C" fn parallax_wait(idle: *const Idle) {
+    naked_asm!("str xzr, [x0]", "ret")
 }
 
 /// Called after each request is answered, with its slot: where a plugin tells one operation from the next.
@@ -66,7 +79,7 @@ pub(crate) fn open(cpus: usize) {
 pub(crate) fn wait() -> usize {
     // SAFETY: a barrier: what was answered is in memory before the harness looks.
     unsafe { asm!("dsb sy", options(nostack)) };
-    parallax_wait();
+    parallax_wait(&raw const PARALLAX_IDLE);
     let count = field!(read count);
     usize::try_from(count).map_or(SLOTS, |count| count.min(SLOTS))
 }

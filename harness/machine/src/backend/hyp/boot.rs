@@ -4,7 +4,7 @@ use std::path::Path;
 
 use parallax_abi::info::{HypInfo, INFO_SYMBOL, MAGIC, PANIC_SYMBOL, VERSION};
 use parallax_abi::journal::{MARK_SYMBOL, VECTORS_SYMBOL};
-use parallax_abi::mailbox::{MAILBOX_SYMBOL, STUCK_SYMBOL, WAIT_SYMBOL};
+use parallax_abi::mailbox::{IDLE_SYMBOL, MAILBOX_SYMBOL, STUCK_SYMBOL, WAIT_SYMBOL};
 use parallax_addr::{HypVa, ImageVa, PAGE_SIZE, PhysAddr};
 use parallax_trace::spec::{HYP_BASE, MachineSpec, PAYLOAD_BASE, Region, regions};
 use parallax_vmsa::{PhysMem, Regime, SysRegs, translate};
@@ -43,6 +43,7 @@ impl Live {
         let symbols = Symbols::load(&images.hyp_elf, &images.payload_elf)?;
         let stops = StopPoints {
             wait: symbols.payload.required(WAIT_SYMBOL)?,
+            idle: symbols.payload.required(IDLE_SYMBOL)?,
             stuck: symbols.payload.required(STUCK_SYMBOL)?,
             panic: symbols.hyp.required(PANIC_SYMBOL)?.at_el2(),
         };
@@ -159,7 +160,8 @@ fn connect(
         let target = client.target_description().await?;
         let registers = RegisterSet::find(&target, &config.cpu, client.threads().await?)?;
         client.command("Qqemu.PhyMemMode:1").await?;
-        for address in [stops.wait, stops.stuck, ImageVa::new(stops.panic.get())] {
+        client.command(&format!("Z2,{:x},8", stops.idle)).await?;
+        for address in [stops.stuck, ImageVa::new(stops.panic.get())] {
             client.command(&format!("Z1,{address:x},4")).await?;
         }
         let qmp = Qmp::connect(&qmp).await.map_err(RspError::Io)?;

@@ -98,8 +98,9 @@ impl Live {
         let registers = [self.registers.pc, self.registers.cpsr];
         let values = self.ask(cpu, &registers.map(|register| format!("p{:x}", register.number)))?;
         let value = |reply: &[u8]| crate::rsp::client::number("p", reply).map_err(MachineError::Rsp);
-        let (pc, cpsr) = (value(&values[0])?, value(&values[1])?);
-        Ok(Stand { signal, cpu, watch: watched(reply), pc: ImageVa::new(pc), el: (cpsr >> 2 & 3) as u8 })
+        let (pc, cpsr) = (ImageVa::new(value(&values[0])?), value(&values[1])?);
+        let watch = watched(reply).filter(|at| *at != self.stops.idle.get());
+        Ok(Stand { signal, cpu, watch, pc, el: (cpsr >> 2 & 3) as u8 })
     }
 }
 

@@ -1,8 +1,9 @@
 //! A live machine: the hypervisor and the test host under QEMU, driven through the gdbstub.
 //!
 //! The machine stands still at the test host's `parallax_wait` whenever no call is under way (but see
-//! [`Stream::launch`]). [`Live::perform`] fills the mailbox in mapped RAM, resumes past the breakpoint and waits for the
-//! next stop. Breakpoints at `parallax_panic_stop` and `parallax_stuck` catch what must not happen.
+//! [`Stream::launch`]). [`Live::perform`] fills the mailbox in mapped RAM, resumes and waits for the next stop. A
+//! watchpoint stops the test host there, breakpoints at `parallax_panic_stop` and `parallax_stuck` catch what must not
+//! happen.
 //!
 //! The interface is synchronous: a runtime of its own drives the sockets, so a [`Live`] must not be used from
 //! inside another asynchronous runtime. QEMU ends with the thread that called [`Live::boot`].
@@ -76,8 +77,11 @@ pub(crate) const SIGTRAP: u8 = 5;
 /// Addresses where the machine may stop.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct StopPoints {
-    /// `parallax_wait`, at EL1.
+    /// `parallax_wait`, at EL1: its first instruction writes to `idle`.
     pub(crate) wait: ImageVa,
+    /// The word that the test host writes when it waits. It is watched: the gdbstub throws all translated code away at
+    /// a breakpoint, and not at a watchpoint.
+    pub(crate) idle: ImageVa,
     /// `parallax_stuck`, at EL1.
     pub(crate) stuck: ImageVa,
     /// `parallax_panic_stop`, at EL2.
