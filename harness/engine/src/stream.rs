@@ -11,7 +11,7 @@ use parallax_abi::mailbox::SLOTS;
 use parallax_addr::{PAGE_SIZE, PhysAddr, Span};
 use parallax_machine::Registers;
 use parallax_machine::shadow::{Over, Shadow};
-use parallax_model::{GicState, Run, Snapshot};
+use parallax_model::{Run, Snapshot};
 use parallax_trace::spec::Region;
 use parallax_vmsa::{MemError, PhysMem};
 
@@ -68,9 +68,9 @@ impl Stream {
         self.shadow.apply(records);
     }
 
-    /// The registers after the last record.
-    pub(super) const fn registers(&self) -> &Registers {
-        self.shadow.registers()
+    /// The registers after the last record, if they may be others than when this was last asked.
+    pub(super) fn changed_registers(&mut self) -> Option<&Registers> {
+        self.shadow.changed_registers()
     }
 
     /// The copy, with the machine's `memory` around it.
@@ -105,7 +105,7 @@ impl Stream {
     fn pages<'a>(&self, now: &'a Snapshot) -> impl Iterator<Item = PhysAddr> + use<'a> {
         let (first, end) = self.vmemmap;
         let states = Span::between(PhysAddr::new(first), PhysAddr::new(end));
-        let of_the_its = now.gic.iter().flat_map(GicState::tables).filter_map(Span::whole_pages);
+        let of_the_its = now.gic.iter().flat_map(|gic| gic.tables()).filter_map(Span::whole_pages);
         now.tables.iter().map(Run::span).chain(of_the_its).chain([states]).flat_map(Span::pages)
     }
 }

@@ -54,8 +54,8 @@ impl Session<'_> {
                 let answer = self.streaming()?.answer(steps.len(), operation)?;
                 let stream = self.stream.as_mut().ok_or(SessionError::NoStream)?;
                 stream.apply(events);
-                if self.registers != *stream.registers() {
-                    self.registers.clone_from(stream.registers());
+                if let Some(registers) = stream.changed_registers() {
+                    self.registers.clone_from(registers);
                 }
                 let performed = [Performed { op, operation, answer: &answer }];
                 steps.push(self.judge(&performed, Order::InTurn, events.to_vec(), false)?.step(&answer));

@@ -34,6 +34,8 @@ pub struct Shadow {
     forgotten: u64,
     smmu: (u64, u64),
     registers: Registers,
+    /// Whether they may have changed since somebody asked.
+    changed: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -62,13 +64,25 @@ impl Shadow {
             Ok(Span { base: span.base.get(), bytes, versions })
         };
         let spans = spans.iter().map(copy).collect::<Result<_, MemError>>()?;
-        Ok(Self { spans, log: Vec::new(), forgotten: 0, smmu: (smmu.base.get(), smmu.size), registers })
+        Ok(Self {
+            spans,
+            log: Vec::new(),
+            forgotten: 0,
+            smmu: (smmu.base.get(), smmu.size),
+            registers,
+            changed: true,
+        })
     }
 
     /// The registers after the last record.
     #[must_use]
     pub const fn registers(&self) -> &Registers {
         &self.registers
+    }
+
+    /// The registers, if they may be others than when this was last asked.
+    pub fn changed_registers(&mut self) -> Option<&Registers> {
+        std::mem::take(&mut self.changed).then_some(&self.registers)
     }
 
     /// Does what `records` tell of.
@@ -87,9 +101,10 @@ impl Shadow {
                 kind::MMIO_WRITE => self.device(record, true),
                 kind::MMIO_READ => self.device(record, false),
                 kind::MSR => self.msr(record),
-                kind::ERET | kind::VECTOR => self.passed(record),
-                _ => (),
+                kind::ERET | kind::VECTOR if record.cpu != 0 => self.passed(record),
+                _ => continue,
             }
+            self.changed |= record.kind != kind::STORE;
         }
     }
 
@@ -116,6 +131,7 @@ impl Shadow {
             }
         }
         self.registers = registers.clone();
+        self.changed = true;
         Ok(first)
     }
 

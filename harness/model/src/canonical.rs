@@ -14,6 +14,7 @@ use crate::leaf::{S1Entry, S2Entry};
 use crate::page::PageState;
 use crate::registers::{self, Register};
 use crate::run::{self, Run};
+use crate::runs::Runs;
 use crate::smmu_state::Stream;
 use crate::snapshot::{Layout, Snapshot};
 
@@ -31,12 +32,12 @@ pub enum BlockSize {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Canonical {
     pub(crate) layout: Layout,
-    pub(crate) cpu: Vec<Run<Ipa, S2Entry>>,
-    pub(crate) el2: Vec<Run<HypVa, S1Entry>>,
-    pub(crate) smmu: Vec<Vec<Run<Ipa, S2Entry>>>,
-    pub(crate) ste: Vec<Run<u64, Stream>>,
+    pub(crate) cpu: Runs<Ipa, S2Entry>,
+    pub(crate) el2: Runs<HypVa, S1Entry>,
+    pub(crate) smmu: Vec<Runs<Ipa, S2Entry>>,
+    pub(crate) ste: Runs<u64, Stream>,
     pub(crate) regs: Arc<[Register]>,
-    pub(crate) pages: Vec<Run<PhysAddr, PageState>>,
+    pub(crate) pages: Runs<PhysAddr, PageState>,
 }
 
 impl Canonical {
@@ -44,19 +45,20 @@ impl Canonical {
     pub(crate) fn empty(layout: Layout) -> Self {
         Self {
             layout,
-            cpu: Vec::new(),
-            el2: Vec::new(),
+            cpu: Runs::default(),
+            el2: Runs::default(),
             smmu: Vec::new(),
-            ste: Vec::new(),
+            ste: Runs::default(),
             regs: Arc::default(),
-            pages: Vec::new(),
+            pages: Runs::default(),
         }
     }
 
     /// The canonical form of `snapshot`.
     #[must_use]
     pub fn of(snapshot: &Snapshot, block_size: BlockSize) -> Self {
-        Self::with_regs(snapshot, block_size, registers::text(snapshot).into())
+        let pages = without_own_references(snapshot.pages(), &snapshot.layout).into();
+        Self::with(snapshot, block_size, registers::text(snapshot).into(), pages)
     }
 
     /// The same, of the state after `before`, whose form this is: what is the same is not made again.
@@ -68,21 +70,34 @@ impl Canonical {
             && old == new
             && before.gic == snapshot.gic;
         let regs = if same { Arc::clone(&self.regs) } else { registers::text(snapshot).into() };
-        Self::with_regs(snapshot, block_size, regs)
+        let pages = if before.layout == snapshot.layout && before.pages == snapshot.pages {
+            self.pages.clone()
+        } else {
+            without_own_references(snapshot.pages(), &snapshot.layout).into()
+        };
+        Self::with(snapshot, block_size, regs, pages)
     }
 
-    fn with_regs(snapshot: &Snapshot, block_size: BlockSize, regs: Arc<[Register]>) -> Self {
+    fn with(
+        snapshot: &Snapshot,
+        block_size: BlockSize,
+        regs: Arc<[Register]>,
+        pages: Runs<PhysAddr, PageState>,
+    ) -> Self {
         let tables = snapshot.smmu.as_ref().map_or(&[][..], |smmu| &smmu.tables);
         let (cpu, el2, smmu) = match block_size {
             BlockSize::Shown => (
-                snapshot.host().to_vec(),
-                snapshot.el2().to_vec(),
+                snapshot.host_runs(),
+                snapshot.el2_runs(),
                 tables.iter().map(|table| table.entries.clone()).collect(),
             ),
             BlockSize::Ignored => (
-                run::map(snapshot.host(), |run| without_size(run.value)),
-                run::map(snapshot.el2(), |run| without_size_s1(run.value)),
-                tables.iter().map(|table| run::map(&table.entries, |run| without_size(run.value))).collect(),
+                run::map(snapshot.host(), |run| without_size(run.value)).into(),
+                run::map(snapshot.el2(), |run| without_size_s1(run.value)).into(),
+                tables
+                    .iter()
+                    .map(|table| run::map(&table.entries, |run| without_size(run.value)).into())
+                    .collect(),
             ),
         };
         Self {
@@ -90,9 +105,9 @@ impl Canonical {
             cpu,
             el2,
             smmu,
-            ste: snapshot.smmu.as_ref().map_or_else(Vec::new, |smmu| smmu.streams.clone()),
+            ste: snapshot.smmu.as_ref().map_or_else(Runs::default, |smmu| smmu.streams.clone()),
             regs,
-            pages: without_own_references(snapshot.pages(), &snapshot.layout),
+            pages,
         }
     }
 }

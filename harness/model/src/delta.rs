@@ -13,6 +13,7 @@ use crate::leaf::{S1Entry, S2Entry};
 use crate::page::PageState;
 use crate::registers::Register;
 use crate::run::{self, Run};
+use crate::runs::Runs;
 use crate::smmu_state::Stream;
 use crate::snapshot::{Layout, Snapshot};
 
@@ -32,11 +33,16 @@ impl<A, T> Default for Changes<A, T> {
 }
 
 impl<A: Point, T: Clone + PartialEq> Changes<A, T> {
-    fn between(before: &[Run<A, T>], after: &[Run<A, T>]) -> Self {
+    fn between(before: &Runs<A, T>, after: &Runs<A, T>) -> Self {
         let mut changes = Self::default();
-        if before == after {
+        if before.is_shared_with(after) {
             return changes;
         }
+        // What is alike at both ends did not change, and most of it is.
+        let same = before.iter().zip(after).take_while(|(old, new)| old == new).count();
+        let (before, after) = (&before[same..], &after[same..]);
+        let same = before.iter().rev().zip(after.iter().rev()).take_while(|(old, new)| old == new).count();
+        let (before, after) = (&before[..before.len() - same], &after[..after.len() - same]);
         for (span, old, new) in run::overlay(before, after, Span::between(A::at(0), A::at(u64::MAX))) {
             if old != new {
                 if let Some(old) = old {
@@ -277,7 +283,7 @@ mod tests {
         further(&mut moved.cpus[0].control.root);
         further(&mut smmu_of(&mut moved).tables[0].root);
         further(&mut smmu_of(&mut moved).control.cmdq.base);
-        moved.tables.clear();
+        moved.tables = Runs::default();
         set(pages_mut(&mut moved), Span::new(POOL.base, 0x1000), Some(PageState { refcount: 3, ..HYP_PAGE }));
         assert!(Delta::between(&clean(), &moved).is_empty());
         assert!(!Delta::between(&clean(), &donated()).is_empty());
@@ -376,7 +382,7 @@ mod tests {
 
         #[test]
         fn a_delta_leads_from_one_state_to_the_other(a in entries(), b in entries()) {
-            let changes = Changes::between(&a, &b);
+            let changes = Changes::between(&a.clone().into(), &b.clone().into());
             let mut state = a;
             for removed in &changes.removed {
                 set(&mut state, removed.span().cast(), None);

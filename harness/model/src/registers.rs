@@ -73,9 +73,7 @@ pub(crate) fn differing<'a>(first: &Cpu, other: &'a Cpu) -> impl Iterator<Item =
     other.registers.values().filter_map(move |(register, value)| {
         let ignored = if register == "HCR_EL2" { PENDING } else { 0 };
         let differing = (firsts.get(register)? ^ value) & !ignored;
-        let number = other.number;
-        (differing != 0)
-            .then(|| format!("CPU {number}: {register} differs from that of CPU 0 in {differing:#x}"))
+        (differing != 0).then(|| format!("{register} differs from that of CPU 0 in {differing:#x}"))
     })
 }
 
@@ -83,7 +81,9 @@ pub(crate) fn differing<'a>(first: &Cpu, other: &'a Cpu) -> impl Iterator<Item =
 fn cpus(cpus: &[Cpu]) -> Vec<String> {
     let Some((first, others)) = cpus.split_first() else { return Vec::new() };
     let mut lines = cpu(first);
-    lines.extend(others.iter().flat_map(|other| differing(first, other)));
+    for other in others {
+        lines.extend(differing(first, other).map(|what| format!("CPU {}: {what}", other.number)));
+    }
     lines
 }
 

@@ -5,7 +5,7 @@ use parallax_smmu::{Config, Ste};
 use serde::{Deserialize, Serialize};
 
 use crate::leaf::S2Entry;
-use crate::run::Run;
+use crate::runs::Runs;
 
 /// A queue: where, and how long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -93,7 +93,7 @@ pub struct SmmuTable {
     /// Input address size in bits.
     pub input_bits: u8,
     /// What it maps, by IPA.
-    pub entries: Vec<Run<Ipa, S2Entry>>,
+    pub entries: Runs<Ipa, S2Entry>,
 }
 
 /// The SMMU.
@@ -102,7 +102,7 @@ pub struct SmmuState {
     /// Registers.
     pub control: SmmuControl,
     /// Valid STEs by StreamID. A StreamID without a run has V = 0 or no entry at all: its transactions abort.
-    pub streams: Vec<Run<u64, Stream>>,
+    pub streams: Runs<u64, Stream>,
     /// Stage-2 tables in the order of the first StreamID that uses each.
     pub tables: Vec<SmmuTable>,
 }

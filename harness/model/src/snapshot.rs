@@ -5,6 +5,7 @@
 //! else, so that two snapshots of the same meaning differ in nothing a golden shows.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use parallax_abi::info::HypInfo;
 use parallax_addr::{HypVa, Ipa, PAGE_SIZE, PhysAddr, Span, VmHandle};
@@ -15,6 +16,7 @@ use crate::gic_state::GicState;
 use crate::leaf::{S1Entry, S2Entry};
 use crate::page::PageState;
 use crate::run::Run;
+use crate::runs::Runs;
 use crate::smmu_state::SmmuState;
 
 /// Where the hypervisor and its parts are, by its own account ([`HypInfo`]). Physical unless the name says otherwise.
@@ -120,9 +122,9 @@ pub enum AddressSpace {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Mapping {
     /// By stage 1.
-    Stage1(Vec<Run<HypVa, S1Entry>>),
+    Stage1(Runs<HypVa, S1Entry>),
     /// By stage 2.
-    Stage2(Vec<Run<Ipa, S2Entry>>),
+    Stage2(Runs<Ipa, S2Entry>),
 }
 
 /// One moment. What is absent was not looked at, or is not there: it is not empty.
@@ -135,13 +137,13 @@ pub struct Snapshot {
     /// The CPUs' address spaces. One whose translation is off is absent.
     pub spaces: BTreeMap<AddressSpace, Mapping>,
     /// Page states, by physical address; absent where the hypervisor keeps none that is understood.
-    pub pages: Option<Vec<Run<PhysAddr, PageState>>>,
+    pub pages: Option<Runs<PhysAddr, PageState>>,
     /// The SMMU, when the hypervisor uses one.
     pub smmu: Option<SmmuState>,
     /// The GIC, where its registers were looked at.
-    pub gic: Option<GicState>,
+    pub gic: Option<Arc<GicState>>,
     /// Pages that the walks above read as tables, by physical address.
-    pub tables: Vec<Run<PhysAddr, TableUse>>,
+    pub tables: Runs<PhysAddr, TableUse>,
     /// What could not be read or decoded at all, in words.
     pub faults: Vec<String>,
 }
@@ -162,6 +164,22 @@ impl Snapshot {
         match self.spaces.get(&space)? {
             Mapping::Stage2(entries) => Some(entries),
             Mapping::Stage1(_) => None,
+        }
+    }
+
+    /// [`Self::host`], shared.
+    pub(crate) fn host_runs(&self) -> Runs<Ipa, S2Entry> {
+        match self.spaces.get(&AddressSpace::Host) {
+            Some(Mapping::Stage2(entries)) => entries.clone(),
+            _ => Runs::default(),
+        }
+    }
+
+    /// [`Self::el2`], shared.
+    pub(crate) fn el2_runs(&self) -> Runs<HypVa, S1Entry> {
+        match self.spaces.get(&AddressSpace::El2) {
+            Some(Mapping::Stage1(entries)) => entries.clone(),
+            _ => Runs::default(),
         }
     }
 

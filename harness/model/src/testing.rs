@@ -132,8 +132,12 @@ fn smmu() -> SmmuState {
             output_bits: 44,
             attr_types_ovr: false,
         },
-        streams: vec![Run::new(Span::new(0, 256), stream())],
-        tables: vec![SmmuTable { root: PhysAddr::new(POOL.base + 0x4000), input_bits: BITS, entries }],
+        streams: vec![Run::new(Span::new(0, 256), stream())].into(),
+        tables: vec![SmmuTable {
+            root: PhysAddr::new(POOL.base + 0x4000),
+            input_bits: BITS,
+            entries: entries.into(),
+        }],
     }
 }
 
@@ -186,16 +190,17 @@ pub(crate) fn clean() -> Snapshot {
             },
         }],
         spaces: BTreeMap::from([
-            (AddressSpace::Host, Mapping::Stage2(cpu)),
-            (AddressSpace::El2, Mapping::Stage1(el2_entries)),
+            (AddressSpace::Host, Mapping::Stage2(cpu.into())),
+            (AddressSpace::El2, Mapping::Stage1(el2_entries.into())),
         ]),
-        pages: Some(pages),
+        pages: Some(pages.into()),
         smmu: Some(smmu()),
         gic: None,
         tables: vec![Run::new(
             Span::new(PhysAddr::new(POOL.base + 0x4000), 0x2000),
             TableUse { cpu: true, ..TableUse::default() },
-        )],
+        )]
+        .into(),
         faults: Vec::new(),
     }
 }
@@ -214,7 +219,7 @@ pub(crate) fn donated() -> Snapshot {
 /// The host's stage 2 of a state.
 pub(crate) fn host_mut(state: &mut Snapshot) -> &mut Vec<Run<Ipa, S2Entry>> {
     match state.spaces.get_mut(&AddressSpace::Host) {
-        Some(Mapping::Stage2(entries)) => entries,
+        Some(Mapping::Stage2(entries)) => entries.make_mut(),
         _ => unreachable!("the small machine has a host"),
     }
 }
@@ -222,14 +227,14 @@ pub(crate) fn host_mut(state: &mut Snapshot) -> &mut Vec<Run<Ipa, S2Entry>> {
 /// EL2's stage 1 of a state.
 pub(crate) fn el2_mut(state: &mut Snapshot) -> &mut Vec<Run<HypVa, S1Entry>> {
     match state.spaces.get_mut(&AddressSpace::El2) {
-        Some(Mapping::Stage1(entries)) => entries,
+        Some(Mapping::Stage1(entries)) => entries.make_mut(),
         _ => unreachable!("the small machine has EL2's stage 1"),
     }
 }
 
 /// Page states of a state.
 pub(crate) fn pages_mut(state: &mut Snapshot) -> &mut Vec<Run<PhysAddr, PageState>> {
-    state.pages.as_mut().expect("the small machine has page states")
+    state.pages.as_mut().expect("the small machine has page states").make_mut()
 }
 
 /// The SMMU of a state.
@@ -239,5 +244,5 @@ pub(crate) fn smmu_of(state: &mut Snapshot) -> &mut SmmuState {
 
 /// The entries of the table that all streams use.
 pub(crate) fn smmu_entries(state: &mut Snapshot) -> &mut Vec<Run<Ipa, S2Entry>> {
-    &mut smmu_of(state).tables[0].entries
+    smmu_of(state).tables[0].entries.make_mut()
 }

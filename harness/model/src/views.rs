@@ -13,7 +13,7 @@ use crate::context::Context;
 use crate::lane::{self, Lane};
 use crate::registers;
 use crate::run;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{CpuControl, Snapshot};
 
 /// Who says something of a place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -116,9 +116,15 @@ impl Views {
     /// What the registers of both sides say: for what is about no page.
     #[must_use]
     pub fn of_registers(snapshot: &Snapshot, context: &Context) -> Self {
+        Self::of_cpu(snapshot, context, snapshot.control())
+    }
+
+    /// The same, of the CPU whose registers say `control`.
+    #[must_use]
+    pub fn of_cpu(snapshot: &Snapshot, context: &Context, control: &CpuControl) -> Self {
         let smmu = snapshot.smmu.as_ref().map(|smmu| registers::smmu_side(&smmu.control));
         let none = || without_table(snapshot, context).to_owned();
-        Self::new(&registers::cpu_side(snapshot.control()), &smmu.unwrap_or_else(none))
+        Self::new(&registers::cpu_side(control), &smmu.unwrap_or_else(none))
     }
 
     /// The same, with what is known beside both sides before them.

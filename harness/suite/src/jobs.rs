@@ -84,10 +84,10 @@ fn run_case(case: &Case, backend: &dyn Backend, options: &Options) -> (TraceRepo
         }
         Err(failure) => (failed(failure), 0, Vec::new()),
     };
-    let label = case.place.label.clone();
+    let (label, name_here) = (case.place.label.clone(), case.name_here());
     let (bad, reproducer) = (case.is_bad(), reproducer(case, options));
     let elapsed = begin.elapsed();
-    (TraceReport { label, bad, ops, findings, verdict, elapsed, reproducer }, executed)
+    (TraceReport { label, name_here, bad, ops, findings, verdict, elapsed, reproducer }, executed)
 }
 
 fn perform(case: &Case, backend: &dyn Backend, options: &Options) -> Result<TraceRun, Failure> {

@@ -1,18 +1,19 @@
 //! Whether everything holds that must always hold.
 
-use parallax_model::{Finding, check};
+use parallax_model::{Checks, Finding};
 
 use crate::judge::{Judge, Moment, StepView};
 
 /// The invariants of a state.
-pub(super) struct Invariants;
+#[derive(Default)]
+pub(super) struct Invariants(Checks);
 
 impl Judge for Invariants {
     fn boot(&mut self, at: &Moment<'_>) -> Vec<Finding> {
-        check(at.state, at.context)
+        self.0.check(at.state, at.context)
     }
 
     fn judge(&mut self, step: &StepView<'_>) -> Vec<Finding> {
-        check(step.after.state, step.after.context)
+        self.0.check(step.after.state, step.after.context)
     }
 }

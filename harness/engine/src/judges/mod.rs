@@ -25,6 +25,6 @@ pub(crate) fn all(ram: Span<PhysAddr>) -> Vec<Box<dyn Judge>> {
         Box::new(access::Access),
         Box::new(data::Data::new(ram)),
         Box::new(evidence::Evidence::new(ram)),
-        Box::new(invariants::Invariants),
+        Box::new(invariants::Invariants::default()),
     ]
 }

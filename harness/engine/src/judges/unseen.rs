@@ -8,7 +8,7 @@
 
 use parallax_abi::journal::{Record, kind};
 use parallax_addr::{PAGE_SIZE, PhysAddr, Span};
-use parallax_model::{Context, Finding, GicState, Rule, Snapshot, Space, Violation};
+use parallax_model::{Context, Finding, Rule, Snapshot, Space, Violation};
 use parallax_ops::{Operation, Order};
 use parallax_vmsa::PhysMem;
 
@@ -167,7 +167,7 @@ fn written_by_masters(state: &Snapshot) -> Vec<Span<PhysAddr>> {
         Span::new(queue.base, RECORD << u32::from(queue.log2size).min(19))
     });
     let spans = events
-        .chain(state.gic.iter().flat_map(GicState::written))
+        .chain(state.gic.iter().flat_map(|gic| gic.written()))
         .filter(|span| !state.tables.iter().any(|table| table.span().overlaps(*span)));
     spans.collect()
 }

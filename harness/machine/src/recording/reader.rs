@@ -230,9 +230,7 @@ impl Replay {
         if op.is_multiple_of(self.header.keyframe_every) {
             self.memory = SparseMem::new();
             self.pages = 0;
-            self.registers.smmu = None;
-            self.registers.others.clear();
-            self.registers.gic = None;
+            self.registers = Registers::default();
             if entry.sys.is_none() {
                 return Err(self.wrong("an entry without registers where a complete one must be".to_owned()));
             }

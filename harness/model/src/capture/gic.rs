@@ -1,5 +1,7 @@
 //! Registers and tables of the GIC.
 
+use std::sync::Arc;
+
 use parallax_addr::{PAGE_SIZE, PhysAddr, Span};
 use parallax_gic::raw::{RawIts, gits};
 use parallax_gic::{Baser, Cbaser, Cte, Dte, Ite, ItsCtlr, ItsTyper, LpiTables, RawGic, Table, TableKind};
@@ -16,13 +18,13 @@ const PIECE: u64 = 1024 * Ite::BYTES;
 #[derive(Debug, Default)]
 pub struct GicCache {
     /// Registers, what they meant and what could not be read, if all of the tables' memory has versions.
-    known: Option<(RawGic, GicState, Vec<String>)>,
+    known: Option<(RawGic, Arc<GicState>, Vec<String>)>,
     moment: Option<u64>,
 }
 
 impl GicCache {
     /// The GIC with these registers. What cannot be read or decoded is added to `faults`.
-    pub fn capture(&mut self, mem: &dyn PhysMem, raw: &RawGic, faults: &mut Vec<String>) -> GicState {
+    pub fn capture(&mut self, mem: &dyn PhysMem, raw: &RawGic, faults: &mut Vec<String>) -> Arc<GicState> {
         let written = self.moment.and_then(|moment| mem.written(moment));
         self.moment = mem.moment();
         if let Some((known, state, wrong)) = &self.known
@@ -30,10 +32,10 @@ impl GicCache {
             && written.is_some_and(|pages| !state.tables().any(|table| touches(&pages, table)))
         {
             faults.extend_from_slice(wrong);
-            return state.clone();
+            return Arc::clone(state);
         }
         let mut wrong = Vec::new();
-        let state = read(mem, raw, &mut wrong);
+        let state = Arc::new(read(mem, raw, &mut wrong));
         faults.extend_from_slice(&wrong);
         // Nobody tells what becomes of an ITT: it is the host's.
         let has_itts = state.its.iter().any(|its| its.enabled && !its.devices.is_empty());
@@ -41,7 +43,7 @@ impl GicCache {
             table.whole_pages().into_iter().flat_map(Span::pages).all(|page| mem.version(page).is_some())
         };
         let keep = self.moment.is_some() && !has_itts && state.tables().all(told);
-        self.known = keep.then(|| (raw.clone(), state.clone(), wrong));
+        self.known = keep.then(|| (raw.clone(), Arc::clone(&state), wrong));
         state
     }
 }
@@ -174,7 +176,7 @@ mod tests {
         );
         raw.its.as_mut().unwrap().basers[0] += 0x10_0000;
         let state = GicCache::default().capture(&memory, &raw, &mut faults);
-        assert!(state.its.unwrap().devices.is_empty() && faults[0].starts_with("GITS_BASER0: "));
+        assert!(state.its.as_ref().unwrap().devices.is_empty() && faults[0].starts_with("GITS_BASER0: "));
     }
 
     #[test]
@@ -216,7 +218,7 @@ mod tests {
         let mut devices = |raw: &RawGic, memory: &SparseMem, written: &[u64]| {
             let written = written.iter().copied().map(PhysAddr::new).collect();
             let state = cache.capture(&Told(memory, written), raw, &mut Vec::new());
-            state.its.unwrap().devices.len()
+            state.its.as_ref().unwrap().devices.len()
         };
         assert_eq!(devices(&raw, &memory, &[]), 0);
         memory.write_u64(PhysAddr::new(TABLES + 8 * 8), 1 | ITT >> 8 << 6);

@@ -9,12 +9,13 @@ use parallax_vmsa::{PhysMem, Regime};
 
 use super::tables::{self, Entry};
 use crate::run::{self, Run};
+use crate::runs::Runs;
 
 /// Bytes of input addresses that a table of the last level covers.
 const LAST_TABLE: u64 = 512 * PAGE_SIZE;
 
 /// What entries of one kind map.
-type Runs<E> = Vec<Run<<E as Entry>::Address, E>>;
+type Entries<E> = Vec<Run<<E as Entry>::Address, E>>;
 
 /// The entries as they were last.
 #[derive(Debug)]
@@ -22,7 +23,7 @@ pub(super) struct Lane<E: Entry> {
     cache: TableCache,
     /// When that was.
     moment: Option<u64>,
-    pub(super) entries: Runs<E>,
+    pub(super) entries: Runs<E::Address, E>,
     /// Addresses of the tables, in the order of the walk.
     pub(super) tables: Vec<PhysAddr>,
     /// What is wrong with the tables themselves.
@@ -34,7 +35,7 @@ impl<E: Entry> Default for Lane<E> {
         Self {
             cache: TableCache::new(),
             moment: None,
-            entries: Vec::new(),
+            entries: Runs::default(),
             tables: Vec::new(),
             faults: Vec::new(),
         }
@@ -54,7 +55,7 @@ impl<E: Entry> Lane<E> {
     }
 
     fn follow_written(&mut self, mem: &dyn PhysMem, regime: &Regime, written: &[PhysAddr]) -> bool {
-        let mut parts: Vec<(Span<E::Address>, Runs<E>)> = Vec::new();
+        let mut parts: Vec<(Span<E::Address>, Entries<E>)> = Vec::new();
         let kept = self.cache.rewalk(mem, regime, written, |visit| match visit {
             Visit::Table { ia, .. } => {
                 parts.push((Span::new(E::Address::at(ia.get()), LAST_TABLE), Vec::new()))
@@ -67,25 +68,26 @@ impl<E: Entry> Lane<E> {
         });
         if kept {
             for (span, runs) in parts {
-                run::replace(&mut self.entries, span, &runs);
+                run::replace(self.entries.make_mut(), span, &runs);
             }
         }
         kept
     }
 
     fn walk(&mut self, mem: &dyn PhysMem, regime: &Regime) {
-        self.entries.clear();
         self.tables.clear();
         self.faults.clear();
-        let Self { cache, entries, tables, faults, .. } = self;
+        let mut entries = Vec::with_capacity(self.entries.len());
+        let Self { cache, tables, faults, .. } = self;
         cache.walk(mem, regime, |visit| {
             if let Visit::Table { pa, .. } = visit {
                 tables.push(pa);
             }
             faults.extend(tables::fault(&visit));
             if let Some(entry) = E::of(&visit, regime) {
-                run::push(entries, entry);
+                run::push(&mut entries, entry);
             }
         });
+        self.entries.update(entries);
     }
 }

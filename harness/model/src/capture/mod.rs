@@ -24,6 +24,7 @@ use self::smmu::SmmuCache;
 use self::tables::Entry;
 use crate::leaf::{S1Entry, S2Entry};
 use crate::run::{self, Run};
+use crate::runs::Runs;
 use crate::snapshot::{AddressSpace, Cpu, CpuControl, Layout, Mapping, Snapshot, TableUse};
 
 /// What the last snapshot was made from. One for each machine.
@@ -34,7 +35,7 @@ pub struct CaptureCache {
     smmu: SmmuCache,
     pages: pages::PagesCache,
     /// The pages that were read as tables.
-    tables: Vec<Run<PhysAddr, TableUse>>,
+    tables: Runs<PhysAddr, TableUse>,
 }
 
 /// Takes over what the table of `regime` holds now; nothing is left without one. Says whether the tables may be
@@ -63,7 +64,7 @@ impl CaptureCache {
         self.smmu.lanes().for_each(|lane| add(&lane.tables, TableUse { smmu: true, ..user }));
         add(&self.smmu.strtab_pages(), TableUse { strtab: true, ..user });
         all.sort_unstable_by_key(|(pa, _)| *pa);
-        self.tables.clear();
+        let mut tables = Vec::with_capacity(self.tables.len());
         for users in all.chunk_by(|one, two| one.0 == two.0) {
             let mut all = user;
             for (_, user) in users {
@@ -72,8 +73,9 @@ impl CaptureCache {
                 all.smmu |= user.smmu;
                 all.strtab |= user.strtab;
             }
-            run::push(&mut self.tables, Run::new(Span::new(users[0].0, PAGE_SIZE), all));
+            run::push(&mut tables, Run::new(Span::new(users[0].0, PAGE_SIZE), all));
         }
+        self.tables.update(tables);
     }
 }
 

@@ -5,6 +5,7 @@ use parallax_vmsa::PhysMem;
 
 use crate::page::PageState;
 use crate::run::{self, Run};
+use crate::runs::Runs;
 
 /// Bytes of the array that are compared and decoded at a time.
 const CHUNK: u64 = PAGE_SIZE;
@@ -14,7 +15,7 @@ const MOST: u64 = 1 << 24;
 const LAST_PFN: u64 = (1 << 40) - 1;
 
 /// States of pages.
-type Runs = Vec<Run<PhysAddr, PageState>>;
+type States = Vec<Run<PhysAddr, PageState>>;
 
 /// What was last seen.
 #[derive(Debug, Default)]
@@ -24,14 +25,14 @@ pub(super) struct PagesCache {
     /// When that was, if every chunk has a version.
     moment: Option<u64>,
     /// All chunks' runs.
-    runs: Runs,
+    runs: Runs<PhysAddr, PageState>,
 }
 
 #[derive(Debug, Default)]
 struct Chunk {
     version: Option<u64>,
     bytes: Vec<u8>,
-    runs: Runs,
+    runs: States,
 }
 
 impl PagesCache {
@@ -41,10 +42,10 @@ impl PagesCache {
         mem: &dyn PhysMem,
         (array, first_pfn, nr): (u64, u64, u64),
         faults: &mut Vec<String>,
-    ) -> Runs {
+    ) -> Runs<PhysAddr, PageState> {
         if nr > MOST || first_pfn > LAST_PFN {
             faults.push(format!("the page-state array claims {nr:#x} entries from frame {first_pfn:#x} on"));
-            return Vec::new();
+            return Runs::default();
         }
         if self.array != (array, first_pfn, nr) {
             self.array = (array, first_pfn, nr);
@@ -61,9 +62,7 @@ impl PagesCache {
             }
             None => (0..self.chunks.len() as u64).collect(),
         };
-        if written.is_none() {
-            self.runs.clear();
-        }
+        let mut all = Vec::with_capacity(if written.is_none() { self.runs.len() } else { 0 });
         self.moment = mem.moment();
         let mut buffer = [0; CHUNK as usize];
         for number in numbers {
@@ -79,19 +78,22 @@ impl PagesCache {
                 if let Err(error) = mem.read(at, bytes) {
                     faults.push(format!("the page-state array cannot be read: {error}"));
                     self.moment = None;
-                    return self.runs.clone();
+                    return if written.is_some() { self.runs.clone() } else { all.into() };
                 }
                 let first = PhysAddr::new((first_pfn + number * (CHUNK / 8)) << PAGE_SHIFT);
                 if let Some((span, runs)) = chunk.follow(bytes, first)
                     && written.is_some()
                 {
-                    run::replace(&mut self.runs, span, &runs);
+                    run::replace(self.runs.make_mut(), span, &runs);
                 }
                 chunk.version = version;
             }
             if written.is_none() {
-                chunk.runs.iter().for_each(|run| run::push(&mut self.runs, *run));
+                chunk.runs.iter().for_each(|run| run::push(&mut all, *run));
             }
+        }
+        if written.is_none() {
+            self.runs.update(all);
         }
         self.runs.clone()
     }
@@ -99,7 +101,7 @@ impl PagesCache {
 
 impl Chunk {
     /// Takes what the chunk holds now; its first frame is at `pa`. Gives what changed, if anything did.
-    fn follow(&mut self, bytes: &[u8], pa: PhysAddr) -> Option<(Span<PhysAddr>, Runs)> {
+    fn follow(&mut self, bytes: &[u8], pa: PhysAddr) -> Option<(Span<PhysAddr>, States)> {
         // Almost always, and quicker than finding the first difference.
         if self.bytes == bytes {
             return None;
@@ -126,7 +128,7 @@ impl Chunk {
     }
 }
 
-fn decode(words: &[[u8; 8]], pa: PhysAddr) -> Runs {
+fn decode(words: &[[u8; 8]], pa: PhysAddr) -> States {
     let mut runs = Vec::new();
     let raws = words.iter().map(|word| u64::from_le_bytes(*word));
     for (raw, frame) in raws.zip(0_u64..) {

@@ -8,11 +8,14 @@ use parallax_vmsa::{PhysMem, Regime};
 use super::lane::Lane;
 use crate::leaf::S2Entry;
 use crate::run::{self, Run};
+use crate::runs::Runs;
 use crate::smmu_state::{self, SmmuControl, SmmuState, SmmuTable, Stream};
 
 /// What was there last.
 #[derive(Debug, Default)]
 pub(super) struct SmmuCache {
+    /// Registers, and what they mean.
+    regs: Option<(RawRegs, SmmuRegs)>,
     strtab: Strtab,
     tables: Vec<(Regime, Lane<S2Entry>)>,
 }
@@ -24,7 +27,7 @@ struct Strtab {
     regs: Option<SmmuRegs>,
     moment: Option<u64>,
     memory: Vec<Span<PhysAddr>>,
-    streams: Vec<Run<u64, Stream>>,
+    streams: Runs<u64, Stream>,
     regimes: Vec<Regime>,
 }
 
@@ -37,16 +40,22 @@ impl SmmuCache {
         raw: &RawRegs,
         faults: &mut Vec<String>,
     ) -> (Option<SmmuState>, bool) {
-        let regs = match SmmuRegs::decode(raw) {
-            Ok(regs) => regs,
-            Err(error) => {
-                faults.push(error.to_string());
-                return (None, self.forget());
-            }
+        let regs = match &self.regs {
+            Some((known, regs)) if known == raw => *regs,
+            _ => match SmmuRegs::decode(raw) {
+                Ok(regs) => regs,
+                Err(error) => {
+                    faults.push(error.to_string());
+                    return (None, self.forget());
+                }
+            },
         };
+        if self.regs.as_ref().is_none_or(|(known, _)| known != raw) {
+            self.regs = Some((raw.clone(), regs));
+        }
         let strtab = StreamTable::from_regs(&regs);
         let mut others = self.strtab.follow(mem, &regs, &strtab);
-        let Self { strtab: Strtab { streams, regimes, .. }, tables } = self;
+        let Self { strtab: Strtab { streams, regimes, .. }, tables, .. } = self;
         tables.retain(|(known, _)| regimes.contains(known));
         let mut states = Vec::with_capacity(regimes.len());
         for regime in regimes {
@@ -100,19 +109,21 @@ impl Strtab {
     }
 
     fn read(&mut self, mem: &dyn PhysMem, regs: &SmmuRegs, table: &StreamTable) {
-        (self.memory, self.streams, self.regimes) = (Vec::new(), Vec::new(), Vec::new());
+        (self.memory, self.regimes) = (Vec::new(), Vec::new());
+        let mut streams = Vec::new();
         // A table that nobody has set up has no streams; while SMMUEN = 0 nobody reads it.
         if !regs.cr0ack.smmuen() {
-            return;
+            return self.streams.update(streams);
         }
         let (found, memory) = table.scan(mem);
         self.memory = memory.iter().map(|piece| Span::new(piece.pa, piece.size)).collect();
         for stream in found {
             if let Some(value) = stream.entry.ok().and_then(|ste| valid(ste, regs, &mut self.regimes)) {
                 let span = Span::new(u64::from(stream.first), stream.count);
-                run::push(&mut self.streams, Run::new(span, value));
+                run::push(&mut streams, Run::new(span, value));
             }
         }
+        self.streams.update(streams);
     }
 
     fn pages(&self) -> impl Iterator<Item = PhysAddr> {

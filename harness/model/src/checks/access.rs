@@ -232,9 +232,9 @@ mod tests {
     fn a_stream_without_a_valid_entry_is_refused() {
         must(Agent::Device(0x100), AccessKind::Read, Outcome::Refused, &clean());
         let mut state = clean();
-        smmu_of(&mut state).streams[0].value.dwords[0] = ABORT;
+        smmu_of(&mut state).streams.make_mut()[0].value.dwords[0] = ABORT;
         must(Agent::Device(8), AccessKind::Read, Outcome::Refused, &state);
-        smmu_of(&mut state).streams[0].value.dwords[0] = BYPASS;
+        smmu_of(&mut state).streams.make_mut()[0].value.dwords[0] = BYPASS;
         must(Agent::Device(8), AccessKind::Read, Outcome::Passed, &state);
     }
 

@@ -74,21 +74,21 @@ pub(super) fn check(findings: &mut Findings<'_>) {
 }
 
 fn required(findings: &mut Findings<'_>, cpu: &Cpu) {
-    let number = cpu.number;
-    if number != 0 && !cpu.control.stage2_enabled {
-        let message = format!("CPU {number}: the host's stage 2 is off: it reaches everything");
-        findings.add_of_registers(Rule::IsolationOpen, &message);
+    let first = cpu.number == 0;
+    if !first && !cpu.control.stage2_enabled {
+        let message = "the host's stage 2 is off: it reaches everything";
+        findings.add_of_cpu(Rule::IsolationOpen, cpu, message);
     }
-    if number != 0 && !cpu.control.el2_enabled {
-        findings.add_of_registers(Rule::IsolationEl2Off, &format!("CPU {number}: EL2's stage 1 is off"));
+    if !first && !cpu.control.el2_enabled {
+        findings.add_of_cpu(Rule::IsolationEl2Off, cpu, "EL2's stage 1 is off");
     }
     for (register, value) in cpu.registers.values() {
         for field in FIELDS.iter().filter(|field| field.register == register) {
             if value & field.mask != field.value {
                 let Field { name, mask, means, .. } = field;
                 let is = value & mask;
-                let message = format!("CPU {number}: {register}.{name} is wrong ({is:#x}): {means}");
-                findings.add_of_registers(Rule::IsolationControl, &message);
+                let message = format!("{register}.{name} is wrong ({is:#x}): {means}");
+                findings.add_of_cpu(Rule::IsolationControl, cpu, &message);
             }
         }
     }
@@ -99,14 +99,14 @@ fn vectors(findings: &mut Findings<'_>, cpu: &Cpu) {
     let Some(control) = cpu.registers.control.filter(|_| cpu.control.el2_enabled) else { return };
     let entry = run::find(findings.snapshot.el2(), HypVa::new(control.vbar_el2)).map(|run| run.value);
     if !matches!(entry, Some(S1Entry::Mapped(leaf)) if leaf.exec) {
-        let message = format!("CPU {}: VBAR_EL2 does not lead to code of EL2", cpu.number);
-        findings.add_of_registers(Rule::IsolationControl, &message);
+        let message = "VBAR_EL2 does not lead to code of EL2";
+        findings.add_of_cpu(Rule::IsolationControl, cpu, message);
     }
 }
 
 /// What one CPU keeps from the host, every one does.
 fn same(findings: &mut Findings<'_>, first: &Cpu, other: &Cpu) {
     for message in differing(first, other) {
-        findings.add_of_registers(Rule::IsolationControl, &message);
+        findings.add_of_cpu(Rule::IsolationControl, other, &message);
     }
 }

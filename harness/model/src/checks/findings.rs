@@ -8,7 +8,8 @@ use crate::context::Context;
 use crate::finding::{Finding, Violation};
 use crate::rule::Rule;
 use crate::run;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Cpu, Snapshot};
+use crate::views::Views;
 
 /// Collects the findings of one check; neighbours that differ only in their address become one.
 pub(super) struct Findings<'a> {
@@ -25,6 +26,15 @@ impl<'a> Findings<'a> {
     /// Something wrong with what registers say.
     pub(super) fn add_of_registers(&mut self, rule: Rule, message: &str) {
         self.add(rule, Space::Regs, Span::<u64>::default(), message);
+    }
+
+    /// Something wrong with what the registers of `cpu` say.
+    pub(super) fn add_of_cpu(&mut self, rule: Rule, cpu: &Cpu, message: &str) {
+        let message = format!("CPU {}: {message}", cpu.number);
+        let (space, span, subject) = (Space::Regs, Span::default(), String::new());
+        let violation = Violation { rule, space, span, subject, message, function: None };
+        let views = Views::of_cpu(self.snapshot, self.context, &cpu.control);
+        self.list.push(violation.with_views(None, views));
     }
 
     /// Something wrong at `span` of `space`, with what each side says at its first address.

@@ -53,6 +53,12 @@ pub fn check(snapshot: &Snapshot, context: &Context) -> Vec<Finding> {
     findings.list
 }
 
+/// Whether anything that is judged hangs on the page states of `snapshot`.
+pub(super) fn reads_pages(snapshot: &Snapshot) -> bool {
+    let control = snapshot.smmu.as_ref().map(|smmu| &smmu.control);
+    control.is_some_and(|control| control.evtq_enabled || control.msi != [0; 2])
+}
+
 /// What nobody but the hypervisor may reach, ascending and disjoint.
 fn secret(snapshot: &Snapshot, context: &Context) -> Vec<Span<PhysAddr>> {
     let layout = &snapshot.layout;

@@ -4,6 +4,7 @@
 //! finding; [`crate::Reporter`] sees to it that each site is reported once.
 
 pub mod access;
+mod again;
 mod control;
 mod findings;
 pub mod isolation;
@@ -14,17 +15,4 @@ pub mod sync;
 #[cfg(test)]
 mod tests;
 
-use crate::context::Context;
-use crate::finding::Finding;
-use crate::snapshot::Snapshot;
-
-/// Checks 1 to 3, the reach of masters, and the sanity of mappings.
-#[must_use]
-pub fn check(snapshot: &Snapshot, context: &Context) -> Vec<Finding> {
-    let mut findings = sync::check(snapshot, context);
-    findings.extend(isolation::check(snapshot, context));
-    findings.extend(ownership::check(snapshot, context));
-    findings.extend(reach::check(snapshot, context));
-    findings.extend(sanity::check(snapshot, context));
-    findings
-}
+pub use again::{Checks, check};

@@ -21,7 +21,8 @@ Examples:
   parallax run --machine cpus=2 --machine smmu.map=pages
   parallax run --partition 2/5                        every fifth trace from the second on
 
-Exit status: 0 as agreed, 1 diverged or a check failed, 2 malformed trace, 125 could not build or start.";
+Exit status: 0 as agreed, 1 diverged or a check failed, 2 malformed trace, 125 could not build or
+start, 130 interrupted.";
 
 /// Arguments of `run`.
 #[derive(Debug, Args)]

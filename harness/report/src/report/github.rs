@@ -27,7 +27,7 @@ pub fn github(reports: &[TraceReport]) -> String {
         }
         if report.verdict.status() != Status::Same {
             wrong += 1;
-            annotation(&mut text, label, 1, report.verdict.word(), &report.verdict.advice(label));
+            annotation(&mut text, label, 1, report.verdict.word(), &report.advice());
         }
     }
     // Writing to a string cannot fail.

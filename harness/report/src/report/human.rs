@@ -52,7 +52,7 @@ impl<W: Write> Human<W> {
         if !report.news().is_empty() {
             writeln!(self.out, "    reproduce: {}", visible::line(&report.reproduce()))?;
         }
-        for line in report.verdict.advice(label).lines() {
+        for line in report.advice().lines() {
             let style = match (&report.verdict, line.as_bytes().first()) {
                 (Verdict::Diverged { .. }, Some(b'+')) => GREEN,
                 (Verdict::Diverged { .. }, Some(b'-')) => RED,

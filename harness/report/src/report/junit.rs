@@ -52,7 +52,7 @@ fn case(report: &TraceReport) -> TestCase {
             .news()
             .iter()
             .map(|found| format!("after {}: {}\n  {}\n", found.line, found.op, found.lines().join("\n  ")));
-        let end = [report.verdict.advice(&report.label), format!("\nreproduce: {}\n", report.reproduce())];
+        let end = [report.advice(), format!("\nreproduce: {}\n", report.reproduce())];
         let text: String = findings.chain(end).collect();
         status.set_type(report.verdict.word());
         status.set_message(text.lines().next().unwrap_or_default());

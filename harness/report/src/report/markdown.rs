@@ -142,10 +142,10 @@ fn section(report: &TraceReport, room: usize) -> Section {
     match diff(report) {
         Some(diff) => {
             text.push_str(&fenced("diff", diff, room));
-            let accept = code(&format!("parallax accept {}", report.label));
+            let accept = code(&format!("parallax accept {}", report.name_here));
             line(&mut text, format_args!("\nIf this is right: {accept}"));
         }
-        None => text.push_str(&fenced("text", &report.verdict.advice(&report.label), room)),
+        None => text.push_str(&fenced("text", &report.advice(), room)),
     }
     line(&mut text, format_args!("\nReproduce: {}", code(&report.reproduce())));
     let kinds = diff(report).map(|diff| format!(" ({})", Kinds::of_diff(diff))).unwrap_or_default();

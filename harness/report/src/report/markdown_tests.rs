@@ -19,6 +19,7 @@ fn diverged(label: &str, diff: &str) -> TraceReport {
     let verdict = Verdict::Diverged { diff: diff.to_owned() };
     TraceReport {
         label: label.to_owned(),
+        name_here: label.to_owned(),
         reproducer: Reproducer::new(["run", label]),
         verdict,
         findings: Vec::new(),

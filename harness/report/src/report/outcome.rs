@@ -74,7 +74,7 @@ impl Verdict {
 
     /// What it means and what to do, in a line or more; empty for what is in order.
     #[must_use]
-    pub fn advice(&self, label: &str) -> String {
+    fn advice(&self, label: &str) -> String {
         match self {
             Self::Same | Self::Checked | Self::Accepted => String::new(),
             Self::UnexpectedFindings => format!(
@@ -97,6 +97,8 @@ impl Verdict {
 pub struct TraceReport {
     /// The trace's name in its project.
     pub label: String,
+    /// The trace as a command names it that is given in the folder of the run.
+    pub name_here: String,
     /// Whether something must be found in it.
     pub bad: bool,
     /// How many operations were performed.
@@ -116,6 +118,12 @@ impl TraceReport {
     #[must_use]
     pub fn reproduce(&self) -> String {
         self.reproducer.to_string()
+    }
+
+    /// What the verdict means and what to do, see [`Verdict::advice`].
+    #[must_use]
+    pub fn advice(&self) -> String {
+        self.verdict.advice(&self.name_here)
     }
 
     /// Findings to be shown: those of a bad trace that is as agreed are no news.

@@ -28,6 +28,7 @@ pub fn finding() -> Finding {
 pub fn sample() -> Vec<TraceReport> {
     let report = |label: &str, bad, verdict, findings| TraceReport {
         label: label.to_owned(),
+        name_here: label.to_owned(),
         bad,
         ops: 3,
         findings,

@@ -1,0 +1,93 @@
+//! The checks of one state after another.
+//!
+//! A check that found nothing finds nothing as long as what it reads is the same. What it reads stands beside it in
+//! [`ALL`], and what two states share is found to be the same at once ([`crate::Runs`]).
+
+use super::{isolation, ownership, reach, sanity, sync};
+use crate::context::Context;
+use crate::finding::Finding;
+use crate::snapshot::Snapshot;
+
+/// A check, and whether all that it reads is the same in two states.
+struct Known {
+    check: fn(&Snapshot, &Context) -> Vec<Finding>,
+    same: fn(&Snapshot, &Snapshot) -> bool,
+}
+
+/// All checks, in the order of their findings.
+const ALL: [Known; 5] = [
+    Known {
+        check: sync::check,
+        same: |old, new| same_cpus(old, new) && old.smmu == new.smmu && same_host(old, new),
+    },
+    Known {
+        check: isolation::check,
+        same: |old, new| {
+            let pages = !isolation::reads_pages(new) || old.pages == new.pages;
+            let roots = same_cpus(old, new) && old.layout == new.layout && old.tables == new.tables;
+            pages && roots && old.smmu == new.smmu && same_host(old, new) && same_el2(old, new)
+        },
+    },
+    Known {
+        check: ownership::check,
+        same: |old, new| old.pages == new.pages && same_host(old, new) && same_el2(old, new),
+    },
+    Known {
+        check: reach::check,
+        same: |old, new| {
+            let pages = !reach::reads_pages(new) || old.pages == new.pages;
+            let masters = old.smmu == new.smmu && old.gic == new.gic;
+            pages && masters && old.layout == new.layout && old.tables == new.tables && same_host(old, new)
+        },
+    },
+    Known {
+        check: sanity::check,
+        same: |old, new| {
+            old.faults == new.faults && old.smmu == new.smmu && same_host(old, new) && same_el2(old, new)
+        },
+    },
+];
+
+fn same_cpus(old: &Snapshot, new: &Snapshot) -> bool {
+    old.cpus == new.cpus
+}
+
+fn same_host(old: &Snapshot, new: &Snapshot) -> bool {
+    old.host_runs() == new.host_runs()
+}
+
+fn same_el2(old: &Snapshot, new: &Snapshot) -> bool {
+    old.el2_runs() == new.el2_runs()
+}
+
+/// What must hold in every state: the relation of the tables to each other, the reach of masters, and the sanity of
+/// mappings.
+#[must_use]
+pub fn check(snapshot: &Snapshot, context: &Context) -> Vec<Finding> {
+    ALL.iter().flat_map(|known| (known.check)(snapshot, context)).collect()
+}
+
+/// [`check`] for one state after another of one machine.
+#[derive(Debug, Default)]
+pub struct Checks {
+    before: Option<Snapshot>,
+    /// Whether each of [`ALL`] found nothing in the state before.
+    silent: [bool; ALL.len()],
+}
+
+impl Checks {
+    /// What [`check`] says of `snapshot`.
+    pub fn check(&mut self, snapshot: &Snapshot, context: &Context) -> Vec<Finding> {
+        let mut findings = Vec::new();
+        for (known, silent) in ALL.iter().zip(&mut self.silent) {
+            if *silent && self.before.as_ref().is_some_and(|before| (known.same)(before, snapshot)) {
+                continue;
+            }
+            let found = (known.check)(snapshot, context);
+            *silent = found.is_empty();
+            findings.extend(found);
+        }
+        self.before = Some(snapshot.clone());
+        findings
+    }
+}
