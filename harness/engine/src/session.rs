@@ -12,7 +12,7 @@ use parallax_vmsa::PhysMem;
 
 use crate::error::SessionError;
 use crate::judge::{Judge, Moment, Performed, StepView};
-use crate::judges::{self, Protocol, Unseen};
+use crate::judges::{self, Protocol, Spec, Unseen};
 use crate::observer::Observer;
 use crate::recorded;
 use crate::stream::Stream;
@@ -124,6 +124,8 @@ impl<'m> Session<'m> {
         let ram = observer.context().symbols.place(&Symbol::Ram).unwrap_or_default();
         let registers = machine.registers()?;
         let events = events(machine)?;
+        // A guest that runs on its own does more than it is asked for.
+        let asked_only = machine.running().is_none();
         let mut protocol = Protocol::new(machine, !events.is_empty(), export)?;
         let memory = machine.memory();
         let read = recorder.is_some().then(|| RecordingMem::new(memory));
@@ -132,6 +134,9 @@ impl<'m> Session<'m> {
         let at = Moment { state, context, memory, events: &events, symbols };
         let unseen = (!events.is_empty()).then(|| Unseen::new(&now, memory)).flatten();
         let mut judges = judges::all(ram);
+        if asked_only {
+            judges.push(Box::new(Spec::default()));
+        }
         judges.extend(further);
         let mut reporter = Reporter::default();
         let mut findings = reporter.fresh(judges.iter_mut().flat_map(|judge| judge.boot(&at)).collect());

@@ -62,6 +62,10 @@ table_of_checks! {
     /// An operation's result is the expected one.
     Result = "result",
         "Is the result the one that the trace expects?";
+    /// An operation did what it is specified to do.
+    Spec = "spec",
+        "Did the operation end as the specification says, did every page become what it says and nothing else, and do the \
+         host's CPUs, its devices and EL2 reach exactly what follows from that?";
     /// What happened, happened in the right order (see `parallax-protocol`).
     Protocol = "protocol",
         "Did all that the hypervisor did happen in the right order, its boot included?";

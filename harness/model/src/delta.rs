@@ -38,11 +38,7 @@ impl<A: Point, T: Clone + PartialEq> Changes<A, T> {
         if before.is_shared_with(after) {
             return changes;
         }
-        // What is alike at both ends did not change, and most of it is.
-        let same = before.iter().zip(after).take_while(|(old, new)| old == new).count();
-        let (before, after) = (&before[same..], &after[same..]);
-        let same = before.iter().rev().zip(after.iter().rev()).take_while(|(old, new)| old == new).count();
-        let (before, after) = (&before[..before.len() - same], &after[..after.len() - same]);
+        let (before, after) = run::differing_part(before, after);
         for (span, old, new) in run::overlay(before, after, Span::between(A::at(0), A::at(u64::MAX))) {
             if old != new {
                 if let Some(old) = old {

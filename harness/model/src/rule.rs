@@ -126,6 +126,11 @@ table_of_rules! {
         AccessDataWritten = "data-written", "What was written is not in memory.", "docs/checks.md";
         AccessDataRefused = "data-refused", "Memory changed although the write was refused.", "docs/checks.md";
     }
+    Spec {
+        SpecResult = "result", "The operation ended in a way that the specification does not allow.", "docs/ownership.md";
+        SpecPage = "page", "A page is not what the specification makes of it.", "docs/ownership.md";
+        SpecReach = "reach", "The host's CPUs, its devices or EL2 reach a page that they must not, or do not reach one that they must.", "docs/ownership.md";
+    }
     Result {
         ResultExpected = "expected", "The operation ended in another way than the trace expects.", "docs/traces.md";
         ResultEvents = "events", "The SMMU's events do not tell of the accesses that it refused.", "IHI 0070, 7.3";

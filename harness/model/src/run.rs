@@ -138,6 +138,30 @@ impl<'a, A: Point, T, U> Iterator for Overlay<'a, A, T, U> {
     }
 }
 
+/// Where two maps differ, in order: `before` and `after` say the same of everything else.
+#[must_use]
+pub fn differences<A: Point, T: PartialEq>(before: &[Run<A, T>], after: &[Run<A, T>]) -> Vec<Span<A>> {
+    let (before, after) = differing_part(before, after);
+    overlay(before, after, Span::between(A::at(0), A::at(u64::MAX)))
+        .filter(|(_, old, new)| old != new)
+        .map(|(span, ..)| span)
+        .collect()
+}
+
+/// The two maps without what is alike at both ends, which is most of it.
+pub(crate) fn differing_part<'a, A: Point, T: PartialEq>(
+    before: &'a [Run<A, T>],
+    after: &'a [Run<A, T>],
+) -> (&'a [Run<A, T>], &'a [Run<A, T>]) {
+    if std::ptr::eq(before, after) {
+        return (&[], &[]);
+    }
+    let same = before.iter().zip(after).take_while(|(old, new)| old == new).count();
+    let (before, after) = (&before[same..], &after[same..]);
+    let same = before.iter().rev().zip(after.iter().rev()).take_while(|(old, new)| old == new).count();
+    (&before[..before.len() - same], &after[..after.len() - same])
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

@@ -7,6 +7,7 @@ mod expected;
 mod invariants;
 mod protocol;
 mod sentinel;
+mod spec;
 mod unseen;
 
 use parallax_addr::PhysAddr;
@@ -14,6 +15,7 @@ use parallax_model::Span;
 
 pub use protocol::Protocol;
 pub use sentinel::Sentinel;
+pub(crate) use spec::Spec;
 pub(crate) use unseen::Unseen;
 
 use crate::judge::Judge;

@@ -1,0 +1,32 @@
+//! What is right: the executable specification of the hypervisor's operations.
+//!
+//! | module | what for |
+//! | --- | --- |
+//! | [`page`] | what a page is to the parties, and who may reach it then |
+//! | [`view`] | what the specification asks of a state, and the state of a real machine as it sees it |
+//! | [`need`], [`call`] | one operation after the other: what it needs, how it is refused, what it does |
+//! | [`step`] | what an operation that ended in some way may have done |
+//! | [`judge`] | a real machine's step held against that |
+//! | [`small`], [`graph`] | a machine of a few pages, all states that it can be in, a way through all operations in all of them |
+//! | [`text`] | the specification as a person reads it |
+//!
+//! It is written from docs/ownership.md and knows nothing of how the hypervisor does it.
+#![forbid(unsafe_code)]
+
+pub mod call;
+pub mod graph;
+pub mod judge;
+pub mod need;
+pub mod page;
+pub mod small;
+pub mod step;
+pub mod text;
+pub mod view;
+
+pub use call::Specified;
+pub use graph::{Graph, Tour};
+pub use judge::{Around, Judge};
+pub use page::Page;
+pub use small::{Scope, Small};
+pub use step::{Effect, Next, next};
+pub use view::{Held, Observed, View};

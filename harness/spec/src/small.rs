@@ -1,0 +1,119 @@
+//! A machine of a few pages, small enough that all its states can be visited.
+
+use std::fmt;
+
+use parallax_addr::{PAGE_SIZE, Pfn, PhysAddr, Span, StreamId};
+use parallax_ops::{Call, CpuAccess, DmaAccess, Operation};
+
+use crate::page::Page;
+use crate::view::View;
+
+/// The pages that a small machine has, and how far it counts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Scope {
+    /// Pages of memory, ascending; pages that follow each other make ranges.
+    pub memory: Vec<Pfn>,
+    /// Pages of MMIO that the host has.
+    pub mmio: Vec<Pfn>,
+    /// Devices that reach memory.
+    pub streams: Vec<StreamId>,
+    /// Most pins of a page.
+    pub pins: u16,
+}
+
+/// A state: what each page of memory of the scope is. All else is the host's MMIO.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Small(pub Vec<Page>);
+
+impl Scope {
+    /// The state at boot.
+    #[must_use]
+    pub fn start(&self) -> Small {
+        Small(vec![Page::Host; self.memory.len()])
+    }
+
+    /// Every operation that names pages of the scope, in a fixed order: each call on each page and on each range of two and
+    /// more, with each error of its arguments once.
+    #[must_use]
+    pub fn operations(&self) -> Vec<Operation> {
+        let mut all = Vec::new();
+        let hyper = |call| Operation::Hypercall(call);
+        for (pfn, nr) in self.ranges() {
+            if nr == 1 {
+                all.extend([hyper(Call::HostShareHyp { pfn }), hyper(Call::HostUnshareHyp { pfn })]);
+            }
+            all.extend([
+                hyper(Call::HypPinSharedMem { pfn, nr }),
+                hyper(Call::HypUnpinSharedMem { pfn, nr }),
+                hyper(Call::HostDonateHyp { pfn, nr }),
+                hyper(Call::HypDonateHost { pfn, nr }),
+                hyper(Call::HostDonateHypMmio { pfn, nr }),
+                hyper(Call::HypDonateHostMmio { pfn, nr }),
+            ]);
+        }
+        all.push(Operation::AnyHypercall { id: 0xc600_ffff, x: [0; 6] });
+        for ipa in self.memory.iter().filter_map(|pfn| pfn.ipa()) {
+            let (size, value, len) = (8, 0x5a5a_5a5a_5a5a_5a5a, 8);
+            all.push(Operation::Access(CpuAccess::Read { ipa, size, normal: 0 }));
+            all.push(Operation::Access(CpuAccess::Write { ipa, size, value, normal: 0 }));
+            for sid in self.streams.iter().copied() {
+                all.push(Operation::Dma(DmaAccess::Read { sid, ipa, len }));
+                all.push(Operation::Dma(DmaAccess::Write { sid, ipa, len, value }));
+            }
+        }
+        all
+    }
+
+    /// The ranges of the scope: single pages, MMIO too, runs of neighbours, and an empty range.
+    fn ranges(&self) -> Vec<(Pfn, u64)> {
+        let mut ranges: Vec<(Pfn, u64)> = self.mmio.iter().map(|pfn| (*pfn, 1)).collect();
+        for (index, first) in self.memory.iter().enumerate() {
+            let run = self.memory[index..].iter().zip(first.get()..).take_while(|(pfn, at)| pfn.get() == *at);
+            ranges.extend((1..=run.count() as u64).map(|nr| (*first, nr)));
+        }
+        ranges.extend(self.memory.first().map(|pfn| (*pfn, 0)));
+        ranges
+    }
+
+    /// `state`, as the specification sees it.
+    #[must_use]
+    pub const fn view<'a>(&'a self, state: &'a Small) -> InScope<'a> {
+        InScope { scope: self, state }
+    }
+
+    /// Whether `state` counts no further than the scope does.
+    #[must_use]
+    pub fn holds(&self, state: &Small) -> bool {
+        state.0.iter().all(|page| !matches!(page, Page::Lent { pins, .. } if *pins > self.pins))
+    }
+}
+
+/// A state of a scope.
+#[derive(Clone, Copy)]
+pub struct InScope<'a> {
+    scope: &'a Scope,
+    state: &'a Small,
+}
+
+impl View for InScope<'_> {
+    fn frames(&self) -> u64 {
+        1 << 36
+    }
+
+    fn pages(&self, span: Span<PhysAddr>) -> Vec<(Span<PhysAddr>, Page)> {
+        let known = |pa: PhysAddr| {
+            let place = self.scope.memory.binary_search(&pa.pfn());
+            place.map_or(Page::HostMmio, |place| self.state.0[place])
+        };
+        span.pages().map(|pa| (Span::new(pa, PAGE_SIZE), known(pa))).collect()
+    }
+}
+
+impl fmt::Display for Small {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, page) in self.0.iter().enumerate() {
+            write!(f, "{}{page}", if index == 0 { "" } else { " | " })?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,121 @@
+//! What the specification asks of a state.
+
+use std::collections::BTreeMap;
+
+use parallax_addr::{PAGE_SHIFT, PAGE_SIZE, Pfn, PhysAddr, Span};
+use parallax_model::leaf::OWNER_HYP;
+use parallax_model::{Context, Ownership, Snapshot, run};
+
+use crate::page::Page;
+
+/// A state, as far as the specification looks at it.
+pub trait View {
+    /// How many page frames the host's address space has: its stage 2's input address size (VTCR_EL2.T0SZ).
+    fn frames(&self) -> u64;
+
+    /// The pages of `span`, in order and without a gap; neighbours that are alike may be one piece.
+    fn pages(&self, span: Span<PhysAddr>) -> Vec<(Span<PhysAddr>, Page)>;
+}
+
+/// How often pages are pinned for devices that the hypervisor emulates. The page-state array counts those pins with the
+/// others; they are told apart by what pinned the page.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Held(BTreeMap<u64, u16>);
+
+impl Held {
+    /// That `pins` pins of `page` are for devices.
+    pub fn set(&mut self, page: Pfn, pins: u16) {
+        if pins == 0 {
+            self.0.remove(&page.get())
+        } else {
+            self.0.insert(page.get(), pins)
+        };
+    }
+
+    /// The pages of `span` one by one where some are held, all in one piece otherwise, each with its pins for devices.
+    fn cut(&self, span: Span<PhysAddr>) -> Vec<(Span<PhysAddr>, u16)> {
+        let mut pieces = Vec::new();
+        let mut at = span.base;
+        for (pfn, pins) in self.0.range(span.base.pfn().get()..span.end().pfn().get()) {
+            let page = Span::new(PhysAddr::new(pfn * PAGE_SIZE), PAGE_SIZE);
+            pieces.extend([(Span::between(at, page.base), 0), (page, *pins)]);
+            at = page.end();
+        }
+        pieces.push((Span::between(at, span.end()), 0));
+        pieces
+    }
+}
+
+/// The state of a machine. The page-state array says what memory is, the host's table what MMIO is.
+#[derive(Clone, Copy)]
+pub struct Observed<'a> {
+    /// The state.
+    pub snapshot: &'a Snapshot,
+    /// What machine it is of.
+    pub context: &'a Context,
+    /// What of its pins is for emulated devices.
+    pub held: &'a Held,
+}
+
+impl Observed<'_> {
+    /// Memory, of which image and pool are the hypervisor's own.
+    fn memory(&self, span: Span<PhysAddr>, pages: &mut Vec<(Span<PhysAddr>, Page)>) {
+        let layout = &self.snapshot.layout;
+        let mut at = span.base;
+        for own in [layout.image, layout.pool] {
+            if let Some(own) = own.intersect(Span::between(at, span.end())) {
+                self.described(Span::between(at, own.base), pages);
+                pages.push((own, Page::Kept));
+                at = own.end();
+            }
+        }
+        self.described(Span::between(at, span.end()), pages);
+    }
+
+    /// Memory that the page-state array describes. Nothing is known of what it leaves out: it is nobody's to give.
+    fn described(&self, span: Span<PhysAddr>, pages: &mut Vec<(Span<PhysAddr>, Page)>) {
+        for (span, state, _) in run::overlay::<_, _, ()>(self.snapshot.pages(), &[], span) {
+            match state {
+                None => pages.push((span, Page::Kept)),
+                Some(state) if state.host == Ownership::SharedOwned && state.refcount > 0 => {
+                    let cut = self.held.cut(span).into_iter();
+                    pages.extend(cut.map(|(span, held)| (span, Page::of(*state, held))));
+                }
+                Some(state) => pages.push((span, Page::of(*state, 0))),
+            }
+        }
+    }
+
+    /// Everything else. The SMMU is what the hypervisor uses; other devices were taken from the host for good.
+    fn mmio(&self, span: Span<PhysAddr>, pages: &mut Vec<(Span<PhysAddr>, Page)>) {
+        let smmu = self.snapshot.layout.smmu;
+        for (span, entry, _) in run::overlay::<_, _, ()>(self.snapshot.host(), &[], span.cast()) {
+            let span = span.cast::<PhysAddr>();
+            if !entry.is_some_and(|entry| entry.is_donated_to(OWNER_HYP)) {
+                pages.push((span, Page::HostMmio));
+                continue;
+            }
+            let used = smmu.intersect(span).unwrap_or(Span::new(span.end(), 0));
+            pages.extend([
+                (Span::between(span.base, used.base), Page::TakenMmio),
+                (used, Page::UsedMmio),
+                (Span::between(used.end(), span.end()), Page::TakenMmio),
+            ]);
+        }
+    }
+}
+
+impl View for Observed<'_> {
+    fn frames(&self) -> u64 {
+        1 << u32::from(self.snapshot.control().input_bits).clamp(PAGE_SHIFT, 52) - PAGE_SHIFT
+    }
+
+    fn pages(&self, span: Span<PhysAddr>) -> Vec<(Span<PhysAddr>, Page)> {
+        let mut pages = Vec::new();
+        for (piece, memory) in self.context.pieces(span) {
+            if memory { self.memory(piece, &mut pages) } else { self.mmio(piece, &mut pages) }
+        }
+        pages.retain(|(span, _)| !span.is_empty());
+        pages
+    }
+}
