@@ -12,6 +12,7 @@
 //! | [`act`], [`layout`] | one operation; where things are |
 //! | [`round`], [`counts`] | one machine: performing, judging, counting |
 //! | [`reduce`] | the shortest list of operations that still shows a finding |
+//! | [`explore`] | every operation in every state of a few pages, as the specification has them |
 //! | [`plan`], [`summary()`] | all machines of a run; what came of it, for a person |
 #![forbid(unsafe_code)]
 
@@ -19,6 +20,7 @@ mod act;
 mod commands;
 mod counts;
 mod entries;
+pub mod explore;
 mod generator;
 mod layout;
 mod lpis;

@@ -127,9 +127,9 @@ table_of_rules! {
         AccessDataRefused = "data-refused", "Memory changed although the write was refused.", "docs/checks.md";
     }
     Spec {
-        SpecResult = "result", "The operation ended in a way that the specification does not allow.", "docs/ownership.md";
-        SpecPage = "page", "A page is not what the specification makes of it.", "docs/ownership.md";
-        SpecReach = "reach", "The host's CPUs, its devices or EL2 reach a page that they must not, or do not reach one that they must.", "docs/ownership.md";
+        SpecResult = "result", "The operation ended in a way that the specification does not allow.", "docs/specification.md";
+        SpecPage = "page", "A page is not what the specification makes of it.", "docs/specification.md";
+        SpecReach = "reach", "The host's CPUs, its devices or EL2 reach a page that they must not, or do not reach one that they must.", "docs/specification.md";
     }
     Result {
         ResultExpected = "expected", "The operation ended in another way than the trace expects.", "docs/traces.md";

@@ -208,6 +208,31 @@ impl Operation {
         })
     }
 
+    /// Its row and the values of its arguments, in the row's order: what [`Self::new`] takes.
+    #[must_use]
+    pub fn spelled(&self) -> (&'static Row, Vec<u64>) {
+        let registers = |id: u64, x: [u64; 6]| std::iter::once(id).chain(x).collect();
+        let (form, values) = match *self {
+            Self::Hypercall(call) => {
+                let (id, values) = call.parts();
+                (table::Form::Hypercall(id), values)
+            }
+            Self::AnyHypercall { id, x } => (table::Form::Request(op::HYPERCALL), registers(id, x)),
+            Self::Smc { id, x } => (table::Form::Request(op::SMC), registers(id, x)),
+            Self::Access(access) => {
+                let (number, values) = access.parts();
+                (table::Form::Request(number), values)
+            }
+            Self::Dma(access) => {
+                let (number, values) = access.parts();
+                (table::Form::Request(number), values)
+            }
+            Self::Nop => return (&NOTHING[0], Vec::new()),
+            Self::Snapshot => return (&NOTHING[1], Vec::new()),
+        };
+        (rows().find(|row| row.form == form).expect("a row for every operation"), values)
+    }
+
     /// What CPU `cpu` of the test host is asked for.
     #[must_use]
     pub fn request(&self, cpu: u64) -> Request {
@@ -283,6 +308,8 @@ mod tests {
             let sent: Vec<u64> = lead.into_iter().chain(args.iter().copied()).collect();
             assert_eq!((request.op, &request.args[..sent.len()]), (number, &sent[..]), "{}", row.name);
             assert!(row.params.is_empty() || Operation::new(row, &args[1..]).is_none(), "{}", row.name);
+            let (spelled, values) = Operation::new(row, &args).unwrap().spelled();
+            assert_eq!((spelled.name, values), (row.name, args));
         }
     }
 

@@ -133,6 +133,13 @@ fn the_page_of_traces_is_made_from_the_tables_of_options_and_operations() {
 }
 
 #[test]
+fn the_page_of_the_specification_has_every_call() {
+    let page = fs::read_to_string(Path::new(ROOT).join("docs/specification.md")).unwrap();
+    let calls = parallax_spec::text::of(None).expect("there are calls");
+    hold("specification.md", &with_part(&page, "calls", &format!("```text\n{calls}```\n")));
+}
+
+#[test]
 fn the_page_of_recordings_has_their_limits() {
     let page = fs::read_to_string(Path::new(ROOT).join("docs/recordings.md")).unwrap();
     let power =

@@ -37,6 +37,16 @@ impl Scope {
     #[must_use]
     pub fn operations(&self) -> Vec<Operation> {
         let mut all = Vec::new();
+        // First of all, so that what the host has used is mapped when it goes.
+        for ipa in self.memory.iter().filter_map(|pfn| pfn.ipa()) {
+            let (size, value, len) = (8, 0x5a5a_5a5a_5a5a_5a5a, 8);
+            all.push(Operation::Access(CpuAccess::Read { ipa, size, normal: 0 }));
+            all.push(Operation::Access(CpuAccess::Write { ipa, size, value, normal: 0 }));
+            for sid in self.streams.iter().copied() {
+                all.push(Operation::Dma(DmaAccess::Read { sid, ipa, len }));
+                all.push(Operation::Dma(DmaAccess::Write { sid, ipa, len, value }));
+            }
+        }
         let hyper = |call| Operation::Hypercall(call);
         for (pfn, nr) in self.ranges() {
             if nr == 1 {
@@ -52,15 +62,6 @@ impl Scope {
             ]);
         }
         all.push(Operation::AnyHypercall { id: 0xc600_ffff, x: [0; 6] });
-        for ipa in self.memory.iter().filter_map(|pfn| pfn.ipa()) {
-            let (size, value, len) = (8, 0x5a5a_5a5a_5a5a_5a5a, 8);
-            all.push(Operation::Access(CpuAccess::Read { ipa, size, normal: 0 }));
-            all.push(Operation::Access(CpuAccess::Write { ipa, size, value, normal: 0 }));
-            for sid in self.streams.iter().copied() {
-                all.push(Operation::Dma(DmaAccess::Read { sid, ipa, len }));
-                all.push(Operation::Dma(DmaAccess::Write { sid, ipa, len, value }));
-            }
-        }
         all
     }
 

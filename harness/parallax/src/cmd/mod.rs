@@ -12,6 +12,7 @@ mod doctor;
 mod dump;
 mod events;
 mod explain;
+mod explore;
 mod faults;
 mod gdb;
 mod linux;
@@ -73,6 +74,10 @@ commands! {
     Bisect(cli::Bisect), cli::bisect::EXAMPLE => bisect::bisect;
     /// Let a hostile host attack the hypervisor: random operations from a seed, all states checked
     Attack(cli::Attack), cli::attack::EXAMPLE => attack::attack;
+    /// Perform every operation in every state of a few pages, as the specification has them, all states checked
+    Explore(cli::Explore), cli::explore::EXAMPLE => explore::explore;
+    /// Print what each call needs, how it is refused, and what it does
+    Spec(cli::Spec), cli::explore::SPEC_EXAMPLE => explore::spec;
     /// Show the tables of both sides after an operation
     Dump(cli::Dump), cli::dump::EXAMPLE => dump::dump;
     /// Compare what two traces or recordings did

@@ -1,0 +1,178 @@
+//! Every operation in every state of a few pages, performed on the real hypervisor.
+//!
+//! The specification says which states there are and what each operation does in each of them ([`parallax_spec::Graph`]). A
+//! tour through all of its transitions, errors included, is performed in stream mode, and every step of it is judged by all
+//! judges. What is found comes with the shortest way to it, as a trace.
+
+mod performed;
+mod tour;
+
+use parallax_abi::fault::Fault;
+use parallax_addr::{Expr, Pfn, StreamId};
+use parallax_machine::MachineError;
+use parallax_ops::{Kind, Operation, Outcome};
+use parallax_spec::{Graph, Scope};
+use parallax_trace::spec::{RAM_BASE, regions};
+use parallax_trace::{Base, Op, Symbol, Trace};
+
+pub use self::performed::{Performed, summary};
+pub use self::tour::{Found, Shard};
+
+/// Two pages at the beginning of a block of 2 MiB and its last one, as frames from the first of memory on.
+pub const PAGES: [u64; 3] = [0x6000, 0x6001, 0x61ff];
+/// Most pages of a scope: the number of states grows as 5 to the power of it.
+pub const MOST_PAGES: usize = 5;
+
+/// The machine: what follows the word `machine` in a trace.
+const MACHINE: &str = "devices=edu@1";
+/// The StreamID of its device.
+const STREAM: u32 = 8;
+
+/// What to explore.
+#[derive(Clone, Debug)]
+pub struct Exploration {
+    scope: Scope,
+    /// All that there is.
+    pub graph: Graph,
+    /// The operations of the graph, as a trace has them.
+    ops: Vec<Op>,
+    fault: Option<Fault>,
+}
+
+impl Exploration {
+    /// All states of these pages of memory (frames from the first of memory on) and one page of MMIO, with at most `pins` pins
+    /// of a page, on a hypervisor with `fault`.
+    ///
+    /// # Errors
+    /// In words: there is no page, there are too many, or one is not free.
+    pub fn new(pages: &[u64], pins: u16, fault: Option<Fault>) -> Result<Self, String> {
+        let mut pages = pages.to_vec();
+        pages.sort_unstable();
+        pages.dedup();
+        if pages.is_empty() || pages.len() > MOST_PAGES {
+            return Err(format!("{} pages: 1 to {MOST_PAGES} can be explored", pages.len()));
+        }
+        let spec = trace(fault, "").machine;
+        let (free, end) = (FREE, spec.mem_bytes >> 12);
+        if let Some(page) = pages.iter().find(|page| !(free..end).contains(page)) {
+            return Err(format!("ram+{page:#x}: the pages from ram+{free:#x} to ram+{end:#x} are free"));
+        }
+        let mmio = regions(spec.mem_bytes).into_iter().filter(|region| region.name == "rtc");
+        let scope = Scope {
+            memory: pages.iter().map(|page| Pfn::new((RAM_BASE.get() >> 12) + page)).collect(),
+            mmio: mmio.map(|region| region.base.pfn()).collect(),
+            streams: vec![StreamId::new(STREAM)],
+            pins,
+        };
+        let graph = Graph::of(&scope);
+        let ops = graph.operations.iter().map(op).collect();
+        Ok(Self { scope, graph, ops, fault })
+    }
+
+    /// The machine, as a trace without operations of its own.
+    #[must_use]
+    pub fn machine(&self) -> Trace {
+        trace(self.fault, "")
+    }
+
+    /// The pages and what goes with them, for a person.
+    #[must_use]
+    pub fn scope(&self) -> String {
+        let pages = self.scope.memory.iter().map(|pfn| expr(Kind::Frame, pfn.get()).to_string());
+        let pages: Vec<String> = pages.collect();
+        format!("{}, mmio:rtc, stream {STREAM}, {} pins at most", pages.join(", "), self.scope.pins)
+    }
+
+    /// The operation of an edge, with what must come of it.
+    fn op(&self, edge: &parallax_spec::graph::Edge) -> Op {
+        Op { expect: expected(&edge.outcome), ..self.ops[edge.operation].clone() }
+    }
+
+    /// `found` as a trace: the shortest way to the state that it was found in, and the operation.
+    #[must_use]
+    pub fn trace(&self, found: &Found) -> String {
+        let way = self.graph.way_to(found.state).into_iter().chain([&found.edge]);
+        let lines = way.map(|edge| {
+            let op = self.op(edge);
+            let expect = op.expect.as_ref().map_or_else(String::new, |expect| format!(" => {expect}"));
+            format!("{op}{expect}\n")
+        });
+        let text = format!("machine {MACHINE}\n{}", lines.collect::<String>());
+        let fault = self.fault.map_or_else(String::new, |fault| format!("fault {}\n", fault.name()));
+        format!("{fault}# parallax explore: {}\n{text}", found.rule())
+    }
+}
+
+/// The first page frame of memory, from its beginning on, that neither the hypervisor nor the test host uses.
+const FREE: u64 = 0x4000;
+
+fn trace(fault: Option<Fault>, ops: &str) -> Trace {
+    let text = format!("machine {MACHINE}\n{ops}nop\n");
+    let mut trace = Trace::parse("explore", &text).expect("the machine of this module is well formed");
+    trace.fault = fault;
+    trace.machine.hyp.fault = fault;
+    trace.machine.faults_build = fault.is_some();
+    trace
+}
+
+/// What must come of it. A value that is read may be any.
+fn expected(outcome: &Outcome) -> Option<Outcome> {
+    Some(outcome.clone().without_value())
+}
+
+/// `operation` as a trace has it.
+fn op(operation: &Operation) -> Op {
+    let (row, values) = operation.spelled();
+    let args = row.params.iter().zip(values).map(|(param, value)| expr(param.kind, value)).collect();
+    Op { line: 0, cpu: 0, word: None, row, args, expect: None }
+}
+
+/// An argument: an address of memory by name.
+fn expr(kind: Kind, value: u64) -> Expr {
+    let base = match kind {
+        Kind::Frame => RAM_BASE.get() >> 12,
+        Kind::Address => RAM_BASE.get(),
+        _ => return Expr::number(value),
+    };
+    match value.checked_sub(base) {
+        Some(offset) => Expr { base: Some(Base { symbol: Symbol::Ram, end: false }), offset },
+        None => Expr::number(value),
+    }
+}
+
+/// A machine that could not be used any more.
+pub(crate) fn lost(error: parallax_engine::SessionError) -> MachineError {
+    match error {
+        parallax_engine::SessionError::Machine(error) => error,
+        other => MachineError::Contract(other.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_scope_has_the_states_and_transitions_that_the_page_names() {
+        let exploration = Exploration::new(&PAGES, 2, None).unwrap();
+        assert_eq!((exploration.graph.states.len(), exploration.graph.transitions()), (125, 7_025));
+        assert_eq!(parallax_spec::graph::contradictions(&exploration.graph), [""; 0]);
+    }
+
+    #[test]
+    fn operations_are_spelled_as_traces_read_them() {
+        let exploration = Exploration::new(&PAGES, 1, None).unwrap();
+        for op in &exploration.ops {
+            let trace = Trace::parse("t", &format!("{op}\n")).unwrap();
+            assert_eq!(Op { line: 0, ..trace.ops[0].clone() }, *op, "{op}");
+        }
+        assert!(exploration.ops.iter().any(|op| op.to_string() == "hyp_donate_host pfn=ram+0x6000 nr=2"));
+    }
+
+    #[test]
+    fn pages_that_are_in_use_are_refused() {
+        assert!(Exploration::new(&[0x3000], 1, None).unwrap_err().contains("ram+0x3000"));
+        assert!(Exploration::new(&[], 1, None).is_err());
+        assert!(Exploration::new(&[0x6000, 0x6001, 0x6002, 0x6003, 0x6004, 0x6005], 1, None).is_err());
+    }
+}

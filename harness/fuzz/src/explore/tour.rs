@@ -1,0 +1,156 @@
+//! A tour, or a part of it, on a machine.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use parallax_abi::mailbox::SLOTS;
+use parallax_engine::{Beginning, Session, Step, touches_data};
+use parallax_machine::{Backend, CancellationToken, Machine, MachineError};
+use parallax_model::Finding;
+use parallax_spec::Tour;
+use parallax_spec::graph::Edge;
+use parallax_trace::Op;
+
+use super::performed::Performed;
+use super::{Exploration, lost};
+
+/// A part of all: number `index` of `count`, from 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shard {
+    /// Its number.
+    pub index: usize,
+    /// How many there are.
+    pub count: usize,
+}
+
+/// Where something was found.
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// The state.
+    pub state: usize,
+    /// The operation that was performed in it, and what it should have done.
+    pub edge: Edge,
+    /// What was found; empty where the machine came to its end.
+    pub findings: Vec<Finding>,
+    /// How the machine came to its end, if it did.
+    pub end: Option<String>,
+}
+
+impl Found {
+    /// The first rule that was broken.
+    #[must_use]
+    pub fn rule(&self) -> String {
+        self.findings
+            .first()
+            .map_or_else(|| "the machine came to its end".to_owned(), |first| first.rule.to_string())
+    }
+}
+
+impl Exploration {
+    /// Performs `shard` on as many machines as there are `jobs`. Tells `progress` of operations done. What was performed, and
+    /// what was found first on any machine.
+    ///
+    /// # Errors
+    /// A machine does not boot, or the user cancelled.
+    pub fn run(
+        &self,
+        shard: Shard,
+        jobs: usize,
+        backend: &dyn Backend,
+        cancel: &CancellationToken,
+        progress: &AtomicU64,
+    ) -> Result<(Performed, Option<Found>), MachineError> {
+        let jobs = jobs.max(1);
+        let results = Mutex::new(Vec::new());
+        std::thread::scope(|scope| {
+            for job in 0..jobs {
+                let part = Shard { index: shard.index * jobs + job, count: shard.count * jobs };
+                let results = &results;
+                scope.spawn(move || {
+                    let machine = self.machine().machine;
+                    let result = backend
+                        .boot(&machine)
+                        .and_then(|mut machine| self.perform(part, machine.as_mut(), cancel, progress));
+                    results.lock().unwrap_or_else(PoisonError::into_inner).push((job, result));
+                });
+            }
+        });
+        let mut results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
+        results.sort_by_key(|(job, _)| *job);
+        let mut all = Performed::of(self);
+        let mut found = None;
+        for (_, result) in results {
+            let (performed, of_part) = result?;
+            all.add(&performed);
+            found = found.or(of_part);
+        }
+        Ok((all, found))
+    }
+
+    /// Performs a part on `machine`, which has just booted, until something is found.
+    fn perform(
+        &self,
+        part: Shard,
+        machine: &mut dyn Machine,
+        cancel: &CancellationToken,
+        progress: &AtomicU64,
+    ) -> Result<(Performed, Option<Found>), MachineError> {
+        let (mut session, at_boot) = Session::start_with(machine, Beginning::default()).map_err(lost)?;
+        session.stream().map_err(lost)?;
+        let mut performed = Performed::of(self);
+        let mut tour = Tour::of_part(&self.graph, part.index, part.count).peekable();
+        if let (false, Some((state, edge))) = (at_boot.is_empty(), tour.peek().copied()) {
+            let found = Found { state, edge: edge.clone(), findings: at_boot, end: None };
+            return Ok((performed, Some(found)));
+        }
+        while tour.peek().is_some() {
+            if cancel.is_cancelled() {
+                return Err(MachineError::Cancelled);
+            }
+            let mut batch: Vec<(usize, &Edge, Op)> = Vec::new();
+            while let Some((state, edge)) = tour.peek().copied() {
+                let op = self.op(edge);
+                let alone = touches_data(&op);
+                if batch.len() == SLOTS || alone && !batch.is_empty() {
+                    break;
+                }
+                batch.push((state, edge, op));
+                tour.next();
+                if alone {
+                    break;
+                }
+            }
+            if tour.peek().is_none() {
+                session.look_closely();
+            }
+            let ops: Vec<&Op> = batch.iter().map(|(_, _, op)| op).collect();
+            let steps = match &ops[..] {
+                [op] if touches_data(op) => session.step(op).map(|step| vec![step]),
+                _ => session.batch(&ops),
+            };
+            let steps: Vec<Step> = match steps {
+                Ok(steps) => steps,
+                Err(parallax_engine::SessionError::Machine(MachineError::Cancelled)) => {
+                    return Err(MachineError::Cancelled);
+                }
+                Err(error) => {
+                    // It is not known which of them did it: the first one stands for all.
+                    let (state, edge, _) = &batch[0];
+                    let end = Some(error.to_string());
+                    let found = Found { state: *state, edge: (*edge).clone(), findings: Vec::new(), end };
+                    return Ok((performed, Some(found)));
+                }
+            };
+            for ((state, edge, _), step) in batch.iter().zip(steps) {
+                performed.count(*state, edge);
+                if !step.findings.is_empty() {
+                    let findings = step.findings;
+                    let found = Found { state: *state, edge: (*edge).clone(), findings, end: None };
+                    return Ok((performed, Some(found)));
+                }
+            }
+            progress.fetch_add(batch.len() as u64, Ordering::Relaxed);
+        }
+        Ok((performed, None))
+    }
+}

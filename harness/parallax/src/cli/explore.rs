@@ -1,0 +1,69 @@
+//! Arguments of `explore` and `spec`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use parallax_abi::fault::Fault;
+use parallax_fuzz::explore::Shard;
+
+use super::fault::FaultName;
+
+pub(crate) const EXAMPLE: &str = "\
+Examples:
+  parallax explore                                 three pages, about ten seconds
+  parallax explore --page 0x6000 --page 0x6001 --pins 3
+  parallax explore --shard 2/4 --jobs 2
+  parallax explore --fault hyp_donate_host_keeps_el2 --save found.trace
+
+What is found comes with the shortest way to it, as a trace.
+
+Exit status: 0 nothing found, 1 something was found, 2 usage, 125 could not build or start, 130 interrupted.";
+
+pub(crate) const SPEC_EXAMPLE: &str = "\
+Examples:
+  parallax spec
+  parallax spec host_donate_hyp";
+
+/// Arguments of `explore`.
+#[derive(Debug, Args)]
+pub struct Explore {
+    /// A page, as a frame of 4 KiB from the first one of memory on; up to five [default: 0x6000, 0x6001, 0x61ff]
+    #[arg(long = "page", value_name = "FRAME", value_parser = frame)]
+    pub pages: Vec<u64>,
+    /// Most pins of a page
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u16).range(..=8))]
+    pub pins: u16,
+    /// How many machines at a time [default: one for each core]
+    #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub jobs: Option<u16>,
+    /// Only part I of N parts of about the same size: together they are all
+    #[arg(long, value_name = "I/N", value_parser = shard)]
+    pub shard: Option<Shard>,
+    /// Switch a fault of the hypervisor on: then something must be found (`parallax faults` lists them)
+    #[arg(long, value_name = "NAME", value_parser = FaultName, hide_possible_values = true)]
+    pub fault: Option<Fault>,
+    /// Write the trace of what was found here
+    #[arg(long, value_name = "FILE")]
+    pub save: Option<PathBuf>,
+}
+
+/// Arguments of `spec`.
+#[derive(Debug, Args)]
+pub struct Spec {
+    /// The call [default: all]
+    #[arg(value_name = "CALL")]
+    pub call: Option<String>,
+}
+
+fn frame(text: &str) -> Result<u64, String> {
+    parallax_addr::parse_number(text).ok_or_else(|| "expected a number, such as 0x6000".to_owned())
+}
+
+fn shard(text: &str) -> Result<Shard, String> {
+    let parts =
+        text.split_once('/').and_then(|(part, parts)| Some((part.parse().ok()?, parts.parse().ok()?)));
+    parts
+        .filter(|(part, parts): &(usize, usize)| (1..=*parts).contains(part) && *parts <= 1024)
+        .map(|(part, count)| Shard { index: part - 1, count })
+        .ok_or_else(|| "expected a part and how many there are, such as 2/4".to_owned())
+}

@@ -1,0 +1,112 @@
+//! `parallax explore`: every operation in every state of a few pages. `parallax spec`: what they must do.
+//!
+//! ```text
+//! ram+0x6000, ram+0x6001, ram+0x61ff, mmio:rtc, stream 8, 2 pins at most
+//! 125 states, 7025 transitions
+//! ...
+//! performed 7025 of 7025 transitions in 9102 operations, all tables checked after each
+//! nothing found
+//! ```
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use anyhow::Result;
+use parallax_engine::live;
+use parallax_engine::project;
+use parallax_engine::status::{Failure, Status};
+use parallax_engine::visible;
+use parallax_fuzz::explore::{Exploration, Found, PAGES, Performed, Shard, summary};
+use parallax_machine::{Backend, CancellationToken};
+use parallax_report::whole_file;
+use parallax_spec::graph::contradictions;
+use parallax_suite::jobs::job_count;
+
+use super::output::print;
+use super::progress;
+use crate::cli::{Explore, Spec};
+use crate::interrupt;
+
+/// Prints the specification.
+pub(super) fn spec(args: &Spec) -> Result<Status> {
+    let text = parallax_spec::text::of(args.call.as_deref());
+    let unknown = || {
+        let call = visible::line(args.call.as_deref().unwrap_or_default());
+        Failure::usage(format!("nothing is specified of `{call}`: `parallax spec` prints all calls"))
+    };
+    print(&text.ok_or_else(unknown)?)?;
+    Ok(Status::Same)
+}
+
+/// Explores.
+pub(super) fn explore(args: &Explore) -> Result<Status> {
+    let pages = if args.pages.is_empty() { &PAGES[..] } else { &args.pages };
+    let exploration = Exploration::new(pages, args.pins, args.fault).map_err(Failure::usage)?;
+    if let Some(wrong) = contradictions(&exploration.graph).first() {
+        print(&format!("the specification contradicts itself: {wrong}\n"))?;
+        return Ok(Status::Diverged);
+    }
+    let cancel = interrupt::token()?;
+    let root = project::root(&[])?;
+    let shard = args.shard.unwrap_or(Shard { index: 0, count: 1 });
+    let backend = live::build(&root, [&exploration.machine()], &cancel)?;
+    let backend = live::with_events(backend, &root)?;
+    let jobs = job_count(args.jobs);
+    let (performed, found) = with_progress(&exploration, (shard, jobs), &backend, &cancel)?;
+    print(&summary(&exploration, &performed))?;
+    let Some(found) = found else {
+        print("nothing found\n")?;
+        return Ok(Status::Same);
+    };
+    tell(&exploration, &found)?;
+    let trace = exploration.trace(&found);
+    match &args.save {
+        Some(path) => {
+            whole_file::write(path, trace.as_bytes()).map_err(|error| {
+                Failure::file(format_args!("{}: cannot be written", path.display()), &error)
+            })?;
+            print(&format!("written to {}\n", path.display()))?;
+        }
+        None => print(&format!("as a trace:\n{trace}"))?,
+    }
+    Ok(Status::Diverged)
+}
+
+fn tell(exploration: &Exploration, found: &Found) -> Result<()> {
+    let state = &exploration.graph.states[found.state];
+    let mut text = format!("found in the state [{state}]\n");
+    for finding in &found.findings {
+        text += &format!("  {finding}\n");
+    }
+    if let Some(end) = &found.end {
+        text += &format!(
+            "  the machine came to its end in this operation or one soon after: {}\n",
+            visible::line(end)
+        );
+    }
+    print(&text)
+}
+
+fn with_progress(
+    exploration: &Exploration,
+    (shard, jobs): (Shard, usize),
+    backend: &dyn Backend,
+    cancel: &CancellationToken,
+) -> Result<(Performed, Option<Found>), Failure> {
+    let total = exploration.graph.transitions() / shard.count;
+    let bar = progress::bar(total as u64, "exploring {wide_bar} {human_pos}/{human_len}, {elapsed}");
+    let (done, over) = (AtomicU64::new(0), AtomicBool::new(false));
+    let result = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !over.load(Ordering::Relaxed) {
+                bar.set_position(done.load(Ordering::Relaxed).min(total as u64));
+                std::thread::sleep(Duration::from_millis(100));
+            }
+        });
+        let result = exploration.run(shard, jobs, backend, cancel, &done);
+        over.store(true, Ordering::Relaxed);
+        result
+    });
+    bar.finish_and_clear();
+    result.map_err(Failure::from)
+}
