@@ -54,7 +54,9 @@ table_of_checks! {
          them, after every access to a device or by one, now and then, and at the end.";
     /// Every mapping is of the kind that its address must have.
     Sanity = "sanity",
-        "Is the host's map the identity, memory executable and of the host's own type, MMIO not executable?";
+        "Is the host's map the identity, memory executable and of the host's own type, MMIO not executable? Is every base \
+         address a multiple of its structure's size? Do those that write tables and queues and those that read them go \
+         through the same caches?";
     /// An access ended as the tables say it must.
     Access = "access",
         "Did the CPU's or device's access end as the tables say it must? A stale TLB shows itself here. Is what was \

@@ -100,6 +100,7 @@ table_of_rules! {
     Reach {
         ReachSmmuTable = "smmu-table", "The SMMU's stream table is not in memory that is the hypervisor's for nothing else.", "IHI 0070, 3.3";
         ReachSmmuQueue = "smmu-queue", "A queue of the SMMU is not in memory that is the hypervisor's for nothing else.", "IHI 0070, 3.5";
+        ReachQueuePlace = "queue-place", "A queue of the SMMU is not the memory that the hypervisor has for it.", "IHI 0070, 3.5";
         ReachItsQueue = "its-queue", "The ITS's commands are not in memory that is the hypervisor's for nothing else.", "IHI 0069, 12.19";
         ReachItsTable = "its-table", "A table of the ITS is not in memory that is the hypervisor's for nothing else.", "IHI 0069, 12.19";
         ReachItt = "itt", "The ITS writes an ITT to memory that the host has not lent, or that is not pinned.", "IHI 0069, 5.3";
@@ -118,6 +119,8 @@ table_of_rules! {
         SanityAccessFlag = "access-flag", "The access flag of a mapping of the host is clear.", "DDI 0487, D8.5";
         SanityMalformed = "malformed", "An entry of a table is not legal.", "DDI 0487, D8.3";
         SanityUnreadable = "unreadable", "A table or a structure of the SMMU cannot be read.", "DDI 0487, D8.2; IHI 0070, 3.3";
+        SanityAlignment = "alignment", "A base address is no multiple of its structure's size.", "DDI 0487, D24.2; IHI 0070, 6.3";
+        SanityCoherence = "coherence", "A table or queue is not written and read through the same caches.", "DDI 0487, B2.10; IHI 0070, 6.3.11";
     }
     Access {
         AccessStale = "stale", "An access succeeded although the tables refuse it.", "DDI 0487, D8.16; IHI 0070, 3.17";
