@@ -131,7 +131,7 @@ impl<'m> Session<'m> {
         let (state, context, symbols) = (&now, observer.context(), machine.symbols());
         let at = Moment { state, context, memory, events: &events, symbols };
         let unseen = (!events.is_empty()).then(|| Unseen::new(&now, memory)).flatten();
-        let mut judges = judges::all(ram);
+        let mut judges = judges::all(ram, machine.target(), symbols);
         judges.extend(further);
         let mut reporter = Reporter::default();
         let mut findings = reporter.fresh(judges.iter_mut().flat_map(|judge| judge.boot(&at)).collect());

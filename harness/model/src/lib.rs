@@ -46,6 +46,8 @@ pub use capture::{CaptureCache, GicCache, capture};
 pub use check::{Check, Space};
 pub use checks::access::{Access, AccessKind, Agent, Outcome, check_access};
 pub use checks::check;
+pub use checks::image::{ImageParts, check_image};
+pub use checks::told::check_told_off;
 pub use context::Context;
 pub use delta::{Delta, state_lines};
 pub use finding::{Finding, Violation};

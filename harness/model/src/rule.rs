@@ -86,6 +86,9 @@ table_of_rules! {
         IsolationSteBypass = "ste-bypass", "A stream table entry lets its device pass without stage 2.", "IHI 0070, 5.2";
         IsolationEl2Off = "el2-off", "EL2's stage 1 is off.", "DDI 0487, D24.2";
         IsolationWritableCode = "writable-code", "EL2 may write what it executes.", "DDI 0487, D8.4";
+        IsolationEl2Constants = "el2-constants", "EL2 may write its own constants.", "DDI 0487, D8.4";
+        IsolationEl2Guard = "el2-guard", "Nothing keeps a stack of EL2's from growing into what lies below it.", "docs/checks.md";
+        IsolationStreamOpen = "stream-open", "A stream is open although the host was told that its SMMU is off.", "IHI 0070, 6.3.9";
         IsolationControl = "control", "A register of EL2's does not keep from the host what it must, on one CPU or on all.", "DDI 0487, D24.2";
         IsolationContents = "contents", "Memory of the hypervisor that nobody may write has changed.", "docs/attack.md";
     }
@@ -96,6 +99,7 @@ table_of_rules! {
         OwnershipOwner = "owner", "A stage-2 entry names another owner than the page states.", "docs/ownership.md";
         OwnershipEl2Unpinned = "el2-unpinned", "EL2 maps a page that it has borrowed and not pinned.", "docs/ownership.md";
         OwnershipEl2Mapped = "el2-mapped", "EL2 maps a page that is not the hypervisor's.", "docs/ownership.md";
+        OwnershipEl2Missing = "el2-missing", "EL2 does not map a page that it owns or has pinned.", "docs/ownership.md";
     }
     Reach {
         ReachSmmuTable = "smmu-table", "The SMMU's stream table is not in memory that is the hypervisor's for nothing else.", "IHI 0070, 3.3";

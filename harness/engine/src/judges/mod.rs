@@ -4,12 +4,16 @@ mod access;
 mod data;
 mod evidence;
 mod expected;
+mod image;
 mod invariants;
 mod protocol;
 mod sentinel;
+mod told;
 mod unseen;
 
 use parallax_addr::PhysAddr;
+use parallax_machine::Target;
+use parallax_machine::symbols::Symbols;
 use parallax_model::Span;
 
 pub use protocol::Protocol;
@@ -18,13 +22,16 @@ pub(crate) use unseen::Unseen;
 
 use crate::judge::Judge;
 
-/// Those that need nothing but the machine, in the order in which their findings are reported. `ram` is its memory.
-pub(crate) fn all(ram: Span<PhysAddr>) -> Vec<Box<dyn Judge>> {
+/// Those that need nothing but the machine `target`, in the order in which their findings are reported. `ram` is its
+/// memory, `symbols` those of its images.
+pub(crate) fn all(ram: Span<PhysAddr>, target: &Target, symbols: Option<&Symbols>) -> Vec<Box<dyn Judge>> {
     vec![
         Box::new(expected::Expected),
         Box::new(access::Access),
         Box::new(data::Data::new(ram)),
         Box::new(evidence::Evidence::new(ram)),
         Box::new(invariants::Invariants),
+        Box::new(image::Image::new(target, symbols)),
+        Box::new(told::Told::default()),
     ]
 }

@@ -210,6 +210,10 @@ fn streams(findings: &mut Findings<'_>, smmu: &SmmuState) {
             (ste.s2s(), "S2S=1: a fault stalls the device"),
             (ste.s2affd(), "S2AFFD=1: the access flag is ignored"),
             (ste.mtcfg(), "MTCFG=1: the device's own memory type is lost"),
+            (
+                stream.config().stage1() && !ste.s2ptw(),
+                "S2PTW=0: the host's stage 1 may be walked in a device's registers",
+            ),
         ] {
             if wrong {
                 findings.add(Rule::IsolationSte, Space::Ste, span, message);

@@ -7,6 +7,7 @@ pub mod access;
 pub mod coherence;
 mod control;
 mod findings;
+pub mod image;
 pub mod isolation;
 pub mod ownership;
 pub mod placement;
@@ -15,6 +16,7 @@ pub mod sanity;
 pub mod sync;
 #[cfg(test)]
 mod tests;
+pub mod told;
 
 use crate::context::Context;
 use crate::finding::Finding;

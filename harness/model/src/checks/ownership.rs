@@ -13,7 +13,7 @@ use crate::finding::Finding;
 use crate::leaf::{OWNER_GUEST, OWNER_HYP, S2Entry};
 use crate::page::{Ownership, PageState};
 use crate::rule::Rule;
-use crate::run;
+use crate::run::{self, Run};
 use crate::snapshot::Snapshot;
 
 /// Judges every page that has a state, and every mapping of EL2.
@@ -27,6 +27,7 @@ pub fn check(snapshot: &Snapshot, context: &Context) -> Vec<Finding> {
         }
     }
     el2(&mut findings);
+    missing(&mut findings);
     findings.list
 }
 
@@ -120,6 +121,43 @@ fn stage2(findings: &mut Findings<'_>, span: Span<Ipa>, page: &PageState, entry:
             );
         }
     }
+}
+
+/// What EL2 owns or has pinned it has mapped; of its image it has what it uses.
+fn missing(findings: &mut Findings<'_>) {
+    let snapshot = findings.snapshot;
+    let mapped = mapped(snapshot);
+    for page_run in snapshot.pages() {
+        let wanted = match page_run.value {
+            PageState { hyp: Ownership::Owned | Ownership::SharedOwned, .. } => true,
+            PageState { hyp: Ownership::SharedBorrowed, refcount, .. } => refcount > 0,
+            PageState { hyp: Ownership::NoPage, .. } => false,
+        };
+        if !wanted {
+            continue;
+        }
+        for (span, mapping, _) in run::overlay::<_, _, ()>(&mapped, &[], page_run.span()) {
+            if mapping.is_none() {
+                let message = "EL2 does not map a page that it owns or has pinned";
+                findings.add(Rule::OwnershipEl2Missing, Space::Page, span, message);
+            }
+        }
+    }
+}
+
+/// The memory that EL2 has mapped anywhere, and its image.
+fn mapped(snapshot: &Snapshot) -> Vec<Run<PhysAddr, ()>> {
+    let leaves = snapshot.el2().iter().filter_map(|run| Some(run.value.leaf()?.outputs(run.span())));
+    let mut spans: Vec<Span<PhysAddr>> = leaves.chain([snapshot.layout.image]).collect();
+    spans.sort_unstable();
+    let mut mapped: Vec<Run<PhysAddr, ()>> = Vec::with_capacity(spans.len());
+    for span in spans {
+        let from = mapped.last().map_or(span.base, |last| last.end().max(span.base));
+        if from < span.end() {
+            run::push(&mut mapped, Run::new(Span::between(from, span.end()), ()));
+        }
+    }
+    mapped
 }
 
 /// What EL2 maps it must own, or have pinned.

@@ -241,6 +241,16 @@ fn isolation_wants_safe_stream_table_entries() {
         let rules = planted(|state| smmu_of(state).streams[0].value.dwords[dword] ^= 1 << bit);
         assert_eq!(rules, one("ste", "0x0..0x100"), "dword {dword} bit {bit}");
     }
+    // S2PTW, which means something under a stage 1 only.
+    assert_eq!(planted(|state| smmu_of(state).streams[0].value.dwords[2] ^= 1 << 54), []);
+    let nested = |ptw: u64| {
+        planted(|state| {
+            let stream = &mut smmu_of(state).streams[0].value;
+            stream.dwords[0] |= 0b111 << 1;
+            stream.dwords[2] ^= ptw;
+        })
+    };
+    assert_eq!((nested(0), nested(1 << 54)), (vec![], one("ste", "0x0..0x100")));
     let illegal = planted(|state| smmu_of(state).streams[0].value.illegal = "why".into());
     assert_eq!(illegal, one("ste", "0x0..0x100"));
 }
@@ -266,7 +276,7 @@ fn ownership_wants_the_parties_to_agree() {
         let rules = planted(|state| set(pages_mut(state), PAGE, Some(page)));
         rules.into_iter().map(|(rule, _)| rule).collect::<Vec<_>>()
     };
-    assert_eq!(plant(state(Owned, Owned, 0)), ["parties"]);
+    assert_eq!(plant(state(Owned, Owned, 0)), ["parties", "el2-missing"]);
     assert_eq!(plant(state(SharedOwned, NoPage, 0)), ["parties"]);
     assert_eq!(plant(state(Owned, SharedBorrowed, 0)), ["parties"]);
     assert_eq!(plant(state(SharedBorrowed, NoPage, 0)), Vec::<&str>::new(), "lent by a guest");
@@ -277,7 +287,8 @@ fn ownership_wants_the_parties_to_agree() {
 
 #[test]
 fn ownership_holds_states_against_annotations() {
-    assert_eq!(planted(|state| set(pages_mut(state), PAGE, Some(HYP_PAGE))), one("annotation", PAGE_NAME));
+    let stale = planted(|state| set(pages_mut(state), PAGE, Some(HYP_PAGE)));
+    assert_eq!(stale, [("annotation", PAGE_NAME), ("el2-missing", PAGE_NAME)].map(named));
     let mut state = donated();
     set(pages_mut(&mut state), PAGE, Some(PageState::HOST_OWNED));
     assert_eq!(
@@ -304,6 +315,26 @@ fn ownership_wants_el2_to_map_only_its_own() {
         set(pages_mut(state), PAGE, Some(SHARED_PAGE));
     });
     assert_eq!(unpinned, one("el2-unpinned", "linear:ram+0x800000..+0x801000"));
+}
+
+#[test]
+fn ownership_wants_el2_to_map_what_it_has() {
+    let pinned = PageState { refcount: 1, ..SHARED_PAGE };
+    let missing = planted(|state| set(pages_mut(state), PAGE, Some(pinned)));
+    assert_eq!(missing, one("el2-missing", PAGE_NAME));
+    assert_eq!(planted(|state| set(pages_mut(state), PAGE, Some(SHARED_PAGE))), [], "lent and not used");
+    let mut state = donated();
+    set(el2_mut(&mut state), Span::new(PAGE.base + LINEAR, PAGE.size), None);
+    assert_eq!(found(&state), one("el2-missing", PAGE_NAME));
+    let pool = planted(|state| set(el2_mut(state), Span::new(POOL.base + LINEAR, 0x1000), None));
+    assert_eq!(pool, one("el2-missing", "pool+0x0..+0x1000"));
+}
+
+#[test]
+fn sanity_wants_memory_shareable_for_devices_too() {
+    let set_sh = |leaf: S2Leaf| planted(|state| set(smmu_entries(state), PAGE, Some(S2Entry::Mapped(leaf))));
+    assert_eq!(set_sh(S2Leaf { sh: 0, ..MEMORY }), one("shareability", PAGE_NAME));
+    assert_eq!(set_sh(DEVICE), one("memory-type", PAGE_NAME), "which is outer shareable anyway");
 }
 
 #[test]
