@@ -43,6 +43,10 @@ pub(super) fn violation(
         }
         Subject::Stream(sid) => (Space::Ste, Span::new(sid.into(), 1), String::new()),
         Subject::Register(name) => (Space::Regs, Span::default(), name.to_owned()),
+        // What it was, not which one.
+        Subject::Command(_) if found.rule == protocol::Rule::CommandForbidden => {
+            (Space::Regs, Span::default(), found.what.clone())
+        }
         Subject::Command(_) => (Space::Regs, Span::default(), "command queue".to_owned()),
         Subject::Foreign { pa } => (Space::Page, Span::new(pa.get(), 8), String::new()),
     };

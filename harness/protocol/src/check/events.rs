@@ -26,7 +26,7 @@ impl Checker {
             Kind::SysregRead { reg, value } => self.sysreg_read(at, reg, value),
             Kind::SmmuWrite { offset, size, value } => self.smmu_write(at, offset, size, value),
             Kind::SmmuRead { offset, size, value } => self.smmu_read(offset, size, value),
-            Kind::Command(command) => self.bare_command(command),
+            Kind::Command(command) => self.bare_command(at, command),
             Kind::Synced => self.bare_synced(),
             Kind::Lock { address } => self.lock(at, address, true),
             Kind::Trylock { address } => self.lock(at, address, false),

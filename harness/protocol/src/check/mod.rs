@@ -17,6 +17,7 @@
 //! | `vmid` | VMIDs whose tree was given up |
 //! | `cpu` | what each CPU has done lately |
 //! | `smmu_state`, `smmu` | command queue and TLBI commands |
+//! | `allowed` | which commands may be given |
 //! | `first_use` | what caches hold from before a translation is used |
 //! | `syndrome` | what an abort's syndrome says of other registers |
 //! | `structure`, `stream` | stream table entries and context descriptors |
@@ -24,6 +25,7 @@
 //!
 //! Any events are safe to feed: nothing panics, and memory is bounded by [`Config::max_pages`] and the events.
 
+mod allowed;
 mod change;
 mod checker;
 mod context;

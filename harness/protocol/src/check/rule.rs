@@ -178,6 +178,13 @@ rules! {
         broken_when: "a command is stored over one that was not seen consumed, or CMDQ_PROD passes CMDQ_CONS",
         source: "IHI 0070, 3.5",
     }
+    CommandForbidden = "command-forbidden" {
+        summary: "The SMMU was given a command that nobody here may give.",
+        broken_when: "CMDQ_PROD passes a command whose opcode the Non-secure queue does not take or the SMMU has nothing for, \
+            or a hint; CMD_SYNC with an MSI address; TLBI_NH_* with a VMID that is not 0 and that no stage 2 of the SMMU \
+            has; or CFGI with SSec = 1",
+        source: "IHI 0070, 4.1 to 4.7; docs/viommu.md",
+    }
     Unsynchronised = "unsynchronised" {
         summary: "A CPU returned to EL1 before its write of a translation register was synchronised.",
         broken_when: "a translation register (VTTBR, VTCR, HCR, TTBR0, TCR, MAIR or SCTLR of EL2) is written, and the CPU \
