@@ -36,7 +36,11 @@ pub(super) fn violation(
             )
         }
         Subject::Page { pa } => {
-            (Space::Page, Span::new(pa.page().get(), PAGE_SIZE), "a page of tables".to_owned())
+            let message = match found.rule {
+                protocol::Rule::Unlocked => "the page states",
+                _ => "a page of tables",
+            };
+            (Space::Page, Span::new(pa.page().get(), PAGE_SIZE), message.to_owned())
         }
         Subject::Context { sid, ssid } => {
             (Space::Ste, Span::new(sid.into(), 1), format!("context descriptor {ssid}"))
@@ -48,6 +52,7 @@ pub(super) fn violation(
             (Space::Regs, Span::default(), found.what.clone())
         }
         Subject::Command(_) => (Space::Regs, Span::default(), "command queue".to_owned()),
+        Subject::Memory { pa } => (Space::Page, Span::new(pa.page().get(), PAGE_SIZE), found.what.clone()),
         Subject::Foreign { pa } => (Space::Page, Span::new(pa.get(), 8), String::new()),
     };
     let subject = match space {

@@ -24,6 +24,8 @@ impl Checker {
                 self.report(Rule::Unlocked, subject, at, None, what, "the tree's lock held".to_owned());
             }
         }
+        self.moved(at, place, ia, (old, new));
+        self.freshened(at, place, (old, new));
         let unclean = self.records.at(pa);
         let change = change(stage, level, old, new);
         match change {
