@@ -240,4 +240,44 @@ faults! {
     FwCfgLeftToHost = 130, "fwcfg_left_to_host";
     /// Traffic of a stream beyond the host's stream table is aborted without a record.
     ViommuMissingNotRecorded = 131, "viommu_missing_not_recorded";
+    /// STRTAB_BASE is no multiple of the stream table's size.
+    SmmuStrtabMisaligned = 140, "smmu_strtab_misaligned";
+    /// EVENTQ_BASE is no multiple of the event queue's size.
+    SmmuEvtqMisaligned = 141, "smmu_evtq_misaligned";
+    /// CMDQ_BASE is no multiple of the command queue's size, and commands are written where it says.
+    SmmuCmdqMisaligned = 142, "smmu_cmdq_misaligned";
+    /// The SMMU's event queue is in other memory of the hypervisor's than it has set apart for it.
+    SmmuEvtqElsewhere = 143, "smmu_evtq_elsewhere";
+    /// The SMMU's command queue is in other memory of the hypervisor's than it has set apart for it.
+    SmmuCmdqElsewhere = 144, "smmu_cmdq_elsewhere";
+    /// VTTBR_EL2 and S2TTB are no multiples of the size of their roots.
+    Stage2RootsMisaligned = 145, "stage2_roots_misaligned";
+    /// The SMMU reads tables and queues past the caches: CR1 is 0, and so are S2IR0, S2OR0 and S2SH0.
+    SmmuWalksNonCacheable = 146, "smmu_walks_non_cacheable";
+    /// The snapshot maps memory non-shareable for devices.
+    SmmuIdmapNotShareable = 147, "smmu_idmap_not_shareable";
+    /// EL2 has its data, tables among it, mapped non-shareable.
+    El2DataNotShareable = 148, "el2_data_not_shareable";
+    /// A page that is pinned is not mapped at EL2.
+    PinNotMapped = 149, "pin_not_mapped";
+    /// EL2's stage 1 maps the hypervisor's constants writable.
+    El2RodataWritable = 150, "el2_rodata_writable";
+    /// No guard page lies between a CPU's stack and its emergency stack.
+    El2StacksTouch = 151, "el2_stacks_touch";
+    /// A stage 1 of the host's may be walked in the registers of devices (S2PTW = 0).
+    ViommuS2ptwClear = 152, "viommu_s2ptw_clear";
+    /// The host's SMMUEN = 0 leaves the last stream as it was.
+    ViommuLastStreamKept = 153, "viommu_last_stream_kept";
+    /// The host's CMD_SYNC keeps the address of its MSI.
+    ViommuSyncMsiKept = 154, "viommu_sync_msi_kept";
+    /// A command that is not on the list goes to the hardware as the host wrote it.
+    ViommuOpcodeLetThrough = 155, "viommu_opcode_let_through";
+    /// The page states of what the host's SMMU uses are written after the locks were given back.
+    PageStatesUnlocked = 156, "page_states_unlocked";
+    /// EL2 maps a page before the devices of the host that gives it have lost it.
+    El2MappedEarly = 157, "el2_mapped_early";
+    /// EL2 unmaps a page that it gives to the host when the host has it mapped already.
+    El2UnmappedLate = 158, "el2_unmapped_late";
+    /// No ISB follows an entry of EL2's own table that becomes valid.
+    El2MapNotSynchronised = 159, "el2_map_not_synchronised";
 }

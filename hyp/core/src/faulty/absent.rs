@@ -16,6 +16,7 @@ use crate::regions::{Kind, Range, Regions};
 use crate::smmu::regs::{CMDQ_CONS, Cr0, Gbpa};
 use crate::smmu::viommu::{self, Ring, Verdict};
 use crate::smmu::{Command, Smmu, SmmuTlb, Ste, StreamId};
+use core::ops::Range as Addresses;
 
 /// Seams that give back their first argument, which is right.
 macro_rules! right {
@@ -67,12 +68,31 @@ right! {
     aborted_streams(u64);
     budget(u64);
     missing(Ste);
+    strtab_base(u64);
+    evtq_base(u64);
+    cmdq_ring(Ring);
+    cr1(u32);
+    pinned(Option<El2Prot>);
 }
 
 /// SCTLR_EL2.
 #[must_use]
 #[inline(always)]
 pub const fn sctlr_el2(right: u64) -> u64 {
+    right
+}
+
+/// VTTBR_EL2.
+#[must_use]
+#[inline(always)]
+pub const fn vttbr_el2(right: u64) -> u64 {
+    right
+}
+
+/// A CPU's stacks within its slot.
+#[must_use]
+#[inline(always)]
+pub const fn stacks(right: [Addresses<u64>; 2]) -> [Addresses<u64>; 2] {
     right
 }
 

@@ -8,6 +8,7 @@
 //! | `attrs` | attributes of leaves |
 //! | `idmap` | the hook through which the SMMU follows the host, and the snapshot |
 //! | `ownership` | what is asked of a page, and what becomes of it |
+//! | `bases` | where tables and queues are, and what they are read with |
 //! | `boot` | what the host may not have when it starts |
 //! | `cmdq` | commands on their way into the SMMU's queue, and the wait for them |
 //! | `ste` | stream table entries, and the steps in which one is replaced |
@@ -20,6 +21,8 @@
 mod absent;
 #[cfg(feature = "faults")]
 mod attrs;
+#[cfg(feature = "faults")]
+mod bases;
 #[cfg(feature = "faults")]
 mod boot;
 #[cfg(feature = "faults")]
@@ -40,9 +43,9 @@ mod tree;
 mod viommu;
 
 #[cfg(not(feature = "faults"))]
-pub use absent::{hcr_el2, is_stepped_over, mdcr_el2, sctlr_el2, user_fsc};
+pub use absent::{hcr_el2, is_stepped_over, mdcr_el2, sctlr_el2, stacks, user_fsc, vttbr_el2};
 #[cfg(feature = "faults")]
-pub use attrs::{hcr_el2, sctlr_el2};
+pub use attrs::{hcr_el2, sctlr_el2, stacks, vttbr_el2};
 #[cfg(feature = "faults")]
 pub use cpu::{is_stepped_over, mdcr_el2, user_fsc};
 
@@ -50,5 +53,5 @@ pub use cpu::{is_stepped_over, mdcr_el2, user_fsc};
 pub(crate) use absent::*;
 #[cfg(feature = "faults")]
 pub(crate) use {
-    attrs::*, boot::*, cmdq::*, cpu::*, idmap::*, its::*, ownership::*, ste::*, tree::*, viommu::*,
+    attrs::*, bases::*, boot::*, cmdq::*, cpu::*, idmap::*, its::*, ownership::*, ste::*, tree::*, viommu::*,
 };
