@@ -62,5 +62,6 @@ fn context(target: &Target) -> Context {
         emulated: hyp.smmu_host == HostView::Emulated,
         lpis: named(&["its", "gicr"]),
         masters: named(&["fwcfg", "virtio"]),
+        common: named(&["uart", "gicd"]),
     }
 }

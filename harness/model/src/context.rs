@@ -24,6 +24,8 @@ pub struct Context {
     pub lpis: Vec<Span<PhysAddr>>,
     /// Registers of masters that no SMMU holds and that the hypervisor does not use: nobody may.
     pub masters: Vec<Span<PhysAddr>>,
+    /// Registers that EL2 and the host both use: the console's, and the GIC distributor's, in which EL2 makes an interrupt pending.
+    pub common: Vec<Span<PhysAddr>>,
 }
 
 impl Context {
@@ -61,6 +63,7 @@ mod tests {
             emulated: false,
             lpis: Vec::new(),
             masters: Vec::new(),
+            common: Vec::new(),
         };
         assert_eq!(
             context.pieces(span(0x1000, 0xa000)).collect::<Vec<_>>(),

@@ -99,6 +99,7 @@ table_of_rules! {
         OwnershipOwner = "owner", "A stage-2 entry names another owner than the page states.", "docs/ownership.md";
         OwnershipEl2Unpinned = "el2-unpinned", "EL2 maps a page that it has borrowed and not pinned.", "docs/ownership.md";
         OwnershipEl2Mapped = "el2-mapped", "EL2 maps a page that is not the hypervisor's.", "docs/ownership.md";
+        OwnershipEl2Device = "el2-device", "EL2 uses registers that the host's table does not keep from the host.", "docs/ownership.md";
         OwnershipEl2Missing = "el2-missing", "EL2 does not map a page that it owns or has pinned.", "docs/ownership.md";
     }
     Reach {

@@ -78,6 +78,7 @@ pub(crate) fn context() -> Context {
         emulated: false,
         lpis: Vec::new(),
         masters: Vec::new(),
+        common: vec![UART.cast()],
     }
 }
 

@@ -232,6 +232,7 @@ mod tests {
             emulated: false,
             lpis: Vec::new(),
             masters: Vec::new(),
+            common: Vec::new(),
         };
         (state, context, memory)
     }

@@ -4,7 +4,7 @@
 //! host's stage-2 entry, and EL2's stage 1. MMIO has no page state; there the stage-2 entry is the only record.
 
 use parallax_addr::{Ipa, PhysAddr, Span};
-use parallax_vmsa::AnnotationType;
+use parallax_vmsa::{AnnotationType, MemType};
 
 use super::findings::Findings;
 use crate::check::Space;
@@ -27,6 +27,7 @@ pub fn check(snapshot: &Snapshot, context: &Context) -> Vec<Finding> {
         }
     }
     el2(&mut findings);
+    devices(&mut findings);
     missing(&mut findings);
     findings.list
 }
@@ -119,6 +120,24 @@ fn stage2(findings: &mut Findings<'_>, span: Span<Ipa>, page: &PageState, entry:
                 span,
                 "the entry was left in the middle of a change",
             );
+        }
+    }
+}
+
+/// MMIO that EL2 has mapped is the hypervisor's, unless both use it: MMIO has no page state, so the mapping is the evidence.
+fn devices(findings: &mut Findings<'_>) {
+    let (snapshot, context) = (findings.snapshot, findings.context);
+    for el2_run in snapshot.el2() {
+        let leaf = el2_run.value.leaf().filter(|leaf| matches!(leaf.mem(), Some(MemType::Device(_))));
+        let Some(leaf) = leaf else { continue };
+        let output = leaf.outputs(el2_run.span());
+        for (part, entry, _) in run::overlay::<_, _, ()>(snapshot.host(), &[], output.cast::<Ipa>()) {
+            let is_common = context.common.iter().any(|common| common.cast().intersect(part) == Some(part));
+            if !is_common && !entry.is_some_and(|entry| entry.is_donated_to(OWNER_HYP)) {
+                let at = leaf.inputs(part.cast());
+                let message = "EL2 uses registers that the host's table does not keep from the host";
+                findings.add(Rule::OwnershipEl2Device, Space::El2, at, message);
+            }
         }
     }
 }

@@ -5,7 +5,7 @@ use parallax_trace::spec::{MmioPolicy, SmmuMode};
 use parallax_vmsa::SysRegs;
 
 use super::*;
-use crate::leaf::{S2Entry, S2Leaf};
+use crate::leaf::{S1Entry, S2Entry, S2Leaf};
 use crate::page::{Ownership, PageState};
 use crate::rule::Rule;
 use crate::snapshot::Cpu;
@@ -328,6 +328,18 @@ fn ownership_wants_el2_to_map_what_it_has() {
     assert_eq!(found(&state), one("el2-missing", PAGE_NAME));
     let pool = planted(|state| set(el2_mut(state), Span::new(POOL.base + LINEAR, 0x1000), None));
     assert_eq!(pool, one("el2-missing", "pool+0x0..+0x1000"));
+}
+
+#[test]
+fn ownership_wants_the_registers_that_el2_uses_kept_from_the_host() {
+    let S1Entry::Mapped(leaf) = el2(LINEAR.wrapping_neg(), true, false) else { unreachable!() };
+    let device = Some(S1Entry::Mapped(crate::leaf::S1Leaf { mair: 0x04, ..leaf }));
+    let mapped =
+        |span: Span| planted(|state| set(el2_mut(state), Span::new(span.base + LINEAR, span.size), device));
+    assert_eq!(mapped(SMMU), [], "the hypervisor's");
+    assert_eq!(mapped(UART), [], "which both use");
+    let other = Span::new(0xa00_0000, 0x1000);
+    assert_eq!(mapped(other), one("el2-device", "linear:0xa000000..0xa001000"));
 }
 
 #[test]
