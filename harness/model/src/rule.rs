@@ -95,6 +95,7 @@ table_of_rules! {
         OwnershipAnnotation = "annotation", "The host's page state and its stage-2 entry contradict each other.", "docs/ownership.md";
         OwnershipOwner = "owner", "A stage-2 entry names another owner than the page states.", "docs/ownership.md";
         OwnershipEl2Unpinned = "el2-unpinned", "EL2 maps a page that it has borrowed and not pinned.", "docs/ownership.md";
+        OwnershipLoaded = "loaded", "The hypervisor has memory that the device tree gives a purpose.", "Devicetree Specification, 3.5.4";
         OwnershipEl2Mapped = "el2-mapped", "EL2 maps a page that is not the hypervisor's.", "docs/ownership.md";
     }
     Reach {

@@ -78,6 +78,8 @@ pub(crate) fn context() -> Context {
         emulated: false,
         lpis: Vec::new(),
         masters: Vec::new(),
+        loaded: Vec::new(),
+        smmu_fails: false,
     }
 }
 

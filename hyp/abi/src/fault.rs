@@ -3,6 +3,21 @@
 //! Each is a bug of a kind that real hypervisors have had. A normal build does not contain them. They are here so
 //! that the harness knows the names; what each one does is in `hyp/core/src/faulty`.
 
+use core::sync::atomic::{AtomicU64, Ordering};
+
+static ACTIVE: AtomicU64 = AtomicU64::new(0);
+
+/// Switches `fault` on, for the rest of the run.
+pub fn switch_on(fault: Fault) {
+    ACTIVE.store(fault as u64, Ordering::Relaxed);
+}
+
+/// Whether `fault` is switched on.
+#[must_use]
+pub fn on(fault: Fault) -> bool {
+    ACTIVE.load(Ordering::Relaxed) == fault as u64
+}
+
 macro_rules! faults {
     ($($(#[doc = $doc:literal])* $variant:ident = $number:literal, $name:literal;)*) => {
         /// A switchable fault.
@@ -240,4 +255,24 @@ faults! {
     FwCfgLeftToHost = 130, "fwcfg_left_to_host";
     /// Traffic of a stream beyond the host's stream table is aborted without a record.
     ViommuMissingNotRecorded = 131, "viommu_missing_not_recorded";
+    /// What a range needs of the host's table is counted for its first page only.
+    HostTablesCountedShort = 160, "host_tables_counted_short";
+    /// The host's MMIO is recycled although devices walk the same table.
+    SharedMmioRecycled = 161, "shared_mmio_recycled";
+    /// An SMMU is looked for below the root only; where there is none, the hypervisor goes without.
+    SmmuAtRootOnly = 162, "smmu_at_root_only";
+    /// The page pool is placed whatever the loader put there.
+    PoolOverLoaded = 163, "pool_over_loaded";
+    /// Only the first page of a no-map range is kept from everybody.
+    NoMapFirstPageOnly = 164, "no_map_first_page_only";
+    /// The addresses of MSIs that somebody left in the SMMU stay there.
+    SmmuMsiKept = 165, "smmu_msi_kept";
+    /// The array of page states is taken to be zero.
+    PageStatesNotCleared = 166, "page_states_not_cleared";
+    /// Pages become tables of EL2's and the SMMU's with what they held before.
+    TablesNotCleared = 167, "tables_not_cleared";
+    /// An SMMU that did not complete its commands stays on.
+    SmmuErrorIgnored = 168, "smmu_error_ignored";
+    /// A CPU that was off and comes back has its host's SMCs untrapped.
+    ReturnedCpuSmcUntrapped = 169, "returned_cpu_smc_untrapped";
 }

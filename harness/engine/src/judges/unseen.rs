@@ -232,6 +232,8 @@ mod tests {
             emulated: false,
             lpis: Vec::new(),
             masters: Vec::new(),
+            loaded: Vec::new(),
+            smmu_fails: false,
         };
         (state, context, memory)
     }

@@ -27,7 +27,39 @@ pub fn check(snapshot: &Snapshot, context: &Context) -> Vec<Finding> {
         }
     }
     el2(&mut findings);
+    loaded(&mut findings, context);
     findings.list
+}
+
+/// What the device tree gives a purpose is neither the image's nor the pool's, and of what is not to be mapped the
+/// hypervisor has nothing at all.
+fn loaded(findings: &mut Findings<'_>, context: &Context) {
+    let layout = &findings.snapshot.layout;
+    for loaded in &context.loaded {
+        let own = [layout.image, layout.pool];
+        for span in own.into_iter().filter_map(|own| own.intersect(loaded.span)) {
+            findings.add(
+                Rule::OwnershipLoaded,
+                Space::Page,
+                span,
+                "the hypervisor lies over what the loader put there",
+            );
+        }
+        if !loaded.no_map {
+            continue;
+        }
+        let snapshot = findings.snapshot;
+        for (span, page, _) in run::overlay::<_, _, ()>(snapshot.pages(), &[], loaded.span) {
+            if page.is_some_and(|page| page.hyp != Ownership::NoPage) {
+                findings.add(
+                    Rule::OwnershipLoaded,
+                    Space::Page,
+                    span,
+                    "the hypervisor has a page that nobody is to map",
+                );
+            }
+        }
+    }
 }
 
 /// The two parties' states against each other, and against the counts.

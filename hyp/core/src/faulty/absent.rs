@@ -1,6 +1,6 @@
 //! No faults: everything passes as it is.
 
-use crate::addr::{Ipa, PhysAddr};
+use crate::addr::{Ipa, PAGE_SIZE, PhysAddr};
 use crate::error::Error;
 use crate::hw::{Cpu, Memory, Mmio};
 pub(crate) use crate::idmap::IdmapTlb;
@@ -15,7 +15,7 @@ use crate::pgtable::{Content, Descriptor, Env, Invalidate, Level, SplitRule};
 use crate::regions::{Kind, Range, Regions};
 use crate::smmu::regs::{CMDQ_CONS, Cr0, Gbpa};
 use crate::smmu::viommu::{self, Ring, Verdict};
-use crate::smmu::{Command, Smmu, SmmuTlb, Ste, StreamId};
+use crate::smmu::{Command, Smmu, SmmuError, SmmuTlb, Ste, StreamId};
 
 /// Seams that give back their first argument, which is right.
 macro_rules! right {
@@ -67,6 +67,9 @@ right! {
     aborted_streams(u64);
     budget(u64);
     missing(Ste);
+    counted(Range);
+    is_walked_by_devices(bool);
+    is_taken(bool);
 }
 
 /// SCTLR_EL2.
@@ -94,6 +97,20 @@ pub const fn mdcr_el2(right: u64) -> u64 {
 #[must_use]
 #[inline(always)]
 pub const fn user_fsc(right: u64, _fault: u64) -> u64 {
+    right
+}
+
+/// The first byte and the size of memory that nobody may map.
+#[must_use]
+#[inline(always)]
+pub const fn no_map(right: (u64, u64)) -> (u64, u64) {
+    right
+}
+
+/// Whether there is no SMMU to use; `_frame` is where it was found.
+#[must_use]
+#[inline(always)]
+pub const fn is_off(right: bool, _frame: Option<Range>) -> bool {
     right
 }
 
@@ -241,4 +258,24 @@ pub(crate) fn confine(_mem: &impl Memory, _pa: PhysAddr, _ste: &Ste) -> bool {
 #[inline(always)]
 pub(crate) const fn env<H, S, R>(env: &Hyp<H, S, R>) -> &Hyp<H, S, R> {
     env
+}
+
+#[inline(always)]
+pub(crate) fn clear_msi(regs: &impl Mmio, register: u64) {
+    regs.write64(register, 0);
+}
+
+#[inline(always)]
+pub(crate) fn page_states<M: Memory>(pool: &mut PagePool, mem: &M, pages: u64) -> Option<PhysAddr> {
+    pool.alloc_contiguous(mem, pages, PAGE_SIZE)
+}
+
+#[inline(always)]
+pub(crate) fn table_page<M: Memory>(pool: &mut PagePool, mem: &M) -> Option<PhysAddr> {
+    pool.alloc_contiguous(mem, 1, PAGE_SIZE)
+}
+
+#[inline(always)]
+pub(crate) fn fail<R: Mmio, M: Memory, C: Cpu>(smmu: &mut Smmu<R, M, C>, error: SmmuError) {
+    smmu.fail(error);
 }

@@ -2,6 +2,7 @@
 
 use crate::fault::{Fault, on};
 use crate::pgtable::attrs::El2Prot;
+use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// Attributes of the host's memory, in place of the right ones.
 #[inline(always)]
@@ -36,10 +37,15 @@ pub fn sctlr_el2(value: u64) -> u64 {
     }
 }
 
-/// HCR_EL2 of CPU `cpu`.
+/// HCR_EL2 of CPU `cpu`, when that comes up.
 #[must_use]
 #[inline(always)]
 pub fn hcr_el2(value: u64, cpu: usize) -> u64 {
+    static STARTED: AtomicU64 = AtomicU64::new(0);
+    let this = 1 << cpu.min(63);
+    let returns = STARTED.fetch_or(this, Relaxed) & this != 0;
+    let untrapped =
+        cpu != 0 && on(Fault::SecondCpuSmcUntrapped) || returns && on(Fault::ReturnedCpuSmcUntrapped);
     // TSC.
-    if cpu != 0 && on(Fault::SecondCpuSmcUntrapped) { value & !(1 << 19) } else { value }
+    if untrapped { value & !(1 << 19) } else { value }
 }

@@ -8,7 +8,7 @@
 //! | `attrs` | attributes of leaves |
 //! | `idmap` | the hook through which the SMMU follows the host, and the snapshot |
 //! | `ownership` | what is asked of a page, and what becomes of it |
-//! | `boot` | what the host may not have when it starts |
+//! | `boot` | what the host may not have when it starts, and what was there before the hypervisor |
 //! | `cmdq` | commands on their way into the SMMU's queue, and the wait for them |
 //! | `ste` | stream table entries, and the steps in which one is replaced |
 //! | `its` | the memory of the host's ITS and LPIs |
@@ -40,9 +40,11 @@ mod tree;
 mod viommu;
 
 #[cfg(not(feature = "faults"))]
-pub use absent::{hcr_el2, is_stepped_over, mdcr_el2, sctlr_el2, user_fsc};
+pub use absent::{hcr_el2, is_off, is_stepped_over, mdcr_el2, no_map, sctlr_el2, user_fsc};
 #[cfg(feature = "faults")]
 pub use attrs::{hcr_el2, sctlr_el2};
+#[cfg(feature = "faults")]
+pub use boot::{is_off, no_map};
 #[cfg(feature = "faults")]
 pub use cpu::{is_stepped_over, mdcr_el2, user_fsc};
 

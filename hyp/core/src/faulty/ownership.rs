@@ -154,3 +154,15 @@ pub(crate) fn fault_lock<G: DerefMut<Target = HostMmu>>(host: G) -> Host<G> {
     let pool = PagePool::new(Range { size: 0, ..host.pool.range() });
     Host::Copy(HostMmu { pool, ..*host })
 }
+
+/// The part of `range` that is looked at to see how many tables it needs.
+#[inline(always)]
+pub(crate) fn counted(range: Range) -> Range {
+    if on(Fault::HostTablesCountedShort) { Range { size: PAGE_SIZE, ..range } } else { range }
+}
+
+/// Whether no entry of the host's table may go.
+#[inline(always)]
+pub(crate) fn is_walked_by_devices(right: bool) -> bool {
+    right && !on(Fault::SharedMmioRecycled)
+}

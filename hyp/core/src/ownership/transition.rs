@@ -128,7 +128,7 @@ impl<H: Memory + Cpu, S: SmmuTlb, R: RelaxStrategy> Hyp<H, S, R> {
         let mut needed = 0;
         if let Some(change) = transition.of_host() {
             let content = host.content_after(change, kind);
-            self.reserve_host(host, range, content)?;
+            self.reserve_host(host, faulty::counted(range), content)?;
             let smmu = self.smmu.lock();
             needed += smmu.as_ref().map_or(0, |smmu| smmu.idmap.tables_needed(&self.hw, range, kind, change));
         }
