@@ -275,4 +275,16 @@ faults! {
     SmmuErrorIgnored = 168, "smmu_error_ignored";
     /// A CPU that was off and comes back has its host's SMCs untrapped.
     ReturnedCpuSmcUntrapped = 169, "returned_cpu_smc_untrapped";
+    /// An abort of a user process goes to the vector of its kernel's own.
+    AbortVectorWrong = 170, "abort_vector_wrong";
+    /// SPSR_EL1 says of a user process's abort that it was the kernel's.
+    AbortSpsrWrong = 171, "abort_spsr_wrong";
+    /// FAR_EL1 has the page of an abort, and not the byte.
+    AbortFarLost = 172, "abort_far_lost";
+    /// A store that was refused is told as a load.
+    AbortWriteAsRead = 173, "abort_write_as_read";
+    /// A load from an emulated register is not extended by its sign.
+    EmulatedSignLost = 174, "emulated_sign_lost";
+    /// The zero register is taken for x30 in an access to an emulated register.
+    EmulatedZeroRegister = 175, "emulated_zero_register";
 }

@@ -3,6 +3,7 @@
 mod access;
 mod data;
 mod evidence;
+mod exception;
 mod expected;
 mod invariants;
 mod protocol;
@@ -23,6 +24,7 @@ pub(crate) fn all(ram: Span<PhysAddr>) -> Vec<Box<dyn Judge>> {
     vec![
         Box::new(expected::Expected),
         Box::new(access::Access),
+        Box::new(exception::Exceptions),
         Box::new(data::Data::new(ram)),
         Box::new(evidence::Evidence::new(ram)),
         Box::new(invariants::Invariants),

@@ -100,6 +100,48 @@ pub const fn user_fsc(right: u64, _fault: u64) -> u64 {
     right
 }
 
+/// The vector that the host goes to, as an offset in bytes.
+#[must_use]
+#[inline(always)]
+pub const fn vector(right: u64) -> u64 {
+    right
+}
+
+/// SPSR_EL1.
+#[must_use]
+#[inline(always)]
+pub const fn spsr_el1(right: u64) -> u64 {
+    right
+}
+
+/// FAR_EL1.
+#[must_use]
+#[inline(always)]
+pub const fn far_el1(right: u64) -> u64 {
+    right
+}
+
+/// ESR_EL1.
+#[must_use]
+#[inline(always)]
+pub const fn esr_el1(right: u64) -> u64 {
+    right
+}
+
+/// The syndrome by which a value that was read is extended.
+#[must_use]
+#[inline(always)]
+pub const fn load_syndrome(right: u64) -> u64 {
+    right
+}
+
+/// The number of the register of an access.
+#[must_use]
+#[inline(always)]
+pub const fn register(right: usize) -> usize {
+    right
+}
+
 /// The first byte and the size of memory that nobody may map.
 #[must_use]
 #[inline(always)]

@@ -11,6 +11,7 @@
 //! | `boot` | what the host may not have when it starts, and what was there before the hypervisor |
 //! | `cmdq` | commands on their way into the SMMU's queue, and the wait for them |
 //! | `ste` | stream table entries, and the steps in which one is replaced |
+//! | `inject` | what the host is told of an access, and gets of one that is performed for it |
 //! | `its` | the memory of the host's ITS and LPIs |
 //! | `viommu` | the host's commands, entries and registers |
 //!
@@ -29,6 +30,8 @@ mod cpu;
 #[cfg(feature = "faults")]
 mod idmap;
 #[cfg(feature = "faults")]
+mod inject;
+#[cfg(feature = "faults")]
 mod its;
 #[cfg(feature = "faults")]
 mod ownership;
@@ -40,13 +43,18 @@ mod tree;
 mod viommu;
 
 #[cfg(not(feature = "faults"))]
-pub use absent::{hcr_el2, is_off, is_stepped_over, mdcr_el2, no_map, sctlr_el2, user_fsc};
+pub use absent::{
+    esr_el1, far_el1, hcr_el2, is_off, is_stepped_over, load_syndrome, mdcr_el2, no_map, register, sctlr_el2,
+    spsr_el1, user_fsc, vector,
+};
 #[cfg(feature = "faults")]
 pub use attrs::{hcr_el2, sctlr_el2};
 #[cfg(feature = "faults")]
 pub use boot::{is_off, no_map};
 #[cfg(feature = "faults")]
 pub use cpu::{is_stepped_over, mdcr_el2, user_fsc};
+#[cfg(feature = "faults")]
+pub use inject::{esr_el1, far_el1, load_syndrome, register, spsr_el1, vector};
 
 #[cfg(not(feature = "faults"))]
 pub(crate) use absent::*;
