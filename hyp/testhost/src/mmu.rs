@@ -164,7 +164,7 @@ pub(crate) fn user_code(code: u64) -> u64 {
     let va = WINDOW_L0 << 39 | (USER_CODE as u64 * BLOCK);
     let value = (code - code % BLOCK) | MemoryType::Normal.bits() & !UXN | AP_USER_READ | PXN;
     set_entry(&WINDOW.0[USER_CODE], value, va);
-    va | code % BLOCK
+    va | (code % BLOCK)
 }
 
 /// Loads from the lowest VA of TTBR1's half while TTBR1 points at the page at `table`: a walk that reads it.

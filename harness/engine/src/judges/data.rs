@@ -206,6 +206,16 @@ mod tests {
     }
 
     #[test]
+    fn behind_a_closed_smmu_no_write_is_in_memory() {
+        let ram = Ram::new();
+        let before = Before::of(&dma_write(0x4000_0100, 8, 7), &ram, RAM.cast()).unwrap();
+        assert!(before.closed(&ram, &AddressMap::default()).is_empty());
+        ram.put(0x4000_0100, &[7]);
+        let found = before.closed(&ram, &AddressMap::default());
+        assert_eq!(found[0].rule, Rule::AccessDataRefused);
+    }
+
+    #[test]
     fn a_write_that_succeeded_must_be_in_memory() {
         let request = dma_write(0x4000_0ffc, 12, 0x0807_0605_0403_0201);
         let bytes = [1, 2, 3, 4, 5, 6, 7, 8, 1, 2, 3, 4];

@@ -243,7 +243,10 @@ mod tests {
     fn with_the_smmu_disabled_gbpa_decides() {
         let mut state = clean();
         smmu_of(&mut state).control.enabled = false;
-        must(Agent::Device(8), AccessKind::Read, Outcome::Refused, &state);
+        for outcome in [Outcome::Passed, Outcome::Refused] {
+            let found = judge(Agent::Device(8), AccessKind::Read, outcome, &state);
+            assert_eq!(found, [], "what GBPA aborts leaves no record");
+        }
         smmu_of(&mut state).control.gbpa_abort = false;
         must(Agent::Device(8), AccessKind::Read, Outcome::Passed, &state);
     }

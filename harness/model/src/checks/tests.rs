@@ -1,7 +1,8 @@
 //! Each rule, seen to speak on a planted violation and to be silent without it.
 
-use parallax_addr::Span;
+use parallax_addr::{PhysAddr, Span};
 use parallax_trace::spec::{MmioPolicy, SmmuMode};
+use parallax_trace::tree::Loaded;
 use parallax_vmsa::SysRegs;
 
 use super::*;
@@ -344,4 +345,34 @@ fn without_an_smmu_only_the_cpu_is_judged() {
     assert_eq!(found_in(&state, &off), []);
     set(host_mut(&mut state), PAGE, Some(HYP));
     assert_eq!(found_in(&state, &off), one("annotation", PAGE_NAME));
+}
+
+#[test]
+fn what_the_device_tree_gives_a_purpose_is_not_the_hypervisors() {
+    let at = |base, no_map| Context {
+        loaded: vec![Loaded { span: Span::new(PhysAddr::new(base), 0x1000), no_map }],
+        ..context()
+    };
+    for no_map in [false, true] {
+        assert_eq!(found_in(&clean(), &at(PAGE.base, no_map)), [], "the host's page");
+    }
+    assert_eq!(found_in(&clean(), &at(POOL.base, false)), one("loaded", "pool+0x0..+0x1000"));
+    assert_eq!(found_in(&donated(), &at(PAGE.base, false)), [], "the host may give a log away");
+    assert_eq!(found_in(&donated(), &at(PAGE.base, true)), one("loaded", PAGE_NAME));
+}
+
+#[test]
+fn an_smmu_that_fails_may_be_closed_and_no_other() {
+    let mut state = clean();
+    let smmu = smmu_of(&mut state);
+    (smmu.control.enabled, smmu.control.gbpa_abort) = (false, true);
+    (smmu.streams, smmu.tables) = (Vec::new(), Vec::new());
+    let fails = Context { smmu_fails: true, ..context() };
+    let rules = |state: &Snapshot, context: &Context| -> Vec<_> {
+        found_in(state, context).into_iter().map(|(rule, _)| rule).collect()
+    };
+    assert_eq!(rules(&state, &context()), ["stream-unserved"]);
+    assert_eq!(rules(&state, &fails), [] as [&str; 0]);
+    smmu_of(&mut state).control.gbpa_abort = false;
+    assert!(rules(&state, &fails).contains(&"open"));
 }
