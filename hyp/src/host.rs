@@ -47,7 +47,7 @@ pub(crate) fn init() {
     // the host's stage 2, which is complete.
     unsafe {
         sysreg::write!("vtcr_el2", *vtcr_el2);
-        sysreg::write!("vttbr_el2", *vttbr_el2);
+        sysreg::write!("vttbr_el2", faulty::vttbr_el2(*vttbr_el2));
         sysreg::write!("hcr_el2", hyp_core::faulty::hcr_el2(hcr_el2(), crate::cpus::this()));
         sysreg::write!("vpidr_el2", midr);
         sysreg::write!("vmpidr_el2", mpidr);

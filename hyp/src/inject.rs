@@ -63,10 +63,10 @@ pub(crate) fn abort(esr: u64) {
         (false, true) => ec::DABT_CUR,
         (false, false) => ec::DABT_LOW,
     };
-    let far = sysreg::read!("far_el2");
+    let far = faulty::far_el1(sysreg::read!("far_el2"));
     // SAFETY: FAR_EL1 is the host's, and is part of the exception that it takes now.
     unsafe { sysreg::write!("far_el1", far) };
-    exception(class << EC_SHIFT | esr & (IL | ABORT_ISS) | fsc);
+    exception(faulty::esr_el1(class << EC_SHIFT | esr & (IL | ABORT_ISS) | fsc));
 }
 
 /// Makes the host take an "unknown reason" exception at EL1 for the instruction at ELR_EL2: it does not exist
@@ -84,7 +84,7 @@ fn exception(esr_el1: u64) {
         mode if mode & spsr::AARCH32 == 0 => 0x400,
         _ => 0x600,
     };
-    let target = sysreg::read!("vbar_el1").wrapping_add(vector);
+    let target = sysreg::read!("vbar_el1").wrapping_add(faulty::vector(vector));
     let sctlr = sysreg::read!("sctlr_el1");
     let (mmfr1, pfr1) = (sysreg::read!("id_aa64mmfr1_el1"), sysreg::read!("id_aa64pfr1_el1"));
     let set = host::only(&[
@@ -100,7 +100,7 @@ fn exception(esr_el1: u64) {
     unsafe {
         sysreg::write!("esr_el1", esr_el1);
         sysreg::write!("elr_el1", elr);
-        sysreg::write!("spsr_el1", old);
+        sysreg::write!("spsr_el1", faulty::spsr_el1(old));
         sysreg::write!("elr_el2", target);
         sysreg::write!("spsr_el2", new);
     }

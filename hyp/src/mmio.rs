@@ -38,7 +38,7 @@ pub(crate) fn perform(esr: u64, ipa: Ipa, regs: &mut HostRegs) -> bool {
     }
     let address = ipa.add(sysreg::read!("far_el2") & 0xfff).identity();
     let width = 1 << (esr >> 22 & 0b11);
-    let register = (esr >> 16 & 0x1f) as usize;
+    let register = hyp_core::faulty::register((esr >> 16 & 0x1f) as usize);
     // x31 is the zero register.
     let write = (esr & WNR != 0).then(|| regs.x.get(register).copied().unwrap_or(0));
     let of_smmu = hyp().smmu_access(address, width, write).map(|outcome| ("SMMU", outcome));
@@ -51,7 +51,7 @@ pub(crate) fn perform(esr: u64, ipa: Ipa, regs: &mut HostRegs) -> bool {
     if write.is_none()
         && let Some(target) = regs.x.get_mut(register)
     {
-        *target = extend(outcome.value, width, esr);
+        *target = extend(outcome.value, width, hyp_core::faulty::load_syndrome(esr));
     }
     step_over(esr);
     true

@@ -126,7 +126,7 @@ pub(crate) fn parse(tree: &mut Editor<'_>, dtb: Span, ipa_bits: u32, kept: &Regi
     // After all memory is known: no-map ranges are cut out of it.
     tree.board(&mut |found| {
         if let Found::NoMap(span) = found {
-            platform.add_region(span, Kind::NoMap);
+            platform.add_region(hyp_core::faulty::no_map(span), Kind::NoMap);
         }
     })
     .unwrap_or_else(fatal("device tree"));

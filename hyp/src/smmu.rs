@@ -27,7 +27,7 @@ impl Probed {
     ///
     /// Panics when there is none, or the hypervisor cannot use it: devices could reach everything.
     pub(crate) fn probe(frame: Option<Range>, options: &Options) -> Option<Self> {
-        if options.smmu == SmmuMode::Off {
+        if hyp_core::faulty::is_off(options.smmu == SmmuMode::Off, frame) {
             assert!(
                 options.smmu_host == HostView::Hidden,
                 "SMMU: smmu=off leaves none for smmu.host=emulated"

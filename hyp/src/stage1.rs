@@ -64,7 +64,7 @@ pub(crate) fn map(
     boot.map_el2(HypVa(image_pa().0), image_pa(), PAGE_SIZE, El2Prot::Text)?;
     for cpu in 0..cpus {
         let mut memory = stack_memory(cpu);
-        for stack in [STACK, EMERGENCY_STACK] {
+        for stack in faulty::stacks([STACK, EMERGENCY_STACK]) {
             let size = stack.end - stack.start;
             boot.map_el2(HypVa(stack_slot(cpu) + stack.start), memory, size, El2Prot::Data)?;
             memory = memory.add(size);

@@ -3,7 +3,7 @@
 use parallax_abi::info::HypInfo;
 use parallax_machine::{Registers, Target};
 use parallax_model::{CaptureCache, Context, GicCache, Snapshot, Span, capture};
-use parallax_trace::spec::HostView;
+use parallax_trace::spec::{HostView, SmmuFails};
 use parallax_vmsa::PhysMem;
 
 /// Makes snapshots of one machine.
@@ -53,6 +53,7 @@ fn context(target: &Target) -> Context {
             target.description.regions.iter().filter(|region| names.contains(&region.name.as_str()));
         regions.map(|region| Span::new(region.base, region.size)).collect()
     };
+    let tree = target.description.config.tree.as_ref().and_then(|tree| tree.tree().ok());
     Context {
         symbols: target.address_map(),
         memory: named(&["ram"]),
@@ -62,5 +63,8 @@ fn context(target: &Target) -> Context {
         emulated: hyp.smmu_host == HostView::Emulated,
         lpis: named(&["its", "gicr"]),
         masters: named(&["fwcfg", "virtio"]),
+        common: named(&["uart", "gicd"]),
+        smmu_fails: target.description.config.smmu_fails != SmmuFails::Never,
+        loaded: tree.map_or_else(Vec::new, |tree| tree.loaded()),
     }
 }

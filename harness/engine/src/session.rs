@@ -133,7 +133,7 @@ impl<'m> Session<'m> {
         let (state, context, symbols) = (&now, observer.context(), machine.symbols());
         let at = Moment { state, context, memory, events: &events, symbols };
         let unseen = (!events.is_empty()).then(|| Unseen::new(&now, memory)).flatten();
-        let mut judges = judges::all(ram);
+        let mut judges = judges::all(ram, machine.target(), symbols);
         if asked_only {
             judges.push(Box::new(Spec::default()));
         }

@@ -37,12 +37,13 @@ table_of_checks! {
     Isolation = "isolation",
         "Is the hypervisor's image, pool and SMMU frame in no mapping that the host's CPUs or devices reach? Is the SMMU \
          closed (SMMUEN = 1, or GBPA.ABORT = 1)? Does each stream table entry have stage 2 with safe fields? Is nothing \
-         at EL2 both writable and executable? Do the registers of each CPU that runs the host trap what they must, and the \
-         same on all of them?";
+         at EL2 both writable and executable, no constant of its image writable, nothing mapped right below a stack? Is \
+         every stream closed whose host was told that its SMMU is off? Do the registers of each CPU that runs the host trap \
+         what they must, and the same on all of them?";
     /// Every page has one owner, and all records of it agree.
     Ownership = "ownership",
         "Do page states, annotations and EL2's mappings tell one story: one owner for each page, both sides of a loan, \
-         no reference to a page without a right to it?";
+         no reference to a page without a right to it, no page at EL2's disposal that it does not map?";
     /// Every master reaches what it may reach.
     Reach = "reach",
         "Is every physical address that a master of memory was given (the SMMU, the ITS, a redistributor) one that it may \
@@ -54,7 +55,9 @@ table_of_checks! {
          them, after every access to a device or by one, now and then, and at the end.";
     /// Every mapping is of the kind that its address must have.
     Sanity = "sanity",
-        "Is the host's map the identity, memory executable and of the host's own type, MMIO not executable?";
+        "Is the host's map the identity, memory executable and of the host's own type, MMIO not executable? Is every base \
+         address a multiple of its structure's size? Do those that write tables and queues and those that read them go \
+         through the same caches?";
     /// An access ended as the tables say it must.
     Access = "access",
         "Did the CPU's or device's access end as the tables say it must? A stale TLB shows itself here. Is what was \

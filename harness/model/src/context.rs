@@ -2,6 +2,7 @@
 
 use parallax_addr::{AddressMap, Named, PhysAddr, Span};
 use parallax_trace::spec::{MmioPolicy, SmmuMode};
+use parallax_trace::tree::Loaded;
 
 /// The machine and its options.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +25,12 @@ pub struct Context {
     pub lpis: Vec<Span<PhysAddr>>,
     /// Registers of masters that no SMMU holds and that the hypervisor does not use: nobody may.
     pub masters: Vec<Span<PhysAddr>>,
+    /// Registers that EL2 and the host both use: the console's, and the GIC distributor's, in which EL2 makes an interrupt pending.
+    pub common: Vec<Span<PhysAddr>>,
+    /// The machine's SMMU stops performing commands: whoever uses it has to close it.
+    pub smmu_fails: bool,
+    /// Memory that the machine's device tree gives a purpose, where it has one of its own.
+    pub loaded: Vec<Loaded>,
 }
 
 impl Context {
@@ -61,6 +68,9 @@ mod tests {
             emulated: false,
             lpis: Vec::new(),
             masters: Vec::new(),
+            common: Vec::new(),
+            loaded: Vec::new(),
+            smmu_fails: false,
         };
         assert_eq!(
             context.pieces(span(0x1000, 0xa000)).collect::<Vec<_>>(),

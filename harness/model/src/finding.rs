@@ -105,6 +105,13 @@ impl Finding {
         self
     }
 
+    /// The same, which stands for `more` places beside its own.
+    pub(crate) fn and_more(mut self, more: usize) -> Self {
+        let message = &mut self.violation.message;
+        *message = format!("{message}; and at {more} places more");
+        self
+    }
+
     /// What it is about, in a few words: its pages by number, or what else it is.
     #[must_use]
     pub fn about(&self) -> String {

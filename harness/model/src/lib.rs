@@ -46,6 +46,8 @@ pub use canonical::{BlockSize, Line, Sign};
 pub use capture::{CaptureCache, GicCache, capture};
 pub use check::{Check, Space};
 pub use checks::access::{Access, AccessKind, Agent, Outcome, check_access};
+pub use checks::image::{ImageParts, check_image};
+pub use checks::told::check_told_off;
 pub use checks::{Checks, check};
 pub use context::Context;
 pub use delta::{Delta, state_lines};

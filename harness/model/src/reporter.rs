@@ -42,10 +42,44 @@ impl Reporter {
         true
     }
 
-    /// Those of `findings` that have not been reported yet.
+    /// Those of `findings`, what was found at one moment, that have not been reported yet. Of one kind it is [`MOST`] at
+    /// most: the last of them says how many more there are.
     pub fn fresh(&mut self, findings: Vec<Finding>) -> Vec<Finding> {
-        findings.into_iter().filter(|finding| self.is_new(finding)).collect()
+        folded(findings.into_iter().filter(|finding| self.is_new(finding)).collect())
     }
+}
+
+/// So many findings of one kind (rule, space, message) are told of one moment: one mistake can be wrong in ten thousand
+/// places at once.
+pub const MOST: usize = 32;
+
+fn folded(findings: Vec<Finding>) -> Vec<Finding> {
+    let kind = |finding: &Finding| (finding.rule, finding.space, finding.words());
+    let folds = |finding: &Finding| finding.rule.check() != Check::Result;
+    let mut left: BTreeMap<_, usize> = BTreeMap::new();
+    for finding in findings.iter().filter(|finding| folds(finding)) {
+        *left.entry(kind(finding)).or_default() += 1;
+    }
+    left.retain(|_, count| *count > MOST);
+    if left.is_empty() {
+        return findings;
+    }
+    let mut told: BTreeMap<_, usize> = BTreeMap::new();
+    let mut kept = Vec::new();
+    for finding in findings {
+        let Some(all) = left.get(&kind(&finding)).copied().filter(|_| folds(&finding)) else {
+            kept.push(finding);
+            continue;
+        };
+        let number = told.entry(kind(&finding)).or_default();
+        *number += 1;
+        match *number {
+            MOST => kept.push(finding.and_more(all - MOST)),
+            number if number < MOST => kept.push(finding),
+            _ => {}
+        }
+    }
+    kept
 }
 
 /// Sorts spans and joins those that touch or overlap.
@@ -96,6 +130,19 @@ mod tests {
         let open = finding(Rule::IsolationOpen, 0, 0);
         let other = Violation { message: "wrong in another way".into(), ..Violation::clone(&open) };
         assert_eq!(reporter.fresh(vec![other.with_views(None, open.views().clone())]).len(), 1);
+    }
+
+    #[test]
+    fn one_mistake_in_many_places_is_told_of_some() {
+        let many = |count: u64| (0..count).map(|n| finding(Rule::SyncExtra, n * 0x2000, n * 0x2000 + 0x1000));
+        let most = MOST as u64;
+        assert_eq!(Reporter::default().fresh(many(most).collect()).len(), MOST);
+        let told = Reporter::default().fresh(many(most + 9).collect());
+        assert_eq!(told.len(), MOST);
+        assert_eq!(told[MOST - 2].message, "wrong");
+        assert_eq!(told[MOST - 1].message, "wrong; and at 9 places more");
+        let other = finding(Rule::SyncMissing, 0x1000, 0x2000);
+        assert_eq!(Reporter::default().fresh(many(most + 1).chain([other]).collect()).len(), MOST + 1);
     }
 
     #[test]

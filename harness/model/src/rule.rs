@@ -86,6 +86,9 @@ table_of_rules! {
         IsolationSteBypass = "ste-bypass", "A stream table entry lets its device pass without stage 2.", "IHI 0070, 5.2";
         IsolationEl2Off = "el2-off", "EL2's stage 1 is off.", "DDI 0487, D24.2";
         IsolationWritableCode = "writable-code", "EL2 may write what it executes.", "DDI 0487, D8.4";
+        IsolationEl2Constants = "el2-constants", "EL2 may write its own constants.", "DDI 0487, D8.4";
+        IsolationEl2Guard = "el2-guard", "Nothing keeps a stack of EL2's from growing into what lies below it.", "docs/checks.md";
+        IsolationStreamOpen = "stream-open", "A stream is open although the host was told that its SMMU is off.", "IHI 0070, 6.3.9";
         IsolationControl = "control", "A register of EL2's does not keep from the host what it must, on one CPU or on all.", "DDI 0487, D24.2";
         IsolationContents = "contents", "Memory of the hypervisor that nobody may write has changed.", "docs/attack.md";
     }
@@ -95,11 +98,15 @@ table_of_rules! {
         OwnershipAnnotation = "annotation", "The host's page state and its stage-2 entry contradict each other.", "docs/ownership.md";
         OwnershipOwner = "owner", "A stage-2 entry names another owner than the page states.", "docs/ownership.md";
         OwnershipEl2Unpinned = "el2-unpinned", "EL2 maps a page that it has borrowed and not pinned.", "docs/ownership.md";
+        OwnershipLoaded = "loaded", "The hypervisor has memory that the device tree gives a purpose.", "Devicetree Specification, 3.5.4";
         OwnershipEl2Mapped = "el2-mapped", "EL2 maps a page that is not the hypervisor's.", "docs/ownership.md";
+        OwnershipEl2Device = "el2-device", "EL2 uses registers that the host's table does not keep from the host.", "docs/ownership.md";
+        OwnershipEl2Missing = "el2-missing", "EL2 does not map a page that it owns or has pinned.", "docs/ownership.md";
     }
     Reach {
         ReachSmmuTable = "smmu-table", "The SMMU's stream table is not in memory that is the hypervisor's for nothing else.", "IHI 0070, 3.3";
         ReachSmmuQueue = "smmu-queue", "A queue of the SMMU is not in memory that is the hypervisor's for nothing else.", "IHI 0070, 3.5";
+        ReachQueuePlace = "queue-place", "A queue of the SMMU is not the memory that the hypervisor has for it.", "IHI 0070, 3.5";
         ReachItsQueue = "its-queue", "The ITS's commands are not in memory that is the hypervisor's for nothing else.", "IHI 0069, 12.19";
         ReachItsTable = "its-table", "A table of the ITS is not in memory that is the hypervisor's for nothing else.", "IHI 0069, 12.19";
         ReachItt = "itt", "The ITS writes an ITT to memory that the host has not lent, or that is not pinned.", "IHI 0069, 5.3";
@@ -118,12 +125,15 @@ table_of_rules! {
         SanityAccessFlag = "access-flag", "The access flag of a mapping of the host is clear.", "DDI 0487, D8.5";
         SanityMalformed = "malformed", "An entry of a table is not legal.", "DDI 0487, D8.3";
         SanityUnreadable = "unreadable", "A table or a structure of the SMMU cannot be read.", "DDI 0487, D8.2; IHI 0070, 3.3";
+        SanityAlignment = "alignment", "A base address is no multiple of its structure's size.", "DDI 0487, D24.2; IHI 0070, 6.3";
+        SanityCoherence = "coherence", "A table or queue is not written and read through the same caches.", "DDI 0487, B2.10; IHI 0070, 6.3.11";
     }
     Access {
         AccessStale = "stale", "An access succeeded although the tables refuse it.", "DDI 0487, D8.16; IHI 0070, 3.17";
         AccessRefused = "refused", "An access was refused although the tables allow it.", "DDI 0487, D8.4; IHI 0070, 3.3";
         AccessDataRead = "data-read", "What was read is not what memory holds.", "docs/checks.md";
         AccessDataWritten = "data-written", "What was written is not in memory.", "docs/checks.md";
+        AccessException = "exception", "The exception that the host took does not tell what its access did.", "DDI 0487, D1.3 and D24.2";
         AccessDataRefused = "data-refused", "Memory changed although the write was refused.", "docs/checks.md";
     }
     Spec {

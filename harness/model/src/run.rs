@@ -148,11 +148,14 @@ pub fn differences<A: Point, T: PartialEq>(before: &[Run<A, T>], after: &[Run<A,
         .collect()
 }
 
+/// Two maps.
+type Both<'a, A, T> = (&'a [Run<A, T>], &'a [Run<A, T>]);
+
 /// The two maps without what is alike at both ends, which is most of it.
 pub(crate) fn differing_part<'a, A: Point, T: PartialEq>(
     before: &'a [Run<A, T>],
     after: &'a [Run<A, T>],
-) -> (&'a [Run<A, T>], &'a [Run<A, T>]) {
+) -> Both<'a, A, T> {
     if std::ptr::eq(before, after) {
         return (&[], &[]);
     }

@@ -14,6 +14,15 @@ pub struct Queue {
     pub base: PhysAddr,
     /// log2 of the number of entries.
     pub log2size: u8,
+    /// Bits of the register's address below the queue's size, which the SMMU takes for zero.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub below: u64,
+}
+
+/// Whether a field says nothing, and is left out of a recording.
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+const fn is_zero(value: &u64) -> bool {
+    *value == 0
 }
 
 /// Registers that decide what a transaction meets (IHI 0070, 6.3). Queue indices are not among them: they move
@@ -43,6 +52,9 @@ pub struct SmmuControl {
     pub cmdq_error: u8,
     /// STRTAB_BASE.ADDR.
     pub strtab_base: PhysAddr,
+    /// Bits of STRTAB_BASE.ADDR below the table's size, which the SMMU takes for zero.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub strtab_below: u64,
     /// STRTAB_BASE_CFG.LOG2SIZE: StreamIDs below 2^this have an entry.
     pub strtab_log2size: u8,
     /// STRTAB_BASE_CFG.SPLIT of a two-level table, or none for a linear one.
@@ -64,6 +76,9 @@ pub struct Stream {
     pub dwords: [u64; 8],
     /// Index into [`SmmuState::tables`], where stage 2 translates and its fields are legal.
     pub table: Option<usize>,
+    /// Bits of S2TTB below the root's size, which the SMMU takes for zero.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub root_below: u64,
     /// Why the hardware calls the entry ILLEGAL (C_BAD_STE); empty when it does not.
     pub illegal: String,
 }

@@ -155,6 +155,12 @@ impl Snapshot {
         &self.cpus[0].control
     }
 
+    /// Whether the SMMU aborts everything, and records nothing of it: SMMUEN = 0 and GBPA.ABORT = 1.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.smmu.as_ref().is_some_and(|smmu| !smmu.control.enabled && smmu.control.gbpa_abort)
+    }
+
     /// What a stage 2 maps: the host's, a virtual machine's or one of the SMMU's. None if it is absent.
     #[must_use]
     pub fn stage2(&self, space: AddressSpace) -> Option<&[Run<Ipa, S2Entry>]> {

@@ -131,7 +131,7 @@ pub fn ste_meaning(ste: Ste) -> String {
     if !ste.v() {
         return "invalid (V=0)".to_owned();
     }
-    lane::stream(&Stream { dwords: ste.0, table: None, illegal: String::new() })
+    lane::stream(&Stream { dwords: ste.0, table: None, root_below: 0, illegal: String::new() })
 }
 
 #[cfg(test)]

@@ -78,6 +78,9 @@ pub(crate) fn context() -> Context {
         emulated: false,
         lpis: Vec::new(),
         masters: Vec::new(),
+        common: vec![UART.cast()],
+        loaded: Vec::new(),
+        smmu_fails: false,
     }
 }
 
@@ -102,7 +105,8 @@ const STAGE2: u64 = 0b110 << 1 | 1;
 /// Stage 2 with S2T0SZ=24, S2SL0=1, write-back inner-shareable walks, S2PS=40 bits, S2AA64, S2PTW and S2R.
 pub(crate) fn stream() -> Stream {
     let stage2 = 24 << 32 | 1 << 38 | 1 << 40 | 1 << 42 | 3 << 44 | 2 << 48 | 1 << 51 | 1 << 54 | 1 << 58;
-    Stream { dwords: [STAGE2, 1 << 44, stage2, 0, 0, 0, 0, 0], table: Some(0), illegal: String::new() }
+    let dwords = [STAGE2, 1 << 44, stage2, 0, 0, 0, 0, 0];
+    Stream { dwords, table: Some(0), root_below: 0, illegal: String::new() }
 }
 
 fn smmu() -> SmmuState {
@@ -125,10 +129,11 @@ fn smmu() -> SmmuState {
             gerror: 0,
             cmdq_error: 0,
             strtab_base: PhysAddr::new(POOL.base + 0x2000),
+            strtab_below: 0,
             strtab_log2size: 8,
             strtab_split: Some(8),
-            cmdq: Queue { base: PhysAddr::new(POOL.base), log2size: 8 },
-            evtq: Queue { base: PhysAddr::new(POOL.base + 0x1000), log2size: 7 },
+            cmdq: Queue { base: PhysAddr::new(POOL.base), log2size: 8, below: 0 },
+            evtq: Queue { base: PhysAddr::new(POOL.base + 0x1000), log2size: 7, below: 0 },
             output_bits: 44,
             attr_types_ovr: false,
         },

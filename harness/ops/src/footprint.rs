@@ -51,7 +51,9 @@ impl Operation {
     pub fn footprint(&self) -> Footprint {
         let reach = self.reach();
         let named = self.call().and_then(pages_of_call).or(reach.map(|reach| reach.span)).or(match *self {
-            Self::Access(CpuAccess::Race { ipa, .. }) => Some(Span::new(ipa, 1)),
+            Self::Access(CpuAccess::Race { ipa, .. } | CpuAccess::Probe { ipa, .. }) => {
+                Some(Span::new(ipa, 1))
+            }
             _ => None,
         });
         // Something that ends beyond 64 bits names what there is of it.
@@ -76,7 +78,7 @@ impl Operation {
                 CpuAccess::WriteEntry { ipa, .. } => of(ReachKind::Write, ipa, 32),
                 CpuAccess::Walk { ipa } => of(ReachKind::Read, ipa.page(), PAGE_SIZE),
                 CpuAccess::Swap { ipa, .. } | CpuAccess::Atomic { ipa } => of(ReachKind::Write, ipa, 8),
-                CpuAccess::Race { .. } => None,
+                CpuAccess::Race { .. } | CpuAccess::Probe { .. } => None,
             },
             Self::Dma(DmaAccess::Read { ipa, len, .. }) => of(ReachKind::Read, ipa, len),
             Self::Dma(DmaAccess::Write { ipa, len, .. }) => of(ReachKind::Write, ipa, len),

@@ -13,6 +13,7 @@
 pub mod answer;
 pub mod batch;
 pub mod data;
+pub mod exception;
 pub mod footprint;
 pub mod operation;
 pub mod outcome;
@@ -20,6 +21,7 @@ pub mod outcome;
 pub use answer::{Answer, Events, Syndrome};
 pub use batch::{Batch, CpuId, Order};
 pub use data::Data;
+pub use exception::Exception;
 pub use footprint::{Agent, Footprint, Reach, ReachKind};
 pub use operation::{Call, CpuAccess, DmaAccess, Operation, row, rows};
 pub use outcome::Outcome;

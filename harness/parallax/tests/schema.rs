@@ -146,8 +146,18 @@ fn no_finding_of_any_bad_trace_is_bare_and_all_keep_to_the_schema() {
         }
         checks.sort_unstable();
         checks.dedup();
-        let all =
-            ["access", "isolation", "ownership", "protocol", "reach", "result", "sanity", "sentinel", "sync"];
+        let all = [
+            "access",
+            "isolation",
+            "ownership",
+            "protocol",
+            "reach",
+            "result",
+            "sanity",
+            "sentinel",
+            "spec",
+            "sync",
+        ];
         assert_eq!(checks, all, "every check speaks: {mode}");
     }
 }

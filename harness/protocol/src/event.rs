@@ -339,5 +339,8 @@ names! {
         ReleaseTable = "release_table",
         /// The entry at `location` belongs to the CPU `value`, which writes it without a lock.
         SetPteThreadOwner = "set_pte_thread_owner",
+        /// The page at `location` is no table; it is written only with the lock at `value` held, and every other lock that
+        /// is told so.
+        SetPageLock = "set_page_lock",
     }
 }

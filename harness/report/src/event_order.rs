@@ -67,7 +67,7 @@ fn report(
         Subject::Entry { regime: Regime::El2, level, ia, .. } => {
             (Space::El2, Span::new(ia.get(), size(level)))
         }
-        Subject::Page { pa } | Subject::Foreign { pa } => {
+        Subject::Page { pa } | Subject::Memory { pa } | Subject::Foreign { pa } => {
             (Space::Page, Span::new(pa.page().get(), PAGE_SIZE))
         }
         Subject::Stream(sid) | Subject::Context { sid, .. } => (Space::Ste, Span::new(sid.into(), 1)),

@@ -12,6 +12,8 @@ use crate::control::QueueBase;
 pub struct Queue {
     /// Physical address of entry 0, aligned as the SMMU does it: to the queue's size, at least 32 bytes.
     pub base: PhysAddr,
+    /// Bits of the register's ADDR below the alignment, which the SMMU takes for zero (6.3.26).
+    pub below: u64,
     /// log2 of the number of entries, 0 to 19.
     pub log2size: u32,
     /// Bytes of one entry.
@@ -38,7 +40,8 @@ impl Queue {
     fn new(base: QueueBase, largest: u8, entry_size: u64, (prod, cons): (u32, u32)) -> Self {
         let log2size = u32::from(base.log2size().min(largest).min(19));
         let align = (entry_size << log2size).max(32);
-        Self { base: PhysAddr::new(base.addr()).align_down(align), log2size, entry_size, prod, cons }
+        let (base, below) = (PhysAddr::new(base.addr()).align_down(align), base.addr() & (align - 1));
+        Self { base, below, log2size, entry_size, prod, cons }
     }
 
     /// Number of entries: 1 to 2^19.
@@ -116,6 +119,7 @@ mod tests {
     fn size_and_alignment_are_bounded() {
         let queue = Queue::events(QueueBase([0x4800_0ff0 | 31]), 7, 1 << 31, 0);
         assert_eq!((queue.entries(), queue.size(), queue.base.get()), (128, 4096, 0x4800_0000));
+        assert_eq!(queue.below, 0xfe0);
         assert!(queue.overflowed());
         assert_eq!(Queue::commands(QueueBase([0x1030]), 19, 0, 0).size(), 1 << 20, "LOG2SIZE is 0x10");
     }

@@ -245,6 +245,6 @@ impl Ste {
             fwb: self.s2fwb(),
             vmid: self.s2vmid(),
         };
-        fields.align_root().regime().map(Some)
+        fields.regime().map(Some)
     }
 }

@@ -15,6 +15,8 @@ use crate::ste::Ste;
 pub struct StreamTable {
     /// Physical address, aligned as the SMMU does it.
     pub base: PhysAddr,
+    /// Bits of STRTAB_BASE.ADDR below the alignment, which the SMMU takes for zero (6.3.24).
+    pub below: u64,
     /// Linear or two-level.
     pub layout: Layout,
     /// Effective LOG2SIZE: streams are 0 to 2^this − 1. At most IDR1.SIDSIZE, at most 32.
@@ -130,8 +132,9 @@ impl StreamTable {
                 (8 << log2size.saturating_sub(split), (8_u128 << literal.saturating_sub(split)).max(64))
             }
         };
-        let base = u128::from(regs.strtab_base.addr()) & !(align - 1);
-        Self { base: PhysAddr::new(base as u64), layout, log2size, size }
+        let written = u128::from(regs.strtab_base.addr());
+        let (base, below) = (written & !(align - 1), written & (align - 1));
+        Self { base: PhysAddr::new(base as u64), below: below as u64, layout, log2size, size }
     }
 
     /// Number of streams: 1 to 2^32.

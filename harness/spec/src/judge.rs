@@ -40,8 +40,12 @@ impl Judge {
         }
         let observed = Observed { snapshot: before, context, held: &self.held };
         let frames = emulated(before, context);
-        let streams =
-            (!context.emulated && context.smmu != SmmuMode::Off).then(|| 1 << context.sid_bits.min(32));
+        // A device behind an SMMU that is off and closed is not told that it was refused.
+        let closed = |smmu: &parallax_model::SmmuState| !smmu.control.enabled && smmu.control.gbpa_abort;
+        let is_on = |state: &Snapshot| !state.smmu.as_ref().is_some_and(closed);
+        let judged =
+            !context.emulated && context.smmu != SmmuMode::Off && is_on(before) && is_on(around.after);
+        let streams = judged.then(|| 1 << context.sid_bits.min(32));
         let mut board = Board { emulated: &frames, streams, lent: false };
         let (mut findings, mut effects) = (Vec::new(), Vec::new());
         for (operation, outcome) in performed {

@@ -23,6 +23,8 @@ pub enum Page {
     },
     /// Memory of the hypervisor's own: its image, and the pool that its tables come from.
     Kept,
+    /// Memory that the device tree calls no-map: a driver of the host's may know what it is for, nobody else is to have it.
+    NoMap,
     /// MMIO of the host.
     HostMmio,
     /// MMIO of the hypervisor's, which uses it.
@@ -49,16 +51,16 @@ impl Page {
         }
     }
 
-    /// Whether it is memory.
+    /// Whether it is memory that can be lent and given.
     #[must_use]
     pub const fn is_memory(self) -> bool {
-        !matches!(self, Self::HostMmio | Self::UsedMmio | Self::TakenMmio)
+        !matches!(self, Self::NoMap | Self::HostMmio | Self::UsedMmio | Self::TakenMmio)
     }
 
     /// Whether the host's CPUs may reach it; and its devices may, just as they.
     #[must_use]
     pub const fn is_the_hosts(self) -> bool {
-        matches!(self, Self::Host | Self::Lent { .. } | Self::HostMmio)
+        matches!(self, Self::Host | Self::Lent { .. } | Self::NoMap | Self::HostMmio)
     }
 
     /// Whether it may be, or become, lent to a device: it is memory of the host's.
@@ -99,6 +101,7 @@ impl fmt::Display for Page {
             Self::Given { users: 0 } => f.write_str("given to the hypervisor"),
             Self::Given { users } => write!(f, "given to the hypervisor, users {users}"),
             Self::Kept => f.write_str("the hypervisor's own"),
+            Self::NoMap => f.write_str("no-map memory"),
             Self::HostMmio => f.write_str("MMIO of the host"),
             Self::UsedMmio => f.write_str("MMIO that the hypervisor uses"),
             Self::TakenMmio => f.write_str("MMIO that was taken for good"),

@@ -58,15 +58,20 @@ pub struct Observed<'a> {
 }
 
 impl Observed<'_> {
-    /// Memory, of which image and pool are the hypervisor's own.
+    /// Memory, of which image and pool are the hypervisor's own, and what is no-map is nobody's to give.
     fn memory(&self, span: Span<PhysAddr>, pages: &mut Vec<(Span<PhysAddr>, Page)>) {
         let layout = &self.snapshot.layout;
+        let no_map = self.context.loaded.iter().filter(|loaded| loaded.no_map);
+        let no_map = no_map.filter_map(|loaded| Some((loaded.span.whole_pages()?, Page::NoMap)));
+        let mut apart = vec![(layout.image, Page::Kept), (layout.pool, Page::Kept)];
+        apart.extend(no_map);
+        apart.sort_unstable_by_key(|(span, _)| *span);
         let mut at = span.base;
-        for own in [layout.image, layout.pool] {
-            if let Some(own) = own.intersect(Span::between(at, span.end())) {
-                self.described(Span::between(at, own.base), pages);
-                pages.push((own, Page::Kept));
-                at = own.end();
+        for (apart, page) in apart {
+            if let Some(apart) = apart.intersect(Span::between(at, span.end())) {
+                self.described(Span::between(at, apart.base), pages);
+                pages.push((apart, page));
+                at = apart.end();
             }
         }
         self.described(Span::between(at, span.end()), pages);
@@ -107,7 +112,7 @@ impl Observed<'_> {
 
 impl View for Observed<'_> {
     fn frames(&self) -> u64 {
-        1 << u32::from(self.snapshot.control().input_bits).clamp(PAGE_SHIFT, 52) - PAGE_SHIFT
+        1 << (u32::from(self.snapshot.control().input_bits).clamp(PAGE_SHIFT, 52) - PAGE_SHIFT)
     }
 
     fn pages(&self, span: Span<PhysAddr>) -> Vec<(Span<PhysAddr>, Page)> {

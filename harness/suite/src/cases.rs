@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use parallax_engine::status::{Failure, Status};
 use parallax_trace::similar;
-use parallax_trace::{Trace, TraceError};
+use parallax_trace::tree::{MAX_SOURCE, TreeError};
+use parallax_trace::{MachineSpec, Trace, TraceError};
 
 use parallax_report::golden::Place;
 use parallax_report::regular;
@@ -68,6 +69,14 @@ pub enum SuiteError {
     Empty {
         /// The folder.
         path: PathBuf,
+    },
+    /// The device tree of a trace is malformed.
+    #[error("{path}: {cause}", path = .path.display())]
+    Tree {
+        /// Its file.
+        path: PathBuf,
+        /// What is wrong.
+        cause: TreeError,
     },
     /// Malformed traces, all of them.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
@@ -162,11 +171,23 @@ pub fn load(paths: &[PathBuf]) -> Result<Vec<Case>, SuiteError> {
         let bytes = regular::read_any(&file, MAX_SIZE).map_err(io(&file))?;
         let text = String::from_utf8_lossy(&bytes);
         match parse(&file, text.strip_prefix('\u{feff}').unwrap_or(&text)) {
-            Ok(trace) => cases.push(Case { place: Place::of(&file), trace }),
+            Ok(mut trace) => {
+                read_tree(&mut trace.machine, &file)?;
+                cases.push(Case { place: Place::of(&file), trace });
+            }
             Err(error) => malformed.push(error),
         }
     }
     if malformed.is_empty() { Ok(cases) } else { Err(SuiteError::Malformed(malformed)) }
+}
+
+/// Reads the device tree that the machine of the trace in `file` names, if it names one.
+fn read_tree(machine: &mut MachineSpec, file: &Path) -> Result<(), SuiteError> {
+    let Some(tree) = &mut machine.tree else { return Ok(()) };
+    let path = file.parent().unwrap_or(Path::new("")).join(&tree.name);
+    let bytes = regular::read_any(&path, MAX_SOURCE).map_err(io(&path))?;
+    tree.source = String::from_utf8_lossy(&bytes).into_owned();
+    tree.tree().map(|_| ()).map_err(|cause| SuiteError::Tree { path, cause })
 }
 
 fn parse(file: &Path, text: &str) -> Result<Trace, TraceError> {
@@ -254,6 +275,23 @@ mod tests {
             panic!("malformed traces must be refused");
         };
         assert_eq!(errors.len(), 2);
+    }
+
+    #[test]
+    fn the_tree_of_a_machine_is_read_from_where_the_trace_is() {
+        let root = project(&[
+            ("good/a.trace", "machine dtb=../trees/a.dts\nnop"),
+            ("trees/a.dts", "/dts-v1/;\n/ { };\n"),
+            ("odd/a.trace", "machine dtb=b.dts\nnop"),
+            ("odd/b.dts", "/dts-v1/;\n/ {\n"),
+            ("none/a.trace", "machine dtb=c.dts\nnop"),
+        ]);
+        let load = |name: &str| load(&[root.path().join(name)]);
+        let cases = load("good").unwrap();
+        assert!(cases[0].trace.machine.tree.as_ref().is_some_and(|tree| tree.tree().is_ok()));
+        let said = load("odd").unwrap_err().to_string();
+        assert!(said.ends_with("b.dts: line 2: no name"), "{said}");
+        assert!(matches!(load("none"), Err(SuiteError::Io { .. })));
     }
 
     #[test]

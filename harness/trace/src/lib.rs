@@ -9,7 +9,7 @@
 //!
 //! A [`Trace`] is what the text means; [`Trace::parse`] refuses what is malformed with a [`TraceError`] that tells
 //! file, line, column and what was expected there. An [`Op`] prints as its canonical text, which parses to the same.
-//! [`words`] are names for operations on the SMMU. [`spec`] says what machines there can be. Nothing here knows a machine that runs.
+//! [`words`] are names for operations on the SMMU. [`spec`] says what machines there can be, [`tree`] reads their device trees. Nothing here knows a machine that runs.
 
 #![forbid(unsafe_code)]
 
@@ -20,6 +20,7 @@ mod similar_name;
 pub mod spec;
 mod syntax;
 mod trace;
+pub mod tree;
 pub mod words;
 
 pub use error::TraceError;

@@ -84,14 +84,6 @@ pub enum RegimeError {
     /// Tables are big-endian (SCTLR_EL2.EE = 1).
     #[error("translation tables are big-endian (SCTLR_EL2.EE=1)")]
     BigEndian,
-    /// The root is not aligned to its size.
-    #[error("root {root:#014x} is not aligned to its size of {size:#x} bytes")]
-    RootAlignment {
-        /// The root's address.
-        root: PhysAddr,
-        /// Size of the root, all concatenated tables together, in bytes.
-        size: u64,
-    },
     /// The root lies above the output address size.
     #[error("root {root:#014x} is above the output size of {oa_bits} bits")]
     RootAddressSize {
@@ -126,19 +118,7 @@ pub struct Stage2Fields {
 }
 
 impl Stage2Fields {
-    /// The same with the root's low bits cleared: an SMMU aligns the root to its size itself. Fields that say no
-    /// size leave it as it is.
-    #[must_use]
-    pub fn align_root(self) -> Self {
-        match (start_level(self.sl0), input_bits(self.t0sz)) {
-            (Some(start), Ok(ia_bits)) if resolves(start, ia_bits) => {
-                Self { root: self.root.align_down(8 << (ia_bits - start.shift())), ..self }
-            }
-            _ => self,
-        }
-    }
-
-    /// The regime that the fields describe.
+    /// The regime that the fields describe. Its root is aligned to the root's size.
     ///
     /// # Errors
     /// [`RegimeError`] for a reserved or inconsistent field.
@@ -156,7 +136,7 @@ impl Stage2Fields {
 }
 
 impl Regime {
-    /// The EL1&0 stage-2 translation, `None` when it is off.
+    /// The EL1&0 stage-2 translation, `None` when it is off. Its root is aligned to the root's size.
     ///
     /// # Errors
     /// [`RegimeError`] for a reserved or inconsistent field.
@@ -240,11 +220,16 @@ impl Regime {
         matches!(self.stage, Stage::Two(Stage2Controls { fwb: true, .. }))
     }
 
-    fn checked(self) -> Result<Self, RegimeError> {
-        let size = self.root_entries() * 8;
-        if self.root.align_down(size) != self.root {
-            return Err(RegimeError::RootAlignment { root: self.root, size });
-        }
+    /// Size of the root, all concatenated tables together, in bytes.
+    #[must_use]
+    pub const fn root_size(&self) -> u64 {
+        self.root_entries() * 8
+    }
+
+    /// Address bits below the root's size count as zero. An SMMU does that (IHI 0070, 5.2, S2TTB); a CPU may, and may use
+    /// them to a corrupt address instead (DDI 0487, D24.2, VTTBR_EL2.BADDR).
+    fn checked(mut self) -> Result<Self, RegimeError> {
+        self.root = self.root.align_down(self.root_size());
         if self.root.get() >> self.oa_bits != 0 {
             return Err(RegimeError::RootAddressSize { root: self.root, oa_bits: self.oa_bits });
         }

@@ -3,6 +3,21 @@
 //! Each is a bug of a kind that real hypervisors have had. A normal build does not contain them. They are here so
 //! that the harness knows the names; what each one does is in `hyp/core/src/faulty`.
 
+use core::sync::atomic::{AtomicU64, Ordering};
+
+static ACTIVE: AtomicU64 = AtomicU64::new(0);
+
+/// Switches `fault` on, for the rest of the run.
+pub fn switch_on(fault: Fault) {
+    ACTIVE.store(fault as u64, Ordering::Relaxed);
+}
+
+/// Whether `fault` is switched on.
+#[must_use]
+pub fn on(fault: Fault) -> bool {
+    ACTIVE.load(Ordering::Relaxed) == fault as u64
+}
+
 macro_rules! faults {
     ($($(#[doc = $doc:literal])* $variant:ident = $number:literal, $name:literal;)*) => {
         /// A switchable fault.
@@ -240,4 +255,76 @@ faults! {
     FwCfgLeftToHost = 130, "fwcfg_left_to_host";
     /// Traffic of a stream beyond the host's stream table is aborted without a record.
     ViommuMissingNotRecorded = 131, "viommu_missing_not_recorded";
+    /// STRTAB_BASE is no multiple of the stream table's size.
+    SmmuStrtabMisaligned = 140, "smmu_strtab_misaligned";
+    /// EVENTQ_BASE is no multiple of the event queue's size.
+    SmmuEvtqMisaligned = 141, "smmu_evtq_misaligned";
+    /// CMDQ_BASE is no multiple of the command queue's size, and commands are written where it says.
+    SmmuCmdqMisaligned = 142, "smmu_cmdq_misaligned";
+    /// The SMMU's event queue is in other memory of the hypervisor's than it has set apart for it.
+    SmmuEvtqElsewhere = 143, "smmu_evtq_elsewhere";
+    /// The SMMU's command queue is in other memory of the hypervisor's than it has set apart for it.
+    SmmuCmdqElsewhere = 144, "smmu_cmdq_elsewhere";
+    /// VTTBR_EL2 and S2TTB are no multiples of the size of their roots.
+    Stage2RootsMisaligned = 145, "stage2_roots_misaligned";
+    /// The SMMU reads tables and queues past the caches: CR1 is 0, and so are S2IR0, S2OR0 and S2SH0.
+    SmmuWalksNonCacheable = 146, "smmu_walks_non_cacheable";
+    /// The snapshot maps memory non-shareable for devices.
+    SmmuIdmapNotShareable = 147, "smmu_idmap_not_shareable";
+    /// EL2 has its data, tables among it, mapped non-shareable.
+    El2DataNotShareable = 148, "el2_data_not_shareable";
+    /// A page that is pinned is not mapped at EL2.
+    PinNotMapped = 149, "pin_not_mapped";
+    /// EL2's stage 1 maps the hypervisor's constants writable.
+    El2RodataWritable = 150, "el2_rodata_writable";
+    /// No guard page lies between a CPU's stack and its emergency stack.
+    El2StacksTouch = 151, "el2_stacks_touch";
+    /// A stage 1 of the host's may be walked in the registers of devices (S2PTW = 0).
+    ViommuS2ptwClear = 152, "viommu_s2ptw_clear";
+    /// The host's SMMUEN = 0 leaves the last stream as it was.
+    ViommuLastStreamKept = 153, "viommu_last_stream_kept";
+    /// The host's CMD_SYNC keeps the address of its MSI.
+    ViommuSyncMsiKept = 154, "viommu_sync_msi_kept";
+    /// A command that is not on the list goes to the hardware as the host wrote it.
+    ViommuOpcodeLetThrough = 155, "viommu_opcode_let_through";
+    /// The page states of what the host's SMMU uses are written after the locks were given back.
+    PageStatesUnlocked = 156, "page_states_unlocked";
+    /// EL2 maps a page before the devices of the host that gives it have lost it.
+    El2MappedEarly = 157, "el2_mapped_early";
+    /// EL2 unmaps a page that it gives to the host when the host has it mapped already.
+    El2UnmappedLate = 158, "el2_unmapped_late";
+    /// No ISB follows an entry of EL2's own table that becomes valid.
+    El2MapNotSynchronised = 159, "el2_map_not_synchronised";
+    /// What a range needs of the host's table is counted for its first page only.
+    HostTablesCountedShort = 160, "host_tables_counted_short";
+    /// The host's MMIO is recycled although devices walk the same table.
+    SharedMmioRecycled = 161, "shared_mmio_recycled";
+    /// An SMMU is looked for below the root only; where there is none, the hypervisor goes without.
+    SmmuAtRootOnly = 162, "smmu_at_root_only";
+    /// The page pool is placed whatever the loader put there.
+    PoolOverLoaded = 163, "pool_over_loaded";
+    /// Only the first page of a no-map range is kept from everybody.
+    NoMapFirstPageOnly = 164, "no_map_first_page_only";
+    /// The addresses of MSIs that somebody left in the SMMU stay there.
+    SmmuMsiKept = 165, "smmu_msi_kept";
+    /// The array of page states is taken to be zero.
+    PageStatesNotCleared = 166, "page_states_not_cleared";
+    /// Pages become tables of EL2's and the SMMU's with what they held before.
+    TablesNotCleared = 167, "tables_not_cleared";
+    /// An SMMU that did not complete its commands stays on.
+    SmmuErrorIgnored = 168, "smmu_error_ignored";
+    /// A CPU that was off and comes back has its host's SMCs untrapped.
+    ReturnedCpuSmcUntrapped = 169, "returned_cpu_smc_untrapped";
+    /// An abort of a user process goes to the vector of its kernel's own.
+    AbortVectorWrong = 170, "abort_vector_wrong";
+    /// SPSR_EL1 says of a user process's abort that it was the kernel's.
+    AbortSpsrWrong = 171, "abort_spsr_wrong";
+    /// FAR_EL1 has the page of an abort, and not the byte.
+    AbortFarLost = 172, "abort_far_lost";
+    /// A store that was refused is told as a load.
+    AbortWriteAsRead = 173, "abort_write_as_read";
+    /// A load from an emulated register is not extended by its sign.
+    EmulatedSignLost = 174, "emulated_sign_lost";
+    /// The zero register is taken for x30 in an access to an emulated register.
+    EmulatedZeroRegister = 175, "emulated_zero_register";
 }

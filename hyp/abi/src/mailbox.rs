@@ -27,7 +27,8 @@ pub const SLOTS: usize = 1024;
 /// What a request asks for: numbers of the table of [`crate::operation`]. `args` are the row's arguments in their order.
 ///
 /// Responses: a call gives x0 to x3, a load, swap or atomic the value (a pair: two) that was there, a DMA read the first
-/// 8 bytes, [`RACE`](op::RACE) how often CPU 1 has written both values.
+/// 8 bytes, [`RACE`](op::RACE) how often CPU 1 has written both values. A [`PROBE`](op::PROBE) gives its register and how far its address
+/// register moved, or the exception, 0 and 1.
 pub mod op {
     pub use crate::operation::requests::*;
 

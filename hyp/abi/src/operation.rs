@@ -43,15 +43,13 @@ macro_rules! for_operations {
             }
             calls {
                 /// Any hypercall: `hvc #0` with these registers.
-                HYPERCALL Hypercall "hypercall" (1) by Host {
-                    id: Value, x1: Value = 0, x2: Value = 0, x3: Value = 0, x4: Value = 0, x5: Value = 0,
-                    x6: Value = 0,
-                }
+                HYPERCALL Hypercall "hypercall" (1) by Host
+                    { id: Value, x1: Value = 0, x2: Value = 0, x3: Value = 0, x4: Value = 0, x5: Value = 0,
+                      x6: Value = 0 }
                 /// Any secure monitor call: `smc #0` with these registers.
-                SMC Smc "smc" (10) by Host {
-                    id: Value, x1: Value = 0, x2: Value = 0, x3: Value = 0, x4: Value = 0, x5: Value = 0,
-                    x6: Value = 0,
-                }
+                SMC Smc "smc" (10) by Host
+                    { id: Value, x1: Value = 0, x2: Value = 0, x3: Value = 0, x4: Value = 0, x5: Value = 0,
+                      x6: Value = 0 }
             }
             accesses {
                 /// A load at EL1; with `normal=1` through a Normal mapping whatever is there, so that a misaligned
@@ -75,13 +73,17 @@ macro_rules! for_operations {
                 SWAP Swap "host_swap" (12) by Host { ipa: Address, value: Value }
                 /// CPU 0 stores the 4 bytes of `data` to `at` while CPU 1 writes `value` and `second` in turn to the
                 /// u64 at `ipa`; `seed` varies the moments at which one is cut by the other.
-                RACE Race "host_race" (13) by Host {
-                    ipa: Address, value: Value, second: Value, at: Address, data: Value, seed: Value = 1,
-                }
+                RACE Race "host_race" (13) by Host
+                    { ipa: Address, value: Value, second: Value, at: Address, data: Value, seed: Value = 1 }
                 /// The page as a stage-1 table of the host: an abort on a table walk where stage 2 refuses it.
                 WALK Walk "host_walk" (6) by Host { ipa: Address }
                 /// Load-exclusive, store-exclusive of the same u64.
                 ATOMIC Atomic "host_atomic" (7) by Host { ipa: Address }
+                /// One load or store at exception level `el`, 0 or 1: instruction `form` of the [list](#instructions). The
+                /// result is what its register holds afterwards, or the exception that the host took: bit 63; whether
+                /// ELR_EL1 (49) and FAR_EL1 (48) are right; the vector, in units of 0x80 (47:44); SPSR_EL1 (41:32); ESR_EL1
+                /// (31:0).
+                PROBE Probe "host_probe" (15) by Host { ipa: Address, form: Value = 0, el: Value = 1, value: Value = 0 }
             }
             dma {
                 /// The device with StreamID `sid` reads `len` bytes.

@@ -117,7 +117,7 @@ impl Editor<'_> {
             }
         } else if self.is_any(node, &["arm,psci", "arm,psci-0.2", "arm,psci-1.0"])? {
             found(Found::Psci(self.text_of(node, "method")?));
-        } else if self.is_compatible(node, SMMU)? {
+        } else if crate::faulty::is_smmu(self.is_compatible(node, SMMU)?, bus) {
             found(Found::Smmu(self.first_reg(node, bus, "the SMMU")?, self.gerror_spi(node)?));
         } else if self.is_compatible(node, GIC)? {
             let regions = self.number(node, "#redistributor-regions")?.unwrap_or(1);

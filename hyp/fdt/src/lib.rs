@@ -14,11 +14,13 @@
 //! | `walk` | all nodes, and their physical addresses |
 //! | `board` | what the machine is |
 //! | `masters` | devices that write memory past the SMMU |
+//! | `faulty` | what a build with faults gets wrong |
 #![no_std]
 #![forbid(unsafe_code)]
 
 mod board;
 mod edit;
+mod faulty;
 mod find;
 mod header;
 mod masters;

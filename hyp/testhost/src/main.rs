@@ -9,7 +9,7 @@
 //! | [`board`] | what the device tree says |
 //! | [`cpus`], [`gic`], [`time`] | the other CPUs, waking them, waiting without burning virtual time |
 //! | [`pci`], [`edu`], [`dma`], [`evtq`] | finding DMA devices, using them, what the SMMU said |
-//! | [`access`], [`calls`], [`race`], [`perform`], [`mailbox`] | the requests |
+//! | [`access`], [`calls`], [`race`], [`probe`], [`perform`], [`mailbox`] | the requests |
 #![no_std]
 #![no_main]
 
@@ -25,6 +25,7 @@ mod mailbox;
 mod mmu;
 mod pci;
 mod perform;
+mod probe;
 mod race;
 mod start;
 mod time;

@@ -136,6 +136,37 @@ pub(crate) fn window(cpu: usize, ipa: u64, size: u64, kind: MemoryType) -> Optio
     Some(va | offset)
 }
 
+/// The first entry of the window table for what EL0 reaches, one a CPU.
+const USER: usize = MAX_CPUS;
+/// Its entry for the code that EL0 runs: the GiB that this image is linked into.
+const USER_CODE: usize = 2 * MAX_CPUS;
+/// AP: EL0 may read and write; EL0 may read.
+const AP_USER: u64 = 0b01 << 6;
+const AP_USER_READ: u64 = 0b11 << 6;
+/// UXN.
+const UXN: u64 = 1 << 54;
+
+/// As [`window`], for an access at EL1 or, with `user`, at EL0. To be called by CPU `cpu` only.
+pub(crate) fn probe_window(cpu: usize, ipa: u64, size: u64, user: bool) -> Option<u64> {
+    let kind = if crate::host().board.ram.contains(ipa) { MemoryType::Normal } else { MemoryType::Device };
+    let va = window(cpu, ipa, size, kind)?;
+    if !user {
+        return Some(va);
+    }
+    let (index, offset) = (USER + cpu, ipa % BLOCK);
+    let va = WINDOW_L0 << 39 | (index as u64 * BLOCK);
+    set_entry(&WINDOW.0[index], (ipa - offset) | kind.bits() | AP_USER | PXN, va);
+    Some(va | offset)
+}
+
+/// Where EL0 runs the code of this image at `code`.
+pub(crate) fn user_code(code: u64) -> u64 {
+    let va = WINDOW_L0 << 39 | (USER_CODE as u64 * BLOCK);
+    let value = (code - code % BLOCK) | MemoryType::Normal.bits() & !UXN | AP_USER_READ | PXN;
+    set_entry(&WINDOW.0[USER_CODE], value, va);
+    va | (code % BLOCK)
+}
+
 /// Loads from the lowest VA of TTBR1's half while TTBR1 points at the page at `table`: a walk that reads it.
 /// `None` if `table` is not page aligned or beyond 48 bits.
 pub(crate) fn walk_through(table: u64) -> Option<Result<(), Trap>> {

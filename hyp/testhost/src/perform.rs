@@ -10,6 +10,7 @@ use crate::cpus::Cpu;
 use crate::dma;
 use crate::host;
 use crate::mmu::{self, MemoryType};
+use crate::probe;
 use crate::race;
 use crate::vectors::Trap;
 
@@ -66,6 +67,7 @@ fn perform_access(cpu: &Cpu, access: HostOp) -> Option<Result<[u64; 4], Trap>> {
         HostOp::Atomic { ipa } => {
             window(ipa, 8, by_address(ipa)).map(|va| access::atomic_add_nothing(va).map(one))
         }
+        HostOp::Probe { ipa, form, el, value } => probe::perform(cpu, ipa, form, el, value).map(Ok),
         HostOp::Race { .. } => None,
     }
 }

@@ -55,7 +55,7 @@ fn lead(request: &Request) -> Option<Result<[u64; 4], Trap>> {
     let other: Response = cpus::end(REWRITER);
     // Where the rewritten page was out of reach, there was no race: that counts as a failed access.
     Some(match (stored, other.kind) {
-        (Ok(()), kind::ABORT) => Err(Trap { esr: other.esr, far: other.far }),
+        (Ok(()), kind::ABORT) => Err(Trap { esr: other.esr, far: other.far, ..Trap::default() }),
         (stored, _) => stored.map(|()| other.x),
     })
 }

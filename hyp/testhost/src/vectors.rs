@@ -1,7 +1,7 @@
 //! EL1 exceptions: an access that may fail is a guarded call, and its abort is its result.
 //!
 //! [`guarded_call`] notes its stack pointer in the CPU's [`Recovery`] record (TPIDR_EL1) and calls. A synchronous
-//! exception meanwhile stores ESR_EL1 and FAR_EL1 there, and goes on in `guarded_call`'s epilogue, which restores
+//! exception meanwhile stores what EL1 is told of it there, and goes on in `guarded_call`'s epilogue, which restores
 //! all callee-saved registers: the call has ended, with a [`Trap`]. Anything else ends in `parallax_stuck`.
 //! Interrupts stay masked for good; `WFI` wakes up for pending ones all the same.
 //!
@@ -22,21 +22,41 @@ pub(crate) struct Recovery {
     sp: UnsafeCell<u64>,
     esr: UnsafeCell<u64>,
     far: UnsafeCell<u64>,
+    elr: UnsafeCell<u64>,
+    spsr: UnsafeCell<u64>,
+    vector: UnsafeCell<u64>,
+    x: UnsafeCell<[u64; 2]>,
 }
 
 impl Recovery {
     pub(crate) const fn new() -> Self {
-        Self { sp: UnsafeCell::new(0), esr: UnsafeCell::new(0), far: UnsafeCell::new(0) }
+        Self {
+            sp: UnsafeCell::new(0),
+            esr: UnsafeCell::new(0),
+            far: UnsafeCell::new(0),
+            elr: UnsafeCell::new(0),
+            spsr: UnsafeCell::new(0),
+            vector: UnsafeCell::new(0),
+            x: UnsafeCell::new([0; 2]),
+        }
     }
 }
 
 /// The exception that ended a guarded call.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Trap {
     /// ESR_EL1.
     pub(crate) esr: u64,
     /// FAR_EL1; 0 for an undefined instruction.
     pub(crate) far: u64,
+    /// ELR_EL1.
+    pub(crate) elr: u64,
+    /// SPSR_EL1.
+    pub(crate) spsr: u64,
+    /// The vector that was taken: its offset from VBAR_EL1, in bytes.
+    pub(crate) vector: u64,
+    /// x0 and x1 then.
+    pub(crate) x: [u64; 2],
 }
 
 impl Trap {
@@ -63,20 +83,40 @@ vectors:
     .balign 128                     // current EL with SPx: synchronous
     mrs     x9, tpidr_el1
     cbz     x9, parallax_stuck
-    ldr     x10, [x9, #{sp}]
-    cbz     x10, parallax_stuck
+    mov     x10, #0x200
+    b       take
+    .rept   3                       // IRQ, FIQ, SError
+    stuck_vector
+    .endr
+    .balign 128                     // lower EL, AArch64: synchronous
+    mrs     x9, tpidr_el1
+    cbz     x9, parallax_stuck
+    mov     x10, #0x400
+    b       take
+    .rept   7
+    stuck_vector
+    .endr
+
+    // x9 = record, x10 = offset of the vector.
+    .balign 128
+take:
+    ldr     x11, [x9, #{sp}]
+    cbz     x11, parallax_stuck
+    stp     x0, x1, [x9, #{x}]
+    str     x10, [x9, #{vector}]
     mrs     x11, esr_el1
     mrs     x12, far_el1
     str     x11, [x9, #{esr}]
     str     x12, [x9, #{far}]
+    mrs     x11, elr_el1
+    mrs     x12, spsr_el1
+    str     x11, [x9, #{elr}]
+    str     x12, [x9, #{spsr}]
     adr     x11, guarded_trap
     msr     elr_el1, x11
     mov     x11, #0x3c5             // EL1h, DAIF masked
     msr     spsr_el1, x11
     eret
-    .rept   11                      // IRQ, FIQ, SError; lower EL
-    stuck_vector
-    .endr
 
     .balign 128
     .global guarded_enter
@@ -122,6 +162,10 @@ parallax_stuck:
     sp = const offset_of!(Recovery, sp),
     esr = const offset_of!(Recovery, esr),
     far = const offset_of!(Recovery, far),
+    elr = const offset_of!(Recovery, elr),
+    spsr = const offset_of!(Recovery, spsr),
+    vector = const offset_of!(Recovery, vector),
+    x = const offset_of!(Recovery, x),
 );
 
 unsafe extern "C" {
@@ -154,7 +198,16 @@ pub(crate) unsafe fn guarded_call<T>(
     }
     let recovery = &Cpu::current().recovery;
     // SAFETY: only this CPU's vector writes the record, and only during a guarded call.
-    let mut trap = unsafe { Trap { esr: *recovery.esr.get(), far: *recovery.far.get() } };
+    let mut trap = unsafe {
+        Trap {
+            esr: *recovery.esr.get(),
+            far: *recovery.far.get(),
+            elr: *recovery.elr.get(),
+            spsr: *recovery.spsr.get(),
+            vector: *recovery.vector.get(),
+            x: *recovery.x.get(),
+        }
+    };
     if trap.is_undefined() {
         trap.far = 0;
     }

@@ -34,10 +34,15 @@ impl Judge for Data {
     }
 
     fn judge(&mut self, step: &StepView<'_>) -> Vec<Finding> {
-        let StepView { performed, after, .. } = step;
+        let StepView { performed, before: before_state, after, .. } = step;
         let (Some(before), [one]) = (self.before.take(), performed) else { return Vec::new() };
         let Performed { operation, answer, .. } = one;
-        let violations = before.after(operation, answer, after.memory, &after.context.symbols);
+        // What GBPA aborts leaves no record (IHI 0070, 3.11), so the outcome says nothing.
+        let closed = operation.is_device() && before_state.is_closed() && after.state.is_closed();
+        let violations = match closed {
+            true => before.closed(after.memory, &after.context.symbols),
+            false => before.after(operation, answer, after.memory, &after.context.symbols),
+        };
         let seen = |violation| expected::seen(violation, operation, after.state, after.context);
         violations.into_iter().map(seen).collect()
     }
@@ -92,16 +97,26 @@ impl Before {
             }
             _ => (),
         }
-        let space = if device { Space::Smmu } else { Space::Cpu };
-        let violation = |(rule, message): (Rule, &str)| Violation {
+        wrong.into_iter().map(|broken| self.violation(broken, device, symbols)).collect()
+    }
+
+    /// What is wrong with the bytes after an SMMU that aborts everything, and records nothing, was to refuse.
+    fn closed(&self, memory: &dyn PhysMem, symbols: &AddressMap) -> Vec<Violation> {
+        let now = read(memory, self.data.span.cast());
+        let broken = (Rule::AccessDataRefused, "a device wrote memory although the SMMU aborts everything");
+        let changed = now.filter(|now| *now != self.before);
+        changed.map(|_| self.violation(broken, true, symbols)).into_iter().collect()
+    }
+
+    fn violation(&self, (rule, message): (Rule, &str), device: bool, symbols: &AddressMap) -> Violation {
+        Violation {
             rule,
-            space,
+            space: if device { Space::Smmu } else { Space::Cpu },
             span: self.data.span.cast(),
             subject: symbols.span(self.data.span),
             message: message.to_owned(),
             function: None,
-        };
-        wrong.into_iter().map(violation).collect()
+        }
     }
 
     /// Whether a refused write may have been done in part: two CPUs took turns, or two registers went to two pages.
@@ -188,6 +203,16 @@ mod tests {
         let answer = Answer::of(&operation, &response);
         let violations = before.after(&operation, &answer, &ram, &AddressMap::default());
         violations.iter().map(|violation| violation.rule.name()).collect()
+    }
+
+    #[test]
+    fn behind_a_closed_smmu_no_write_is_in_memory() {
+        let ram = Ram::new();
+        let before = Before::of(&dma_write(0x4000_0100, 8, 7), &ram, RAM.cast()).unwrap();
+        assert!(before.closed(&ram, &AddressMap::default()).is_empty());
+        ram.put(0x4000_0100, &[7]);
+        let found = before.closed(&ram, &AddressMap::default());
+        assert_eq!(found[0].rule, Rule::AccessDataRefused);
     }
 
     #[test]

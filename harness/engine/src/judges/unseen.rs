@@ -232,6 +232,9 @@ mod tests {
             emulated: false,
             lpis: Vec::new(),
             masters: Vec::new(),
+            common: Vec::new(),
+            loaded: Vec::new(),
+            smmu_fails: false,
         };
         (state, context, memory)
     }

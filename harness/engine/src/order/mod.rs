@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 
 use parallax_abi::info::HypInfo;
 use parallax_abi::journal::Record;
+use parallax_addr::PAGE_SIZE;
 use parallax_machine::symbols::{SymbolError, Symbols};
 use parallax_model::{AddressMap, Rule, Violation};
 use parallax_protocol::{self as protocol, Checker, Config, Event, HintKind, Kind, Regime, Sysreg};
@@ -69,6 +70,18 @@ impl Order {
     pub fn booted(&mut self) {
         self.booted = true;
         self.lock_trees();
+        self.lock_pages();
+    }
+
+    /// Tells the checker that the page-state array is written under both the host's lock and EL2's.
+    fn lock_pages(&mut self) {
+        let (first, bytes) = (self.info.vmemmap_pa, self.info.vmemmap_nr.saturating_mul(8));
+        let locks: Vec<u64> = ["host", "el2"].iter().filter_map(|name| self.converter.lock(name)).collect();
+        for location in (first..first.saturating_add(bytes)).step_by(PAGE_SIZE as usize) {
+            for &value in &locks {
+                self.event(0, 0, Kind::Hint { kind: HintKind::SetPageLock, location, value }, None);
+            }
+        }
     }
 
     /// Tells the checker which lock protects each tree that it has met since the last time. The host's VMID is 0.

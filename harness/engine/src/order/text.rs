@@ -36,14 +36,23 @@ pub(super) fn violation(
             )
         }
         Subject::Page { pa } => {
-            (Space::Page, Span::new(pa.page().get(), PAGE_SIZE), "a page of tables".to_owned())
+            let message = match found.rule {
+                protocol::Rule::Unlocked => "the page states",
+                _ => "a page of tables",
+            };
+            (Space::Page, Span::new(pa.page().get(), PAGE_SIZE), message.to_owned())
         }
         Subject::Context { sid, ssid } => {
             (Space::Ste, Span::new(sid.into(), 1), format!("context descriptor {ssid}"))
         }
         Subject::Stream(sid) => (Space::Ste, Span::new(sid.into(), 1), String::new()),
         Subject::Register(name) => (Space::Regs, Span::default(), name.to_owned()),
+        // What it was, not which one.
+        Subject::Command(_) if found.rule == protocol::Rule::CommandForbidden => {
+            (Space::Regs, Span::default(), found.what.clone())
+        }
         Subject::Command(_) => (Space::Regs, Span::default(), "command queue".to_owned()),
+        Subject::Memory { pa } => (Space::Page, Span::new(pa.page().get(), PAGE_SIZE), found.what.clone()),
         Subject::Foreign { pa } => (Space::Page, Span::new(pa.get(), 8), String::new()),
     };
     let subject = match space {

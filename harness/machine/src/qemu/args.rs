@@ -49,6 +49,8 @@ pub struct Paths<'a> {
     pub hyp: &'a Path,
     /// The test host's flat image.
     pub payload: &'a Path,
+    /// The flattened device tree, where it is not QEMU's own.
+    pub tree: Option<&'a Path>,
     /// The file behind guest RAM.
     pub ram: &'a Path,
     /// Where the gdbstub's socket shall be.
@@ -76,6 +78,9 @@ pub fn arguments(config: &MachineSpec, paths: &Paths<'_>) -> Vec<OsString> {
     args.0.extend(["-kernel".into(), paths.hyp.into()]);
     args.pair("-append", &config.hyp.to_string());
     args.with_path("-device", &format!("guest-loader,addr={PAYLOAD_BASE:#x},kernel="), paths.payload, "");
+    if let Some(tree) = paths.tree {
+        args.0.extend(["-dtb".into(), tree.into()]);
+    }
     if let Some((plugin, file)) = paths.plugin {
         args.plugin(plugin, file);
     }
@@ -186,6 +191,7 @@ mod tests {
         let paths = Paths {
             hyp: Path::new("h.img"),
             payload: Path::new("a,b/p.img"),
+            tree: None,
             ram: Path::new("ram"),
             gdb: Path::new("gdb"),
             qmp: Path::new("qmp"),

@@ -17,7 +17,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::OnceLock;
 
-use parallax_trace::spec::MachineSpec;
+use parallax_trace::spec::{MachineSpec, TreeFile};
+use parallax_trace::tree::TreeError;
 use tempfile::TempDir;
 
 pub use self::args::Pagewatch;
@@ -63,9 +64,22 @@ pub enum QemuError {
         /// Why it failed.
         source: io::Error,
     },
+    /// The machine's device tree is malformed.
+    #[error("the device tree of this machine: {0}")]
+    Tree(#[from] TreeError),
     /// The directory for temporary files has a name that is too long for sockets.
     #[error("{} is too long a path for a socket; set TMPDIR to a shorter one", .0.display())]
     SocketPath(PathBuf),
+}
+
+/// What QEMU loads.
+pub(crate) struct Files<'a> {
+    /// The hypervisor's flat image, or whatever runs first.
+    pub(crate) hyp: &'a Path,
+    /// What the guest loader loads.
+    pub(crate) payload: &'a Path,
+    /// The flattened device tree, where it is not QEMU's own.
+    pub(crate) tree: Option<&'a [u8]>,
 }
 
 /// A running QEMU.
@@ -125,15 +139,16 @@ impl Qemu {
         payload: &Path,
         plugin: Option<&Pagewatch>,
     ) -> Result<(Self, MappedRam, Watched), QemuError> {
-        Self::launch(config.mem_bytes, hyp, payload, plugin, |paths| args::arguments(config, paths))
+        let tree = config.tree.as_ref().map(TreeFile::tree).transpose()?.map(|tree| tree.flat());
+        let files = Files { hyp, payload, tree: tree.as_deref() };
+        Self::launch(config.mem_bytes, &files, plugin, |paths| args::arguments(config, paths))
     }
 
     /// Starts QEMU with `mem_bytes` of RAM and the arguments that `arguments` makes of its files and sockets; the
     /// rest as [`Self::start`].
     pub(crate) fn launch(
         mem_bytes: u64,
-        hyp: &Path,
-        payload: &Path,
+        files: &Files<'_>,
         plugin: Option<&Pagewatch>,
         arguments: impl FnOnce(&args::Paths<'_>) -> Vec<OsString>,
     ) -> Result<(Self, MappedRam, Watched), QemuError> {
@@ -154,6 +169,12 @@ impl Qemu {
         let (stderr, child_stderr) =
             stderr_file(dir.path()).map_err(start("making a file for its messages"))?;
 
+        let tree = files.tree.map(|tree| {
+            let path = dir.path().join("tree.dtb");
+            std::fs::write(&path, tree).map(|()| path)
+        });
+        let tree = tree.transpose().map_err(start("making a file for its device tree"))?;
+
         let plugin = plugin.map(|plugin| plugin.made_for(version));
         let plugin = plugin.as_ref();
         let (watched, watched_file) =
@@ -161,8 +182,9 @@ impl Qemu {
         let plugin = plugin.zip(watched_file.as_ref()).map(|(plugin, file)| (plugin, file.path()));
         let paths = args::Paths {
             plugin,
-            hyp,
-            payload,
+            hyp: files.hyp,
+            payload: files.payload,
+            tree: tree.as_deref(),
             ram: ram_file.path(),
             gdb: &gdb,
             qmp: &qmp,

@@ -131,7 +131,7 @@ fn cpu((number, registers): (usize, SysRegs)) -> Cpu {
         stage2_enabled: hcr.stage2_enabled(),
         fwb: hcr.fwb(),
         vmid: vttbr.id(),
-        root: vttbr.baddr(),
+        root: stage2.map_or(vttbr.baddr(), |regime| regime.root),
         input_bits: stage2.map_or(64 - bits(sys.vtcr_el2, 5, 0) as u8, |regime| regime.ia_bits as u8),
         el2_enabled: sctlr.m(),
         el2_wxn: sctlr.wxn(),

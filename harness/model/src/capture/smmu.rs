@@ -144,13 +144,18 @@ fn valid(ste: Ste, regs: &SmmuRegs, regimes: &mut Vec<Regime>) -> Option<Stream>
             regimes.len() - 1
         })
     });
+    let root_below = regime.map_or(0, |regime| ste.s2ttb() & (regime.root_size() - 1));
     let mut dwords = ste.0;
     dwords[3] &= !Stream::S2TTB;
-    Some(Stream { dwords, table, illegal: reasons.join(", ") })
+    Some(Stream { dwords, table, root_below, illegal: reasons.join(", ") })
 }
 
 fn control(regs: &SmmuRegs, strtab: &StreamTable) -> SmmuControl {
-    let queue = |queue: &Queue| smmu_state::Queue { base: queue.base, log2size: queue.log2size as u8 };
+    let queue = |queue: &Queue| smmu_state::Queue {
+        base: queue.base,
+        log2size: queue.log2size as u8,
+        below: queue.below,
+    };
     SmmuControl {
         enabled: regs.cr0ack.smmuen(),
         cmdq_enabled: regs.cr0ack.cmdqen(),
@@ -163,6 +168,7 @@ fn control(regs: &SmmuRegs, strtab: &StreamTable) -> SmmuControl {
         gerror: regs.active_errors().0[0] as u32,
         cmdq_error: (regs.cmdq.cons >> 24 & 0x7f) as u8,
         strtab_base: strtab.base,
+        strtab_below: strtab.below,
         strtab_log2size: strtab.log2size as u8,
         strtab_split: match strtab.layout {
             Layout::Linear => None,

@@ -148,7 +148,8 @@ fn allows(entry: &S2Entry, kind: AccessKind) -> bool {
 fn device(access: &Access, sid: u32, state: &Snapshot) -> Option<Outcome> {
     let Some(smmu) = &state.smmu else { return Some(Outcome::Passed) };
     if !smmu.control.enabled {
-        return Some(if smmu.control.gbpa_abort { Outcome::Refused } else { Outcome::Passed });
+        // What GBPA aborts leaves no record (IHI 0070, 3.11): only the bytes tell how it ended.
+        return if smmu.control.gbpa_abort { None } else { Some(Outcome::Passed) };
     }
     let outcome = match smmu.stream(sid) {
         Some(stream) if !stream.illegal.is_empty() => Outcome::Refused,
@@ -242,7 +243,10 @@ mod tests {
     fn with_the_smmu_disabled_gbpa_decides() {
         let mut state = clean();
         smmu_of(&mut state).control.enabled = false;
-        must(Agent::Device(8), AccessKind::Read, Outcome::Refused, &state);
+        for outcome in [Outcome::Passed, Outcome::Refused] {
+            let found = judge(Agent::Device(8), AccessKind::Read, outcome, &state);
+            assert_eq!(found, [], "what GBPA aborts leaves no record");
+        }
         smmu_of(&mut state).control.gbpa_abort = false;
         must(Agent::Device(8), AccessKind::Read, Outcome::Passed, &state);
     }

@@ -3,7 +3,7 @@
 //! A check that found nothing finds nothing as long as what it reads is the same. What it reads stands beside it in
 //! [`ALL`], and what two states share is found to be the same at once ([`crate::Runs`]).
 
-use super::{isolation, ownership, reach, sanity, sync};
+use super::{coherence, isolation, ownership, placement, reach, sanity, sync};
 use crate::context::Context;
 use crate::finding::Finding;
 use crate::snapshot::Snapshot;
@@ -15,7 +15,7 @@ struct Known {
 }
 
 /// All checks, in the order of their findings.
-const ALL: [Known; 5] = [
+const ALL: [Known; 7] = [
     Known {
         check: sync::check,
         same: |old, new| same_cpus(old, new) && old.smmu == new.smmu && same_host(old, new),
@@ -30,7 +30,9 @@ const ALL: [Known; 5] = [
     },
     Known {
         check: ownership::check,
-        same: |old, new| old.pages == new.pages && same_host(old, new) && same_el2(old, new),
+        same: |old, new| {
+            old.pages == new.pages && old.layout == new.layout && same_host(old, new) && same_el2(old, new)
+        },
     },
     Known {
         check: reach::check,
@@ -44,6 +46,17 @@ const ALL: [Known; 5] = [
         check: sanity::check,
         same: |old, new| {
             old.faults == new.faults && old.smmu == new.smmu && same_host(old, new) && same_el2(old, new)
+        },
+    },
+    Known {
+        check: placement::check,
+        same: |old, new| same_cpus(old, new) && old.layout == new.layout && old.smmu == new.smmu,
+    },
+    Known {
+        check: coherence::check,
+        same: |old, new| {
+            let walked = old.tables == new.tables && old.layout == new.layout && old.smmu == new.smmu;
+            walked && same_cpus(old, new) && same_el2(old, new)
         },
     },
 ];
@@ -61,7 +74,7 @@ fn same_el2(old: &Snapshot, new: &Snapshot) -> bool {
 }
 
 /// What must hold in every state: the relation of the tables to each other, the reach of masters, and the sanity of
-/// mappings.
+/// mappings and of bases.
 #[must_use]
 pub fn check(snapshot: &Snapshot, context: &Context) -> Vec<Finding> {
     ALL.iter().flat_map(|known| (known.check)(snapshot, context)).collect()

@@ -1,5 +1,7 @@
 //! The findings of one check.
 
+use std::collections::BTreeMap;
+
 use parallax_addr::{HypVa, PhysAddr, Point, Span};
 
 use crate::canonical;
@@ -11,16 +13,19 @@ use crate::run;
 use crate::snapshot::{Cpu, Snapshot};
 use crate::views::Views;
 
-/// Collects the findings of one check; neighbours that differ only in their address become one.
+/// Collects the findings of one check; neighbours that differ only in their address become one, also where findings of
+/// another rule come between them.
 pub(super) struct Findings<'a> {
     pub(super) snapshot: &'a Snapshot,
     pub(super) context: &'a Context,
     pub(super) list: Vec<Finding>,
+    /// Where the last one of each rule and space stands.
+    last: BTreeMap<(Rule, Space), usize>,
 }
 
 impl<'a> Findings<'a> {
     pub(super) const fn new(snapshot: &'a Snapshot, context: &'a Context) -> Self {
-        Self { snapshot, context, list: Vec::new() }
+        Self { snapshot, context, list: Vec::new(), last: BTreeMap::new() }
     }
 
     /// Something wrong with what registers say.
@@ -44,9 +49,25 @@ impl<'a> Findings<'a> {
         let (name, message) = (subject(span), message.to_owned());
         let violation = Violation { rule, space, span, subject: name, message, function: None };
         let finding = violation.in_state(self.snapshot, self.context);
-        if !self.list.last_mut().is_some_and(|last| last.join(&finding, subject)) {
+        let last = self.last.get(&(rule, space)).and_then(|index| self.list.get_mut(*index));
+        if !last.is_some_and(|last| last.join(&finding, subject)) {
+            self.last.insert((rule, space), self.list.len());
             self.list.push(finding);
         }
+    }
+
+    /// One thing wrong, in `parts` of `space` or all of it from the first of them to the last; nothing without any. Parts
+    /// are in order.
+    pub(super) fn add_once<A: Point>(
+        &mut self,
+        rule: Rule,
+        space: Space,
+        mut parts: impl Iterator<Item = Span<A>>,
+        message: &str,
+    ) {
+        let Some(first) = parts.next() else { return };
+        let end = parts.last().map_or(first.end(), |last| last.end());
+        self.add(rule, space, Span::between(first.base, end), message);
     }
 }
 

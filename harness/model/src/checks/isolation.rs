@@ -178,17 +178,16 @@ fn events(findings: &mut Findings<'_>, smmu: &SmmuState) {
     let size = RECORD << u32::from(queue.log2size).min(19);
     let Some(pages) = Span::new(queue.base, size).whole_pages() else { return };
     let snapshot = findings.snapshot;
-    for (span, page, _) in run::overlay::<_, _, ()>(snapshot.pages(), &[], pages) {
+    let wrong = run::overlay::<_, _, ()>(snapshot.pages(), &[], pages).filter_map(|(span, page, _)| {
         let lent = page.is_some_and(|page| page.host == Ownership::SharedOwned && page.refcount > 0);
-        if !lent {
-            findings.add(
-                Rule::IsolationEventQueue,
-                Space::Page,
-                span,
-                "the SMMU writes events to memory that the host has not lent and that is not pinned",
-            );
-        }
-    }
+        (!lent).then_some(span)
+    });
+    findings.add_once(
+        Rule::IsolationEventQueue,
+        Space::Page,
+        wrong,
+        "the SMMU writes events to memory that the host has not lent and that is not pinned",
+    );
 }
 
 /// Every valid STE leaves the hypervisor in charge.
@@ -217,6 +216,10 @@ fn streams(findings: &mut Findings<'_>, smmu: &SmmuState) {
             (ste.s2s(), "S2S=1: a fault stalls the device"),
             (ste.s2affd(), "S2AFFD=1: the access flag is ignored"),
             (ste.mtcfg(), "MTCFG=1: the device's own memory type is lost"),
+            (
+                stream.config().stage1() && !ste.s2ptw(),
+                "S2PTW=0: the host's stage 1 may be walked in a device's registers",
+            ),
         ] {
             if wrong {
                 findings.add(Rule::IsolationSte, Space::Ste, span, message);

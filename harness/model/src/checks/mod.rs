@@ -5,14 +5,18 @@
 
 pub mod access;
 mod again;
+pub mod coherence;
 mod control;
 mod findings;
+pub mod image;
 pub mod isolation;
 pub mod ownership;
+pub mod placement;
 pub mod reach;
 pub mod sanity;
 pub mod sync;
 #[cfg(test)]
 mod tests;
+pub mod told;
 
 pub use again::{Checks, check};

@@ -4,7 +4,7 @@
 //! host's stage-2 entry, and EL2's stage 1. MMIO has no page state; there the stage-2 entry is the only record.
 
 use parallax_addr::{Ipa, PhysAddr, Span};
-use parallax_vmsa::AnnotationType;
+use parallax_vmsa::{AnnotationType, MemType};
 
 use super::findings::Findings;
 use crate::check::Space;
@@ -13,7 +13,7 @@ use crate::finding::Finding;
 use crate::leaf::{OWNER_GUEST, OWNER_HYP, S2Entry};
 use crate::page::{Ownership, PageState};
 use crate::rule::Rule;
-use crate::run;
+use crate::run::{self, Run};
 use crate::snapshot::Snapshot;
 
 /// Judges every page that has a state, and every mapping of EL2.
@@ -27,7 +27,41 @@ pub fn check(snapshot: &Snapshot, context: &Context) -> Vec<Finding> {
         }
     }
     el2(&mut findings);
+    devices(&mut findings);
+    missing(&mut findings);
+    loaded(&mut findings, context);
     findings.list
+}
+
+/// What the device tree gives a purpose is neither the image's nor the pool's, and of what is not to be mapped the
+/// hypervisor has nothing at all.
+fn loaded(findings: &mut Findings<'_>, context: &Context) {
+    let layout = &findings.snapshot.layout;
+    for loaded in &context.loaded {
+        let own = [layout.image, layout.pool];
+        for span in own.into_iter().filter_map(|own| own.intersect(loaded.span)) {
+            findings.add(
+                Rule::OwnershipLoaded,
+                Space::Page,
+                span,
+                "the hypervisor lies over what the loader put there",
+            );
+        }
+        if !loaded.no_map {
+            continue;
+        }
+        let snapshot = findings.snapshot;
+        for (span, page, _) in run::overlay::<_, _, ()>(snapshot.pages(), &[], loaded.span) {
+            if page.is_some_and(|page| page.hyp != Ownership::NoPage) {
+                findings.add(
+                    Rule::OwnershipLoaded,
+                    Space::Page,
+                    span,
+                    "the hypervisor has a page that nobody is to map",
+                );
+            }
+        }
+    }
 }
 
 /// The two parties' states against each other, and against the counts.
@@ -120,6 +154,61 @@ fn stage2(findings: &mut Findings<'_>, span: Span<Ipa>, page: &PageState, entry:
             );
         }
     }
+}
+
+/// MMIO that EL2 has mapped is the hypervisor's, unless both use it: MMIO has no page state, so the mapping is the evidence.
+fn devices(findings: &mut Findings<'_>) {
+    let (snapshot, context) = (findings.snapshot, findings.context);
+    for el2_run in snapshot.el2() {
+        let leaf = el2_run.value.leaf().filter(|leaf| matches!(leaf.mem(), Some(MemType::Device(_))));
+        let Some(leaf) = leaf else { continue };
+        let output = leaf.outputs(el2_run.span());
+        for (part, entry, _) in run::overlay::<_, _, ()>(snapshot.host(), &[], output.cast::<Ipa>()) {
+            let is_common = context.common.iter().any(|common| common.cast().intersect(part) == Some(part));
+            if !is_common && !entry.is_some_and(|entry| entry.is_donated_to(OWNER_HYP)) {
+                let at = leaf.inputs(part.cast());
+                let message = "EL2 uses registers that the host's table does not keep from the host";
+                findings.add(Rule::OwnershipEl2Device, Space::El2, at, message);
+            }
+        }
+    }
+}
+
+/// What EL2 owns or has pinned it has mapped; of its image it has what it uses.
+fn missing(findings: &mut Findings<'_>) {
+    let snapshot = findings.snapshot;
+    let mapped = mapped(snapshot);
+    for page_run in snapshot.pages() {
+        let wanted = match page_run.value {
+            PageState { hyp: Ownership::Owned | Ownership::SharedOwned, .. } => true,
+            PageState { hyp: Ownership::SharedBorrowed, refcount, .. } => refcount > 0,
+            PageState { hyp: Ownership::NoPage, .. } => false,
+        };
+        if !wanted {
+            continue;
+        }
+        for (span, mapping, _) in run::overlay::<_, _, ()>(&mapped, &[], page_run.span()) {
+            if mapping.is_none() {
+                let message = "EL2 does not map a page that it owns or has pinned";
+                findings.add(Rule::OwnershipEl2Missing, Space::Page, span, message);
+            }
+        }
+    }
+}
+
+/// The memory that EL2 has mapped anywhere, and its image.
+fn mapped(snapshot: &Snapshot) -> Vec<Run<PhysAddr, ()>> {
+    let leaves = snapshot.el2().iter().filter_map(|run| Some(run.value.leaf()?.outputs(run.span())));
+    let mut spans: Vec<Span<PhysAddr>> = leaves.chain([snapshot.layout.image]).collect();
+    spans.sort_unstable();
+    let mut mapped: Vec<Run<PhysAddr, ()>> = Vec::with_capacity(spans.len());
+    for span in spans {
+        let from = mapped.last().map_or(span.base, |last| last.end().max(span.base));
+        if from < span.end() {
+            run::push(&mut mapped, Run::new(Span::between(from, span.end()), ()));
+        }
+    }
+    mapped
 }
 
 /// What EL2 maps it must own, or have pinned.

@@ -4,6 +4,8 @@
 //! the access flag set and a memory type that leaves the choice to stage 1. Nothing is malformed.
 
 use parallax_addr::{Ipa, Span};
+use parallax_trace::spec::SmmuMode;
+use parallax_vmsa::Shareability;
 
 use super::findings::Findings;
 use crate::check::Space;
@@ -28,6 +30,9 @@ pub fn check(snapshot: &Snapshot, context: &Context) -> Vec<Finding> {
     malformed(&mut findings, Space::Cpu, snapshot.host());
     for table in snapshot.smmu.iter().flat_map(|smmu| &smmu.tables) {
         malformed(&mut findings, Space::Smmu, &table.entries);
+        if context.smmu == SmmuMode::Shadow {
+            shareable(&mut findings, &table.entries);
+        }
     }
     for run in snapshot.el2() {
         if let S1Entry::Malformed { .. } = run.value {
@@ -54,6 +59,21 @@ fn malformed(findings: &mut Findings<'_>, space: Space, entries: &[Run<Ipa, S2En
     }
 }
 
+/// Memory is inner shareable for devices as for the host. Device types are outer shareable, whatever SH says.
+fn shareable(findings: &mut Findings<'_>, entries: &[Run<Ipa, S2Entry>]) {
+    let context = findings.context;
+    for run in entries {
+        let leaf = run.value.leaf().filter(|leaf| !leaf.is_device());
+        if leaf.is_none_or(|leaf| leaf.shareability() == Shareability::InnerShareable) {
+            continue;
+        }
+        for (span, _) in context.pieces(run.span()).filter(|(_, memory)| *memory) {
+            let message = "the mapping is not inner shareable";
+            findings.add(Rule::SanityShareability, Space::Smmu, span, message);
+        }
+    }
+}
+
 fn host(findings: &mut Findings<'_>, span: Span<Ipa>, memory: bool, leaf: &S2Leaf) {
     let mut wrong = |rule, message| findings.add(rule, Space::Cpu, span, message);
     if leaf.offset != 0 {
@@ -70,7 +90,7 @@ fn host(findings: &mut Findings<'_>, span: Span<Ipa>, memory: bool, leaf: &S2Lea
     if !leaf.is_write_back() {
         wrong(Rule::SanityMemoryType, "stage 2 does not leave the memory type to the host's stage 1");
     }
-    if leaf.shareability() != parallax_vmsa::Shareability::InnerShareable {
+    if leaf.shareability() != Shareability::InnerShareable {
         wrong(Rule::SanityShareability, "the mapping is not inner shareable");
     }
     if !leaf.af {

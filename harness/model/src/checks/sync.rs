@@ -29,6 +29,10 @@ pub fn check(snapshot: &Snapshot, context: &Context) -> Vec<Finding> {
         let bits = smmu.control.output_bits.min(snapshot.control().input_bits);
         tables(&mut findings, &table.entries, Span::new(Ipa::new(0), 1_u64 << bits.min(63)));
     }
+    // An SMMU that fails is closed, and serves nobody.
+    if context.smmu_fails && snapshot.is_closed() {
+        return findings.list;
+    }
     let served = Span::new(0, 1_u64 << context.sid_bits.min(32));
     for (span, stream, _) in run::overlay::<_, _, ()>(&smmu.streams, &[], served) {
         // A host with an SMMU of its own may have its streams aborted.

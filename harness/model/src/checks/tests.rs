@@ -1,12 +1,13 @@
 //! Each rule, seen to speak on a planted violation and to be silent without it.
 
-use parallax_addr::Span;
+use parallax_addr::{PhysAddr, Span};
 use parallax_trace::spec::{MmioPolicy, SmmuMode};
+use parallax_trace::tree::Loaded;
 use parallax_vmsa::SysRegs;
 
 use super::*;
 use crate::context::Context;
-use crate::leaf::{S2Entry, S2Leaf};
+use crate::leaf::{S1Entry, S2Entry, S2Leaf};
 use crate::page::{Ownership, PageState};
 use crate::rule::Rule;
 use crate::snapshot::{Cpu, Snapshot};
@@ -249,6 +250,16 @@ fn isolation_wants_safe_stream_table_entries() {
         let rules = planted(|state| smmu_of(state).streams.make_mut()[0].value.dwords[dword] ^= 1 << bit);
         assert_eq!(rules, one("ste", "0x0..0x100"), "dword {dword} bit {bit}");
     }
+    // S2PTW, which means something under a stage 1 only.
+    assert_eq!(planted(|state| smmu_of(state).streams.make_mut()[0].value.dwords[2] ^= 1 << 54), []);
+    let nested = |ptw: u64| {
+        planted(|state| {
+            let stream = &mut smmu_of(state).streams.make_mut()[0].value;
+            stream.dwords[0] |= 0b111 << 1;
+            stream.dwords[2] ^= ptw;
+        })
+    };
+    assert_eq!((nested(0), nested(1 << 54)), (vec![], one("ste", "0x0..0x100")));
     let illegal = planted(|state| smmu_of(state).streams.make_mut()[0].value.illegal = "why".into());
     assert_eq!(illegal, one("ste", "0x0..0x100"));
 }
@@ -274,7 +285,7 @@ fn ownership_wants_the_parties_to_agree() {
         let rules = planted(|state| set(pages_mut(state), PAGE, Some(page)));
         rules.into_iter().map(|(rule, _)| rule).collect::<Vec<_>>()
     };
-    assert_eq!(plant(state(Owned, Owned, 0)), ["parties"]);
+    assert_eq!(plant(state(Owned, Owned, 0)), ["parties", "el2-missing"]);
     assert_eq!(plant(state(SharedOwned, NoPage, 0)), ["parties"]);
     assert_eq!(plant(state(Owned, SharedBorrowed, 0)), ["parties"]);
     assert_eq!(plant(state(SharedBorrowed, NoPage, 0)), Vec::<&str>::new(), "lent by a guest");
@@ -285,7 +296,8 @@ fn ownership_wants_the_parties_to_agree() {
 
 #[test]
 fn ownership_holds_states_against_annotations() {
-    assert_eq!(planted(|state| set(pages_mut(state), PAGE, Some(HYP_PAGE))), one("annotation", PAGE_NAME));
+    let stale = planted(|state| set(pages_mut(state), PAGE, Some(HYP_PAGE)));
+    assert_eq!(stale, [("annotation", PAGE_NAME), ("el2-missing", PAGE_NAME)].map(named));
     let mut state = donated();
     set(pages_mut(&mut state), PAGE, Some(PageState::HOST_OWNED));
     assert_eq!(
@@ -312,6 +324,38 @@ fn ownership_wants_el2_to_map_only_its_own() {
         set(pages_mut(state), PAGE, Some(SHARED_PAGE));
     });
     assert_eq!(unpinned, one("el2-unpinned", "linear:ram+0x800000..+0x801000"));
+}
+
+#[test]
+fn ownership_wants_el2_to_map_what_it_has() {
+    let pinned = PageState { refcount: 1, ..SHARED_PAGE };
+    let missing = planted(|state| set(pages_mut(state), PAGE, Some(pinned)));
+    assert_eq!(missing, one("el2-missing", PAGE_NAME));
+    assert_eq!(planted(|state| set(pages_mut(state), PAGE, Some(SHARED_PAGE))), [], "lent and not used");
+    let mut state = donated();
+    set(el2_mut(&mut state), Span::new(PAGE.base + LINEAR, PAGE.size), None);
+    assert_eq!(found(&state), one("el2-missing", PAGE_NAME));
+    let pool = planted(|state| set(el2_mut(state), Span::new(POOL.base + LINEAR, 0x1000), None));
+    assert_eq!(pool, one("el2-missing", "pool+0x0..+0x1000"));
+}
+
+#[test]
+fn ownership_wants_the_registers_that_el2_uses_kept_from_the_host() {
+    let S1Entry::Mapped(leaf) = el2(LINEAR.wrapping_neg(), true, false) else { unreachable!() };
+    let device = Some(S1Entry::Mapped(crate::leaf::S1Leaf { mair: 0x04, ..leaf }));
+    let mapped =
+        |span: Span| planted(|state| set(el2_mut(state), Span::new(span.base + LINEAR, span.size), device));
+    assert_eq!(mapped(SMMU), [], "the hypervisor's");
+    assert_eq!(mapped(UART), [], "which both use");
+    let other = Span::new(0xa00_0000, 0x1000);
+    assert_eq!(mapped(other), one("el2-device", "linear:0xa000000..0xa001000"));
+}
+
+#[test]
+fn sanity_wants_memory_shareable_for_devices_too() {
+    let set_sh = |leaf: S2Leaf| planted(|state| set(smmu_entries(state), PAGE, Some(S2Entry::Mapped(leaf))));
+    assert_eq!(set_sh(S2Leaf { sh: 0, ..MEMORY }), one("shareability", PAGE_NAME));
+    assert_eq!(set_sh(DEVICE), one("memory-type", PAGE_NAME), "which is outer shareable anyway");
 }
 
 #[test]
@@ -352,4 +396,34 @@ fn without_an_smmu_only_the_cpu_is_judged() {
     assert_eq!(found_in(&state, &off), []);
     set(host_mut(&mut state), PAGE, Some(HYP));
     assert_eq!(found_in(&state, &off), one("annotation", PAGE_NAME));
+}
+
+#[test]
+fn what_the_device_tree_gives_a_purpose_is_not_the_hypervisors() {
+    let at = |base, no_map| Context {
+        loaded: vec![Loaded { span: Span::new(PhysAddr::new(base), 0x1000), no_map }],
+        ..context()
+    };
+    for no_map in [false, true] {
+        assert_eq!(found_in(&clean(), &at(PAGE.base, no_map)), [], "the host's page");
+    }
+    assert_eq!(found_in(&clean(), &at(POOL.base, false)), one("loaded", "pool+0x0..+0x1000"));
+    assert_eq!(found_in(&donated(), &at(PAGE.base, false)), [], "the host may give a log away");
+    assert_eq!(found_in(&donated(), &at(PAGE.base, true)), one("loaded", PAGE_NAME));
+}
+
+#[test]
+fn an_smmu_that_fails_may_be_closed_and_no_other() {
+    let mut state = clean();
+    let smmu = smmu_of(&mut state);
+    (smmu.control.enabled, smmu.control.gbpa_abort) = (false, true);
+    (smmu.streams, smmu.tables) = (crate::Runs::default(), Vec::new());
+    let fails = Context { smmu_fails: true, ..context() };
+    let rules = |state: &Snapshot, context: &Context| -> Vec<_> {
+        found_in(state, context).into_iter().map(|(rule, _)| rule).collect()
+    };
+    assert_eq!(rules(&state, &context()), ["stream-unserved"]);
+    assert_eq!(rules(&state, &fails), [] as [&str; 0]);
+    smmu_of(&mut state).control.gbpa_abort = false;
+    assert!(rules(&state, &fails).contains(&"open"));
 }

@@ -13,7 +13,7 @@ Examples:
   parallax explore                                 three pages, about ten seconds
   parallax explore --page 0x6000 --page 0x6001 --pins 3
   parallax explore --shard 2/4 --jobs 2
-  parallax explore --fault hyp_donate_host_keeps_el2 --save found.trace
+  parallax explore --fault host_donate_checks_first_page_only --save found.trace
 
 What is found comes with the shortest way to it, as a trace.
 

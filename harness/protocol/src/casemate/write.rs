@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::sexp::escape;
-use crate::event::{Barrier, Event, Kind};
+use crate::event::{Barrier, Event, HintKind, Kind};
 
 /// How fields are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,7 +18,7 @@ pub enum Form {
 ///
 /// Casemate has no word for what this crate knows beyond it: SMMU registers and commands, exception entry and
 /// return, operation marks and reads of ID registers are written as `smmu-write`, `smmu-read`, `smmu-command`,
-/// `smmu-synced`, `enter`, `return`, `op` and `sysreg-read`. With `extended` false they are left out, as are stores
+/// `smmu-synced`, `enter`, `return`, `op` and `sysreg-read`, a hint `set_page_lock` tells of memory other than tables. With `extended` false they are left out, as are stores
 /// of less than 8 bytes, and DMB, so that Casemate itself can read the text.
 pub fn write(out: &mut String, event: &Event, source: Option<&str>, form: Form, extended: bool) {
     let mut line = Line { out, form };
@@ -33,6 +33,7 @@ pub fn write(out: &mut String, event: &Event, source: Option<&str>, form: Form, 
         | Kind::Synced
         | Kind::Enter
         | Kind::Return
+        | Kind::Hint { kind: HintKind::SetPageLock, .. }
         | Kind::Op { .. } => extended,
         _ => true,
     };

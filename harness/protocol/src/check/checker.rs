@@ -40,6 +40,8 @@ pub struct Checker {
     pub(super) stale_vmids: HashMap<u16, StaleVmid>,
     pub(super) locks: HashMap<u64, u64>,
     pub(super) owners: HashMap<u64, u64>,
+    /// Pages that are no tables and that are written under locks: number of the page, the locks.
+    pub(super) guards: HashMap<u64, Vec<u64>>,
     pub(super) records: Records,
     pub(super) groups: HashMap<u32, Group>,
     pub(super) next_group: u32,
@@ -64,6 +66,7 @@ impl Checker {
             stale_vmids: HashMap::new(),
             locks: HashMap::new(),
             owners: HashMap::new(),
+            guards: HashMap::new(),
             records: Records::default(),
             groups: HashMap::new(),
             next_group: 0,
@@ -111,7 +114,10 @@ impl Checker {
         missing: String,
     ) {
         let place = match subject {
-            Subject::Entry { pa, .. } | Subject::Page { pa } | Subject::Foreign { pa } => pa.get(),
+            Subject::Entry { pa, .. }
+            | Subject::Page { pa }
+            | Subject::Memory { pa }
+            | Subject::Foreign { pa } => pa.get(),
             Subject::Stream(sid) => u64::from(sid),
             Subject::Context { sid, ssid } => u64::from(sid) << 32 | u64::from(ssid),
             Subject::Register(_) => 0,

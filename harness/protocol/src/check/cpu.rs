@@ -4,6 +4,8 @@ use std::collections::HashMap;
 
 use super::finding::{Site, Subject};
 use super::first_use::Inherited;
+use super::fresh::Fresh;
+use super::owners::Move;
 
 /// One CPU.
 #[derive(Debug, Default)]
@@ -40,6 +42,10 @@ pub(super) struct Cpu {
     pub(super) open: usize,
     /// The first entry that it made valid since its last DSB.
     pub(super) publish: Option<(Site, Subject)>,
+    /// What became mapped and unmapped by its stores since it entered EL2.
+    pub(super) moves: Vec<Move>,
+    /// What it has mapped for EL2 and not synchronised.
+    pub(super) fresh: Fresh,
     /// It entered EL2 and has not returned.
     pub(super) inside: bool,
     /// What it has loaded since: by address the first instruction that did.

@@ -24,6 +24,8 @@ impl Checker {
                 self.report(Rule::Unlocked, subject, at, None, what, "the tree's lock held".to_owned());
             }
         }
+        self.moved(at, place, ia, (old, new));
+        self.freshened(at, place, (old, new));
         let unclean = self.records.at(pa);
         let change = change(stage, level, old, new);
         match change {
@@ -195,7 +197,12 @@ impl Checker {
             self.groups.entry(group).or_default().left += 1;
         }
         self.cpus.of(at.cpu).open += 1;
+        // An SMMU that was turned off translates nothing, and forgets before it is on again: nobody walks its tree.
+        let walked = record.cpu.is_some() || record.smmu.is_some();
         self.records.insert(record);
+        if !walked && let Some(id) = self.records.at(pa) {
+            self.drop_record(id);
+        }
     }
 
     /// An entry is clean, or nothing is to be said of it any more.

@@ -26,7 +26,7 @@ impl Checker {
             Kind::SysregRead { reg, value } => self.sysreg_read(at, reg, value),
             Kind::SmmuWrite { offset, size, value } => self.smmu_write(at, offset, size, value),
             Kind::SmmuRead { offset, size, value } => self.smmu_read(offset, size, value),
-            Kind::Command(command) => self.bare_command(command),
+            Kind::Command(command) => self.bare_command(at, command),
             Kind::Synced => self.bare_synced(),
             Kind::Lock { address } => self.lock(at, address, true),
             Kind::Trylock { address } => self.lock(at, address, false),
@@ -34,6 +34,7 @@ impl Checker {
             Kind::Enter => {
                 let cpu = self.cpus.of(at.cpu);
                 (cpu.inside, cpu.esr) = (true, None);
+                cpu.moves.clear();
             }
             Kind::Load { pa, .. } => self.load(at, pa.get()),
             Kind::Return => self.returned(at),
@@ -45,6 +46,7 @@ impl Checker {
     /// A load, between entry and return, from memory that the other side may write meanwhile: what was checked in
     /// one copy must not be used from another. The same instruction may come by again, for another request.
     fn load(&mut self, at: Site, pa: u64) {
+        self.used(at, pa);
         let cpu = self.cpus.of(at.cpu);
         if !cpu.inside {
             return;
@@ -65,7 +67,9 @@ impl Checker {
     }
 
     fn store(&mut self, at: Site, pa: u64, value: u64, size: u8, release: bool) {
+        self.used(at, pa);
         self.queue_store(at, pa);
+        self.guarded_store(at, pa);
         let time = self.time;
         let Some(page) = self.memory.page_mut(pa) else { return };
         let slot = &mut page.data[(pa / 8 % 512) as usize];
@@ -89,6 +93,19 @@ impl Checker {
                     missing,
                 );
             }
+        }
+    }
+
+    /// A store to memory that may be written under locks only.
+    fn guarded_store(&mut self, at: Site, pa: u64) {
+        let Some(locks) = self.guards.get(&(pa / PAGE_SIZE)) else { return };
+        let held = self.cpus.get(at.cpu).map(|cpu| &cpu.locks);
+        let free = locks.iter().find(|lock| held.is_none_or(|held| !held.contains_key(lock)));
+        if let Some(lock) = free {
+            let what = format!("written without the lock at {lock:#x}");
+            let missing = "all of its locks held".to_owned();
+            let subject = Subject::Page { pa: PhysAddr::new(pa & !(PAGE_SIZE - 1)) };
+            self.report(Rule::Unlocked, subject, at, None, what, missing);
         }
     }
 
@@ -147,7 +164,10 @@ impl Checker {
         let time = self.time;
         let cpu = self.cpus.of(at.cpu);
         match barrier {
-            Barrier::Isb => cpu.unsynchronised = None,
+            Barrier::Isb => {
+                cpu.unsynchronised = None;
+                cpu.fresh.isb();
+            }
             Barrier::Dmb(option) => {
                 if option.stores() {
                     cpu.ordered = time;
@@ -156,6 +176,7 @@ impl Checker {
             Barrier::Dsb(option) => {
                 if option.stores() {
                     (cpu.ordered, cpu.dsb, cpu.publish) = (time, time, None);
+                    cpu.fresh.dsb();
                     if option.shared() {
                         cpu.dsb_shared = time;
                     }
@@ -199,6 +220,7 @@ impl Checker {
         let publish = cpu.publish.take();
         cpu.inside = false;
         cpu.loads.clear();
+        cpu.fresh.forget();
         if cpu.open > 0 {
             self.released(at, None);
         }
@@ -213,6 +235,7 @@ impl Checker {
                 "DSB ISHST after the store".to_owned(),
             );
         }
+        self.judge_owners(at.cpu);
         self.streams_returned(at);
         self.inherited_returned(at);
     }
@@ -251,6 +274,7 @@ impl Checker {
             HintKind::SetPteThreadOwner => {
                 self.owners.insert(location, value);
             }
+            HintKind::SetPageLock => self.guards.entry(location / PAGE_SIZE).or_default().push(value),
             HintKind::ReleaseTable => self.release_table(at, location),
             HintKind::SetOwnerRoot => {}
         }

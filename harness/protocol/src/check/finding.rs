@@ -59,6 +59,11 @@ pub enum Subject {
     Register(&'static str),
     /// An index of the command queue, counted from the first command ever.
     Command(u64),
+    /// A page that is no table.
+    Memory {
+        /// Its physical address.
+        pa: PhysAddr,
+    },
     /// Memory of somebody else.
     Foreign {
         /// Its physical address.
@@ -72,6 +77,7 @@ impl fmt::Display for Subject {
             Self::Entry { regime, level, ia, pa } => {
                 write!(f, "{regime}, L{level} entry {pa:#x} in table {:#x} for {ia:#x}", pa.page())
             }
+            Self::Memory { pa } => write!(f, "page {pa:#x}"),
             Self::Page { pa } => write!(f, "page {pa:#x}"),
             Self::Stream(sid) => write!(f, "STE of StreamID {sid}"),
             Self::Context { sid, ssid } => write!(f, "CD of StreamID {sid}, SubstreamID {ssid}"),

@@ -16,7 +16,10 @@
 //! | `unclean`, `tlb` | unclean entries; TLBI and DSB on the CPUs |
 //! | `vmid` | VMIDs whose tree was given up |
 //! | `cpu` | what each CPU has done lately |
+//! | `owners` | pages that change hands |
+//! | `fresh` | what EL2 has just mapped for itself |
 //! | `smmu_state`, `smmu` | command queue and TLBI commands |
+//! | `allowed` | which commands may be given |
 //! | `first_use` | what caches hold from before a translation is used |
 //! | `syndrome` | what an abort's syndrome says of other registers |
 //! | `structure`, `stream` | stream table entries and context descriptors |
@@ -24,6 +27,7 @@
 //!
 //! Any events are safe to feed: nothing panics, and memory is bounded by [`Config::max_pages`] and the events.
 
+mod allowed;
 mod change;
 mod checker;
 mod context;
@@ -32,8 +36,10 @@ mod entry;
 mod events;
 mod finding;
 mod first_use;
+mod fresh;
 mod look;
 mod memory;
+mod owners;
 mod rule;
 mod smmu;
 mod smmu_state;

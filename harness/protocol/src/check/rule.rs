@@ -96,10 +96,16 @@ rules! {
         source: "DDI 0487, D8.7",
     }
     Unlocked = "unlocked-write" {
-        summary: "A table was written without its lock.",
-        broken_when: "a CPU stores to a live table whose lock it does not hold, and whose entry it does not own. A table \
-            without a known lock is not judged",
+        summary: "A table, or the page-state array, was written without its lock.",
+        broken_when: "a CPU stores to a live table whose lock it does not hold, and whose entry it does not own; or to the \
+            page-state array without both the host's lock and EL2's. A table without a known lock is not judged",
         source: "docs/protocol.md",
+    }
+    TwoOwners = "two-owners" {
+        summary: "A page was mapped for EL2 and for the host or its devices at once while it changed hands.",
+        broken_when: "in one stay at EL2 a page becomes mapped in EL2's stage 1 and unmapped in the host's stage 2 or the \
+            SMMU's, or the other way round, and who gains it does so before the other one has lost it",
+        source: "docs/ownership.md",
     }
     LockTwice = "lock-twice" {
         summary: "A CPU took a lock that it held.",
@@ -178,11 +184,25 @@ rules! {
         broken_when: "a command is stored over one that was not seen consumed, or CMDQ_PROD passes CMDQ_CONS",
         source: "IHI 0070, 3.5",
     }
+    CommandForbidden = "command-forbidden" {
+        summary: "The SMMU was given a command that nobody here may give.",
+        broken_when: "CMDQ_PROD passes a command whose opcode the Non-secure queue does not take or the SMMU has nothing for, \
+            or a hint; CMD_SYNC with an MSI address; TLBI_NH_* with a VMID that is not 0 and that no stage 2 of the SMMU \
+            has; or CFGI with SSec = 1",
+        source: "IHI 0070, 4.1 to 4.7; docs/viommu.md",
+    }
     Unsynchronised = "unsynchronised" {
         summary: "A CPU returned to EL1 before its write of a translation register was synchronised.",
         broken_when: "a translation register (VTTBR, VTCR, HCR, TTBR0, TCR, MAIR or SCTLR of EL2) is written, and the CPU \
             returns to EL1 without ISB while SCTLR_EL2.EOS is 0: that ERET synchronises nothing",
         source: "DDI 0487, D24.1.2 and D24.2 (SCTLR_EL2.EOS)",
+    }
+    UsedUnsynchronised = "used-unsynchronised" {
+        summary: "EL2 used a page before its own mapping of it was synchronised.",
+        broken_when: "a CPU reads or writes a page for which it has just made an entry of EL2's stage 1 valid, with no DSB \
+            for stores and ISB behind it since. Seen are stores to the page pool and loads of memory that is not the \
+            hypervisor's own",
+        source: "DDI 0487, B2.3.12 and D8.17",
     }
     FirstUse = "first-use" {
         summary: "A translation was used for the first time before what caches held from before was gone.",

@@ -1,7 +1,7 @@
 //! The SMMU: its registers, the command queue, and TLBI commands (IHI 0070, chapters 3.5, 4 and 6).
 
 use parallax_smmu::command::{Command, CommandKind};
-use parallax_smmu::idr::Idr5;
+use parallax_smmu::idr::{Idr0, Idr5};
 
 use super::checker::Checker;
 use super::finding::{Site, Subject};
@@ -10,6 +10,7 @@ use super::smmu_state::Queue;
 use super::structure::Structure;
 use super::unclean::{Near, SmmuStep};
 
+const IDR0: u32 = 0x00;
 const IDR3: u32 = 0x0c;
 const IDR5: u32 = 0x14;
 const CR0: u32 = 0x20;
@@ -79,6 +80,7 @@ impl Checker {
 
     pub(super) fn smmu_read(&mut self, offset: u32, size: u8, value: u64) {
         match offset {
+            IDR0 => self.smmu.idr0 = Some(Idr0([value & 0xffff_ffff])),
             IDR3 => self.config.smmu_bbm = (value >> 11 & 3) as u8,
             CR0 => self.smmu.smmuen = Some(value & 1 != 0),
             GBPA if value >> 31 & 1 == 0 => self.smmu.gbpa_abort = Some(value >> 20 & 1 != 0),
@@ -149,7 +151,7 @@ impl Checker {
         for index in first..first + count.min(size) {
             let slot = base + index % size * 16;
             let command = [self.memory.read(slot), self.memory.read(slot + 8)];
-            self.command(Command(command), index);
+            self.command(at, Command(command), index);
         }
         self.smmu.prod = first + count;
         self.smmu.cons = self.smmu.cons.max(self.smmu.prod.saturating_sub(size));
@@ -167,9 +169,9 @@ impl Checker {
     }
 
     /// [`crate::Kind::Command`]
-    pub(super) fn bare_command(&mut self, command: [u64; 2]) {
+    pub(super) fn bare_command(&mut self, at: Site, command: [u64; 2]) {
         if self.smmu.queue.is_none() {
-            self.command(Command(command), self.smmu.prod);
+            self.command(at, Command(command), self.smmu.prod);
             self.smmu.prod += 1;
         }
     }
@@ -182,7 +184,8 @@ impl Checker {
         }
     }
 
-    fn command(&mut self, command: Command, index: u64) {
+    fn command(&mut self, at: Site, command: Command, index: u64) {
+        self.judge_command(at, command, index);
         let field = |name| command.field(name).unwrap_or_default();
         let vmid = field("VMID") as u16;
         match command.kind() {

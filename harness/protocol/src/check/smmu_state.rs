@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use parallax_addr::PAGE_SIZE;
-use parallax_smmu::idr::Idr5;
+use parallax_smmu::idr::{Idr0, Idr5};
 
 use super::first_use::SmmuInherited;
 use super::structure::{Contexts, Stream, Structure};
@@ -32,6 +32,8 @@ pub(super) struct Smmu {
     /// Commands given and consumed, counted from the first ever; always a whole number of rounds plus the index.
     pub(super) prod: u64,
     pub(super) cons: u64,
+    /// IDR0, once it was read.
+    pub(super) idr0: Option<Idr0>,
     pub(super) idr5: Idr5,
     pub(super) strtab_base: u64,
     pub(super) strtab_cfg: u32,
@@ -63,6 +65,7 @@ impl Default for Smmu {
             cmdq_base: 0,
             prod: 0,
             cons: 0,
+            idr0: None,
             // OAS 48 bits, until IDR5 is read.
             idr5: Idr5([5]),
             strtab_base: 0,

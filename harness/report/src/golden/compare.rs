@@ -28,7 +28,7 @@ pub enum Comparison {
 pub fn compare(place: &Place, text: &str, events: bool) -> Result<Comparison, GoldenError> {
     let Some(mut agreed) = file::text(&place.golden)? else { return Ok(Comparison::Missing) };
     if !events {
-        agreed = without_events(&agreed);
+        agreed = without(&agreed, is_of_events);
     }
     Ok(match file::body(text) {
         text if agreed == text => Comparison::Same,
@@ -44,11 +44,21 @@ pub fn needs_events(place: &Place) -> Result<bool, GoldenError> {
     Ok(file::text(&place.golden)?.is_some_and(|agreed| GoldenLine::findings(&agreed).any(is_of_events)))
 }
 
-/// A golden without such findings; and without its boot, if there was nothing else to say of that.
-fn without_events(agreed: &str) -> String {
+/// In what `text` differs from the golden at `place` beside what was found; empty where it does not, or where there is none.
+///
+/// # Errors
+/// The golden is there and cannot be read.
+pub fn beside_findings(place: &Place, text: &str) -> Result<String, GoldenError> {
+    let Some(agreed) = file::text(&place.golden)? else { return Ok(String::new()) };
+    let [agreed, now] = [&agreed, file::body(text)].map(|text| without(text, |_| true));
+    Ok(if agreed == now { String::new() } else { text_diff::unified(&agreed, &now) })
+}
+
+/// A golden without findings of which `is_left_out` holds; and without its boot, if there was nothing else to say of that.
+fn without(agreed: &str, is_left_out: impl Fn(FindingLine<'_>) -> bool) -> String {
     let lines = agreed.lines().map(|line| (line, GoldenLine::of(line)));
     let mut lines: Vec<_> = lines
-        .filter(|(_, line)| !matches!(line, GoldenLine::Finding(finding) if is_of_events(*finding)))
+        .filter(|(_, line)| !matches!(line, GoldenLine::Finding(finding) if is_left_out(*finding)))
         .collect();
     let boot = matches!(lines.first(), Some((_, GoldenLine::Boot)));
     if boot && !matches!(lines.get(1), Some((_, GoldenLine::Finding(_) | GoldenLine::Change(_)))) {

@@ -14,7 +14,7 @@ mod place;
 mod since;
 mod waiting;
 
-pub use compare::{Comparison, compare, needs_events};
+pub use compare::{Comparison, beside_findings, compare, needs_events};
 pub use error::GoldenError;
 pub use file::{accept, findings_in, reject, save, text};
 pub use guard::{Objection, objections};

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::{FindingForm, TraceReport, Verdict};
 
 /// Version of the form; docs/exports.md says when it is raised.
-pub const SCHEMA: u32 = 4;
+pub const SCHEMA: u32 = 5;
 
 /// What came of `parallax run`.
 #[derive(Serialize, JsonSchema)]

@@ -18,7 +18,10 @@ pub enum Verdict {
     /// A golden was written, on demand.
     Accepted,
     /// Something was found under good/.
-    UnexpectedFindings,
+    UnexpectedFindings {
+        /// In what the result differs from the agreed one beside that; empty where it does not.
+        diff: String,
+    },
     /// Nothing was found under bad/.
     Clean,
     /// No operation changes anything, and none says what must come out.
@@ -51,7 +54,7 @@ impl Verdict {
             Self::Same => "same",
             Self::Checked => "checked",
             Self::Accepted => "accepted",
-            Self::UnexpectedFindings => "found",
+            Self::UnexpectedFindings { .. } => "found",
             Self::Clean => "clean",
             Self::Nothing => "nothing",
             Self::New => "new",
@@ -65,9 +68,11 @@ impl Verdict {
     pub const fn status(&self) -> Status {
         match self {
             Self::Same | Self::Checked | Self::Accepted => Status::Same,
-            Self::UnexpectedFindings | Self::Clean | Self::Nothing | Self::New | Self::Diverged { .. } => {
-                Status::Diverged
-            }
+            Self::UnexpectedFindings { .. }
+            | Self::Clean
+            | Self::Nothing
+            | Self::New
+            | Self::Diverged { .. } => Status::Diverged,
             Self::Failed { status, .. } => *status,
         }
     }
@@ -77,8 +82,8 @@ impl Verdict {
     fn advice(&self, label: &str) -> String {
         match self {
             Self::Same | Self::Checked | Self::Accepted => String::new(),
-            Self::UnexpectedFindings => format!(
-                "a check failed where nothing may be found\n\
+            Self::UnexpectedFindings { diff } => format!(
+                "{diff}a check failed where nothing may be found\n\
                  known and wanted all the same: `parallax accept --even-with-findings {label}`"
             ),
             Self::Clean => "nothing was found, though a fault is switched on".to_owned(),

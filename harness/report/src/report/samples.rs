@@ -46,7 +46,7 @@ pub fn sample() -> Vec<TraceReport> {
         Verdict::Failed { status: Status::Setup, message: "the machine did not boot\nwhy".to_owned() };
     vec![
         report("traces/bad/a.trace", true, Verdict::Same, found()),
-        report("traces/good/b.trace", false, Verdict::UnexpectedFindings, found()),
+        report("traces/good/b.trace", false, Verdict::UnexpectedFindings { diff: String::new() }, found()),
         report("traces/good/c.trace", false, Verdict::Diverged { diff: "-a\n+b\n".to_owned() }, vec![]),
         report("traces/good/d.trace", false, failed, vec![]),
     ]

@@ -10,7 +10,7 @@ use super::history::Commit;
 use super::search::Verdict;
 
 /// Version of the JSON form; docs/exports.md says when it is raised.
-pub const SCHEMA: u32 = 4;
+pub const SCHEMA: u32 = 5;
 
 /// A revision that was tried.
 #[derive(Clone, Debug, Serialize, JsonSchema)]

@@ -155,10 +155,14 @@ impl Trials<'_> {
     pub(super) fn case_of(&self, commit: &Commit) -> Result<(Case, Option<String>), String> {
         let [trace, golden] = &self.files[..] else { return Ok((self.case.clone(), self.golden.clone())) };
         let Some(text) = self.repository.file(commit, trace) else { return Ok((self.case.clone(), None)) };
-        let parsed =
+        let mut parsed =
             Trace::parse(trace, &text).map_err(|error| format!("its trace is not understood: {error}"))?;
         if parsed.machine.faults_build != self.case.trace.machine.faults_build {
             return Err("its trace needs another build".to_owned());
+        }
+        // The tree of today: one that has changed since is another machine, and says so in its trace's name.
+        if let (Some(tree), Some(today)) = (&mut parsed.machine.tree, &self.case.trace.machine.tree) {
+            tree.source.clone_from(&today.source);
         }
         let golden = self.repository.file(commit, golden);
         let golden =

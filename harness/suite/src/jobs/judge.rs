@@ -25,7 +25,8 @@ pub(super) fn judge(case: &Case, run: &TraceRun, options: &Options) -> Result<Ve
         return Ok(Verdict::Clean);
     }
     if mode == GoldenMode::Ignore {
-        return Ok(if found { Verdict::UnexpectedFindings } else { Verdict::Checked });
+        let diff = String::new();
+        return Ok(if found { Verdict::UnexpectedFindings { diff } } else { Verdict::Checked });
     }
     let comparison = golden::compare(place, &run.golden, options.events)?;
     match (comparison, mode) {
@@ -34,7 +35,8 @@ pub(super) fn judge(case: &Case, run: &TraceRun, options: &Options) -> Result<Ve
             Ok(Verdict::Same)
         }
         (Comparison::Missing | Comparison::Different { .. }, _) if found => {
-            Ok(leave(place, &run.golden, Verdict::UnexpectedFindings))
+            let diff = golden::beside_findings(place, &run.golden)?;
+            Ok(leave(place, &run.golden, Verdict::UnexpectedFindings { diff }))
         }
         (_, GoldenMode::Accept) => {
             golden::save(place, &place.golden, &run.golden)?;

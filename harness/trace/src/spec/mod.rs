@@ -3,6 +3,7 @@
 //! A [`MachineSpec`] is plain data. [`OPTIONS`] is the one definition of what can be chosen: the machine line of traces,
 //! its text, the hypervisor's command line, the limits and the table of docs/traces.md are made from it.
 
+mod before;
 mod board;
 mod hyp;
 mod line;
@@ -13,6 +14,7 @@ use std::ops::RangeInclusive;
 
 use serde::{Deserialize, Serialize};
 
+pub use before::{Firmware, SmmuFails, TreeFile};
 pub use board::{
     ECAM_BASE, HYP_BASE, LINUX_BASE, PAYLOAD_BASE, RAM_BASE, Region, SMMU_BASE, device, device_names, regions,
 };
@@ -68,12 +70,25 @@ pub struct MachineSpec {
     /// The SMMU has no stage 1.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub second_stage_only: bool,
+    /// The device tree that the hypervisor gets in place of QEMU's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tree: Option<TreeFile>,
+    /// What whoever ran before the hypervisor leaves.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub firmware: Firmware,
+    /// What the SMMU does with commands once the hypervisor has booted.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub smmu_fails: SmmuFails,
     /// The hypervisor's boot options.
     pub hyp: HypOptions,
     /// Boot the build of the hypervisor that contains the switchable faults.
     pub faults_build: bool,
     /// Further arguments for QEMU.
     pub extra: Vec<String>,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 impl Default for MachineSpec {
@@ -84,6 +99,9 @@ impl Default for MachineSpec {
             cpu: "max".to_owned(),
             devices: vec![DmaDevice::Slot(1)],
             second_stage_only: false,
+            tree: None,
+            firmware: Firmware::default(),
+            smmu_fails: SmmuFails::default(),
             hyp: HypOptions::default(),
             faults_build: false,
             extra: Vec::new(),

@@ -3,8 +3,8 @@
 use super::line::{bounded, choice, devices, list, mmio_page, size};
 use super::size::Size;
 use super::{
-    CPUS, DmaDevice, HostView, HypOptions, MEMORY, MachineSpec, MapMode, MmioPolicy, SID_BITS, SLOTS,
-    SmmuMode,
+    CPUS, DmaDevice, Firmware, HostView, HypOptions, MEMORY, MachineSpec, MapMode, MmioPolicy, SID_BITS,
+    SLOTS, SmmuFails, SmmuMode, TreeFile,
 };
 use crate::error::Problem;
 use crate::syntax::{Token, parse_number};
@@ -57,7 +57,7 @@ const fn no_range() -> String {
 }
 
 /// Every key, in the order in which a machine is written.
-pub static OPTIONS: [MachineOption; 12] = [
+pub static OPTIONS: [MachineOption; 15] = [
     MachineOption {
         key: "cpus",
         boot: false,
@@ -186,7 +186,43 @@ pub static OPTIONS: [MachineOption; 12] = [
         },
         unset: "",
     },
+    MachineOption {
+        key: "dtb",
+        boot: false,
+        meaning: "a device tree's source, a file from the trace's folder on, that the hypervisor gets in place of QEMU's: see [below](#device-trees)",
+        range: no_range,
+        set: |spec, value| {
+            spec.tree = Some(TreeFile { name: value.text.to_owned(), source: String::new() });
+            Ok(())
+        },
+        print: |spec| spec.tree.as_ref().map(|tree| tree.name.clone()),
+        unset: "QEMU's own",
+    },
+    MachineOption {
+        key: "firmware",
+        boot: false,
+        meaning: "what is there before the hypervisor: `clean` (zeros), `dirty` (memory full of garbage; the SMMU is on, its streams bypass, its MSIs go to the hypervisor's image)",
+        range: no_range,
+        set: |spec, value| choice(value, Firmware::NAMES).map(|firmware| spec.firmware = firmware),
+        print: |spec| printed(spec.firmware, Firmware::NAMES),
+        unset: "`clean`",
+    },
+    MachineOption {
+        key: "smmu.fails",
+        boot: false,
+        meaning: "what the SMMU does with commands once the hypervisor has booted: `never` (performs them), `refuses` (CERROR_ILL at the first), `silent` (consumes none)",
+        range: no_range,
+        set: |spec, value| choice(value, SmmuFails::NAMES).map(|fails| spec.smmu_fails = fails),
+        print: |spec| printed(spec.smmu_fails, SmmuFails::NAMES),
+        unset: "`never`",
+    },
 ];
+
+/// The name of `value`, unless it is what a machine has anyway.
+fn printed<T: Copy + Default + PartialEq>(value: T, names: &[(T, &str)]) -> Option<String> {
+    let name = names.iter().find(|(known, _)| *known == value).map(|(_, name)| (*name).to_owned());
+    name.filter(|_| value != T::default())
+}
 
 /// Every key as a list for messages: `cpus=, mem=`.
 pub(super) fn keys() -> String {

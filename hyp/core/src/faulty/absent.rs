@@ -1,6 +1,6 @@
 //! No faults: everything passes as it is.
 
-use crate::addr::{Ipa, PhysAddr};
+use crate::addr::{Ipa, PAGE_SIZE, PhysAddr};
 use crate::error::Error;
 use crate::hw::{Cpu, Memory, Mmio};
 pub(crate) use crate::idmap::IdmapTlb;
@@ -15,7 +15,8 @@ use crate::pgtable::{Content, Descriptor, Env, Invalidate, Level, SplitRule};
 use crate::regions::{Kind, Range, Regions};
 use crate::smmu::regs::{CMDQ_CONS, Cr0, Gbpa};
 use crate::smmu::viommu::{self, Ring, Verdict};
-use crate::smmu::{Command, Smmu, SmmuTlb, Ste, StreamId};
+use crate::smmu::{Command, Smmu, SmmuError, SmmuTlb, Ste, StreamId};
+use core::ops::Range as Addresses;
 
 /// Seams that give back their first argument, which is right.
 macro_rules! right {
@@ -67,12 +68,34 @@ right! {
     aborted_streams(u64);
     budget(u64);
     missing(Ste);
+    strtab_base(u64);
+    evtq_base(u64);
+    cmdq_ring(Ring);
+    cr1(u32);
+    pinned(Option<El2Prot>);
+    counted(Range);
+    is_walked_by_devices(bool);
+    is_taken(bool);
 }
 
 /// SCTLR_EL2.
 #[must_use]
 #[inline(always)]
 pub const fn sctlr_el2(right: u64) -> u64 {
+    right
+}
+
+/// VTTBR_EL2.
+#[must_use]
+#[inline(always)]
+pub const fn vttbr_el2(right: u64) -> u64 {
+    right
+}
+
+/// A CPU's stacks within its slot.
+#[must_use]
+#[inline(always)]
+pub const fn stacks(right: [Addresses<u64>; 2]) -> [Addresses<u64>; 2] {
     right
 }
 
@@ -94,6 +117,62 @@ pub const fn mdcr_el2(right: u64) -> u64 {
 #[must_use]
 #[inline(always)]
 pub const fn user_fsc(right: u64, _fault: u64) -> u64 {
+    right
+}
+
+/// The vector that the host goes to, as an offset in bytes.
+#[must_use]
+#[inline(always)]
+pub const fn vector(right: u64) -> u64 {
+    right
+}
+
+/// SPSR_EL1.
+#[must_use]
+#[inline(always)]
+pub const fn spsr_el1(right: u64) -> u64 {
+    right
+}
+
+/// FAR_EL1.
+#[must_use]
+#[inline(always)]
+pub const fn far_el1(right: u64) -> u64 {
+    right
+}
+
+/// ESR_EL1.
+#[must_use]
+#[inline(always)]
+pub const fn esr_el1(right: u64) -> u64 {
+    right
+}
+
+/// The syndrome by which a value that was read is extended.
+#[must_use]
+#[inline(always)]
+pub const fn load_syndrome(right: u64) -> u64 {
+    right
+}
+
+/// The number of the register of an access.
+#[must_use]
+#[inline(always)]
+pub const fn register(right: usize) -> usize {
+    right
+}
+
+/// The first byte and the size of memory that nobody may map.
+#[must_use]
+#[inline(always)]
+pub const fn no_map(right: (u64, u64)) -> (u64, u64) {
+    right
+}
+
+/// Whether there is no SMMU to use; `_frame` is where it was found.
+#[must_use]
+#[inline(always)]
+pub const fn is_off(right: bool, _frame: Option<Range>) -> bool {
     right
 }
 
@@ -241,4 +320,24 @@ pub(crate) fn confine(_mem: &impl Memory, _pa: PhysAddr, _ste: &Ste) -> bool {
 #[inline(always)]
 pub(crate) const fn env<H, S, R>(env: &Hyp<H, S, R>) -> &Hyp<H, S, R> {
     env
+}
+
+#[inline(always)]
+pub(crate) fn clear_msi(regs: &impl Mmio, register: u64) {
+    regs.write64(register, 0);
+}
+
+#[inline(always)]
+pub(crate) fn page_states<M: Memory>(pool: &mut PagePool, mem: &M, pages: u64) -> Option<PhysAddr> {
+    pool.alloc_contiguous(mem, pages, PAGE_SIZE)
+}
+
+#[inline(always)]
+pub(crate) fn table_page<M: Memory>(pool: &mut PagePool, mem: &M) -> Option<PhysAddr> {
+    pool.alloc_contiguous(mem, 1, PAGE_SIZE)
+}
+
+#[inline(always)]
+pub(crate) fn fail<R: Mmio, M: Memory, C: Cpu>(smmu: &mut Smmu<R, M, C>, error: SmmuError) {
+    smmu.fail(error);
 }

@@ -2,6 +2,8 @@
 
 use crate::fault::{Fault, on};
 use crate::pgtable::attrs::El2Prot;
+use core::ops::Range;
+use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// Attributes of the host's memory, in place of the right ones.
 #[inline(always)]
@@ -20,8 +22,14 @@ pub(crate) fn host_mmio(attrs: u64) -> u64 {
 /// Attributes of EL2's own leaves.
 #[inline(always)]
 pub(crate) fn el2_leaf(attrs: u64, prot: El2Prot) -> u64 {
-    // AP[2]: read-only.
-    if prot == El2Prot::Text && on(Fault::El2TextWritable) { attrs & !(1 << 7) } else { attrs }
+    match prot {
+        // AP[2]: read-only.
+        El2Prot::Text if on(Fault::El2TextWritable) => attrs & !(1 << 7),
+        El2Prot::Rodata if on(Fault::El2RodataWritable) => attrs & !(1 << 7),
+        // SH.
+        El2Prot::Data if on(Fault::El2DataNotShareable) => attrs & !(0b11 << 8),
+        _ => attrs,
+    }
 }
 
 /// SCTLR_EL2: with WXN, EL2 would stop at once where its text is writable, instead of running with the fault.
@@ -36,10 +44,30 @@ pub fn sctlr_el2(value: u64) -> u64 {
     }
 }
 
-/// HCR_EL2 of CPU `cpu`.
+/// VTTBR_EL2, which has a bit set below the root's size.
+#[must_use]
+#[inline(always)]
+pub fn vttbr_el2(value: u64) -> u64 {
+    if on(Fault::Stage2RootsMisaligned) { value | 1 << 11 } else { value }
+}
+
+/// A CPU's stacks within its slot: the emergency stack, which comes second, may begin where the other one ends.
+#[must_use]
+#[inline(always)]
+pub fn stacks([stack, emergency]: [Range<u64>; 2]) -> [Range<u64>; 2] {
+    let start = if on(Fault::El2StacksTouch) { stack.end } else { emergency.start };
+    [stack, start..emergency.end]
+}
+
+/// HCR_EL2 of CPU `cpu`, when that comes up.
 #[must_use]
 #[inline(always)]
 pub fn hcr_el2(value: u64, cpu: usize) -> u64 {
+    static STARTED: AtomicU64 = AtomicU64::new(0);
+    let this = 1 << cpu.min(63);
+    let returns = STARTED.fetch_or(this, Relaxed) & this != 0;
+    let untrapped =
+        cpu != 0 && on(Fault::SecondCpuSmcUntrapped) || returns && on(Fault::ReturnedCpuSmcUntrapped);
     // TSC.
-    if cpu != 0 && on(Fault::SecondCpuSmcUntrapped) { value & !(1 << 19) } else { value }
+    if untrapped { value & !(1 << 19) } else { value }
 }

@@ -4,7 +4,7 @@ use crate::addr::PAGE_SIZE;
 use crate::fault::{Fault, on};
 use crate::hw::{Cpu, Memory, Mmio};
 use crate::smmu::regs::{CMDQ_CONS, Cr0, Gbpa};
-use crate::smmu::{Command, Smmu, SmmuTlb, Vmid};
+use crate::smmu::{Command, Smmu, SmmuError, SmmuTlb, Vmid};
 
 /// The command that the queue gets; `None` for none.
 #[inline(always)]
@@ -81,5 +81,13 @@ pub(crate) fn may_be_combined(right: bool, nested: u64) -> bool {
 pub(crate) fn sync_step(tlb: &mut impl SmmuTlb) {
     if !on(Fault::SteStepsNotSynced) {
         tlb.sync();
+    }
+}
+
+/// What comes of commands that did not complete.
+#[inline(always)]
+pub(crate) fn fail<R: Mmio, M: Memory, C: Cpu>(smmu: &mut Smmu<R, M, C>, error: SmmuError) {
+    if !on(Fault::SmmuErrorIgnored) {
+        smmu.fail(error);
     }
 }

@@ -35,6 +35,9 @@ impl<C: Cpu> Invalidate for El2Tlb<'_, C> {
     }
 
     fn publish(&mut self) {
+        if on(Fault::El2MapNotSynchronised) {
+            return self.0.dsb_ishst();
+        }
         invalidate::El2Tlb(self.0).publish();
     }
 }

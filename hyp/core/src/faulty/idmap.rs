@@ -51,6 +51,12 @@ pub(crate) fn snapshot_entry(entry: Descriptor) -> Descriptor {
 /// What the snapshot maps for `kind`.
 #[inline(always)]
 pub(crate) fn snapshot_content(right: Content, kind: Kind) -> Content {
-    let wrong = kind == Kind::Mmio && on(Fault::SmmuSnapshotWrongAttr);
-    if wrong { Content::identity(Attrs::smmu_normal(), 1) } else { right }
+    match (kind, right) {
+        (Kind::Mmio, _) if on(Fault::SmmuSnapshotWrongAttr) => Content::identity(Attrs::smmu_normal(), 1),
+        // SH.
+        (Kind::Memory, Content::Map { offset, attrs, largest }) if on(Fault::SmmuIdmapNotShareable) => {
+            Content::Map { offset, attrs: Attrs(attrs.0 & !(0b11 << 8)), largest }
+        }
+        _ => right,
+    }
 }

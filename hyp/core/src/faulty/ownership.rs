@@ -52,10 +52,16 @@ pub(crate) fn page_state(right: PageState, transition: Transition) -> PageState 
 #[inline(always)]
 pub(crate) fn left_at_el2(right: Option<El2Prot>, kind: Kind) -> Option<El2Prot> {
     match kind {
-        _ if !on(Fault::El2LeftMapped) => right,
+        _ if !on(Fault::El2LeftMapped) && !on(Fault::El2UnmappedLate) => right,
         Kind::Memory => Some(El2Prot::Data),
         _ => Some(El2Prot::Device),
     }
+}
+
+/// How EL2 maps a page that is pinned.
+#[inline(always)]
+pub(crate) fn pinned(right: Option<El2Prot>) -> Option<El2Prot> {
+    right.filter(|_| !on(Fault::PinNotMapped))
 }
 
 /// The part of a range of `kind` that changes in the host's table.
@@ -79,8 +85,13 @@ pub(crate) fn before_smmu<H: Memory + Cpu, S: SmmuTlb, R: RelaxStrategy>(
     (range, kind): (Range, Kind),
     change: Change,
 ) -> Result<(), Error> {
-    if change != Change::Gained || !on(Fault::SmmuMapUnlocked) {
-        return Ok(());
+    match change {
+        Change::Lost if kind == Kind::Memory && on(Fault::El2MappedEarly) => {
+            return el2.set_linear(&hyp.hw, range, Some(El2Prot::Data));
+        }
+        Change::Gained if on(Fault::El2UnmappedLate) => return el2.set_linear(&hyp.hw, range, None),
+        Change::Gained if on(Fault::SmmuMapUnlocked) => {}
+        _ => return Ok(()),
     }
     let copy = hyp
         .smmu
@@ -153,4 +164,16 @@ pub(crate) fn fault_lock<G: DerefMut<Target = HostMmu>>(host: G) -> Host<G> {
     }
     let pool = PagePool::new(Range { size: 0, ..host.pool.range() });
     Host::Copy(HostMmu { pool, ..*host })
+}
+
+/// The part of `range` that is looked at to see how many tables it needs.
+#[inline(always)]
+pub(crate) fn counted(range: Range) -> Range {
+    if on(Fault::HostTablesCountedShort) { Range { size: PAGE_SIZE, ..range } } else { range }
+}
+
+/// Whether no entry of the host's table may go.
+#[inline(always)]
+pub(crate) fn is_walked_by_devices(right: bool) -> bool {
+    right && !on(Fault::SharedMmioRecycled)
 }

@@ -16,6 +16,14 @@ pub(crate) fn ste_stage2(mut ste: Ste) -> Ste {
         // S2R.
         ste.0[2] &= !(1 << 58);
     }
+    if on(Fault::SmmuWalksNonCacheable) {
+        // S2IR0, S2OR0, S2SH0.
+        ste.0[2] &= !(0x3f << 40);
+    }
+    if on(Fault::Stage2RootsMisaligned) {
+        // S2TTB, below the root's size.
+        ste.0[3] |= 1 << 7;
+    }
     ste
 }
 

@@ -23,8 +23,12 @@ pub(crate) fn is_stopped(right: bool) -> bool {
 /// What was made of the command `copy`.
 #[inline(always)]
 pub(crate) fn checked(right: Verdict, copy: [u64; 2]) -> Verdict {
+    if right == Verdict::Refuse && on(Fault::ViommuOpcodeLetThrough) {
+        return Verdict::Issue(copy);
+    }
     let Verdict::Issue([low, high]) = right else { return right };
     match low & 0xff {
+        0x46 if on(Fault::ViommuSyncMsiKept) => Verdict::Issue([low, copy[1] & 0x00ff_ffff_ffff_fffc]),
         0x10..=0x13 if on(Fault::ViommuHostVmidLetThrough) => {
             Verdict::Issue([low | copy[0] & 0xffff << 32, high])
         }
@@ -106,6 +110,9 @@ pub(crate) fn shadow(ste: Ste, host: &[u64; 8]) -> Ste {
     } else if on(Fault::ViommuStalldLetThrough) && ste.is_nested() {
         // S1STALLD.
         Ste([head, attributes | host[1] & 1 << 27, stage2, root, 0, 0, 0, 0])
+    } else if on(Fault::ViommuS2ptwClear) && ste.is_nested() {
+        // S2PTW.
+        Ste([head, attributes, stage2 & !(1 << 54), root, 0, 0, 0, 0])
     } else if on(Fault::ViommuS2FieldsFromHost) && host[0] & 1 != 0 {
         // S2VMID.
         Ste([head, attributes, stage2 | host[2] & 0xffff, root, 0, 0, 0, 0])
@@ -129,7 +136,11 @@ pub(crate) fn missing(right: Ste) -> Ste {
 /// How many streams abort when the host turns its SMMU off.
 #[inline(always)]
 pub(crate) fn aborted_streams(streams: u64) -> u64 {
-    if on(Fault::ViommuDisableKeepsStreams) { 0 } else { streams }
+    match streams {
+        _ if on(Fault::ViommuDisableKeepsStreams) => 0,
+        _ if on(Fault::ViommuLastStreamKept) => streams - 1,
+        _ => streams,
+    }
 }
 
 /// Whether the entry at `pa` is replaced without a command; then it was.
@@ -162,6 +173,12 @@ impl<H: Memory + Cpu, S: SmmuTlb + Physical, R: RelaxStrategy> Env for Careless<
 impl<H: Memory + Cpu, S: SmmuTlb + Physical, R: RelaxStrategy> its::Env for Careless<'_, H, S, R> {
     fn hold(&mut self, range: Range) -> Result<(), Error> {
         self.0.hold(range)?;
+        if on(Fault::PageStatesUnlocked) {
+            let hyp = self.0;
+            for page in (range.base.0..range.end()).step_by(PAGE_SIZE as usize).map(PhysAddr) {
+                hyp.pages.set(&hyp.hw, page, hyp.pages.get(&hyp.hw, page));
+            }
+        }
         if on(Fault::ViommuMemoryNotHeld) {
             let hyp = self.0;
             for page in (range.base.0..range.end()).step_by(PAGE_SIZE as usize) {

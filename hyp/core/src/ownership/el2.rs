@@ -27,7 +27,7 @@ impl El2Mmu {
     }
 
     /// Maps `range` at its linear address, or unmaps it.
-    pub(super) fn set_linear<H: Memory + Cpu>(
+    pub(crate) fn set_linear<H: Memory + Cpu>(
         &mut self,
         hw: &H,
         range: Range,

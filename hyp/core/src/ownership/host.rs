@@ -78,7 +78,7 @@ impl<H: Memory + Cpu, S: SmmuTlb, R: RelaxStrategy> Hyp<H, S, R> {
     /// Unmaps the host's MMIO, annotated entries excepted, to get table pages back. The host still owns it, so the
     /// SMMU is not told; in shared mode, where devices use these entries, nothing is done.
     fn recycle_mmio(&self, host: &mut HostMmu) {
-        if host.shared {
+        if faulty::is_walked_by_devices(host.shared) {
             return;
         }
         for Region { range, .. } in self.regions.iter().filter(|region| region.kind == Kind::Mmio) {

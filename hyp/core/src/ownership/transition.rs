@@ -128,7 +128,7 @@ impl<H: Memory + Cpu, S: SmmuTlb, R: RelaxStrategy> Hyp<H, S, R> {
         let mut needed = 0;
         if let Some(change) = transition.of_host() {
             let content = host.content_after(change, kind);
-            self.reserve_host(host, range, content)?;
+            self.reserve_host(host, faulty::counted(range), content)?;
             let smmu = self.smmu.lock();
             needed += smmu.as_ref().map_or(0, |smmu| smmu.idmap.tables_needed(&self.hw, range, kind, change));
         }
@@ -145,7 +145,7 @@ impl<H: Memory + Cpu, S: SmmuTlb, R: RelaxStrategy> Hyp<H, S, R> {
         let new = transition.page(old);
         let page = Range { base, size: PAGE_SIZE };
         match (old.refcount() != 0, new.refcount() != 0) {
-            (false, true) => el2.set_linear(&self.hw, page, Some(El2Prot::Data))?,
+            (false, true) => el2.set_linear(&self.hw, page, faulty::pinned(Some(El2Prot::Data)))?,
             // It has an entry of its own in EL2's table, so no table is needed to clear it.
             (true, false) => el2.set_linear(&self.hw, page, None)?,
             _ => {}

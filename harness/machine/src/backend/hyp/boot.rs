@@ -6,7 +6,7 @@ use parallax_abi::info::{HypInfo, INFO_SYMBOL, MAGIC, PANIC_SYMBOL, VERSION};
 use parallax_abi::journal::{MARK_SYMBOL, VECTORS_SYMBOL};
 use parallax_abi::mailbox::{IDLE_SYMBOL, MAILBOX_SYMBOL, STUCK_SYMBOL, WAIT_SYMBOL};
 use parallax_addr::{HypVa, ImageVa, PAGE_SIZE, PhysAddr};
-use parallax_trace::spec::{HYP_BASE, MachineSpec, PAYLOAD_BASE, Region, regions};
+use parallax_trace::spec::{Firmware, HYP_BASE, MachineSpec, PAYLOAD_BASE, Region, regions};
 use parallax_vmsa::{PhysMem, Regime, SysRegs, translate};
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::Instant;
@@ -15,7 +15,7 @@ use zerocopy::IntoBytes;
 use super::mailbox::MailboxAt;
 use super::registers::RegisterSet;
 use super::report::not_started;
-use super::{BootOptions, Live, StopPoints};
+use super::{BootOptions, Live, StopPoints, firmware};
 use crate::error::MachineError;
 use crate::qemu::{Pagewatch, Qemu, QemuError, Watched};
 use crate::qmp::Qmp;
@@ -60,8 +60,12 @@ impl Live {
         let plugin = plugin.transpose()?;
         let (mut qemu, ram, watched) =
             Qemu::start(&config, &images.hyp_img, &images.payload_img, plugin.as_ref())?;
-        let (client, qmp, registers) = connect(&runtime, &mut qemu, &config, &options, stops)?;
+        let (mut client, qmp, registers) = connect(&runtime, &mut qemu, &config, &options, stops)?;
         qemu.hide();
+        if config.firmware == Firmware::Dirty {
+            let loaded = [images.hyp_img.as_path(), images.payload_img.as_path()];
+            firmware::leave(&runtime, &mut client, &ram, &config, loaded)?;
+        }
         let description = describe(&qemu, config, &symbols);
         let mut live = Self {
             runtime,
@@ -102,6 +106,8 @@ impl Live {
             Err(error) => return Err(self.connection_lost(error)),
         };
         self.target.info = read_info(&self.ram, &registers.sys, info_va)?;
+        let fails = self.target.description.config.smmu_fails;
+        firmware::break_commands(&self.runtime, &mut self.client, &self.target.info, fails)?;
         if let Watched::Journal(journal) = &self.watched {
             if self.target.info.image_pa != HYP_BASE.get() {
                 let at = self.target.info.image_pa;

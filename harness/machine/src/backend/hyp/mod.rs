@@ -10,6 +10,7 @@
 
 pub(crate) mod boot;
 mod debug;
+mod firmware;
 mod flight;
 pub(crate) mod gic;
 mod images;

@@ -70,6 +70,7 @@ mod tests {
         };
         let path = Path::new;
         let paths = Paths {
+            tree: None,
             plugin: None,
             hyp: path("h.img"),
             payload: path("Image"),

@@ -34,7 +34,7 @@ use crate::backend::hyp::registers::RegisterSet;
 use crate::backend::hyp::report::not_started;
 use crate::cpu_clock::CpuClock;
 use crate::error::MachineError;
-use crate::qemu::{Qemu, QemuError, Watched};
+use crate::qemu::{Files, Qemu, QemuError, Watched};
 use crate::ram::MappedRam;
 use crate::rsp::{Client, Register};
 use crate::symbols::Symbols;
@@ -108,10 +108,9 @@ impl Linux {
             pagewatch(library, &symbols, None)
         });
         let plugin = plugin.transpose()?;
+        let files = Files { hyp: &images.hyp_img, payload: &config.kernel, tree: None };
         let (mut qemu, ram, watched) =
-            Qemu::launch(memory, &images.hyp_img, &config.kernel, plugin.as_ref(), |paths| {
-                args::arguments(spec, config, paths)
-            })?;
+            Qemu::launch(memory, &files, plugin.as_ref(), |paths| args::arguments(spec, config, paths))?;
         if let Watched::Journal(journal) = &watched {
             journal.enable(true);
         }

@@ -104,7 +104,7 @@ impl<H: Memory + Cpu> Boot<H> {
         let rest = config.pool.size - host_size;
         let mut pool = PagePool::new(Range { base: config.pool.base.add(host_size), size: rest });
         let (first, nr) = frames(&config.regions);
-        let array = pool.alloc_contiguous(&hw, PageStates::pages_for(nr), PAGE_SIZE);
+        let array = crate::faulty::page_states(&mut pool, &hw, PageStates::pages_for(nr));
         let pages = PageStates::new(array.ok_or(BootError::NoMem("page states"))?, first, nr);
         let tree = Tree::new(&hw, &mut pool, Geometry::el2(), SplitRule::BreakBeforeMake)
             .map_err(|_| BootError::NoMem("EL2's table"))?;

@@ -9,7 +9,7 @@ use crate::regions::{Kind, Range, Regions};
 #[must_use]
 pub fn place(regions: &Regions, loaded: &Regions, image: Range, size: u64) -> Option<Range> {
     let taken = || {
-        let kept = loaded.iter().filter(|region| region.kind == Kind::Kept);
+        let kept = loaded.iter().filter(|region| crate::faulty::is_taken(region.kind == Kind::Kept));
         kept.map(|region| region.range).chain([image])
     };
     let starts = taken().map(Range::end).chain(regions.memory().map(|memory| memory.base.0));

@@ -71,12 +71,12 @@ impl<R: Mmio, M: Memory, C: Cpu> Closed<R, M, C> {
         view: HostView,
     ) -> Result<Smmu<R, M, C>, SmmuError> {
         let Self { hw, features } = self;
-        hw.regs.write32(CR1, CR1_WB_ISH);
+        hw.regs.write32(CR1, crate::faulty::cr1(CR1_WB_ISH));
         hw.regs.write32(CR2, (Cr2::RECINVSID | Cr2::PTM).bits());
         hw.write_ack("IRQ_CTRLACK", IRQ_CTRL, IRQ_CTRLACK, 0)?;
         // Nobody's MSIs: they are unknown after reset, and an SMMU writes them past all translation.
         for address in [GERROR_IRQ_CFG0, EVENTQ_IRQ_CFG0, PRIQ_IRQ_CFG0] {
-            hw.regs.write64(address, 0);
+            crate::faulty::clear_msi(&hw.regs, address);
         }
         let ste = match view {
             HostView::Hidden => Ste::stage2_only(stage2),

@@ -79,7 +79,7 @@ pub(in crate::smmu) struct CommandQueue {
 impl CommandQueue {
     /// An empty queue of 2^`log2` commands at `base`, set up in hardware while CR0.CMDQEN = 0.
     pub(super) fn new(regs: &impl Mmio, base: PhysAddr, log2: u32) -> Result<Self, SmmuError> {
-        let ring = Ring::new("the command queue", base, log2, ENTRY_SIZE)?;
+        let ring = faulty::cmdq_ring(Ring::new("the command queue", base, log2, ENTRY_SIZE)?);
         regs.write64(CMDQ_BASE, ring.base_register() | BASE_ALLOCATE);
         regs.write32(CMDQ_PROD, 0);
         regs.write32(CMDQ_CONS, 0);

@@ -126,14 +126,14 @@ impl<R: Mmio, M: Memory, C: Cpu> Smmu<R, M, C> {
         if self.state == State::Enabled
             && let Err(error) = self.cmdq.sync(&self.hw)
         {
-            self.fail(error);
+            faulty::fail(self, error);
         }
     }
 
     /// Turns translation off for good; GBPA has all traffic aborted from here on.
     ///
     /// Panics if it cannot be turned off: devices would go on with what was taken from them.
-    pub(in crate::smmu) fn fail(&mut self, error: SmmuError) {
+    pub(crate) fn fail(&mut self, error: SmmuError) {
         self.state = State::Failed(error);
         self.hw.cpu.tell(&format_args!("{error}; it is turned off, no device reaches memory any more"));
         let kept = Cr0::from_bits_truncate(self.hw.regs.read32(CR0)) & (Cr0::EVENTQEN | Cr0::ATSCHK);

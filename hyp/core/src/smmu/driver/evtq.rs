@@ -31,7 +31,7 @@ impl EventQueue {
     /// An empty queue of 2^`log2` records at `base`, set up in hardware while CR0.EVENTQEN = 0.
     pub(super) fn new(regs: &impl Mmio, base: PhysAddr, log2: u32) -> Result<Self, SmmuError> {
         let ring = Ring::new("the event queue", base, log2, ENTRY_SIZE)?;
-        regs.write64(EVENTQ_BASE, ring.base_register() | BASE_ALLOCATE);
+        regs.write64(EVENTQ_BASE, crate::faulty::evtq_base(ring.base_register()) | BASE_ALLOCATE);
         regs.write32(EVENTQ_PROD, 0);
         regs.write32(EVENTQ_CONS, 0);
         Ok(Self { ring, cons: 0, acknowledged: 0 })

@@ -28,12 +28,12 @@ impl Ring {
     }
 
     /// As [`Ring::new`] for a ring of any size; the caller has aligned `base` to it.
-    pub(in crate::smmu) const fn aligned(base: PhysAddr, log2: u32, entry: u64) -> Self {
+    pub(crate) const fn aligned(base: PhysAddr, log2: u32, entry: u64) -> Self {
         Self { base, log2, entry }
     }
 
     /// The value of its BASE register, without the allocation hint.
-    pub(in crate::smmu) fn base_register(&self) -> u64 {
+    pub(crate) fn base_register(&self) -> u64 {
         self.base.0 | u64::from(self.log2)
     }
 

@@ -90,7 +90,7 @@ impl StreamTable {
         } else {
             (base, 0)
         };
-        regs.write64(STRTAB_BASE, root.0 | BASE_ALLOCATE);
+        regs.write64(STRTAB_BASE, crate::faulty::strtab_base(root.0) | BASE_ALLOCATE);
         regs.write32(STRTAB_BASE_CFG, format | shape.sid_bits);
         Ok(table)
     }
