@@ -60,19 +60,33 @@ pub const fn classify(desc: u64, level: Level, oa_bits: u32) -> Option<What> {
 pub fn runs(entries: impl Iterator<Item = u64>, level: Level, oa_bits: u32) -> Vec<Item> {
     let mut items: Vec<Item> = Vec::new();
     let mut expected = None;
+    let size = level.entry_size();
+    let next = |what, desc: u64| match what {
+        What::Leaf | What::LeafRes0 => desc.checked_add(size),
+        What::Invalid | What::Reserved | What::AddressSize => Some(desc),
+        What::Table | What::TableRes0 => None,
+    };
     for (index, desc) in (0_u16..512).zip(entries) {
-        let what = classify(desc, level, oa_bits);
-        match items.last_mut() {
-            Some(run) if expected == Some(desc) && what == Some(run.what) => run.count += 1,
-            _ => items.extend(what.map(|what| Item { first: index, count: 1, desc, what })),
+        if let Some(run) = items.last_mut()
+            && expected == Some(desc)
+            && goes_on(run.what, desc, oa_bits)
+        {
+            run.count += 1;
+            expected = next(run.what, desc);
+            continue;
         }
-        expected = match what {
-            Some(What::Leaf | What::LeafRes0) => desc.checked_add(level.entry_size()),
-            Some(What::Invalid | What::Reserved | What::AddressSize) => Some(desc),
-            Some(What::Table | What::TableRes0) | None => None,
-        };
+        let what = classify(desc, level, oa_bits);
+        items.extend(what.map(|what| Item { first: index, count: 1, desc, what }));
+        expected = what.and_then(|what| next(what, desc));
     }
     items
+}
+
+/// Whether `desc`, which is what comes after an entry that is `what`, is so too: all of it but an output address is the same,
+/// and that has not left its field.
+const fn goes_on(what: What, desc: u64, oa_bits: u32) -> bool {
+    let address = desc & desc::ADDRESS;
+    !matches!(what, What::Leaf | What::LeafRes0) || address != 0 && address >> oa_bits == 0
 }
 
 #[cfg(test)]
@@ -104,6 +118,15 @@ mod tests {
             item(9, 1, 0x1, What::Reserved),
         ];
         assert_eq!(runs(entries.into_iter(), L3, 48), expected);
+    }
+
+    #[test]
+    fn a_run_ends_where_the_address_wraps() {
+        let last = 0xffff_ffff_f003;
+        let wrapped = last + 0x1000;
+        assert_eq!(classify(wrapped, L3, 48), Some(What::LeafRes0), "bit 48 must be 0");
+        let expected = [item(0, 1, last, What::Leaf), item(1, 1, wrapped, What::LeafRes0)];
+        assert_eq!(runs([last, wrapped].into_iter(), L3, 48), expected);
     }
 
     #[test]
