@@ -13,6 +13,13 @@ OWN_MACHINE = {
     "traces/good/smmu_off.trace": "it is about a hypervisor that leaves the SMMU alone",
     "traces/good/host_tables_used_up.trace": "its few pages for tables do not suffice for a shared one",
     "traces/good/mmio_recycled.trace": "its few pages for tables do not suffice for a shared one",
+    "traces/good/donate_out_of_tables.trace": "its few pages for tables do not suffice for a shared one",
+    "traces/good/shared_out_of_tables.trace": "its pages for tables are counted for blocks",
+    "traces/good/tree_initrd.trace": "its device tree has one CPU",
+    "traces/good/tree_reserved.trace": "its device tree has one CPU",
+    "traces/good/tree_soc.trace": "its device tree has one CPU",
+    "traces/good/gicr_lpi_tables.trace": "it reads GICR_TYPER, which says whether there are more CPUs",
+    "traces/good/its_commands.trace": "it names a redistributor that is not there on one CPU",
 }
 HOSTILE_FAULTS = ["viommu_ste_unchecked", "viommu_s2_fields_from_host", "viommu_evtq_unchecked", "viommu_memory_not_held",
                   "viommu_missing_nh_all"]
