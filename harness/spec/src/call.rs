@@ -2,7 +2,7 @@
 
 use parallax_abi::errno::ENODEV;
 use parallax_abi::errno::{ENOENT, ENOMEM, EPERM};
-use parallax_ops::Call;
+use parallax_ops::{Call, Kind, Operation};
 
 use crate::need::{self, Named, Need};
 use crate::page::Page;
@@ -125,48 +125,43 @@ pub const CALLS: &[Specified] = &[
     },
 ];
 
-/// The specification of `call` and the pages that it names.
+/// The specification of `call` and the pages that it names: from its frame on, as many as it counts. None where nothing is
+/// specified.
 #[must_use]
-pub fn specified(call: Call) -> (&'static Specified, Named) {
-    let (word, pfn, nr) = match call {
-        Call::HostShareHyp { pfn } => (0, pfn.get(), 1),
-        Call::HostUnshareHyp { pfn } => (1, pfn.get(), 1),
-        Call::HypPinSharedMem { pfn, nr } => (2, pfn.get(), nr),
-        Call::HypUnpinSharedMem { pfn, nr } => (3, pfn.get(), nr),
-        Call::HostDonateHyp { pfn, nr } => (4, pfn.get(), nr),
-        Call::HypDonateHost { pfn, nr } => (5, pfn.get(), nr),
-        Call::HostDonateHypMmio { pfn, nr } => (6, pfn.get(), nr),
-        Call::HypDonateHostMmio { pfn, nr } => (7, pfn.get(), nr),
-        Call::SmmuReadEvent {} => (8, 0, 0),
-    };
-    (&CALLS[word], Named { pfn, nr })
+pub fn specified(call: Call) -> Option<(&'static Specified, Named)> {
+    let (row, values) = Operation::Hypercall(call).spelled();
+    let known = CALLS.iter().find(|known| known.word == row.name)?;
+    let of =
+        |kind| row.params.iter().zip(&values).find(|(param, _)| param.kind == kind).map(|(_, value)| *value);
+    let named = of(Kind::Frame).map(|pfn| Named { pfn, nr: of(Kind::Count).unwrap_or(1) });
+    Some((known, named.unwrap_or(Named { pfn: 0, nr: 0 })))
 }
 
 #[cfg(test)]
 mod tests {
-    use parallax_addr::Pfn;
-    use parallax_ops::rows;
+    use parallax_ops::{Form, rows};
 
     use super::*;
 
     #[test]
-    fn every_call_finds_its_specification() {
-        let pfn = Pfn::new(1);
-        let calls = [
-            Call::HostShareHyp { pfn },
-            Call::HostUnshareHyp { pfn },
-            Call::HypPinSharedMem { pfn, nr: 2 },
-            Call::HypUnpinSharedMem { pfn, nr: 2 },
-            Call::HostDonateHyp { pfn, nr: 2 },
-            Call::HypDonateHost { pfn, nr: 2 },
-            Call::HostDonateHypMmio { pfn, nr: 2 },
-            Call::HypDonateHostMmio { pfn, nr: 2 },
-            Call::SmmuReadEvent {},
-        ];
-        for (call, known) in calls.into_iter().zip(CALLS) {
-            assert_eq!(specified(call).0.word, known.word);
-            assert!(rows().any(|row| row.name == known.word), "{}", known.word);
-        }
-        assert_eq!(calls.len(), CALLS.len());
+    fn every_call_has_its_specification() {
+        let calls: Vec<&str> =
+            rows().filter(|row| matches!(row.form, Form::Hypercall(_))).map(|row| row.name).collect();
+        let specified: Vec<&str> = CALLS.iter().map(|call| call.word).collect();
+        assert_eq!(specified, calls, "each call of the table, in its order");
+    }
+
+    #[test]
+    fn the_pages_of_a_call_are_those_of_its_arguments() {
+        let named = |word: &str, args: &[u64]| {
+            let row = rows().find(|row| row.name == word).unwrap();
+            let call = Operation::new(row, args).unwrap().call().unwrap();
+            let (known, named) = specified(call).unwrap();
+            assert_eq!(known.word, word);
+            (named.pfn, named.nr)
+        };
+        assert_eq!(named("host_share_hyp", &[9]), (9, 1));
+        assert_eq!(named("host_donate_hyp", &[9, 4]), (9, 4));
+        assert_eq!(named("smmu_read_event", &[]), (0, 0));
     }
 }

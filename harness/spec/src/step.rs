@@ -120,7 +120,7 @@ pub fn next(operation: &Operation, outcome: &Outcome, view: &dyn View, board: Bo
         let wrong = if lends { None } else { board.access(operation, outcome, view) };
         return Next { lends, wrong, ..Next::SAME };
     };
-    let (call, named) = specified(call);
+    let Some((call, named)) = specified(call) else { return Next::SAME };
     let pages = view.pages(named.span());
     let broken = first_broken(call.needs, named, view);
     let done = matches!(outcome, Outcome::Ok { .. });
