@@ -3,20 +3,25 @@
 //! Cargo writes to one place whatever the features are. So one build at a time holds a lock, and what it made is
 //! copied to a folder named after its contents, which never changes afterwards.
 
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::io;
+use std::io::{self, Read};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::time::SystemTime;
+use std::process::{Child, Command, Output, Stdio};
+use std::thread;
+use std::time::{Duration, SystemTime};
 
 use parallax_trace::spec::MachineSpec;
+use rustix::process::{Pid, Signal, kill_process_group};
 use tokio_util::sync::CancellationToken;
 
 use super::{PROFILE, Sources, TARGET, Toolchain, ToolchainError, flatten, paths};
 
 /// How many lines of a failed build are shown.
 const TAIL_LINES: usize = 60;
+/// How long a wait goes on before it is looked whether the user cancelled it.
+const LOOK: Duration = Duration::from_millis(20);
 /// How many earlier builds of each variant are kept.
 const KEPT: usize = 8;
 /// Offset and value of the magic number in an arm64 Image header.
@@ -103,7 +108,7 @@ pub fn build(
 ) -> Result<BuiltImages, ToolchainError> {
     let toolchain = Toolchain::find(repo_root)?;
     let folder = repo_root.join("target/parallax").join(variant.folder());
-    let _lock = lock(&folder)?;
+    let _lock = lock(&folder, cancel)?;
     let mut command = toolchain.cargo("build", repo_root)?;
     let test_host = test_host(repo_root);
     command.args(["-p", "hyp", "-p", test_host]).args(variant.features());
@@ -118,7 +123,7 @@ pub fn build(
 /// No compiler, or clippy found something.
 pub fn clippy(repo_root: &Path, variant: Variant, cancel: &CancellationToken) -> Result<(), ToolchainError> {
     let toolchain = Toolchain::find(repo_root)?;
-    let _lock = lock(&repo_root.join("target/parallax").join(variant.folder()))?;
+    let _lock = lock(&repo_root.join("target/parallax").join(variant.folder()), cancel)?;
     let mut command = toolchain.cargo("clippy", repo_root)?;
     command.args(["-p", "hyp", "-p", test_host(repo_root)]);
     command.args(variant.features()).args(["--", "-D", "warnings"]);
@@ -126,18 +131,26 @@ pub fn clippy(repo_root: &Path, variant: Variant, cancel: &CancellationToken) ->
 }
 
 /// Waits until no other process builds. The lock ends with the file.
-pub(super) fn lock(folder: &Path) -> Result<File, ToolchainError> {
+pub(super) fn lock(folder: &Path, cancel: &CancellationToken) -> Result<File, ToolchainError> {
     let path = folder.with_file_name("build.lock");
     fs::create_dir_all(folder).map_err(at(folder))?;
     let file = File::options().create(true).append(true).open(&path).map_err(at(&path))?;
-    file.lock().map_err(at(&path))?;
-    Ok(file)
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) if cancel.is_cancelled() => return Err(ToolchainError::Cancelled),
+            Err(TryLockError::WouldBlock) => thread::sleep(LOOK),
+            Err(TryLockError::Error(source)) => return Err(at(&path)(source)),
+        }
+    }
 }
 
 pub(super) fn run(mut command: Command, cancel: &CancellationToken) -> Result<(), ToolchainError> {
     let (program, shown) = (command.get_program().to_string_lossy().into_owned(), shown(&command));
-    let output =
-        command.stdin(Stdio::null()).output().map_err(|source| ToolchainError::Run { program, source })?;
+    // In a group of its own, so that what it started ends with it.
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).process_group(0);
+    let output = command.spawn().and_then(|child| ended(child, cancel));
+    let output = output.map_err(|source| ToolchainError::Run { program, source })?;
     if cancel.is_cancelled() {
         return Err(ToolchainError::Cancelled);
     }
@@ -148,6 +161,27 @@ pub(super) fn run(mut command: Command, cancel: &CancellationToken) -> Result<()
     let lines: Vec<&str> = text.lines().collect();
     let tail = lines[lines.len().saturating_sub(TAIL_LINES)..].join("\n");
     Err(ToolchainError::Failed { command: shown, status: output.status.to_string(), tail })
+}
+
+/// Waits for the end of `child`, which the user may cancel: then its whole group is told to end.
+fn ended(mut child: Child, cancel: &CancellationToken) -> io::Result<Output> {
+    let stderr = child.stderr.take();
+    let reader = thread::spawn(move || {
+        let mut text = Vec::new();
+        stderr.map_or(Ok(0), |mut stderr| stderr.read_to_end(&mut text)).map(|_| text)
+    });
+    let status = loop {
+        if let Some(status) = child.try_wait()? {
+            break status;
+        }
+        if cancel.is_cancelled() {
+            kill_process_group(Pid::from_child(&child), Signal::TERM)?;
+            break child.wait()?;
+        }
+        thread::sleep(LOOK);
+    };
+    let stderr = reader.join().unwrap_or_else(|_| Ok(Vec::new()))?;
+    Ok(Output { status, stdout: Vec::new(), stderr })
 }
 
 /// `command` as a person would type it to see a failure again: without the settings about paths, which are of no matter
@@ -252,6 +286,28 @@ mod tests {
         assert!(matches!(run(Command::new("false"), &cancel), Err(ToolchainError::Cancelled)));
         let error = run(Command::new("no-such-program"), &CancellationToken::new()).unwrap_err();
         assert!(error.to_string().contains("no-such-program"), "{error}");
+    }
+
+    #[test]
+    fn who_waits_for_a_build_can_cancel_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = folder.path().join("normal");
+        let cancelled_soon = || {
+            let cancel = CancellationToken::new();
+            let later = cancel.clone();
+            thread::spawn(move || {
+                thread::sleep(10 * LOOK);
+                later.cancel();
+            });
+            cancel
+        };
+        let begin = std::time::Instant::now();
+        let mut command = Command::new("sh");
+        command.args(["-c", "sleep 60; true"]);
+        assert!(matches!(run(command, &cancelled_soon()), Err(ToolchainError::Cancelled)));
+        let _held = lock(&place, &CancellationToken::new()).unwrap();
+        assert!(matches!(lock(&place, &cancelled_soon()), Err(ToolchainError::Cancelled)));
+        assert!(begin.elapsed() < Duration::from_secs(30), "neither the command nor the lock was waited for");
     }
 
     #[test]

@@ -33,7 +33,7 @@ pub fn newer_api(library: &Path) -> PathBuf {
 /// # Errors
 /// No compiler, or a build that fails.
 pub fn plugin(repo_root: &Path, cancel: &CancellationToken) -> Result<PathBuf, ToolchainError> {
-    let _lock = lock(&repo_root.join(TARGET_DIR))?;
+    let _lock = lock(&repo_root.join(TARGET_DIR), cancel)?;
     run(cargo("build", repo_root), cancel)?;
     let library = repo_root.join(TARGET_DIR).join("release/libpagewatch.so");
     let io = |path: &Path| {
@@ -75,7 +75,7 @@ fn with_newer_api(library: &[u8]) -> Option<Vec<u8>> {
 /// # Errors
 /// No compiler, or clippy found something.
 pub fn clippy_plugin(repo_root: &Path, cancel: &CancellationToken) -> Result<(), ToolchainError> {
-    let _lock = lock(&repo_root.join(TARGET_DIR))?;
+    let _lock = lock(&repo_root.join(TARGET_DIR), cancel)?;
     let mut command = cargo("clippy", repo_root);
     command.args(["--", "-D", "warnings"]);
     run(command, cancel)
