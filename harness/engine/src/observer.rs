@@ -61,6 +61,7 @@ fn context(target: &Target) -> Context {
         mmio: hyp.mmio,
         sid_bits: hyp.sid_bits,
         emulated: hyp.smmu_host == HostView::Emulated,
+        smmu_stage1: !target.description.config.second_stage_only,
         lpis: named(&["its", "gicr"]),
         masters: named(&["fwcfg", "virtio"]),
         common: named(&["uart", "gicd"]),

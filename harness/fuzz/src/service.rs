@@ -93,7 +93,7 @@ impl Service<'_> {
         self.store(TABLE + STREAM * 64, number(1));
         self.give(&[sync(), commands::configure(STREAM), sync()]);
         self.dma(ram(page), false);
-        // Stage 1, by a range of streams that begins before this one.
+        // Stage 1, by a range of streams that begins before this one. An attack may have used its ASID: TLBI_NSNH_ALL.
         for (to, value) in [
             (CONTEXT_AT, number(CONTEXT)),
             (CONTEXT_AT + 8, ram(STAGE1)),
@@ -104,7 +104,7 @@ impl Service<'_> {
         ] {
             self.store(to, value);
         }
-        self.give(&[[number(4), number(3)], sync()]);
+        self.give(&[[number(4), number(3)], [number(0x30), number(0)], sync()]);
         self.dma(number(ALIAS + page), true);
         // A page that is warm in both views goes, and comes back.
         self.dma(ram(page + PAGE_SIZE), true);

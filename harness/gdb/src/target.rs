@@ -138,14 +138,15 @@ impl TargetDescriptionXmlOverride for Front<'_> {
 
 impl MultiThreadBase for Front<'_> {
     fn read_registers(&mut self, registers: &mut Bytes, tid: Tid) -> TargetResult<(), Self> {
-        let bytes = self.debuggee.registers(cpu(tid)).map_err(TargetError::Fatal)?;
+        let cpu = self.known(tid)?;
+        let bytes = self.debuggee.registers(cpu).map_err(TargetError::Fatal)?;
         registers.0 = bytes.ok_or(TargetError::NonFatal)?;
         Ok(())
     }
 
     fn write_registers(&mut self, registers: &Bytes, tid: Tid) -> TargetResult<(), Self> {
-        let bytes: Option<Vec<u8>> = registers.0.iter().copied().collect();
-        carried_out(self.debuggee.write_registers(cpu(tid), &bytes.ok_or(TargetError::NonFatal)?))
+        let (cpu, bytes) = (self.known(tid)?, registers.0.iter().copied().collect::<Option<Vec<u8>>>());
+        carried_out(self.debuggee.write_registers(cpu, &bytes.ok_or(TargetError::NonFatal)?))
     }
 
     fn support_single_register_access(&mut self) -> Option<SingleRegisterAccessOps<'_, Tid, Self>> {
@@ -153,12 +154,14 @@ impl MultiThreadBase for Front<'_> {
     }
 
     fn read_addrs(&mut self, address: u64, data: &mut [u8], tid: Tid) -> TargetResult<usize, Self> {
-        carried_out(self.debuggee.read(cpu(tid), address, data))?;
+        let cpu = self.known(tid)?;
+        carried_out(self.debuggee.read(cpu, address, data))?;
         Ok(data.len())
     }
 
     fn write_addrs(&mut self, address: u64, data: &[u8], tid: Tid) -> TargetResult<(), Self> {
-        carried_out(self.debuggee.write(cpu(tid), address, data))
+        let cpu = self.known(tid)?;
+        carried_out(self.debuggee.write(cpu, address, data))
     }
 
     fn list_active_threads(&mut self, report: &mut dyn FnMut(Tid)) -> Result<(), Lost> {
@@ -177,7 +180,8 @@ impl MultiThreadBase for Front<'_> {
 
 impl ThreadExtraInfo for Front<'_> {
     fn thread_extra_info(&self, tid: Tid, buf: &mut [u8]) -> Result<usize, Lost> {
-        let name = self.debuggee.cpu_name(cpu(tid));
+        let Ok(cpu) = self.known(tid) else { return Ok(0) };
+        let name = self.debuggee.cpu_name(cpu);
         let name = &name.as_bytes()[..name.len().min(buf.len())];
         buf[..name.len()].copy_from_slice(name);
         Ok(name.len())
@@ -186,18 +190,26 @@ impl ThreadExtraInfo for Front<'_> {
 
 impl SingleRegisterAccess<Tid> for Front<'_> {
     fn read_register(&mut self, tid: Tid, number: Number, buf: &mut [u8]) -> TargetResult<usize, Self> {
-        let bytes = self.debuggee.register(cpu(tid), number.0).map_err(TargetError::Fatal)?;
+        let cpu = self.known(tid)?;
+        let bytes = self.debuggee.register(cpu, number.0).map_err(TargetError::Fatal)?;
         let bytes = bytes.filter(|bytes| bytes.len() <= buf.len()).ok_or(TargetError::NonFatal)?;
         buf[..bytes.len()].copy_from_slice(&bytes);
         Ok(bytes.len())
     }
 
     fn write_register(&mut self, tid: Tid, number: Number, bytes: &[u8]) -> TargetResult<(), Self> {
-        carried_out(self.debuggee.write_register(cpu(tid), number.0, bytes))
+        let cpu = self.known(tid)?;
+        carried_out(self.debuggee.write_register(cpu, number.0, bytes))
     }
 }
 
 impl Front<'_> {
+    /// The CPU that thread `tid` is. The `gdbstub` crate lets a client choose (`Hg`) a thread that there is not.
+    fn known(&self, tid: Tid) -> TargetResult<usize, Self> {
+        let cpu = cpu(tid);
+        (cpu < self.debuggee.cpus()).then_some(cpu).ok_or(TargetError::NonFatal)
+    }
+
     fn insert(&mut self, kind: PointKind, address: u64, len: u64) -> TargetResult<bool, Self> {
         self.debuggee.insert(Point { kind, address, len }).map_err(TargetError::Fatal)
     }

@@ -20,6 +20,8 @@ pub struct Context {
     /// The host has an emulated SMMU of its own: it decides which streams abort, have a stage 1 or none, and where
     /// the event queue lies.
     pub emulated: bool,
+    /// The hardware's SMMU has a stage 1, which such a host may use.
+    pub smmu_stage1: bool,
     /// Registers of the ITS and the redistributors. Where the host's table gives them to the hypervisor, it performs the
     /// host's accesses to them.
     pub lpis: Vec<Span<PhysAddr>>,
@@ -66,6 +68,7 @@ mod tests {
             mmio: MmioPolicy::Region,
             sid_bits: 8,
             emulated: false,
+            smmu_stage1: true,
             lpis: Vec::new(),
             masters: Vec::new(),
             common: Vec::new(),

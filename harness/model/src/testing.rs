@@ -76,6 +76,7 @@ pub(crate) fn context() -> Context {
         mmio: MmioPolicy::Region,
         sid_bits: 8,
         emulated: false,
+        smmu_stage1: true,
         lpis: Vec::new(),
         masters: Vec::new(),
         common: vec![UART.cast()],

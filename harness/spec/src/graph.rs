@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use parallax_ops::{Operation, Outcome};
 
-use crate::page::Page;
 use crate::small::{Scope, Small};
 use crate::step::{Board, next};
 
@@ -184,20 +183,11 @@ impl<'a> Iterator for Tour<'a> {
     }
 }
 
-/// What must hold of a specification, and where it does not.
+/// What must hold of a specification of the pages of `scope`, and where it does not. That a page has one owner, and that a refusal
+/// changes nothing, cannot be written otherwise.
 #[must_use]
-pub fn contradictions(graph: &Graph) -> Vec<String> {
+pub fn contradictions(scope: &Scope, graph: &Graph) -> Vec<String> {
     let mut wrong = Vec::new();
-    for state in &graph.states {
-        for page in &state.0 {
-            if matches!(page, Page::Broken(_)) {
-                wrong.push(format!("a page of [{state}] is in no legal state"));
-            }
-            if page.is_the_hosts() && matches!(page, Page::Given { .. } | Page::Kept) {
-                wrong.push(format!("a page of [{state}] was given away, and the host reaches it"));
-            }
-        }
-    }
     let back = reached_backwards(graph);
     for (state, back) in graph.states.iter().zip(back) {
         if !back {
@@ -206,8 +196,17 @@ pub fn contradictions(graph: &Graph) -> Vec<String> {
     }
     for (state, edges) in graph.states.iter().zip(&graph.edges) {
         for edge in edges {
-            if edge.outcome != (Outcome::Ok { value: None }) && graph.states[edge.to] != *state {
-                wrong.push(format!("operation {} changes [{state}] and is refused", edge.operation));
+            let named = graph.operations[edge.operation].footprint().pages;
+            let pages = scope.memory.iter().zip(state.0.iter().zip(&graph.states[edge.to].0));
+            for (pfn, _) in pages.filter(|(_, (before, after))| before != after) {
+                let is_named = pfn.ipa().is_some_and(|ipa| named.is_some_and(|named| named.contains(ipa)));
+                if !is_named {
+                    let operation = edge.operation;
+                    wrong.push(format!(
+                        "operation {operation} of [{state}] changes page frame {:#x}, which it does not name",
+                        pfn.get()
+                    ));
+                }
             }
         }
     }
@@ -237,6 +236,7 @@ mod tests {
     use parallax_addr::Pfn;
 
     use super::*;
+    use crate::page::Page;
 
     fn scope() -> Scope {
         let memory = [0x10, 0x11, 0x1ff].map(Pfn::new).to_vec();
@@ -246,10 +246,10 @@ mod tests {
     #[test]
     fn the_graph_of_three_pages_has_no_contradiction() {
         let graph = Graph::of(&scope());
-        assert_eq!(contradictions(&graph), [""; 0]);
+        assert_eq!(contradictions(&scope(), &graph), [""; 0]);
         // Each page on its own: the host's, lent with 0 to 2 pins, given.
         assert_eq!(graph.states.len(), 5 * 5 * 5);
-        assert_eq!(graph.transitions(), 6_275);
+        assert_eq!(graph.transitions(), 8_025);
     }
 
     #[test]
@@ -279,6 +279,21 @@ mod tests {
                 )
             });
         }
-        assert!(contradictions(&graph).iter().any(|wrong| wrong.contains("no way leads back")));
+        assert!(contradictions(&scope(), &graph).iter().any(|wrong| wrong.contains("no way leads back")));
+    }
+
+    #[test]
+    fn a_page_that_changes_without_being_named_is_noticed() {
+        let mut graph = Graph::of(&scope());
+        let given = |place: usize| {
+            let alone = |(other, page): (usize, &Page)| match place == other {
+                true => *page == Page::Given { users: 0 },
+                false => *page == Page::Host,
+            };
+            graph.states.iter().position(|state| state.0.iter().enumerate().all(alone)).unwrap()
+        };
+        let (first, last) = (given(0), given(2));
+        graph.edges[0].iter_mut().filter(|edge| edge.to == first).for_each(|edge| edge.to = last);
+        assert!(contradictions(&scope(), &graph)[0].contains("which it does not name"));
     }
 }

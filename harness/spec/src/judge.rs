@@ -2,12 +2,14 @@
 
 use parallax_addr::{HypVa, Ipa, Pfn, PhysAddr, Point, Span};
 use parallax_model::leaf::OWNER_HYP;
-use parallax_model::{Context, Finding, Rule, SmmuMode, Snapshot, Space, Violation, run};
+use parallax_model::{Context, Finding, Rule, SmmuMode, SmmuState, Snapshot, Space, Violation, run};
 use parallax_ops::{Operation, Outcome};
+use parallax_vmsa::PhysMem;
 
 use crate::page::Page;
 use crate::step::{After, Board, Effect, Wrong, next};
-use crate::view::{Held, Observed, View};
+use crate::view::{Held, Observed, Unsure, View};
+use crate::viommu::{At, Viommu};
 
 /// A step: the states around it.
 #[derive(Clone, Copy)]
@@ -18,12 +20,17 @@ pub struct Around<'a> {
     pub after: &'a Snapshot,
     /// What machine it is.
     pub context: &'a Context,
+    /// Memory after it.
+    pub memory: &'a dyn PhysMem,
 }
 
 /// Holds the steps of a machine, from its boot on, against the specification.
 #[derive(Clone, Debug, Default)]
 pub struct Judge {
     held: Held,
+    /// Pages of which it is not known how many of their pins are for devices.
+    unsure: Unsure,
+    viommu: Option<Viommu>,
 }
 
 impl Judge {
@@ -31,45 +38,88 @@ impl Judge {
     pub fn judge<'a>(
         &mut self,
         around: Around<'_>,
-        performed: impl Iterator<Item = (&'a Operation, &'a Outcome)>,
+        performed: impl Iterator<Item = (&'a Operation, &'a Outcome)> + Clone,
     ) -> Vec<Finding> {
         let Around { before, context, .. } = around;
         // Of a hypervisor that keeps no page states nothing is known.
         if before.layout.described.is_empty() {
             return Vec::new();
         }
+        let mut viommu = self.viommu.take().or_else(|| emulated_smmu(before, context));
+        let (mut findings, effects, lends) = self.perform(around, viommu.as_mut(), performed);
+        self.viommu = viommu;
+        let spans = to_look_at(around, &effects);
+        let held = self.held.after(&effects);
         let observed = Observed { snapshot: before, context, held: &self.held };
-        let frames = emulated(before, context);
+        let expected = After { before: &observed, effects: &effects };
+        let (unsure, found) = (&self.unsure, Vec::new());
+        let mut comparison = Comparison { around, held: &held, lends, unsure, lent: Vec::new(), found };
+        spans.into_iter().for_each(|span| comparison.compare(span, &expected));
+        let (found, lent) = comparison.end();
+        findings.extend(found);
+        self.held = held;
+        for (page, pins) in lent {
+            self.held.set(page, pins);
+            self.unsure.add(page);
+        }
+        self.unsure.keep(&Observed { snapshot: around.after, context, held: &self.held });
+        findings
+    }
+
+    /// What is wrong with how `performed` ended, what they should have done to pages, and whether emulated devices may have lent
+    /// and returned others.
+    fn perform<'a>(
+        &self,
+        around: Around<'_>,
+        mut viommu: Option<&mut Viommu>,
+        performed: impl Iterator<Item = (&'a Operation, &'a Outcome)> + Clone,
+    ) -> (Vec<Finding>, Vec<Effect>, bool) {
+        let Around { before, after, context, memory } = around;
+        let observed = Observed { snapshot: before, context, held: &self.held };
         // A device behind an SMMU that is off and closed is not told that it was refused.
-        let closed = |smmu: &parallax_model::SmmuState| !smmu.control.enabled && smmu.control.gbpa_abort;
+        let closed = |smmu: &SmmuState| !smmu.control.enabled && smmu.control.gbpa_abort;
         let is_on = |state: &Snapshot| !state.smmu.as_ref().is_some_and(closed);
-        let judged =
-            !context.emulated && context.smmu != SmmuMode::Off && is_on(before) && is_on(around.after);
+        let on = is_on(before) && is_on(after);
+        let judged = !context.emulated && context.smmu != SmmuMode::Off && on;
         let streams = judged.then(|| 1 << context.sid_bits.min(32));
-        let mut board = Board { emulated: &frames, streams, lent: false };
+        let mut board = Board { emulated: &context.lpis, streams, lent: false };
         let (mut findings, mut effects) = (Vec::new(), Vec::new());
+        if let Some(viommu) = &mut viommu {
+            viommu.begin(performed.clone().map(|(operation, _)| operation));
+            if !on {
+                viommu.lose();
+            }
+        }
         for (operation, outcome) in performed {
             if !is_an_answer(operation, outcome) {
                 continue;
             }
             let view = After { before: &observed, effects: &effects };
-            let next = next(operation, outcome, &view, board);
+            let at = At { view: &view, memory };
+            let of_smmu = viommu.as_mut().and_then(|viommu| viommu.perform(operation, outcome, at));
+            let pages = operation.footprint().pages.filter(|_| !self.unsure.is_empty());
+            let here = pages.is_some_and(|pages| self.unsure.has_any(pages.cast()));
+            let of_pages = Board { lent: board.lent || here, ..board };
+            let next = of_smmu.unwrap_or_else(|| next(operation, outcome, &view, of_pages));
             if let Some(wrong) = next.wrong {
                 findings.push(result(operation, outcome, &wrong, around));
             }
             effects.extend(next.effects);
             board.lent |= next.lends;
+            if viommu.as_mut().is_some_and(|viommu| viommu.is_found_again()) {
+                let view = After { before: &observed, effects: &effects };
+                effects.extend(self.held.returned(&view, &self.unsure));
+            }
         }
-        let spans = to_look_at(around, &effects);
-        let expected = After { before: &observed, effects: &effects };
-        let mut comparison =
-            Comparison { around, held: &self.held, lends: board.lent, lent: Vec::new(), found: Vec::new() };
-        spans.into_iter().for_each(|span| comparison.compare(span, &expected));
-        let (found, lent) = comparison.end();
-        findings.extend(found);
-        lent.into_iter().for_each(|(page, pins)| self.held.set(page, pins));
-        findings
+        (findings, effects, board.lent)
     }
+}
+
+/// The SMMU that the host sees, as it is at boot.
+fn emulated_smmu(state: &Snapshot, context: &Context) -> Option<Viommu> {
+    let smmu = state.smmu.as_ref().filter(|_| context.emulated)?;
+    let output_bits = smmu.control.output_bits;
+    Some(Viommu::new(state.layout.smmu, context.sid_bits, context.smmu_stage1, output_bits))
 }
 
 /// Whether `outcome` is what the hypervisor said of `operation`, and not that nobody asked it.
@@ -78,19 +128,14 @@ const fn is_an_answer(operation: &Operation, outcome: &Outcome) -> bool {
     !call || !matches!(outcome, Outcome::Timeout | Outcome::Unknown(_))
 }
 
-/// Frames of registers that the hypervisor emulates for the host.
-fn emulated(state: &Snapshot, context: &Context) -> Vec<Span<PhysAddr>> {
-    let mut frames = context.lpis.clone();
-    if context.emulated {
-        frames.push(state.layout.smmu);
-    }
-    frames
-}
-
 /// The finding that `operation` should have ended otherwise.
 fn result(operation: &Operation, outcome: &Outcome, wrong: &Wrong, around: Around<'_>) -> Finding {
     let Wrong { rule, says, expected } = wrong;
-    let message = format!("expected {expected}, got {} ({rule}: {says})", outcome.clone().without_value());
+    let got = match expected {
+        Outcome::Ok { value: Some(_) } => outcome.clone(),
+        _ => outcome.clone().without_value(),
+    };
+    let message = format!("expected {expected}, got {got} ({rule}: {says})");
     let pages = operation.footprint().pages;
     let (space, span) = pages.map_or((Space::Regs, Span::default()), |pages| (Space::Page, pages.cast()));
     let subject = pages.map_or_else(String::new, |pages| around.context.symbols.span(pages));
@@ -137,6 +182,7 @@ struct Comparison<'a> {
     held: &'a Held,
     /// Whether devices may have lent the host's memory to the hypervisor, or may have returned it.
     lends: bool,
+    unsure: &'a Unsure,
     /// Pins for devices now, of pages where that changed.
     lent: Vec<(Pfn, u16)>,
     found: Vec<(Rule, Span<PhysAddr>, String)>,
@@ -148,7 +194,8 @@ impl Comparison<'_> {
         let observed = Observed { snapshot: after, context, held: self.held };
         for (span, wanted) in expected.pages(span) {
             for (span, is) in observed.pages(span) {
-                let lent = self.lends.then(|| lent(wanted, is)).flatten().filter(|_| is != wanted);
+                let lends = is != wanted && (self.lends || self.unsure.has_any(span));
+                let lent = lends.then(|| lent(wanted, is)).flatten();
                 if let Some(held) = lent {
                     self.lent.extend(span.pages().map(|page| (page.pfn(), held)));
                 } else if is != wanted {
@@ -184,7 +231,16 @@ impl Comparison<'_> {
             for (part, entry, _) in run::overlay::<_, _, ()>(after.el2(), &[], Span::new(at, span.size)) {
                 let base = PhysAddr::new(part.base.get().wrapping_sub(after.layout.linear_offset));
                 let is = entry.is_some_and(|entry| entry.leaf().is_some());
-                self.reaches("EL2", Span::new(base, part.size), (page, page.is_mapped_at_el2(), is));
+                let part = Span::new(base, part.size);
+                self.reaches("EL2", part, (page, page.is_mapped_at_el2(), is));
+                // Data of the host's, or that was, is no code of the hypervisor's.
+                if entry.is_some_and(|entry| entry.leaf().is_some_and(|leaf| leaf.exec)) {
+                    self.add(
+                        Rule::SpecReach,
+                        part,
+                        format!("the page is {page}: EL2 must not execute it and can"),
+                    );
+                }
             }
         }
     }

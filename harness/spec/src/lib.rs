@@ -7,6 +7,7 @@
 //! | [`need`], [`call`] | one operation after the other: what it needs, how it is refused, what it does |
 //! | [`step`] | what an operation that ended in some way may have done |
 //! | [`judge`] | a real machine's step held against that |
+//! | [`viommu`] | the SMMUv3 that the host sees: registers, commands, stream table, the host's own stage 1 |
 //! | [`small`], [`graph`] | a machine of a few pages, all states that it can be in, a way through all operations in all of them |
 //! | [`text`] | the specification as a person reads it |
 //!
@@ -22,6 +23,7 @@ pub mod small;
 pub mod step;
 pub mod text;
 pub mod view;
+pub mod viommu;
 
 pub use call::Specified;
 pub use graph::{Graph, Tour};
@@ -30,3 +32,4 @@ pub use page::Page;
 pub use small::{Scope, Small};
 pub use step::{Effect, Next, next};
 pub use view::{Held, Observed, View};
+pub use viommu::Viommu;

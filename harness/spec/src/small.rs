@@ -21,6 +21,9 @@ pub struct Scope {
     pub pins: u16,
 }
 
+/// How many frames the host's address space has: 48 bits.
+const FRAMES: u64 = 1 << 36;
+
 /// A state: what each page of memory of the scope is. All else is the host's MMIO.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Small(pub Vec<Page>);
@@ -33,7 +36,7 @@ impl Scope {
     }
 
     /// Every operation that names pages of the scope, in a fixed order: each call on each page and on each range of two and
-    /// more, with each error of its arguments once.
+    /// more, and on ranges that its arguments cannot name. A range across a border of memory is not among them.
     #[must_use]
     pub fn operations(&self) -> Vec<Operation> {
         let mut all = Vec::new();
@@ -65,7 +68,7 @@ impl Scope {
         all
     }
 
-    /// The ranges of the scope: single pages, MMIO too, runs of neighbours, and an empty range.
+    /// The ranges of the scope: single pages, MMIO too, runs of neighbours, an empty range, and two that are not in the address space.
     fn ranges(&self) -> Vec<(Pfn, u64)> {
         let mut ranges: Vec<(Pfn, u64)> = self.mmio.iter().map(|pfn| (*pfn, 1)).collect();
         for (index, first) in self.memory.iter().enumerate() {
@@ -73,6 +76,8 @@ impl Scope {
             ranges.extend((1..=run.count() as u64).map(|nr| (*first, nr)));
         }
         ranges.extend(self.memory.first().map(|pfn| (*pfn, 0)));
+        // Beyond the host's address space, and across its end.
+        ranges.extend([(Pfn::new(FRAMES), 1), (Pfn::new(FRAMES - 1), 2)]);
         ranges
     }
 
@@ -98,7 +103,7 @@ pub struct InScope<'a> {
 
 impl View for InScope<'_> {
     fn frames(&self) -> u64 {
-        1 << 36
+        FRAMES
     }
 
     fn pages(&self, span: Span<PhysAddr>) -> Vec<(Span<PhysAddr>, Page)> {

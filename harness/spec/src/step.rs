@@ -42,7 +42,7 @@ pub struct Wrong {
 
 impl Next {
     /// Nothing changed, and that is right.
-    const SAME: Self = Self { effects: Vec::new(), lends: false, wrong: None };
+    pub(crate) const SAME: Self = Self { effects: Vec::new(), lends: false, wrong: None };
 }
 
 /// What the specification has to know of the machine, beside its state.

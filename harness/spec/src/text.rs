@@ -29,7 +29,7 @@ fn one(call: &Specified) -> String {
     let _ = writeln!(text, "  {}", summary.trim());
     if !call.needs.is_empty() {
         text.push_str(
-            "\n  refused, and nothing changes, where one of these does not hold: the first one decides, then the first page\n",
+            "\n  refused, and nothing changes, where one of these does not hold: first what is said of all pages, in this order, then page by page\n",
         );
         for need in call.needs {
             let each = if matches!(need.holds, Holds::Each(_)) { "each page: " } else { "" };

@@ -1,12 +1,13 @@
 //! What the specification asks of a state.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use parallax_addr::{PAGE_SHIFT, PAGE_SIZE, Pfn, PhysAddr, Span};
 use parallax_model::leaf::OWNER_HYP;
 use parallax_model::{Context, Ownership, Snapshot, run};
 
 use crate::page::Page;
+use crate::step::Effect;
 
 /// A state, as far as the specification looks at it.
 pub trait View {
@@ -32,6 +33,36 @@ impl Held {
         };
     }
 
+    /// As it is after `effects`.
+    #[must_use]
+    pub fn after(&self, effects: &[Effect]) -> Self {
+        let mut after = self.clone();
+        for effect in effects {
+            let held = if let Page::Lent { held, .. } = effect.page { held } else { 0 };
+            let (first, end) = (effect.span.base.pfn().get(), effect.span.end().pfn().get());
+            let known: Vec<u64> = after.0.range(first..end).map(|(pfn, _)| *pfn).collect();
+            for pfn in known {
+                after.0.remove(&pfn);
+            }
+            if held > 0 {
+                after.0.extend((first..end).map(|pfn| (pfn, held)));
+            }
+        }
+        after
+    }
+
+    /// That all of them are returned, but those of which it is not known how often they are pinned by calls.
+    pub(crate) fn returned(&self, view: &dyn View, unsure: &Unsure) -> Vec<Effect> {
+        let page = |pfn: &u64| Span::new(PhysAddr::new(pfn * PAGE_SIZE), PAGE_SIZE);
+        let returned = |(span, page)| match page {
+            Page::Lent { pins: 0, held: 1.. } => Some(Effect { span, page: Page::Host }),
+            Page::Lent { pins, .. } => Some(Effect { span, page: Page::Lent { pins, held: 0 } }),
+            _ => None,
+        };
+        let known = self.0.keys().filter(|pfn| !unsure.0.contains(pfn));
+        known.flat_map(|pfn| view.pages(page(pfn))).filter_map(returned).collect()
+    }
+
     /// The pages of `span` one by one where some are held, all in one piece otherwise, each with its pins for devices.
     fn cut(&self, span: Span<PhysAddr>) -> Vec<(Span<PhysAddr>, u16)> {
         let mut pieces = Vec::new();
@@ -43,6 +74,32 @@ impl Held {
         }
         pieces.push((Span::between(at, span.end()), 0));
         pieces
+    }
+}
+
+/// Pages, by their frame.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Unsure(BTreeSet<u64>);
+
+impl Unsure {
+    pub(crate) fn add(&mut self, page: Pfn) {
+        self.0.insert(page.get());
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether one of them is in `span`.
+    pub(crate) fn has_any(&self, span: Span<PhysAddr>) -> bool {
+        let end = span.end().get().div_ceil(PAGE_SIZE);
+        self.0.range(span.base.pfn().get()..end.max(span.base.pfn().get())).next().is_some()
+    }
+
+    /// Only those that are pinned in the state that `view` shows.
+    pub(crate) fn keep(&mut self, view: &dyn View) {
+        let page = |pfn: u64| Span::new(PhysAddr::new(pfn * PAGE_SIZE), PAGE_SIZE);
+        self.0.retain(|pfn| view.pages(page(*pfn)).iter().any(|(_, page)| page.is_pinned()));
     }
 }
 

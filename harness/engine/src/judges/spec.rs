@@ -11,7 +11,8 @@ pub(crate) struct Spec(parallax_spec::Judge);
 
 impl Judge for Spec {
     fn judge(&mut self, step: &StepView<'_>) -> Vec<Finding> {
-        let around = Around { before: step.before, after: step.after.state, context: step.after.context };
+        let (before, after) = (step.before, step.after.state);
+        let around = Around { before, after, context: step.after.context, memory: step.after.memory };
         self.0.judge(around, step.performed.iter().map(|one| (one.operation, &one.answer.outcome)))
     }
 

@@ -230,6 +230,7 @@ mod tests {
             mmio: MmioPolicy::Region,
             sid_bits: 8,
             emulated: false,
+            smmu_stage1: true,
             lpis: Vec::new(),
             masters: Vec::new(),
             common: Vec::new(),

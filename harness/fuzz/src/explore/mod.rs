@@ -9,14 +9,15 @@ mod tour;
 
 use parallax_abi::fault::Fault;
 use parallax_addr::{Expr, Pfn, StreamId};
-use parallax_machine::MachineError;
+use parallax_engine::{Beginning, Session, SessionError};
+use parallax_machine::{Backend, CancellationToken, MachineError};
 use parallax_ops::{Kind, Operation, Outcome};
 use parallax_spec::{Graph, Scope};
 use parallax_trace::spec::{RAM_BASE, regions};
 use parallax_trace::{Base, Op, Symbol, Trace};
 
 pub use self::performed::{Performed, summary};
-pub use self::tour::{Found, Shard};
+pub use self::tour::{End, Found, Shard};
 
 /// Two pages at the beginning of a block of 2 MiB and its last one, as frames from the first of memory on.
 pub const PAGES: [u64; 3] = [0x6000, 0x6001, 0x61ff];
@@ -69,6 +70,12 @@ impl Exploration {
         Ok(Self { scope, graph, ops, fault })
     }
 
+    /// What must hold of the specification in this scope, and where it does not.
+    #[must_use]
+    pub fn contradictions(&self) -> Vec<String> {
+        parallax_spec::graph::contradictions(&self.scope, &self.graph)
+    }
+
     /// The machine, as a trace without operations of its own.
     #[must_use]
     pub fn machine(&self) -> Trace {
@@ -83,15 +90,62 @@ impl Exploration {
         format!("{}, mmio:rtc, stream {STREAM}, {} pins at most", pages.join(", "), self.scope.pins)
     }
 
+    /// `found` as a trace, and whether it shows it: the trace is performed on a machine of its own.
+    ///
+    /// # Errors
+    /// A machine does not boot, or the user cancelled.
+    pub fn shown(
+        &self,
+        found: &Found,
+        backend: &dyn Backend,
+        cancel: &CancellationToken,
+    ) -> Result<(String, bool), MachineError> {
+        for used in [false, true] {
+            let text = self.trace(found, used);
+            if self.shows(&text, backend, cancel)? {
+                return Ok((text, true));
+            }
+        }
+        Ok((self.trace(found, true), false))
+    }
+
+    fn shows(
+        &self,
+        text: &str,
+        backend: &dyn Backend,
+        cancel: &CancellationToken,
+    ) -> Result<bool, MachineError> {
+        let trace =
+            Trace::parse("explore", text).map_err(|error| MachineError::Contract(error.to_string()))?;
+        let mut machine = backend.boot(&self.machine().machine)?;
+        let (mut session, found) =
+            Session::start_with(machine.as_mut(), Beginning::default()).map_err(lost)?;
+        let mut shown = !found.is_empty();
+        for op in &trace.ops {
+            if cancel.is_cancelled() {
+                return Err(MachineError::Cancelled);
+            }
+            match session.step(op) {
+                Ok(step) => shown |= !step.findings.is_empty(),
+                Err(SessionError::Machine(MachineError::Cancelled)) => return Err(MachineError::Cancelled),
+                Err(_) => return Ok(true),
+            }
+        }
+        Ok(shown)
+    }
+
     /// The operation of an edge, with what must come of it.
     fn op(&self, edge: &parallax_spec::graph::Edge) -> Op {
         Op { expect: expected(&edge.outcome), ..self.ops[edge.operation].clone() }
     }
 
-    /// `found` as a trace: the shortest way to the state that it was found in, and the operation.
-    #[must_use]
-    pub fn trace(&self, found: &Found) -> String {
-        let way = self.graph.way_to(found.state).into_iter().chain([&found.edge]);
+    /// `found` as a trace: the shortest way to the state that it was found in, and the operation. The tour had the host and its
+    /// devices use each page first, which maps it: with `used` so does the trace.
+    fn trace(&self, found: &Found, used: bool) -> String {
+        let accesses =
+            self.graph.edges[0].iter().filter(|edge| is_access(&self.graph.operations[edge.operation]));
+        let accesses = accesses.filter(|_| used);
+        let way = accesses.chain(self.graph.way_to(found.state)).chain([&found.edge]);
         let lines = way.map(|edge| {
             let op = self.op(edge);
             let expect = op.expect.as_ref().map_or_else(String::new, |expect| format!(" => {expect}"));
@@ -140,6 +194,10 @@ fn expr(kind: Kind, value: u64) -> Expr {
     }
 }
 
+const fn is_access(operation: &Operation) -> bool {
+    matches!(operation, Operation::Access(_) | Operation::Dma(_))
+}
+
 /// A machine that could not be used any more.
 pub(crate) fn lost(error: parallax_engine::SessionError) -> MachineError {
     match error {
@@ -155,8 +213,8 @@ mod tests {
     #[test]
     fn the_default_scope_has_the_states_and_transitions_that_the_page_names() {
         let exploration = Exploration::new(&PAGES, 2, None).unwrap();
-        assert_eq!((exploration.graph.states.len(), exploration.graph.transitions()), (125, 7_025));
-        assert_eq!(parallax_spec::graph::contradictions(&exploration.graph), [""; 0]);
+        assert_eq!((exploration.graph.states.len(), exploration.graph.transitions()), (125, 8_775));
+        assert_eq!(exploration.contradictions(), [""; 0]);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use parallax_abi::mailbox::SLOTS;
-use parallax_engine::{Beginning, Session, Step, touches_data};
+use parallax_engine::{Beginning, Session, SessionError, Step, touches_data};
 use parallax_machine::{Backend, CancellationToken, Machine, MachineError};
 use parallax_model::Finding;
 use parallax_spec::Tour;
@@ -33,7 +33,16 @@ pub struct Found {
     /// What was found; empty where the machine came to its end.
     pub findings: Vec<Finding>,
     /// How the machine came to its end, if it did.
-    pub end: Option<String>,
+    pub end: Option<End>,
+}
+
+/// The end of a machine.
+#[derive(Clone, Debug)]
+pub struct End {
+    /// What is known of it.
+    pub text: String,
+    /// Whether the operation did it when it was performed step by step. Otherwise it is the first one of a batch that did.
+    pub sure: bool,
 }
 
 impl Found {
@@ -68,9 +77,9 @@ impl Exploration {
                 let results = &results;
                 scope.spawn(move || {
                     let machine = self.machine().machine;
-                    let result = backend
-                        .boot(&machine)
-                        .and_then(|mut machine| self.perform(part, machine.as_mut(), cancel, progress));
+                    let result = backend.boot(&machine).and_then(|mut machine| {
+                        self.perform(part, machine.as_mut(), backend, cancel, progress)
+                    });
                     results.lock().unwrap_or_else(PoisonError::into_inner).push((job, result));
                 });
             }
@@ -92,6 +101,7 @@ impl Exploration {
         &self,
         part: Shard,
         machine: &mut dyn Machine,
+        backend: &dyn Backend,
         cancel: &CancellationToken,
         progress: &AtomicU64,
     ) -> Result<(Performed, Option<Found>), MachineError> {
@@ -130,14 +140,11 @@ impl Exploration {
             };
             let steps: Vec<Step> = match steps {
                 Ok(steps) => steps,
-                Err(parallax_engine::SessionError::Machine(MachineError::Cancelled)) => {
+                Err(SessionError::Machine(MachineError::Cancelled)) => {
                     return Err(MachineError::Cancelled);
                 }
                 Err(error) => {
-                    // It is not known which of them did it: the first one stands for all.
-                    let (state, edge, _) = &batch[0];
-                    let end = Some(error.to_string());
-                    let found = Found { state: *state, edge: (*edge).clone(), findings: Vec::new(), end };
+                    let found = self.end_of(&batch, &error.to_string(), backend, cancel)?;
                     return Ok((performed, Some(found)));
                 }
             };
@@ -152,5 +159,46 @@ impl Exploration {
             progress.fetch_add(batch.len() as u64, Ordering::Relaxed);
         }
         Ok((performed, None))
+    }
+
+    /// Which operation of `batch` a machine came to its end in, as `end` says: a fresh one performs them step by step.
+    fn end_of(
+        &self,
+        batch: &[(usize, &Edge, Op)],
+        end: &str,
+        backend: &dyn Backend,
+        cancel: &CancellationToken,
+    ) -> Result<Found, MachineError> {
+        let found = |(state, edge, _): &(usize, &Edge, Op), findings, end| Found {
+            state: *state,
+            edge: (*edge).clone(),
+            findings,
+            end,
+        };
+        let mut machine = backend.boot(&self.machine().machine)?;
+        let (mut session, _) = Session::start_with(machine.as_mut(), Beginning::default()).map_err(lost)?;
+        let way = self.graph.way_to(batch[0].0).into_iter().map(|edge| self.op(edge));
+        let way: Vec<Op> = way.collect();
+        let way = way.iter().map(|op| (None, op));
+        for (performed, op) in way.chain(batch.iter().map(|performed| (Some(performed), &performed.2))) {
+            if cancel.is_cancelled() {
+                return Err(MachineError::Cancelled);
+            }
+            match (session.step(op), performed) {
+                (Ok(step), Some(performed)) if !step.findings.is_empty() => {
+                    return Ok(found(performed, step.findings, None));
+                }
+                (Ok(_), _) => {}
+                (Err(SessionError::Machine(MachineError::Cancelled)), _) => {
+                    return Err(MachineError::Cancelled);
+                }
+                (Err(error), Some(performed)) => {
+                    let end = End { text: error.to_string(), sure: true };
+                    return Ok(found(performed, Vec::new(), Some(end)));
+                }
+                (Err(_), None) => break,
+            }
+        }
+        Ok(found(&batch[0], Vec::new(), Some(End { text: end.to_owned(), sure: false })))
     }
 }

@@ -27,7 +27,7 @@ Examples:
 /// Arguments of `explore`.
 #[derive(Debug, Args)]
 pub struct Explore {
-    /// A page, as a frame of 4 KiB from the first one of memory on; up to five [default: 0x6000, 0x6001, 0x61ff]
+    /// A page, as a frame of 4 KiB from the first one of memory on, with or without `ram+`; up to five [default: 0x6000, 0x6001, 0x61ff]
     #[arg(long = "page", value_name = "FRAME", value_parser = frame)]
     pub pages: Vec<u64>,
     /// Most pins of a page
@@ -56,7 +56,8 @@ pub struct Spec {
 }
 
 fn frame(text: &str) -> Result<u64, String> {
-    parallax_addr::parse_number(text).ok_or_else(|| "expected a number, such as 0x6000".to_owned())
+    parallax_addr::parse_number(text.strip_prefix("ram+").unwrap_or(text))
+        .ok_or_else(|| "expected a number, such as 0x6000 or ram+0x6000".to_owned())
 }
 
 fn shard(text: &str) -> Result<Shard, String> {

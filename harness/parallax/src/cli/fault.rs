@@ -35,6 +35,8 @@ fn unknown(command: &Command, arg: Option<&Arg>, name: &str) -> Error {
     if let Some(meant) = similar(name, Fault::ALL.iter().map(|fault| fault.name())) {
         error.insert(ContextKind::SuggestedValue, ContextValue::String(meant.to_owned()));
     }
+    let listed = "`parallax faults` lists all faults".into();
+    error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![listed]));
     error
 }
 

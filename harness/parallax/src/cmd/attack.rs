@@ -9,7 +9,6 @@
 //! nothing found
 //! ```
 
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -19,10 +18,10 @@ use parallax_engine::project;
 use parallax_engine::status::{Failure, Status};
 use parallax_fuzz::{MACHINE_OPS, Plan, Report, summary, trouble_text};
 use parallax_machine::{Backend, CancellationToken};
-use parallax_report::whole_file;
 use parallax_suite::jobs::job_count;
 
 use super::output::print;
+use super::outputs::save;
 use super::progress;
 use crate::cli::Attack;
 use crate::interrupt;
@@ -68,12 +67,6 @@ pub(super) fn attack(args: &Attack) -> Result<Status> {
 
 /// Lines of a trace that are shown.
 const MAX_SHOWN: usize = 100;
-
-fn save(path: &Path, text: &str) -> Result<()> {
-    whole_file::write(path, text.as_bytes())
-        .map_err(|error| Failure::file(format_args!("{}: cannot be written", path.display()), &error))?;
-    print(&format!("written to {}\n", path.display()))
-}
 
 /// Runs the plan with a progress bar, where a person watches.
 fn run_with_progress(

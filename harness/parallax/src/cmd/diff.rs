@@ -37,20 +37,39 @@ pub(super) fn diff(args: &Diff) -> Result<Status> {
     let right = Source::open(right_path, &args.right_machine)?;
     let left = history(left, block_size, &cancel)?;
     let right = history(right, block_size, &cancel)?;
+    let mut note = String::new();
+    let (left, right) = match (left.controls, right.controls) {
+        (true, false) | (false, true) => {
+            let without = if left.controls { right_path } else { &args.left };
+            note = format!("{} has no EL2 controls: they are not compared\n", without.display());
+            (without_controls(&left.text), without_controls(&right.text))
+        }
+        _ => (left.text, right.text),
+    };
     let difference = text_diff::unified(&left, &right);
     if difference.is_empty() {
+        print(&note)?;
         return Ok(Status::Same);
     }
-    print(&format!("--- {}\n+++ {}\n{difference}", args.left.display(), right_path.display()))?;
+    print(&format!("--- {}\n+++ {}\n{difference}{note}", args.left.display(), right_path.display()))?;
     Ok(Status::Diverged)
+}
+
+/// What one side did.
+struct History {
+    text: String,
+    /// Whether it says which bits of EL2's control registers are set: the first recordings do not.
+    controls: bool,
 }
 
 /// The state after boot, and what each operation changed. Operations have no line numbers here: those are the
 /// trace's business, and two traces may differ in comments only.
-fn history(source: Source, block_size: BlockSize, cancel: &CancellationToken) -> Result<String, Failure> {
+fn history(source: Source, block_size: BlockSize, cancel: &CancellationToken) -> Result<History, Failure> {
     let mut text = String::new();
+    let mut controls = false;
     let mut before: Option<Canonical> = None;
     source.visit(cancel, |moment| {
+        controls |= moment.snapshot.cpus.iter().any(|cpu| cpu.registers.control.is_some());
         let form = Canonical::of(moment.snapshot, block_size);
         let symbols = &moment.context.symbols;
         let lines = match &before {
@@ -71,5 +90,10 @@ fn history(source: Source, block_size: BlockSize, cancel: &CancellationToken) ->
     if text.len() > MAX_TEXT {
         return Err(Failure::usage(format!("more than {} MiB of changes on one side", MAX_TEXT >> 20)));
     }
-    Ok(text)
+    Ok(History { text, controls })
+}
+
+/// `text` without what it says of EL2's controls.
+fn without_controls(text: &str) -> String {
+    text.split_inclusive('\n').filter(|line| !line.contains("EL2 controls:")).collect()
 }

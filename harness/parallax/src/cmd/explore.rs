@@ -2,9 +2,9 @@
 //!
 //! ```text
 //! ram+0x6000, ram+0x6001, ram+0x61ff, mmio:rtc, stream 8, 2 pins at most
-//! 125 states, 7025 transitions
+//! 125 states, 8775 transitions
 //! ...
-//! performed 7025 of 7025 transitions in 9102 operations, all tables checked after each
+//! performed 8775 of 8775 transitions in 9299 operations, all tables checked after each
 //! nothing found
 //! ```
 
@@ -18,11 +18,10 @@ use parallax_engine::status::{Failure, Status};
 use parallax_engine::visible;
 use parallax_fuzz::explore::{Exploration, Found, PAGES, Performed, Shard, summary};
 use parallax_machine::{Backend, CancellationToken};
-use parallax_report::whole_file;
-use parallax_spec::graph::contradictions;
 use parallax_suite::jobs::job_count;
 
 use super::output::print;
+use super::outputs::save;
 use super::progress;
 use crate::cli::{Explore, Spec};
 use crate::interrupt;
@@ -42,7 +41,7 @@ pub(super) fn spec(args: &Spec) -> Result<Status> {
 pub(super) fn explore(args: &Explore) -> Result<Status> {
     let pages = if args.pages.is_empty() { &PAGES[..] } else { &args.pages };
     let exploration = Exploration::new(pages, args.pins, args.fault).map_err(Failure::usage)?;
-    if let Some(wrong) = contradictions(&exploration.graph).first() {
+    if let Some(wrong) = exploration.contradictions().first() {
         print(&format!("the specification contradicts itself: {wrong}\n"))?;
         return Ok(Status::Diverged);
     }
@@ -59,14 +58,12 @@ pub(super) fn explore(args: &Explore) -> Result<Status> {
         return Ok(Status::Same);
     };
     tell(&exploration, &found)?;
-    let trace = exploration.trace(&found);
+    let (trace, shown) = exploration.shown(&found, &backend, &cancel).map_err(Failure::from)?;
+    if !shown {
+        print("the trace below does not show it by itself: it takes what the tour did before\n")?;
+    }
     match &args.save {
-        Some(path) => {
-            whole_file::write(path, trace.as_bytes()).map_err(|error| {
-                Failure::file(format_args!("{}: cannot be written", path.display()), &error)
-            })?;
-            print(&format!("written to {}\n", path.display()))?;
-        }
+        Some(path) => save(path, &trace)?,
         None => print(&format!("as a trace:\n{trace}"))?,
     }
     Ok(Status::Diverged)
@@ -79,10 +76,8 @@ fn tell(exploration: &Exploration, found: &Found) -> Result<()> {
         text += &format!("  {finding}\n");
     }
     if let Some(end) = &found.end {
-        text += &format!(
-            "  the machine came to its end in this operation or one soon after: {}\n",
-            visible::line(end)
-        );
+        let here = if end.sure { "this operation" } else { "this operation or one soon after" };
+        text += &format!("  the machine came to its end in {here}: {}\n", visible::line(&end.text));
     }
     print(&text)
 }

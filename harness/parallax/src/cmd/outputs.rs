@@ -5,7 +5,11 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use anyhow::Result;
 use parallax_engine::status::Failure;
+use parallax_report::whole_file;
+
+use super::output::print;
 
 /// What makes two names the same file.
 #[derive(PartialEq, Eq)]
@@ -45,6 +49,16 @@ pub(super) fn apart(outputs: &[(&str, &Path)], inputs: &[&Path]) -> Result<(), F
         taken.push((file, format!("is written by {argument}, too")));
     }
     Ok(())
+}
+
+/// Writes the trace `text` of what was found to `path`, and says so. It took time to find: where it cannot be written it is
+/// printed.
+pub(super) fn save(path: &Path, text: &str) -> Result<()> {
+    if let Err(error) = whole_file::write(path, text.as_bytes()) {
+        print(&format!("as a trace:\n{text}"))?;
+        return Err(Failure::file(format_args!("{}: cannot be written", path.display()), &error).into());
+    }
+    print(&format!("written to {}\n", path.display()))
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! The SMMU: its registers, the command queue, and TLBI commands (IHI 0070, chapters 3.5, 4 and 6).
 
+use parallax_addr::PAGE_SIZE;
 use parallax_smmu::command::{Command, CommandKind};
 use parallax_smmu::idr::{Idr0, Idr5};
 
@@ -286,6 +287,9 @@ impl Checker {
     /// CMD_TLBI_NH_ALL: what is left of combined entries goes.
     fn command_nested(&mut self, vmid: u16) {
         let Some(tree) = self.smmu.vmids.get(&vmid).copied() else { return };
+        if !self.is_nested(tree) {
+            self.trees[tree as usize].nested = false;
+        }
         let mut ids = std::mem::take(&mut self.scratch);
         ids.clear();
         self.records.of_tree(tree, &mut ids);
@@ -298,6 +302,25 @@ impl Checker {
             }
         }
         self.scratch = ids;
+    }
+
+    /// Whether a stage 1 may be nested over `tree` now, so that more combined entries can come: by an entry that is valid, or by one
+    /// that the SMMU may still hold.
+    fn is_nested(&self, tree: u32) -> bool {
+        let root = self.trees[tree as usize].root;
+        let nested = |pa: u64| {
+            let ste = self.ste(pa);
+            let of_tree = |regime: parallax_vmsa::Regime| regime.root.page().get() == root;
+            ste.config().stage1()
+                && matches!(ste.stage2(&self.smmu.idr5), Ok(Some(regime)) if of_tree(regime))
+        };
+        let live = self.smmu.arrays.iter().any(|(base, (end, _))| {
+            let pages = self.memory.known(*base, end - base);
+            pages
+                .into_iter()
+                .any(|page| ((*base).max(page)..(*end).min(page + PAGE_SIZE)).step_by(64).any(&nested))
+        });
+        live || self.smmu.streams_open > 0
     }
 
     fn command_sync(&mut self, index: u64) {

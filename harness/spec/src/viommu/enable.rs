@@ -1,0 +1,155 @@
+//! CR0: what is turned on and off, and what is lent meanwhile (IHI 0070, 6.3.9; docs/viommu.md).
+
+use parallax_addr::{PhysAddr, Span};
+
+use super::registers::{CMDQEN, EVENTQEN, SMMUEN};
+use super::stage1::Forget;
+use super::streams::{Stream, may_be_held, stream, table};
+use super::words::Fetch;
+use super::{At, BUDGET, Enable, FOLLOWED, Viommu, queue};
+use crate::page::Page;
+use crate::step::{After, Effect};
+use crate::view::View;
+
+impl Viommu {
+    /// A write of CR0.
+    pub(super) fn enable(&mut self, cr0: u64, at: At<'_>) -> Vec<Effect> {
+        if matches!(self.smmu, Enable::Soon(_)) {
+            // It is ignored, unless the last one is done by now.
+            self.lose();
+            return Vec::new();
+        }
+        let mut effects = Vec::new();
+        let has = |bit| cr0 & bit != 0;
+        if self.smmu == Enable::On && !has(SMMUEN) {
+            self.smmu = if self.is_much() { Enable::Soon(false) } else { Enable::Off };
+            self.streams.clear();
+            self.unknown = false;
+            self.remembered.forget(Forget::Context(None));
+            let strtab = self.held.strtab.take();
+            self.release(strtab, at, &mut effects);
+        }
+        if !has(EVENTQEN) {
+            self.words.volatile = None;
+            let eventq = self.held.eventq.take();
+            self.release(eventq, at, &mut effects);
+        }
+        if !has(CMDQEN) {
+            let cmdq = self.held.cmdq.take();
+            self.release(cmdq, at, &mut effects);
+            self.commands.stopped_at();
+        }
+        if has(CMDQEN) && self.held.cmdq.is_none() {
+            self.held.cmdq = self.hold(self.commands.base.map(queue::memory_of_commands), at, &mut effects);
+        }
+        if has(EVENTQEN) && self.held.eventq.is_none() {
+            self.held.eventq = self.hold(self.eventq_base.map(queue::memory_of_events), at, &mut effects);
+            self.words.volatile = self.held.eventq;
+        }
+        if has(SMMUEN) && self.smmu == Enable::Off && self.held.cmdq.is_some() {
+            self.enable_streams(at, &mut effects);
+        }
+        self.told = self.held.eventq.is_some() && self.events_at_zero;
+        self.work(at);
+        if self.lost { Vec::new() } else { effects }
+    }
+
+    fn enable_streams(&mut self, at: At<'_>, effects: &mut Vec<Effect>) {
+        let (Some(base), Some(cfg)) = (self.strtab_base, self.strtab_cfg) else { return self.lose() };
+        let Some(table) = table(base, cfg, self.sid_bits) else { return };
+        self.held.strtab = self.hold(Some(Span::new(table.base, table.size)), at, effects);
+        if self.held.strtab.is_none() {
+            return;
+        }
+        if self.is_much() {
+            self.smmu = Enable::Soon(true);
+            self.unknown = true;
+            return;
+        }
+        self.smmu = Enable::On;
+        self.configure(0, u64::MAX, at);
+    }
+
+    /// Whether it may take more than one access until all streams have heard of something.
+    const fn is_much(&self) -> bool {
+        let entries = 1_u64 << self.sid_bits;
+        entries * 4 + entries / 64 * 16 > BUDGET
+    }
+
+    /// What is in `span` is lent, if it can be.
+    fn hold(
+        &mut self,
+        span: Option<Span<PhysAddr>>,
+        at: At<'_>,
+        effects: &mut Vec<Effect>,
+    ) -> Option<Span<PhysAddr>> {
+        let Some(span) = span else {
+            self.lose();
+            return None;
+        };
+        let Some(pages) = span.whole_pages() else { return None };
+        let view = After { before: at.view, effects };
+        match may_be_held(pages, &view, &self.held.spans()) {
+            None => {
+                self.lose();
+                None
+            }
+            Some(false) => None,
+            Some(true) => {
+                let held = |(span, page)| {
+                    let held = if let Page::Lent { held, .. } = page { held } else { 0 };
+                    Effect { span, page: Page::Lent { pins: 0, held: held + 1 } }
+                };
+                let held: Vec<Effect> = view.pages(pages).into_iter().map(held).collect();
+                effects.extend(held);
+                Some(pages)
+            }
+        }
+    }
+
+    /// What is in `span` is returned.
+    fn release(&mut self, span: Option<Span<PhysAddr>>, at: At<'_>, effects: &mut Vec<Effect>) {
+        let Some(pages) = span else { return };
+        let view = After { before: at.view, effects };
+        let released = |(span, page)| match page {
+            Page::Lent { pins: 0, held: 1 } => Some(Effect { span, page: Page::Host }),
+            Page::Lent { pins, held: held @ 1.. } => {
+                Some(Effect { span, page: Page::Lent { pins, held: held - 1 } })
+            }
+            _ => None,
+        };
+        let released: Vec<Option<Effect>> = view.pages(pages).into_iter().map(released).collect();
+        if released.iter().any(Option::is_none) {
+            self.lose();
+        }
+        effects.extend(released.into_iter().flatten());
+    }
+
+    /// The entries of `count` streams from `first` on are read anew.
+    pub(super) fn configure(&mut self, first: u32, count: u64, at: At<'_>) {
+        let (Some(base), Some(cfg)) = (self.strtab_base, self.strtab_cfg) else { return self.lose() };
+        let Some(table) = table(base, cfg, self.sid_bits) else { return self.lose() };
+        let followed = FOLLOWED.min(1 << self.sid_bits.min(31));
+        let all = 1_u64 << self.sid_bits;
+        if u64::from(first) + count.min(all) > u64::from(followed) && all > u64::from(followed) {
+            self.unknown = true;
+        }
+        let end = u64::from(first).saturating_add(count).min(u64::from(followed)) as u32;
+        let own = self.held.spans();
+        let fetch = Fetch::new(&self.words, at.memory, at.view);
+        for sid in first.min(end)..end {
+            self.remembered.forget(Forget::Context(Some(sid)));
+            match stream(&table, sid, self.features, &own, &fetch) {
+                Stream::Abort => {
+                    self.streams.remove(&sid);
+                    if self.unknown {
+                        self.streams.insert(sid, Stream::Abort);
+                    }
+                }
+                stream => {
+                    self.streams.insert(sid, stream);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,382 @@
+//! The SMMUv3 that the host sees: what its registers, commands and tables do to what its devices reach (docs/viommu.md; IHI 0070).
+//!
+//! It is written from that page. Where the page leaves something open, or what happens depends on something that nobody looked at,
+//! this knows less, and says less: an access may end in any way then, until the host turns the SMMU off and on again.
+
+mod dma;
+mod enable;
+mod queue;
+mod registers;
+mod stage1;
+mod streams;
+#[cfg(test)]
+mod tests;
+mod words;
+
+use std::collections::BTreeMap;
+
+use parallax_addr::{Ipa, PAGE_SIZE, PhysAddr, Span};
+use parallax_ops::{CpuAccess, DmaAccess, Operation, Outcome};
+use parallax_vmsa::PhysMem;
+
+use self::queue::Commands;
+use self::registers::{CMDQEN, EVENTQEN, Part, QUEUE_BASE, Register, SMMUEN, STRTAB_BASE, STRTAB_BASE_CFG};
+use self::stage1::Remembered;
+use self::streams::{Features, Stream};
+use self::words::Words;
+use crate::step::{Effect, Next, Wrong};
+use crate::view::View;
+
+/// Streams whose entries are followed. Of others nothing is known.
+const FOLLOWED: u32 = 512;
+/// How much work one access does: each entry counts as up to 4, each table of the second level as 16.
+const BUDGET: u64 = 2048;
+
+/// What is known of whether a bit of CR0 has been acknowledged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Enable {
+    Off,
+    On,
+    /// It is asked for (or the contrary, if `false`), and each access goes on with that.
+    Soon(bool),
+}
+
+/// The SMMU.
+#[derive(Clone, Debug)]
+pub struct Viommu {
+    frame: Span<PhysAddr>,
+    sid_bits: u32,
+    features: Features,
+    /// Nothing is known of it.
+    lost: bool,
+    /// It was off, and nothing lent to it, a moment ago; nothing was known of it until then.
+    found_again: bool,
+    smmu: Enable,
+    /// Whether CMDQEN and EVENTQEN are set, and what is lent for each and for the stream table.
+    held: Held,
+    /// CR2, STRTAB_BASE, STRTAB_BASE_CFG, EVENTQ_BASE; those of the command queue are its own.
+    cr2: Option<u64>,
+    strtab_base: Option<u64>,
+    strtab_cfg: Option<u64>,
+    eventq_base: Option<u64>,
+    commands: Commands,
+    /// Whether the host is told of what is refused, in its event queue or, until it first writes CR0, in the hypervisor's. Where it
+    /// is not, an access that was refused seems to have been performed.
+    told: bool,
+    /// EVENTQ_PROD and EVENTQ_CONS are what hardware makes of zero.
+    events_at_zero: bool,
+    /// Streams that are not aborted. With `unknown` nothing is known of those that are not here.
+    streams: BTreeMap<u32, Stream>,
+    unknown: bool,
+    remembered: Remembered,
+    words: Words,
+}
+
+/// What is lent to it.
+#[derive(Clone, Debug, Default)]
+struct Held {
+    cmdq: Option<Span<PhysAddr>>,
+    eventq: Option<Span<PhysAddr>>,
+    strtab: Option<Span<PhysAddr>>,
+}
+
+impl Held {
+    fn spans(&self) -> Vec<Span<PhysAddr>> {
+        [self.cmdq, self.eventq, self.strtab].into_iter().flatten().collect()
+    }
+}
+
+/// What an operation meets.
+#[derive(Clone, Copy)]
+pub struct At<'a> {
+    /// The state before it.
+    pub view: &'a dyn View,
+    /// Memory at the end of its step.
+    pub memory: &'a dyn PhysMem,
+}
+
+/// An access to a register.
+#[derive(Clone, Copy, Debug)]
+enum Access {
+    Read { offset: u64, size: u64 },
+    Write { offset: u64, size: u64, value: u64 },
+}
+
+impl Viommu {
+    /// As it is at boot: off, all registers zero. Its registers are in `frame`.
+    #[must_use]
+    pub fn new(frame: Span<PhysAddr>, sid_bits: u8, stage1: bool, output_bits: u8) -> Self {
+        Self {
+            frame,
+            sid_bits: u32::from(sid_bits).min(32),
+            features: Features { stage1: Some(stage1), output_bits: u32::from(output_bits).min(48) },
+            lost: false,
+            found_again: false,
+            smmu: Enable::Off,
+            held: Held::default(),
+            cr2: Some(0),
+            strtab_base: Some(0),
+            strtab_cfg: Some(0),
+            eventq_base: Some(0),
+            commands: Commands::default(),
+            told: true,
+            events_at_zero: true,
+            streams: BTreeMap::new(),
+            unknown: false,
+            remembered: Remembered::default(),
+            words: Words::default(),
+        }
+    }
+
+    /// A step begins, in which `operations` are performed.
+    pub fn begin<'a>(&mut self, operations: impl Iterator<Item = &'a Operation>) {
+        let (lost, streams) = (self.lost, &self.streams);
+        let elsewhere = |sid: u32| {
+            lost || self.unknown || matches!(streams.get(&sid), Some(Stream::Stage1(_) | Stream::Unknown))
+        };
+        let mut words = std::mem::take(&mut self.words);
+        words.begin(operations, elsewhere);
+        self.words = words;
+    }
+
+    /// Something happened to it that is not an operation: nothing is known of it any more.
+    pub fn lose(&mut self) {
+        self.lost = true;
+    }
+
+    /// Whether it is known again since the last call: nothing is lent to it now.
+    pub const fn is_found_again(&mut self) -> bool {
+        std::mem::replace(&mut self.found_again, false)
+    }
+
+    /// What `operation`, which ended with `outcome`, may have done; nothing if it has nothing to do with this SMMU.
+    pub fn perform(&mut self, operation: &Operation, outcome: &Outcome, at: At<'_>) -> Option<Next> {
+        match operation {
+            Operation::Access(access) => self.cpu(operation, *access, outcome, at),
+            Operation::Dma(access) => {
+                let (sid, ipa, len, write) = match *access {
+                    DmaAccess::Read { sid, ipa, len } => (sid, ipa, len, false),
+                    DmaAccess::Write { sid, ipa, len, .. } => (sid, ipa, len, true),
+                };
+                let data = operation.data();
+                Some(self.dma(sid.get(), Span::new(ipa, len), (write, data.as_ref()), outcome, at))
+            }
+            _ => {
+                // What is given away is written by others, until it comes back.
+                if let Some(pages) = operation.call().and_then(|_| operation.footprint().pages)
+                    && pages.size <= 64 * PAGE_SIZE
+                {
+                    self.words.forget(pages.cast());
+                }
+                None
+            }
+        }
+    }
+
+    fn cpu(
+        &mut self,
+        operation: &Operation,
+        access: CpuAccess,
+        outcome: &Outcome,
+        at: At<'_>,
+    ) -> Option<Next> {
+        let frame = self.frame;
+        let inside = |ipa: Ipa, size: u64| frame.overlaps(Span::new(ipa.identity(), size.max(1)));
+        match access {
+            CpuAccess::Read { ipa, size, .. } if inside(ipa, size) => {
+                let offset = ipa.get().wrapping_sub(frame.base.get());
+                Some(self.register(Access::Read { offset, size }, outcome, at))
+            }
+            CpuAccess::Write { ipa, size, value, .. } if inside(ipa, size) => {
+                let offset = ipa.get().wrapping_sub(frame.base.get());
+                Some(self.register(Access::Write { offset, size, value }, outcome, at))
+            }
+            CpuAccess::Race { ipa, at: second, .. } if inside(ipa, 8) || inside(second, 8) => {
+                self.lose();
+                Some(Next { lends: true, ..Next::SAME })
+            }
+            CpuAccess::Probe { ipa, .. } if inside(ipa, 64) => {
+                self.lose();
+                Some(Next { lends: true, ..Next::SAME })
+            }
+            _ => {
+                let data = operation.data()?;
+                let span: Span<PhysAddr> = data.span.cast();
+                self.words.write(span, &data, 0, matches!(outcome, Outcome::Ok { .. }));
+                None
+            }
+        }
+    }
+
+    /// An access to a register.
+    fn register(&mut self, access: Access, outcome: &Outcome, at: At<'_>) -> Next {
+        if !matches!(outcome, Outcome::Ok { .. }) {
+            // One that is not aligned is the host's own mistake; others are performed.
+            let (offset, size) = match access {
+                Access::Read { offset, size } | Access::Write { offset, size, .. } => (offset, size),
+            };
+            let aligned = size.is_power_of_two() && offset.is_multiple_of(size);
+            let says = "an access to a register is performed";
+            let wrong = aligned.then(|| wrong("viommu/access", says, Outcome::Ok { value: None }));
+            return Next { wrong, lends: self.lost, ..Next::SAME };
+        }
+        let mut next = Next { lends: self.lost, ..Next::SAME };
+        match access {
+            Access::Read { offset, size } => {
+                let part = Part::at(offset, size);
+                if part.is_some_and(|part| part.register == Register::CmdqCons) {
+                    self.work(at);
+                }
+                let Outcome::Ok { value: Some(value) } = outcome else { return next };
+                next.wrong = self.read(part, *value, at);
+            }
+            Access::Write { offset, size, value } => {
+                if let Some(part) = Part::at(offset, size) {
+                    next.effects = self.write(part, value, at);
+                }
+            }
+        }
+        next.lends |= self.lost;
+        next
+    }
+
+    /// What is wrong with `value`, which was read from `part`; nothing for a register that there is not: it reads as zero.
+    fn read(&mut self, part: Option<Part>, value: u64, at: At<'_>) -> Option<Wrong> {
+        let known = |value| Some((value, u64::MAX));
+        let Some(part) = part else { return differs("viommu/reserved", (0, u64::MAX), value) };
+        if let Register::Fixed(fixed) = part.register {
+            return differs("viommu/fixed", (part.of(fixed), u64::MAX), value);
+        }
+        if self.lost {
+            self.found_again(part, value);
+            return None;
+        }
+        let expected = match part.register {
+            Register::Cr0 => self.cr0().map(|cr0| (cr0, u64::MAX)),
+            Register::Cr0Ack => {
+                self.acknowledged(value, at);
+                self.acknowledgement()
+            }
+            // PTM and RECINVSID are kept.
+            Register::Cr2 => self.cr2.and_then(known),
+            Register::Gerror => self.commands.gerror(value).map(|gerror| (gerror, 1)),
+            Register::Gerrorn => self.commands.gerrorn.map(|gerrorn| (gerrorn, 1)),
+            Register::StrtabBase => self.strtab_base.and_then(known),
+            Register::StrtabBaseCfg => self.strtab_cfg.and_then(known),
+            Register::EventqBase => self.eventq_base.and_then(known),
+            Register::CmdqBase => self.commands.base.and_then(known),
+            Register::CmdqProd => self.commands.prod.and_then(known),
+            Register::CmdqCons => self.commands.cons(value).and_then(known),
+            Register::EventqIndex | Register::Fixed(_) | Register::Other => None,
+        };
+        let (expected, mask) = expected?;
+        differs("viommu/register", (part.of(expected), part.of(mask)), value)
+    }
+
+    /// The SMMU was turned off, and says so: all of it is known again.
+    fn found_again(&mut self, part: Part, value: u64) {
+        if part.register == Register::Cr0Ack && value == 0 && self.smmu == Enable::Soon(false) {
+            let words = std::mem::take(&mut self.words);
+            let Features { stage1, output_bits } = self.features;
+            let new = Self::new(self.frame, self.sid_bits as u8, stage1 == Some(true), output_bits as u8);
+            let commands = Commands::unknown();
+            let (remembered, unknown) = (std::mem::take(&mut self.remembered), None);
+            *self = Self {
+                cr2: unknown,
+                strtab_base: unknown,
+                strtab_cfg: unknown,
+                eventq_base: unknown,
+                commands,
+                remembered,
+                words,
+                found_again: true,
+                ..new
+            };
+        }
+    }
+
+    fn write(&mut self, part: Part, value: u64, at: At<'_>) -> Vec<Effect> {
+        if self.lost {
+            if part.register == Register::Cr0 {
+                self.smmu =
+                    if value & (SMMUEN | EVENTQEN | CMDQEN) == 0 { Enable::Soon(false) } else { Enable::On };
+            }
+            return Vec::new();
+        }
+        let put = |old: Option<u64>, mask: u64| part.put(old, value).map(|new| new & mask);
+        match part.register {
+            Register::Cr0 => return self.enable(value & (SMMUEN | EVENTQEN | CMDQEN), at),
+            Register::Cr2 if self.smmu == Enable::Off => self.cr2 = put(self.cr2, 6),
+            Register::StrtabBase if self.smmu == Enable::Off => {
+                self.strtab_base = put(self.strtab_base, STRTAB_BASE);
+            }
+            Register::StrtabBaseCfg if self.smmu == Enable::Off => {
+                self.strtab_cfg = put(self.strtab_cfg, STRTAB_BASE_CFG);
+            }
+            Register::Cr2 | Register::StrtabBase | Register::StrtabBaseCfg if self.smmu != Enable::On => {
+                self.lose()
+            }
+            Register::EventqBase if self.held.eventq.is_none() => {
+                self.eventq_base = put(self.eventq_base, QUEUE_BASE);
+            }
+            Register::CmdqBase if self.held.cmdq.is_none() => {
+                self.commands.base = put(self.commands.base, QUEUE_BASE);
+            }
+            Register::CmdqCons if self.held.cmdq.is_none() => self.commands.set_cons(value),
+            Register::CmdqProd => {
+                self.commands.prod = Some(value & registers::INDEX);
+                self.work(at);
+            }
+            Register::EventqIndex => {
+                self.events_at_zero = value == 0 && self.held.eventq.is_none();
+                self.told &= self.events_at_zero;
+            }
+            Register::Gerrorn => {
+                self.commands.acknowledge(value);
+                self.work(at);
+            }
+            _ => {}
+        }
+        Vec::new()
+    }
+
+    /// CR0, where it is known.
+    const fn cr0(&self) -> Option<u64> {
+        let smmu = match self.smmu {
+            Enable::On | Enable::Soon(true) => SMMUEN,
+            Enable::Off | Enable::Soon(false) => 0,
+        };
+        let eventq = if self.held.eventq.is_some() { EVENTQEN } else { 0 };
+        let cmdq = if self.held.cmdq.is_some() { CMDQEN } else { 0 };
+        Some(smmu | eventq | cmdq)
+    }
+
+    /// CR0ACK, and which bits of it are known.
+    fn acknowledgement(&self) -> Option<(u64, u64)> {
+        let mask = if matches!(self.smmu, Enable::Soon(_)) { !SMMUEN } else { u64::MAX };
+        self.cr0().map(|cr0| (cr0, mask))
+    }
+
+    /// CR0ACK was read as `value`: what was to be soon may be now.
+    fn acknowledged(&mut self, value: u64, at: At<'_>) {
+        if let Enable::Soon(on) = self.smmu
+            && (value & SMMUEN != 0) == on
+        {
+            self.smmu = if on { Enable::On } else { Enable::Off };
+            // Entries were read one by one meanwhile.
+            self.unknown = on;
+            let _ = at;
+        }
+    }
+}
+
+fn wrong(rule: &str, says: &'static str, expected: Outcome) -> Wrong {
+    Wrong { rule: rule.to_owned(), says, expected }
+}
+
+/// That `value` should be `expected` in the bits of `mask`.
+fn differs(rule: &str, (expected, mask): (u64, u64), value: u64) -> Option<Wrong> {
+    let says = "what the host reads from a register of its SMMU";
+    let whole = value & !mask | expected & mask;
+    (whole != value).then(|| wrong(rule, says, Outcome::Ok { value: Some(whole) }))
+}

@@ -1,0 +1,150 @@
+//! The registers of the SMMUv3 that the host sees: where they are, and which bits they have (docs/viommu.md; IHI 0070, 6.3).
+
+/// A register, or several that are alike.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Register {
+    /// CR0.
+    Cr0,
+    /// CR0ACK.
+    Cr0Ack,
+    /// CR2.
+    Cr2,
+    /// GERROR.
+    Gerror,
+    /// GERRORN.
+    Gerrorn,
+    /// STRTAB_BASE.
+    StrtabBase,
+    /// STRTAB_BASE_CFG.
+    StrtabBaseCfg,
+    /// CMDQ_BASE.
+    CmdqBase,
+    /// CMDQ_PROD.
+    CmdqProd,
+    /// CMDQ_CONS.
+    CmdqCons,
+    /// EVENTQ_BASE.
+    EventqBase,
+    /// EVENTQ_PROD, EVENTQ_CONS.
+    EventqIndex,
+    /// One that always reads as this.
+    Fixed(u64),
+    /// One whose value is the hardware's, or nothing that memory depends on.
+    Other,
+}
+
+/// Offset, bytes and register. What is not here reads as zero.
+const REGISTERS: [(u64, u64, Register); 28] = [
+    (0x0, 4, Register::Other),
+    (0x4, 4, Register::Other),
+    (0xc, 4, Register::Other),
+    (0x14, 4, Register::Other),
+    (0x18, 4, Register::Other),
+    (0x20, 4, Register::Cr0),
+    (0x24, 4, Register::Cr0Ack),
+    // Tables and queues are write-back, inner shareable.
+    (0x28, 4, Register::Fixed(0xd75)),
+    (0x2c, 4, Register::Cr2),
+    // ABORT.
+    (0x44, 4, Register::Fixed(1 << 20)),
+    (0x50, 4, Register::Other),
+    (0x54, 4, Register::Other),
+    (0x60, 4, Register::Gerror),
+    (0x64, 4, Register::Gerrorn),
+    // There are no MSIs.
+    (0x68, 8, Register::Fixed(0)),
+    (0x70, 4, Register::Fixed(0)),
+    (0x74, 4, Register::Fixed(0)),
+    (0x80, 8, Register::StrtabBase),
+    (0x88, 4, Register::StrtabBaseCfg),
+    (0x90, 8, Register::CmdqBase),
+    (0x98, 4, Register::CmdqProd),
+    (0x9c, 4, Register::CmdqCons),
+    (0xa0, 8, Register::EventqBase),
+    (0xb0, 8, Register::Fixed(0)),
+    (0xb8, 4, Register::Fixed(0)),
+    (0xbc, 4, Register::Fixed(0)),
+    (0x1_00a8, 4, Register::EventqIndex),
+    (0x1_00ac, 4, Register::EventqIndex),
+];
+
+/// RA or WA, and ADDR\[51:6\].
+pub(super) const STRTAB_BASE: u64 = 0x400f_ffff_ffff_ffc0;
+/// FMT, SPLIT, LOG2SIZE.
+pub(super) const STRTAB_BASE_CFG: u64 = 0x3_07ff;
+/// RA or WA, ADDR\[51:5\], LOG2SIZE.
+pub(super) const QUEUE_BASE: u64 = 0x400f_ffff_ffff_ffff;
+/// The index of a queue with its wrap bit.
+pub(super) const INDEX: u64 = 0xf_ffff;
+/// CMDQ_CONS.ERR of a command that is not there.
+pub(super) const CERROR_ILL: u64 = 1 << 24;
+/// CR0: SMMUEN, EVENTQEN, CMDQEN.
+pub(super) const SMMUEN: u64 = 1;
+pub(super) const EVENTQEN: u64 = 1 << 2;
+pub(super) const CMDQEN: u64 = 1 << 3;
+
+/// A part of a register: its first bit, and how many it has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Part {
+    pub(super) register: Register,
+    pub(super) low: u32,
+    pub(super) bits: u32,
+}
+
+impl Part {
+    /// What an access of `size` bytes at `offset` is to; nothing where it means nothing. A register of 64 bits takes halves.
+    pub(super) fn at(offset: u64, size: u64) -> Option<Self> {
+        let within = |(base, bytes, _): &&(u64, u64, Register)| (*base..base + bytes).contains(&offset);
+        let (base, bytes, register) = REGISTERS.iter().find(within)?;
+        let whole = offset == *base && size == *bytes;
+        let half = *bytes == 8 && size == 4 && (offset - base) % 4 == 0;
+        let low = 8 * (offset - base) as u32;
+        (whole || half).then_some(Self { register: *register, low, bits: 8 * size as u32 })
+    }
+
+    const fn mask(self) -> u64 {
+        (u64::MAX >> (64 - self.bits)) << self.low
+    }
+
+    /// This part of `value`.
+    pub(super) const fn of(self, value: u64) -> u64 {
+        (value & self.mask()) >> self.low
+    }
+
+    /// `old` with this part replaced by `value`; nothing where the rest is not known.
+    pub(super) const fn put(self, old: Option<u64>, value: u64) -> Option<u64> {
+        let value = (value << self.low) & self.mask();
+        match old {
+            Some(old) => Some(old & !self.mask() | value),
+            None if self.mask() == u64::MAX => Some(value),
+            None => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn widths_are_the_architectures() {
+        let at = |offset, size| Part::at(offset, size).map(|part| (part.register, part.low, part.bits));
+        assert_eq!(at(0x80, 8), Some((Register::StrtabBase, 0, 64)));
+        assert_eq!(at(0x84, 4), Some((Register::StrtabBase, 32, 32)));
+        assert_eq!(at(0x20, 4), Some((Register::Cr0, 0, 32)));
+        for (offset, size) in [(0x20, 8), (0x20, 2), (0x82, 4), (0x7c, 8), (0x84, 8), (0x22, 2), (0x1fffc, 4)]
+        {
+            assert_eq!(at(offset, size), None, "{offset:#x} {size}");
+        }
+    }
+
+    #[test]
+    fn a_half_leaves_the_other() {
+        let high = Part::at(0x84, 4).unwrap();
+        assert_eq!(high.put(Some(0x1111_2222_3333_4444), 0xabcd), Some(0xabcd_3333_4444));
+        assert_eq!(high.put(None, 0), None);
+        assert_eq!(high.of(0x1111_2222_3333_4444), 0x1111_2222);
+        let whole = Part::at(0x80, 8).unwrap();
+        assert_eq!((whole.put(None, 5), whole.of(5)), (Some(5), 5));
+    }
+}

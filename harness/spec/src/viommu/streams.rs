@@ -1,0 +1,137 @@
+//! What the host's stream table says of each stream (IHI 0070, 3.3 and 5.2; docs/viommu.md).
+
+use parallax_addr::{PAGE_SIZE, PhysAddr, Span};
+use parallax_smmu::strtab::Layout;
+use parallax_smmu::{Config, Ste, StreamFault, StreamTable};
+use parallax_vmsa::PhysMem;
+
+use super::words::Fetch;
+use crate::page::Page;
+use crate::view::View;
+
+/// What becomes of a stream's transactions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stream {
+    /// They are aborted.
+    Abort,
+    /// They reach what the host's CPUs reach.
+    Bypass,
+    /// The stage 1 whose context descriptor is there comes first.
+    Stage1(PhysAddr),
+    /// That is not known.
+    Unknown,
+}
+
+/// Whether a table or queue in `span` may be lent for an emulated device: it is the host's alone, or is lent to this one already, for
+/// what is in `own`. Nothing where it is pinned by calls as well, or lent to others.
+pub(super) fn may_be_held(span: Span<PhysAddr>, view: &dyn View, own: &[Span<PhysAddr>]) -> Option<bool> {
+    let pages = span.whole_pages()?;
+    let mut unsure = false;
+    for (span, page) in view.pages(pages) {
+        let own = own.iter().any(|own| own.intersect(span) == Some(span));
+        match page {
+            Page::Host => {}
+            Page::Lent { pins: 0, held: 1.. } if own => {}
+            Page::Lent { held: 1.., .. } => unsure = true,
+            _ => return Some(false),
+        }
+    }
+    (!unsure).then_some(true)
+}
+
+/// The table that STRTAB_BASE and STRTAB_BASE_CFG describe, nothing for a reserved format. What exceeds the StreamIDs that there
+/// are counts for nothing.
+pub(super) fn table(base: u64, cfg: u64, sid_bits: u32) -> Option<StreamTable> {
+    let log2size = (cfg as u32 & 0x3f).min(sid_bits);
+    let layout = match (cfg >> 16 & 3, cfg >> 6 & 0x1f) {
+        (0, _) => Layout::Linear,
+        (1, 8) => Layout::TwoLevel { split: 8 },
+        (1, 10) => Layout::TwoLevel { split: 10 },
+        (1, _) => Layout::TwoLevel { split: 6 },
+        _ => return None,
+    };
+    let size = match layout {
+        Layout::Linear => Ste::SIZE << log2size,
+        Layout::TwoLevel { split } => 8 << log2size.saturating_sub(split),
+    };
+    let base = PhysAddr::new(base & 0x000f_ffff_ffff_ffc0).align_down(size.max(64));
+    Some(StreamTable { base, below: 0, layout, log2size, size })
+}
+
+/// What an SMMU can do, as far as entries go by it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Features {
+    /// IDR0.S1P; nothing where that is not known.
+    pub(super) stage1: Option<bool>,
+    /// Size of addresses that it puts out (bits).
+    pub(super) output_bits: u32,
+}
+
+/// What `table` says of stream `sid`. A table of the second level must be memory that can be lent.
+pub(super) fn stream(
+    table: &StreamTable,
+    sid: u32,
+    features: Features,
+    own: &[Span<PhysAddr>],
+    fetch: &Fetch<'_>,
+) -> Stream {
+    fetch.unknown.set(false);
+    let address = match table.entry_address(fetch, sid) {
+        Ok(address) => address,
+        Err(_) if fetch.unknown.get() => return Stream::Unknown,
+        Err(StreamFault::Fetch(_)) => return Stream::Unknown,
+        Err(_) => return Stream::Abort,
+    };
+    if let Layout::TwoLevel { split } = table.layout {
+        match level2(table, sid, (split, address), own, fetch) {
+            Some(true) => {}
+            Some(false) => return Stream::Abort,
+            None => return Stream::Unknown,
+        }
+    }
+    let mut bytes = [0; 64];
+    match fetch.read(address, &mut bytes) {
+        Ok(()) => entry(&Ste::from_bytes(&bytes), features),
+        Err(_) => Stream::Unknown,
+    }
+}
+
+/// Whether the table of the second level that holds the entry of `sid` at `address` can be lent; nothing where only a part can.
+fn level2(
+    table: &StreamTable,
+    sid: u32,
+    (split, address): (u32, PhysAddr),
+    own: &[Span<PhysAddr>],
+    fetch: &Fetch<'_>,
+) -> Option<bool> {
+    let mut bytes = [0; 8];
+    fetch.read(table.base.wrapping_add(u64::from(sid >> split) * 8), &mut bytes).ok()?;
+    let span = u32::from(bytes[0] & 0x1f);
+    let size = Ste::SIZE << span.checked_sub(1)?;
+    let whole = Span::new(address.align_down(size), size);
+    let page = Span::new(address.align_down(PAGE_SIZE), PAGE_SIZE);
+    match (may_be_held(whole, fetch.view, own)?, may_be_held(page, fetch.view, own)?) {
+        (true, _) => Some(true),
+        (false, false) => Some(false),
+        _ => None,
+    }
+}
+
+fn entry(ste: &Ste, features: Features) -> Stream {
+    if !ste.v() {
+        return Stream::Abort;
+    }
+    match ste.config() {
+        Config::Abort | Config::Stage2 | Config::Nested => Stream::Abort,
+        Config::Bypass => Stream::Bypass,
+        Config::Stage1 => {
+            let context = ste.s1_context_ptr();
+            match features.stage1 {
+                _ if ste.s1cdmax() != 0 || context >> features.output_bits != 0 => Stream::Abort,
+                Some(true) => Stream::Stage1(PhysAddr::new(context)),
+                Some(false) => Stream::Abort,
+                None => Stream::Unknown,
+            }
+        }
+    }
+}
