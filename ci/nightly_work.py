@@ -188,6 +188,9 @@ class Night:
             pages = [] if self.short else ["--page", "0x6000", "--page", "0x6001", "--page", "0x61ff", "--page", "0x6200"]
             self.step("every operation in every state of a few pages", PARALLAX, "explore", *pages)
         if self.mine():
+            pages = [] if self.short else ["--page", "0x6000", "--page", "0x6001"]
+            self.step("the same with an SMMU of the host's own", PARALLAX, "explore", "--smmu", *pages)
+        if self.mine():
             self.coverage()
         if self.mine():
             self.instructions()

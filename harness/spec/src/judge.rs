@@ -7,8 +7,8 @@ use parallax_ops::{Operation, Outcome};
 use parallax_vmsa::PhysMem;
 
 use crate::page::Page;
-use crate::step::{After, Board, Effect, Wrong, next};
-use crate::view::{Held, Observed, Unsure, View};
+use crate::step::{Board, Wrong, next};
+use crate::view::{After, Effect, Held, Observed, Unsure, View};
 use crate::viommu::{At, Viommu};
 
 /// A step: the states around it.

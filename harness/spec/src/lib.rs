@@ -30,6 +30,6 @@ pub use graph::{Graph, Tour};
 pub use judge::{Around, Judge};
 pub use page::Page;
 pub use small::{Scope, Small};
-pub use step::{Effect, Next, next};
-pub use view::{Held, Observed, View};
+pub use step::{Next, next};
+pub use view::{Effect, Held, Observed, View};
 pub use viommu::Viommu;

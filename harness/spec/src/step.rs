@@ -5,17 +5,7 @@ use parallax_ops::{Agent, CpuAccess, Operation, Outcome};
 
 use crate::call::specified;
 use crate::need::first_broken;
-use crate::page::Page;
-use crate::view::View;
-
-/// What pages became.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Effect {
-    /// Which.
-    pub span: Span<PhysAddr>,
-    /// What they are now.
-    pub page: Page,
-}
+use crate::view::{Effect, View};
 
 /// What an operation may have left behind.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -143,40 +133,4 @@ pub fn next(operation: &Operation, outcome: &Outcome, view: &dyn View, board: Bo
     let effect = |(span, page)| Effect { span, page: (call.becomes)(page) };
     let effects = if happened { pages.into_iter().map(effect).collect() } else { Vec::new() };
     Next { effects, lends: false, wrong: wrong.filter(|_| !unknown) }
-}
-
-/// A state after effects.
-pub struct After<'a> {
-    /// The state before them.
-    pub before: &'a dyn View,
-    /// The effects, in order.
-    pub effects: &'a [Effect],
-}
-
-impl View for After<'_> {
-    fn frames(&self) -> u64 {
-        self.before.frames()
-    }
-
-    fn pages(&self, span: Span<PhysAddr>) -> Vec<(Span<PhysAddr>, Page)> {
-        let mut pages = self.before.pages(span);
-        for effect in self.effects.iter().filter(|effect| effect.span.overlaps(span)) {
-            pages = pages.into_iter().flat_map(|piece| cut(piece, effect)).collect();
-        }
-        pages
-    }
-}
-
-/// The parts of `piece` before, in and behind `effect`.
-fn cut(
-    (span, page): (Span<PhysAddr>, Page),
-    effect: &Effect,
-) -> impl Iterator<Item = (Span<PhysAddr>, Page)> {
-    let inside = effect.span.intersect(span).unwrap_or(Span::new(span.end(), 0));
-    let parts = [
-        (Span::between(span.base, inside.base), page),
-        (inside, effect.page),
-        (Span::between(inside.end(), span.end()), page),
-    ];
-    parts.into_iter().filter(|(span, _)| !span.is_empty())
 }

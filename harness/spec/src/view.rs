@@ -7,7 +7,6 @@ use parallax_model::leaf::OWNER_HYP;
 use parallax_model::{Context, Ownership, Snapshot, run};
 
 use crate::page::Page;
-use crate::step::Effect;
 
 /// A state, as far as the specification looks at it.
 pub trait View {
@@ -16,6 +15,15 @@ pub trait View {
 
     /// The pages of `span`, in order and without a gap; neighbours that are alike may be one piece.
     fn pages(&self, span: Span<PhysAddr>) -> Vec<(Span<PhysAddr>, Page)>;
+}
+
+/// What pages became.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Effect {
+    /// Which.
+    pub span: Span<PhysAddr>,
+    /// What they are now.
+    pub page: Page,
 }
 
 /// How often pages are pinned for devices that the hypervisor emulates. The page-state array counts those pins with the
@@ -180,4 +188,40 @@ impl View for Observed<'_> {
         pages.retain(|(span, _)| !span.is_empty());
         pages
     }
+}
+
+/// A state after effects.
+pub struct After<'a> {
+    /// The state before them.
+    pub before: &'a dyn View,
+    /// The effects, in order.
+    pub effects: &'a [Effect],
+}
+
+impl View for After<'_> {
+    fn frames(&self) -> u64 {
+        self.before.frames()
+    }
+
+    fn pages(&self, span: Span<PhysAddr>) -> Vec<(Span<PhysAddr>, Page)> {
+        let mut pages = self.before.pages(span);
+        for effect in self.effects.iter().filter(|effect| effect.span.overlaps(span)) {
+            pages = pages.into_iter().flat_map(|piece| cut(piece, effect)).collect();
+        }
+        pages
+    }
+}
+
+/// The parts of `piece` before, in and behind `effect`.
+fn cut(
+    (span, page): (Span<PhysAddr>, Page),
+    effect: &Effect,
+) -> impl Iterator<Item = (Span<PhysAddr>, Page)> {
+    let inside = effect.span.intersect(span).unwrap_or(Span::new(span.end(), 0));
+    let parts = [
+        (Span::between(span.base, inside.base), page),
+        (inside, effect.page),
+        (Span::between(inside.end(), span.end()), page),
+    ];
+    parts.into_iter().filter(|(span, _)| !span.is_empty())
 }

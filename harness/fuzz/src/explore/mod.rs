@@ -4,18 +4,21 @@
 //! tour through all of its transitions, errors included, is performed in stream mode, and every step of it is judged by all
 //! judges. What is found comes with the shortest way to it, as a trace.
 
+mod action;
 mod performed;
+mod smmu;
 mod tour;
 
 use parallax_abi::fault::Fault;
-use parallax_addr::{Expr, Pfn, StreamId};
+use parallax_addr::{Pfn, StreamId};
 use parallax_engine::{Beginning, Session, SessionError};
 use parallax_machine::{Backend, CancellationToken, MachineError};
-use parallax_ops::{Kind, Operation, Outcome};
+use parallax_ops::{Kind, Operation};
 use parallax_spec::{Graph, Scope};
 use parallax_trace::spec::{RAM_BASE, regions};
-use parallax_trace::{Base, Op, Symbol, Trace};
+use parallax_trace::{Op, Trace};
 
+use self::action::{Action, expr};
 pub use self::performed::{Performed, summary};
 pub use self::tour::{End, Found, Shard};
 
@@ -36,7 +39,11 @@ pub struct Exploration {
     /// All that there is.
     pub graph: Graph,
     /// The operations of the graph, as a trace has them.
-    ops: Vec<Op>,
+    actions: Vec<Action>,
+    /// What each state is called.
+    labels: Vec<String>,
+    /// Where the host has an SMMU of its own, what is done before all.
+    set_up: Option<Action>,
     fault: Option<Fault>,
 }
 
@@ -47,13 +54,25 @@ impl Exploration {
     /// # Errors
     /// In words: there is no page, there are too many, or one is not free.
     pub fn new(pages: &[u64], pins: u16, fault: Option<Fault>) -> Result<Self, String> {
+        Self::of(pages, pins, fault, false)
+    }
+
+    /// The same where the host has an SMMU of its own, with two streams that it turns off, aborts, lets by, and translates.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn with_smmu(pages: &[u64], pins: u16, fault: Option<Fault>) -> Result<Self, String> {
+        Self::of(pages, pins, fault, true)
+    }
+
+    fn of(pages: &[u64], pins: u16, fault: Option<Fault>, smmu: bool) -> Result<Self, String> {
         let mut pages = pages.to_vec();
         pages.sort_unstable();
         pages.dedup();
         if pages.is_empty() || pages.len() > MOST_PAGES {
             return Err(format!("{} pages: 1 to {MOST_PAGES} can be explored", pages.len()));
         }
-        let spec = trace(fault, "").machine;
+        let spec = trace(fault, MACHINE).machine;
         let (free, end) = (FREE, spec.mem_bytes >> 12);
         if let Some(page) = pages.iter().find(|page| !(free..end).contains(page)) {
             return Err(format!("ram+{page:#x}: the pages from ram+{free:#x} to ram+{end:#x} are free"));
@@ -62,12 +81,17 @@ impl Exploration {
         let scope = Scope {
             memory: pages.iter().map(|page| Pfn::new((RAM_BASE.get() >> 12) + page)).collect(),
             mmio: mmio.map(|region| region.base.pfn()).collect(),
-            streams: vec![StreamId::new(STREAM)],
+            streams: if smmu { Vec::new() } else { vec![StreamId::new(STREAM)] },
             pins,
         };
         let graph = Graph::of(&scope);
-        let ops = graph.operations.iter().map(op).collect();
-        Ok(Self { scope, graph, ops, fault })
+        if smmu {
+            let (graph, actions, labels) = smmu::with_streams(&scope, &graph);
+            return Ok(Self { scope, graph, actions, labels, set_up: Some(smmu::set_up()), fault });
+        }
+        let actions = graph.operations.iter().map(Action::of).collect();
+        let labels = graph.states.iter().map(ToString::to_string).collect();
+        Ok(Self { scope, graph, actions, labels, set_up: None, fault })
     }
 
     /// What must hold of the specification in this scope, and where it does not.
@@ -79,7 +103,17 @@ impl Exploration {
     /// The machine, as a trace without operations of its own.
     #[must_use]
     pub fn machine(&self) -> Trace {
-        trace(self.fault, "")
+        trace(self.fault, self.machine_line())
+    }
+
+    const fn machine_line(&self) -> &'static str {
+        if self.set_up.is_some() { smmu::MACHINE } else { MACHINE }
+    }
+
+    /// What state number `state` is.
+    #[must_use]
+    pub fn label(&self, state: usize) -> &str {
+        &self.labels[state]
     }
 
     /// The pages and what goes with them, for a person.
@@ -87,7 +121,8 @@ impl Exploration {
     pub fn scope(&self) -> String {
         let pages = self.scope.memory.iter().map(|pfn| expr(Kind::Frame, pfn.get()).to_string());
         let pages: Vec<String> = pages.collect();
-        format!("{}, mmio:rtc, stream {STREAM}, {} pins at most", pages.join(", "), self.scope.pins)
+        let streams = self.set_up.as_ref().map_or_else(|| format!("stream {STREAM}"), |_| smmu::scope());
+        format!("{}, mmio:rtc, {streams}, {} pins at most", pages.join(", "), self.scope.pins)
     }
 
     /// `found` as a trace, and whether it shows it: the trace is performed on a machine of its own.
@@ -134,9 +169,14 @@ impl Exploration {
         Ok(shown)
     }
 
-    /// The operation of an edge, with what must come of it.
-    fn op(&self, edge: &parallax_spec::graph::Edge) -> Op {
-        Op { expect: expected(&edge.outcome), ..self.ops[edge.operation].clone() }
+    /// The operations of an edge, with what must come of them.
+    fn ops(&self, edge: &parallax_spec::graph::Edge) -> Vec<Op> {
+        self.actions[edge.operation].expecting(&edge.outcome)
+    }
+
+    /// The operations before the first state.
+    fn first(&self) -> Vec<Op> {
+        self.set_up.as_ref().map_or_else(Vec::new, |set_up| set_up.ops.clone())
     }
 
     /// `found` as a trace: the shortest way to the state that it was found in, and the operation. The tour had the host and its
@@ -146,12 +186,12 @@ impl Exploration {
             self.graph.edges[0].iter().filter(|edge| is_access(&self.graph.operations[edge.operation]));
         let accesses = accesses.filter(|_| used);
         let way = accesses.chain(self.graph.way_to(found.state)).chain([&found.edge]);
-        let lines = way.map(|edge| {
-            let op = self.op(edge);
+        let ops = self.first().into_iter().chain(way.flat_map(|edge| self.ops(edge)));
+        let lines = ops.map(|op| {
             let expect = op.expect.as_ref().map_or_else(String::new, |expect| format!(" => {expect}"));
             format!("{op}{expect}\n")
         });
-        let text = format!("machine {MACHINE}\n{}", lines.collect::<String>());
+        let text = format!("machine {}\n{}", self.machine_line(), lines.collect::<String>());
         let fault = self.fault.map_or_else(String::new, |fault| format!("fault {}\n", fault.name()));
         format!("{fault}# parallax explore: {}\n{text}", found.rule())
     }
@@ -160,38 +200,13 @@ impl Exploration {
 /// The first page frame of memory, from its beginning on, that neither the hypervisor nor the test host uses.
 const FREE: u64 = 0x4000;
 
-fn trace(fault: Option<Fault>, ops: &str) -> Trace {
-    let text = format!("machine {MACHINE}\n{ops}nop\n");
+fn trace(fault: Option<Fault>, machine: &str) -> Trace {
+    let text = format!("machine {machine}\nnop\n");
     let mut trace = Trace::parse("explore", &text).expect("the machine of this module is well formed");
     trace.fault = fault;
     trace.machine.hyp.fault = fault;
     trace.machine.faults_build = fault.is_some();
     trace
-}
-
-/// What must come of it. A value that is read may be any.
-fn expected(outcome: &Outcome) -> Option<Outcome> {
-    Some(outcome.clone().without_value())
-}
-
-/// `operation` as a trace has it.
-fn op(operation: &Operation) -> Op {
-    let (row, values) = operation.spelled();
-    let args = row.params.iter().zip(values).map(|(param, value)| expr(param.kind, value)).collect();
-    Op { line: 0, cpu: 0, word: None, row, args, expect: None }
-}
-
-/// An argument: an address of memory by name.
-fn expr(kind: Kind, value: u64) -> Expr {
-    let base = match kind {
-        Kind::Frame => RAM_BASE.get() >> 12,
-        Kind::Address => RAM_BASE.get(),
-        _ => return Expr::number(value),
-    };
-    match value.checked_sub(base) {
-        Some(offset) => Expr { base: Some(Base { symbol: Symbol::Ram, end: false }), offset },
-        None => Expr::number(value),
-    }
 }
 
 const fn is_access(operation: &Operation) -> bool {
@@ -218,13 +233,27 @@ mod tests {
     }
 
     #[test]
+    fn with_an_smmu_every_stream_is_in_every_state_of_the_page() {
+        let exploration = Exploration::with_smmu(&PAGES[..1], 2, None).unwrap();
+        assert_eq!((exploration.graph.states.len(), exploration.graph.transitions()), (50, 2_510));
+        assert_eq!(exploration.contradictions(), [""; 0]);
+        let names = |text: &str| exploration.labels.iter().filter(|label| label.contains(text)).count();
+        assert_eq!((names("SMMU off"), names("streams stage 1, bypass")), (5, 5));
+    }
+
+    #[test]
     fn operations_are_spelled_as_traces_read_them() {
         let exploration = Exploration::new(&PAGES, 1, None).unwrap();
-        for op in &exploration.ops {
+        for op in exploration.actions.iter().flat_map(|action| &action.ops) {
             let trace = Trace::parse("t", &format!("{op}\n")).unwrap();
             assert_eq!(Op { line: 0, ..trace.ops[0].clone() }, *op, "{op}");
         }
-        assert!(exploration.ops.iter().any(|op| op.to_string() == "hyp_donate_host pfn=ram+0x6000 nr=2"));
+        assert!(
+            exploration
+                .actions
+                .iter()
+                .any(|action| action.ops[0].to_string() == "hyp_donate_host pfn=ram+0x6000 nr=2")
+        );
     }
 
     #[test]

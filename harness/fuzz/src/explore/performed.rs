@@ -54,7 +54,7 @@ pub fn summary(exploration: &Exploration, performed: &Performed) -> String {
     for (state, taken) in performed.taken.iter().enumerate() {
         for operation in taken {
             let kind = exploration.kind(state, *operation);
-            counts.entry(exploration.ops[*operation].name()).or_default()[kind] += 1;
+            counts.entry(exploration.actions[*operation].name).or_default()[kind] += 1;
         }
     }
     let mut header = vec!["transitions"];

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use parallax_abi::mailbox::SLOTS;
-use parallax_engine::{Beginning, Session, SessionError, Step, touches_data};
+use parallax_engine::{Beginning, Session, SessionError, touches_data};
 use parallax_machine::{Backend, CancellationToken, Machine, MachineError};
 use parallax_model::Finding;
 use parallax_spec::Tour;
@@ -52,6 +52,26 @@ impl Found {
         self.findings
             .first()
             .map_or_else(|| "the machine came to its end".to_owned(), |first| first.rule.to_string())
+    }
+}
+
+/// A state, an edge that is taken from it, and its operations.
+type Taken<'a> = (usize, &'a Edge, Vec<Op>);
+
+/// Performs `batch`: edges of one operation each that touches no data, or one edge alone. What is wrong with each.
+fn taken(session: &mut Session<'_>, batch: &[Taken<'_>]) -> Result<Vec<Vec<Finding>>, SessionError> {
+    match batch {
+        [(_, _, ops)] if ops.len() > 1 || ops.iter().any(touches_data) => {
+            let mut findings = Vec::new();
+            for op in ops {
+                findings.extend(session.step(op)?.findings);
+            }
+            Ok(vec![findings])
+        }
+        _ => {
+            let ops: Vec<&Op> = batch.iter().flat_map(|(_, _, ops)| ops).collect();
+            Ok(session.batch(&ops)?.into_iter().map(|step| step.findings).collect())
+        }
     }
 }
 
@@ -113,18 +133,21 @@ impl Exploration {
             let found = Found { state, edge: edge.clone(), findings: at_boot, end: None };
             return Ok((performed, Some(found)));
         }
+        for op in self.first() {
+            session.step(&op).map_err(lost)?;
+        }
         while tour.peek().is_some() {
             if cancel.is_cancelled() {
                 return Err(MachineError::Cancelled);
             }
-            let mut batch: Vec<(usize, &Edge, Op)> = Vec::new();
+            let mut batch: Vec<Taken<'_>> = Vec::new();
             while let Some((state, edge)) = tour.peek().copied() {
-                let op = self.op(edge);
-                let alone = touches_data(&op);
+                let ops = self.ops(edge);
+                let alone = ops.len() > 1 || ops.iter().any(touches_data);
                 if batch.len() == SLOTS || alone && !batch.is_empty() {
                     break;
                 }
-                batch.push((state, edge, op));
+                batch.push((state, edge, ops));
                 tour.next();
                 if alone {
                     break;
@@ -133,25 +156,17 @@ impl Exploration {
             if tour.peek().is_none() {
                 session.look_closely();
             }
-            let ops: Vec<&Op> = batch.iter().map(|(_, _, op)| op).collect();
-            let steps = match &ops[..] {
-                [op] if touches_data(op) => session.step(op).map(|step| vec![step]),
-                _ => session.batch(&ops),
-            };
-            let steps: Vec<Step> = match steps {
+            let steps = match taken(&mut session, &batch) {
                 Ok(steps) => steps,
-                Err(SessionError::Machine(MachineError::Cancelled)) => {
-                    return Err(MachineError::Cancelled);
-                }
+                Err(SessionError::Machine(MachineError::Cancelled)) => return Err(MachineError::Cancelled),
                 Err(error) => {
                     let found = self.end_of(&batch, &error.to_string(), backend, cancel)?;
                     return Ok((performed, Some(found)));
                 }
             };
-            for ((state, edge, _), step) in batch.iter().zip(steps) {
+            for ((state, edge, _), findings) in batch.iter().zip(steps) {
                 performed.count(*state, edge);
-                if !step.findings.is_empty() {
-                    let findings = step.findings;
+                if !findings.is_empty() {
                     let found = Found { state: *state, edge: (*edge).clone(), findings, end: None };
                     return Ok((performed, Some(found)));
                 }
@@ -164,12 +179,12 @@ impl Exploration {
     /// Which operation of `batch` a machine came to its end in, as `end` says: a fresh one performs them step by step.
     fn end_of(
         &self,
-        batch: &[(usize, &Edge, Op)],
+        batch: &[Taken<'_>],
         end: &str,
         backend: &dyn Backend,
         cancel: &CancellationToken,
     ) -> Result<Found, MachineError> {
-        let found = |(state, edge, _): &(usize, &Edge, Op), findings, end| Found {
+        let found = |(state, edge, _): &Taken<'_>, findings, end| Found {
             state: *state,
             edge: (*edge).clone(),
             findings,
@@ -177,10 +192,11 @@ impl Exploration {
         };
         let mut machine = backend.boot(&self.machine().machine)?;
         let (mut session, _) = Session::start_with(machine.as_mut(), Beginning::default()).map_err(lost)?;
-        let way = self.graph.way_to(batch[0].0).into_iter().map(|edge| self.op(edge));
-        let way: Vec<Op> = way.collect();
+        let way = self.graph.way_to(batch[0].0).into_iter().flat_map(|edge| self.ops(edge));
+        let way: Vec<Op> = self.first().into_iter().chain(way).collect();
         let way = way.iter().map(|op| (None, op));
-        for (performed, op) in way.chain(batch.iter().map(|performed| (Some(performed), &performed.2))) {
+        let of_batch = batch.iter().flat_map(|taken| taken.2.iter().map(move |op| (Some(taken), op)));
+        for (performed, op) in way.chain(of_batch) {
             if cancel.is_cancelled() {
                 return Err(MachineError::Cancelled);
             }

@@ -12,6 +12,7 @@ pub(crate) const EXAMPLE: &str = "\
 Examples:
   parallax explore                                 three pages, about ten seconds
   parallax explore --page 0x6000 --page 0x6001 --pins 3
+  parallax explore --smmu                          two streams of an SMMU of the host's own
   parallax explore --shard 2/4 --jobs 2
   parallax explore --fault host_donate_checks_first_page_only --save found.trace
 
@@ -30,6 +31,10 @@ pub struct Explore {
     /// A page, as a frame of 4 KiB from the first one of memory on, with or without `ram+`; up to five [default: 0x6000, 0x6001, 0x61ff]
     #[arg(long = "page", value_name = "FRAME", value_parser = frame)]
     pub pages: Vec<u64>,
+    /// Give the host an SMMU of its own, with two streams that it turns off, aborts, lets by and translates; then one page
+    /// [0x6000] unless others are named
+    #[arg(long)]
+    pub smmu: bool,
     /// Most pins of a page
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u16).range(..=8))]
     pub pins: u16,

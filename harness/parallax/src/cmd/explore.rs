@@ -39,8 +39,13 @@ pub(super) fn spec(args: &Spec) -> Result<Status> {
 
 /// Explores.
 pub(super) fn explore(args: &Explore) -> Result<Status> {
-    let pages = if args.pages.is_empty() { &PAGES[..] } else { &args.pages };
-    let exploration = Exploration::new(pages, args.pins, args.fault).map_err(Failure::usage)?;
+    let exploration = match (args.smmu, &args.pages[..]) {
+        (false, []) => Exploration::new(&PAGES, args.pins, args.fault),
+        (false, pages) => Exploration::new(pages, args.pins, args.fault),
+        (true, []) => Exploration::with_smmu(&PAGES[..1], args.pins, args.fault),
+        (true, pages) => Exploration::with_smmu(pages, args.pins, args.fault),
+    };
+    let exploration = exploration.map_err(Failure::usage)?;
     if let Some(wrong) = exploration.contradictions().first() {
         print(&format!("the specification contradicts itself: {wrong}\n"))?;
         return Ok(Status::Diverged);
@@ -70,7 +75,7 @@ pub(super) fn explore(args: &Explore) -> Result<Status> {
 }
 
 fn tell(exploration: &Exploration, found: &Found) -> Result<()> {
-    let state = &exploration.graph.states[found.state];
+    let state = exploration.label(found.state);
     let mut text = format!("found in the state [{state}]\n");
     for finding in &found.findings {
         text += &format!("  {finding}\n");

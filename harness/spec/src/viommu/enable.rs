@@ -8,8 +8,7 @@ use super::streams::{Stream, may_be_held, stream, table};
 use super::words::Fetch;
 use super::{At, BUDGET, Enable, FOLLOWED, Viommu, queue};
 use crate::page::Page;
-use crate::step::{After, Effect};
-use crate::view::View;
+use crate::view::{After, Effect, View};
 
 impl Viommu {
     /// A write of CR0.

@@ -24,8 +24,8 @@ use self::registers::{CMDQEN, EVENTQEN, Part, QUEUE_BASE, Register, SMMUEN, STRT
 use self::stage1::Remembered;
 use self::streams::{Features, Stream};
 use self::words::Words;
-use crate::step::{Effect, Next, Wrong};
-use crate::view::View;
+use crate::step::{Next, Wrong};
+use crate::view::{Effect, View};
 
 /// Streams whose entries are followed. Of others nothing is known.
 const FOLLOWED: u32 = 512;

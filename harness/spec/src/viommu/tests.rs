@@ -6,8 +6,8 @@ use parallax_vmsa::{MemError, PhysMem};
 
 use super::{At, Viommu};
 use crate::page::Page;
-use crate::step::{After, Effect, Next};
-use crate::view::View;
+use crate::step::Next;
+use crate::view::{After, Effect, View};
 
 const FRAME: u64 = 0x905_0000;
 const QUEUE: u64 = 0x4601_1000;
