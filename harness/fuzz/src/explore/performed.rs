@@ -14,6 +14,8 @@ use super::Exploration;
 pub struct Performed {
     /// Operations, those on the way from one transition to the next included.
     pub operations: u64,
+    /// Transitions that were performed once more, on pages that nobody had touched.
+    pub untouched: u64,
     /// For each state the operations that were performed in it.
     taken: Vec<BTreeSet<usize>>,
 }
@@ -21,7 +23,7 @@ pub struct Performed {
 impl Performed {
     /// Nothing of `exploration` yet.
     pub(super) fn of(exploration: &Exploration) -> Self {
-        Self { operations: 0, taken: vec![BTreeSet::new(); exploration.graph.states.len()] }
+        Self { operations: 0, untouched: 0, taken: vec![BTreeSet::new(); exploration.graph.states.len()] }
     }
 
     pub(super) fn count(&mut self, state: usize, edge: &Edge) {
@@ -81,6 +83,9 @@ pub fn summary(exploration: &Exploration, performed: &Performed) -> String {
         graph.transitions(),
         performed.operations
     );
+    if performed.untouched > 0 {
+        let _ = writeln!(text, "and {} once more on pages that nobody had touched", performed.untouched);
+    }
     text
 }
 

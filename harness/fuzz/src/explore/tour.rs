@@ -113,6 +113,9 @@ impl Exploration {
             all.add(&performed);
             found = found.or(of_part);
         }
+        if found.is_none() && shard.index == 0 && self.set_up.is_none() {
+            (all.untouched, found) = self.untouched(backend, cancel)?;
+        }
         Ok((all, found))
     }
 

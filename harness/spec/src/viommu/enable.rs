@@ -86,7 +86,7 @@ impl Viommu {
             self.lose();
             return None;
         };
-        let Some(pages) = span.whole_pages() else { return None };
+        let pages = span.whole_pages()?;
         let view = After { before: at.view, effects };
         match may_be_held(pages, &view, &self.held.spans()) {
             None => {

@@ -97,7 +97,7 @@ impl Part {
         let within = |(base, bytes, _): &&(u64, u64, Register)| (*base..base + bytes).contains(&offset);
         let (base, bytes, register) = REGISTERS.iter().find(within)?;
         let whole = offset == *base && size == *bytes;
-        let half = *bytes == 8 && size == 4 && (offset - base) % 4 == 0;
+        let half = *bytes == 8 && size == 4 && (offset - base).is_multiple_of(4);
         let low = 8 * (offset - base) as u32;
         (whole || half).then_some(Self { register: *register, low, bits: 8 * size as u32 })
     }
