@@ -177,6 +177,9 @@ class Night:
             self.cell("bad traces, faults switched off", ["--without-faults"], None, ["traces/bad"])
         if self.mine():
             self.step("every switchable fault has a trace", PARALLAX, "faults")
+        if self.mine():
+            few = ["--fault", "smmu_no_tlbi", "--attack-ops", "2000"] if self.short else ["--attack-ops", "100000"]
+            self.step("who catches which fault, after how many operations", PARALLAX, "faults", "--score", *few)
         for seed in [1] if self.short else [1, 2, 3, 4]:
             if self.mine():
                 ops = "5000" if self.short else "100000"

@@ -13,6 +13,7 @@
 //! | [`round`], [`counts`] | one machine: performing, judging, counting |
 //! | [`reduce`] | the shortest list of operations that still shows a finding |
 //! | [`explore`] | every operation in every state of a few pages, as the specification has them |
+//! | [`score`] | who catches a switchable fault, and after how many operations |
 //! | [`plan`], [`summary()`] | all machines of a run; what came of it, for a person |
 #![forbid(unsafe_code)]
 
@@ -30,6 +31,7 @@ mod plan;
 mod random;
 mod reduce;
 mod round;
+pub mod score;
 mod service;
 mod smmu;
 mod summary;

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::path::Path;
 
 /// Puts `bytes` into the file at `path`, in one step. What is there and is no file, such as a pipe, is written to: it
-/// cannot be replaced.
+/// cannot be replaced. A link stays one: the file that it leads to is replaced.
 ///
 /// # Errors
 /// The file system refused; what was at `path` is still there then.
@@ -12,6 +12,8 @@ pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     if std::fs::metadata(path).is_ok_and(|there| !there.is_file()) {
         return std::fs::OpenOptions::new().write(true).open(path)?.write_all(bytes);
     }
+    let target = std::fs::canonicalize(path).ok();
+    let path = target.as_deref().unwrap_or(path);
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     let mut builder = tempfile::Builder::new();
     builder.prefix(".parallax-").suffix(".part");
@@ -38,5 +40,16 @@ mod tests {
         assert!(!path.is_file());
         write(&folder.path().join("file"), b"x").unwrap();
         assert_eq!(std::fs::read(folder.path().join("file")).unwrap(), b"x");
+    }
+
+    #[test]
+    fn a_link_stays_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, link) = (folder.path().join("file"), folder.path().join("link"));
+        std::fs::write(&file, b"old").unwrap();
+        std::os::unix::fs::symlink("file", &link).unwrap();
+        write(&link, b"new").unwrap();
+        assert!(link.is_symlink());
+        assert_eq!(std::fs::read(file).unwrap(), b"new");
     }
 }

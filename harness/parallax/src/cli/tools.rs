@@ -3,6 +3,9 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use parallax_abi::fault::Fault;
+
+use super::fault::FaultName;
 
 pub(crate) const BUILD_EXAMPLE: &str = "\
 Examples:
@@ -24,8 +27,11 @@ pub(crate) const FAULTS_EXAMPLE: &str = "\
 Examples:
   parallax faults
   parallax faults traces/bad
+  parallax faults --score                  who catches each, after how many operations
+  parallax faults --score --fault smmu_no_tlbi --attack-ops 100000
 
-Exit status: 0, or 1 when no trace catches one of the faults.";
+Exit status: 0, or 1 when no trace catches one of the faults; with --score when nothing does, or something is found
+without a fault. 125 could not build or start, 130 interrupted.";
 
 /// Arguments of `faults`.
 #[derive(Debug, Args)]
@@ -33,6 +39,21 @@ pub struct Faults {
     /// Traces, or folders of traces
     #[arg(value_name = "TRACE|DIR", default_value = "traces/bad")]
     pub traces: Vec<PathBuf>,
+    /// Try each fault: its trace with each check, `explore`, `explore --smmu`, `attack`; and all of them with no fault
+    #[arg(long)]
+    pub score: bool,
+    /// Only this one; may be given several times
+    #[arg(long = "fault", value_name = "NAME", value_parser = FaultName, hide_possible_values = true, requires = "score")]
+    pub faults: Vec<Fault>,
+    /// Operations of each attack; 0 for none
+    #[arg(long, value_name = "N", default_value_t = 20_000, value_parser = clap::value_parser!(u64).range(..=10_000_000), requires = "score")]
+    pub attack_ops: u64,
+    /// Seed of each attack
+    #[arg(long, value_name = "N", default_value_t = 1, requires = "score")]
+    pub seed: u64,
+    /// How many machines at a time [default: one for each core]
+    #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64), requires = "score")]
+    pub jobs: Option<u16>,
 }
 
 pub(crate) const DOCTOR_EXAMPLE: &str = "\

@@ -21,13 +21,14 @@ use parallax_machine::{Backend, CancellationToken};
 use parallax_suite::jobs::job_count;
 
 use super::output::print;
-use super::outputs::save;
+use super::outputs::{can_be_saved, save};
 use super::progress;
 use crate::cli::Attack;
 use crate::interrupt;
 
 /// Runs it.
 pub(super) fn attack(args: &Attack) -> Result<Status> {
+    can_be_saved(args.save.as_ref())?;
     let cancel = interrupt::token()?;
     let root = project::root(&[])?;
     let (seed, ops) = args.replay.unwrap_or((args.seed, args.ops));

@@ -97,3 +97,14 @@ fn history(source: Source, block_size: BlockSize, cancel: &CancellationToken) ->
 fn without_controls(text: &str) -> String {
     text.split_inclusive('\n').filter(|line| !line.contains("EL2 controls:")).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn controls_are_left_out_where_one_side_has_none() {
+        let text = "boot\n   cpu0 EL2 controls: HCR_EL2=VM\n   regs SMMU_CR0\n";
+        assert_eq!(without_controls(text), "boot\n   regs SMMU_CR0\n");
+    }
+}

@@ -22,7 +22,7 @@ use parallax_machine::{Backend, CancellationToken};
 use parallax_suite::jobs::job_count;
 
 use super::output::print;
-use super::outputs::save;
+use super::outputs::{can_be_saved, save};
 use super::progress;
 use crate::cli::{Explore, Spec};
 use crate::interrupt;
@@ -40,6 +40,7 @@ pub(super) fn spec(args: &Spec) -> Result<Status> {
 
 /// Explores.
 pub(super) fn explore(args: &Explore) -> Result<Status> {
+    can_be_saved(args.save.as_ref())?;
     let exploration = match (args.smmu, &args.pages[..]) {
         (false, []) => Exploration::new(&PAGES, args.pins, args.fault),
         (false, pages) => Exploration::new(pages, args.pins, args.fault),

@@ -4,6 +4,8 @@
 //! smmu_no_tlbi  traces/bad/smmu_no_tlbi.trace  An unmap in the SMMU's table is not followed by any TLBI command.
 //! ```
 
+mod score;
+
 use anyhow::Result;
 use comfy_table::Table;
 use parallax_abi::fault::Fault;
@@ -16,6 +18,9 @@ use crate::cli::Faults;
 /// Runs it.
 pub(super) fn faults(args: &Faults) -> Result<Status> {
     let cases = cases::load(&args.traces).map_err(Failure::from)?;
+    if args.score {
+        return score::score(args, &cases);
+    }
     let mut table = Table::new();
     table.load_style(comfy_table::presets::NOTHING);
     table.set_header(["fault", "caught by", "what it breaks"]);

@@ -51,6 +51,23 @@ pub(super) fn apart(outputs: &[(&str, &Path)], inputs: &[&Path]) -> Result<(), F
     Ok(())
 }
 
+/// Refuses `--save path` where nothing could be written later: what is to be saved takes time to find.
+pub(super) fn can_be_saved(path: Option<&PathBuf>) -> Result<(), Failure> {
+    let Some(path) = path else { return Ok(()) };
+    let refused =
+        |what: &str| Failure::usage(format!("--save {}: {what}: name another file", path.display()));
+    if path.is_dir() {
+        return Err(refused("a folder"));
+    }
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = folder.unwrap_or_else(|| Path::new("."));
+    if !folder.is_dir() {
+        return Err(refused("its folder is not there"));
+    }
+    let tried = path.exists() || tempfile::tempfile_in(folder).is_ok();
+    if tried { Ok(()) } else { Err(refused("its folder takes no files")) }
+}
+
 /// Writes the trace `text` of what was found to `path`, and says so. It took time to find: where it cannot be written it is
 /// printed.
 pub(super) fn save(path: &Path, text: &str) -> Result<()> {
@@ -85,6 +102,15 @@ mod tests {
         let both = |first: &str, second: &str| apart(&[("-a", &at(first)), ("-b", &at(second))], &[]);
         assert!(both("b", "here/b").is_err() && both("hard", "soft").is_err());
         assert!(both("b", "c").is_ok());
+    }
+
+    #[test]
+    fn where_nothing_can_be_saved_is_known_before() {
+        let folder = tempfile::tempdir().unwrap();
+        let refused = |path: PathBuf| can_be_saved(Some(&path)).is_err();
+        assert!(refused(folder.path().to_owned()) && refused(folder.path().join("nowhere/a")));
+        assert!(!refused(folder.path().join("a")) && can_be_saved(None).is_ok());
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
     }
 
     #[test]
