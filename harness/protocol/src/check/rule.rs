@@ -56,7 +56,8 @@ rules! {
     }
     Unclean = "unclean-remake" {
         summary: "An entry was made valid before what was cached of its old value was gone.",
-        broken_when: "an entry becomes valid while it is unclean",
+        broken_when: "an entry becomes valid while it is unclean; or a leaf does, alone or with its table, while another \
+            entry that translated the same address is (one of a table that was taken out)",
         source: "DDI 0487, D8.16 and D8.17; IHI 0070, 3.17 and 4.4",
     }
     ReleasedUnclean = "released-unclean" {
