@@ -24,6 +24,7 @@ impl Checker {
                 self.report(Rule::Unlocked, subject, at, None, what, "the tree's lock held".to_owned());
             }
         }
+        self.el2_relied(at);
         self.moved(at, place, ia, (old, new));
         self.freshened(at, place, (old, new));
         let unclean = self.records.at(pa);

@@ -208,8 +208,8 @@ rules! {
     FirstUse = "first-use" {
         summary: "A translation was used for the first time before what caches held from before was gone.",
         broken_when: "a CPU returns to EL1 with HCR_EL2.VM just set and no TLBI ALLE1* (or VMALLS12E1*) and DSB of its \
-            own; or with SCTLR_EL2.M just set, or TTBR0_EL2 given another root while it is, and no TLBI ALLE2* and DSB \
-            since; or SMMUEN is set before CMD_CFGI_ALL, CMD_TLBI_NSNH_ALL and a CMD_SYNC were seen consumed. What ran \
+            own; or with SCTLR_EL2.M just set, or TTBR0_EL2 given another root while it is not known to be 0, and no TLBI \
+            ALLE2* and DSB since (for these a lock taken, or a store to a live table, is as much as a return); or SMMUEN is set before CMD_CFGI_ALL, CMD_TLBI_NSNH_ALL and a CMD_SYNC were seen consumed. What ran \
             before may have left anything, and EL2 has no ASID",
         source: "DDI 0487, D8.16; IHI 0070, 3.11 and 6.3.9.6",
     }
