@@ -8,12 +8,14 @@
 //! begin with `! ` carry verdicts and are passed over, as are log lines before the first event of a line. Beyond
 //! Casemate's own events this crate reads and writes those of the SMMU, which Casemate does not have: see [`write()`]; [`plain()`] writes what Casemate itself takes.
 
+mod fields;
+mod place;
 mod plain;
 mod read;
 mod sexp;
 mod write;
 
 pub use plain::plain;
-pub use read::{Log, parse};
+pub use read::{Log, ReadError, Sources, parse, read};
 pub use sexp::Error;
 pub use write::{Form, write};
