@@ -30,6 +30,21 @@ SERIES = ["7.2", "7.3"]
 AGAIN, AGAIN_TRACES = 2, 10
 # Anything else that is not in order is run once more, if it took no longer than this.
 AGAIN_SECONDS = 600
+# Good traces in whose events Casemate sees what it does not allow (docs/protocol.md), with its own words.
+CASEMATE_REFUSES = {
+    "traces/good/donate_out_of_tables.trace": "Wrote plain without authorization",
+    "traces/good/firmware_dirty_shared.trace": "BBM valid->valid",
+    "traces/good/host_tables_used_up.trace": "Wrote plain without authorization",
+    "traces/good/mmio_recycled.trace": "Wrote plain without authorization",
+    "traces/good/shared.trace": "BBM valid->valid",
+    "traces/good/shared_out_of_tables.trace": "BBM valid->valid",
+    "traces/good/shared_split.trace": "BBM valid->valid",
+    "traces/good/split_1g.trace": "Wrote plain without authorization",
+    "traces/good/viommu_shared.trace": "BBM valid->valid",
+}
+# Of longer ones it is not asked: it takes longer than the rest of the night.
+CASEMATE_MOST = 100_000_000
+CASEMATE = "Casemate takes the events of all good traces"
 # What runs is ended with the night, even if that is killed.
 WITH_US = ["setpriv", "--pdeathsig", "TERM", "--"] if shutil.which("setpriv") else []
 
@@ -194,6 +209,8 @@ class Night:
             pages = [] if self.short else ["--page", "0x6000", "--page", "0x6001"]
             self.step("the same with an SMMU of the host's own", PARALLAX, "explore", "--smmu", *pages)
         if self.mine():
+            self.casemate()
+        if self.mine():
             self.coverage()
         if self.mine():
             self.instructions()
@@ -208,12 +225,39 @@ class Night:
                 if self.mine() and (ROOT / "target/linux" / series / "version").is_file():
                     self.step(f"qemu {version}, Linux {series} as the host, long", "ci/linux-long", "64", series, env=env)
         if self.mine():
+            cases = dict(os.environ, PARALLAX_HOSTILE_CASES=os.environ.get("PARALLAX_HOSTILE_CASES", "50000"))
+            self.step("what is read from others, on changed inputs", "cargo", "test", "--release", "-p", "parallax-trace", "-p",
+                      "parallax-protocol", "-p", "parallax-machine", "again_the_same", env=cases)
+        if self.mine():
             self.step("bisections of known faults", "ci/bisect")
         if self.mine():
             self.step("a source tree that was moved", "ci/moved")
             self.step("examples of adding an operation, a check and a command", "ci/examples")
         if self.mine():
             self.bare()
+
+    def casemate(self):
+        """The checker whose format we write has its own opinion of what the hypervisor does, where it is installed."""
+        program = shutil.which("casemate-check") or shutil.which("casemate")
+        if not program:
+            return say(f"NOT RUN: {CASEMATE}: there is no casemate-check on the PATH")
+        say(CASEMATE)
+        begin, taken, folder = time.monotonic(), 0, ROOT / "target/nightly-casemate"
+        folder.mkdir(parents=True, exist_ok=True)
+        traces = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "traces/good").glob("**/*.trace"))
+        for trace in traces[::6] if self.short else traces:
+            events = folder / "events.cm"
+            events.unlink(missing_ok=True)
+            run(PARALLAX, "run", "--no-golden", trace, "--export", "casemate", str(events))
+            if events.is_file() and events.stat().st_size > CASEMATE_MOST:
+                say(f"NOT JUDGED by Casemate: {trace}: its events take more than {CASEMATE_MOST} bytes")
+                continue
+            status, out, err = run(program, "-q", str(events)) if events.is_file() else (1, "", "it has no events")
+            words, known = (out + err).strip().rpartition("\n")[2], CASEMATE_REFUSES.get(trace)
+            taken += status == 0
+            if known not in words if known else status:
+                self.problem(CASEMATE, trace, words or f"exit status {status}", False)
+        self.db.execute("insert into cell values (?,?,?,0,?,?)", (self.id, CASEMATE, taken, time.monotonic() - begin, 0))
 
     def bare(self):
         """Bare machines do what README.md says, where such can be made."""

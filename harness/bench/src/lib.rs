@@ -1,11 +1,12 @@
 //! How fast it is, as ratios within one run.
 //!
-//! Four questions: how many operations a second with and without looking (and how many when gdb does the looking), what
-//! an operation costs in stream mode and whether that depends on how much is mapped, how long one look takes, and
-//! how many instructions the hypervisor spends on an operation. [`linux`] compares a Linux alone with one under the
-//! hypervisor.
+//! Five questions: how many operations a second with and without looking (and how many when gdb does the looking), what
+//! an operation costs in stream mode and whether that depends on how much is mapped, how long one look takes, how
+//! many events a second the order of events is judged of, and how many instructions the hypervisor spends on an
+//! operation. [`linux`] compares a Linux alone with one under the hypervisor.
 #![forbid(unsafe_code)]
 
+mod checker;
 mod cpu_time;
 mod dumps;
 mod gdb;
@@ -24,5 +25,5 @@ pub use self::setup::Setup;
 pub type Measurement = fn(&Setup) -> Result<String, Failure>;
 
 /// All measurements of the harness and the hypervisor, in the order in which they are told.
-pub const MEASUREMENTS: [Measurement; 4] =
-    [rates::measure, volume::measure, dumps::measure, instructions::measure];
+pub const MEASUREMENTS: [Measurement; 5] =
+    [rates::measure, volume::measure, dumps::measure, checker::measure, instructions::measure];

@@ -11,6 +11,7 @@ use crate::Mode;
 use crate::ReportedFinding;
 use crate::Reproducer;
 use crate::error::SessionError;
+use crate::order::Exported;
 use crate::session::{Beginning, Session, Step};
 use crate::status::Failure;
 use crate::stream;
@@ -29,8 +30,8 @@ pub struct TraceRun {
     pub checked: bool,
     /// Why it did not get to its end, if it did not. What was found until then is there all the same.
     pub failure: Option<Failure>,
-    /// Its events as a Casemate trace, if they were asked for and a plugin saw them.
-    pub exported: Option<String>,
+    /// Its events, if they were asked for and a plugin saw them.
+    pub exported: Option<Exported>,
     /// Which instructions of the hypervisor ran, if a plugin noted it.
     pub executed: Option<Executed>,
 }
@@ -94,7 +95,7 @@ fn perform(
             run.checked |= asks(op) || !step.lines.is_empty() || !run.findings.is_empty();
         }
     }
-    run.exported = session.exported().map(str::to_owned);
+    run.exported = session.exported();
     run.findings.iter_mut().for_each(|found| found.detail = session.detail(&found.finding));
     Ok(session.finish()?)
 }

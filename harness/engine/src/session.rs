@@ -14,6 +14,7 @@ use crate::error::SessionError;
 use crate::judge::{Judge, Moment, Performed, StepView};
 use crate::judges::{self, Protocol, Spec, Unseen};
 use crate::observer::Observer;
+use crate::order::Exported;
 use crate::recorded;
 use crate::stream::Stream;
 
@@ -312,9 +313,9 @@ impl<'m> Session<'m> {
         judges.flat_map(|judge| judge.detail(finding, symbols)).collect()
     }
 
-    /// All events so far as a Casemate trace; nothing without a plugin, or if they were not to be kept.
+    /// All events so far, which are not kept any longer; nothing without a plugin, or if they were not to be kept.
     #[must_use]
-    pub fn exported(&self) -> Option<&str> {
+    pub fn exported(&mut self) -> Option<Exported> {
         self.protocol.exported()
     }
 

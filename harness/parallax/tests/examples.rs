@@ -39,7 +39,7 @@ const BEFORE: &[(&str, &str)] = &[
     ("before.plx", "run traces/good/share.trace --no-golden --record"),
     ("after.plx", "run traces/good/donate.trace --no-golden --record"),
     ("donate.plx", "run traces/good/donate.trace --no-golden --record"),
-    ("events.cm", "run traces/good/share.trace --no-golden --export casemate"),
+    ("events.cm", "run traces/good/share.trace --no-golden --export events"),
 ];
 
 fn parallax(root: &Path, words: &[String]) -> (i32, String) {

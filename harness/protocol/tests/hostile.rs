@@ -1,6 +1,11 @@
 //! Whatever the events say, the checker comes to an end without a panic.
 
+use std::fs;
+use std::io::{self, Read};
+
 use parallax_addr::PhysAddr;
+use parallax_hostile::{cases, changed, changed_text};
+use parallax_protocol::casemate::{self, Form, ReadError, parse, read, write};
 use parallax_protocol::{Barrier, Checker, Config, Dsb, Event, HintKind, Kind, Sysreg, TlbiOp};
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -71,4 +76,68 @@ fn memory_is_bounded_and_says_so() {
         checker.event(&Event { seq: page, pc: 0, cpu: 0, kind });
     }
     assert_eq!(checker.lost(), 92);
+}
+
+/// The logs of the rules, in the condensed form, and written in the other one.
+fn real() -> Vec<String> {
+    let files =
+        fs::read_dir("tests/rules").unwrap().map(|file| fs::read_to_string(file.unwrap().path()).unwrap());
+    let small: Vec<String> = files.filter(|text| text.len() < 4096).collect();
+    let named = small.iter().map(|text| text_of(&parse(text).unwrap(), Form::Named)).collect::<Vec<_>>();
+    small.into_iter().chain(named).collect()
+}
+
+fn text_of(log: &casemate::Log, form: Form) -> String {
+    let mut text = String::new();
+    for event in &log.events {
+        write(&mut text, event, log.source(event.pc), form, true);
+    }
+    text
+}
+
+proptest! {
+    #![proptest_config(cases(16384))]
+
+    #[test]
+    fn what_is_read_of_a_changed_log_is_written_and_read_again_the_same(text in changed_text(real()), condensed: bool) {
+        if let Ok(log) = parse(&text) {
+            let form = if condensed { Form::Condensed } else { Form::Named };
+            let written = text_of(&log, form);
+            match parse(&written) {
+                Ok(again) => prop_assert_eq!(again, log.clone()),
+                Err(error) => prop_assert!(false, "{error}: {written}"),
+            }
+            let mut checker = Checker::new(Config { max_pages: 64, ..Config::default() });
+            log.events.iter().for_each(|event| checker.event(event));
+            let plain = casemate::plain(&log.events, &checker.pages(), |pc| log.source(pc).map(str::to_owned));
+            prop_assert!(parse(&plain).is_ok(), "{plain}");
+        }
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_are_refused_where_they_stand(bytes in changed(real().into_iter().map(String::into_bytes).collect())) {
+        let read = read(&bytes[..], |_| ());
+        match str::from_utf8(&bytes) {
+            Ok(text) => match (read, parse(text)) {
+                (Ok(sources), Ok(log)) => prop_assert_eq!(sources, log.sources),
+                (Err(ReadError::Malformed(error)), Err(expected)) => prop_assert_eq!(error, expected),
+                (read, expected) => prop_assert!(false, "{read:?}, {expected:?}"),
+            },
+            Err(_) => prop_assert!(matches!(read, Err(ReadError::Malformed(_)))),
+        }
+    }
+}
+
+#[test]
+fn what_never_ends_is_refused_before_it_fills_the_memory() {
+    for (begin, without_end) in
+        [("(", b' '), ("(lock 1 0 1", b' '), ("! ", b'x'), ("(lock \"", b'x'), ("(", b'1')]
+    {
+        let input = begin.as_bytes().chain(io::repeat(without_end));
+        let error = read(input, |_| ()).unwrap_err().to_string();
+        assert!(
+            error.contains("more than 1048576 bytes") || error.contains("longer than 4096"),
+            "{begin}: {error}"
+        );
+    }
 }

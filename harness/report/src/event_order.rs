@@ -5,8 +5,8 @@ use std::fmt::Write;
 use parallax_addr::PAGE_SIZE;
 use parallax_engine::{ReportedFinding, Reproducer, visible};
 use parallax_model::{Rule, Space, Span, Views, Violation};
-use parallax_protocol::casemate::Log;
-use parallax_protocol::{Checker, Config, Finding, Kind, Regime, Side, Site, Subject};
+use parallax_protocol::casemate::Sources;
+use parallax_protocol::{Checker, Config, Event, Finding, Kind, Regime, Side, Site, Subject};
 
 /// What was found in a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,37 +17,64 @@ pub struct Judged {
     pub good: bool,
 }
 
-/// Judges the events of `log`; `reproducer` is the command that does it again.
-#[must_use]
-pub fn judge(log: &Log, config: Config, reproducer: &Reproducer) -> Judged {
-    let mut checker = Checker::new(config);
-    let (mut line, mut reported) = (None, Vec::new());
-    for event in &log.events {
+/// Judges the events of a file one by one.
+#[derive(Debug)]
+pub struct Judge<'r> {
+    checker: Checker,
+    /// The command that judges them again.
+    reproducer: &'r Reproducer,
+    /// The line of the operation that they belong to.
+    line: Option<u64>,
+    /// What was found, as it was when it was found.
+    reported: Vec<ReportedFinding>,
+}
+
+impl<'r> Judge<'r> {
+    /// Before the first event; `reproducer` is the command that judges them again.
+    #[must_use]
+    pub fn new(config: Config, reproducer: &'r Reproducer) -> Self {
+        Self { checker: Checker::new(config), reproducer, line: None, reported: Vec::new() }
+    }
+
+    /// The next event.
+    pub fn event(&mut self, event: &Event) {
         if let Kind::Op { number } = event.kind {
-            line = Some(number);
+            self.line = Some(number);
         }
-        checker.event(event);
+        self.checker.event(event);
         // What both sides are is known at this event only.
-        for finding in &checker.findings()[reported.len()..] {
-            reported.push(report(finding, line, &checker, reproducer));
+        for finding in &self.checker.findings()[self.reported.len()..] {
+            self.reported.push(report(finding, self.line, &self.checker, self.reproducer));
         }
     }
-    let mut text = String::new();
-    for (finding, reported) in checker.findings().iter().zip(&reported) {
-        write(&mut text, finding, reported, log);
+
+    /// How many there were.
+    #[must_use]
+    pub const fn events(&self) -> u64 {
+        self.checker.events()
     }
-    let findings = checker.findings().len();
-    // Writing to a string cannot fail.
-    let _ = match findings {
-        0 => writeln!(text, "ok: nothing found in {} events", checker.events()),
-        1 => writeln!(text, "! 1 finding in {} events", checker.events()),
-        _ => writeln!(text, "! {findings} findings in {} events", checker.events()),
-    };
-    let lost = checker.lost();
-    if lost > 0 {
-        let _ = writeln!(text, "! not judged in full: {lost} stores to more memory than is followed");
+
+    /// What came of them; `sources` are those of their file.
+    #[must_use]
+    pub fn judged(&self, sources: &Sources) -> Judged {
+        let checker = &self.checker;
+        let mut text = String::new();
+        for (finding, reported) in checker.findings().iter().zip(&self.reported) {
+            write(&mut text, finding, reported, sources);
+        }
+        let findings = checker.findings().len();
+        // Writing to a string cannot fail.
+        let _ = match findings {
+            0 => writeln!(text, "ok: nothing found in {} events", checker.events()),
+            1 => writeln!(text, "! 1 finding in {} events", checker.events()),
+            _ => writeln!(text, "! {findings} findings in {} events", checker.events()),
+        };
+        let lost = checker.lost();
+        if lost > 0 {
+            let _ = writeln!(text, "! not judged in full: {lost} stores to more memory than is followed");
+        }
+        Judged { text, good: findings == 0 && lost == 0 }
     }
-    Judged { text, good: findings == 0 && lost == 0 }
 }
 
 /// What `checker` has just found during the operation in line `line`, with what both sides' tables are by now.
@@ -102,8 +129,8 @@ fn size(level: u8) -> u64 {
     PAGE_SIZE << (9 * (3 - u32::from(level.min(3))))
 }
 
-fn write(out: &mut String, finding: &Finding, reported: &ReportedFinding, log: &Log) {
-    let at = site(finding.at, log);
+fn write(out: &mut String, finding: &Finding, reported: &ReportedFinding, sources: &Sources) {
+    let at = site(finding.at, sources);
     let _ = writeln!(out, "{at}: {}: {}", finding.rule.name(), finding.subject);
     let _ = writeln!(out, "  {}", finding.what);
     let _ = writeln!(out, "  operation: {}\n  {}", reported.op, reported.finding.about());
@@ -114,7 +141,7 @@ fn write(out: &mut String, finding: &Finding, reported: &ReportedFinding, log: &
         let _ = writeln!(out, "  missing: {}", finding.missing);
     }
     if let Some(since) = finding.since {
-        let _ = writeln!(out, "  since: {}", site(since, log));
+        let _ = writeln!(out, "  since: {}", site(since, sources));
     }
     if finding.count > 1 {
         let _ = writeln!(out, "  {} times at this place", finding.count);
@@ -122,9 +149,9 @@ fn write(out: &mut String, finding: &Finding, reported: &ReportedFinding, log: &
     let _ = writeln!(out, "  again: {}", reported.reproduce());
 }
 
-fn site(site: Site, log: &Log) -> String {
+fn site(site: Site, sources: &Sources) -> String {
     let place = format!("event {} cpu {}", site.seq, site.cpu);
-    match log.source(site.pc) {
+    match sources.get(site.pc) {
         // The file's author is not to send commands to the terminal.
         Some(source) => format!("{place} at {}", visible::line(source)),
         None => place,

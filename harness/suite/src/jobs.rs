@@ -19,7 +19,7 @@ use parallax_report::report::{TraceReport, Verdict};
 use parallax_report::whole_file;
 
 use self::judge::judge;
-pub use self::options::{GoldenMode, Options, job_count};
+pub use self::options::{Export, ExportForm, GoldenMode, Options, job_count};
 use self::record::{record, reproducer};
 use crate::cases::Case;
 
@@ -92,8 +92,8 @@ fn run_case(case: &Case, backend: &dyn Backend, options: &Options) -> (TraceRepo
 
 fn perform(case: &Case, backend: &dyn Backend, options: &Options) -> Result<TraceRun, Failure> {
     let run = record(case, backend, options, options.record.as_deref(), options.export.is_some())?;
-    if let (Some(path), None) = (&options.export, &run.failure) {
-        let text = run.exported.as_deref().unwrap_or_default();
+    if let (Some(Export { form, path }), None) = (&options.export, &run.failure) {
+        let text = run.exported.as_ref().map(|events| form.text(events)).unwrap_or_default();
         whole_file::write(path, text.as_bytes()).map_err(|error| Failure::file(path.display(), &error))?;
     }
     Ok(run)

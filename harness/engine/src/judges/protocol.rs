@@ -6,7 +6,7 @@ use parallax_machine::{Machine, MachineError};
 use parallax_model::{AddressMap, Finding, Violation};
 
 use crate::judge::{Judge, Moment, StepView};
-use crate::order::Order;
+use crate::order::{Exported, Order};
 
 /// The rules of order; nothing of it without a plugin.
 #[derive(Debug, Default)]
@@ -46,10 +46,10 @@ impl Protocol {
         violations.into_iter().map(|violation| violation.in_state(at.state, at.context)).collect()
     }
 
-    /// All events so far as a Casemate trace; nothing without a plugin, or if they were not to be kept.
+    /// All events so far, which are not kept any longer; nothing without a plugin, or if they were not to be kept.
     #[must_use]
-    pub fn exported(&self) -> Option<&str> {
-        self.0.as_ref().and_then(Order::exported)
+    pub fn exported(&mut self) -> Option<Exported> {
+        self.0.as_mut().and_then(Order::exported)
     }
 
     /// How many events were judged; none without a plugin.

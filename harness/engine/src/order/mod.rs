@@ -18,7 +18,7 @@ use parallax_model::{AddressMap, Rule, Violation};
 use parallax_protocol::{self as protocol, Checker, Config, Event, HintKind, Kind, Regime, Sysreg};
 
 use self::convert::Converter;
-use self::export::Export;
+pub use self::export::Exported;
 
 /// ID_AA64MMFR2_EL1.BBM: its first bit.
 const BBM: u32 = 52;
@@ -35,7 +35,7 @@ pub struct Order {
     seen: usize,
     /// Those that were told, by rule and function: which of the checker's they are.
     sites: BTreeMap<(protocol::Rule, String), Vec<usize>>,
-    export: Option<Export>,
+    export: Option<Exported>,
 }
 
 impl Order {
@@ -59,7 +59,7 @@ impl Order {
             booted: false,
             seen: 0,
             sites: BTreeMap::new(),
-            export: export.then(Export::default),
+            export: export.then(Exported::default),
         };
         let reg = Sysreg::IdAa64mmfr2El1;
         order.event(0, 0, Kind::SysregRead { reg, value: u64::from(bbm) << BBM }, None);
@@ -142,10 +142,10 @@ impl Order {
         }
     }
 
-    /// All events so far as a Casemate trace; nothing if they were not to be kept.
+    /// All events so far, which are not kept any longer; nothing if they were not to be kept.
     #[must_use]
-    pub fn exported(&self) -> Option<&str> {
-        self.export.as_ref().map(Export::text)
+    pub fn exported(&mut self) -> Option<Exported> {
+        Some(self.export.take()?.finished(self.checker.pages()))
     }
 
     /// How many events were judged.

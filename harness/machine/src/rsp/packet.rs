@@ -184,4 +184,45 @@ mod tests {
             while matches!(decode(&mut wire), Ok(Some(_))) {}
         }
     }
+
+    /// What goes over the wire between QEMU and this program, with run lengths and escapes.
+    fn real() -> Vec<Vec<u8>> {
+        let data: [&[u8]; 9] = [
+            b"OK",
+            b"0* ",
+            b"T02thread:p01.01;",
+            b"qXfer:features:read:target.xml:0,ffb",
+            b"vCont;c:p1.-1",
+            b"m40000000,1000",
+            b"E14",
+            b"}\x03}]a",
+            b"l<?xml version=\"1.0\"?>",
+        ];
+        let framed =
+            data.iter().map(|data| [b"$", *data, format!("#{:02x}", checksum(data)).as_bytes()].concat());
+        framed.chain([b"+-+$OK#9a-$#00".to_vec()]).collect()
+    }
+
+    proptest! {
+        #![proptest_config(parallax_hostile::cases(4096))]
+
+        #[test]
+        fn what_is_taken_is_sent_and_taken_again_the_same(bytes in parallax_hostile::changed(real()), right: bool) {
+            let mut wire = BytesMut::from(&bytes[..]);
+            if right && let Some(end) = wire.iter().rposition(|byte| *byte == b'#').filter(|_| wire.starts_with(b"$")) {
+                // The checksum of what it has become.
+                let sum = checksum(&wire[1..end]);
+                wire.truncate(end + 1);
+                wire.extend_from_slice(format!("{sum:02x}").as_bytes());
+            }
+            while let Ok(Some(frame)) = decode(&mut wire) {
+                if let Frame::Packet(data) = frame {
+                    prop_assert!(data.len() <= MAX_DECODED + 255);
+                    let mut again = BytesMut::new();
+                    encode(&data, &mut again);
+                    prop_assert_eq!(decode(&mut again), Ok(Some(Frame::Packet(data))));
+                }
+            }
+        }
+    }
 }

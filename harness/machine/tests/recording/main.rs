@@ -1,5 +1,6 @@
 //! Recordings: what is written is read again; what is damaged is refused.
 
+mod hostile;
 mod limits;
 
 use std::fs;

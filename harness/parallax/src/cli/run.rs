@@ -13,7 +13,7 @@ Examples:
   parallax run                                        every trace under traces/
   parallax run traces/good --jobs 4
   parallax run traces/good/share.trace --record share.plx
-  parallax run traces/good/share.trace --export casemate share.cm
+  parallax run traces/good/share.trace --export events share.cm
   parallax run --format junit > results.xml
   parallax run --format markdown --since origin/main   the comment for a pull request
   parallax run traces/bad --without-faults            the same operations on a hypervisor in order
@@ -42,7 +42,7 @@ pub struct Run {
     /// Record the run of a single trace
     #[arg(long, value_name = "FILE")]
     pub record: Option<PathBuf>,
-    /// Write the events of a single trace in a form that `parallax check` reads: casemate
+    /// Write down the events of a single trace: all of them (`events`), or as Casemate takes them (`casemate`)
     #[arg(long, num_args = 2, value_names = ["FORMAT", "FILE"], conflicts_with = "without_events")]
     pub export: Vec<OsString>,
     /// How to drive the machine

@@ -14,13 +14,14 @@
 //! ```
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read};
 
 use anyhow::Result;
 use parallax_engine::Reproducer;
 use parallax_engine::status::{Failure, Status};
-use parallax_protocol::{Config, casemate};
-use parallax_report::event_order;
+use parallax_protocol::Config;
+use parallax_protocol::casemate::{self, ReadError};
+use parallax_report::event_order::Judge;
 
 use super::output::print;
 use crate::cli::Check;
@@ -31,34 +32,37 @@ const MAX_SIZE: u64 = 4 << 30;
 /// Runs it.
 pub(super) fn check(args: &Check) -> Result<Status> {
     let path = args.file.display();
-    let text = read(args)?;
-    let log = casemate::parse(&text).map_err(|error| Failure::usage(format!("{path}:{error}")))?;
-    drop(text);
-    if log.events.is_empty() {
-        return Err(Failure::usage(format!("{path}: there is no event in it: nothing can be judged")).into());
-    }
+    let refused = |error: &dyn std::fmt::Display| Failure::usage(format!("{path}:{error}"));
+    let file = File::open(&args.file).map_err(|error| Failure::usage(format!("{path}: {error}")))?;
     let config = Config { cpu_bbm: args.cpu_bbm, smmu_bbm: args.smmu_bbm, ..Config::default() };
-    let judged = event_order::judge(&log, config, &reproducer(args));
+    let reproducer = reproducer(args);
+    let mut judge = Judge::new(config, &reproducer);
+    let sources = casemate::read(Bounded { file, left: MAX_SIZE }, |event| judge.event(event));
+    let sources = sources.map_err(|error| match error {
+        ReadError::Malformed(error) => refused(&error),
+        ReadError::Io(error) => refused(&format!(" {error}")),
+    })?;
+    if judge.events() == 0 {
+        return Err(refused(&" there is no event in it: nothing can be judged").into());
+    }
+    let judged = judge.judged(&sources);
     print(&judged.text)?;
     Ok(if judged.good { Status::Same } else { Status::Diverged })
 }
 
-fn read(args: &Check) -> Result<String, Failure> {
-    let path = args.file.display();
-    let fail = |error: std::io::Error| Failure::usage(format!("{path}: {error}"));
-    let mut bytes = Vec::new();
-    let file = File::open(&args.file).map_err(fail)?;
-    file.take(MAX_SIZE + 1).read_to_end(&mut bytes).map_err(fail)?;
-    if bytes.len() as u64 > MAX_SIZE {
-        return Err(Failure::usage(format!("{path}: larger than {MAX_SIZE} bytes")));
+/// A file that is read no further than it may be long.
+struct Bounded {
+    file: File,
+    left: u64,
+}
+
+impl Read for Bounded {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let read = self.file.read(into)?;
+        let left = self.left.checked_sub(read as u64);
+        self.left = left.ok_or_else(|| io::Error::other(format!("larger than {MAX_SIZE} bytes")))?;
+        Ok(read)
     }
-    String::from_utf8(bytes).map_err(|error| {
-        let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
-        let before = String::from_utf8_lossy(before);
-        let line = before.matches('\n').count() + 1;
-        let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
-        Failure::usage(format!("{path}:{line}:{column}: not UTF-8"))
-    })
 }
 
 /// The command that judges the file again.

@@ -81,7 +81,7 @@ fn perform(args: &Run) -> Result<Status> {
         return Err(Failure::usage(message).into());
     }
     let export = options::export(args, cases.len())?;
-    refuse_inputs(args, export.as_deref(), &cases)?;
+    refuse_inputs(args, export.as_ref().map(|export| export.path.as_path()), &cases)?;
     if args.without_events && args.mode == Mode::Stream {
         return Err(Failure::usage("--mode stream needs the plugin; leave --without-events out").into());
     }

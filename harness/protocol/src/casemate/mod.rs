@@ -6,12 +6,16 @@
 //!
 //! The condensed form has the same fields by position: `(mem-write 3 0 "good.c:12" plain 0x40001000 0x0)`. Lines that
 //! begin with `! ` carry verdicts and are passed over, as are log lines before the first event of a line. Beyond
-//! Casemate's own events this crate reads and writes those of the SMMU, which Casemate does not have: see [`write()`].
+//! Casemate's own events this crate reads and writes those of the SMMU, which Casemate does not have: see [`write()`]; [`plain()`] writes what Casemate itself takes.
 
+mod fields;
+mod place;
+mod plain;
 mod read;
 mod sexp;
 mod write;
 
-pub use read::{Log, parse};
+pub use plain::plain;
+pub use read::{Log, ReadError, Sources, parse, read};
 pub use sexp::Error;
 pub use write::{Form, write};

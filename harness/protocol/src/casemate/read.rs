@@ -1,32 +1,62 @@
 //! Reading: from lists to [`Event`]s.
 
 use std::collections::HashMap;
+use std::io::{self, Read};
 
 use parallax_addr::PhysAddr;
 
-use super::sexp::{Error, Item, Node, Reader, unescape};
+use super::fields::Fields;
+use super::place::Place;
+use super::sexp::{Error, Item, Reader, unescape};
 use crate::event::{Barrier, DcOp, Dsb, Event, HintKind, Kind, Sysreg};
 use crate::tlbi::TlbiOp;
 
 /// Events that one file may hold.
-pub(super) const MAX_EVENTS: usize = 50_000_000;
+const MAX_EVENTS: usize = 50_000_000;
+/// Bytes that are read at a time.
+const PIECE: usize = 1 << 18;
+/// Bytes of an event or of a verdict, spaces and all.
+const MAX_EVENT: usize = 1 << 20;
 
 /// A Casemate file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Log {
     /// Its events; `pc` is the number of the `src` in [`Log::sources`], from 1, or 0 where there is none.
     pub events: Vec<Event>,
-    /// What the `src` fields say, each different one once.
-    pub sources: Vec<String>,
+    /// What the `src` fields say.
+    pub sources: Sources,
+}
+
+/// What the `src` fields of a file say, each different one once.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sources(Vec<String>);
+
+impl Sources {
+    /// The `src` of an event with this `pc`.
+    #[must_use]
+    pub fn get(&self, pc: u64) -> Option<&str> {
+        let index = usize::try_from(pc.checked_sub(1)?).ok()?;
+        self.0.get(index).map(String::as_str)
+    }
 }
 
 impl Log {
     /// The `src` of an event with this `pc`.
     #[must_use]
     pub fn source(&self, pc: u64) -> Option<&str> {
-        let index = usize::try_from(pc.checked_sub(1)?).ok()?;
-        self.sources.get(index).map(String::as_str)
+        self.sources.get(pc)
     }
+}
+
+/// A file that cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// It is malformed.
+    #[error(transparent)]
+    Malformed(#[from] Error),
+    /// The operating system refused.
+    #[error(transparent)]
+    Io(#[from] io::Error),
 }
 
 /// Reads a file in either form, or in both.
@@ -34,49 +64,166 @@ impl Log {
 /// # Errors
 /// The first thing that is wrong, with its line and column.
 pub fn parse(text: &str) -> Result<Log, Error> {
-    let mut reader = Reader::new(text);
-    let read = events(&mut reader);
-    read.map_err(|mut error| {
-        if let Some(line) = reader.verdict() {
-            error.message += &format!(
-                "; it stands behind the verdict in line {line}: what Casemate prints there of its state is no event, leave it out"
-            );
-        }
-        error
-    })
+    let mut events = Vec::new();
+    match read(text.as_bytes(), |event| events.push(*event)) {
+        Ok(sources) => Ok(Log { events, sources }),
+        Err(ReadError::Malformed(error)) => Err(error),
+        Err(ReadError::Io(error)) => Err(Error { line: 1, column: 1, message: error.to_string() }),
+    }
 }
 
-fn events(reader: &mut Reader<'_>) -> Result<Log, Error> {
-    let mut log = Log::default();
-    let mut known: HashMap<String, u64> = HashMap::new();
-    while let Some(node) = reader.next_list()? {
-        if log.events.len() == MAX_EVENTS {
-            return Err(reader.error(node.at, format!("more than {MAX_EVENTS} events")));
+/// Reads a file in either form, or in both, piece by piece, and hands each event to `take`.
+///
+/// # Errors
+/// The first thing that is wrong, with its line and column; `take` got what stands before it.
+pub fn read(input: impl Read, take: impl FnMut(&Event)) -> Result<Sources, ReadError> {
+    read_pieces(input, PIECE, take)
+}
+
+/// The same, with pieces of `piece` bytes.
+fn read_pieces(
+    mut input: impl Read,
+    piece: usize,
+    mut take: impl FnMut(&Event),
+) -> Result<Sources, ReadError> {
+    let mut names = Names::default();
+    let mut bytes: Vec<u8> = Vec::new();
+    let mut state = State { place: Place::START, verdict: None, events: 0 };
+    let mut begun = false;
+    loop {
+        let end = fill(&mut input, &mut bytes, piece)?;
+        if !std::mem::replace(&mut begun, true) && bytes.starts_with("\u{feff}".as_bytes()) {
+            // A mark of the order of bytes says nothing.
+            bytes.drain(..3);
         }
-        let mut fields = Fields::new(reader, node)?;
-        let kind = kind(&mut fields)?;
-        let source = fields.finish()?;
-        let pc = match source {
-            None => 0,
-            Some(text) => match known.get(&text) {
-                Some(pc) => *pc,
-                None => {
-                    log.sources.push(text.clone());
-                    let pc = log.sources.len() as u64;
-                    known.insert(text, pc);
-                    pc
-                }
-            },
+        let (text, broken) = match str::from_utf8(&bytes) {
+            Ok(text) => (text, false),
+            Err(error) => {
+                let whole = bytes.get(..error.valid_up_to()).unwrap_or_default();
+                let text = str::from_utf8(whole).unwrap_or_default();
+                (text, error.error_len().is_some() || end)
+            }
         };
-        log.events.push(Event { seq: fields.id, pc, cpu: fields.tid, kind });
+        let used = state.piece(text, end && !broken, &mut names, &mut take)?;
+        if broken {
+            let Place { line, column } = state.place.behind(text.get(used..).unwrap_or_default());
+            return Err(Error { line, column, message: "not UTF-8".to_owned() }.into());
+        }
+        if end {
+            return Ok(Sources(names.sources));
+        }
+        bytes.drain(..used);
+        if bytes.len() > MAX_EVENT {
+            let Place { line, column } = state.place;
+            let message = format!("an event or a verdict of more than {MAX_EVENT} bytes");
+            return Err(Error { line, column, message }.into());
+        }
     }
-    Ok(log)
+}
+
+/// Appends up to `most` bytes; gives whether that was the end.
+fn fill(input: &mut impl Read, bytes: &mut Vec<u8>, most: usize) -> io::Result<bool> {
+    let before = bytes.len();
+    input.take(most as u64).read_to_end(bytes)?;
+    Ok(bytes.len() - before < most)
+}
+
+/// How far a file is read.
+struct State {
+    /// Where the next piece begins.
+    place: Place,
+    /// The line of the last verdict.
+    verdict: Option<usize>,
+    events: usize,
+}
+
+impl State {
+    /// Reads the events that are whole in a piece, and gives how many of its bytes are done with.
+    fn piece(
+        &mut self,
+        text: &str,
+        last: bool,
+        names: &mut Names,
+        take: &mut impl FnMut(&Event),
+    ) -> Result<usize, Error> {
+        let mut reader = Reader::new(text, self.place, last);
+        let read = self.events(&mut reader, names, take);
+        if let Some(at) = reader.verdict {
+            self.verdict = Some(reader.place(at).line);
+        }
+        if let Err(mut error) = read {
+            if let Some(line) = self.verdict {
+                error.message += &format!(
+                    "; it stands behind the verdict in line {line}: what Casemate prints there of its state is no event, leave it out"
+                );
+            }
+            return Err(error);
+        }
+        self.place = reader.place(reader.at);
+        Ok(reader.at)
+    }
+
+    fn events(
+        &mut self,
+        reader: &mut Reader<'_>,
+        names: &mut Names,
+        take: &mut impl FnMut(&Event),
+    ) -> Result<(), Error> {
+        while let Some(at) = reader.next_list()? {
+            if self.events == MAX_EVENTS {
+                return Err(reader.error(at, format!("more than {MAX_EVENTS} events")));
+            }
+            self.events += 1;
+            let mut fields = Fields::new(reader, at)?;
+            let kind = kind(&mut fields)?;
+            let pc = fields.finish()?.map_or(0, |source| names.pc(source));
+            take(&Event { seq: fields.id, pc, cpu: fields.tid, kind });
+        }
+        Ok(())
+    }
+}
+
+/// The numbers of the sources.
+#[derive(Debug, Default)]
+struct Names {
+    sources: Vec<String>,
+    known: HashMap<String, u64>,
+}
+
+impl Names {
+    fn pc(&mut self, source: Item<'_>) -> u64 {
+        match source {
+            Item::Text(text) if text.contains('\\') => self.number(&unescape(text)),
+            Item::Text(text) | Item::Word(text) => self.number(text),
+            Item::List(_) => 0,
+        }
+    }
+
+    fn number(&mut self, source: &str) -> u64 {
+        if let Some(pc) = self.known.get(source) {
+            return *pc;
+        }
+        self.sources.push(source.to_owned());
+        let pc = self.sources.len() as u64;
+        self.known.insert(source.to_owned(), pc);
+        pc
+    }
 }
 
 /// The kind of event, from the fields that are its own.
 fn kind(fields: &mut Fields<'_, '_>) -> Result<Kind, Error> {
-    let name = fields.name.to_ascii_lowercase();
-    Ok(match name.as_str() {
+    match named(fields.name, fields)? {
+        Some(kind) => Ok(kind),
+        None => {
+            let kind = named(&fields.name.to_ascii_lowercase(), fields)?;
+            kind.ok_or_else(|| fields.no_event())
+        }
+    }
+}
+
+/// The kind called `name`, if there is one.
+fn named(name: &str, fields: &mut Fields<'_, '_>) -> Result<Option<Kind>, Error> {
+    Ok(Some(match name {
         "mem-write" => {
             let order = fields.choice("mem-order", "plain, release or page", |word| match word {
                 "plain" | "page" => Some(false),
@@ -134,8 +281,8 @@ fn kind(fields: &mut Fields<'_, '_>) -> Result<Kind, Error> {
         "enter" => Kind::Enter,
         "return" => Kind::Return,
         "op" => Kind::Op { number: fields.hex("number")? },
-        _ => return Err(fields.reader.error(fields.at, format!("`{}` is no event", fields.name))),
-    })
+        _ => return Ok(None),
+    }))
 }
 
 fn barrier(fields: &mut Fields<'_, '_>) -> Result<Barrier, Error> {
@@ -150,135 +297,34 @@ fn barrier(fields: &mut Fields<'_, '_>) -> Result<Barrier, Error> {
     Ok(if dsb { Barrier::Dsb(option) } else { Barrier::Dmb(option) })
 }
 
-/// The fields of one event, in the order in which they stand.
-struct Fields<'r, 'a> {
-    reader: &'r Reader<'a>,
-    at: usize,
-    name: &'a str,
-    id: u64,
-    tid: u16,
-    named: bool,
-    rest: Vec<Node<'a>>,
-    source: Option<String>,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl<'r, 'a> Fields<'r, 'a> {
-    fn new(reader: &'r Reader<'a>, node: Node<'a>) -> Result<Self, Error> {
-        let Item::List(mut items) = node.item else { return Err(reader.error(node.at, "expected an event")) };
-        let name = match items.first() {
-            Some(Node { item: Item::Word(word), .. }) => *word,
-            _ => return Err(reader.error(node.at, "expected the name of an event after `(`")),
-        };
-        items.remove(0);
-        let named = matches!(items.first(), Some(Node { item: Item::List(_), .. }));
-        let mut fields = Self { reader, at: node.at, name, id: 0, tid: 0, named, rest: items, source: None };
-        fields.id = fields.decimal("id", u64::MAX)?;
-        fields.tid = fields.decimal("tid", u64::from(u16::MAX))? as u16;
-        if !named && matches!(fields.rest.first(), Some(Node { item: Item::Text(_), .. })) {
-            let Node { item: Item::Text(text), .. } = fields.rest.remove(0) else { unreachable!() };
-            fields.source = Some(unescape(text));
-        }
-        Ok(fields)
+    /// What comes of a text that is read in pieces of so many bytes.
+    fn in_pieces(text: &str, piece: usize) -> Result<Log, String> {
+        let mut events = Vec::new();
+        let sources = read_pieces(text.as_bytes(), piece, |event| events.push(*event));
+        sources.map(|sources| Log { events, sources }).map_err(|error| error.to_string())
     }
 
-    fn missing(&self, name: &str) -> Error {
-        self.reader.error(self.at, format!("`{}` has no `{name}`", self.name))
-    }
-
-    /// The word of field `name`, and where it stands.
-    fn take(&mut self, name: &str) -> Result<(usize, &'a str), Error> {
-        let index = if self.named {
-            self.rest.iter().position(|node| field(node).is_some_and(|(known, _)| known == name))
-        } else {
-            (!self.rest.is_empty()).then_some(0)
-        };
-        let index = index.ok_or_else(|| self.missing(name))?;
-        let node = self.rest.remove(index);
-        let value = match (&node.item, self.named) {
-            (Item::List(items), true) => match items.get(1) {
-                Some(value) if items.len() == 2 => value.clone(),
-                _ => return Err(self.reader.error(node.at, format!("expected one value of `{name}`"))),
-            },
-            _ => node,
-        };
-        match value.item {
-            Item::Word(word) => Ok((value.at, word)),
-            _ => Err(self.reader.error(value.at, format!("expected a word or number for `{name}`"))),
-        }
-    }
-
-    /// A word that stands without a field's name in both forms.
-    fn flag<T>(&mut self, expected: &str, of: impl Fn(&str) -> Option<T>) -> Result<T, Error> {
-        let index = self.rest.iter().position(|node| matches!(node.item, Item::Word(_)));
-        let index = index.ok_or_else(|| self.missing(expected))?;
-        let Node { at, item: Item::Word(word) } = self.rest.remove(index) else { unreachable!() };
-        of(&word.to_ascii_lowercase())
-            .ok_or_else(|| self.reader.error(at, format!("found `{word}`, expected {expected}")))
-    }
-
-    fn choice<T>(&mut self, name: &str, expected: &str, of: impl Fn(&str) -> Option<T>) -> Result<T, Error> {
-        let (at, word) = self.take(name)?;
-        of(&word.to_ascii_lowercase())
-            .ok_or_else(|| self.reader.error(at, format!("found `{word}`, expected {expected}")))
-    }
-
-    fn decimal(&mut self, name: &str, most: u64) -> Result<u64, Error> {
-        let (at, word) = self.take(name)?;
-        let number = word.bytes().all(|byte| byte.is_ascii_digit()).then(|| word.parse().ok()).flatten();
-        number.filter(|number| *number <= most).ok_or_else(|| {
-            self.reader
-                .error(at, format!("found `{word}`, expected a decimal number up to {most} for `{name}`"))
-        })
-    }
-
-    fn hex(&mut self, name: &str) -> Result<u64, Error> {
-        self.small(name, u64::MAX)
-    }
-
-    fn small(&mut self, name: &str, most: u64) -> Result<u64, Error> {
-        let (at, word) = self.take(name)?;
-        let digits = word.strip_prefix("0x").or_else(|| word.strip_prefix("0X")).unwrap_or(word);
-        let plain = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
-        let number = plain.then(|| u64::from_str_radix(digits, 16).ok()).flatten();
-        number.filter(|number| *number <= most).ok_or_else(|| {
-            self.reader.error(
-                at,
-                format!("found `{word}`, expected a hexadecimal number up to {most:#x} for `{name}`"),
-            )
-        })
-    }
-
-    /// What `src` says; it is an error if any other field is left.
-    fn finish(&mut self) -> Result<Option<String>, Error> {
-        let rest = std::mem::take(&mut self.rest);
-        let mut source = self.source.take();
-        for node in rest {
-            let text = match (&node.item, self.named) {
-                (Item::List(_), true) => match field(&node) {
-                    Some(("src", value)) => Some(value),
-                    _ => None,
-                },
-                // In the condensed form it stands behind the other fields, or in front of them.
-                (Item::Text(_), false) => Some(&node),
-                _ => None,
-            };
-            match text.map(|value| &value.item) {
-                Some(Item::Text(text)) if source.is_none() => source = Some(unescape(text)),
-                Some(Item::Word(word)) if source.is_none() => source = Some((*word).to_owned()),
-                _ => return Err(self.reader.error(node.at, format!("too much for `{}`", self.name))),
+    #[test]
+    fn pieces_of_any_size_are_read_as_the_whole() {
+        for text in [
+            "(lock 1 0 \"x.c:1\" 0x10)\n! a verdict\n (unlock (id 2) (tid 0)\n (address 10) (src \"é\\\"\"))\n",
+            "\u{feff}(lock 1 0 10)(lock 2 0 10)\n!",
+            "(lock 1 0 10)\n!x",
+            "(lock 1 0 10) ! no verdict",
+            "(lock 1 0 10)\n! a verdict\n(lokc 2 0 10)",
+            "(lock 1 0 \"é\n\" 10)",
+            "(lock 1 0 (a b) 10",
+            "(lock 1 0 \"é",
+            "",
+        ] {
+            let whole = in_pieces(text, 1 << 16);
+            for piece in 3..40 {
+                assert_eq!(in_pieces(text, piece), whole, "{text:?} in pieces of {piece}");
             }
         }
-        Ok(source)
-    }
-}
-
-/// Name and value of a field in the named form.
-fn field<'n, 'a>(node: &'n Node<'a>) -> Option<(&'a str, &'n Node<'a>)> {
-    match &node.item {
-        Item::List(items) => match items.as_slice() {
-            [Node { item: Item::Word(name), .. }, value] => Some((name, value)),
-            _ => None,
-        },
-        _ => None,
     }
 }

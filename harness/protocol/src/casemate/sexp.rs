@@ -1,5 +1,7 @@
 //! S-expressions: tokens with their places, and lists of bounded depth and length.
 
+use super::place::Place;
+
 /// What is wrong with a text, and where. Lines and columns count from 1; columns count characters.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{line}:{column}: {message}")]
@@ -12,60 +14,77 @@ pub struct Error {
     pub message: String,
 }
 
-/// Lists in lists: an event holds fields, a field holds no lists.
-pub(super) const MAX_DEPTH: usize = 2;
 /// Items of one list.
 pub(super) const MAX_ITEMS: usize = 16;
 /// Bytes of one word or string.
 pub(super) const MAX_WORD: usize = 4096;
 
+/// Bytes that are no part of a word.
+const ENDS_WORD: [bool; 256] = {
+    let mut ends = [false; 256];
+    let mut byte: u8 = 0;
+    while byte < 0x80 {
+        ends[byte as usize] = byte.is_ascii_whitespace() || matches!(byte, b'(' | b')' | b'"');
+        byte += 1;
+    }
+    ends
+};
+
 /// A word, a string or a list.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Item<'a> {
     /// A bare word or number.
     Word(&'a str),
     /// A quoted string, still with its escapes.
     Text(&'a str),
-    /// A list.
-    List(Vec<Node<'a>>),
+    /// A list: the items that follow, so many.
+    List(usize),
 }
 
 /// An item and the byte at which it begins.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Node<'a> {
     pub(super) at: usize,
     pub(super) item: Item<'a>,
 }
 
-/// Reads the lists of a text one after the other.
+/// Reads the lists of a piece of a text one after the other.
 #[derive(Debug)]
 pub(super) struct Reader<'a> {
     text: &'a str,
-    at: usize,
+    /// How far it has come.
+    pub(super) at: usize,
+    /// Where the piece begins.
+    place: Place,
+    /// No more text follows.
+    last: bool,
+    /// The piece ended before what began in it: more of the text is needed.
+    pub(super) cut: bool,
     /// The byte at which the last verdict begins.
-    verdict: Option<usize>,
+    pub(super) verdict: Option<usize>,
+    /// The last list: each item, and behind a list its own.
+    nodes: Vec<Node<'a>>,
 }
 
 impl<'a> Reader<'a> {
-    pub(super) fn new(text: &'a str) -> Self {
-        // A mark of the order of bytes says nothing.
-        Self { text: text.strip_prefix('\u{feff}').unwrap_or(text), at: 0, verdict: None }
+    pub(super) fn new(text: &'a str, place: Place, last: bool) -> Self {
+        Self { text, at: 0, place, last, cut: false, verdict: None, nodes: Vec::new() }
     }
 
-    /// The line of the last verdict, if there was one.
-    pub(super) fn verdict(&self) -> Option<usize> {
-        self.verdict.map(|at| self.error(at, "").line)
+    /// Where byte `at` is in the whole text.
+    pub(super) fn place(&self, at: usize) -> Place {
+        self.place.behind(self.text.get(..at).unwrap_or(self.text))
     }
 
     /// An error at byte `at`.
     pub(super) fn error(&self, at: usize, message: impl Into<String>) -> Error {
-        let before = self.text.get(..at).unwrap_or(self.text);
-        let line = before.rsplit('\n').next().unwrap_or_default();
-        Error {
-            line: before.bytes().filter(|byte| *byte == b'\n').count() + 1,
-            column: line.chars().count() + 1,
-            message: message.into(),
-        }
+        let Place { line, column } = self.place(at);
+        Error { line, column, message: message.into() }
+    }
+
+    /// The last list that [`Reader::next_list`] found.
+    pub(super) fn nodes(&self) -> &[Node<'a>] {
+        &self.nodes
     }
 
     fn peek(&self) -> Option<u8> {
@@ -78,80 +97,152 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The next list of the text, `None` at its end. Verdict lines are passed over.
-    pub(super) fn next_list(&mut self) -> Result<Option<Node<'a>>, Error> {
+    /// Goes to the next list of the piece and gives the byte at which it begins; `None` where there is no more in it, or
+    /// no whole one (then [`Reader::cut`] is set, and `at` is where that begins). Verdict lines are passed over.
+    pub(super) fn next_list(&mut self) -> Result<Option<usize>, Error> {
         loop {
             self.skip_space();
+            let at = self.at;
             match self.peek() {
                 None => return Ok(None),
-                Some(b'(') => return self.node(0).map(Some),
-                Some(b'!') if self.text[self.at..].starts_with("! ") && self.at_line_start() => {
-                    self.verdict = Some(self.at);
-                    self.at = self.text[self.at..].find('\n').map_or(self.text.len(), |n| self.at + n);
+                Some(b'(') => {
+                    let read = self.list();
+                    if self.cut && !self.last {
+                        self.at = at;
+                        return Ok(None);
+                    }
+                    return read.map(|()| Some(at));
                 }
-                Some(_) => return Err(self.error(self.at, "expected `(` of an event")),
+                Some(b'!') if self.at_line_start() => match self.text[at..].find('\n') {
+                    _ if !self.text[at..].starts_with("! ") && (self.last || at + 1 < self.text.len()) => {
+                        return Err(self.error(at, "expected `(` of an event"));
+                    }
+                    Some(end) => {
+                        self.verdict = Some(at);
+                        self.at += end;
+                    }
+                    None if self.last => {
+                        self.verdict = Some(at);
+                        self.at = self.text.len();
+                    }
+                    None => {
+                        self.cut = true;
+                        return Ok(None);
+                    }
+                },
+                Some(_) => return Err(self.error(at, "expected `(` of an event")),
             }
         }
     }
 
     fn at_line_start(&self) -> bool {
-        self.at == 0 || self.text.as_bytes()[self.at - 1] == b'\n'
+        match self.at.checked_sub(1) {
+            Some(before) => self.text.as_bytes()[before] == b'\n',
+            None => self.place.column == 1,
+        }
     }
 
-    fn node(&mut self, depth: usize) -> Result<Node<'a>, Error> {
-        let at = self.at;
-        match self.peek() {
-            Some(b'(') if depth >= MAX_DEPTH => Err(self.error(at, "a field cannot hold a list")),
-            Some(b'(') => {
-                self.at += 1;
-                let mut items = Vec::new();
-                loop {
-                    self.skip_space();
-                    match self.peek() {
-                        None => return Err(self.error(at, "this `(` is never closed")),
-                        Some(b')') => break,
-                        Some(_) if items.len() == MAX_ITEMS => {
-                            return Err(self.error(self.at, format!("more than {MAX_ITEMS} items in a list")));
-                        }
-                        Some(_) => items.push(self.node(depth + 1)?),
-                    }
+    /// The list that begins here, with its items.
+    fn list(&mut self) -> Result<(), Error> {
+        self.nodes.clear();
+        let begin = self.at;
+        let mut items = 0;
+        self.at += 1;
+        loop {
+            self.skip_space();
+            let at = self.at;
+            match self.peek() {
+                None => return Err(self.unclosed(begin)),
+                Some(b')') => {
+                    self.at += 1;
+                    return Ok(());
                 }
-                self.at += 1;
-                Ok(Node { at, item: Item::List(items) })
+                Some(_) if items == MAX_ITEMS => {
+                    return Err(self.error(at, format!("more than {MAX_ITEMS} items in a list")));
+                }
+                Some(b'(') => self.field(at)?,
+                Some(_) => self.word_or_text(at)?,
             }
-            Some(b'"') => self.quoted(at),
-            _ => {
-                let rest = &self.text[at..];
-                let end = rest.find(|c: char| c.is_ascii_whitespace() || matches!(c, '(' | ')' | '"'));
-                let word = &rest[..end.unwrap_or(rest.len())];
-                if word.is_empty() {
-                    return Err(self.error(at, "expected a word, a number, a string or a list"));
+            items += 1;
+        }
+    }
+
+    /// A list in a list.
+    fn field(&mut self, begin: usize) -> Result<(), Error> {
+        let node = self.nodes.len();
+        self.nodes.push(Node { at: begin, item: Item::List(0) });
+        self.at += 1;
+        loop {
+            self.skip_space();
+            let at = self.at;
+            let items = self.nodes.len() - node - 1;
+            match self.peek() {
+                None => return Err(self.unclosed(begin)),
+                Some(b')') => {
+                    self.at += 1;
+                    self.nodes[node].item = Item::List(items);
+                    return Ok(());
                 }
-                self.at += word.len();
-                self.bounded(at, word)?;
-                Ok(Node { at, item: Item::Word(word) })
+                Some(_) if items == MAX_ITEMS => {
+                    return Err(self.error(at, format!("more than {MAX_ITEMS} items in a list")));
+                }
+                Some(b'(') => return Err(self.error(at, "a field cannot hold a list")),
+                Some(_) => self.word_or_text(at)?,
             }
         }
     }
 
-    fn quoted(&mut self, at: usize) -> Result<Node<'a>, Error> {
+    fn unclosed(&mut self, begin: usize) -> Error {
+        self.cut = true;
+        if self.last { self.error(begin, "this `(` is never closed") } else { self.more(begin) }
+    }
+
+    /// Stands for an error that more text may clear up: nobody sees it.
+    fn more(&self, at: usize) -> Error {
+        Error { line: self.place.line, column: at, message: String::new() }
+    }
+
+    fn word_or_text(&mut self, at: usize) -> Result<(), Error> {
+        let item = if self.text.as_bytes()[at] == b'"' { self.quoted(at)? } else { self.word(at)? };
+        self.nodes.push(Node { at, item });
+        Ok(())
+    }
+
+    fn word(&mut self, at: usize) -> Result<Item<'a>, Error> {
+        let rest = &self.text.as_bytes()[at..];
+        let end = rest.iter().position(|byte| ENDS_WORD[usize::from(*byte)]);
+        let word = &self.text[at..at + end.unwrap_or(rest.len())];
+        self.at += word.len();
+        self.bounded(at, word)?;
+        Ok(Item::Word(word))
+    }
+
+    fn quoted(&mut self, at: usize) -> Result<Item<'a>, Error> {
         let rest = &self.text[at + 1..];
-        let mut escaped = false;
-        for (offset, byte) in rest.bytes().enumerate() {
-            match byte {
-                _ if escaped => escaped = false,
-                b'\\' => escaped = true,
+        let mut from = 0;
+        while let Some(found) =
+            rest.as_bytes()[from..].iter().position(|byte| matches!(byte, b'"' | b'\\' | b'\n'))
+        {
+            let end = from + found;
+            match rest.as_bytes()[end] {
+                // What follows a backslash stands for itself, whatever it is.
+                b'\\' if end + 1 < rest.len() => from = end + 2,
+                b'\\' => break,
                 b'"' => {
-                    self.at = at + 1 + offset + 1;
-                    let text = &rest[..offset];
+                    self.at = at + 1 + end + 1;
+                    let text = &rest[..end];
                     self.bounded(at, text)?;
-                    return Ok(Node { at, item: Item::Text(text) });
+                    return Ok(Item::Text(text));
                 }
-                b'\n' => break,
-                _ => {}
+                _ => return Err(self.error(at, "this string does not end on its line")),
             }
         }
-        Err(self.error(at, "this string does not end on its line"))
+        self.cut = true;
+        if self.last {
+            Err(self.error(at, "this string does not end on its line"))
+        } else {
+            Err(self.more(at))
+        }
     }
 
     fn bounded(&self, at: usize, word: &str) -> Result<(), Error> {

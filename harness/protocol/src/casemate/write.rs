@@ -18,8 +18,9 @@ pub enum Form {
 ///
 /// Casemate has no word for what this crate knows beyond it: SMMU registers and commands, exception entry and
 /// return, operation marks and reads of ID registers are written as `smmu-write`, `smmu-read`, `smmu-command`,
-/// `smmu-synced`, `enter`, `return`, `op` and `sysreg-read`, a hint `set_page_lock` tells of memory other than tables. With `extended` false they are left out, as are stores
-/// of less than 8 bytes, and DMB, so that Casemate itself can read the text.
+/// `smmu-synced`, `enter`, `return`, `op` and `sysreg-read`, a hint `set_page_lock` tells of memory other than tables. With
+/// `extended` false they are left out, as are stores of less than 8 bytes, and DMB. Casemate wants more of a text than
+/// that: see [`super::plain()`].
 pub fn write(out: &mut String, event: &Event, source: Option<&str>, form: Form, extended: bool) {
     let mut line = Line { out, form };
     let known = match event.kind {

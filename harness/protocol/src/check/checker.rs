@@ -90,6 +90,12 @@ impl Checker {
         self.time
     }
 
+    /// Addresses of the pages that are followed, in order: those that were stored to, and tables.
+    #[must_use]
+    pub fn pages(&self) -> Vec<u64> {
+        self.memory.known(0, u64::MAX)
+    }
+
     /// How many stores were not followed because [`Config::max_pages`] was reached. Not 0: the verdict is not whole.
     #[must_use]
     pub const fn lost(&self) -> u64 {

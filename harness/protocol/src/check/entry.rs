@@ -24,6 +24,7 @@ impl Checker {
                 self.report(Rule::Unlocked, subject, at, None, what, "the tree's lock held".to_owned());
             }
         }
+        self.el2_relied(at);
         self.moved(at, place, ia, (old, new));
         self.freshened(at, place, (old, new));
         let unclean = self.records.at(pa);
@@ -34,6 +35,8 @@ impl Checker {
                 let subject = self.subject(place.tree, level, ia, pa);
                 if let Some(id) = unclean {
                     self.remade(at, id);
+                } else if entry(new, level) == Entry::Leaf {
+                    self.overlaid(at, place, pa, ia);
                 }
                 self.check_contiguous(at, place, pa, ia, new);
                 let cpu = self.cpus.of(at.cpu);
@@ -129,6 +132,44 @@ impl Checker {
             self.report(Rule::Unclean, subject, at, Some(since), what, missing);
         }
         self.drop_record(id);
+    }
+
+    /// A leaf became valid that translates what another entry did, which is unclean: one of a table that was taken out,
+    /// of whatever level. (An unclean entry above it is a block that it was a part of, split in place.)
+    pub(super) fn overlaid(&mut self, at: Site, place: Place, pa: u64, ia: u64) {
+        if self.records.is_empty() {
+            return;
+        }
+        let mut ids = std::mem::take(&mut self.scratch);
+        ids.clear();
+        self.records.in_range(place.tree, ia, span(place.level), &mut ids);
+        for id in &ids {
+            let Some(record) = self.records.get(*id) else { continue };
+            if record.reported || record.pa == pa || self.is_above(record.pa, place) {
+                continue;
+            }
+            let what = format!(
+                "made valid while what another entry gave for {:#x} ({} at event {}) may be cached",
+                record.ia, record.what, record.by.seq
+            );
+            let (by, missing) = (record.by, self.missing(record));
+            let subject = self.subject(place.tree, place.level, ia, pa);
+            self.report(Rule::Unclean, subject, at, Some(by), what, missing);
+            if let Some(record) = self.records.get_mut(*id) {
+                record.reported = true;
+            }
+            self.cpus.of(by.cpu).open -= 1;
+        }
+        self.scratch = ids;
+    }
+
+    /// Whether the entry at `pa` leads to a table at `place`.
+    fn is_above(&self, pa: u64, place: Place) -> bool {
+        let up = |place: &Place| match self.memory.role(place.parent) {
+            Role::Table(above) if place.parent != 0 => Some(above),
+            _ => None,
+        };
+        std::iter::successors(Some(place), up).take(4).any(|place| place.parent == pa)
     }
 
     /// A valid leaf must agree with the others of its set of 16 on the contiguous hint.

@@ -192,6 +192,7 @@ impl Checker {
 
     /// A CPU takes a lock; if it `must` get it, it waits for itself where it holds it.
     fn lock(&mut self, at: Site, address: u64, must: bool) {
+        self.el2_relied(at);
         let since = *self.cpus.of(at.cpu).locks.entry(address).or_insert(at);
         if must && since != at {
             let what = "taken by the CPU that holds it: it waits for itself".to_owned();

@@ -82,7 +82,8 @@ impl Checker {
     /// TTBR0_EL2 gets another root than `before`.
     pub(super) fn el2_root_replaced(&mut self, at: Site) {
         let cpu = self.cpus.of(at.cpu);
-        if cpu.sctlr.is_some_and(|sctlr| sctlr & M != 0) {
+        // A stream without SCTLR_EL2 begins when EL2 translates already.
+        if cpu.sctlr.is_none_or(|sctlr| sctlr & M != 0) {
             cpu.inherited.el2 = Cached { used: Some(at), ..Cached::default() };
         }
     }
@@ -104,23 +105,35 @@ impl Checker {
         inherited.el2.complete();
     }
 
+    /// EL2 does something on this CPU that hangs on its own translation. Streams of Casemate have no returns.
+    pub(super) fn el2_relied(&mut self, at: Site) {
+        if let Some(since) = self.cpus.of(at.cpu).inherited.el2.used.take() {
+            self.el2_used(since, format!("EL2 went on (event {})", at.seq));
+        }
+    }
+
+    fn el2_used(&mut self, since: Site, and: String) {
+        let what = format!("EL2's stage 1 got another root here, and {and} with its TLBs as they were");
+        let missing = "TLBI ALLE2 and DSB on this CPU".to_owned();
+        self.report(Rule::FirstUse, Subject::Register("TTBR0_EL2"), since, None, what, missing);
+    }
+
     /// A CPU returned to EL1.
     pub(super) fn inherited_returned(&mut self, at: Site) {
         let cpu = self.cpus.of(at.cpu);
         let inherited = &mut cpu.inherited;
         let (host, el2) = (inherited.host.used.take(), inherited.el2.used.take());
         let written = cpu.unsynchronised.take().filter(|_| cpu.sctlr.is_some_and(|sctlr| sctlr & EOS == 0));
-        let uses = [
-            (host, "HCR_EL2", "stage 2 turned on", "TLBI ALLE1 (or VMALLS12E1) and DSB on this CPU"),
-            (el2, "TTBR0_EL2", "EL2's stage 1 got another root", "TLBI ALLE2 and DSB on this CPU"),
-        ];
-        for (used, register, what, missing) in uses {
-            let Some(since) = used else { continue };
+        if let Some(since) = host {
             let what = format!(
-                "{what} here, and the CPU returned to EL1 (event {}) with its TLBs as they were",
+                "stage 2 turned on here, and the CPU returned to EL1 (event {}) with its TLBs as they were",
                 at.seq
             );
-            self.report(Rule::FirstUse, Subject::Register(register), since, None, what, missing.to_owned());
+            let missing = "TLBI ALLE1 (or VMALLS12E1) and DSB on this CPU".to_owned();
+            self.report(Rule::FirstUse, Subject::Register("HCR_EL2"), since, None, what, missing);
+        }
+        if let Some(since) = el2 {
+            self.el2_used(since, format!("the CPU returned to EL1 (event {})", at.seq));
         }
         if let Some(since) = written {
             let what = format!(

@@ -36,10 +36,17 @@ pub(super) struct Page {
     pub(super) last: Option<(u16, u64)>,
 }
 
+/// Pages that were asked for lately: each has one place, by its number.
+const LATELY: usize = 256;
+
 /// All pages that were written. What was never written is zero.
 #[derive(Debug)]
 pub(super) struct Memory {
-    pages: HashMap<u64, Page>,
+    pages: Vec<Page>,
+    /// Where each is, by its number.
+    places: HashMap<u64, u32>,
+    /// The same for some of them, which needs no hash: most stores follow one to the same page.
+    lately: [(u64, u32); LATELY],
     limit: usize,
     /// Stores that were not followed because there are too many pages.
     pub(super) lost: u64,
@@ -47,26 +54,40 @@ pub(super) struct Memory {
 
 impl Memory {
     pub(super) fn new(limit: usize) -> Self {
-        Self { pages: HashMap::new(), limit, lost: 0 }
+        let lately = [(u64::MAX, 0); LATELY];
+        Self { pages: Vec::new(), places: HashMap::new(), lately, limit, lost: 0 }
+    }
+
+    /// Where the page of this number is.
+    fn place(&self, page: u64) -> Option<u32> {
+        match self.lately[page as usize % LATELY] {
+            (known, place) if known == page => Some(place),
+            _ => self.places.get(&page).copied(),
+        }
     }
 
     /// The page around `pa`; `None` when there are too many already.
     pub(super) fn page_mut(&mut self, pa: u64) -> Option<&mut Page> {
-        let full = self.pages.len() >= self.limit;
-        match self.pages.entry(pa / PAGE_SIZE) {
-            std::collections::hash_map::Entry::Occupied(page) => Some(page.into_mut()),
-            std::collections::hash_map::Entry::Vacant(_) if full => {
+        let page = pa / PAGE_SIZE;
+        let place = match self.place(page) {
+            Some(place) => place,
+            None if self.pages.len() >= self.limit => {
                 self.lost += 1;
-                None
+                return None;
             }
-            std::collections::hash_map::Entry::Vacant(page) => {
-                Some(page.insert(Page { data: Box::new([0; 512]), role: Role::Plain, last: None }))
+            None => {
+                let place = self.pages.len() as u32;
+                self.pages.push(Page { data: Box::new([0; 512]), role: Role::Plain, last: None });
+                self.places.insert(page, place);
+                place
             }
-        }
+        };
+        self.lately[page as usize % LATELY] = (page, place);
+        self.pages.get_mut(place as usize)
     }
 
     pub(super) fn page(&self, pa: u64) -> Option<&Page> {
-        self.pages.get(&(pa / PAGE_SIZE))
+        self.pages.get(self.place(pa / PAGE_SIZE)? as usize)
     }
 
     /// The dword at `pa`.
@@ -79,7 +100,7 @@ impl Memory {
     }
 
     pub(super) fn set_role(&mut self, pa: u64, role: Role) {
-        if (role != Role::Plain || self.pages.contains_key(&(pa / PAGE_SIZE)))
+        if (role != Role::Plain || self.page(pa).is_some())
             && let Some(page) = self.page_mut(pa)
         {
             page.role = role;
@@ -93,9 +114,9 @@ impl Memory {
             return Vec::new();
         }
         let mut found: Vec<u64> = if last - first < self.pages.len() as u64 {
-            (first..=last).filter(|page| self.pages.contains_key(page)).collect()
+            (first..=last).filter(|page| self.places.contains_key(page)).collect()
         } else {
-            self.pages.keys().copied().filter(|page| (first..=last).contains(page)).collect()
+            self.places.keys().copied().filter(|page| (first..=last).contains(page)).collect()
         };
         found.sort_unstable();
         found.into_iter().map(|page| page * PAGE_SIZE).collect()

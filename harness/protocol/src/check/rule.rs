@@ -56,7 +56,8 @@ rules! {
     }
     Unclean = "unclean-remake" {
         summary: "An entry was made valid before what was cached of its old value was gone.",
-        broken_when: "an entry becomes valid while it is unclean",
+        broken_when: "an entry becomes valid while it is unclean; or a leaf does, alone or with its table, while another \
+            entry that translated the same address is (one of a table that was taken out)",
         source: "DDI 0487, D8.16 and D8.17; IHI 0070, 3.17 and 4.4",
     }
     ReleasedUnclean = "released-unclean" {
@@ -207,8 +208,8 @@ rules! {
     FirstUse = "first-use" {
         summary: "A translation was used for the first time before what caches held from before was gone.",
         broken_when: "a CPU returns to EL1 with HCR_EL2.VM just set and no TLBI ALLE1* (or VMALLS12E1*) and DSB of its \
-            own; or with SCTLR_EL2.M just set, or TTBR0_EL2 given another root while it is, and no TLBI ALLE2* and DSB \
-            since; or SMMUEN is set before CMD_CFGI_ALL, CMD_TLBI_NSNH_ALL and a CMD_SYNC were seen consumed. What ran \
+            own; or with SCTLR_EL2.M just set, or TTBR0_EL2 given another root while it is not known to be 0, and no TLBI \
+            ALLE2* and DSB since (for these a lock taken, or a store to a live table, is as much as a return); or SMMUEN is set before CMD_CFGI_ALL, CMD_TLBI_NSNH_ALL and a CMD_SYNC were seen consumed. What ran \
             before may have left anything, and EL2 has no ASID",
         source: "DDI 0487, D8.16; IHI 0070, 3.11 and 6.3.9.6",
     }

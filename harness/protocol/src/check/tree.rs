@@ -250,9 +250,13 @@ impl Checker {
         }
         self.memory.set_role(pa, Role::Table(place));
         for slot in (pa..pa + PAGE_SIZE).step_by(8) {
-            if let Entry::Table(child) = entry(self.memory.read(slot), place.level) {
-                let ia = place.ia + slot % PAGE_SIZE / 8 * span(place.level);
-                self.hook(at, Place { level: place.level + 1, ia, parent: slot, ..place }, child, true);
+            let ia = place.ia + slot % PAGE_SIZE / 8 * span(place.level);
+            match entry(self.memory.read(slot), place.level) {
+                Entry::Table(child) => {
+                    self.hook(at, Place { level: place.level + 1, ia, parent: slot, ..place }, child, true);
+                }
+                Entry::Leaf => self.overlaid(at, place, slot, ia),
+                Entry::Invalid => {}
             }
         }
     }

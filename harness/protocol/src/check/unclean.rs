@@ -125,6 +125,11 @@ impl Records {
         }
     }
 
+    /// Whether there is none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.by_entry.is_empty()
+    }
+
     /// All entries, in order of tree and address.
     pub(super) fn all(&self) -> impl Iterator<Item = u32> + '_ {
         self.by_address.values().copied()

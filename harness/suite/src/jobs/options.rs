@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::thread;
 
 use parallax_engine::Mode;
+use parallax_engine::order::Exported;
 use parallax_machine::CancellationToken;
 
 /// What to do with goldens.
@@ -18,6 +19,45 @@ pub enum GoldenMode {
     Ignore,
 }
 
+/// How to write down the events of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExportForm {
+    /// All that happened, for `parallax check`.
+    Events,
+    /// What Casemate itself takes.
+    Casemate,
+}
+
+impl ExportForm {
+    /// The form of this name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        match name {
+            "events" => Some(Self::Events),
+            "casemate" => Some(Self::Casemate),
+            _ => None,
+        }
+    }
+
+    /// `events` in this form.
+    #[must_use]
+    pub fn text(self, events: &Exported) -> String {
+        match self {
+            Self::Events => events.events(),
+            Self::Casemate => events.casemate(),
+        }
+    }
+}
+
+/// Where the events of a run go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Export {
+    /// How they are written.
+    pub form: ExportForm,
+    /// The file.
+    pub path: PathBuf,
+}
+
 /// How to run.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -27,8 +67,8 @@ pub struct Options {
     pub golden: GoldenMode,
     /// Where to record; for one trace only.
     pub record: Option<PathBuf>,
-    /// Where to write its events as a Casemate trace; for one trace only.
-    pub export: Option<PathBuf>,
+    /// Where to write its events; for one trace only.
+    pub export: Option<Export>,
     /// How often to run each trace; every run must give the same text and the same recording, byte for byte.
     pub repeat: usize,
     /// How to drive the machines.

@@ -1,17 +1,15 @@
 //! How to run, as the arguments say.
 
-use std::path::PathBuf;
-
 use clap::ValueEnum;
 use parallax_engine::Mode;
 use parallax_engine::status::Failure;
 use parallax_machine::CancellationToken;
-use parallax_suite::jobs::{GoldenMode, Options, job_count};
+use parallax_suite::jobs::{Export, ExportForm, GoldenMode, Options, job_count};
 
 use crate::cli::Run;
 
 /// All of it; `export` is where the events of the one trace go.
-pub(super) fn options(args: &Run, export: Option<PathBuf>, cancel: CancellationToken) -> Options {
+pub(super) fn options(args: &Run, export: Option<Export>, cancel: CancellationToken) -> Options {
     Options {
         jobs: job_count(args.jobs),
         golden: golden_mode(args),
@@ -25,17 +23,17 @@ pub(super) fn options(args: &Run, export: Option<PathBuf>, cancel: CancellationT
     }
 }
 
-/// The file that the events of the one trace go to.
-pub(super) fn export(args: &Run, traces: usize) -> Result<Option<PathBuf>, Failure> {
-    let [format, file] = &args.export[..] else { return Ok(None) };
-    if format != "casemate" {
-        let format = format.to_string_lossy();
-        return Err(Failure::usage(format!("--export: no format `{format}`; there is casemate")));
-    }
+/// Where the events of the one trace go.
+pub(super) fn export(args: &Run, traces: usize) -> Result<Option<Export>, Failure> {
+    let [name, file] = &args.export[..] else { return Ok(None) };
+    let Some(form) = name.to_str().and_then(ExportForm::from_name) else {
+        let name = name.to_string_lossy();
+        return Err(Failure::usage(format!("--export: no format `{name}`; there are casemate and events")));
+    };
     if traces != 1 {
         return Err(Failure::usage(format!("--export takes one trace, {traces} are named")));
     }
-    Ok(Some(file.into()))
+    Ok(Some(Export { form, path: file.into() }))
 }
 
 /// The arguments that decide what comes of a trace.

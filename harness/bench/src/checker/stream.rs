@@ -1,25 +1,23 @@
-//! How many events a second the checker judges, and with how much memory: `cargo run --release -p parallax-protocol
-//! --example throughput`. The stream maps 1 GiB page by page on a CPU and in the SMMU, then takes pages away and gives
-//! them back, as donations do.
-
-use std::time::Instant;
+//! A long stream of events that breaks no rule: 1 GiB is mapped page by page on a CPU and in the SMMU, then pages are taken away
+//! and given back, as donations do.
 
 use parallax_addr::PhysAddr;
-use parallax_protocol::{Barrier, Checker, Config, Dsb, Event, Kind, Sysreg, TlbiOp};
+use parallax_protocol::{Barrier, Dsb, Event, Kind, Sysreg, TlbiOp};
 
-const EVENTS: usize = 2_000_000;
 const PAGE: u64 = 0x7ff;
 const QUEUE: u64 = 0x900_0000;
 
-struct Stream {
-    events: Vec<Event>,
+/// A stream under way: each event goes to `take`.
+struct Stream<'t> {
+    take: &'t mut dyn FnMut(&Event),
+    seq: u64,
     prod: u32,
 }
 
-impl Stream {
+impl Stream<'_> {
     fn push(&mut self, kind: Kind) {
-        let seq = self.events.len() as u64;
-        self.events.push(Event { seq, pc: 0x4000_0000 + seq % 64 * 4, cpu: 0, kind });
+        (self.take)(&Event { seq: self.seq, pc: 0x4000_0000 + self.seq % 64 * 4, cpu: 0, kind });
+        self.seq += 1;
     }
 
     fn store(&mut self, pa: u64, value: u64) {
@@ -54,6 +52,13 @@ impl Stream {
         self.prod = (self.prod + 1) % 512;
     }
 
+    /// The SMMU is given the commands, and has consumed them.
+    fn issued(&mut self) {
+        self.dsb(Dsb::Sy);
+        self.push(Kind::SmmuWrite { offset: 0x98, size: 4, value: u64::from(self.prod) });
+        self.push(Kind::SmmuRead { offset: 0x9c, size: 4, value: u64::from(self.prod) });
+    }
+
     /// A page leaves both tables (`value` 0), or comes back.
     fn change(&mut self, page: u64, value: u64) {
         self.push(Kind::Lock { address: 0x10 });
@@ -71,17 +76,16 @@ impl Stream {
         if value == 0 {
             self.command(0x2a, page << 12);
             self.command(0x46, 0);
-            self.dsb(Dsb::Sy);
-            self.push(Kind::SmmuWrite { offset: 0x98, size: 4, value: u64::from(self.prod) });
-            self.push(Kind::SmmuRead { offset: 0x9c, size: 4, value: u64::from(self.prod) });
+            self.issued();
         }
         self.push(Kind::Unlock { address: 0x10 });
         self.push(Kind::Return);
     }
 }
 
-fn main() {
-    let mut stream = Stream { events: Vec::with_capacity(EVENTS), prod: 0 };
+/// Hands about so many events to `take`.
+pub(super) fn events(events: usize, take: &mut dyn FnMut(&Event)) {
+    let mut stream = Stream { take, seq: 1, prod: 0 };
     // T0SZ 25, start at level 1, 48 bits out.
     let vtcr = 25 | 1 << 6 | 5 << 16;
     stream.push(Kind::SysregWrite { reg: Sysreg::VtcrEl2, value: vtcr });
@@ -95,25 +99,18 @@ fn main() {
     stream.smmu(0x80, 0xa00_0000);
     stream.smmu(0x88, 8);
     stream.smmu(0x90, QUEUE | 8);
+    // CMDQEN; CMD_CFGI_ALL, CMD_TLBI_NSNH_ALL, CMD_SYNC; SMMUEN.
+    stream.smmu(0x20, 0x8);
+    for (low, high) in [(0x04, 31), (0x30, 0), (0x46, 0)] {
+        stream.command(low, high);
+    }
+    stream.issued();
     stream.smmu(0x20, 0x9);
     for step in 0_u64.. {
-        if stream.events.len() + 20 > EVENTS {
+        if stream.seq + 20 > events as u64 {
             break;
         }
         let page = step / 2 * 77 % (512 * 512);
         stream.change(page, if step % 2 == 0 { 0 } else { page << 12 | PAGE });
     }
-    let mut checker = Checker::new(Config::default());
-    let start = Instant::now();
-    for event in &stream.events {
-        checker.event(event);
-    }
-    let seconds = start.elapsed().as_secs_f64();
-    for finding in checker.findings() {
-        println!("{finding:?}");
-    }
-    let resident = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let resident = resident.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or("unknown").trim();
-    let (events, rate) = (checker.events(), checker.events() as f64 / seconds / 1e6);
-    println!("{events} events in {seconds:.3} s: {rate:.1} million a second, at most {resident} resident");
 }

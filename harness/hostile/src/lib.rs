@@ -1,0 +1,228 @@
+//! Real inputs with changes that hurt, for property tests of what reads inputs: traces, Casemate logs, recordings,
+//! packets of gdb.
+//!
+//! Each test makes few of them. [`CASES`] in the environment says how many each makes; the night says many.
+#![forbid(unsafe_code)]
+
+use std::env;
+
+use proptest::prelude::*;
+use proptest::sample::{Index, select};
+
+/// The variable that says how many cases each property is tried with.
+pub const CASES: &str = "PARALLAX_HOSTILE_CASES";
+
+/// What is put into an input.
+const WORDS: &[&[u8]] = &[
+    b"",
+    b"(",
+    b")",
+    b"\"",
+    b"\\",
+    b"\\\\",
+    b"\\\"",
+    b"\\n",
+    b"\n",
+    b"\r\n",
+    b" ",
+    b"\t",
+    b"\0",
+    b"{",
+    b"}",
+    b"[",
+    b"]",
+    b":",
+    b",",
+    b"=",
+    b"=>",
+    b"#",
+    b"$",
+    b"*",
+    b"+",
+    b"-",
+    b"! ",
+    b"---",
+    b"\xef\xbb\xbf",
+    b"\xc3\xa9",
+    b"\xff",
+    b"0",
+    b"-1",
+    b"1e999",
+    b"null",
+    b"0x",
+    b"0xffffffffffffffff",
+    b"18446744073709551615",
+    b"18446744073709551616",
+    b"340282366920938463463374607431768211456",
+];
+
+/// Numbers at the ends of what some type holds.
+const NUMBERS: &[&[u8]] = &[
+    b"0",
+    b"1",
+    b"7f",
+    b"80",
+    b"ff",
+    b"100",
+    b"255",
+    b"256",
+    b"65535",
+    b"65536",
+    b"ffffffff",
+    b"4294967295",
+    b"4294967296",
+    b"7fffffffffffffff",
+    b"ffffffffffffffff",
+    b"fffffffffffff000",
+    b"9223372036854775807",
+    b"18446744073709551615",
+    b"10000000000000000",
+    b"99999999999999999999",
+];
+
+/// How many cases a property is tried with: `usual`, or as many as the environment says.
+#[must_use]
+pub fn cases(usual: u32) -> ProptestConfig {
+    let said = env::var(CASES).ok().and_then(|cases| cases.parse().ok());
+    ProptestConfig { cases: said.unwrap_or(usual), failure_persistence: None, ..ProptestConfig::default() }
+}
+
+/// A change of an input.
+#[derive(Clone, Debug)]
+enum Change {
+    Cut(Index, Index),
+    Repeat(Index, Index),
+    Put(Index, &'static [u8]),
+    Flip(Index, u8),
+    Number(Index, &'static [u8]),
+    SwapLines(Index, Index),
+    RepeatLine(Index, usize),
+    /// Goes on as another input does.
+    Splice(Index, Index, Index),
+}
+
+fn change() -> impl Strategy<Value = Change> {
+    let at = any::<Index>;
+    prop_oneof![
+        2 => (at(), at()).prop_map(|(from, to)| Change::Cut(from, to)),
+        1 => (at(), at()).prop_map(|(from, to)| Change::Repeat(from, to)),
+        4 => (at(), select(WORDS)).prop_map(|(at, word)| Change::Put(at, word)),
+        2 => (at(), any::<u8>()).prop_map(|(at, byte)| Change::Flip(at, byte)),
+        6 => (at(), select(NUMBERS)).prop_map(|(at, number)| Change::Number(at, number)),
+        1 => (at(), at()).prop_map(|(one, other)| Change::SwapLines(one, other)),
+        1 => (at(), 1..40_usize).prop_map(|(at, times)| Change::RepeatLine(at, times)),
+        1 => (at(), at(), at()).prop_map(|(which, from, to)| Change::Splice(which, from, to)),
+    ]
+}
+
+impl Change {
+    fn make(&self, input: &mut Vec<u8>, real: &[Vec<u8>]) {
+        let place = |at: &Index, input: &[u8]| at.index(input.len() + 1);
+        match self {
+            Self::Cut(from, to) => {
+                let (from, to) = ordered(place(from, input), place(to, input));
+                // Not all of it at once: little is left to be wrong then.
+                input.drain(from..to.min(from + 64));
+            }
+            Self::Repeat(from, to) => {
+                let (from, to) = ordered(place(from, input), place(to, input));
+                let piece = input[from..to.min(from + 256)].to_vec();
+                input.splice(from..from, piece);
+            }
+            Self::Put(at, word) => {
+                let at = place(at, input);
+                input.splice(at..at, word.iter().copied());
+            }
+            Self::Flip(at, byte) => {
+                if !input.is_empty() {
+                    let at = at.index(input.len());
+                    input[at] = *byte;
+                }
+            }
+            Self::Number(at, number) => {
+                let starts: Vec<usize> = numbers(input);
+                if !starts.is_empty() {
+                    let from = starts[at.index(starts.len())];
+                    let length = input[from..].iter().take_while(|byte| byte.is_ascii_hexdigit()).count();
+                    input.splice(from..from + length, number.iter().copied());
+                }
+            }
+            Self::SwapLines(one, other) => {
+                let mut lines: Vec<&[u8]> = input.split_inclusive(|byte| *byte == b'\n').collect();
+                if !lines.is_empty() {
+                    let count = lines.len();
+                    lines.swap(one.index(count), other.index(count));
+                    *input = lines.concat();
+                }
+            }
+            Self::RepeatLine(at, times) => {
+                let mut lines: Vec<&[u8]> = input.split_inclusive(|byte| *byte == b'\n').collect();
+                if !lines.is_empty() {
+                    let at = at.index(lines.len());
+                    let line = lines[at];
+                    lines.splice(at..at, std::iter::repeat_n(line, *times));
+                    *input = lines.concat();
+                }
+            }
+            Self::Splice(which, from, to) => {
+                let Some(other) = real.get(which.index(real.len().max(1))) else { return };
+                input.truncate(place(from, input));
+                input.extend_from_slice(&other[place(to, other)..]);
+            }
+        }
+    }
+}
+
+/// Where numbers begin.
+fn numbers(input: &[u8]) -> Vec<usize> {
+    let digit = |at: usize| input[at].is_ascii_digit();
+    (0..input.len())
+        .filter(|at| {
+            digit(*at) && (*at == 0 || !input[at - 1].is_ascii_alphanumeric() || input[at - 1] == b'x')
+        })
+        .collect()
+}
+
+fn ordered(one: usize, other: usize) -> (usize, usize) {
+    (one.min(other), one.max(other))
+}
+
+/// One of `real`, of which there is at least one, with up to six changes.
+pub fn changed(real: Vec<Vec<u8>>) -> impl Strategy<Value = Vec<u8>> {
+    assert!(!real.is_empty(), "no real input");
+    (any::<Index>(), proptest::collection::vec(change(), 0..=6)).prop_map(move |(which, changes)| {
+        let mut input = real[which.index(real.len())].clone();
+        for change in &changes {
+            change.make(&mut input, &real);
+        }
+        input
+    })
+}
+
+/// The same of texts: what is no character becomes U+FFFD.
+pub fn changed_text(real: Vec<String>) -> impl Strategy<Value = String> {
+    let real = real.into_iter().map(String::into_bytes).collect();
+    changed(real).prop_map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::strategy::ValueTree;
+    use proptest::test_runner::TestRunner;
+
+    use super::*;
+
+    #[test]
+    fn inputs_differ_from_real_ones_and_from_each_other() {
+        let real = vec!["one 1\ntwo 2\n".to_owned(), "three 0x3\n".to_owned()];
+        let strategy = changed_text(real.clone());
+        let mut runner = TestRunner::deterministic();
+        let mut seen: Vec<String> =
+            (0..100).map(|_| strategy.new_tree(&mut runner).expect("an input").current()).collect();
+        assert!(seen.iter().any(|text| real.contains(text)), "some are as they are");
+        assert!(seen.iter().any(|text| text.contains("18446744073709551615")), "numbers at their ends");
+        seen.sort();
+        seen.dedup();
+        assert!(seen.len() > 60, "{}", seen.len());
+    }
+}
