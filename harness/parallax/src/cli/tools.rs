@@ -27,8 +27,7 @@ pub(crate) const FAULTS_EXAMPLE: &str = "\
 Examples:
   parallax faults
   parallax faults traces/bad
-  parallax faults --score                  who catches each, after how many operations
-  parallax faults --score --fault smmu_no_tlbi --attack-ops 100000
+  parallax faults --score --fault smmu_no_tlbi --attack-ops 2000
 
 Exit status: 0, or 1 when no trace catches one of the faults; with --score when nothing does, or something is found
 without a fault. 125 could not build or start, 130 interrupted.";
@@ -39,7 +38,7 @@ pub struct Faults {
     /// Traces, or folders of traces
     #[arg(value_name = "TRACE|DIR", default_value = "traces/bad")]
     pub traces: Vec<PathBuf>,
-    /// Try each fault: its trace with each check, `explore`, `explore --smmu`, `attack`; and all of them with no fault
+    /// Try each fault: its trace with each check, `explore`, `explore --smmu`, `attack`; and all of them with no fault (20 minutes)
     #[arg(long)]
     pub score: bool,
     /// Only this one; may be given several times
