@@ -9,6 +9,9 @@ use super::words::Fetch;
 use super::{At, Enable, Viommu, wrong};
 use crate::step::Next;
 
+/// How long an access may be to be looked at, in bytes.
+const MOST: u64 = 1 << 20;
+
 impl Viommu {
     /// What becomes of transactions of stream `sid`.
     fn stream(&self, sid: u32) -> Stream {
@@ -33,7 +36,8 @@ impl Viommu {
         outcome: &Outcome,
         at: At<'_>,
     ) -> Next {
-        if !matches!(outcome, Outcome::Ok { .. } | Outcome::Abort) || span.is_empty() {
+        let inside = span.size <= MOST && span.base.checked_add(span.size).is_some();
+        if !matches!(outcome, Outcome::Ok { .. } | Outcome::Abort) || span.is_empty() || !inside {
             return Next::SAME;
         }
         let done = matches!(outcome, Outcome::Ok { .. });
@@ -41,7 +45,8 @@ impl Viommu {
         let mut pieces: Vec<(Span<Ipa>, Vec<Reached>)> = Vec::new();
         let mut from = span.base;
         while from < span.end() {
-            let to = from.page().wrapping_add(PAGE_SIZE).min(span.end());
+            let next = from.page().checked_add(PAGE_SIZE);
+            let to = next.map_or(span.end(), |next| next.min(span.end()));
             let reached = match stream {
                 Stream::Abort => vec![Reached::Nowhere],
                 Stream::Bypass => vec![Reached::At(from.identity())],

@@ -180,3 +180,14 @@ fn registers_that_are_not_there_read_as_zero() {
     assert_eq!(host.rule(&[read(0x28, 0)]).as_deref(), Some("viommu/fixed"));
     assert_eq!(host.rule(&[read(0x28, 0xd75)]), None);
 }
+
+#[test]
+fn an_access_of_all_memory_ends() {
+    let mut host = Host::new();
+    host.step(&set_up(9));
+    for (at, len) in [(0, u64::MAX), (u64::MAX - 7, 8), (u64::MAX - 7, 16), (!0xfff, 0x1000), (!0xfff, 0xfff)]
+    {
+        let access = DmaAccess::Write { sid: StreamId::new(8), ipa: Ipa::new(at), len, value: 1 };
+        host.step(&[(Operation::Dma(access), Outcome::Abort)]);
+    }
+}

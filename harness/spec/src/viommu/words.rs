@@ -13,6 +13,8 @@ use parallax_vmsa::{MemError, PhysMem};
 
 use crate::view::View;
 
+/// How long a write may be to be followed word by word, in bytes.
+const MOST: u64 = 1 << 20;
 /// How many words are remembered for the next step.
 const REMEMBERED: usize = 1 << 16;
 
@@ -43,18 +45,22 @@ impl Words {
     ) {
         self.written.clear();
         self.wild = false;
-        let mut count = 0;
+        let (mut count, mut huge) = (0, false);
         for operation in operations {
             count += 1;
             let Some(data) = operation.data().filter(|data| data.written.is_some()) else { continue };
             if let Agent::Device(sid) = operation.footprint().agent {
                 self.wild |= goes_elsewhere(sid.get());
             }
+            if data.span.size > MOST {
+                huge = true;
+                continue;
+            }
             for word in words(data.span.cast()) {
                 self.written.insert(word, self.remembered.get(&word).copied());
             }
         }
-        self.wild &= count > 1;
+        self.wild = huge || self.wild && count > 1;
     }
 
     /// The bytes of `data` from byte `from` on were written to `span`, or were not, or were in part.
