@@ -132,6 +132,7 @@ fn make_hyp(platform: &Platform, image: Range, options: Options, info: &mut HypI
     let driver = smmu.map(|(smmu, buffers)| smmu.init(&buffers, &stage2, view));
     let hyp = HYP.call_once(|| stage2.finish(driver).unwrap_or_else(fatal("stage 2")));
     info.smmu_host_pa = hyp.smmu_host_view().map_or(0, |va| layout::image_to_phys(va).0);
+    info.pools_pa = hyp.pools(|pool| layout::image_to_phys(core::ptr::from_ref(pool).addr() as u64).0);
     if let Some(result) = hyp.with_smmu(Driver::enable) {
         result.unwrap_or_else(fatal("SMMU"));
         log!("SMMU enabled");

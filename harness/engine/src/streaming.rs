@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use parallax_machine::DeviceWrites;
 use parallax_machine::journal::by_operation;
 use parallax_ops::Order;
 use parallax_trace::Op;
@@ -40,10 +41,13 @@ impl Session<'_> {
         let mut steps = Vec::with_capacity(ops.len());
         let mut events = Vec::new();
         let mut idle = 0;
+        let mut writes = DeviceWrites::default();
         loop {
             // In this order: when it has ended, all that happened is in the journal.
             let ended = self.streaming()?.ended(idle > MOST_PAUSES)?;
-            events.extend(session::events(self.machine)?);
+            let more = session::events(self.machine)?;
+            writes.add(&more, self.now.layout.smmu);
+            events.extend(more);
             let (performed, rest) = by_operation(&events);
             idle = if performed.is_empty() { idle + 1 } else { 0 };
             let next = ops.iter().zip(&operations).skip(steps.len());
@@ -89,7 +93,9 @@ impl Session<'_> {
                 }
             }
         }
-        self.registers = self.machine.registers()?;
+        let known = &self.registers;
+        let stood = self.machine.stream().ok_or(SessionError::NoStream)?.registers_after(writes, known)?;
+        self.registers = stood;
         match stream.agree(self.machine.memory(), &self.registers, &self.now)? {
             None => Ok(steps),
             Some(difference) => Err(SessionError::Unseen(difference)),

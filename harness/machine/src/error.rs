@@ -51,6 +51,12 @@ pub enum MachineError {
         /// Text for a person.
         report: String,
     },
+    /// EL2 does nothing any more that can be seen outside, and does not return to the host. The report says where each CPU is.
+    #[error("hang at EL2: it neither stores anything nor returns to the host\n{report}")]
+    Endless {
+        /// Text for a person.
+        report: String,
+    },
     /// Nothing came back in time. The report says where each CPU is.
     #[error("hang: {waiting_for} did not happen within {limit:?}\n{report}")]
     Hang {
@@ -128,6 +134,7 @@ impl MachineError {
             | Self::Unfit(_) => FailureClass::Setup,
             Self::Panic { .. }
             | Self::UnexpectedStop { .. }
+            | Self::Endless { .. }
             | Self::Hang { .. }
             | Self::SwitchedOff
             | Self::QemuDied { .. }

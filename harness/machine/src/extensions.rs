@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use parallax_abi::journal::Record;
+use parallax_abi::journal::{Record, kind};
 use parallax_abi::smmu_host::HostSmmu;
-use parallax_addr::{HypVa, ImageVa};
+use parallax_addr::{HypVa, ImageVa, PhysAddr, Span};
 use parallax_ops::{Answer, Batch, CpuId, Operation};
 
 use crate::error::MachineError;
+use crate::target::Registers;
 
 /// What a plugin records.
 pub trait Journal {
@@ -44,6 +45,34 @@ pub trait Stream {
     /// # Errors
     /// There is no such operation.
     fn answer(&self, index: usize, operation: &Operation) -> Result<Answer, MachineError>;
+
+    /// The registers, now that it stands still, after operations in which EL2 did to devices what `writes` says. What it wrote
+    /// nothing to is as in `known`: nobody else has been at it, as no operation of a batch is an access.
+    ///
+    /// # Errors
+    /// The connection failed.
+    fn registers_after(&mut self, writes: DeviceWrites, known: &Registers)
+    -> Result<Registers, MachineError>;
+}
+
+/// Which devices EL2 wrote to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DeviceWrites {
+    /// The SMMU.
+    pub smmu: bool,
+    /// Any other one.
+    pub others: bool,
+}
+
+impl DeviceWrites {
+    /// With those of `records`; the SMMU's registers are at `smmu`.
+    pub fn add(&mut self, records: &[Record], smmu: Span<PhysAddr>) {
+        for record in records.iter().filter(|record| record.kind == kind::MMIO_WRITE) {
+            let of_smmu = smmu.contains(PhysAddr::new(record.b));
+            self.smmu |= of_smmu;
+            self.others |= !of_smmu;
+        }
+    }
 }
 
 /// Addresses where the machine stops by itself.

@@ -28,6 +28,11 @@ use crate::unlinked::UnlinkedFile;
 
 /// Records that a ring has room for: 2.5 MiB.
 const CAPACITY: u64 = 1 << 16;
+/// More instructions than any operation executes without a store: for 8 GiB, whose page states are looked at before one of them
+/// changes, about 100 million.
+const IDLE_INSTRUCTIONS: u64 = 400_000_000;
+/// More barriers and loads of devices than any operation waits with: for an SMMU that does not answer, one million.
+const IDLE_RECORDS: u64 = 4_000_000;
 /// How often the thread looks.
 const PERIOD: Duration = Duration::from_millis(1);
 
@@ -101,6 +106,18 @@ impl Journal {
             error::ADDRESS => Err(JournalError::Untrue("an access without a single physical address")),
             _ => Err(JournalError::Untrue("for a reason of its own")),
         }
+    }
+
+    /// Whether EL2 does nothing that can be seen outside, and will not: for so long does no operation only read and wait.
+    #[must_use]
+    pub fn is_endless(&self) -> bool {
+        let word = |offset| self.ring.word(offset).load(Ordering::Relaxed);
+        // In this order: what is newer than the other is never taken for older.
+        let (advanced, records) =
+            (word(offset_of!(Header, advanced)), word(offset_of!(Header, advanced_head)));
+        let instructions = word(offset_of!(Header, instructions)).saturating_sub(advanced);
+        instructions > IDLE_INSTRUCTIONS
+            || word(offset_of!(Header, head)).saturating_sub(records) > IDLE_RECORDS
     }
 
     /// How often the plugin had to wait because the ring was full.

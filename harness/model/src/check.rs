@@ -43,7 +43,8 @@ table_of_checks! {
     /// Every page has one owner, and all records of it agree.
     Ownership = "ownership",
         "Do page states, annotations and EL2's mappings tell one story: one owner for each page, both sides of a loan, \
-         no reference to a page without a right to it, no page at EL2's disposal that it does not map?";
+         no reference to a page without a right to it, no page at EL2's disposal that it does not map? Is every page of \
+         the page pools either free or in use?";
     /// Every master reaches what it may reach.
     Reach = "reach",
         "Is every physical address that a master of memory was given (the SMMU, the ITS, a redistributor) one that it may \

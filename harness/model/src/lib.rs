@@ -27,6 +27,7 @@ pub mod golden_line;
 pub mod lane;
 pub mod leaf;
 pub mod page;
+pub mod pool_state;
 pub mod raw;
 pub mod registers;
 pub mod reporter;

@@ -102,6 +102,9 @@ table_of_rules! {
         OwnershipEl2Mapped = "el2-mapped", "EL2 maps a page that is not the hypervisor's.", "docs/ownership.md";
         OwnershipEl2Device = "el2-device", "EL2 uses registers that the host's table does not keep from the host.", "docs/ownership.md";
         OwnershipEl2Missing = "el2-missing", "EL2 does not map a page that it owns or has pinned.", "docs/ownership.md";
+        OwnershipPool = "pool", "A page pool's list of free pages is broken, or their count is wrong.", "docs/checks.md";
+        OwnershipPageFree = "page-free", "A table that is in use is on its pool's list of free pages.", "docs/checks.md";
+        OwnershipPageLost = "page-lost", "A page of a pool is neither free nor in use.", "docs/checks.md";
     }
     Reach {
         ReachSmmuTable = "smmu-table", "The SMMU's stream table is not in memory that is the hypervisor's for nothing else.", "IHI 0070, 3.3";
@@ -143,6 +146,7 @@ table_of_rules! {
     }
     Result {
         ResultExpected = "expected", "The operation ended in another way than the trace expects.", "docs/traces.md";
+        ResultLongStay = "long-stay", "EL2 kept a CPU for more instructions than the operation may take.", "docs/limits.md";
         ResultEvents = "events", "The SMMU's events do not tell of the accesses that it refused.", "IHI 0070, 7.3";
     }
 }

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::gic_state::GicState;
 use crate::leaf::{S1Entry, S2Entry};
 use crate::page::PageState;
+use crate::pool_state::PoolState;
 use crate::run::Run;
 use crate::runs::Runs;
 use crate::smmu_state::SmmuState;
@@ -138,6 +139,9 @@ pub struct Snapshot {
     pub spaces: BTreeMap<AddressSpace, Mapping>,
     /// Page states, by physical address; absent where the hypervisor keeps none that is understood.
     pub pages: Option<Runs<PhysAddr, PageState>>,
+    /// The page pools, by their own account: that of the host's stage 2, and that of EL2's and the SMMU's; absent where the
+    /// hypervisor tells of none.
+    pub pools: Option<Arc<[PoolState]>>,
     /// The SMMU, when the hypervisor uses one.
     pub smmu: Option<SmmuState>,
     /// The GIC, where its registers were looked at.

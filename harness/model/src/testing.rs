@@ -200,6 +200,7 @@ pub(crate) fn clean() -> Snapshot {
             (AddressSpace::El2, Mapping::Stage1(el2_entries.into())),
         ]),
         pages: Some(pages.into()),
+        pools: None,
         smmu: Some(smmu()),
         gic: None,
         tables: vec![Run::new(

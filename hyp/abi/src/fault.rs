@@ -327,4 +327,8 @@ faults! {
     EmulatedSignLost = 174, "emulated_sign_lost";
     /// The zero register is taken for x30 in an access to an emulated register.
     EmulatedZeroRegister = 175, "emulated_zero_register";
+    /// A table whose block is whole again is not given back to its pool.
+    TableLost = 180, "table_lost";
+    /// It is given back twice.
+    TableFreedTwice = 181, "table_freed_twice";
 }

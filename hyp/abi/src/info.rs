@@ -11,8 +11,8 @@ pub const INFO_SYMBOL: &str = "PARALLAX_INFO";
 pub const PANIC_SYMBOL: &str = "parallax_panic_stop";
 /// [`HypInfo::magic`]: `PLXHINFO` read as little-endian bytes.
 pub const MAGIC: u64 = u64::from_le_bytes(*b"PLXHINFO");
-/// [`HypInfo::version`].
-pub const VERSION: u64 = 1;
+/// [`HypInfo::version`]. Since 2 there is [`HypInfo::pools_pa`].
+pub const VERSION: u64 = 2;
 
 /// All addresses are physical unless the name says otherwise; all sizes are bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
@@ -58,4 +58,7 @@ pub struct HypInfo {
     pub fault: u64,
     /// Number of CPUs that run under the hypervisor.
     pub cpus: u64,
+    /// The two page pools, each a [`crate::pool::Pool`]: that of the host's stage 2, and that of EL2's tables and the
+    /// SMMU's.
+    pub pools_pa: [u64; 2],
 }

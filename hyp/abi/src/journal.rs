@@ -9,7 +9,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 /// [`Header::magic`]: `PLXJOURN` read as little-endian bytes.
 pub const MAGIC: u64 = u64::from_le_bytes(*b"PLXJOURN");
 /// [`Header::version`].
-pub const VERSION: u64 = 3;
+pub const VERSION: u64 = 4;
 /// Offset of the first record in the file, in bytes.
 pub const RECORDS: usize = 4096;
 
@@ -44,6 +44,13 @@ pub struct Header {
     pub own_start: u64,
     /// See `own_start`.
     pub own_end: u64,
+    /// Instructions executed at EL2 since recording began, by all CPUs; by the plugin.
+    pub instructions: u64,
+    /// What `instructions` was when EL2 last did what can be seen outside: a store, a TLBI, a return to the host; by the
+    /// plugin.
+    pub advanced: u64,
+    /// What `head` was then; by the plugin.
+    pub advanced_head: u64,
 }
 
 /// What made a journal worthless.

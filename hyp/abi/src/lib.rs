@@ -16,4 +16,5 @@ pub mod journal;
 pub mod mailbox;
 pub mod operation;
 pub mod page;
+pub mod pool;
 pub mod smmu_host;

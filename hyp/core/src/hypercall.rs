@@ -29,7 +29,7 @@ where
         Call::HypDonateHost { pfn, nr } => hyp.hyp_donate_host(pfn, nr),
         Call::HostDonateHypMmio { pfn, nr } => hyp.host_donate_hyp_mmio(pfn, nr),
         Call::HypDonateHostMmio { pfn, nr } => hyp.hyp_donate_host_mmio(pfn, nr),
-        Call::SmmuReadEvent {} if hyp.has_viommu() => Err(Error::Perm),
+        Call::SmmuReadEvent {} if hyp.viommu_frame.is_some() => Err(Error::Perm),
         Call::SmmuReadEvent {} => match hyp.with_smmu(SmmuTlb::take_event) {
             Some(Some([head, _, input, _])) => return [errno::SMCCC_SUCCESS as u64, 0, head, input],
             Some(None) => Err(Error::NoEnt),

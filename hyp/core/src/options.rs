@@ -37,6 +37,8 @@ pub struct Options {
     donated_len: usize,
     /// `host_s2_pages=N`: limit of the host stage-2 table's pages, below 2^32.
     pub host_s2_pages: Option<u64>,
+    /// `el2_free_pages=N`: how many pages the pool of EL2's and the SMMU's tables has left when the host starts, at most.
+    pub el2_free_pages: u64,
     /// `fault=NAME`, only in a build with the feature `faults`.
     #[cfg(feature = "faults")]
     pub fault: Option<crate::fault::Fault>,
@@ -53,6 +55,7 @@ impl Default for Options {
             donated: [PhysAddr(0); MAX_DONATED],
             donated_len: 0,
             host_s2_pages: None,
+            el2_free_pages: u64::MAX,
             #[cfg(feature = "faults")]
             fault: None,
         }
@@ -113,16 +116,14 @@ impl Options {
                 use MmioPolicy::{Cacheable, Prot, Region};
                 self.mmio = choice(value, [("prot", Prot), ("region", Region), ("cacheable", Cacheable)])?;
             }
-            "smmu.sid_bits" => {
-                self.sid_bits =
-                    number(value).filter(|&bits| bits <= 32).and_then(|bits| bits.try_into().ok())?;
-            }
+            "smmu.sid_bits" => self.sid_bits = number(value).filter(|&bits| bits <= 32)? as u32,
             "smmu.host" => {
                 self.smmu_host =
                     choice(value, [("hidden", HostView::Hidden), ("emulated", HostView::Emulated)])?;
             }
             "donate_mmio" => value.split(',').try_for_each(|address| self.donate(number(address)?))?,
             "host_s2_pages" => self.host_s2_pages = Some(number(value).filter(|&pages| pages < 1 << 32)?),
+            "el2_free_pages" => self.el2_free_pages = number(value)?,
             #[cfg(feature = "faults")]
             "fault" => self.fault = Some(crate::fault::Fault::from_name(value)?),
             _ => return Some(false),
@@ -150,7 +151,7 @@ mod tests {
 
     #[test]
     fn every_option_is_understood() {
-        let text = " smmu=shared smmu.map=pages smmu.mmio=prot smmu.sid_bits=9 smmu.host=emulated\ndonate_mmio=0x9010000,0x9020000 host_s2_pages=12";
+        let text = " smmu=shared smmu.map=pages smmu.mmio=prot smmu.sid_bits=9 smmu.host=emulated\ndonate_mmio=0x9010000,0x9020000 host_s2_pages=12 el2_free_pages=3";
         let options = Options::parse(text).unwrap();
         assert_eq!(options.smmu, SmmuMode::Shared);
         assert!(!options.smmu_blocks);
@@ -158,7 +159,7 @@ mod tests {
         assert_eq!(options.sid_bits, 9);
         assert_eq!(options.smmu_host, HostView::Emulated);
         assert_eq!(options.donated_mmio(), [PhysAddr(0x901_0000), PhysAddr(0x902_0000)]);
-        assert_eq!(options.host_s2_pages, Some(12));
+        assert_eq!((options.host_s2_pages, options.el2_free_pages), (Some(12), 3));
         assert_eq!(Options::parse(""), Ok(Options::default()));
     }
 

@@ -6,60 +6,64 @@
 use crate::addr::{PAGE_SIZE, PhysAddr};
 use crate::hw::Memory;
 use crate::regions::Range;
+use parallax_abi::pool::Pool;
 
 /// The allocator. Every page it hands out is zero.
 #[derive(Debug)]
-pub struct PagePool {
-    range: Range,
-    /// The first page that was never handed out.
-    next: u64,
-    /// The page freed last, 0 for none.
-    freed: PhysAddr,
-    free: u64,
-}
+#[repr(transparent)]
+pub struct PagePool(Pool);
 
 impl PagePool {
     /// A pool over `range` (page aligned, not at address 0).
     #[must_use]
     pub const fn new(range: Range) -> Self {
-        Self { range, next: range.base.0, freed: PhysAddr(0), free: range.size / PAGE_SIZE }
+        let Range { base, size } = range;
+        Self(Pool { base: base.0, size, next: base.0, freed: 0, free: size / PAGE_SIZE })
     }
 
     /// The pages it manages.
     #[must_use]
     pub const fn range(&self) -> Range {
-        self.range
+        Range { base: PhysAddr(self.0.base), size: self.0.size }
     }
 
     /// How many pages are free.
     #[must_use]
     pub const fn free_pages(&self) -> u64 {
-        self.free
+        self.0.free
+    }
+
+    /// Gives up pages that were never handed out, until no more than `pages` are free.
+    pub fn limit(&mut self, pages: u64) {
+        let fresh = (self.range().end() - self.0.next) / PAGE_SIZE;
+        let given_up = self.0.free.saturating_sub(pages).min(fresh);
+        self.0.size -= given_up * PAGE_SIZE;
+        self.0.free -= given_up;
     }
 
     /// Takes a zeroed page; `None` when there is none.
     pub fn alloc<M: Memory>(&mut self, mem: &M) -> Option<PhysAddr> {
-        if self.freed.0 == 0 {
+        if self.0.freed == 0 {
             return crate::faulty::table_page(self, mem);
         }
-        let page = self.freed;
-        self.freed = PhysAddr(mem.read(page));
+        let page = PhysAddr(self.0.freed);
+        self.0.freed = mem.read(page);
         mem.write(page, 0);
-        self.free -= 1;
+        self.0.free -= 1;
         Some(page)
     }
 
     /// Takes `pages` zeroed pages in a row at a multiple of `align` bytes (a power of two, at least a page), from
     /// those that were never handed out. Meant for start-up: what is skipped for alignment becomes single pages.
     pub fn alloc_contiguous<M: Memory>(&mut self, mem: &M, pages: u64, align: u64) -> Option<PhysAddr> {
-        let base = self.next.checked_next_multiple_of(align)?;
+        let base = self.0.next.checked_next_multiple_of(align)?;
         let end = base.checked_add(pages.checked_mul(PAGE_SIZE)?)?;
-        if end > self.range.end() {
+        if end > self.range().end() {
             return None;
         }
-        let skipped = self.next;
-        self.next = end;
-        self.free -= (end - skipped) / PAGE_SIZE;
+        let skipped = self.0.next;
+        self.0.next = end;
+        self.0.free -= (end - skipped) / PAGE_SIZE;
         for page in (skipped..base).step_by(PAGE_SIZE as usize) {
             self.free(mem, PhysAddr(page));
         }
@@ -72,8 +76,8 @@ impl PagePool {
     /// Gives back a page that [`PagePool::alloc`] returned.
     pub fn free<M: Memory>(&mut self, mem: &M, page: PhysAddr) {
         mem.zero_page(page);
-        mem.write(page, self.freed.0);
-        self.freed = page;
-        self.free += 1;
+        mem.write(page, self.0.freed);
+        self.0.freed = page.0;
+        self.0.free += 1;
     }
 }

@@ -15,7 +15,7 @@ use std::thread;
 use std::time::Duration;
 
 use memmap2::{MmapOptions, MmapRaw};
-use parallax_abi::journal::{Header, MAGIC, RECORDS, Record, VERSION, error};
+use parallax_abi::journal::{Header, MAGIC, RECORDS, Record, VERSION, error, kind};
 
 /// How long to sleep while the ring is full.
 const NAP: Duration = Duration::from_micros(50);
@@ -82,6 +82,17 @@ impl Ring {
         }
     }
 
+    /// How many instructions were counted.
+    pub(crate) fn instructions(&self) -> u64 {
+        self.word(offset_of!(Header, instructions)).load(Ordering::Relaxed)
+    }
+
+    /// Counts `size` instructions. All CPUs are one thread.
+    pub(crate) fn count(&self, size: u64) {
+        let word = self.word(offset_of!(Header, instructions));
+        word.store(word.load(Ordering::Relaxed) + size, Ordering::Relaxed);
+    }
+
     /// Says that the journal is not the whole truth; the first reason stays.
     pub(crate) fn fail(&self, reason: u64) {
         let word = self.word(offset_of!(Header, error));
@@ -108,6 +119,10 @@ impl Ring {
         unsafe { self.map.as_mut_ptr().add(slot).cast::<Record>().write_unaligned(record) };
         ends.head += 1;
         self.word(offset_of!(Header, head)).store(ends.head, Ordering::Release);
+        if matches!(record.kind, kind::STORE | kind::MMIO_WRITE | kind::TLBI | kind::ERET) {
+            self.word(offset_of!(Header, advanced)).store(self.instructions(), Ordering::Relaxed);
+            self.word(offset_of!(Header, advanced_head)).store(ends.head, Ordering::Relaxed);
+        }
     }
 
     /// The header's word at `offset`.

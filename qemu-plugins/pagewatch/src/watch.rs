@@ -48,8 +48,6 @@ struct Shared {
     /// QEMU's own CPU number in a callback is of no use here: code that is translated for one thread
     /// (`thread=single`) carries a constant in its place, although all CPUs execute it.
     cpu: AtomicU8,
-    /// Instructions executed at EL2 since recording began.
-    instructions: AtomicU64,
     /// A CPU has returned to the host.
     booted: AtomicBool,
     /// Where loads are of no interest.
@@ -153,11 +151,10 @@ impl Watcher {
 
     /// Has `first` count `size` instructions.
     fn count(&self, first: &Instruction<'_>, size: u64) {
-        let (ring, shared) = (Arc::clone(&self.ring), Arc::clone(&self.shared));
+        let ring = Arc::clone(&self.ring);
         first.register_execute_callback(move |_| {
             if ring.enabled() {
-                let count = shared.instructions.load(Ordering::Relaxed);
-                shared.instructions.store(count + size, Ordering::Relaxed);
+                ring.count(size);
             }
         });
     }
@@ -176,7 +173,7 @@ impl Watcher {
         let (ring, shared) = (Arc::clone(&self.ring), Arc::clone(&self.shared));
         instruction.register_execute_callback(move |_| {
             if ring.enabled() {
-                let b = shared.instructions.load(Ordering::Relaxed);
+                let b = ring.instructions();
                 shared.booted.store(true, Ordering::Relaxed);
                 ring.push(Record { cpu: shared.cpu(), b, ..record });
             }
@@ -201,7 +198,7 @@ impl Watcher {
         let register = self.registers.general(0);
         let callback = move |_| {
             if ring.enabled() {
-                let (a, b) = (value_of(&register, &ring), shared.instructions.load(Ordering::Relaxed));
+                let (a, b) = (value_of(&register, &ring), ring.instructions());
                 ring.push(Record { kind: kind::MARK, cpu: shared.cpu(), pc, a, b, ..Record::default() });
             }
         };

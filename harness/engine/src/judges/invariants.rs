@@ -10,10 +10,10 @@ pub(super) struct Invariants(Checks);
 
 impl Judge for Invariants {
     fn boot(&mut self, at: &Moment<'_>) -> Vec<Finding> {
-        self.0.check(at.state, at.context)
+        self.0.check(None, at.state, at.context)
     }
 
     fn judge(&mut self, step: &StepView<'_>) -> Vec<Finding> {
-        self.0.check(step.after.state, step.after.context)
+        self.0.check(Some(step.before), step.after.state, step.after.context)
     }
 }

@@ -10,6 +10,7 @@ mod invariants;
 mod protocol;
 mod sentinel;
 mod spec;
+mod stay;
 mod told;
 mod unseen;
 
@@ -37,5 +38,6 @@ pub(crate) fn all(ram: Span<PhysAddr>, target: &Target, symbols: Option<&Symbols
         Box::new(invariants::Invariants::default()),
         Box::new(image::Image::new(target, symbols)),
         Box::new(told::Told::default()),
+        Box::new(stay::Stay::default()),
     ]
 }

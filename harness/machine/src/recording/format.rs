@@ -23,7 +23,7 @@ use crate::target::{CpuRegisters, Description};
 /// | 1 | |
 /// | 2 | [`Entry::events`], [`Entry::findings`] as texts, [`Footer::sites`] |
 /// | 3 | [`Entry::findings`] with rule, space, span, page, views, function and message |
-/// | 4 | [`Entry::others`], [`SysRegs::control`], [`Entry::gic`] |
+/// | 4 | [`Entry::others`], [`SysRegs::control`], [`Entry::gic`]; later [`HypInfo::pools_pa`], 0 where it is absent |
 pub const SCHEMA: u32 = 4;
 /// The oldest schema with findings that are more than texts.
 pub const TYPED_FINDINGS: u32 = 3;
@@ -242,6 +242,8 @@ struct HypInfoLine {
     smmu_host_pa: u64,
     fault: u64,
     cpus: u64,
+    #[serde(default)]
+    pools_pa: [u64; 2],
 }
 
 /// The words of a 4 KiB page.

@@ -7,6 +7,7 @@
 mod gic;
 mod lane;
 mod pages;
+mod pools;
 mod smmu;
 mod tables;
 
@@ -34,6 +35,7 @@ pub struct CaptureCache {
     el2: Option<Lane<S1Entry>>,
     smmu: SmmuCache,
     pages: pages::PagesCache,
+    pools: pools::PoolsCache,
     /// The pages that were read as tables.
     tables: Runs<PhysAddr, TableUse>,
 }
@@ -110,11 +112,13 @@ pub fn capture(
     }
     let array = (info.vmemmap_pa, info.vmemmap_first_pfn, info.vmemmap_nr);
     let pages = cache.pages.capture(mem, array, &mut faults);
+    let pools = cache.pools.capture(mem, &info.pools_pa, &cache.tables, &mut faults);
     Snapshot {
         layout: Layout::from(info),
         cpus: std::iter::once((0, *sys)).chain(others).map(cpu).collect(),
         spaces: spaces(cache),
         pages: Some(pages),
+        pools,
         smmu,
         gic: None,
         tables: cache.tables.clone(),

@@ -3,7 +3,7 @@
 //! A check that found nothing finds nothing as long as what it reads is the same. What it reads stands beside it in
 //! [`ALL`], and what two states share is found to be the same at once ([`crate::Runs`]).
 
-use super::{coherence, isolation, ownership, placement, reach, sanity, sync};
+use super::{coherence, isolation, ownership, placement, pools, reach, sanity, sync};
 use crate::context::Context;
 use crate::finding::Finding;
 use crate::snapshot::Snapshot;
@@ -11,32 +11,36 @@ use crate::snapshot::Snapshot;
 /// A check, and whether all that it reads is the same in two states.
 struct Known {
     check: fn(&Snapshot, &Context) -> Vec<Finding>,
-    same: fn(&Snapshot, &Snapshot) -> bool,
+    same: fn(&Snapshot, &Snapshot, &Context) -> bool,
 }
 
 /// All checks, in the order of their findings.
-const ALL: [Known; 7] = [
+const ALL: [Known; 8] = [
     Known {
         check: sync::check,
-        same: |old, new| same_cpus(old, new) && old.smmu == new.smmu && same_host(old, new),
+        same: |old, new, _| same_cpus(old, new) && old.smmu == new.smmu && same_host(old, new),
     },
     Known {
         check: isolation::check,
-        same: |old, new| {
-            let pages = !isolation::reads_pages(new) || old.pages == new.pages;
+        same: |old, new, context| {
+            let pages = !isolation::reads_pages(new, context) || old.pages == new.pages;
             let roots = same_cpus(old, new) && old.layout == new.layout && old.tables == new.tables;
             pages && roots && old.smmu == new.smmu && same_host(old, new) && same_el2(old, new)
         },
     },
     Known {
         check: ownership::check,
-        same: |old, new| {
+        same: |old, new, _| {
             old.pages == new.pages && old.layout == new.layout && same_host(old, new) && same_el2(old, new)
         },
     },
     Known {
+        check: pools::check,
+        same: |old, new, _| old.pools == new.pools && old.tables == new.tables && old.smmu == new.smmu,
+    },
+    Known {
         check: reach::check,
-        same: |old, new| {
+        same: |old, new, _| {
             let pages = !reach::reads_pages(new) || old.pages == new.pages;
             let masters = old.smmu == new.smmu && old.gic == new.gic;
             pages && masters && old.layout == new.layout && old.tables == new.tables && same_host(old, new)
@@ -44,17 +48,17 @@ const ALL: [Known; 7] = [
     },
     Known {
         check: sanity::check,
-        same: |old, new| {
+        same: |old, new, _| {
             old.faults == new.faults && old.smmu == new.smmu && same_host(old, new) && same_el2(old, new)
         },
     },
     Known {
         check: placement::check,
-        same: |old, new| same_cpus(old, new) && old.layout == new.layout && old.smmu == new.smmu,
+        same: |old, new, _| same_cpus(old, new) && old.layout == new.layout && old.smmu == new.smmu,
     },
     Known {
         check: coherence::check,
-        same: |old, new| {
+        same: |old, new, _| {
             let walked = old.tables == new.tables && old.layout == new.layout && old.smmu == new.smmu;
             walked && same_cpus(old, new) && same_el2(old, new)
         },
@@ -83,24 +87,27 @@ pub fn check(snapshot: &Snapshot, context: &Context) -> Vec<Finding> {
 /// [`check`] for one state after another of one machine.
 #[derive(Debug, Default)]
 pub struct Checks {
-    before: Option<Snapshot>,
     /// Whether each of [`ALL`] found nothing in the state before.
     silent: [bool; ALL.len()],
 }
 
 impl Checks {
-    /// What [`check`] says of `snapshot`.
-    pub fn check(&mut self, snapshot: &Snapshot, context: &Context) -> Vec<Finding> {
+    /// What [`check`] says of `snapshot`. `before` is the state that was judged before it; there is none at first.
+    pub fn check(
+        &mut self,
+        before: Option<&Snapshot>,
+        snapshot: &Snapshot,
+        context: &Context,
+    ) -> Vec<Finding> {
         let mut findings = Vec::new();
         for (known, silent) in ALL.iter().zip(&mut self.silent) {
-            if *silent && self.before.as_ref().is_some_and(|before| (known.same)(before, snapshot)) {
+            if *silent && before.is_some_and(|before| (known.same)(before, snapshot, context)) {
                 continue;
             }
             let found = (known.check)(snapshot, context);
             *silent = found.is_empty();
             findings.extend(found);
         }
-        self.before = Some(snapshot.clone());
         findings
     }
 }

@@ -54,9 +54,9 @@ pub fn check(snapshot: &Snapshot, context: &Context) -> Vec<Finding> {
 }
 
 /// Whether anything that is judged hangs on the page states of `snapshot`.
-pub(super) fn reads_pages(snapshot: &Snapshot) -> bool {
+pub(super) fn reads_pages(snapshot: &Snapshot, context: &Context) -> bool {
     let control = snapshot.smmu.as_ref().map(|smmu| &smmu.control);
-    control.is_some_and(|control| control.evtq_enabled || control.msi != [0; 2])
+    control.is_some_and(|control| context.emulated && control.evtq_enabled || control.msi != [0; 2])
 }
 
 /// What nobody but the hypervisor may reach, ascending and disjoint.

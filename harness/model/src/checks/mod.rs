@@ -12,6 +12,7 @@ pub mod image;
 pub mod isolation;
 pub mod ownership;
 pub mod placement;
+pub mod pools;
 pub mod reach;
 pub mod sanity;
 pub mod sync;

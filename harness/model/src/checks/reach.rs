@@ -213,8 +213,8 @@ mod tests {
     fn found(state: &Snapshot, context: &Context) -> Vec<(Rule, u64)> {
         let findings = check(state, context);
         let mut checks = crate::Checks::default();
-        checks.check(&with_gic(), context);
-        let again = checks.check(state, context);
+        checks.check(None, &with_gic(), context);
+        let again = checks.check(Some(&with_gic()), state, context);
         assert_eq!(again, crate::check(state, context), "what was silent would have said nothing");
         findings.iter().map(|finding| (finding.rule, finding.span.base)).collect()
     }

@@ -25,8 +25,8 @@ fn found_in(state: &Snapshot, context: &Context) -> Vec<(&'static str, String)> 
     // What was silent on a clean state is not asked again, and would have said nothing.
     for before in [clean(), donated()] {
         let mut checks = Checks::default();
-        checks.check(&before, context);
-        assert_eq!(checks.check(state, context), findings);
+        checks.check(None, &before, context);
+        assert_eq!(checks.check(Some(&before), state, context), findings);
     }
     findings.into_iter().map(|finding| (finding.rule.name(), finding.subject.clone())).collect()
 }

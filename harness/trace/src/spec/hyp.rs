@@ -102,6 +102,9 @@ pub struct HypOptions {
     pub donate_mmio: Vec<u64>,
     /// `host_s2_pages=`: limit of the page pool for the host's stage 2, in pages.
     pub host_s2_pages: Option<u64>,
+    /// `el2_free_pages=`: most pages that the pool of EL2's and the SMMU's tables has left when the host starts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub el2_free_pages: Option<u64>,
     /// `fault=`: needs a hypervisor built with faults.
     #[serde(with = "fault_name")]
     pub fault: Option<Fault>,
@@ -117,6 +120,7 @@ impl Default for HypOptions {
             smmu_host: HostView::default(),
             donate_mmio: Vec::new(),
             host_s2_pages: None,
+            el2_free_pages: None,
             fault: None,
         }
     }
@@ -157,13 +161,14 @@ mod tests {
             smmu_host: HostView::Emulated,
             donate_mmio: vec![0x0901_0000, 0x0903_0000],
             host_s2_pages: Some(12),
+            el2_free_pages: Some(3),
             fault: Some(Fault::SmmuNoTlbi),
             ..HypOptions::default()
         };
         assert_eq!(
             options.to_string(),
             "smmu=shared smmu.map=blocks smmu.mmio=region smmu.sid_bits=8 smmu.host=emulated \
-             donate_mmio=0x9010000,0x9030000 host_s2_pages=12 fault=smmu_no_tlbi"
+             donate_mmio=0x9010000,0x9030000 host_s2_pages=12 el2_free_pages=3 fault=smmu_no_tlbi"
         );
     }
 

@@ -122,7 +122,7 @@ mod tests {
     fn every_key_sets_its_field() {
         let config = machine(
             "cpus=4 mem=1G cpu=cortex-a53 smmu=shared smmu.map=pages smmu.mmio=prot smmu.sid_bits=9 \
-             smmu.host=emulated donate_mmio=mmio:rtc,0x9030000 host_s2_pages=12 devices=edu@1,edu@3,edu@bus1 \
+             smmu.host=emulated donate_mmio=mmio:rtc,0x9030000 host_s2_pages=12 el2_free_pages=3 devices=edu@1,edu@3,edu@bus1 \
              dtb=../trees/a.dts firmware=dirty smmu.fails=refuses",
         )
         .unwrap();
@@ -131,7 +131,7 @@ mod tests {
         assert_eq!((config.hyp.mmio, config.hyp.sid_bits), (MmioPolicy::Prot, 9));
         assert_eq!(config.hyp.smmu_host, HostView::Emulated);
         assert_eq!(config.hyp.donate_mmio, [0x0901_0000, 0x0903_0000]);
-        assert_eq!(config.hyp.host_s2_pages, Some(12));
+        assert_eq!((config.hyp.host_s2_pages, config.hyp.el2_free_pages), (Some(12), Some(3)));
         assert_eq!(config.devices, [DmaDevice::Slot(1), DmaDevice::Slot(3), DmaDevice::BehindPort(2)]);
         assert_eq!(config.tree.map(|tree| tree.name).as_deref(), Some("../trees/a.dts"));
         assert_eq!((config.firmware, config.smmu_fails), (Firmware::Dirty, SmmuFails::Refuses));
@@ -170,7 +170,7 @@ mod tests {
         for line in [
             "cpus=1",
             "cpus=4 mem=1G cpu=cortex-a53 smmu=shared smmu.map=pages smmu.mmio=prot smmu.sid_bits=9 smmu.host=emulated \
-             donate_mmio=mmio:rtc,0x9030000 host_s2_pages=12 devices=edu@1,edu@3,edu@bus1 dtb=a.dts firmware=dirty smmu.fails=silent",
+             donate_mmio=mmio:rtc,0x9030000 host_s2_pages=12 el2_free_pages=3 devices=edu@1,edu@3,edu@bus1 dtb=a.dts firmware=dirty smmu.fails=silent",
         ] {
             let parse = |line: &str| {
                 crate::Trace::parse("t", &format!("machine {line}\nsnapshot\n")).unwrap().machine

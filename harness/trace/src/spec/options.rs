@@ -57,7 +57,7 @@ const fn no_range() -> String {
 }
 
 /// Every key, in the order in which a machine is written.
-pub static OPTIONS: [MachineOption; 15] = [
+pub static OPTIONS: [MachineOption; 16] = [
     MachineOption {
         key: "cpus",
         boot: false,
@@ -168,6 +168,17 @@ pub static OPTIONS: [MachineOption; 15] = [
             parse_number(value, "a number of pages").map(|pages| spec.hyp.host_s2_pages = Some(pages))
         },
         print: |spec| spec.hyp.host_s2_pages.map(|pages| pages.to_string()),
+        unset: "as needed",
+    },
+    MachineOption {
+        key: "el2_free_pages",
+        boot: true,
+        meaning: "pages that EL2's and the SMMU's tables have left when the host starts, at most; few of them make ENOMEM happen",
+        range: no_range,
+        set: |spec, value| {
+            parse_number(value, "a number of pages").map(|pages| spec.hyp.el2_free_pages = Some(pages))
+        },
+        print: |spec| spec.hyp.el2_free_pages.map(|pages| pages.to_string()),
         unset: "as needed",
     },
     MachineOption {

@@ -341,3 +341,8 @@ pub(crate) fn table_page<M: Memory>(pool: &mut PagePool, mem: &M) -> Option<Phys
 pub(crate) fn fail<R: Mmio, M: Memory, C: Cpu>(smmu: &mut Smmu<R, M, C>, error: SmmuError) {
     smmu.fail(error);
 }
+
+#[inline(always)]
+pub(crate) fn give_back<M: Memory>(env: &mut Env<'_, M>, table: PhysAddr) {
+    env.pool.free(env.mem, table);
+}

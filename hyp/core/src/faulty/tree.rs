@@ -117,3 +117,10 @@ pub(crate) fn prune<M>(env: &mut Env<'_, M>, prune: impl FnOnce(&mut Env<'_, M>)
     }
     prune(env);
 }
+
+/// Gives `table`, which is in no tree any more, back to its pool.
+#[inline(always)]
+pub(crate) fn give_back<M: Memory>(env: &mut Env<'_, M>, table: PhysAddr) {
+    let times = if on(Fault::TableLost) { 0 } else { 1 + u32::from(on(Fault::TableFreedTwice)) };
+    (0..times).for_each(|_| env.pool.free(env.mem, table));
+}

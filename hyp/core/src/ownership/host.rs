@@ -1,7 +1,6 @@
 //! The host's stage-2 table.
 
 use super::Hyp;
-use crate::addr::PAGE_SIZE;
 use crate::error::Error;
 use crate::faulty::{self, HostTlb};
 use crate::hw::{Cpu, Memory};
@@ -52,12 +51,6 @@ impl HostMmu {
 }
 
 impl<H: Memory + Cpu, S: SmmuTlb, R: RelaxStrategy> Hyp<H, S, R> {
-    /// How many pages the host's table has.
-    pub fn host_table_pages(&self) -> u64 {
-        let host = self.host.lock();
-        host.pool.range().size / PAGE_SIZE - host.pool.free_pages()
-    }
-
     /// Makes sure that the host's table can take `content`; gives up the host's MMIO mappings when it must.
     pub(super) fn reserve_host(
         &self,

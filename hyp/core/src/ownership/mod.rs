@@ -30,6 +30,7 @@ mod viommu;
 use crate::addr::{PAGE_SIZE, PhysAddr};
 use crate::error::Error;
 use crate::hw::{Cpu, Memory};
+use crate::page_pool::PagePool;
 use crate::page_state::PageStates;
 use crate::regions::{Kind, Range, Regions};
 use crate::smmu::SmmuTlb;
@@ -70,16 +71,16 @@ impl<H: Memory + Cpu, S: SmmuTlb, R: RelaxStrategy> Hyp<H, S, R> {
         Driver(self.smmu.lock())
     }
 
-    /// Whether the host has an SMMU of its own, and with it the events.
-    pub const fn has_viommu(&self) -> bool {
-        self.viommu_frame.is_some()
-    }
-
     /// Address of the host's SMMU's [`parallax_abi::smmu_host::HostSmmu`], for the harness; `None` when the host
     /// sees no SMMU.
     pub fn smmu_host_view(&self) -> Option<u64> {
         let viommu = self.viommu_frame.map(|_| self.viommu.lock())?;
         Some(core::ptr::from_ref(viommu.published()).addr() as u64)
+    }
+
+    /// What `f` says of the pool of the host's table, and of that of EL2's and the SMMU's.
+    pub fn pools<T>(&self, f: impl Fn(&PagePool) -> T) -> [T; 2] {
+        [f(&self.host.lock().pool), f(&self.el2.lock().pool)]
     }
 
     /// The frames `pfn` to `pfn + nr - 1` as a range in one region.

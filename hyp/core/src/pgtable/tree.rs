@@ -247,7 +247,7 @@ impl Tree {
                 }
             }
         }
-        env.pool.free(env.mem, table);
+        faulty::give_back(env, table);
     }
 
     /// Replaces `old`, which is no table, by a table that means the same. Returns that table.

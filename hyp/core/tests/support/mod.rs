@@ -264,6 +264,10 @@ impl Machine {
             assert_eq!(tables.len(), distinct.len(), "a table is used twice");
         }
         let used = fakes::tables(&self.hw, self.host_root).len() as u64;
-        assert_eq!(used, self.hyp.host_table_pages(), "table pages are lost");
+        assert_eq!(
+            used,
+            self.hyp.pools(|pool| pool.range().size / hyp_core::addr::PAGE_SIZE - pool.free_pages())[0],
+            "table pages are lost"
+        );
     }
 }

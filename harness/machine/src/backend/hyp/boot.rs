@@ -212,7 +212,9 @@ pub(crate) fn read_info(ram: &MappedRam, sys: &SysRegs, va: HypVa) -> Result<Hyp
             info.magic
         )));
     }
-    if info.version != VERSION {
+    if info.version == 1 {
+        info.pools_pa = [0; 2];
+    } else if info.version != VERSION {
         let text = format!("the hypervisor's {INFO_SYMBOL} has version {}, not {VERSION}", info.version);
         return Err(MachineError::Unfit(text));
     }

@@ -12,10 +12,11 @@ use parallax_addr::PhysAddr;
 use parallax_ops::{Answer, Batch, Operation};
 use parallax_vmsa::{MemError, PhysMem};
 
-use super::{Live, little_endian_hex};
+use super::gic::GicAt;
+use super::{Live, little_endian_hex, stay};
 use crate::error::MachineError;
-use crate::extensions::Stream;
-use crate::rsp::{RspError, StopReply};
+use crate::extensions::{DeviceWrites, Stream};
+use crate::target::Registers;
 
 /// What is waited for, in errors.
 const WAITING_FOR: &str = "the end of the operation";
@@ -44,20 +45,18 @@ impl Stream for Live {
         if !self.in_flight {
             return Ok(true);
         }
+        let limit = self.options.perform_timeout;
         if !wait && self.mailbox.unanswered(&self.ram)? != 0 {
-            return Ok(false);
+            if !stay::is_endless(&self.watched) {
+                return Ok(false);
+            }
+            self.in_flight = false;
+            return Err(self.hang(WAITING_FOR, limit));
         }
         self.in_flight = false;
-        let limit = self.options.perform_timeout;
-        match self.runtime.block_on(self.client.stopped(limit)) {
-            Ok(Some(reply)) => match StopReply::parse(&reply) {
-                Some(stop) => self.at_stop(stop)?,
-                None => {
-                    let (request, reply) =
-                        ("vCont;c".to_owned(), String::from_utf8_lossy(&reply).into_owned());
-                    return Err(self.connection_lost(RspError::Refused { request, reply }));
-                }
-            },
+        let stopped = self.runtime.block_on(stay::stopped(&mut self.client, &self.watched, limit));
+        match stopped.and_then(|reply| reply.map(|reply| stay::parse(&reply)).transpose()) {
+            Ok(Some(stop)) => self.at_stop(stop)?,
             Ok(None) => return Err(self.hang(WAITING_FOR, limit)),
             Err(error) => return Err(self.connection_lost(error)),
         }
@@ -67,6 +66,24 @@ impl Stream for Live {
 
     fn answer(&self, index: usize, operation: &Operation) -> Result<Answer, MachineError> {
         Ok(Answer::of(operation, &self.mailbox.response(&self.ram, index)?))
+    }
+
+    fn registers_after(
+        &mut self,
+        writes: DeviceWrites,
+        known: &Registers,
+    ) -> Result<Registers, MachineError> {
+        let smmu = Some(self.target.info.smmu_pa).filter(|&pa| pa != 0 && writes.smmu);
+        let gic = GicAt::of(&self.target.description).filter(|_| writes.others);
+        let read = self.runtime.block_on(self.registers.read(&mut self.client, smmu, gic));
+        let mut read = read.map_err(|error| self.connection_lost(error))?;
+        if !writes.smmu {
+            read.smmu.clone_from(&known.smmu);
+        }
+        if !writes.others {
+            read.gic.clone_from(&known.gic);
+        }
+        Ok(read)
     }
 }
 

@@ -17,6 +17,7 @@ mod images;
 mod mailbox;
 pub(crate) mod registers;
 pub(crate) mod report;
+mod stay;
 pub mod step;
 
 use std::path::PathBuf;
@@ -162,9 +163,18 @@ impl Live {
         waiting_for: &'static str,
         limit: Duration,
     ) -> Result<(), MachineError> {
-        match self.runtime.block_on(self.client.resume(before, "vCont;c", limit)) {
-            Ok(stop) => self.at_stop(stop),
-            Err(RspError::Timeout(_)) => Err(self.hang(waiting_for, limit)),
+        let watched = &self.watched;
+        let stopped = self.runtime.block_on(async {
+            match self.client.resume(before, "vCont;c", stay::SLICE.min(limit)).await {
+                Err(RspError::Timeout(_)) => {}
+                stop => return stop.map(Some),
+            }
+            let stop = stay::stopped(&mut self.client, watched, limit.saturating_sub(stay::SLICE)).await?;
+            stop.map(|reply| stay::parse(&reply)).transpose()
+        });
+        match stopped {
+            Ok(Some(stop)) => self.at_stop(stop),
+            Ok(None) => Err(self.hang(waiting_for, limit)),
             Err(error) => Err(self.connection_lost(error)),
         }
     }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use parallax_addr::ImageVa;
 
-use super::Live;
+use super::{Live, stay};
 use crate::error::MachineError;
 use crate::qemu::Qemu;
 use crate::rsp::{Client, Register, RspError};
@@ -32,6 +32,9 @@ impl Live {
                 )
             }
         };
+        if stay::is_endless(&self.watched) {
+            return MachineError::Endless { report };
+        }
         MachineError::Hang { waiting_for, limit, report }
     }
 

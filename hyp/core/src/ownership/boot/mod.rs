@@ -83,7 +83,7 @@ pub struct Boot<H> {
     hw: H,
     config: Config,
     pages: PageStates,
-    host_pool: PagePool,
+    host_pool: Range,
     el2: El2Mmu,
     devices: Devices,
 }
@@ -100,7 +100,7 @@ impl<H: Memory + Cpu> Boot<H> {
         if config.pool.size < need || host_size >= need {
             return Err(BootError::PoolTooSmall { have: config.pool.size, need });
         }
-        let host_pool = PagePool::new(Range { size: host_size, ..config.pool });
+        let host_pool = Range { size: host_size, ..config.pool };
         let rest = config.pool.size - host_size;
         let mut pool = PagePool::new(Range { base: config.pool.base.add(host_size), size: rest });
         let (first, nr) = frames(&config.regions);
@@ -167,7 +167,8 @@ impl<H: Memory + Cpu> Boot<H> {
         let geometry = |bits| Geometry::stage2(bits).ok_or(BootError::AddressBits(bits));
 
         let split = if shared && blocks { SplitRule::InPlace } else { SplitRule::BreakBeforeMake };
-        let tree = Tree::new(&self.hw, &mut self.host_pool, geometry(host_bits)?, split)
+        let mut host_pool = PagePool::new(self.host_pool);
+        let tree = Tree::new(&self.hw, &mut host_pool, geometry(host_bits)?, split)
             .map_err(|_| BootError::NoMem("the host's table"))?;
         let idmap = match mode {
             SmmuMode::Shadow => {
@@ -179,17 +180,7 @@ impl<H: Memory + Cpu> Boot<H> {
         };
         self.config.regions.truncate(host_bits);
         let largest = |blocks| if blocks { 1 } else { LAST_LEVEL };
-        let host =
-            HostMmu { tree, pool: self.host_pool, shared, largest_memory: largest(blocks), running: false };
-        Ok(Stage2 {
-            hw: self.hw,
-            config: self.config,
-            pages: self.pages,
-            el2: self.el2,
-            devices: self.devices,
-            host,
-            idmap,
-            smmu_largest: largest(smmu_blocks),
-        })
+        let host = HostMmu { tree, pool: host_pool, shared, largest_memory: largest(blocks), running: false };
+        Ok(Stage2 { boot: self, host, idmap, smmu_largest: largest(smmu_blocks) })
     }
 }

@@ -1,13 +1,12 @@
 //! The second part of start-up: from empty stage-2 tables to a [`Hyp`].
 
-use super::{BootError, Config};
+use super::{Boot, BootError};
 use crate::addr::PAGE_SIZE;
 use crate::faulty;
 use crate::hw::{Cpu, Memory};
 use crate::idmap::Idmap;
 use crate::ownership::smmu::SmmuMmu;
-use crate::ownership::{Devices, El2Mmu, HostMmu, Hyp};
-use crate::page_state::PageStates;
+use crate::ownership::{HostMmu, Hyp};
 use crate::pgtable::Tree;
 use crate::regions::{Kind, Range, Region};
 use crate::smmu::viommu::Viommu;
@@ -18,11 +17,7 @@ use spin::mutex::SpinMutex;
 /// The second part of start-up: there are empty stage-2 tables.
 #[derive(Debug)]
 pub struct Stage2<H> {
-    pub(super) hw: H,
-    pub(super) config: Config,
-    pub(super) pages: PageStates,
-    pub(super) el2: El2Mmu,
-    pub(super) devices: Devices,
+    pub(super) boot: Boot<H>,
     pub(super) host: HostMmu,
     pub(super) idmap: Option<Tree>,
     pub(super) smmu_largest: crate::pgtable::Level,
@@ -32,7 +27,7 @@ impl<H: Memory + Cpu> Stage2<H> {
     /// VTCR_EL2 for the host.
     #[must_use]
     pub const fn vtcr_el2(&self) -> u64 {
-        self.host.tree.geometry().vtcr_el2(self.config.pa_size)
+        self.host.tree.geometry().vtcr_el2(self.boot.config.pa_size)
     }
 
     /// VTTBR_EL2 for the host: VMID 0.
@@ -62,7 +57,8 @@ impl<H: Memory + Cpu> Stage2<H> {
         self,
         smmu: Option<(S, Range)>,
     ) -> Result<Hyp<H, S, R>, BootError> {
-        let Self { hw, config, pages, el2, devices, host, idmap, smmu_largest } = self;
+        let Self { boot, host, idmap, smmu_largest } = self;
+        let Boot { hw, config, pages, el2, devices, .. } = boot;
         let smmu_frame = smmu.as_ref().map(|(_, frame)| *frame);
         let idmap = Idmap::new(idmap, config.options.mmio, smmu_largest);
         let smmu = smmu.map(|(driver, _)| SmmuMmu { driver, idmap });
@@ -94,6 +90,7 @@ impl<H: Memory + Cpu> Stage2<H> {
             }
             hyp.snapshot(&mut host, &mut el2)?;
             hyp.smmu.lock().iter_mut().for_each(|smmu| smmu.idmap.mark_ready());
+            el2.pool.limit(config.options.el2_free_pages);
             host.running = true;
         }
         Ok(hyp)
