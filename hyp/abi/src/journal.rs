@@ -104,32 +104,8 @@ pub struct Record {
     pub value: u64,
 }
 
-/// Instruction words, as far as plugin and harness must agree on which of them are recorded (DDI 0487, C4.1).
+/// Instruction words: which loads and stores are recorded (DDI 0487, C4.1).
 pub mod word {
-    /// TLBI, with CRn 8 or, for the FEAT_XS variants, 9.
-    #[must_use]
-    pub const fn is_tlbi(word: u32) -> bool {
-        matches!(word & 0xfff8_f000, 0xd508_8000 | 0xd508_9000)
-    }
-
-    /// DSB, DMB or ISB.
-    #[must_use]
-    pub const fn is_barrier(word: u32) -> bool {
-        word & 0xffff_f01f == 0xd503_301f && matches!(word >> 5 & 7, 0b100..=0b110)
-    }
-
-    /// MSR of a register to a system register.
-    #[must_use]
-    pub const fn is_msr(word: u32) -> bool {
-        word & 0xfff0_0000 == 0xd510_0000
-    }
-
-    /// ERET, without or with pointer authentication.
-    #[must_use]
-    pub const fn is_eret(word: u32) -> bool {
-        matches!(word, 0xd69f_03e0 | 0xd69f_0bff | 0xd69f_0fff)
-    }
-
     /// A load, store or atomic operation.
     #[must_use]
     pub const fn is_access(word: u32) -> bool {
@@ -141,12 +117,6 @@ pub mod word {
     pub const fn is_by_sp(word: u32) -> bool {
         let literal = word & 0x3b00_0000 == 0x1800_0000;
         is_access(word) && !literal && word >> 5 & 31 == 31
-    }
-
-    /// Number of the general-purpose register Rt; 31 is the zero register.
-    #[must_use]
-    pub const fn rt(word: u32) -> u8 {
-        (word & 31) as u8
     }
 }
 

@@ -4,12 +4,14 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 
-use parallax_abi::journal::{Record, error, kind, word};
+use parallax_abi::journal::word::{is_access, is_by_sp};
+use parallax_abi::journal::{Record, error, kind};
 use qemu_plugin::{CallbackFlags, Instruction, MemRW, MemValue, MemoryInfo, Result, TranslationBlock};
 
 use crate::known::Known;
 use crate::registers::{Registers, Value};
 use crate::ring::{Owner, Ring};
+use crate::word;
 
 /// Bytes of the vector table, and of one vector.
 const VECTORS: (u64, u64) = (0x800, 0x80);
@@ -144,9 +146,9 @@ impl Watcher {
             self.with_operand(instruction, with_word(kind::MSR), word::rt(code));
         } else if word::is_eret(code) {
             self.returns(instruction, Record { kind: kind::ERET, pc, ..Record::default() });
-        } else if !word::is_by_sp(code) {
+        } else if !is_by_sp(code) {
             self.accesses(instruction, pc);
-            return word::is_access(code);
+            return is_access(code);
         }
         false
     }
