@@ -41,6 +41,11 @@ pub enum Kind {
         /// What was loaded.
         value: u64,
     },
+    /// A store to memory whose contents are not followed: it is written, that is all.
+    Touch {
+        /// Physical address.
+        pa: PhysAddr,
+    },
     /// Memory is zero from here on (without a store for each dword).
     MemInit {
         /// First byte.
@@ -73,12 +78,19 @@ pub enum Kind {
         /// Value of its register; 0 when it takes none.
         operand: u64,
     },
-    /// A cache maintenance instruction. Walks are coherent here: it is read and not judged.
+    /// A cache maintenance instruction. Walks are coherent here: it matters to CPUs that start.
     Dc {
         /// Which.
         op: DcOp,
-        /// Value of its register: a virtual address, or a set and way.
+        /// A set and way, or an address: the physical one, as far as who tells of it knows that.
         operand: u64,
+    },
+    /// A secure monitor call by EL2.
+    Smc {
+        /// x0: the function id.
+        function: u64,
+        /// x3: of PSCI's CPU_ON and CPU_SUSPEND the context id, which the CPU has in x0 when it starts.
+        context: u64,
     },
     /// MSR to a system register.
     SysregWrite {

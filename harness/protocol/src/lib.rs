@@ -16,5 +16,5 @@ pub mod event;
 pub mod tlbi;
 
 pub use check::{Checker, Config, Finding, Regime, Rule, Side, Site, Subject};
-pub use event::{Barrier, Dsb, Event, HintKind, Kind, Sysreg};
+pub use event::{Barrier, DcOp, Dsb, Event, HintKind, Kind, Sysreg};
 pub use tlbi::TlbiOp;

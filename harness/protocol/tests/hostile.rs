@@ -6,7 +6,7 @@ use std::io::{self, Read};
 use parallax_addr::PhysAddr;
 use parallax_hostile::{cases, changed, changed_text};
 use parallax_protocol::casemate::{self, Form, ReadError, parse, read, write};
-use parallax_protocol::{Barrier, Checker, Config, Dsb, Event, HintKind, Kind, Sysreg, TlbiOp};
+use parallax_protocol::{Barrier, Checker, Config, DcOp, Dsb, Event, HintKind, Kind, Sysreg, TlbiOp};
 use proptest::prelude::*;
 use proptest::sample::select;
 
@@ -47,6 +47,10 @@ fn kind() -> impl Strategy<Value = Kind> {
         2 => (value(), any::<u64>()).prop_map(|(low, high)| Kind::Command([low, high])),
         2 => (select(HintKind::ALL), address(), value())
             .prop_map(|(kind, location, value)| Kind::Hint { kind, location, value }),
+        1 => address().prop_map(|pa| Kind::Touch { pa: PhysAddr::new(pa) }),
+        1 => (select(DcOp::ALL), address()).prop_map(|(op, operand)| Kind::Dc { op, operand }),
+        1 => (select(&[0xc400_0003, 0x8400_0001]), address())
+            .prop_map(|(function, context)| Kind::Smc { function, context }),
         1 => address().prop_map(|address| Kind::Lock { address }),
         1 => address().prop_map(|address| Kind::Unlock { address }),
         2 => select(&[Kind::Synced, Kind::Return, Kind::Enter]),

@@ -327,4 +327,6 @@ faults! {
     EmulatedSignLost = 174, "emulated_sign_lost";
     /// The zero register is taken for x30 in an access to an emulated register.
     EmulatedZeroRegister = 175, "emulated_zero_register";
+    /// What a CPU reads when it starts stays in the caches of the one that starts it.
+    CpuBootNotCleaned = 176, "cpu_boot_not_cleaned";
 }

@@ -80,6 +80,10 @@ pub mod kind {
     /// A load of EL2 from memory outside of [`Header::own_start`](super::Header::own_start). a: virtual address,
     /// b: physical address, value: what it gave.
     pub const LOAD: u8 = 10;
+    /// A DC by address or by set and way of EL2 that is about to be executed. a: the instruction word, value: its operand.
+    pub const DC: u8 = 11;
+    /// An SMC of EL2 that is about to be executed. a: x0, value: x3.
+    pub const SMC: u8 = 12;
 }
 
 /// One thing that happened.

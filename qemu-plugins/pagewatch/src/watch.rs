@@ -144,6 +144,10 @@ impl Watcher {
             self.plain(instruction, with_word(kind::BARRIER));
         } else if word::is_msr(code) && concerns_translation(code) {
             self.with_operand(instruction, with_word(kind::MSR), word::rt(code));
+        } else if word::is_dc(code) {
+            self.with_operand(instruction, with_word(kind::DC), word::rt(code));
+        } else if word::is_smc(code) {
+            self.calls(instruction, Record { kind: kind::SMC, pc, ..Record::default() });
         } else if word::is_eret(code) {
             self.returns(instruction, Record { kind: kind::ERET, pc, ..Record::default() });
         } else if !is_by_sp(code) {
@@ -193,6 +197,19 @@ impl Watcher {
             shared.memory.forget();
             if ring.enabled() {
                 ring.push(Record { cpu: shared.cpu(), value: value_of(&register, &ring), ..record });
+            }
+        };
+        instruction.register_execute_callback_flags(callback, CallbackFlags::QEMU_PLUGIN_CB_R_REGS);
+    }
+
+    /// A call to the firmware.
+    fn calls(&self, instruction: &Instruction<'_>, record: Record) {
+        let (ring, shared) = (Arc::clone(&self.ring), Arc::clone(&self.shared));
+        let registers = [0, 3].map(|number| self.registers.general(number));
+        let callback = move |_| {
+            if ring.enabled() {
+                let [a, value] = registers.each_ref().map(|register| value_of(register, &ring));
+                ring.push(Record { cpu: shared.cpu(), a, value, ..record });
             }
         };
         instruction.register_execute_callback_flags(callback, CallbackFlags::QEMU_PLUGIN_CB_R_REGS);

@@ -15,6 +15,16 @@ pub(crate) const fn is_msr(word: u32) -> bool {
     word & 0xfff0_0000 == 0xd510_0000
 }
 
+/// DC that cleans or invalidates (C5.3), which has CRm 6, 10, 11, 12 or 14.
+pub(crate) const fn is_dc(word: u32) -> bool {
+    word & 0xfff8_f000 == 0xd508_7000 && matches!(word >> 8 & 15, 6 | 10..=12 | 14)
+}
+
+/// SMC.
+pub(crate) const fn is_smc(word: u32) -> bool {
+    word & 0xffe0_001f == 0xd400_0003
+}
+
 /// ERET, without or with pointer authentication.
 pub(crate) const fn is_eret(word: u32) -> bool {
     matches!(word, 0xd69f_03e0 | 0xd69f_0bff | 0xd69f_0fff)

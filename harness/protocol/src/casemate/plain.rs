@@ -139,6 +139,8 @@ impl Words {
                 (!matches!(kind, HintKind::SetRootLock | HintKind::SetPageLock)).then_some(event.kind)
             }
             Kind::Dc { .. }
+            | Kind::Smc { .. }
+            | Kind::Touch { .. }
             | Kind::SysregRead { .. }
             | Kind::SmmuWrite { .. }
             | Kind::SmmuRead { .. }

@@ -234,6 +234,7 @@ fn named(name: &str, fields: &mut Fields<'_, '_>) -> Result<Option<Kind>, Error>
             Kind::Store { pa: PhysAddr::new(pa), value: fields.hex("value")?, size: 8, release: order }
         }
         "mem-read" => Kind::Load { pa: PhysAddr::new(fields.hex("address")?), value: fields.hex("value")? },
+        "touch" => Kind::Touch { pa: PhysAddr::new(fields.hex("address")?) },
         "mem-init" => Kind::MemInit { pa: PhysAddr::new(fields.hex("address")?), size: fields.hex("size")? },
         "mem-free" => Kind::MemFree { pa: PhysAddr::new(fields.hex("address")?), size: fields.hex("size")? },
         "mem-set" => Kind::MemSet {
@@ -250,6 +251,7 @@ fn named(name: &str, fields: &mut Fields<'_, '_>) -> Result<Option<Kind>, Error>
             op: fields.flag("a cache maintenance operation", DcOp::from_name)?,
             operand: fields.hex("value")?,
         },
+        "smc" => Kind::Smc { function: fields.hex("function")?, context: fields.hex("context")? },
         "sysreg-write" | "msr" => Kind::SysregWrite {
             reg: fields.choice("sysreg", "a translation register", Sysreg::from_name)?,
             value: fields.hex("value")?,

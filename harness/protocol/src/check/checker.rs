@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use super::cpu::Cpus;
 use super::finding::{Finding, Regime, Site, Subject};
+use super::lines::Lines;
 use super::memory::Memory;
 use super::rule::Rule;
 use super::smmu_state::Smmu;
@@ -47,6 +48,7 @@ pub struct Checker {
     pub(super) next_group: u32,
     pub(super) cpus: Cpus,
     pub(super) smmu: Smmu,
+    pub(super) lines: Lines,
     pub(super) scratch: Vec<u32>,
     pub(super) findings: Vec<Finding>,
     pub(super) seen: HashMap<(Rule, u64, u64), usize>,
@@ -72,6 +74,7 @@ impl Checker {
             next_group: 0,
             cpus: Cpus::default(),
             smmu: Smmu::default(),
+            lines: Lines::default(),
             scratch: Vec::new(),
             findings: Vec::new(),
             seen: HashMap::new(),

@@ -15,6 +15,7 @@ impl Checker {
         let at = Site { seq: event.seq, pc: event.pc, cpu: event.cpu };
         match event.kind {
             Kind::Store { pa, value, size, release } => self.store(at, pa.get(), value, size, release),
+            Kind::Touch { pa } => self.dirtied(at, pa.get()),
             Kind::MemInit { pa, size } => self.fill(at, pa.get(), size, 0),
             Kind::MemSet { pa, size, value } => {
                 self.fill(at, pa.get(), u64::from(size), u64::from_ne_bytes([value; 8]));
@@ -39,7 +40,9 @@ impl Checker {
             Kind::Load { pa, .. } => self.load(at, pa.get()),
             Kind::Return => self.returned(at),
             Kind::Hint { kind, location, value } => self.hint(at, kind, location, value),
-            Kind::Dc { .. } | Kind::Op { .. } => {}
+            Kind::Dc { op, operand } => self.dc(at, op, operand),
+            Kind::Smc { function, context, .. } => self.smc(at, function, context),
+            Kind::Op { .. } => {}
         }
     }
 
@@ -68,6 +71,7 @@ impl Checker {
 
     fn store(&mut self, at: Site, pa: u64, value: u64, size: u8, release: bool) {
         self.used(at, pa);
+        self.dirtied(at, pa);
         self.queue_store(at, pa);
         self.guarded_store(at, pa);
         let time = self.time;
@@ -174,6 +178,8 @@ impl Checker {
                 }
             }
             Barrier::Dsb(option) => {
+                self.lines.dsb(at.cpu, option);
+                let cpu = self.cpus.of(at.cpu);
                 if option.stores() {
                     (cpu.ordered, cpu.dsb, cpu.publish) = (time, time, None);
                     cpu.fresh.dsb();

@@ -21,6 +21,7 @@
 //! | `smmu_state`, `smmu` | command queue and TLBI commands |
 //! | `allowed` | which commands may be given |
 //! | `first_use` | what caches hold from before a translation is used |
+//! | `lines` | what a CPU that starts reads past the caches |
 //! | `syndrome` | what an abort's syndrome says of other registers |
 //! | `structure`, `stream` | stream table entries and context descriptors |
 //! | `context` | where context descriptors are, and what differs for them |
@@ -37,6 +38,7 @@ mod events;
 mod finding;
 mod first_use;
 mod fresh;
+mod lines;
 mod look;
 mod memory;
 mod owners;

@@ -224,6 +224,12 @@ rules! {
             fault of stage 2, nor one on a stage-1 walk; or FAR_EL2 after FnV was 1",
         source: "DDI 0487, D24.2 (HPFAR_EL2, FAR_EL2, ESR_EL2)",
     }
+    StartUnclean = "start-unclean" {
+        summary: "A CPU was started before what it reads with its caches off had left those of others.",
+        broken_when: "SMC calls PSCI's CPU_ON or CPU_SUSPEND, and the line of 64 bytes that its context id points to has \
+            been stored to with no DC CVAC, CIVAC or CVAP of it since and DSB SY behind that, on the CPU that stored",
+        source: "DDI 0487, B2.10 and D7.5; DEN0022, 6.4",
+    }
     DoubleFetch = "double-fetch" {
         summary: "Memory that others can write was read a second time, elsewhere in the code, in one stay at EL2.",
         broken_when: "between entry and return, two instructions load the same address of memory that is not the \

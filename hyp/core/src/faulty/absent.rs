@@ -113,6 +113,13 @@ pub const fn mdcr_el2(right: u64) -> u64 {
     right
 }
 
+/// How much of what a CPU reads when it starts is cleaned.
+#[must_use]
+#[inline(always)]
+pub const fn boot_bytes(right: u64) -> u64 {
+    right
+}
+
 /// DFSC or IFSC for a user process, in place of `_fault`.
 #[must_use]
 #[inline(always)]
