@@ -34,7 +34,8 @@ pub enum Kind {
         /// Whether it was a store-release.
         release: bool,
     },
-    /// A load. Between [`Kind::Enter`] and [`Kind::Return`]: of memory that is not the hypervisor's own.
+    /// A load. Between [`Kind::Enter`] and [`Kind::Return`]: of memory that is not the hypervisor's own, and
+    /// of the SMMU's event queue.
     Load {
         /// Physical address.
         pa: PhysAddr,
@@ -255,6 +256,12 @@ impl Dsb {
     #[must_use]
     pub const fn stores(self) -> bool {
         !matches!(self, Self::Ld | Self::Oshld | Self::Ishld | Self::Nshld)
+    }
+
+    /// Whether loads before it are waited for.
+    #[must_use]
+    pub const fn loads(self) -> bool {
+        !matches!(self, Self::St | Self::Oshst | Self::Ishst | Self::Nshst)
     }
 
     /// Whether it covers loads and stores; only then does a DSB wait for TLB maintenance.

@@ -329,4 +329,6 @@ faults! {
     EmulatedZeroRegister = 175, "emulated_zero_register";
     /// What a CPU reads when it starts stays in the caches of the one that starts it.
     CpuBootNotCleaned = 176, "cpu_boot_not_cleaned";
+    /// A record of the SMMU's event queue is read without waiting for the index that tells of it.
+    SmmuEventReadEarly = 177, "smmu_event_read_early";
 }

@@ -9,7 +9,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 /// [`Header::magic`]: `PLXJOURN` read as little-endian bytes.
 pub const MAGIC: u64 = u64::from_le_bytes(*b"PLXJOURN");
 /// [`Header::version`].
-pub const VERSION: u64 = 3;
+pub const VERSION: u64 = 4;
 /// Offset of the first record in the file, in bytes.
 pub const RECORDS: usize = 4096;
 
@@ -39,6 +39,11 @@ pub struct Header {
     pub waits: u64,
     /// A number of [`error`]; by the plugin. Whatever it is, the records are not the whole truth if it is not 0.
     pub error: u64,
+    /// Physical addresses of the SMMU's event queue, from here to before `events_end`: memory of the hypervisor's that a
+    /// device writes. Loads from it are recorded too. By the harness, before the next two.
+    pub events_start: u64,
+    /// See `events_start`.
+    pub events_end: u64,
     /// Physical addresses of the hypervisor's own memory, from here to before `own_end`; both 0 while they are not
     /// known. By the harness. Loads from elsewhere are recorded once they are known.
     pub own_start: u64,
@@ -77,7 +82,7 @@ pub mod kind {
     /// The test host has answered a request. a: its slot, b: instructions executed at EL2 since recording began,
     /// by all CPUs.
     pub const MARK: u8 = 9;
-    /// A load of EL2 from memory outside of [`Header::own_start`](super::Header::own_start). a: virtual address,
+    /// A load of EL2 from memory outside of [`Header::own_start`](super::Header::own_start), or from the SMMU's event queue. a: virtual address,
     /// b: physical address, value: what it gave.
     pub const LOAD: u8 = 10;
     /// A DC by address or by set and way of EL2 that is about to be executed. a: the instruction word, value: its operand.

@@ -26,7 +26,7 @@ impl Checker {
             Kind::SysregWrite { reg, value } => self.sysreg(at, reg, value),
             Kind::SysregRead { reg, value } => self.sysreg_read(at, reg, value),
             Kind::SmmuWrite { offset, size, value } => self.smmu_write(at, offset, size, value),
-            Kind::SmmuRead { offset, size, value } => self.smmu_read(offset, size, value),
+            Kind::SmmuRead { offset, size, value } => self.smmu_read(at, offset, size, value),
             Kind::Command(command) => self.bare_command(at, command),
             Kind::Synced => self.bare_synced(),
             Kind::Lock { address } => self.lock(at, address, true),
@@ -50,6 +50,7 @@ impl Checker {
     /// one copy must not be used from another. The same instruction may come by again, for another request.
     fn load(&mut self, at: Site, pa: u64) {
         self.used(at, pa);
+        self.event_read(at, pa);
         let cpu = self.cpus.of(at.cpu);
         if !cpu.inside {
             return;
@@ -173,6 +174,9 @@ impl Checker {
                 cpu.fresh.isb();
             }
             Barrier::Dmb(option) => {
+                if option.loads() && option.shared() {
+                    cpu.loads_ordered = time;
+                }
                 if option.stores() {
                     cpu.ordered = time;
                 }
@@ -180,6 +184,9 @@ impl Checker {
             Barrier::Dsb(option) => {
                 self.lines.dsb(at.cpu, option);
                 let cpu = self.cpus.of(at.cpu);
+                if option.loads() && option.shared() {
+                    cpu.loads_ordered = time;
+                }
                 if option.stores() {
                     (cpu.ordered, cpu.dsb, cpu.publish) = (time, time, None);
                     cpu.fresh.dsb();

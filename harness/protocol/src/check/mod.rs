@@ -19,6 +19,7 @@
 //! | `owners` | pages that change hands |
 //! | `fresh` | what EL2 has just mapped for itself |
 //! | `smmu_state`, `smmu` | command queue and TLBI commands |
+//! | `event_queue` | the order in which records are read |
 //! | `allowed` | which commands may be given |
 //! | `first_use` | what caches hold from before a translation is used |
 //! | `lines` | what a CPU that starts reads past the caches |
@@ -34,6 +35,7 @@ mod checker;
 mod context;
 mod cpu;
 mod entry;
+mod event_queue;
 mod events;
 mod finding;
 mod first_use;

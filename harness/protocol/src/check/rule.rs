@@ -192,6 +192,12 @@ rules! {
             has; or CFGI with SSec = 1",
         source: "IHI 0070, 4.1 to 4.7; docs/viommu.md",
     }
+    EventUnordered = "event-unordered" {
+        summary: "A record of the SMMU's event queue was read before the index that tells of it.",
+        broken_when: "a CPU loads from the memory that EVENTQ_BASE names, with no DMB or DSB for loads (not non-shareable) \
+            since its last load of EVENTQ_PROD",
+        source: "IHI 0070, 3.5.2; DDI 0487, B2.3",
+    }
     Unsynchronised = "unsynchronised" {
         summary: "A CPU returned to EL1 before its write of a translation register was synchronised.",
         broken_when: "a translation register (VTTBR, VTCR, HCR, TTBR0, TCR, MAIR or SCTLR of EL2) is written, and the CPU \

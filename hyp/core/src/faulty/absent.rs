@@ -279,6 +279,11 @@ pub(crate) fn commands_visible(cpu: &impl Cpu) {
 }
 
 #[inline(always)]
+pub(crate) fn record_ordered(cpu: &impl Cpu) {
+    cpu.dsb_sy();
+}
+
+#[inline(always)]
 pub(crate) fn cmdq_cons(regs: &impl Mmio, _prod: u32) -> u32 {
     regs.read32(CMDQ_CONS)
 }
