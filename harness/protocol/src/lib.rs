@@ -15,6 +15,6 @@ pub mod check;
 pub mod event;
 pub mod tlbi;
 
-pub use check::{Checker, Config, Finding, Regime, Rule, Side, Site, Subject};
+pub use check::{Checker, Config, Finding, Regime, Requirements, Rule, Side, Site, Subject};
 pub use event::{Barrier, DcOp, Dsb, Event, HintKind, Kind, Sysreg};
 pub use tlbi::TlbiOp;

@@ -63,7 +63,7 @@ proptest! {
         events in proptest::collection::vec((0..3_u16, any::<u64>(), kind()), 0..200),
         bbm in 0..=2_u8,
     ) {
-        let config = Config { cpu_bbm: bbm, smmu_bbm: bbm, max_pages: 64 };
+        let config = Config { cpu_bbm: bbm, smmu_bbm: bbm, max_pages: 64, ..Config::default() };
         let mut checker = Checker::new(config);
         for (cpu, seq, kind) in events {
             checker.event(&Event { seq, pc: seq % 16, cpu, kind });

@@ -19,6 +19,7 @@ use parallax_protocol::{self as protocol, Checker, Config, Event, HintKind, Kind
 
 use self::convert::Converter;
 pub use self::export::Exported;
+pub use parallax_protocol::Requirements;
 
 /// ID_AA64MMFR2_EL1.BBM: its first bit.
 const BBM: u32 = 52;
@@ -39,7 +40,8 @@ pub struct Order {
 }
 
 impl Order {
-    /// For a machine that has booted; `bbm` is the level of FEAT_BBM of its CPUs. With `export`, [`Self::exported`] is
+    /// For a machine that has booted; `bbm` is the level of FEAT_BBM of its CPUs, `require` what is asked
+    /// for beyond the architecture. With `export`, [`Self::exported`] is
     /// to have all events.
     ///
     /// # Errors
@@ -49,12 +51,13 @@ impl Order {
         symbols: Option<&Symbols>,
         bbm: u8,
         export: bool,
+        require: Requirements,
     ) -> Result<Self, SymbolError> {
         let converter = Converter::new(info, symbols)?;
         let mut order = Self {
             converter,
             info: *info,
-            checker: Checker::new(Config::default()),
+            checker: Checker::new(Config { require, ..Config::default() }),
             seq: 0,
             booted: false,
             seen: 0,

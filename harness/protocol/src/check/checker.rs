@@ -11,6 +11,14 @@ use super::smmu_state::Smmu;
 use super::tree_state::{Group, StaleVmid, Tree};
 use super::unclean::Records;
 
+/// What is asked for beyond the architecture, for CPUs that do less than it says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Requirements {
+    /// An invalidation of an entry is complete only with TLBI, DSB, the same TLBI and DSB again: so Cortex-A76 (erratum
+    /// 1286807) and others, as Linux works around it.
+    pub repeat_tlbi: bool,
+}
+
 /// What is known before the first event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Config {
@@ -18,13 +26,15 @@ pub struct Config {
     pub cpu_bbm: u8,
     /// IDR3.BBML of the SMMU; a load of IDR3 in the stream replaces it.
     pub smmu_bbm: u8,
+    /// What is asked for beyond the architecture.
+    pub require: Requirements,
     /// Pages of 4 KiB whose contents are followed; stores to more of them are counted as lost.
     pub max_pages: usize,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { cpu_bbm: 0, smmu_bbm: 0, max_pages: 1 << 18 }
+        Self { cpu_bbm: 0, smmu_bbm: 0, require: Requirements::default(), max_pages: 1 << 18 }
     }
 }
 
