@@ -6,7 +6,9 @@ use std::io::{self, Read};
 use parallax_addr::PhysAddr;
 use parallax_hostile::{cases, changed, changed_text};
 use parallax_protocol::casemate::{self, Form, ReadError, parse, read, write};
-use parallax_protocol::{Barrier, Checker, Config, DcOp, Dsb, Event, HintKind, Kind, Sysreg, TlbiOp};
+use parallax_protocol::{
+    Barrier, Checker, Config, DcOp, Dsb, Event, GicBase, HintKind, Kind, Sysreg, TlbiOp,
+};
 use proptest::prelude::*;
 use proptest::sample::select;
 
@@ -44,6 +46,7 @@ fn kind() -> impl Strategy<Value = Kind> {
             .prop_map(|(offset, size, value)| Kind::SmmuWrite { offset, size, value }),
         2 => (select(REGISTERS), select(&[4_u8, 8]), value())
             .prop_map(|(offset, size, value)| Kind::SmmuRead { offset, size, value }),
+        1 => (select(GicBase::ALL), any::<u64>()).prop_map(|(register, value)| Kind::GicWrite { register, value }),
         2 => (value(), any::<u64>()).prop_map(|(low, high)| Kind::Command([low, high])),
         2 => (select(HintKind::ALL), address(), value())
             .prop_map(|(kind, location, value)| Kind::Hint { kind, location, value }),

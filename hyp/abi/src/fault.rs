@@ -331,4 +331,6 @@ faults! {
     CpuBootNotCleaned = 176, "cpu_boot_not_cleaned";
     /// A record of the SMMU's event queue is read without waiting for the index that tells of it.
     SmmuEventReadEarly = 177, "smmu_event_read_early";
+    /// The ITS has the table that the host gives it, until the hypervisor's own one is written back.
+    ItsBaserInTwoSteps = 178, "its_baser_in_two_steps";
 }

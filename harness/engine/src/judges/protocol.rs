@@ -27,8 +27,7 @@ impl Protocol {
             return Ok(Self(None));
         }
         let bbm = machine.journal().map_or(Ok(0), |journal| journal.bbm_level())?;
-        let info = machine.target().info;
-        Ok(Self(Some(Order::new(&info, machine.symbols(), bbm, export, require)?)))
+        Ok(Self(Some(Order::new(machine.target(), machine.symbols(), bbm, export, require)?)))
     }
 
     /// What is wrong with the order of `events`.

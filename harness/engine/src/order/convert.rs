@@ -6,8 +6,9 @@
 use parallax_abi::info::HypInfo;
 use parallax_abi::journal::{Record, kind};
 use parallax_addr::PhysAddr;
+use parallax_gic::raw::{BASERS, gicr, gits};
 use parallax_machine::symbols::{Image, SymbolError, Symbols};
-use parallax_protocol::{Barrier, DcOp, Dsb, Kind, Sysreg, TlbiOp};
+use parallax_protocol::{Barrier, DcOp, Dsb, GicBase, Kind, Sysreg, TlbiOp};
 
 /// Symbols around the tables that the hypervisor boots on.
 const BOOT_TABLES: [&str; 2] = ["__boot_tables", "__boot_tables_end"];
@@ -15,6 +16,35 @@ const BOOT_TABLES: [&str; 2] = ["__boot_tables", "__boot_tables_end"];
 const HYP: &str = "HYP";
 /// Its locks that protect trees.
 const LOCKS: [&str; 3] = ["host", "el2", "smmu"];
+
+/// Where registers of the GIC are: first byte and bytes of the ITS's and of all redistributors'; no bytes where there is
+/// none.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Gic {
+    pub(super) its: (u64, u64),
+    pub(super) gicr: (u64, u64),
+}
+
+impl Gic {
+    /// The one at `pa` that gives the GIC memory.
+    fn register(&self, pa: u64) -> Option<GicBase> {
+        let within = |(base, size): (u64, u64)| pa.checked_sub(base).filter(|offset| *offset < size);
+        if let Some(offset) = within(self.its) {
+            let basers = gits::BASER..gits::BASER + 8 * BASERS as u64;
+            return match offset {
+                gits::CBASER => Some(GicBase::GitsCbaser),
+                _ if basers.contains(&offset) => Some(GicBase::GitsBaser),
+                _ => None,
+            };
+        }
+        // In whichever redistributor: with virtual LPIs each has twice the frames, and none of these offsets in them.
+        match within(self.gicr)? % gicr::STRIDE {
+            gicr::PROPBASER => Some(GicBase::GicrPropbaser),
+            gicr::PENDBASER => Some(GicBase::GicrPendbaser),
+            _ => None,
+        }
+    }
+}
 
 /// The image: where it is linked, where it lies, and its bytes.
 #[derive(Clone, Copy, Debug)]
@@ -32,6 +62,7 @@ pub(super) struct Converter {
     /// The linear map: virtual address less physical.
     linear_offset: u64,
     smmu: (u64, u64),
+    gic: Gic,
     /// Name and physical address.
     locks: Vec<(String, u64)>,
     /// Addresses of store-release instructions, in order.
@@ -43,7 +74,7 @@ impl Converter {
     ///
     /// # Errors
     /// The image does not tell where its locks are.
-    pub(super) fn new(info: &HypInfo, symbols: Option<&Symbols>) -> Result<Self, SymbolError> {
+    pub(super) fn new(info: &HypInfo, gic: Gic, symbols: Option<&Symbols>) -> Result<Self, SymbolError> {
         let image = symbols.map(|symbols| &symbols.hyp);
         let linear = Linear { va: info.image_va, pa: info.image_pa, size: info.image_size };
         let physical = |va: u64| va.wrapping_sub(info.image_va).wrapping_add(info.image_pa);
@@ -55,6 +86,7 @@ impl Converter {
             image: linear,
             linear_offset: info.linear_offset,
             smmu: (info.smmu_pa, info.smmu_size),
+            gic,
             locks: locks.into_iter().map(|lock| (lock.name, physical(lock.address.get()))).collect(),
             releases: image.map_or_else(Vec::new, releases),
         })
@@ -71,6 +103,11 @@ impl Converter {
             kind::STORE => self.store(record),
             kind::LOAD => Some(Kind::Load { pa: PhysAddr::new(record.b), value: record.value }),
             kind::MMIO_WRITE | kind::MMIO_READ => {
+                if let (kind::MMIO_WRITE, 8, Some(register)) =
+                    (record.kind, record.size, self.gic.register(record.b))
+                {
+                    return Some(Kind::GicWrite { register, value: record.value });
+                }
                 let (base, size) = self.smmu;
                 let offset = record.b.checked_sub(base).filter(|offset| *offset < size)?;
                 let (offset, size, value) = (u32::try_from(offset).ok()?, record.size, record.value);
@@ -197,6 +234,7 @@ mod tests {
             image: Linear { va: 0xa000_0000_0000, pa: 0x4020_0000, size: 0x1_0000 },
             linear_offset: 0x8000_0000_0000,
             smmu: (0x0905_0000, 0x2_0000),
+            gic: Gic { its: (0x0808_0000, 0x2_0000), gicr: (0x080a_0000, 0x10_0000) },
             locks: vec![("host".to_owned(), 0x4020_5000)],
             releases: vec![0xa000_0000_0010],
         }
@@ -249,6 +287,10 @@ mod tests {
         assert_eq!(of(kind::STORE, 0, POOL + 0x1000, 3, 8), None);
         let write = Kind::SmmuWrite { offset: 0x98, size: 4, value: 2 };
         assert_eq!(of(kind::MMIO_WRITE, 0, 0x0905_0098, 2, 4), Some(write));
+        let gic = |register| Some(Kind::GicWrite { register, value: 7 });
+        assert_eq!(of(kind::MMIO_WRITE, 0, 0x0808_0138, 7, 8), gic(GicBase::GitsBaser));
+        assert_eq!(of(kind::MMIO_WRITE, 0, 0x080c_0078, 7, 8), gic(GicBase::GicrPendbaser));
+        assert_eq!(of(kind::MMIO_WRITE, 0, 0x0808_0088, 7, 8), None, "GITS_CWRITER");
         assert_eq!(of(kind::MMIO_READ, 0, 0x0900_0018, 2, 4), None, "the console");
     }
 }

@@ -48,6 +48,9 @@ pub(super) fn violation(
             (Space::Ste, Span::new(sid.into(), 1), format!("context descriptor {ssid}"))
         }
         Subject::Stream(sid) => (Space::Ste, Span::new(sid.into(), 1), String::new()),
+        Subject::Register(name) if found.rule == protocol::Rule::BaseElsewhere => {
+            (Space::Regs, Span::default(), format!("{name} {}", found.what))
+        }
         Subject::Register(name) => (Space::Regs, Span::default(), name.to_owned()),
         // What it was, not which one.
         Subject::Command(_) if found.rule == protocol::Rule::CommandForbidden => {

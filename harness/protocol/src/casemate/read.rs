@@ -8,7 +8,7 @@ use parallax_addr::PhysAddr;
 use super::fields::Fields;
 use super::place::Place;
 use super::sexp::{Error, Item, Reader, unescape};
-use crate::event::{Barrier, DcOp, Dsb, Event, HintKind, Kind, Sysreg};
+use crate::event::{Barrier, DcOp, Dsb, Event, GicBase, HintKind, Kind, Sysreg};
 use crate::tlbi::TlbiOp;
 
 /// Events that one file may hold.
@@ -276,6 +276,10 @@ fn named(name: &str, fields: &mut Fields<'_, '_>) -> Result<Option<Kind>, Error>
         "smmu-read" => Kind::SmmuRead {
             offset: fields.small("offset", u64::from(u32::MAX))? as u32,
             size: fields.small("size", 8)? as u8,
+            value: fields.hex("value")?,
+        },
+        "gic-write" => Kind::GicWrite {
+            register: fields.choice("register", "a base register of the GIC", GicBase::from_name)?,
             value: fields.hex("value")?,
         },
         "smmu-command" => Kind::Command([fields.hex("low")?, fields.hex("high")?]),

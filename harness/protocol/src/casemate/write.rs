@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::sexp::escape;
-use crate::event::{Barrier, Event, HintKind, Kind};
+use crate::event::{Barrier, Event, Kind};
 
 /// How fields are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,7 +18,7 @@ pub enum Form {
 ///
 /// Casemate has no word for what this crate knows beyond it: SMMU registers and commands, exception entry and
 /// return, operation marks and reads of ID registers are written as `smmu-write`, `smmu-read`, `smmu-command`,
-/// `smmu-synced`, `enter`, `return`, `op`, `touch`, `smc` and `sysreg-read`, a hint `set_page_lock` tells of memory other than tables. With
+/// `smmu-synced`, `enter`, `return`, `op`, `touch`, `smc`, `gic-write` and `sysreg-read`, hints beyond its own tell of memory other than tables. With
 /// `extended` false they are left out, as are stores of less than 8 bytes, and DMB. Casemate wants more of a text than
 /// that: see [`super::plain()`].
 pub fn write(out: &mut String, event: &Event, source: Option<&str>, form: Form, extended: bool) {
@@ -32,12 +32,13 @@ pub fn write(out: &mut String, event: &Event, source: Option<&str>, form: Form, 
         | Kind::SysregRead { .. }
         | Kind::SmmuWrite { .. }
         | Kind::SmmuRead { .. }
+        | Kind::GicWrite { .. }
         | Kind::Command(_)
         | Kind::Synced
         | Kind::Enter
         | Kind::Return
-        | Kind::Hint { kind: HintKind::SetPageLock, .. }
         | Kind::Op { .. } => extended,
+        Kind::Hint { kind, .. } => extended || kind.is_plain(),
         _ => true,
     };
     if !known {
@@ -103,6 +104,10 @@ fn fields(line: &mut Line<'_>, kind: Kind) {
             line.hex("size", u64::from(size));
             line.hex("value", value);
         }
+        Kind::GicWrite { register, value } => {
+            line.word("register", register.name());
+            line.hex("value", value);
+        }
         Kind::Command([low, high]) => {
             line.hex("low", low);
             line.hex("high", high);
@@ -136,6 +141,7 @@ const fn name(kind: Kind) -> &'static str {
         Kind::SysregRead { .. } => "sysreg-read",
         Kind::SmmuWrite { .. } => "smmu-write",
         Kind::SmmuRead { .. } => "smmu-read",
+        Kind::GicWrite { .. } => "gic-write",
         Kind::Command(_) => "smmu-command",
         Kind::Synced => "smmu-synced",
         Kind::Lock { .. } => "lock",

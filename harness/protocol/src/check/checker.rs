@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::bases::Areas;
 use super::cpu::Cpus;
 use super::finding::{Finding, Regime, Site, Subject};
 use super::lines::Lines;
@@ -59,6 +60,7 @@ pub struct Checker {
     pub(super) cpus: Cpus,
     pub(super) smmu: Smmu,
     pub(super) lines: Lines,
+    pub(super) areas: Areas,
     pub(super) scratch: Vec<u32>,
     pub(super) findings: Vec<Finding>,
     pub(super) seen: HashMap<(Rule, u64, u64), usize>,
@@ -85,6 +87,7 @@ impl Checker {
             cpus: Cpus::default(),
             smmu: Smmu::default(),
             lines: Lines::default(),
+            areas: Areas::default(),
             scratch: Vec::new(),
             findings: Vec::new(),
             seen: HashMap::new(),

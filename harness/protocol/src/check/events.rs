@@ -25,7 +25,11 @@ impl Checker {
             Kind::Tlbi { op, operand } => self.tlbi(at, op, operand),
             Kind::SysregWrite { reg, value } => self.sysreg(at, reg, value),
             Kind::SysregRead { reg, value } => self.sysreg_read(at, reg, value),
-            Kind::SmmuWrite { offset, size, value } => self.smmu_write(at, offset, size, value),
+            Kind::SmmuWrite { offset, size, value } => {
+                self.smmu_write(at, offset, size, value);
+                self.smmu_base(at, offset, size, value);
+            }
+            Kind::GicWrite { register, value } => self.gic_base(at, register, value),
             Kind::SmmuRead { offset, size, value } => self.smmu_read(at, offset, size, value),
             Kind::Command(command) => self.bare_command(at, command),
             Kind::Synced => self.bare_synced(),
@@ -289,6 +293,11 @@ impl Checker {
                 self.owners.insert(location, value);
             }
             HintKind::SetPageLock => self.guards.entry(location / PAGE_SIZE).or_default().push(value),
+            HintKind::SetImage => self.areas.image = Some((location, value)),
+            HintKind::SetPool => self.areas.pool = Some((location, value)),
+            HintKind::SetCommandQueue => self.areas.commands = Some((location, value)),
+            HintKind::SetEventQueue => self.areas.events = Some((location, value)),
+            HintKind::SetPageStates => self.areas.page_states = Some((location, value)),
             HintKind::ReleaseTable => self.release_table(at, location),
             HintKind::SetOwnerRoot => {}
         }

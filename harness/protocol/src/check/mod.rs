@@ -16,6 +16,7 @@
 //! | `unclean`, `tlb` | unclean entries; TLBI and DSB on the CPUs |
 //! | `vmid` | VMIDs whose tree was given up |
 //! | `cpu` | what each CPU has done lately |
+//! | `bases` | where masters are sent by physical address |
 //! | `owners` | pages that change hands |
 //! | `fresh` | what EL2 has just mapped for itself |
 //! | `smmu_state`, `smmu` | command queue and TLBI commands |
@@ -30,6 +31,7 @@
 //! Any events are safe to feed: nothing panics, and memory is bounded by [`Config::max_pages`] and the events.
 
 mod allowed;
+mod bases;
 mod change;
 mod checker;
 mod context;

@@ -108,6 +108,15 @@ rules! {
             SMMU's, or the other way round, and who gains it does so before the other one has lost it",
         source: "docs/ownership.md",
     }
+    BaseElsewhere = "base-elsewhere" {
+        summary: "A master was given an address of memory that is not for it.",
+        broken_when: "STRTAB_BASE, CMDQ_BASE, GITS_CBASER or GITS_BASER<n> of the hypervisor's is written with memory that \
+            is not in its page pool, or that is a table, the page states or another one's queue there (of the SMMU's \
+            queues: anything but what is set apart for them); or EVENTQ_BASE is, or names memory that is neither \
+            in the pool nor lent by the host and pinned; or GICR_PROPBASER, GICR_PENDBASER or the address of an MSI of \
+            the SMMU's names the hypervisor's memory or memory that the host has not lent, pinned",
+        source: "IHI 0070, 3.5 and 6.3; IHI 0069, 12.11 and 12.19; docs/masters.md",
+    }
     LockTwice = "lock-twice" {
         summary: "A CPU took a lock that it held.",
         broken_when: "a CPU takes a lock that it has not given back since it took it. A `trylock` of such a lock is one \
