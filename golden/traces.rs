@@ -58,6 +58,7 @@ fn all_as_agreed(mode: Mode) {
         repeat: 1,
         mode,
         events: true,
+        require: parallax_protocol::Requirements::default(),
         cancel,
     };
     let mut reports = jobs::run(&cases, &hyp, &options, |_, _| ());

@@ -80,7 +80,7 @@ pub(crate) fn prepare(regime: &Regime) {
         let Regime { mair_el2, tcr_el2, ttbr0_el2, sctlr_el2 } = *regime;
         let values = [mair_el2, tcr_el2, ttbr0_el2.0, sctlr_el2, slot, slot + STACK.end, vectors, entry];
         cpu.boot.0.iter().zip(values).for_each(|(word, value)| word.store(value, Relaxed));
-        clean_to_poc((&raw const cpu.boot) as u64, size_of::<CpuBoot>() as u64);
+        clean_to_poc((&raw const cpu.boot) as u64, hyp_core::faulty::boot_bytes(size_of::<CpuBoot>() as u64));
     }
 }
 

@@ -20,6 +20,8 @@ pub fn line(record: &Record, symbols: Option<&Symbols>) -> String {
         kind::TLBI => format!("invalidate {}, operand {:#x}", instruction(), record.value),
         kind::BARRIER => format!("barrier    {}", instruction()),
         kind::MSR => format!("register   {}, value {:#x}", instruction(), record.value),
+        kind::DC => format!("cache      {}, operand {:#x}", instruction(), record.value),
+        kind::SMC => format!("firmware   smc {:#x}, x3 {:#x}", record.a, record.value),
         kind::ERET => "return     to the host".to_owned(),
         kind::VECTOR => format!("enter      vector {:#05x}", record.a),
         kind::MARK => "done       the test host has its answer".to_owned(),

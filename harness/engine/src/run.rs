@@ -11,7 +11,7 @@ use crate::Mode;
 use crate::ReportedFinding;
 use crate::Reproducer;
 use crate::error::SessionError;
-use crate::order::Exported;
+use crate::order::{Exported, Requirements};
 use crate::session::{Beginning, Session, Step};
 use crate::status::Failure;
 use crate::stream;
@@ -45,6 +45,8 @@ pub struct RunOptions {
     pub recorder: Option<Recorder>,
     /// Whether [`TraceRun::exported`] is to have its events.
     pub export: bool,
+    /// What the order of events is asked for beyond the architecture.
+    pub require: Requirements,
 }
 
 /// Performs `ops` on `machine`, which has just booted, and leaves behind what `options` say. [`Mode::Stream`] needs a machine
@@ -67,8 +69,8 @@ fn perform(
     run: &mut TraceRun,
     golden: &mut Golden,
 ) -> Result<(), Failure> {
-    let RunOptions { reproducer, recorder, export } = options;
-    let beginning = Beginning { recorder, export, ..Beginning::default() };
+    let RunOptions { reproducer, recorder, export, require } = options;
+    let beginning = Beginning { recorder, export, require, ..Beginning::default() };
     let (mut session, at_boot) = Session::start_with(machine, beginning)?;
     golden.boot(&at_boot);
     run.findings

@@ -14,7 +14,7 @@ use crate::error::SessionError;
 use crate::judge::{Judge, Moment, Performed, StepView};
 use crate::judges::{self, Protocol, Spec, Unseen};
 use crate::observer::Observer;
-use crate::order::Exported;
+use crate::order::{Exported, Requirements};
 use crate::recorded;
 use crate::stream::Stream;
 
@@ -40,6 +40,8 @@ pub struct Beginning {
     pub recorder: Option<Recorder>,
     /// Whether [`Session::exported`] is to have all events.
     pub export: bool,
+    /// What the order of events is asked for beyond the architecture.
+    pub require: Requirements,
     /// Judges beside those that every session has.
     pub judges: Vec<Box<dyn Judge>>,
 }
@@ -120,14 +122,14 @@ impl<'m> Session<'m> {
         machine: &'m mut dyn Machine,
         beginning: Beginning,
     ) -> Result<(Self, Vec<Finding>), SessionError> {
-        let Beginning { mut recorder, export, judges: further } = beginning;
+        let Beginning { mut recorder, export, require, judges: further } = beginning;
         let mut observer = Observer::new(machine.target());
         let ram = observer.context().symbols.place(&Symbol::Ram).unwrap_or_default();
         let registers = machine.registers()?;
         let events = events(machine)?;
         // A guest that runs on its own does more than it is asked for.
         let asked_only = machine.running().is_none();
-        let mut protocol = Protocol::new(machine, !events.is_empty(), export)?;
+        let mut protocol = Protocol::new(machine, !events.is_empty(), export, require)?;
         let memory = machine.memory();
         let read = recorder.is_some().then(|| RecordingMem::new(memory));
         let now = observer.observe(read.as_ref().map_or(memory, |read| read), &registers);

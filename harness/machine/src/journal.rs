@@ -87,8 +87,11 @@ impl Journal {
         self.ring.word(offset_of!(Header, enabled)).store(u64::from(on), Ordering::Release);
     }
 
-    /// Has the plugin record loads too, except from `own`: the physical addresses of the hypervisor's own memory.
-    pub fn watch_loads(&self, own: Range<u64>) {
+    /// Has the plugin record loads too, except from `own`, the physical addresses of the hypervisor's own memory, less
+    /// `events`, those of the SMMU's event queue.
+    pub fn watch_loads(&self, own: Range<u64>, events: Range<u64>) {
+        self.ring.word(offset_of!(Header, events_start)).store(events.start, Ordering::Relaxed);
+        self.ring.word(offset_of!(Header, events_end)).store(events.end, Ordering::Relaxed);
         self.ring.word(offset_of!(Header, own_start)).store(own.start, Ordering::Relaxed);
         self.ring.word(offset_of!(Header, own_end)).store(own.end, Ordering::Release);
     }

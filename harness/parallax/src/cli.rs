@@ -17,6 +17,7 @@ pub(crate) mod gdb;
 pub(crate) mod linux;
 mod linux_machine;
 pub(crate) mod report;
+pub(crate) mod require;
 pub(crate) mod review;
 pub(crate) mod run;
 pub(crate) mod tools;

@@ -12,7 +12,7 @@ use parallax_engine::live;
 use parallax_engine::{RunOptions, TraceRun, run_trace};
 use parallax_machine::{Backend, CancellationToken};
 use parallax_model::Check;
-use parallax_protocol::{Checker, Config, casemate};
+use parallax_protocol::{Checker, Config, Requirements, casemate};
 use parallax_suite::cases;
 
 /// A run of `trace` whose events are kept.
@@ -23,7 +23,12 @@ fn exported(trace: &str) -> TraceRun {
     let hyp = live::build(root, [trace], &CancellationToken::new()).expect("images");
     let hyp = live::with_events(hyp, root).expect("the plugin");
     let mut machine = hyp.boot(&trace.machine).expect("a machine");
-    let keep = RunOptions { reproducer: Reproducer::new(["run"]), recorder: None, export: true };
+    let keep = RunOptions {
+        reproducer: Reproducer::new(["run"]),
+        recorder: None,
+        export: true,
+        require: Requirements::default(),
+    };
     let run = run_trace(&trace.ops, machine.as_mut(), keep, Mode::Step);
     assert!(run.failure.is_none(), "{:?}", run.failure);
     run

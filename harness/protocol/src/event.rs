@@ -2,6 +2,8 @@
 
 use parallax_addr::PhysAddr;
 
+use crate::names::names;
+pub use crate::register::{GicBase, Sysreg};
 use crate::tlbi::TlbiOp;
 
 /// One event.
@@ -34,12 +36,18 @@ pub enum Kind {
         /// Whether it was a store-release.
         release: bool,
     },
-    /// A load. Between [`Kind::Enter`] and [`Kind::Return`]: of memory that is not the hypervisor's own.
+    /// A load. Between [`Kind::Enter`] and [`Kind::Return`]: of memory that is not the hypervisor's own, and
+    /// of the SMMU's event queue.
     Load {
         /// Physical address.
         pa: PhysAddr,
         /// What was loaded.
         value: u64,
+    },
+    /// A store to memory whose contents are not followed: it is written, that is all.
+    Touch {
+        /// Physical address.
+        pa: PhysAddr,
     },
     /// Memory is zero from here on (without a store for each dword).
     MemInit {
@@ -73,12 +81,19 @@ pub enum Kind {
         /// Value of its register; 0 when it takes none.
         operand: u64,
     },
-    /// A cache maintenance instruction. Walks are coherent here: it is read and not judged.
+    /// A cache maintenance instruction. Walks are coherent here: it matters to CPUs that start.
     Dc {
         /// Which.
         op: DcOp,
-        /// Value of its register: a virtual address, or a set and way.
+        /// A set and way, or an address: the physical one, as far as who tells of it knows that.
         operand: u64,
+    },
+    /// A secure monitor call by EL2.
+    Smc {
+        /// x0: the function id.
+        function: u64,
+        /// x3: of PSCI's CPU_ON and CPU_SUSPEND the context id, which the CPU has in x0 when it starts.
+        context: u64,
     },
     /// MSR to a system register.
     SysregWrite {
@@ -110,6 +125,13 @@ pub enum Kind {
         /// Bytes: 4 or 8.
         size: u8,
         /// What was loaded.
+        value: u64,
+    },
+    /// A store to a register of the GIC that gives it memory.
+    GicWrite {
+        /// Which.
+        register: GicBase,
+        /// What was stored.
         value: u64,
     },
     /// The SMMU was given a command. For sources that do not journal the queue's memory; where CMDQ_BASE was
@@ -162,31 +184,6 @@ pub enum Barrier {
     Dmb(Dsb),
     /// DSB with its option.
     Dsb(Dsb),
-}
-
-macro_rules! names {
-    ($(#[$meta:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident = $text:literal,)* }) => {
-        $(#[$meta])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub enum $name { $($(#[$doc])* $variant,)* }
-
-        impl $name {
-            /// All of them.
-            pub const ALL: &[Self] = &[$(Self::$variant),*];
-
-            /// Its name, in lower case.
-            #[must_use]
-            pub const fn name(self) -> &'static str {
-                match self { $(Self::$variant => $text),* }
-            }
-
-            /// The one of this name.
-            #[must_use]
-            pub fn from_name(name: &str) -> Option<Self> {
-                match name { $($text => Some(Self::$variant),)* _ => None }
-            }
-        }
-    };
 }
 
 names! {
@@ -245,6 +242,12 @@ impl Dsb {
         !matches!(self, Self::Ld | Self::Oshld | Self::Ishld | Self::Nshld)
     }
 
+    /// Whether loads before it are waited for.
+    #[must_use]
+    pub const fn loads(self) -> bool {
+        !matches!(self, Self::St | Self::Oshst | Self::Ishst | Self::Nshst)
+    }
+
     /// Whether it covers loads and stores; only then does a DSB wait for TLB maintenance.
     #[must_use]
     pub const fn full(self) -> bool {
@@ -281,54 +284,6 @@ names! {
 }
 
 names! {
-    /// System registers that have to do with translation.
-    Sysreg {
-        /// Root of stage 2 and its VMID.
-        VttbrEl2 = "vttbr_el2",
-        /// Control of stage 2.
-        VtcrEl2 = "vtcr_el2",
-        /// Configuration; bit 0 turns stage 2 on.
-        HcrEl2 = "hcr_el2",
-        /// Root of EL2's stage 1 and its ASID.
-        Ttbr0El2 = "ttbr0_el2",
-        /// Control of EL2's stage 1.
-        TcrEl2 = "tcr_el2",
-        /// Memory types of EL2's stage 1.
-        MairEl2 = "mair_el2",
-        /// Root of Secure stage 2.
-        VsttbrEl2 = "vsttbr_el2",
-        /// Control of Secure stage 2.
-        VstcrEl2 = "vstcr_el2",
-        /// Syndrome of the exception that was taken to EL2.
-        EsrEl2 = "esr_el2",
-        /// Its virtual address.
-        FarEl2 = "far_el2",
-        /// Its IPA.
-        HpfarEl2 = "hpfar_el2",
-        /// Bit 0 turns EL2's stage 1 on.
-        SctlrEl2 = "sctlr_el2",
-        /// BBM, bits 55:52: the level of FEAT_BBM.
-        IdAa64mmfr2El1 = "id_aa64mmfr2_el1",
-    }
-}
-
-impl Sysreg {
-    /// Whether a write of it changes how this CPU translates, and must be synchronised.
-    pub(crate) const fn is_translation_control(self) -> bool {
-        matches!(
-            self,
-            Self::VttbrEl2
-                | Self::VtcrEl2
-                | Self::HcrEl2
-                | Self::Ttbr0El2
-                | Self::TcrEl2
-                | Self::MairEl2
-                | Self::SctlrEl2
-        )
-    }
-}
-
-names! {
     /// What a [`Kind::Hint`] says.
     HintKind {
         /// The tree with the root at `location` is protected by the lock at `value`.
@@ -342,5 +297,23 @@ names! {
         /// The page at `location` is no table; it is written only with the lock at `value` held, and every other lock that
         /// is told so.
         SetPageLock = "set_page_lock",
+        /// The hypervisor's image begins at `location` and has `value` bytes.
+        SetImage = "set_image",
+        /// The same of its page pool.
+        SetPool = "set_pool",
+        /// The same of what it has set apart for the SMMU's command queue.
+        SetCommandQueue = "set_command_queue",
+        /// The same for its event queue.
+        SetEventQueue = "set_event_queue",
+        /// At `location` begins the array of page states, which is written under locks; its first entry is of the page
+        /// frame `value`.
+        SetPageStates = "set_page_states",
+    }
+}
+
+impl HintKind {
+    /// Whether Casemate has a word for it.
+    pub(crate) const fn is_plain(self) -> bool {
+        matches!(self, Self::SetRootLock | Self::SetOwnerRoot | Self::ReleaseTable | Self::SetPteThreadOwner)
     }
 }

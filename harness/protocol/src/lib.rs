@@ -13,8 +13,10 @@
 pub mod casemate;
 pub mod check;
 pub mod event;
+mod names;
+mod register;
 pub mod tlbi;
 
-pub use check::{Checker, Config, Finding, Regime, Rule, Side, Site, Subject};
-pub use event::{Barrier, Dsb, Event, HintKind, Kind, Sysreg};
+pub use check::{Checker, Config, Finding, Regime, Requirements, Rule, Side, Site, Subject};
+pub use event::{Barrier, DcOp, Dsb, Event, GicBase, HintKind, Kind, Sysreg};
 pub use tlbi::TlbiOp;

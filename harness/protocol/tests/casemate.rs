@@ -2,7 +2,7 @@
 
 use parallax_addr::PhysAddr;
 use parallax_protocol::casemate::{Form, parse, write};
-use parallax_protocol::{Barrier, Dsb, Event, HintKind, Kind, Sysreg, TlbiOp};
+use parallax_protocol::{Barrier, DcOp, Dsb, Event, GicBase, HintKind, Kind, Sysreg, TlbiOp};
 use proptest::prelude::*;
 
 fn kinds() -> impl Strategy<Value = Kind> {
@@ -42,10 +42,15 @@ fn kinds() -> impl Strategy<Value = Kind> {
             value
         }),
         any::<[u64; 2]>().prop_map(Kind::Command),
+        (proptest::sample::select(GicBase::ALL), word())
+            .prop_map(|(register, value)| Kind::GicWrite { register, value }),
         word().prop_map(|address| Kind::Lock { address }),
         word().prop_map(|address| Kind::Trylock { address }),
         word().prop_map(|address| Kind::Unlock { address }),
         word().prop_map(|number| Kind::Op { number }),
+        word().prop_map(|pa| Kind::Touch { pa: PhysAddr::new(pa) }),
+        any::<[u64; 2]>().prop_map(|[function, context]| Kind::Smc { function, context }),
+        (proptest::sample::select(DcOp::ALL), word()).prop_map(|(op, operand)| Kind::Dc { op, operand }),
         (proptest::sample::select(HintKind::ALL), word(), word())
             .prop_map(|(kind, location, value)| Kind::Hint { kind, location, value }),
         proptest::sample::select(&[Kind::Synced, Kind::Enter, Kind::Return]),

@@ -6,7 +6,9 @@ use std::io::{self, Read};
 use parallax_addr::PhysAddr;
 use parallax_hostile::{cases, changed, changed_text};
 use parallax_protocol::casemate::{self, Form, ReadError, parse, read, write};
-use parallax_protocol::{Barrier, Checker, Config, Dsb, Event, HintKind, Kind, Sysreg, TlbiOp};
+use parallax_protocol::{
+    Barrier, Checker, Config, DcOp, Dsb, Event, GicBase, HintKind, Kind, Sysreg, TlbiOp,
+};
 use proptest::prelude::*;
 use proptest::sample::select;
 
@@ -44,9 +46,14 @@ fn kind() -> impl Strategy<Value = Kind> {
             .prop_map(|(offset, size, value)| Kind::SmmuWrite { offset, size, value }),
         2 => (select(REGISTERS), select(&[4_u8, 8]), value())
             .prop_map(|(offset, size, value)| Kind::SmmuRead { offset, size, value }),
+        1 => (select(GicBase::ALL), any::<u64>()).prop_map(|(register, value)| Kind::GicWrite { register, value }),
         2 => (value(), any::<u64>()).prop_map(|(low, high)| Kind::Command([low, high])),
         2 => (select(HintKind::ALL), address(), value())
             .prop_map(|(kind, location, value)| Kind::Hint { kind, location, value }),
+        1 => address().prop_map(|pa| Kind::Touch { pa: PhysAddr::new(pa) }),
+        1 => (select(DcOp::ALL), address()).prop_map(|(op, operand)| Kind::Dc { op, operand }),
+        1 => (select(&[0xc400_0003, 0x8400_0001]), address())
+            .prop_map(|(function, context)| Kind::Smc { function, context }),
         1 => address().prop_map(|address| Kind::Lock { address }),
         1 => address().prop_map(|address| Kind::Unlock { address }),
         2 => select(&[Kind::Synced, Kind::Return, Kind::Enter]),
@@ -59,7 +66,7 @@ proptest! {
         events in proptest::collection::vec((0..3_u16, any::<u64>(), kind()), 0..200),
         bbm in 0..=2_u8,
     ) {
-        let config = Config { cpu_bbm: bbm, smmu_bbm: bbm, max_pages: 64 };
+        let config = Config { cpu_bbm: bbm, smmu_bbm: bbm, max_pages: 64, ..Config::default() };
         let mut checker = Checker::new(config);
         for (cpu, seq, kind) in events {
             checker.event(&Event { seq, pc: seq % 16, cpu, kind });

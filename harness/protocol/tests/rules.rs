@@ -1,14 +1,16 @@
-//! Every rule on small files: `good_*.cm` has no finding, `bad_*.cm` exactly those of its `! RULE ID` lines.
+//! Every rule on small files: `good_*.cm` has no finding, `bad_*.cm` exactly those of its `! RULE ID` lines. With `_repeat_`
+//! in its name, TLBI and DSB are required twice.
 
 use std::fs;
 use std::path::Path;
 
 use parallax_protocol::casemate::parse;
-use parallax_protocol::{Checker, Config, Rule};
+use parallax_protocol::{Checker, Config, Requirements, Rule};
 
 /// `RULE ID`, for each place each rule was broken.
-fn judge(text: &str) -> Vec<String> {
-    let mut checker = Checker::new(Config::default());
+fn judge(name: &str, text: &str) -> Vec<String> {
+    let repeat_tlbi = name.contains("_repeat_");
+    let mut checker = Checker::new(Config { require: Requirements { repeat_tlbi }, ..Config::default() });
     for event in &parse(text).unwrap().events {
         checker.event(event);
     }
@@ -27,7 +29,7 @@ fn good_files_are_clean_and_bad_ones_break_what_they_say() {
         let expected: Vec<String> =
             text.lines().filter_map(|line| line.strip_prefix("! ")).map(str::to_owned).collect();
         assert_eq!(name.starts_with("good_"), expected.is_empty(), "{name}");
-        let found = judge(&text);
+        let found = judge(&name, &text);
         if found != expected {
             wrong.push(format!("{name}: expected {expected:?}, found {found:?}"));
         }

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use parallax_abi::mailbox::{Request, Response, kind, op};
 use parallax_engine::fake::{Answer, Fake, all_ok};
+use parallax_engine::order::Requirements;
 use parallax_engine::status::Status;
 use parallax_engine::{Mode, ReportedFinding, Reproducer};
 use parallax_model::Rule;
@@ -66,6 +67,7 @@ fn options(golden: GoldenMode) -> Options {
         mode: Mode::Step,
         flags: Vec::new(),
         events: true,
+        require: Requirements::default(),
         cancel: CancellationToken::new(),
     }
 }

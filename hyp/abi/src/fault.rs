@@ -327,6 +327,12 @@ faults! {
     EmulatedSignLost = 174, "emulated_sign_lost";
     /// The zero register is taken for x30 in an access to an emulated register.
     EmulatedZeroRegister = 175, "emulated_zero_register";
+    /// What a CPU reads when it starts stays in the caches of the one that starts it.
+    CpuBootNotCleaned = 176, "cpu_boot_not_cleaned";
+    /// A record of the SMMU's event queue is read without waiting for the index that tells of it.
+    SmmuEventReadEarly = 177, "smmu_event_read_early";
+    /// The ITS has the table that the host gives it, until the hypervisor's own one is written back.
+    ItsBaserInTwoSteps = 178, "its_baser_in_two_steps";
     /// A table whose block is whole again is not given back to its pool.
     TableLost = 180, "table_lost";
     /// It is given back twice.

@@ -39,6 +39,11 @@ pub struct Header {
     pub waits: u64,
     /// A number of [`error`]; by the plugin. Whatever it is, the records are not the whole truth if it is not 0.
     pub error: u64,
+    /// Physical addresses of the SMMU's event queue, from here to before `events_end`: memory of the hypervisor's that a
+    /// device writes. Loads from it are recorded too. By the harness, before the next two.
+    pub events_start: u64,
+    /// See `events_start`.
+    pub events_end: u64,
     /// Physical addresses of the hypervisor's own memory, from here to before `own_end`; both 0 while they are not
     /// known. By the harness. Loads from elsewhere are recorded once they are known.
     pub own_start: u64,
@@ -84,9 +89,13 @@ pub mod kind {
     /// The test host has answered a request. a: its slot, b: instructions executed at EL2 since recording began,
     /// by all CPUs.
     pub const MARK: u8 = 9;
-    /// A load of EL2 from memory outside of [`Header::own_start`](super::Header::own_start). a: virtual address,
+    /// A load of EL2 from memory outside of [`Header::own_start`](super::Header::own_start), or from the SMMU's event queue. a: virtual address,
     /// b: physical address, value: what it gave.
     pub const LOAD: u8 = 10;
+    /// A DC by address or by set and way of EL2 that is about to be executed. a: the instruction word, value: its operand.
+    pub const DC: u8 = 11;
+    /// An SMC of EL2 that is about to be executed. a: x0, value: x3.
+    pub const SMC: u8 = 12;
 }
 
 /// One thing that happened.
@@ -111,32 +120,8 @@ pub struct Record {
     pub value: u64,
 }
 
-/// Instruction words, as far as plugin and harness must agree on which of them are recorded (DDI 0487, C4.1).
+/// Instruction words: which loads and stores are recorded (DDI 0487, C4.1).
 pub mod word {
-    /// TLBI, with CRn 8 or, for the FEAT_XS variants, 9.
-    #[must_use]
-    pub const fn is_tlbi(word: u32) -> bool {
-        matches!(word & 0xfff8_f000, 0xd508_8000 | 0xd508_9000)
-    }
-
-    /// DSB, DMB or ISB.
-    #[must_use]
-    pub const fn is_barrier(word: u32) -> bool {
-        word & 0xffff_f01f == 0xd503_301f && matches!(word >> 5 & 7, 0b100..=0b110)
-    }
-
-    /// MSR of a register to a system register.
-    #[must_use]
-    pub const fn is_msr(word: u32) -> bool {
-        word & 0xfff0_0000 == 0xd510_0000
-    }
-
-    /// ERET, without or with pointer authentication.
-    #[must_use]
-    pub const fn is_eret(word: u32) -> bool {
-        matches!(word, 0xd69f_03e0 | 0xd69f_0bff | 0xd69f_0fff)
-    }
-
     /// A load, store or atomic operation.
     #[must_use]
     pub const fn is_access(word: u32) -> bool {
@@ -148,12 +133,6 @@ pub mod word {
     pub const fn is_by_sp(word: u32) -> bool {
         let literal = word & 0x3b00_0000 == 0x1800_0000;
         is_access(word) && !literal && word >> 5 & 31 == 31
-    }
-
-    /// Number of the general-purpose register Rt; 31 is the zero register.
-    #[must_use]
-    pub const fn rt(word: u32) -> u8 {
-        (word & 31) as u8
     }
 }
 

@@ -19,6 +19,7 @@ mod known;
 mod registers;
 mod ring;
 mod watch;
+mod word;
 
 use qemu_plugin::{
     Args, Error, HasCallbacks, Info, PluginId, Register, Result, TranslationBlock, VCPUIndex, register,

@@ -32,7 +32,7 @@ pub(crate) struct Ring {
 pub(crate) enum Owner {
     /// The hypervisor's.
     Own,
-    /// Anybody else's.
+    /// Anybody else's, or the SMMU's event queue.
     Foreign,
     /// The harness has not said yet where the hypervisor's is.
     Unknown,
@@ -75,8 +75,11 @@ impl Ring {
     pub(crate) fn owner(&self, pa: u64) -> Owner {
         let end = self.word(offset_of!(Header, own_end)).load(Ordering::Acquire);
         let start = self.word(offset_of!(Header, own_start)).load(Ordering::Relaxed);
+        let events_start = self.word(offset_of!(Header, events_start)).load(Ordering::Relaxed);
+        let events_end = self.word(offset_of!(Header, events_end)).load(Ordering::Relaxed);
         match end {
             0 => Owner::Unknown,
+            _ if (events_start..events_end).contains(&pa) => Owner::Foreign,
             _ if (start..end).contains(&pa) => Owner::Own,
             _ => Owner::Foreign,
         }

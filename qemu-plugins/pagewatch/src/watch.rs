@@ -4,12 +4,14 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 
-use parallax_abi::journal::{Record, error, kind, word};
+use parallax_abi::journal::word::{is_access, is_by_sp};
+use parallax_abi::journal::{Record, error, kind};
 use qemu_plugin::{CallbackFlags, Instruction, MemRW, MemValue, MemoryInfo, Result, TranslationBlock};
 
 use crate::known::Known;
 use crate::registers::{Registers, Value};
 use crate::ring::{Owner, Ring};
+use crate::word;
 
 /// Bytes of the vector table, and of one vector.
 const VECTORS: (u64, u64) = (0x800, 0x80);
@@ -140,11 +142,15 @@ impl Watcher {
             self.plain(instruction, with_word(kind::BARRIER));
         } else if word::is_msr(code) && concerns_translation(code) {
             self.with_operand(instruction, with_word(kind::MSR), word::rt(code));
+        } else if word::is_dc(code) {
+            self.with_operand(instruction, with_word(kind::DC), word::rt(code));
+        } else if word::is_smc(code) {
+            self.calls(instruction, Record { kind: kind::SMC, pc, ..Record::default() });
         } else if word::is_eret(code) {
             self.returns(instruction, Record { kind: kind::ERET, pc, ..Record::default() });
-        } else if !word::is_by_sp(code) {
+        } else if !is_by_sp(code) {
             self.accesses(instruction, pc);
-            return word::is_access(code);
+            return is_access(code);
         }
         false
     }
@@ -188,6 +194,19 @@ impl Watcher {
             shared.memory.forget();
             if ring.enabled() {
                 ring.push(Record { cpu: shared.cpu(), value: value_of(&register, &ring), ..record });
+            }
+        };
+        instruction.register_execute_callback_flags(callback, CallbackFlags::QEMU_PLUGIN_CB_R_REGS);
+    }
+
+    /// A call to the firmware.
+    fn calls(&self, instruction: &Instruction<'_>, record: Record) {
+        let (ring, shared) = (Arc::clone(&self.ring), Arc::clone(&self.shared));
+        let registers = [0, 3].map(|number| self.registers.general(number));
+        let callback = move |_| {
+            if ring.enabled() {
+                let [a, value] = registers.each_ref().map(|register| value_of(register, &ring));
+                ring.push(Record { cpu: shared.cpu(), a, value, ..record });
             }
         };
         instruction.register_execute_callback_flags(callback, CallbackFlags::QEMU_PLUGIN_CB_R_REGS);

@@ -6,14 +6,14 @@ use parallax_machine::{Machine, MachineError};
 use parallax_model::{AddressMap, Finding, Violation};
 
 use crate::judge::{Judge, Moment, StepView};
-use crate::order::{Exported, Order};
+use crate::order::{Exported, Order, Requirements};
 
 /// The rules of order; nothing of it without a plugin.
 #[derive(Debug, Default)]
 pub struct Protocol(Option<Order>);
 
 impl Protocol {
-    /// For `machine`, which has just booted, if a plugin saw that; with `export`, [`Self::exported`] is to have all events.
+    /// For `machine`, which has just booted, if a plugin saw that; `require` is what is asked for beyond the architecture. With `export`, [`Self::exported`] is to have all events.
     ///
     /// # Errors
     /// The image does not tell where its locks are, or the machine cannot be read.
@@ -21,13 +21,13 @@ impl Protocol {
         machine: &mut dyn Machine,
         booted_with_events: bool,
         export: bool,
+        require: Requirements,
     ) -> Result<Self, MachineError> {
         if !booted_with_events {
             return Ok(Self(None));
         }
         let bbm = machine.journal().map_or(Ok(0), |journal| journal.bbm_level())?;
-        let info = machine.target().info;
-        Ok(Self(Some(Order::new(&info, machine.symbols(), bbm, export)?)))
+        Ok(Self(Some(Order::new(machine.target(), machine.symbols(), bbm, export, require)?)))
     }
 
     /// What is wrong with the order of `events`.

@@ -1,13 +1,14 @@
 //! From the plugin's records to the checker's events.
 //!
 //! Each record is at most one event. What the rules say nothing of is left out: stores to other memory than the page
-//! pool and the boot tables, devices other than the SMMU, registers that translation does not hang on.
+//! pool, the image and the boot tables, devices other than the SMMU, registers that translation does not hang on.
 
 use parallax_abi::info::HypInfo;
 use parallax_abi::journal::{Record, kind};
 use parallax_addr::PhysAddr;
+use parallax_gic::raw::{BASERS, gicr, gits};
 use parallax_machine::symbols::{Image, SymbolError, Symbols};
-use parallax_protocol::{Barrier, Dsb, Kind, Sysreg, TlbiOp};
+use parallax_protocol::{Barrier, DcOp, Dsb, GicBase, Kind, Sysreg, TlbiOp};
 
 /// Symbols around the tables that the hypervisor boots on.
 const BOOT_TABLES: [&str; 2] = ["__boot_tables", "__boot_tables_end"];
@@ -16,11 +17,52 @@ const HYP: &str = "HYP";
 /// Its locks that protect trees.
 const LOCKS: [&str; 3] = ["host", "el2", "smmu"];
 
+/// Where registers of the GIC are: first byte and bytes of the ITS's and of all redistributors'; no bytes where there is
+/// none.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Gic {
+    pub(super) its: (u64, u64),
+    pub(super) gicr: (u64, u64),
+}
+
+impl Gic {
+    /// The one at `pa` that gives the GIC memory.
+    fn register(&self, pa: u64) -> Option<GicBase> {
+        let within = |(base, size): (u64, u64)| pa.checked_sub(base).filter(|offset| *offset < size);
+        if let Some(offset) = within(self.its) {
+            let basers = gits::BASER..gits::BASER + 8 * BASERS as u64;
+            return match offset {
+                gits::CBASER => Some(GicBase::GitsCbaser),
+                _ if basers.contains(&offset) => Some(GicBase::GitsBaser),
+                _ => None,
+            };
+        }
+        // In whichever redistributor: with virtual LPIs each has twice the frames, and none of these offsets in them.
+        match within(self.gicr)? % gicr::STRIDE {
+            gicr::PROPBASER => Some(GicBase::GicrPropbaser),
+            gicr::PENDBASER => Some(GicBase::GicrPendbaser),
+            _ => None,
+        }
+    }
+}
+
+/// The image: where it is linked, where it lies, and its bytes.
+#[derive(Clone, Copy, Debug)]
+struct Linear {
+    va: u64,
+    pa: u64,
+    size: u64,
+}
+
 /// Knows where the hypervisor's memory, its locks and the SMMU are.
 #[derive(Debug)]
 pub(super) struct Converter {
     memory: [(u64, u64); 2],
+    image: Linear,
+    /// The linear map: virtual address less physical.
+    linear_offset: u64,
     smmu: (u64, u64),
+    gic: Gic,
     /// Name and physical address.
     locks: Vec<(String, u64)>,
     /// Addresses of store-release instructions, in order.
@@ -32,15 +74,19 @@ impl Converter {
     ///
     /// # Errors
     /// The image does not tell where its locks are.
-    pub(super) fn new(info: &HypInfo, symbols: Option<&Symbols>) -> Result<Self, SymbolError> {
+    pub(super) fn new(info: &HypInfo, gic: Gic, symbols: Option<&Symbols>) -> Result<Self, SymbolError> {
         let image = symbols.map(|symbols| &symbols.hyp);
+        let linear = Linear { va: info.image_va, pa: info.image_pa, size: info.image_size };
         let physical = |va: u64| va.wrapping_sub(info.image_va).wrapping_add(info.image_pa);
         let boot = BOOT_TABLES
             .map(|name| image.and_then(|image| image.symbol(name)).map_or(0, |va| physical(va.get())));
         let locks = image.map(|image| image.locks(HYP, &LOCKS)).transpose()?.unwrap_or_default();
         Ok(Self {
             memory: [(info.pool_pa, info.pool_pa.saturating_add(info.pool_size)), (boot[0], boot[1])],
+            image: linear,
+            linear_offset: info.linear_offset,
             smmu: (info.smmu_pa, info.smmu_size),
+            gic,
             locks: locks.into_iter().map(|lock| (lock.name, physical(lock.address.get()))).collect(),
             releases: image.map_or_else(Vec::new, releases),
         })
@@ -57,6 +103,11 @@ impl Converter {
             kind::STORE => self.store(record),
             kind::LOAD => Some(Kind::Load { pa: PhysAddr::new(record.b), value: record.value }),
             kind::MMIO_WRITE | kind::MMIO_READ => {
+                if let (kind::MMIO_WRITE, 8, Some(register)) =
+                    (record.kind, record.size, self.gic.register(record.b))
+                {
+                    return Some(Kind::GicWrite { register, value: record.value });
+                }
                 let (base, size) = self.smmu;
                 let offset = record.b.checked_sub(base).filter(|offset| *offset < size)?;
                 let (offset, size, value) = (u32::try_from(offset).ok()?, record.size, record.value);
@@ -69,6 +120,8 @@ impl Converter {
                 let Fields { op1, crm, op2, .. } = Fields::of(record.a);
                 Some(Kind::Tlbi { op: TlbiOp::from_encoding(op1, crm, op2)?, operand: record.value })
             }
+            kind::DC => self.dc(record),
+            kind::SMC => Some(Kind::Smc { function: record.a, context: record.value }),
             kind::BARRIER => Some(Kind::Barrier(barrier(record.a)?)),
             kind::MSR => Some(Kind::SysregWrite { reg: sysreg(record.a)?, value: record.value }),
             kind::ERET => Some(Kind::Return),
@@ -84,7 +137,39 @@ impl Converter {
             return Some(Kind::Store { pa: PhysAddr::new(pa), value, size, release });
         }
         let lock = size == 1 && self.locks.iter().any(|(_, lock)| *lock == pa);
-        lock.then_some(if value == 0 { Kind::Unlock { address: pa } } else { Kind::Lock { address: pa } })
+        if lock {
+            return Some(if value == 0 { Kind::Unlock { address: pa } } else { Kind::Lock { address: pa } });
+        }
+        self.is_own(pa).then_some(Kind::Touch { pa: PhysAddr::new(pa) })
+    }
+
+    /// Cache maintenance of the hypervisor's own memory, by physical address.
+    fn dc(&self, record: &Record) -> Option<Kind> {
+        let Fields { op1, crm, op2, .. } = Fields::of(record.a);
+        let (op, is_address) = match (op1, crm, op2) {
+            (0, 6, 1) => (DcOp::Ivac, true),
+            (0, 6, 2) => (DcOp::Isw, false),
+            (0, 10, 2) => (DcOp::Csw, false),
+            (0, 14, 2) => (DcOp::Cisw, false),
+            (3, 10, 1) => (DcOp::Cvac, true),
+            (3, 11, 1) => (DcOp::Cvau, true),
+            (3, 12, 1) => (DcOp::Cvap, true),
+            (3, 14, 1) => (DcOp::Civac, true),
+            _ => return None,
+        };
+        let (va, image) = (record.value, self.image);
+        let operand = match va.wrapping_sub(image.va) {
+            _ if !is_address => va,
+            offset if offset < image.size => image.pa + offset,
+            // Without an MMU, or in the page that is mapped where it lies.
+            _ => va.checked_sub(self.linear_offset).unwrap_or(va),
+        };
+        (!is_address || self.is_own(operand)).then_some(Kind::Dc { op, operand })
+    }
+
+    fn is_own(&self, pa: u64) -> bool {
+        let image = (self.image.pa, self.image.pa.saturating_add(self.image.size));
+        self.memory.iter().chain([&image]).any(|(from, to)| (*from..*to).contains(&pa))
     }
 }
 
@@ -146,7 +231,10 @@ mod tests {
     fn converter() -> Converter {
         Converter {
             memory: [(POOL, POOL + 0x1000), (0, 0)],
+            image: Linear { va: 0xa000_0000_0000, pa: 0x4020_0000, size: 0x1_0000 },
+            linear_offset: 0x8000_0000_0000,
             smmu: (0x0905_0000, 0x2_0000),
+            gic: Gic { its: (0x0808_0000, 0x2_0000), gicr: (0x080a_0000, 0x10_0000) },
             locks: vec![("host".to_owned(), 0x4020_5000)],
             releases: vec![0xa000_0000_0010],
         }
@@ -176,7 +264,20 @@ mod tests {
         let address = 0x4020_5000;
         assert_eq!(of(kind::STORE, 0, address, 1, 1), Some(Kind::Lock { address }));
         assert_eq!(of(kind::STORE, 0, address, 0, 1), Some(Kind::Unlock { address }));
-        assert_eq!(of(kind::STORE, 0, address, 0, 8), None);
+        let touched = Kind::Touch { pa: PhysAddr::new(address) };
+        assert_eq!(of(kind::STORE, 0, address, 0, 8), Some(touched));
+    }
+
+    #[test]
+    fn cache_maintenance_is_told_by_physical_address() {
+        // dc cvac, x0; dc ivac, x0; dc isw, x0
+        let dc = |word, value| of(kind::DC, word, 0, value, 0);
+        let clean = |operand| Some(Kind::Dc { op: DcOp::Cvac, operand });
+        assert_eq!(dc(0xd50b_7a20, 0xa000_0000_1040), clean(0x4020_1040), "the image");
+        assert_eq!(dc(0xd50b_7a20, 0x8000_0000_0000 + POOL), clean(POOL), "the linear map");
+        assert_eq!(dc(0xd508_7620, 0x4020_0000), Some(Kind::Dc { op: DcOp::Ivac, operand: 0x4020_0000 }));
+        assert_eq!(dc(0xd508_7640, 6), Some(Kind::Dc { op: DcOp::Isw, operand: 6 }));
+        assert_eq!(dc(0xd50b_7a20, 0x8000_4800_0000), None, "the host's");
     }
 
     #[test]
@@ -186,6 +287,10 @@ mod tests {
         assert_eq!(of(kind::STORE, 0, POOL + 0x1000, 3, 8), None);
         let write = Kind::SmmuWrite { offset: 0x98, size: 4, value: 2 };
         assert_eq!(of(kind::MMIO_WRITE, 0, 0x0905_0098, 2, 4), Some(write));
+        let gic = |register| Some(Kind::GicWrite { register, value: 7 });
+        assert_eq!(of(kind::MMIO_WRITE, 0, 0x0808_0138, 7, 8), gic(GicBase::GitsBaser));
+        assert_eq!(of(kind::MMIO_WRITE, 0, 0x080c_0078, 7, 8), gic(GicBase::GicrPendbaser));
+        assert_eq!(of(kind::MMIO_WRITE, 0, 0x0808_0088, 7, 8), None, "GITS_CWRITER");
         assert_eq!(of(kind::MMIO_READ, 0, 0x0900_0018, 2, 4), None, "the console");
     }
 }

@@ -13,12 +13,14 @@ use std::collections::BTreeMap;
 use parallax_abi::info::HypInfo;
 use parallax_abi::journal::Record;
 use parallax_addr::PAGE_SIZE;
+use parallax_machine::Target;
 use parallax_machine::symbols::{SymbolError, Symbols};
 use parallax_model::{AddressMap, Rule, Violation};
 use parallax_protocol::{self as protocol, Checker, Config, Event, HintKind, Kind, Regime, Sysreg};
 
-use self::convert::Converter;
+use self::convert::{Converter, Gic};
 pub use self::export::Exported;
+pub use parallax_protocol::Requirements;
 
 /// ID_AA64MMFR2_EL1.BBM: its first bit.
 const BBM: u32 = 52;
@@ -39,22 +41,30 @@ pub struct Order {
 }
 
 impl Order {
-    /// For a machine that has booted; `bbm` is the level of FEAT_BBM of its CPUs. With `export`, [`Self::exported`] is
+    /// For a machine that has booted, `target`; `bbm` is the level of FEAT_BBM of its CPUs, `require` what is asked
+    /// for beyond the architecture. With `export`, [`Self::exported`] is
     /// to have all events.
     ///
     /// # Errors
     /// The image does not tell where its locks are.
     pub fn new(
-        info: &HypInfo,
+        target: &Target,
         symbols: Option<&Symbols>,
         bbm: u8,
         export: bool,
+        require: Requirements,
     ) -> Result<Self, SymbolError> {
-        let converter = Converter::new(info, symbols)?;
+        let info = &target.info;
+        let region = |name| {
+            let region = target.description.regions.iter().find(|region| region.name == name);
+            region.map_or((0, 0), |region| (region.base.get(), region.size))
+        };
+        let gic = Gic { its: region("its"), gicr: region("gicr") };
+        let converter = Converter::new(info, gic, symbols)?;
         let mut order = Self {
             converter,
             info: *info,
-            checker: Checker::new(Config::default()),
+            checker: Checker::new(Config { require, ..Config::default() }),
             seq: 0,
             booted: false,
             seen: 0,
@@ -63,6 +73,15 @@ impl Order {
         };
         let reg = Sysreg::IdAa64mmfr2El1;
         order.event(0, 0, Kind::SysregRead { reg, value: u64::from(bbm) << BBM }, None);
+        for (kind, location, value) in [
+            (HintKind::SetImage, info.image_pa, info.image_size),
+            (HintKind::SetPool, info.pool_pa, info.pool_size),
+            (HintKind::SetCommandQueue, info.cmdq_pa, info.cmdq_size),
+            (HintKind::SetEventQueue, info.evtq_pa, info.evtq_size),
+            (HintKind::SetPageStates, info.vmemmap_pa, info.vmemmap_first_pfn),
+        ] {
+            order.event(0, 0, Kind::Hint { kind, location, value }, None);
+        }
         Ok(order)
     }
 

@@ -38,6 +38,8 @@ pub(super) fn violation(
         Subject::Page { pa } => {
             let message = match found.rule {
                 protocol::Rule::Unlocked => "the page states",
+                protocol::Rule::EventUnordered => "a record of the SMMU's event queue",
+                protocol::Rule::StartUnclean => "what a CPU reads when it starts",
                 _ => "a page of tables",
             };
             (Space::Page, Span::new(pa.page().get(), PAGE_SIZE), message.to_owned())
@@ -46,6 +48,9 @@ pub(super) fn violation(
             (Space::Ste, Span::new(sid.into(), 1), format!("context descriptor {ssid}"))
         }
         Subject::Stream(sid) => (Space::Ste, Span::new(sid.into(), 1), String::new()),
+        Subject::Register(name) if found.rule == protocol::Rule::BaseElsewhere => {
+            (Space::Regs, Span::default(), format!("{name} {}", found.what))
+        }
         Subject::Register(name) => (Space::Regs, Span::default(), name.to_owned()),
         // What it was, not which one.
         Subject::Command(_) if found.rule == protocol::Rule::CommandForbidden => {

@@ -8,6 +8,8 @@ use parallax_engine::Mode;
 
 use parallax_report::report::Format;
 
+use super::require::Require;
+
 pub(crate) const EXAMPLE: &str = "\
 Examples:
   parallax run                                        every trace under traces/
@@ -70,6 +72,9 @@ pub struct Run {
     /// out; nothing is compared with goldens, which are those of the traces' own machines
     #[arg(long, value_name = "KEY=VALUE", conflicts_with = "accept")]
     pub machine: Vec<String>,
+    /// Have the order of events judged by more than the architecture asks for, for CPUs that need it. Compares with no golden
+    #[arg(long, value_enum, value_name = "WHAT", conflicts_with_all = ["accept", "without_events"])]
+    pub require: Vec<Require>,
     /// Run part I of N equal parts of the traces: every Nth, from the Ith on
     #[arg(long, value_name = "I/N", value_parser = partition)]
     pub partition: Option<(usize, usize)>,

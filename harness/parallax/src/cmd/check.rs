@@ -23,8 +23,9 @@ use parallax_protocol::Config;
 use parallax_protocol::casemate::{self, ReadError};
 use parallax_report::event_order::Judge;
 
-use super::output::print;
+use super::output::{print, value_name};
 use crate::cli::Check;
+use crate::cli::require::requirements;
 
 /// Bytes that a file may have.
 const MAX_SIZE: u64 = 4 << 30;
@@ -34,7 +35,8 @@ pub(super) fn check(args: &Check) -> Result<Status> {
     let path = args.file.display();
     let refused = |error: &dyn std::fmt::Display| Failure::usage(format!("{path}:{error}"));
     let file = File::open(&args.file).map_err(|error| Failure::usage(format!("{path}: {error}")))?;
-    let config = Config { cpu_bbm: args.cpu_bbm, smmu_bbm: args.smmu_bbm, ..Config::default() };
+    let (cpu_bbm, smmu_bbm, require) = (args.cpu_bbm, args.smmu_bbm, requirements(&args.require));
+    let config = Config { cpu_bbm, smmu_bbm, require, ..Config::default() };
     let reproducer = reproducer(args);
     let mut judge = Judge::new(config, &reproducer);
     let sources = casemate::read(Bounded { file, left: MAX_SIZE }, |event| judge.event(event));
@@ -73,5 +75,6 @@ fn reproducer(args: &Check) -> Reproducer {
             words.extend([name.to_owned(), level.to_string()]);
         }
     }
+    words.extend(args.require.iter().flat_map(|what| ["--require".to_owned(), value_name(*what)]));
     Reproducer::new(words)
 }

@@ -60,6 +60,7 @@ pub(super) fn coverage(args: &cli::Coverage) -> Result<Status> {
         repeat: 1,
         mode: parallax_engine::Mode::Step,
         events: false,
+        require: parallax_protocol::Requirements::default(),
         cancel,
     };
     let mut human = Human::new(anstream::stderr());

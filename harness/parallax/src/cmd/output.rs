@@ -36,3 +36,8 @@ pub(super) fn flushed(written: std::io::Result<()>) -> Result<()> {
         }
     }
 }
+
+/// A value as the command line has it.
+pub(super) fn value_name(value: impl clap::ValueEnum) -> String {
+    value.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+}

@@ -136,12 +136,15 @@ impl Words {
             Kind::Tlbi { op, .. } => is_known(op).then_some(event.kind),
             Kind::SysregWrite { reg, value } => self.sysreg(event.cpu, reg, value),
             Kind::Hint { kind, .. } => {
-                (!matches!(kind, HintKind::SetRootLock | HintKind::SetPageLock)).then_some(event.kind)
+                (kind.is_plain() && kind != HintKind::SetRootLock).then_some(event.kind)
             }
             Kind::Dc { .. }
+            | Kind::Smc { .. }
+            | Kind::Touch { .. }
             | Kind::SysregRead { .. }
             | Kind::SmmuWrite { .. }
             | Kind::SmmuRead { .. }
+            | Kind::GicWrite { .. }
             | Kind::Command(_)
             | Kind::Synced
             | Kind::Enter

@@ -8,7 +8,7 @@ use parallax_addr::PhysAddr;
 use super::fields::Fields;
 use super::place::Place;
 use super::sexp::{Error, Item, Reader, unescape};
-use crate::event::{Barrier, DcOp, Dsb, Event, HintKind, Kind, Sysreg};
+use crate::event::{Barrier, DcOp, Dsb, Event, GicBase, HintKind, Kind, Sysreg};
 use crate::tlbi::TlbiOp;
 
 /// Events that one file may hold.
@@ -234,6 +234,7 @@ fn named(name: &str, fields: &mut Fields<'_, '_>) -> Result<Option<Kind>, Error>
             Kind::Store { pa: PhysAddr::new(pa), value: fields.hex("value")?, size: 8, release: order }
         }
         "mem-read" => Kind::Load { pa: PhysAddr::new(fields.hex("address")?), value: fields.hex("value")? },
+        "touch" => Kind::Touch { pa: PhysAddr::new(fields.hex("address")?) },
         "mem-init" => Kind::MemInit { pa: PhysAddr::new(fields.hex("address")?), size: fields.hex("size")? },
         "mem-free" => Kind::MemFree { pa: PhysAddr::new(fields.hex("address")?), size: fields.hex("size")? },
         "mem-set" => Kind::MemSet {
@@ -250,6 +251,7 @@ fn named(name: &str, fields: &mut Fields<'_, '_>) -> Result<Option<Kind>, Error>
             op: fields.flag("a cache maintenance operation", DcOp::from_name)?,
             operand: fields.hex("value")?,
         },
+        "smc" => Kind::Smc { function: fields.hex("function")?, context: fields.hex("context")? },
         "sysreg-write" | "msr" => Kind::SysregWrite {
             reg: fields.choice("sysreg", "a translation register", Sysreg::from_name)?,
             value: fields.hex("value")?,
@@ -274,6 +276,10 @@ fn named(name: &str, fields: &mut Fields<'_, '_>) -> Result<Option<Kind>, Error>
         "smmu-read" => Kind::SmmuRead {
             offset: fields.small("offset", u64::from(u32::MAX))? as u32,
             size: fields.small("size", 8)? as u8,
+            value: fields.hex("value")?,
+        },
+        "gic-write" => Kind::GicWrite {
+            register: fields.choice("register", "a base register of the GIC", GicBase::from_name)?,
             value: fields.hex("value")?,
         },
         "smmu-command" => Kind::Command([fields.hex("low")?, fields.hex("high")?]),

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::sexp::escape;
-use crate::event::{Barrier, Event, HintKind, Kind};
+use crate::event::{Barrier, Event, Kind};
 
 /// How fields are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,7 +18,7 @@ pub enum Form {
 ///
 /// Casemate has no word for what this crate knows beyond it: SMMU registers and commands, exception entry and
 /// return, operation marks and reads of ID registers are written as `smmu-write`, `smmu-read`, `smmu-command`,
-/// `smmu-synced`, `enter`, `return`, `op` and `sysreg-read`, a hint `set_page_lock` tells of memory other than tables. With
+/// `smmu-synced`, `enter`, `return`, `op`, `touch`, `smc`, `gic-write` and `sysreg-read`, hints beyond its own tell of memory other than tables. With
 /// `extended` false they are left out, as are stores of less than 8 bytes, and DMB. Casemate wants more of a text than
 /// that: see [`super::plain()`].
 pub fn write(out: &mut String, event: &Event, source: Option<&str>, form: Form, extended: bool) {
@@ -27,15 +27,18 @@ pub fn write(out: &mut String, event: &Event, source: Option<&str>, form: Form, 
         Kind::Store { size, .. } => size == 8,
         Kind::Barrier(Barrier::Dmb(_))
         | Kind::Dc { .. }
+        | Kind::Smc { .. }
+        | Kind::Touch { .. }
         | Kind::SysregRead { .. }
         | Kind::SmmuWrite { .. }
         | Kind::SmmuRead { .. }
+        | Kind::GicWrite { .. }
         | Kind::Command(_)
         | Kind::Synced
         | Kind::Enter
         | Kind::Return
-        | Kind::Hint { kind: HintKind::SetPageLock, .. }
         | Kind::Op { .. } => extended,
+        Kind::Hint { kind, .. } => extended || kind.is_plain(),
         _ => true,
     };
     if !known {
@@ -57,6 +60,7 @@ fn fields(line: &mut Line<'_>, kind: Kind) {
             line.hex("address", pa.get());
             line.hex("value", value);
         }
+        Kind::Touch { pa } => line.hex("address", pa.get()),
         Kind::MemInit { pa, size } | Kind::MemFree { pa, size } => {
             line.hex("address", pa.get());
             line.hex("size", size);
@@ -87,6 +91,10 @@ fn fields(line: &mut Line<'_>, kind: Kind) {
             line.flag(op.name());
             line.hex("value", operand);
         }
+        Kind::Smc { function, context } => {
+            line.hex("function", function);
+            line.hex("context", context);
+        }
         Kind::SysregWrite { reg, value } | Kind::SysregRead { reg, value } => {
             line.word("sysreg", reg.name());
             line.hex("value", value);
@@ -94,6 +102,10 @@ fn fields(line: &mut Line<'_>, kind: Kind) {
         Kind::SmmuWrite { offset, size, value } | Kind::SmmuRead { offset, size, value } => {
             line.hex("offset", u64::from(offset));
             line.hex("size", u64::from(size));
+            line.hex("value", value);
+        }
+        Kind::GicWrite { register, value } => {
+            line.word("register", register.name());
             line.hex("value", value);
         }
         Kind::Command([low, high]) => {
@@ -117,16 +129,19 @@ const fn name(kind: Kind) -> &'static str {
     match kind {
         Kind::Store { .. } => "mem-write",
         Kind::Load { .. } => "mem-read",
+        Kind::Touch { .. } => "touch",
         Kind::MemInit { .. } => "mem-init",
         Kind::MemFree { .. } => "mem-free",
         Kind::MemSet { .. } => "mem-set",
         Kind::Barrier(_) => "barrier",
         Kind::Tlbi { .. } => "tlbi",
         Kind::Dc { .. } => "dc",
+        Kind::Smc { .. } => "smc",
         Kind::SysregWrite { .. } => "sysreg-write",
         Kind::SysregRead { .. } => "sysreg-read",
         Kind::SmmuWrite { .. } => "smmu-write",
         Kind::SmmuRead { .. } => "smmu-read",
+        Kind::GicWrite { .. } => "gic-write",
         Kind::Command(_) => "smmu-command",
         Kind::Synced => "smmu-synced",
         Kind::Lock { .. } => "lock",

@@ -2,13 +2,23 @@
 
 use std::collections::HashMap;
 
+use super::bases::Areas;
 use super::cpu::Cpus;
 use super::finding::{Finding, Regime, Site, Subject};
+use super::lines::Lines;
 use super::memory::Memory;
 use super::rule::Rule;
 use super::smmu_state::Smmu;
 use super::tree_state::{Group, StaleVmid, Tree};
 use super::unclean::Records;
+
+/// What is asked for beyond the architecture, for CPUs that do less than it says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Requirements {
+    /// An invalidation of an entry is complete only with TLBI, DSB, the same TLBI and DSB again: so Cortex-A76 (erratum
+    /// 1286807) and others, as Linux works around it.
+    pub repeat_tlbi: bool,
+}
 
 /// What is known before the first event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,13 +27,15 @@ pub struct Config {
     pub cpu_bbm: u8,
     /// IDR3.BBML of the SMMU; a load of IDR3 in the stream replaces it.
     pub smmu_bbm: u8,
+    /// What is asked for beyond the architecture.
+    pub require: Requirements,
     /// Pages of 4 KiB whose contents are followed; stores to more of them are counted as lost.
     pub max_pages: usize,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { cpu_bbm: 0, smmu_bbm: 0, max_pages: 1 << 18 }
+        Self { cpu_bbm: 0, smmu_bbm: 0, require: Requirements::default(), max_pages: 1 << 18 }
     }
 }
 
@@ -47,6 +59,8 @@ pub struct Checker {
     pub(super) next_group: u32,
     pub(super) cpus: Cpus,
     pub(super) smmu: Smmu,
+    pub(super) lines: Lines,
+    pub(super) areas: Areas,
     pub(super) scratch: Vec<u32>,
     pub(super) findings: Vec<Finding>,
     pub(super) seen: HashMap<(Rule, u64, u64), usize>,
@@ -72,6 +86,8 @@ impl Checker {
             next_group: 0,
             cpus: Cpus::default(),
             smmu: Smmu::default(),
+            lines: Lines::default(),
+            areas: Areas::default(),
             scratch: Vec::new(),
             findings: Vec::new(),
             seen: HashMap::new(),

@@ -34,6 +34,10 @@ pub(super) struct Cpu {
     pub(super) dsb_shared: u64,
     /// The last barrier that orders stores.
     pub(super) ordered: u64,
+    /// The last barrier that orders loads.
+    pub(super) loads_ordered: u64,
+    /// When it last read EVENTQ_PROD, and where.
+    pub(super) eventq_prod: Option<(u64, Site)>,
     /// Entries with a TLBI that no DSB has completed, with the time of the store that made each unclean.
     pub(super) sent: Vec<(u32, u64)>,
     /// Locks that it holds, and where it took each.

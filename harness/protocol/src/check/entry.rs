@@ -203,6 +203,8 @@ impl Checker {
             time: self.time,
             cpu: tree.cpu.map(|_| CpuStep::Stored),
             smmu: tree.smmu.map(|_| SmmuStep::Stored),
+            issued: None,
+            once: None,
             group: None,
             reported: false,
             near: None,

@@ -15,6 +15,7 @@ impl Checker {
         let at = Site { seq: event.seq, pc: event.pc, cpu: event.cpu };
         match event.kind {
             Kind::Store { pa, value, size, release } => self.store(at, pa.get(), value, size, release),
+            Kind::Touch { pa } => self.dirtied(at, pa.get()),
             Kind::MemInit { pa, size } => self.fill(at, pa.get(), size, 0),
             Kind::MemSet { pa, size, value } => {
                 self.fill(at, pa.get(), u64::from(size), u64::from_ne_bytes([value; 8]));
@@ -24,8 +25,12 @@ impl Checker {
             Kind::Tlbi { op, operand } => self.tlbi(at, op, operand),
             Kind::SysregWrite { reg, value } => self.sysreg(at, reg, value),
             Kind::SysregRead { reg, value } => self.sysreg_read(at, reg, value),
-            Kind::SmmuWrite { offset, size, value } => self.smmu_write(at, offset, size, value),
-            Kind::SmmuRead { offset, size, value } => self.smmu_read(offset, size, value),
+            Kind::SmmuWrite { offset, size, value } => {
+                self.smmu_write(at, offset, size, value);
+                self.smmu_base(at, offset, size, value);
+            }
+            Kind::GicWrite { register, value } => self.gic_base(at, register, value),
+            Kind::SmmuRead { offset, size, value } => self.smmu_read(at, offset, size, value),
             Kind::Command(command) => self.bare_command(at, command),
             Kind::Synced => self.bare_synced(),
             Kind::Lock { address } => self.lock(at, address, true),
@@ -39,7 +44,9 @@ impl Checker {
             Kind::Load { pa, .. } => self.load(at, pa.get()),
             Kind::Return => self.returned(at),
             Kind::Hint { kind, location, value } => self.hint(at, kind, location, value),
-            Kind::Dc { .. } | Kind::Op { .. } => {}
+            Kind::Dc { op, operand } => self.dc(at, op, operand),
+            Kind::Smc { function, context, .. } => self.smc(at, function, context),
+            Kind::Op { .. } => {}
         }
     }
 
@@ -47,6 +54,7 @@ impl Checker {
     /// one copy must not be used from another. The same instruction may come by again, for another request.
     fn load(&mut self, at: Site, pa: u64) {
         self.used(at, pa);
+        self.event_read(at, pa);
         let cpu = self.cpus.of(at.cpu);
         if !cpu.inside {
             return;
@@ -68,6 +76,7 @@ impl Checker {
 
     fn store(&mut self, at: Site, pa: u64, value: u64, size: u8, release: bool) {
         self.used(at, pa);
+        self.dirtied(at, pa);
         self.queue_store(at, pa);
         self.guarded_store(at, pa);
         let time = self.time;
@@ -169,11 +178,19 @@ impl Checker {
                 cpu.fresh.isb();
             }
             Barrier::Dmb(option) => {
+                if option.loads() && option.shared() {
+                    cpu.loads_ordered = time;
+                }
                 if option.stores() {
                     cpu.ordered = time;
                 }
             }
             Barrier::Dsb(option) => {
+                self.lines.dsb(at.cpu, option);
+                let cpu = self.cpus.of(at.cpu);
+                if option.loads() && option.shared() {
+                    cpu.loads_ordered = time;
+                }
                 if option.stores() {
                     (cpu.ordered, cpu.dsb, cpu.publish) = (time, time, None);
                     cpu.fresh.dsb();
@@ -276,6 +293,11 @@ impl Checker {
                 self.owners.insert(location, value);
             }
             HintKind::SetPageLock => self.guards.entry(location / PAGE_SIZE).or_default().push(value),
+            HintKind::SetImage => self.areas.image = Some((location, value)),
+            HintKind::SetPool => self.areas.pool = Some((location, value)),
+            HintKind::SetCommandQueue => self.areas.commands = Some((location, value)),
+            HintKind::SetEventQueue => self.areas.events = Some((location, value)),
+            HintKind::SetPageStates => self.areas.page_states = Some((location, value)),
             HintKind::ReleaseTable => self.release_table(at, location),
             HintKind::SetOwnerRoot => {}
         }

@@ -16,11 +16,14 @@
 //! | `unclean`, `tlb` | unclean entries; TLBI and DSB on the CPUs |
 //! | `vmid` | VMIDs whose tree was given up |
 //! | `cpu` | what each CPU has done lately |
+//! | `bases` | where masters are sent by physical address |
 //! | `owners` | pages that change hands |
 //! | `fresh` | what EL2 has just mapped for itself |
 //! | `smmu_state`, `smmu` | command queue and TLBI commands |
+//! | `event_queue` | the order in which records are read |
 //! | `allowed` | which commands may be given |
 //! | `first_use` | what caches hold from before a translation is used |
+//! | `lines` | what a CPU that starts reads past the caches |
 //! | `syndrome` | what an abort's syndrome says of other registers |
 //! | `structure`, `stream` | stream table entries and context descriptors |
 //! | `context` | where context descriptors are, and what differs for them |
@@ -28,15 +31,18 @@
 //! Any events are safe to feed: nothing panics, and memory is bounded by [`Config::max_pages`] and the events.
 
 mod allowed;
+mod bases;
 mod change;
 mod checker;
 mod context;
 mod cpu;
 mod entry;
+mod event_queue;
 mod events;
 mod finding;
 mod first_use;
 mod fresh;
+mod lines;
 mod look;
 mod memory;
 mod owners;
@@ -52,7 +58,7 @@ mod tree_state;
 mod unclean;
 mod vmid;
 
-pub use self::checker::{Checker, Config};
+pub use self::checker::{Checker, Config, Requirements};
 pub use self::finding::{Finding, Regime, Site, Subject};
 pub use self::look::Side;
 pub use self::rule::Rule;

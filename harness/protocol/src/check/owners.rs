@@ -1,7 +1,7 @@
 //! A page that changes hands is not of two at once: who loses it has lost it before the other one gets it.
 //!
 //! What is looked at is one stay at EL2. A page that EL2 borrows stays mapped for the host, so only a page that one side
-//! gains and the other loses in the same stay has changed hands. The host's stage 2 is taken to be the identity.
+//! gains and the other loses in the same stay has changed hands. Whose memory it is, the output addresses of leaves say.
 
 use std::collections::BTreeMap;
 
@@ -64,21 +64,20 @@ impl Checker {
         let (size, time) = (span(level), self.time);
         for who in whose.into_iter().flatten() {
             let mut moves = Vec::new();
-            let pa = |desc| if who == Who::El2 { output(desc) } else { ia };
             let mut push = |pa, size, mapped| moves.push(Move { who, pa, size, mapped, time, at });
-            if was == Entry::Leaf || was != Entry::Invalid && !el2 {
-                push(pa(old), size, false);
-            }
-            match is {
-                Entry::Leaf => push(pa(new), size, true),
-                Entry::Table(table) if !el2 && level + 1 == 3 => {
-                    for index in 0..PAGE_SIZE / 8 {
-                        if entry(self.memory.read(table + index * 8), 3) == Entry::Leaf {
-                            push(ia + index * PAGE_SIZE, PAGE_SIZE, true);
+            for (desc, what, mapped) in [(old, was, false), (new, is, true)] {
+                match what {
+                    Entry::Leaf => push(output(desc), size, mapped),
+                    Entry::Table(table) if !el2 && level + 1 == 3 => {
+                        let pages = (0..PAGE_SIZE / 8).map(|index| self.memory.read(table + index * 8));
+                        for page in pages.filter(|page| entry(*page, 3) == Entry::Leaf) {
+                            push(page & ADDRESS, PAGE_SIZE, mapped);
                         }
                     }
+                    // Of larger tables only what is lost is looked at, as if it was the identity.
+                    Entry::Table(_) if !el2 && !mapped => push(ia, size, mapped),
+                    _ => {}
                 }
-                _ => {}
             }
             self.cpus.of(at.cpu).moves.extend(moves);
         }

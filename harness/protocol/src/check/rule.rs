@@ -108,6 +108,15 @@ rules! {
             SMMU's, or the other way round, and who gains it does so before the other one has lost it",
         source: "docs/ownership.md",
     }
+    BaseElsewhere = "base-elsewhere" {
+        summary: "A master was given an address of memory that is not for it.",
+        broken_when: "STRTAB_BASE, CMDQ_BASE, GITS_CBASER or GITS_BASER<n> of the hypervisor's is written with memory that \
+            is not in its page pool, or that is a table, the page states or another one's queue there (of the SMMU's \
+            queues: anything but what is set apart for them); or EVENTQ_BASE is, or names memory that is neither \
+            in the pool nor lent by the host and pinned; or GICR_PROPBASER, GICR_PENDBASER or the address of an MSI of \
+            the SMMU's names the hypervisor's memory or memory that the host has not lent, pinned",
+        source: "IHI 0070, 3.5 and 6.3; IHI 0069, 12.11 and 12.19; docs/masters.md",
+    }
     LockTwice = "lock-twice" {
         summary: "A CPU took a lock that it held.",
         broken_when: "a CPU takes a lock that it has not given back since it took it. A `trylock` of such a lock is one \
@@ -192,6 +201,12 @@ rules! {
             has; or CFGI with SSec = 1",
         source: "IHI 0070, 4.1 to 4.7; docs/viommu.md",
     }
+    EventUnordered = "event-unordered" {
+        summary: "A record of the SMMU's event queue was read before the index that tells of it.",
+        broken_when: "a CPU loads from the memory that EVENTQ_BASE names, with no DMB or DSB for loads (not non-shareable) \
+            since its last load of EVENTQ_PROD",
+        source: "IHI 0070, 3.5.2; DDI 0487, B2.3",
+    }
     Unsynchronised = "unsynchronised" {
         summary: "A CPU returned to EL1 before its write of a translation register was synchronised.",
         broken_when: "a translation register (VTTBR, VTCR, HCR, TTBR0, TCR, MAIR or SCTLR of EL2) is written, and the CPU \
@@ -223,6 +238,12 @@ rules! {
         broken_when: "HPFAR_EL2 is read after ESR_EL2 told of an abort that is no translation, access flag or address size \
             fault of stage 2, nor one on a stage-1 walk; or FAR_EL2 after FnV was 1",
         source: "DDI 0487, D24.2 (HPFAR_EL2, FAR_EL2, ESR_EL2)",
+    }
+    StartUnclean = "start-unclean" {
+        summary: "A CPU was started before what it reads with its caches off had left those of others.",
+        broken_when: "SMC calls PSCI's CPU_ON or CPU_SUSPEND, and the line of 64 bytes that its context id points to has \
+            been stored to with no DC CVAC, CIVAC or CVAP of it since and DSB SY behind that, on the CPU that stored",
+        source: "DDI 0487, B2.10 and D7.5; DEN0022, 6.4",
     }
     DoubleFetch = "double-fetch" {
         summary: "Memory that others can write was read a second time, elsewhere in the code, in one stay at EL2.",

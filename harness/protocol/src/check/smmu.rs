@@ -5,6 +5,7 @@ use parallax_smmu::command::{Command, CommandKind};
 use parallax_smmu::idr::{Idr0, Idr5};
 
 use super::checker::Checker;
+use super::event_queue::EVENTQ_PROD;
 use super::finding::{Site, Subject};
 use super::rule::Rule;
 use super::smmu_state::Queue;
@@ -21,6 +22,7 @@ const STRTAB_BASE_CFG: u32 = 0x88;
 const CMDQ_BASE: u32 = 0x90;
 const CMDQ_PROD: u32 = 0x98;
 const CMDQ_CONS: u32 = 0x9c;
+const EVENTQ_BASE: u32 = 0xa0;
 
 /// Base addresses: bits 51:5.
 const ADDRESS: u64 = 0x000f_ffff_ffff_ffe0;
@@ -73,14 +75,18 @@ impl Checker {
                 smmu.queue = Some(Queue { base, log2, slots: vec![(0, 0); 1 << log2] });
                 self.reset_indices(0);
             }
+            EVENTQ_BASE | 0xa4 => smmu.eventq_base = merged(smmu.eventq_base, offset & 4, size, value),
             CMDQ_PROD => self.produce(at, value as u32),
             CMDQ_CONS if !smmu.cmdqen => self.reset_indices(value as u32),
             _ => {}
         }
     }
 
-    pub(super) fn smmu_read(&mut self, offset: u32, size: u8, value: u64) {
+    pub(super) fn smmu_read(&mut self, at: Site, offset: u32, size: u8, value: u64) {
         match offset {
+            _ if EVENTQ_PROD.contains(&offset) => {
+                self.cpus.of(at.cpu).eventq_prod = Some((self.time, at));
+            }
             IDR0 => self.smmu.idr0 = Some(Idr0([value & 0xffff_ffff])),
             IDR3 => self.config.smmu_bbm = (value >> 11 & 3) as u8,
             CR0 => self.smmu.smmuen = Some(value & 1 != 0),

@@ -29,6 +29,7 @@ pub(super) struct Smmu {
     pub(super) cmdqen: bool,
     pub(super) queue: Option<Queue>,
     pub(super) cmdq_base: u64,
+    pub(super) eventq_base: u64,
     /// Commands given and consumed, counted from the first ever; always a whole number of rounds plus the index.
     pub(super) prod: u64,
     pub(super) cons: u64,
@@ -63,6 +64,7 @@ impl Default for Smmu {
             cmdqen: false,
             queue: None,
             cmdq_base: 0,
+            eventq_base: 0,
             prod: 0,
             cons: 0,
             idr0: None,

@@ -42,7 +42,7 @@ impl Checker {
             }
         }
         for id in &ids {
-            self.tlbi_entry(at, op, range, *id);
+            self.tlbi_entry(at, (op, operand), range, *id);
         }
         if ids.is_empty() && matches!(op.target(), Target::Stage2 | Target::Both) {
             self.passed_by(at, range);
@@ -74,7 +74,8 @@ impl Checker {
         }
     }
 
-    fn tlbi_entry(&mut self, at: Site, op: TlbiOp, range: Option<Operand>, id: u32) {
+    fn tlbi_entry(&mut self, at: Site, issued: (TlbiOp, u64), range: Option<Operand>, id: u32) {
+        let (op, _) = issued;
         let Some(record) = self.records.get_mut(id) else { return };
         let Some(step) = record.cpu else { return };
         let tree = &self.trees[record.tree as usize];
@@ -108,7 +109,7 @@ impl Checker {
         };
         match (next, refused) {
             (Some(step), _) => {
-                record.cpu = Some(step);
+                (record.cpu, record.issued) = (Some(step), Some(issued));
                 cpu.sent.push((id, record.time));
             }
             (None, Some(why)) if op.target() != Target::Stage1 => {
@@ -128,6 +129,7 @@ impl Checker {
             return;
         }
         let sent = std::mem::take(&mut cpu.sent);
+        let twice = self.config.require.repeat_tlbi;
         let mut waiting = Vec::new();
         for (id, time) in sent {
             let Some(record) = self.records.get_mut(id).filter(|record| record.time == time) else {
@@ -137,6 +139,16 @@ impl Checker {
                 Some(CpuStep::Stage2Sent { local } | CpuStep::Sent { local }) if !local && !shared => {
                     record.near = Some(Near { seq: at.seq, why: "is a DSB for this CPU only" });
                     waiting.push((id, time));
+                }
+                Some(step @ (CpuStep::Stage2Sent { .. } | CpuStep::Sent { .. }))
+                    if twice && record.once.is_none_or(|once| Some(once) != record.issued) =>
+                {
+                    let combined = record.issued.is_some_and(|(op, _)| op.target() == Target::Stage1);
+                    let after_stage2 = matches!(step, CpuStep::Sent { .. }) && combined;
+                    record.cpu = Some(if after_stage2 { CpuStep::Stage2Done } else { CpuStep::Stored });
+                    record.once = record.issued;
+                    record.near =
+                        Some(Near { seq: at.seq, why: "completes the TLBI once, it must come twice" });
                 }
                 Some(CpuStep::Stage2Sent { .. }) => record.cpu = Some(CpuStep::Stage2Done),
                 Some(CpuStep::Sent { .. }) => {

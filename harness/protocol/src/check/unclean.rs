@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::finding::Site;
+use crate::tlbi::TlbiOp;
 
 /// How far an invalidation on the CPUs has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +57,10 @@ pub(super) struct Record {
     pub(super) time: u64,
     pub(super) cpu: Option<CpuStep>,
     pub(super) smmu: Option<SmmuStep>,
+    /// The TLBI that reached it last, with its operand.
+    pub(super) issued: Option<(TlbiOp, u64)>,
+    /// The one that a DSB has completed once, where that must happen twice.
+    pub(super) once: Option<(TlbiOp, u64)>,
     /// The subtree that waits for this entry.
     pub(super) group: Option<u32>,
     pub(super) reported: bool,

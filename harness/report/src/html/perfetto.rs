@@ -147,6 +147,8 @@ fn name_of(event: &Record, replay: &Replay) -> Option<String> {
         kind::TLBI => instruction().unwrap_or_else(|| "TLBI".to_owned()),
         kind::BARRIER => instruction().unwrap_or_else(|| "barrier".to_owned()),
         kind::MSR => instruction().unwrap_or_else(|| "MSR".to_owned()),
+        kind::DC => instruction().unwrap_or_else(|| "DC".to_owned()),
+        kind::SMC => format!("smc {:#x}", event.a),
         kind::VECTOR => format!("enter {:#05x}", event.a),
         kind::ERET => "return to the host".to_owned(),
         _ => return None,

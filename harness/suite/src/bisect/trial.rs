@@ -2,6 +2,7 @@
 
 use parallax_engine::Mode;
 use parallax_engine::Reproducer;
+use parallax_engine::order::Requirements;
 use parallax_engine::status::{Failure, Status};
 use parallax_engine::{RunOptions, TraceRun, run_trace};
 use parallax_machine::Backend;
@@ -35,7 +36,7 @@ pub fn run(
         Err(failure) if failure.status == Status::Interrupted => return Err(failure),
         Err(failure) => return Ok(not_booted(failure)),
     };
-    let keep = RunOptions { reproducer, recorder: None, export: false };
+    let keep = RunOptions { reproducer, recorder: None, export: false, require: Requirements::default() };
     let run = run_trace(&case.trace.ops, machine.as_mut(), keep, Mode::Step);
     if let Some(failure) = run.failure.as_ref().filter(|failure| failure.status == Status::Interrupted) {
         return Err(Failure { status: failure.status, message: failure.message.clone() });

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::thread;
 
 use parallax_engine::Mode;
-use parallax_engine::order::Exported;
+use parallax_engine::order::{Exported, Requirements};
 use parallax_machine::CancellationToken;
 
 /// What to do with goldens.
@@ -75,6 +75,8 @@ pub struct Options {
     pub mode: Mode,
     /// The machines have the plugin: the order of events is judged.
     pub events: bool,
+    /// What that asks for beyond the architecture.
+    pub require: Requirements,
     /// Arguments of `parallax run` that make this run what it is, beside the trace.
     pub flags: Vec<String>,
     /// Nothing new begins once it is cancelled.

@@ -27,6 +27,11 @@ pub(super) fn record(
     let mut machine = backend.boot(&case.trace.machine)?;
     let recorder = path
         .map(|path| Recorder::create(path, backend.revision(), machine.target()).map_err(MachineError::from));
-    let keep = RunOptions { reproducer: reproducer(case, options), recorder: recorder.transpose()?, export };
+    let keep = RunOptions {
+        reproducer: reproducer(case, options),
+        recorder: recorder.transpose()?,
+        export,
+        require: options.require,
+    };
     Ok(run_trace(&case.trace.ops, machine.as_mut(), keep, options.mode))
 }

@@ -113,6 +113,13 @@ pub const fn mdcr_el2(right: u64) -> u64 {
     right
 }
 
+/// How much of what a CPU reads when it starts is cleaned.
+#[must_use]
+#[inline(always)]
+pub const fn boot_bytes(right: u64) -> u64 {
+    right
+}
+
 /// DFSC or IFSC for a user process, in place of `_fault`.
 #[must_use]
 #[inline(always)]
@@ -268,6 +275,11 @@ pub(crate) const fn command(command: Command) -> Option<Command> {
 
 #[inline(always)]
 pub(crate) fn commands_visible(cpu: &impl Cpu) {
+    cpu.dsb_sy();
+}
+
+#[inline(always)]
+pub(crate) fn record_ordered(cpu: &impl Cpu) {
     cpu.dsb_sy();
 }
 

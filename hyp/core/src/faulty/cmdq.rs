@@ -42,6 +42,14 @@ pub(crate) fn commands_visible(cpu: &impl Cpu) {
     }
 }
 
+/// Has what follows, the loads of an event record, wait for EVENTQ_PROD.
+#[inline(always)]
+pub(crate) fn record_ordered(cpu: &impl Cpu) {
+    if !on(Fault::SmmuEventReadEarly) {
+        cpu.dsb_sy();
+    }
+}
+
 /// CMDQ_CONS, after CMDQ_PROD was set to `prod`.
 #[inline(always)]
 pub(crate) fn cmdq_cons(regs: &impl Mmio, prod: u32) -> u32 {

@@ -161,6 +161,13 @@ pub fn mdcr_el2(right: u64) -> u64 {
     if on(Fault::PmuCountsEl2) { 0 } else { right }
 }
 
+/// How much of what a CPU reads when it starts is cleaned.
+#[must_use]
+#[inline(always)]
+pub fn boot_bytes(right: u64) -> u64 {
+    if on(Fault::CpuBootNotCleaned) { 0 } else { right }
+}
+
 /// DFSC or IFSC of an abort of a user process, which was `fault` at stage 2.
 #[must_use]
 #[inline(always)]

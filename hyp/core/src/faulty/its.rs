@@ -22,4 +22,9 @@ pub(crate) fn after_baser(regs: &impl Mmio, register: u64, value: u64) {
     if on(Fault::ItsBaserLetThrough) {
         regs.write64(register, value);
     }
+    if on(Fault::ItsBaserInTwoSteps) {
+        let [low, high] = [0, 4].map(|half| u64::from(regs.read32(register + half)));
+        regs.write64(register, value);
+        regs.write64(register, high << 32 | low);
+    }
 }

@@ -115,9 +115,9 @@ impl Live {
                     "the image is at {at:#x}, and its entry was watched at {HYP_BASE:#x}"
                 )));
             }
-            journal.watch_loads(
-                self.target.info.image_pa..self.target.info.pool_pa + self.target.info.pool_size,
-            );
+            let info = &self.target.info;
+            let own = info.image_pa..info.pool_pa + info.pool_size;
+            journal.watch_loads(own, info.evtq_pa..info.evtq_pa.saturating_add(info.evtq_size));
         }
         Ok(())
     }

@@ -169,7 +169,8 @@ impl Linux {
     /// Has a plugin record loads too, except from the hypervisor's own memory.
     pub fn watch_loads(&self, info: &HypInfo) {
         if let Watched::Journal(journal) = &self.watched {
-            journal.watch_loads(info.image_pa..info.pool_pa + info.pool_size);
+            let own = info.image_pa..info.pool_pa + info.pool_size;
+            journal.watch_loads(own, info.evtq_pa..info.evtq_pa.saturating_add(info.evtq_size));
         }
     }
 

@@ -1,12 +1,13 @@
 //! How to run, as the arguments say.
 
-use clap::ValueEnum;
 use parallax_engine::Mode;
 use parallax_engine::status::Failure;
 use parallax_machine::CancellationToken;
 use parallax_suite::jobs::{Export, ExportForm, GoldenMode, Options, job_count};
 
 use crate::cli::Run;
+use crate::cli::require::requirements;
+use crate::cmd::output::value_name;
 
 /// All of it; `export` is where the events of the one trace go.
 pub(super) fn options(args: &Run, export: Option<Export>, cancel: CancellationToken) -> Options {
@@ -19,6 +20,7 @@ pub(super) fn options(args: &Run, export: Option<Export>, cancel: CancellationTo
         mode: args.mode,
         flags: flags(args),
         events: !args.without_events,
+        require: requirements(&args.require),
         cancel,
     }
 }
@@ -43,6 +45,7 @@ fn flags(args: &Run) -> Vec<String> {
         flags.extend(["--mode".to_owned(), value_name(args.mode)]);
     }
     flags.extend(args.machine.iter().flat_map(|keys| ["--machine".to_owned(), keys.clone()]));
+    flags.extend(args.require.iter().flat_map(|what| ["--require".to_owned(), value_name(*what)]));
     let switches = [("--without-faults", args.without_faults), ("--without-events", args.without_events)];
     flags.extend(switches.iter().filter(|(_, on)| *on).map(|(name, _)| (*name).to_owned()));
     if args.repeat != 1 {
@@ -51,13 +54,9 @@ fn flags(args: &Run) -> Vec<String> {
     flags
 }
 
-/// A value as the command line has it.
-fn value_name(value: impl ValueEnum) -> String {
-    value.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
-}
-
 const fn golden_mode(args: &Run) -> GoldenMode {
-    match (args.accept, args.no_golden || args.without_faults || !args.machine.is_empty()) {
+    let other = args.without_faults || !args.machine.is_empty() || !args.require.is_empty();
+    match (args.accept, args.no_golden || other) {
         (true, _) => GoldenMode::Accept,
         (false, true) => GoldenMode::Ignore,
         (false, false) => GoldenMode::Compare,

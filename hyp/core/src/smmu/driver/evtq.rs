@@ -49,7 +49,7 @@ impl EventQueue {
             None
         } else {
             // The record is read after the index that says it is there.
-            hw.cpu.dsb_sy();
+            crate::faulty::record_ordered(&hw.cpu);
             let slot = self.ring.slot(self.cons);
             self.cons = self.ring.next(self.cons);
             Some([0, 8, 16, 24].map(|offset| hw.mem.read(slot.add(offset))))
