@@ -1,5 +1,5 @@
 //! Real inputs with changes that hurt, for property tests of what reads inputs: traces, Casemate logs, recordings,
-//! packets of gdb.
+//! goldens, packets of gdb.
 //!
 //! Each test makes few of them. [`CASES`] in the environment says how many each makes; the night says many.
 #![forbid(unsafe_code)]
@@ -40,7 +40,10 @@ const WORDS: &[&[u8]] = &[
     b"*",
     b"+",
     b"-",
+    b"- ",
     b"! ",
+    b"&",
+    b".",
     b"---",
     b"\xef\xbb\xbf",
     b"\xc3\xa9",
