@@ -8,22 +8,19 @@ use parallax_report::golden::{self, Comparison, GoldenError, Place, text};
 use proptest::prelude::*;
 use proptest::sample::select;
 
-/// The project's goldens, no more than the first lines of each, and headers with all that insta may write there.
+/// All that insta may write into a header.
+const HEADER: &str = "---\nsource: golden/traces.rs\nassertion_line: 17\ndescription: \"parallax run a: b.trace\"\n\
+    expression: text\ninput_file: traces/a.trace\nsnapshot_kind: text\n---\n";
+
+/// The project's goldens, no more than the first lines of each, and as many made to be hit where it hurts.
 fn real() -> Vec<Vec<u8>> {
     let folders = ["good", "bad"].map(|name| fs::read_dir(format!("../../golden/{name}")).expect("goldens"));
     let paths = folders.into_iter().flatten().map(|entry| entry.expect("a golden").path());
     let texts = paths.filter_map(|path| fs::read_to_string(path).ok());
-    let mut real: Vec<Vec<u8>> =
-        texts.map(|text| text.split_inclusive('\n').take(20).collect::<String>().into_bytes()).collect();
-    for _ in 0..real.len() {
-        real.push(
-            b"---\nsource: golden/traces.rs\nassertion_line: 17\ndescription: \"parallax run a: b.trace\"\n\
-              expression: text\ninput_file: traces/a.trace\nsnapshot_kind: text\n---\nboot\n   ! sync/extra smmu a\n\
-              2: nop -> ok\n   cpu  ram+0x0..+0x1000   - RWX\n"
-                .to_vec(),
-        );
-    }
-    real
+    let begun = texts.map(|text| text.split_inclusive('\n').take(20).collect::<String>());
+    let small = "---\nsource: a\n---\n1: nop -> ok\n2: nop -> ok\n".to_owned();
+    let found = format!("{HEADER}boot\n   ! sync/extra smmu a\n2: nop -> ok\n   cpu  ram+0x0 - RWX\n");
+    begun.flat_map(|text| [text, small.clone(), found.clone()]).map(String::into_bytes).collect()
 }
 
 /// The place of a golden in `folder`, whose trace is there, with `bytes` in its file.
@@ -57,7 +54,10 @@ proptest! {
                 golden::save(&place, &place.pending(), &read).unwrap();
                 prop_assert_eq!(text(&place.pending()).unwrap(), Some(read.clone()));
                 prop_assert_eq!(golden::compare(&place, &read, true).unwrap(), Comparison::Same);
-                golden::compare(&place, &read, false).unwrap();
+                for other in [&read[..], "1: nop -> abort"] {
+                    golden::compare(&place, other, false).unwrap();
+                    golden::beside_findings(&place, other).unwrap();
+                }
                 golden::needs_events(&place).unwrap();
                 golden::objections(&place.pending()).unwrap();
                 prop_assert!(golden::findings_in(&place.golden).unwrap() <= read.lines().count());
@@ -85,6 +85,16 @@ proptest! {
         let place = Place::of(&folder.path().join(format!("x{}.trace", words.concat())));
         golden::save(&place, &place.golden, "1: nop -> ok").unwrap();
         prop_assert_eq!(text(&place.golden).unwrap(), Some("1: nop -> ok".to_owned()));
+    }
+}
+
+#[test]
+fn what_is_not_changed_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    for bytes in real() {
+        let place = place(folder.path(), &bytes);
+        let read = text(&place.golden).unwrap().expect("the file is there");
+        assert!(!read.is_empty() && bytes.ends_with(format!("{read}\n").as_bytes()), "{read}");
     }
 }
 
