@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use parallax_hostile::{cases, changed};
+use parallax_hostile::{cases, changed, ending};
 use parallax_report::golden::{self, Comparison, GoldenError, Place, text};
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -47,7 +47,7 @@ proptest! {
     fn what_is_read_is_written_and_read_again_the_same(bytes in changed(real())) {
         let folder = tempfile::tempdir().unwrap();
         let place = place(folder.path(), &bytes);
-        match text(&place.golden) {
+        match ending(&bytes, || text(&place.golden)) {
             Ok(read) => {
                 let read = read.expect("the file is there");
                 prop_assert!(read.len() <= bytes.len());
