@@ -113,6 +113,13 @@ fn sent() -> impl Strategy<Value = Vec<u8>> {
     bytes.prop_filter("it would end the server", move |bytes| !kills(bytes))
 }
 
+/// All of a connection. A packet that is not understood ends it, and what is sent while the machine runs; commands do not.
+fn conversation() -> impl Strategy<Value = Vec<Vec<u8>>> {
+    let commands = TYPED.iter().map(|command| command.as_bytes().to_vec()).collect();
+    let command = changed(commands).prop_map(|command| typed(&command));
+    prop_oneof![prop::collection::vec(sent(), 1..PACKETS), prop::collection::vec(command, 1..PACKETS)]
+}
+
 /// How a client goes.
 #[derive(Clone, Copy, Debug)]
 enum Going {
@@ -176,7 +183,7 @@ fn whatever_a_client_sends_the_next_one_is_served() {
     let folder = TempDir::new().unwrap();
     let path = record(&folder, "donate", &[]);
     let mut server = Server::start(&[&path, "--port", "0"]);
-    let strategy = (prop::collection::vec(sent(), 1..PACKETS), going());
+    let strategy = (conversation(), going());
     let config = cases(64);
     let connections = config.cases;
     let mut runner = TestRunner::new(config);
