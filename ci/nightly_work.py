@@ -227,7 +227,7 @@ class Night:
         if self.mine():
             cases = dict(os.environ, PARALLAX_HOSTILE_CASES=os.environ.get("PARALLAX_HOSTILE_CASES", "50000"))
             self.step("what is read from others, on changed inputs", "cargo", "test", "--release", "-p", "parallax-trace", "-p",
-                      "parallax-protocol", "-p", "parallax-machine", "again_the_same", env=cases)
+                      "parallax-protocol", "-p", "parallax-machine", "-p", "parallax-report", "again_the_same", env=cases)
         if self.mine():
             self.step("bisections of known faults", "ci/bisect")
         if self.mine():

@@ -29,7 +29,7 @@ pub struct Step {
     pub lines: Vec<Line>,
     /// What was found and had not been found before.
     pub findings: Vec<Finding>,
-    /// What the plugin saw of it; nothing without a plugin.
+    /// What the plugin saw of it; nothing without a plugin. Of a batch, whose operations are many, it is not kept.
     pub events: Vec<Record>,
 }
 
@@ -61,14 +61,13 @@ pub struct Together {
 pub(crate) struct Look {
     lines: Vec<Line>,
     findings: Vec<Finding>,
-    events: Vec<Record>,
     changed: bool,
 }
 
 impl Look {
-    /// The step of the one operation that was answered with `answer`.
-    pub(crate) fn step(self, answer: &Answer) -> Step {
-        let Self { lines, findings, events, .. } = self;
+    /// The step of the one operation that was answered with `answer`; `events` is what is kept of it.
+    pub(crate) fn step(self, answer: &Answer, events: Vec<Record>) -> Step {
+        let Self { lines, findings, .. } = self;
         Step { outcome: answer.outcome.clone(), answer: answer.clone(), lines, findings, events }
     }
 }
@@ -173,9 +172,9 @@ impl<'m> Session<'m> {
     /// # Errors
     /// The machine failed, `op` names a place that it does not have, or the recording cannot be written.
     pub fn step(&mut self, op: &Op) -> Result<Step, SessionError> {
-        let (look, answers) = self.perform(&[op], Order::InTurn)?;
+        let (look, events, answers) = self.perform(&[op], Order::InTurn)?;
         let [answer] = &answers[..] else { return Err(SessionError::NoResponse) };
-        Ok(look.step(answer))
+        Ok(look.step(answer, events))
     }
 
     /// Performs `ops`, at most as many as a mailbox holds, without a stop between them, and looks at what all of them
@@ -184,13 +183,17 @@ impl<'m> Session<'m> {
     /// # Errors
     /// As [`Self::step`].
     pub fn together(&mut self, ops: &[&Op]) -> Result<Together, SessionError> {
-        let (look, answers) = self.perform(ops, Order::Together)?;
+        let (look, _, answers) = self.perform(ops, Order::Together)?;
         let outcomes = answers.into_iter().map(|answer| answer.outcome).collect();
         Ok(Together { outcomes, findings: look.findings, changed: look.changed })
     }
 
     /// Performs `ops` and looks at what they did.
-    fn perform(&mut self, ops: &[&Op], order: Order) -> Result<(Look, Vec<Answer>), SessionError> {
+    fn perform(
+        &mut self,
+        ops: &[&Op],
+        order: Order,
+    ) -> Result<(Look, Vec<Record>, Vec<Answer>), SessionError> {
         let operations = ops.iter().map(|op| self.operation(op)).collect::<Result<Vec<_>, _>>()?;
         let batch = batch(ops, &operations, order);
         self.announce(&batch);
@@ -201,8 +204,8 @@ impl<'m> Session<'m> {
         let performed = ops.iter().zip(&operations).zip(&answers);
         let performed: Vec<_> =
             performed.map(|((op, operation), answer)| Performed { op, operation, answer }).collect();
-        let look = self.look(&performed, order)?;
-        Ok((look, answers))
+        let (look, events) = self.look(&performed, order)?;
+        Ok((look, events, answers))
     }
 
     /// Shows the judges what stands before `batch`.
@@ -227,11 +230,16 @@ impl<'m> Session<'m> {
     /// As [`Self::step`].
     pub fn end(&mut self, op: &Op, begun: &Begun, answer: &Answer) -> Result<Step, SessionError> {
         let performed = Performed { op, operation: &begun.operation, answer };
-        Ok(self.look(&[performed], Order::InTurn)?.step(answer))
+        let (look, events) = self.look(&[performed], Order::InTurn)?;
+        Ok(look.step(answer, events))
     }
 
     /// Looks at what was `performed`.
-    fn look(&mut self, performed: &[Performed<'_>], order: Order) -> Result<Look, SessionError> {
+    fn look(
+        &mut self,
+        performed: &[Performed<'_>],
+        order: Order,
+    ) -> Result<(Look, Vec<Record>), SessionError> {
         let events = events(self.machine)?;
         self.registers = self.machine.registers()?;
         if let Some(stream) = &mut self.stream {
@@ -240,7 +248,7 @@ impl<'m> Session<'m> {
         }
         let context = self.observer.context();
         let due = self.unseen.as_mut().is_some_and(|unseen| unseen.is_due(performed, order, context));
-        self.judge(performed, order, events, due)
+        Ok((self.judge(performed, order, &events, due)?, events))
     }
 
     /// How many events were judged; none without a plugin.
@@ -260,7 +268,7 @@ impl<'m> Session<'m> {
         &mut self,
         performed: &[Performed<'_>],
         order: Order,
-        events: Vec<Record>,
+        events: &[Record],
         due: bool,
     ) -> Result<Look, SessionError> {
         let live = self.machine.memory();
@@ -270,7 +278,7 @@ impl<'m> Session<'m> {
         let state = self.observer.observe(read.as_ref().map_or(memory, |read| read), &self.registers);
 
         let (context, symbols) = (self.observer.context(), self.machine.symbols());
-        let after = Moment { state: &state, context, memory: live, events: &events, symbols };
+        let after = Moment { state: &state, context, memory: live, events, symbols };
         let step = StepView { performed, order, before: &self.now, after };
         let (mut anew, mut once) = (Vec::new(), Vec::new());
         for judge in
@@ -282,14 +290,14 @@ impl<'m> Session<'m> {
         let mut findings = self.reporter.fresh(anew);
         findings.extend(once);
         if let Some(unseen) = &mut self.unseen {
-            unseen.apply(&events);
+            unseen.apply(events);
             if due {
                 findings.extend(unseen.compare(&state, context, live));
             }
         }
 
         if let Some((recorder, read)) = self.recorder.as_mut().zip(read) {
-            let operations = recorded::operations(performed, &events, &findings);
+            let operations = recorded::operations(performed, events, &findings);
             if let Some(symbols) = symbols {
                 recorder.note_code(&operations, symbols);
             }
@@ -304,7 +312,7 @@ impl<'m> Session<'m> {
         let changed = form != self.form;
         self.now = state;
         self.form = form;
-        Ok(Look { lines, findings, events, changed })
+        Ok(Look { lines, findings, changed })
     }
 
     /// What there is to say of `finding` beyond its text: source lines, and how often until now.

@@ -62,7 +62,7 @@ impl Session<'_> {
                     self.registers.clone_from(registers);
                 }
                 let performed = [Performed { op, operation, answer: &answer }];
-                steps.push(self.judge(&performed, Order::InTurn, events.to_vec(), false)?.step(&answer));
+                steps.push(self.judge(&performed, Order::InTurn, events, false)?.step(&answer, Vec::new()));
             }
             let judged = events.len() - rest.len();
             events.drain(..judged);

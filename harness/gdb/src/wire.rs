@@ -10,6 +10,8 @@ use gdbstub::conn::Connection;
 
 /// How long one look for input takes at most.
 const PATIENCE: Duration = Duration::from_millis(50);
+/// How long a client may take nothing of what is written to it: longer, and it is gone.
+const DEAF: Duration = Duration::from_secs(2);
 /// How much is read at once.
 const CHUNK: usize = 4096;
 
@@ -36,6 +38,7 @@ impl Wire {
     pub fn tcp(stream: TcpStream) -> io::Result<Self> {
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(PATIENCE))?;
+        stream.set_write_timeout(Some(DEAF))?;
         Ok(Self { socket: Socket::Tcp(stream), input: VecDeque::new(), output: Vec::new() })
     }
 
@@ -45,6 +48,7 @@ impl Wire {
     /// The socket is of no use any more.
     pub fn unix(stream: UnixStream) -> io::Result<Self> {
         stream.set_read_timeout(Some(PATIENCE))?;
+        stream.set_write_timeout(Some(DEAF))?;
         Ok(Self { socket: Socket::Unix(stream), input: VecDeque::new(), output: Vec::new() })
     }
 

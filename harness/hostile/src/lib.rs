@@ -1,13 +1,17 @@
 //! Real inputs with changes that hurt, for property tests of what reads inputs: traces, Casemate logs, recordings,
-//! packets of gdb.
+//! goldens, packets of gdb.
 //!
 //! Each test makes few of them. [`CASES`] in the environment says how many each makes; the night says many.
 #![forbid(unsafe_code)]
+
+mod ending;
 
 use std::env;
 
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
+
+pub use ending::ending;
 
 /// The variable that says how many cases each property is tried with.
 pub const CASES: &str = "PARALLAX_HOSTILE_CASES";
@@ -40,7 +44,10 @@ const WORDS: &[&[u8]] = &[
     b"*",
     b"+",
     b"-",
+    b"- ",
     b"! ",
+    b"&",
+    b".",
     b"---",
     b"\xef\xbb\xbf",
     b"\xc3\xa9",
@@ -64,8 +71,12 @@ const NUMBERS: &[&[u8]] = &[
     b"80",
     b"ff",
     b"100",
+    b"1ff",
     b"255",
     b"256",
+    b"511",
+    b"512",
+    b"4095",
     b"65535",
     b"65536",
     b"ffffffff",
@@ -97,6 +108,9 @@ enum Change {
     Number(Index, &'static [u8]),
     SwapLines(Index, Index),
     RepeatLine(Index, usize),
+    RepeatWord(Index, usize),
+    /// Ends too early, and with this.
+    End(Index, &'static [u8]),
     /// Goes on as another input does.
     Splice(Index, Index, Index),
 }
@@ -111,6 +125,8 @@ fn change() -> impl Strategy<Value = Change> {
         6 => (at(), select(NUMBERS)).prop_map(|(at, number)| Change::Number(at, number)),
         1 => (at(), at()).prop_map(|(one, other)| Change::SwapLines(one, other)),
         1 => (at(), 1..40_usize).prop_map(|(at, times)| Change::RepeatLine(at, times)),
+        1 => (at(), 1..400_usize).prop_map(|(at, times)| Change::RepeatWord(at, times)),
+        1 => (at(), select(WORDS)).prop_map(|(at, word)| Change::End(at, word)),
         1 => (at(), at(), at()).prop_map(|(which, from, to)| Change::Splice(which, from, to)),
     ]
 }
@@ -163,6 +179,18 @@ impl Change {
                     lines.splice(at..at, std::iter::repeat_n(line, *times));
                     *input = lines.concat();
                 }
+            }
+            Self::RepeatWord(at, times) => {
+                let at = place(at, input);
+                let is_part = |byte: &&u8| byte.is_ascii_alphanumeric();
+                let end = at + input[at..].iter().take_while(is_part).count();
+                let begin = at - input[..at].iter().rev().take_while(is_part).count();
+                let words = [&input[begin..end], b" "].concat().repeat(*times);
+                input.splice(begin..begin, words);
+            }
+            Self::End(at, word) => {
+                input.truncate(place(at, input));
+                input.extend_from_slice(word);
             }
             Self::Splice(which, from, to) => {
                 let Some(other) = real.get(which.index(real.len().max(1))) else { return };

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{self, Read};
 
 use parallax_addr::PhysAddr;
-use parallax_hostile::{cases, changed, changed_text};
+use parallax_hostile::{cases, changed, changed_text, ending};
 use parallax_protocol::casemate::{self, Form, ReadError, parse, read, write};
 use parallax_protocol::{
     Barrier, Checker, Config, DcOp, Dsb, Event, GicBase, HintKind, Kind, Sysreg, TlbiOp,
@@ -90,8 +90,21 @@ fn real() -> Vec<String> {
     let files =
         fs::read_dir("tests/rules").unwrap().map(|file| fs::read_to_string(file.unwrap().path()).unwrap());
     let small: Vec<String> = files.filter(|text| text.len() < 4096).collect();
-    let named = small.iter().map(|text| text_of(&parse(text).unwrap(), Form::Named)).collect::<Vec<_>>();
+    let named = small
+        .iter()
+        .map(|text| text_of(&ending(text, || parse(text)).unwrap(), Form::Named))
+        .collect::<Vec<_>>();
     small.into_iter().chain(named).collect()
+}
+
+/// Whether `text` has a number that no field can hold. (A source that is a word may look like one: such a text is let be.)
+fn has_too_large(text: &str) -> bool {
+    let unquoted: String = text.split('"').step_by(2).collect();
+    let digits = |word: &str| word.trim_start_matches("0x").trim_start_matches('0').to_owned();
+    let too_large =
+        |word: &str| digits(word).len() > 20 && digits(word).bytes().all(|byte| byte.is_ascii_hexdigit());
+    let plain = !text.contains("src") && !text.contains("! ") && !text.contains('\\');
+    plain && unquoted.split([' ', '\n', '\t', '(', ')']).any(too_large)
 }
 
 fn text_of(log: &casemate::Log, form: Form) -> String {
@@ -107,7 +120,9 @@ proptest! {
 
     #[test]
     fn what_is_read_of_a_changed_log_is_written_and_read_again_the_same(text in changed_text(real()), condensed: bool) {
-        if let Ok(log) = parse(&text) {
+        let read = ending(&text, || parse(&text));
+        prop_assert!(read.is_err() || !has_too_large(&text), "a number of more than 64 bits is read");
+        if let Ok(log) = read {
             let form = if condensed { Form::Condensed } else { Form::Named };
             let written = text_of(&log, form);
             match parse(&written) {
@@ -123,7 +138,7 @@ proptest! {
 
     #[test]
     fn bytes_that_are_no_text_are_refused_where_they_stand(bytes in changed(real().into_iter().map(String::into_bytes).collect())) {
-        let read = read(&bytes[..], |_| ());
+        let read = ending(&bytes, || read(&bytes[..], |_| ()));
         match str::from_utf8(&bytes) {
             Ok(text) => match (read, parse(text)) {
                 (Ok(sources), Ok(log)) => prop_assert_eq!(sources, log.sources),

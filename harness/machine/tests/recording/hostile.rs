@@ -1,6 +1,8 @@
 //! Recordings with changed lines: they are refused, or read to their end, recorded anew and read again the same.
 
-use parallax_hostile::{cases, changed_text};
+use std::fs;
+
+use parallax_hostile::{cases, changed, changed_text, ending};
 use proptest::prelude::*;
 
 use super::*;
@@ -33,7 +35,7 @@ fn write(path: &Path, text: &str) {
 fn pages(text: &str) -> Vec<PhysAddr> {
     let places = text.split("\"pa\":\"0x").skip(1);
     let numbers = places.filter_map(|rest| u64::from_str_radix(rest.split('"').next()?, 16).ok());
-    numbers.filter(|pa| pa % 4096 == 0).map(PhysAddr::new).collect()
+    numbers.map(PhysAddr::new).collect()
 }
 
 /// The pages that are there, with their bytes.
@@ -71,7 +73,7 @@ fn bytes(memory: &SparseMem) -> Vec<(PhysAddr, Vec<u8>)> {
 }
 
 proptest! {
-    #![proptest_config(cases(256))]
+    #![proptest_config(cases(1024))]
 
     #[test]
     fn what_is_read_is_recorded_and_read_again_the_same(text in changed_text(real())) {
@@ -79,7 +81,8 @@ proptest! {
         let (path, anew) = (dir.path().join("a.plx"), dir.path().join("b.plx"));
         write(&path, &text);
         let pages = pages(&text);
-        if let Some((target, told_first)) = told(&path, &pages) {
+        if let Some((target, told_first)) = ending(&text, || told(&path, &pages)) {
+            prop_assert!(pages.iter().all(|pa| pa.get().is_multiple_of(4096)), "{pages:x?}");
             let mut recorder = Recorder::create(&anew, "r1", &target).unwrap();
             for (operation, registers, memory) in &told_first {
                 let seen = RecordingMem::new(memory);
@@ -98,4 +101,25 @@ proptest! {
             }
         }
     }
+
+    #[test]
+    fn a_file_of_other_bytes_is_refused_or_read_to_its_end(bytes in changed(vec![packed()])) {
+        let dir = TempDir::new().unwrap();
+        let path = dir.path().join("a.plx");
+        fs::write(&path, &bytes).unwrap();
+        ending(&bytes, || {
+            let told = told(&path, &[]);
+            let listed = Replay::open(&path).and_then(|replay| replay.operations(&|| false));
+            prop_assert!(told.is_none() || listed.is_ok(), "what is read is not listed");
+            Ok(())
+        })?;
+    }
+}
+
+/// The bytes of the same recording's file.
+fn packed() -> Vec<u8> {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("a.plx");
+    write(&path, &real().concat());
+    fs::read(&path).unwrap()
 }

@@ -107,13 +107,7 @@ impl Chunk {
             return None;
         }
         let (old, new) = (self.bytes.as_chunks::<8>().0, bytes.as_chunks::<8>().0);
-        let (first, end) = if old.len() == new.len() {
-            let mut pairs = old.iter().zip(new);
-            let first = pairs.position(|(old, new)| old != new)?;
-            (first, 1 + first + pairs.rposition(|(old, new)| old != new).map_or(0, |last| last + 1))
-        } else {
-            (0, new.len())
-        };
+        let (first, end) = if old.len() == new.len() { changed_part(old, new)? } else { (0, new.len()) };
         let frame = |number: usize| pa.wrapping_add((number as u64) << PAGE_SHIFT);
         let span = Span::between(frame(first), frame(end));
         let runs = decode(&new[first..end], span.base);
@@ -126,6 +120,21 @@ impl Chunk {
         self.bytes.extend_from_slice(bytes);
         Some((span, runs))
     }
+}
+
+/// From the first word that differs to behind the last one; nothing if none does. Both have as many words.
+fn changed_part(old: &[[u8; 8]], new: &[[u8; 8]]) -> Option<(usize, usize)> {
+    // Whole blocks first: that is how memory is compared quickly.
+    const BLOCK: usize = 32;
+    let blocks = || old.chunks(BLOCK).zip(new.chunks(BLOCK));
+    let (head, tail) =
+        (blocks().position(|(old, new)| old != new)?, blocks().rposition(|(old, new)| old != new)?);
+    let (first, last) = (head * BLOCK, tail * BLOCK);
+    let differ = |(old, new): (&[u8; 8], &[u8; 8])| old != new;
+    let first = first + old[first..].iter().zip(&new[first..]).position(differ)?;
+    let end = (last + BLOCK).min(old.len());
+    let last = last + old[last..end].iter().zip(&new[last..end]).rposition(differ)?;
+    Some((first, last + 1))
 }
 
 fn decode(words: &[[u8; 8]], pa: PhysAddr) -> States {

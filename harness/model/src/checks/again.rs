@@ -3,7 +3,7 @@
 //! A check that found nothing finds nothing as long as what it reads is the same. What it reads stands beside it in
 //! [`ALL`], and what two states share is found to be the same at once ([`crate::Runs`]).
 
-use super::{coherence, isolation, ownership, placement, pools, reach, sanity, sync};
+use super::{coherence, control, isolation, ownership, placement, pools, reach, sanity, sync};
 use crate::context::Context;
 use crate::finding::Finding;
 use crate::snapshot::Snapshot;
@@ -15,7 +15,7 @@ struct Known {
 }
 
 /// All checks, in the order of their findings.
-const ALL: [Known; 8] = [
+const ALL: [Known; 9] = [
     Known {
         check: sync::check,
         same: |old, new, _| same_cpus(old, new) && old.smmu == new.smmu && same_host(old, new),
@@ -28,6 +28,7 @@ const ALL: [Known; 8] = [
             pages && roots && old.smmu == new.smmu && same_host(old, new) && same_el2(old, new)
         },
     },
+    Known { check: control::check, same: |old, new, _| same_cpus(old, new) },
     Known {
         check: ownership::check,
         same: |old, new, _| {

@@ -3,11 +3,13 @@
 use parallax_addr::HypVa;
 
 use super::findings::Findings;
+use crate::context::Context;
+use crate::finding::Finding;
 use crate::leaf::S1Entry;
 use crate::registers::differing;
 use crate::rule::Rule;
 use crate::run;
-use crate::snapshot::Cpu;
+use crate::snapshot::{Cpu, Snapshot};
 
 /// A field that has one value, whatever the CPU: extensions that it lacks make none of these another one.
 struct Field {
@@ -61,16 +63,17 @@ const FIELDS: &[Field] = &[
     field("SCTLR_EL2", "RES1", 0x30c5_0830, 0x30c5_0830, "a bit that is RES1 is 0"),
 ];
 
-/// Judges each CPU.
-pub(super) fn check(findings: &mut Findings<'_>) {
-    let snapshot = findings.snapshot;
+/// Judges the registers of each CPU.
+#[must_use]
+pub(super) fn check(snapshot: &Snapshot, context: &Context) -> Vec<Finding> {
+    let mut findings = Findings::new(snapshot, context);
     for cpu in &snapshot.cpus {
-        required(findings, cpu);
-        vectors(findings, cpu);
+        required(&mut findings, cpu);
     }
     if let Some((first, others)) = snapshot.cpus.split_first() {
-        others.iter().for_each(|other| same(findings, first, other));
+        others.iter().for_each(|other| same(&mut findings, first, other));
     }
+    findings.list
 }
 
 fn required(findings: &mut Findings<'_>, cpu: &Cpu) {
@@ -95,7 +98,7 @@ fn required(findings: &mut Findings<'_>, cpu: &Cpu) {
 }
 
 /// EL2's vectors are code of EL2.
-fn vectors(findings: &mut Findings<'_>, cpu: &Cpu) {
+pub(super) fn vectors(findings: &mut Findings<'_>, cpu: &Cpu) {
     let Some(control) = cpu.registers.control.filter(|_| cpu.control.el2_enabled) else { return };
     let entry = run::find(findings.snapshot.el2(), HypVa::new(control.vbar_el2)).map(|run| run.value);
     if !matches!(entry, Some(S1Entry::Mapped(leaf)) if leaf.exec) {

@@ -49,7 +49,7 @@ pub fn check(snapshot: &Snapshot, context: &Context) -> Vec<Finding> {
             .add_of_registers(Rule::IsolationOpen, "the hypervisor does not have the SMMU that it is to use");
     }
     el2(&mut findings);
-    control::check(&mut findings);
+    snapshot.cpus.iter().for_each(|cpu| control::vectors(&mut findings, cpu));
     findings.list
 }
 

@@ -5,6 +5,7 @@ mod clients;
 mod dap;
 mod documented;
 mod editor;
+mod hostile;
 #[path = "../program/mod.rs"]
 mod program;
 mod server;

@@ -29,6 +29,16 @@ pub enum GoldenError {
         /// What it is.
         what: String,
     },
+    /// A line of the file is none of a snapshot's.
+    #[error("{path}:{line}: no insta snapshot: {what}", path = .path.display())]
+    Line {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// What is wrong there.
+        what: String,
+    },
     /// git knows no such commit.
     #[error("git knows no commit `{0}`: fetch it, or name another")]
     Revision(String),

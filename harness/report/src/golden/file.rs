@@ -1,14 +1,14 @@
 //! Snapshot files: read and written by insta itself, so that they are what `cargo insta` would have made.
 
 use std::fs;
-use std::io::{ErrorKind, Write};
+use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use insta::Snapshot;
 use parallax_model::GoldenLine;
 use tempfile::NamedTempFile;
 
-use super::{GoldenError, Place};
+use super::{GoldenError, Place, header};
 use crate::regular;
 
 /// The test that insta's review tool runs to make these files (see `golden/traces.rs`).
@@ -27,16 +27,17 @@ fn malformed(path: &Path) -> impl FnOnce(Box<dyn std::error::Error>) -> GoldenEr
 const MAX_SIZE: u64 = 64 << 20;
 
 fn read(path: &Path) -> Result<Snapshot, GoldenError> {
-    check(path)?;
+    let bytes = regular::read(path, MAX_SIZE).map_err(unfit(path))?;
+    let line = |(line, what)| GoldenError::Line { path: path.to_owned(), line, what };
+    header::check(&bytes).map_err(line)?;
     Snapshot::from_file(path).map_err(malformed(path))
 }
 
-/// Refuses what is at `path` and can be no golden.
-fn check(path: &Path) -> Result<(), GoldenError> {
-    regular::check(path, MAX_SIZE).map_err(|cause| match cause.kind() {
+fn unfit(path: &Path) -> impl FnOnce(io::Error) -> GoldenError {
+    |cause| match cause.kind() {
         ErrorKind::InvalidInput => GoldenError::Unfit { path: path.to_owned(), what: cause.to_string() },
         _ => GoldenError::io(path)(cause),
-    })
+    }
 }
 
 /// The text of the golden at `path`, if there is one.
@@ -61,8 +62,9 @@ pub fn save(place: &Place, path: &Path, text: &str) -> Result<(), GoldenError> {
     let folder = path.parent().unwrap_or_else(|| Path::new("."));
     fs::create_dir_all(folder).map_err(GoldenError::io(folder))?;
     let mut draft = NamedTempFile::new_in(folder).map_err(GoldenError::io(path))?;
-    let label = &place.label;
-    write!(draft, "---\nsource: {SOURCE}\ndescription: parallax run {label}\n---\n{}\n", body(text))
+    // Quoted, whatever the trace is called; insta writes it as it would.
+    let description = serde_json::Value::from(format!("parallax run {}", place.label));
+    write!(draft, "---\nsource: {SOURCE}\ndescription: {description}\n---\n{}\n", body(text))
         .map_err(GoldenError::io(path))?;
     // What waits for a review is replaced, whatever it was: nobody agreed to it.
     if fs::symlink_metadata(path).is_ok_and(|there| there.is_symlink()) && *path == place.pending() {
@@ -79,7 +81,7 @@ fn rewrite(from: &Path, to: &Path) -> Result<(), GoldenError> {
             return Err(GoldenError::Unfit { path: to.to_owned(), what: "a link to nothing".to_owned() });
         }
         _ => {
-            check(to)?;
+            regular::check(to, MAX_SIZE).map_err(unfit(to))?;
             fs::canonicalize(to).map_err(GoldenError::io(to))?
         }
     };

@@ -8,6 +8,7 @@ mod compare;
 mod error;
 mod file;
 mod guard;
+mod header;
 mod kinds;
 mod orphans;
 mod place;
