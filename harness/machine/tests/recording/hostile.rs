@@ -73,7 +73,7 @@ fn bytes(memory: &SparseMem) -> Vec<(PhysAddr, Vec<u8>)> {
 }
 
 proptest! {
-    #![proptest_config(cases(1024))]
+    #![proptest_config(cases(2048))]
 
     #[test]
     fn what_is_read_is_recorded_and_read_again_the_same(text in changed_text(real())) {
