@@ -228,6 +228,9 @@ class Night:
             cases = dict(os.environ, PARALLAX_HOSTILE_CASES=os.environ.get("PARALLAX_HOSTILE_CASES", "50000"))
             self.step("what is read from others, on changed inputs", "cargo", "test", "--release", "-p", "parallax-trace", "-p",
                       "parallax-protocol", "-p", "parallax-machine", "-p", "parallax-report", "again_the_same", env=cases)
+            clients = dict(os.environ, PARALLAX_HOSTILE_CASES=os.environ.get("PARALLAX_HOSTILE_CASES", "2000"))
+            self.step("a gdb server with hostile clients", "cargo", "test", "--release", "-p", "parallax", "--test", "gdb",
+                      "the_next_one_is_served", env=clients)
         if self.mine():
             self.step("bisections of known faults", "ci/bisect")
         if self.mine():

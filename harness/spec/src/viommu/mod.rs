@@ -228,7 +228,7 @@ impl Viommu {
                     self.work(at);
                 }
                 let Outcome::Ok { value: Some(value) } = outcome else { return next };
-                next.wrong = self.read(part, *value, at);
+                next.wrong = self.read(part, *value);
             }
             Access::Write { offset, size, value } => {
                 if let Some(part) = Part::at(offset, size) {
@@ -241,7 +241,7 @@ impl Viommu {
     }
 
     /// What is wrong with `value`, which was read from `part`; nothing for a register that there is not: it reads as zero.
-    fn read(&mut self, part: Option<Part>, value: u64, at: At<'_>) -> Option<Wrong> {
+    fn read(&mut self, part: Option<Part>, value: u64) -> Option<Wrong> {
         let known = |value| Some((value, u64::MAX));
         let Some(part) = part else { return differs("viommu/reserved", (0, u64::MAX), value) };
         if let Register::Fixed(fixed) = part.register {
@@ -252,9 +252,9 @@ impl Viommu {
             return None;
         }
         let expected = match part.register {
-            Register::Cr0 => self.cr0().map(|cr0| (cr0, u64::MAX)),
+            Register::Cr0 => Some((self.cr0(), u64::MAX)),
             Register::Cr0Ack => {
-                self.acknowledged(value, at);
+                self.acknowledged(value);
                 self.acknowledgement()
             }
             // PTM and RECINVSID are kept.
@@ -340,32 +340,31 @@ impl Viommu {
         Vec::new()
     }
 
-    /// CR0, where it is known.
-    const fn cr0(&self) -> Option<u64> {
+    /// CR0.
+    const fn cr0(&self) -> u64 {
         let smmu = match self.smmu {
             Enable::On | Enable::Soon(true) => SMMUEN,
             Enable::Off | Enable::Soon(false) => 0,
         };
         let eventq = if self.held.eventq.is_some() { EVENTQEN } else { 0 };
         let cmdq = if self.held.cmdq.is_some() { CMDQEN } else { 0 };
-        Some(smmu | eventq | cmdq)
+        smmu | eventq | cmdq
     }
 
     /// CR0ACK, and which bits of it are known.
     fn acknowledgement(&self) -> Option<(u64, u64)> {
         let mask = if matches!(self.smmu, Enable::Soon(_)) { !SMMUEN } else { u64::MAX };
-        self.cr0().map(|cr0| (cr0, mask))
+        Some((self.cr0(), mask))
     }
 
     /// CR0ACK was read as `value`: what was to be soon may be now.
-    fn acknowledged(&mut self, value: u64, at: At<'_>) {
+    fn acknowledged(&mut self, value: u64) {
         if let Enable::Soon(on) = self.smmu
             && (value & SMMUEN != 0) == on
         {
             self.smmu = if on { Enable::On } else { Enable::Off };
             // Entries were read one by one meanwhile.
             self.unknown = on;
-            let _ = at;
         }
     }
 }
