@@ -7,6 +7,7 @@ use crate::rsp::{Client, RspError, StopReply};
 
 /// How long to wait until the journal is looked at.
 pub(super) const SLICE: Duration = Duration::from_millis(250);
+
 /// Whether EL2 will not return to the host any more.
 pub(super) fn is_endless(watched: &Watched) -> bool {
     matches!(watched, Watched::Journal(journal) if journal.is_endless())
