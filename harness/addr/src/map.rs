@@ -3,7 +3,12 @@
 //! Goldens hold names, never addresses, and names that do not move when the hypervisor's image grows: its image and
 //! pool come before `ram`, and a span that covers a region or ends with it says so instead of giving a size.
 
+use std::fmt::Write;
+
 use crate::{Expr, Named, NotAnAddress, PAGE_SHIFT, Pfn, PhysAddr, Point, Span, Symbol};
+
+/// Bytes that most texts fit in.
+const TEXT: usize = 32;
 
 /// A name that this machine has no place for.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -123,37 +128,58 @@ impl AddressMap {
     /// `address` as name and offset, or in plain hexadecimal outside every region.
     #[must_use]
     pub fn address(&self, address: impl Named) -> String {
-        let address = PhysAddr::at(address.number());
-        let place = self.at(address).and_then(|place| Some((place, address.offset_from(place.span.base)?)));
-        match place {
-            Some((place, offset)) => format!("{}+{offset:#x}", place.name),
-            None => address.to_string(),
-        }
+        let mut text = String::with_capacity(TEXT);
+        self.put_address(&mut text, PhysAddr::at(address.number()));
+        text
     }
 
     /// `span` as text: a region's name alone if it is exactly that region, otherwise `FROM..TO`, with `TO` counted
     /// from the same region's start where both lie in one, and `NAME_end` where a region ends.
     #[must_use]
     pub fn span<A: Named>(&self, span: Span<A>) -> String {
+        let mut text = String::with_capacity(TEXT);
+        self.put_span(&mut text, span);
+        text
+    }
+
+    /// Appends what [`Self::span`] says of `span`.
+    pub fn put_span<A: Named>(&self, text: &mut String, span: Span<A>) {
         let span: Span<PhysAddr> = span.cast();
         let first = self.at(span.base);
-        let last = span.size.checked_sub(1).and_then(|size| self.at(Span::new(span.base, size).end()));
         if let Some(place) = first
             && place.span == span
         {
-            return place.name.clone();
+            return text.push_str(&place.name);
         }
-        let to = match last {
-            Some(place) if place.span.end() == span.end() => format!("{}_end", place.name),
-            Some(place) => {
-                let offset = span.end().get() - place.span.base.get();
-                let same = first.is_some_and(|first| std::ptr::eq(first, place));
-                if same { format!("+{offset:#x}") } else { format!("{}+{offset:#x}", place.name) }
-            }
-            None => span.end().to_string(),
-        };
-        format!("{}..{to}", self.address(span.base))
+        self.put_address(text, span.base);
+        text.push_str("..");
+        let last = span.size.checked_sub(1).and_then(|size| self.at(Span::new(span.base, size).end()));
+        let Some(place) = last else { return put_hex(text, span.end().get()) };
+        if place.span.end() == span.end() {
+            text.push_str(&place.name);
+            return text.push_str("_end");
+        }
+        if !first.is_some_and(|first| std::ptr::eq(first, place)) {
+            text.push_str(&place.name);
+        }
+        text.push('+');
+        put_hex(text, span.end().get() - place.span.base.get());
     }
+
+    fn put_address(&self, text: &mut String, address: PhysAddr) {
+        match self.at(address) {
+            Some(place) => {
+                text.push_str(&place.name);
+                text.push('+');
+                put_hex(text, address.get().wrapping_sub(place.span.base.get()));
+            }
+            None => put_hex(text, address.get()),
+        }
+    }
+}
+
+fn put_hex(text: &mut String, number: u64) {
+    let _infallible = write!(text, "{number:#x}");
 }
 
 fn named(symbol: Symbol, span: Span<PhysAddr>) -> Option<Place> {

@@ -4,6 +4,9 @@
 //! Every page has a version, so that who looks again reads only what changed. What stands outside of the copied
 //! spans is read from the machine itself.
 
+use std::cell::RefCell;
+use std::sync::Arc;
+
 use parallax_abi::journal::{Record, kind};
 use parallax_addr::{PAGE_SIZE, PhysAddr};
 use parallax_gic::RawGic;
@@ -157,7 +160,7 @@ impl Shadow {
     /// This copy, with `memory` around it.
     #[must_use]
     pub const fn over<'a>(&'a self, memory: &'a dyn PhysMem) -> Over<'a> {
-        Over { shadow: self, memory }
+        Over { shadow: self, memory, lately: RefCell::new(None) }
     }
 
     /// Number of the span that holds `len` bytes at `pa`, and the offset in it.
@@ -238,10 +241,11 @@ impl Shadow {
 }
 
 /// A [`Shadow`] with a machine's memory around it.
-#[derive(Clone, Copy)]
 pub struct Over<'a> {
     shadow: &'a Shadow,
     memory: &'a dyn PhysMem,
+    /// A moment, and what was written after it: all that look ask since the same one.
+    lately: RefCell<Option<(u64, Arc<[PhysAddr]>)>>,
 }
 
 impl PhysMem for Over<'_> {
@@ -264,11 +268,19 @@ impl PhysMem for Over<'_> {
         Some(self.shadow.moment())
     }
 
-    fn written(&self, moment: u64) -> Option<Vec<PhysAddr>> {
+    fn written(&self, moment: u64) -> Option<Arc<[PhysAddr]>> {
+        let mut lately = self.lately.borrow_mut();
+        if let Some((known, pages)) = &*lately
+            && *known == moment
+        {
+            return Some(Arc::clone(pages));
+        }
         let known = usize::try_from(moment.checked_sub(self.shadow.forgotten)?).ok()?;
         let mut pages = self.shadow.log.get(known..)?.to_vec();
         pages.sort_unstable();
         pages.dedup();
+        let pages: Arc<[PhysAddr]> = pages.into();
+        *lately = Some((moment, Arc::clone(&pages)));
         Some(pages)
     }
 }

@@ -190,21 +190,29 @@ pub struct Line {
     pub value: String,
 }
 
+impl Line {
+    /// Appends its text.
+    pub(crate) fn put(&self, text: &mut impl fmt::Write) -> fmt::Result {
+        match self.table {
+            0 => write!(text, "{:<4}", self.lane.name())?,
+            table => write!(text, "{}:{table}", self.lane.name())?,
+        }
+        if !self.subject.is_empty() {
+            text.write_char(' ')?;
+            text.write_str(&self.subject)?;
+        }
+        text.write_str(match self.sign {
+            Sign::State => "  ",
+            Sign::Removed => "   - ",
+            Sign::Added => "   + ",
+        })?;
+        text.write_str(&self.value)
+    }
+}
+
 impl fmt::Display for Line {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let lane = match self.table {
-            0 => self.lane.name().to_owned(),
-            n => format!("{}:{n}", self.lane.name()),
-        };
-        write!(f, "{lane:<4}")?;
-        if !self.subject.is_empty() {
-            write!(f, " {}", self.subject)?;
-        }
-        match self.sign {
-            Sign::State => write!(f, "  {}", self.value),
-            Sign::Removed => write!(f, "   - {}", self.value),
-            Sign::Added => write!(f, "   + {}", self.value),
-        }
+        self.put(f)
     }
 }
 
@@ -235,18 +243,17 @@ pub fn el2_entry(
     layout: &Layout,
     symbols: &AddressMap,
 ) -> (String, String) {
-    let plain = format!("{:#x}..{:#x}", span.base, span.end());
+    let plain = || format!("{:#x}..{:#x}", span.base, span.end());
     let leaf = match entry {
         S1Entry::Mapped(leaf) => leaf,
-        S1Entry::Malformed { raw } => return (plain, format!("malformed {raw:#018x}")),
+        S1Entry::Malformed { raw } => return (plain(), format!("malformed {raw:#018x}")),
     };
     let pa = leaf.output(span.base);
-    let mut value: String =
-        ['R', if leaf.write { 'W' } else { '-' }, if leaf.exec { 'X' } else { '-' }].into_iter().collect();
-    value.push(' ');
+    let mut value = String::with_capacity(lane::TEXT);
+    value.extend(['R', if leaf.write { 'W' } else { '-' }, if leaf.exec { 'X' } else { '-' }, ' ']);
     value += &lane::mem_type(leaf.mem(), leaf.mair);
-    value += &lane::oddities(leaf.shareability(), leaf.af, leaf.contiguous, leaf.sw);
-    value += &lane::block_size(leaf.block);
+    lane::put_oddities(&mut value, leaf.shareability(), leaf.af, leaf.contiguous, leaf.sw);
+    lane::put_block_size(&mut value, leaf.block);
     let output = Span::new(pa, span.size);
     let in_image = layout.image.contains(pa);
     let subject = if in_image && leaf.offset == layout.image.base.get().wrapping_sub(layout.image_va.get()) {
@@ -254,13 +261,20 @@ pub fn el2_entry(
     } else if in_image && leaf.offset == 0 {
         "identity:hyp".to_owned()
     } else if leaf.offset == layout.linear_offset.wrapping_neg() {
-        format!("linear:{}", if in_image { "hyp".to_owned() } else { symbols.span(output) })
+        let mut subject = String::with_capacity(lane::TEXT);
+        subject += "linear:";
+        if in_image {
+            subject += "hyp"
+        } else {
+            symbols.put_span(&mut subject, output)
+        }
+        subject
     } else {
         let own = in_image || layout.pool.contains(pa);
         let target =
             symbols.region_name(pa).filter(|_| own).map_or_else(|| symbols.address(pa), str::to_owned);
         value += &format!(" -> {target}");
-        plain
+        plain()
     };
     (subject, value)
 }

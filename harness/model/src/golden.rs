@@ -42,12 +42,15 @@ impl Golden {
         lines: &[Line],
         findings: &[Finding],
     ) {
-        let operation = format!("{number}: {operation} -> {result}");
-        let _infallible = writeln!(self.text, "{operation}");
+        let _infallible = writeln!(self.text, "{number}: {operation} -> {result}");
         for line in lines {
-            let _infallible = writeln!(self.text, "{INDENT}{line}");
+            self.text.push_str(INDENT);
+            let _infallible = line.put(&mut self.text);
+            self.text.push('\n');
         }
-        self.findings(&operation, findings);
+        if !findings.is_empty() {
+            self.findings(&format!("{number}: {operation} -> {result}"), findings);
+        }
     }
 
     fn findings(&mut self, operation: &str, findings: &[Finding]) {

@@ -1,5 +1,8 @@
 //! The lanes of a golden, and how one value of each reads.
 
+use std::borrow::Cow;
+use std::fmt::Write as _;
+
 use parallax_addr::{AddressMap, Ipa};
 use parallax_smmu::{Config, Ste};
 use parallax_vmsa::{AnnotationType, MemAttr, MemType, S2Xn, Shareability};
@@ -70,57 +73,59 @@ impl View {
     }
 }
 
+/// Bytes that most values fit in.
+pub(crate) const TEXT: usize = 32;
+
 /// `1G`, `2M`, `4K`, or none when the size is not to be shown (0).
-pub(crate) fn block_size(log2: u8) -> String {
-    match log2 {
-        0 => String::new(),
-        30.. => format!(" {}G", 1_u64 << (log2.min(63) - 30)),
-        20.. => format!(" {}M", 1_u64 << (log2 - 20)),
-        _ => format!(" {}K", 1_u64 << log2.saturating_sub(10)),
-    }
+pub(crate) fn put_block_size(text: &mut String, log2: u8) {
+    let (size, unit) = match log2 {
+        0 => return,
+        30.. => (1_u64 << (log2.min(63) - 30), 'G'),
+        20.. => (1 << (log2 - 20), 'M'),
+        _ => (1 << log2.saturating_sub(10), 'K'),
+    };
+    let _infallible = write!(text, " {size}{unit}");
 }
 
 /// `normal` for write-back, the architecture's name for the rest.
-fn normal(ty: MemType) -> String {
-    if ty == MemType::WB { "normal".to_owned() } else { ty.to_string() }
+fn normal(ty: MemType) -> Cow<'static, str> {
+    if ty == MemType::WB { "normal".into() } else { ty.to_string().into() }
 }
 
 /// A stage-2 memory type: `normal` where stage 1 (or the incoming transaction) decides, in either encoding.
-pub(crate) fn mem_attr(mem: MemAttr) -> String {
+pub(crate) fn mem_attr(mem: MemAttr) -> Cow<'static, str> {
     match mem {
-        MemAttr::FwbStage1 => "normal".to_owned(),
-        MemAttr::FwbWriteBack => "forced-normal".to_owned(),
-        MemAttr::FwbNonCacheable => "forced-Normal-NC".to_owned(),
+        MemAttr::FwbStage1 => "normal".into(),
+        MemAttr::FwbWriteBack => "forced-normal".into(),
+        MemAttr::FwbNonCacheable => "forced-Normal-NC".into(),
         MemAttr::FwbDevice(device) => normal(MemType::Device(device)),
         MemAttr::Type(ty) => normal(ty),
-        MemAttr::Reserved(raw) => format!("memattr={raw:#x}"),
+        MemAttr::Reserved(raw) => format!("memattr={raw:#x}").into(),
     }
 }
 
 /// A stage-1 memory type.
-pub(crate) fn mem_type(mem: Option<MemType>, mair: u8) -> String {
-    mem.map_or_else(|| format!("mair={mair:#04x}"), normal)
+pub(crate) fn mem_type(mem: Option<MemType>, mair: u8) -> Cow<'static, str> {
+    mem.map_or_else(|| format!("mair={mair:#04x}").into(), normal)
 }
 
 /// What is not as everywhere else: shareability (inner is usual), AF, hints, software bits.
-pub(crate) fn oddities(sh: Shareability, af: bool, contiguous: bool, sw: u8) -> String {
-    let mut text = String::new();
-    text += match sh {
+pub(crate) fn put_oddities(text: &mut String, sh: Shareability, af: bool, contiguous: bool, sw: u8) {
+    *text += match sh {
         Shareability::InnerShareable => "",
         Shareability::NonShareable => " nsh",
         Shareability::OuterShareable => " osh",
         Shareability::Reserved => " sh=0b01",
     };
     if !af {
-        text += " af=0";
+        *text += " af=0";
     }
     if contiguous {
-        text += " contiguous";
+        *text += " contiguous";
     }
     if sw != 0 {
-        text += &format!(" sw={sw:#x}");
+        *text += &format!(" sw={sw:#x}");
     }
-    text
 }
 
 fn letter(allowed: bool, letter: char) -> char {
@@ -128,8 +133,8 @@ fn letter(allowed: bool, letter: char) -> char {
 }
 
 /// Permissions of a stage-2 leaf: `RWX` for CPUs; for devices, which do not execute, `RW`, and `xn` said apart.
-fn s2_permissions(leaf: &S2Leaf, lane: Lane) -> String {
-    let mut text: String = [letter(leaf.read, 'R'), letter(leaf.write, 'W')].into_iter().collect();
+fn put_permissions(text: &mut String, leaf: &S2Leaf, lane: Lane) {
+    text.extend([letter(leaf.read, 'R'), letter(leaf.write, 'W')]);
     if lane == Lane::Cpu {
         text.push(match leaf.exec() {
             S2Xn::All => 'X',
@@ -138,9 +143,8 @@ fn s2_permissions(leaf: &S2Leaf, lane: Lane) -> String {
             S2Xn::El1Only => 'k',
         });
     } else if leaf.xn != 0 {
-        text += " xn";
+        *text += " xn";
     }
-    text
 }
 
 /// The stage-2 entry at `ipa` as a lane shows it.
@@ -148,15 +152,18 @@ fn s2_permissions(leaf: &S2Leaf, lane: Lane) -> String {
 pub fn s2_entry(entry: &S2Entry, ipa: Ipa, lane: Lane, symbols: &AddressMap) -> String {
     match entry {
         S2Entry::Mapped(leaf) => {
-            let mut text = format!("{} {}", s2_permissions(leaf, lane), mem_attr(leaf.mem()));
-            text += &oddities(leaf.shareability(), leaf.af, leaf.contiguous, leaf.sw);
+            let mut text = String::with_capacity(TEXT);
+            put_permissions(&mut text, leaf, lane);
+            text.push(' ');
+            text += &mem_attr(leaf.mem());
+            put_oddities(&mut text, leaf.shareability(), leaf.af, leaf.contiguous, leaf.sw);
             if leaf.dbm {
                 text += " dbm";
             }
             if leaf.other != 0 {
                 text += &format!(" bits={:#x}", leaf.other);
             }
-            text += &block_size(leaf.block);
+            put_block_size(&mut text, leaf.block);
             if leaf.offset != 0 {
                 text += &format!(" -> {}", symbols.address(leaf.output(ipa)));
             }
@@ -169,17 +176,17 @@ pub fn s2_entry(entry: &S2Entry, ipa: Ipa, lane: Lane, symbols: &AddressMap) -> 
 
 pub(crate) fn annotated(entry: &S2Entry, raw: u64) -> String {
     let Some(note) = entry.annotation() else { return format!("annotated {raw:#018x}") };
-    let owner = match note.owner {
-        0 => "host".to_owned(),
-        OWNER_HYP => "hyp".to_owned(),
-        OWNER_GUEST => format!("guest handle={:#x} gfn={:#x}", note.extra & 0xffff, note.extra >> 16),
-        other => format!("owner={other}"),
+    let owner: Cow<'_, str> = match note.owner {
+        0 => "host".into(),
+        OWNER_HYP => "hyp".into(),
+        OWNER_GUEST => format!("guest handle={:#x} gfn={:#x}", note.extra & 0xffff, note.extra >> 16).into(),
+        other => format!("owner={other}").into(),
     };
     match note.ty {
         AnnotationType::Donation if note.owner != OWNER_GUEST && note.extra != 0 => {
             format!("annotated {owner} extra={:#x}", note.extra)
         }
-        AnnotationType::Donation => format!("annotated {owner}"),
+        AnnotationType::Donation => ["annotated ", &owner].concat(),
         ty => format!("annotated {ty} {owner} extra={:#x}", note.extra),
     }
 }
@@ -187,7 +194,10 @@ pub(crate) fn annotated(entry: &S2Entry, raw: u64) -> String {
 /// A page's state.
 #[must_use]
 pub fn page_state(state: &PageState) -> String {
-    let mut text = format!("host={} hyp={}", state.host.name(), state.hyp.name());
+    let mut text = String::with_capacity(TEXT);
+    for part in ["host=", state.host.name(), " hyp=", state.hyp.name()] {
+        text += part;
+    }
     if state.refcount != 0 {
         text += &format!(" refcount={}", state.refcount);
     }

@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use parallax_abi::info::HypInfo;
 use parallax_addr::{PhysAddr, Point};
@@ -147,7 +148,7 @@ impl PhysMem for Told {
         Some(self.log.len() as u64)
     }
 
-    fn written(&self, moment: u64) -> Option<Vec<PhysAddr>> {
+    fn written(&self, moment: u64) -> Option<Arc<[PhysAddr]>> {
         let pages: BTreeSet<PhysAddr> = self.log[moment as usize..].iter().copied().collect();
         Some(pages.into_iter().collect())
     }

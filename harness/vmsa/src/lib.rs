@@ -20,6 +20,7 @@
 
 pub mod annotation;
 pub mod attrs;
+mod cached;
 mod control;
 pub mod desc;
 pub mod mem;
@@ -37,6 +38,7 @@ pub mod walk;
 
 pub use annotation::{Annotation, AnnotationType};
 pub use attrs::{Cacheability, DeviceType, MemAttrs, MemType, Shareability};
+pub use cached::changed_part;
 pub use control::ControlRegs;
 pub use desc::Level;
 pub use mem::{MemError, PhysMem, SparseMem};

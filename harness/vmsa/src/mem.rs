@@ -3,6 +3,7 @@
 //! [`PhysMem`] is the one door: a live machine's mapped RAM, a recording and [`SparseMem`] all stand behind it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use parallax_addr::{PAGE_SIZE, PhysAddr};
 
@@ -38,7 +39,7 @@ pub trait PhysMem {
 
     /// The 4 KiB pages with a version that were written after `moment`, in order of address and each once; nothing
     /// where that is not known (any more). It takes time by how many they are, not by how large the memory is.
-    fn written(&self, moment: u64) -> Option<Vec<PhysAddr>> {
+    fn written(&self, moment: u64) -> Option<Arc<[PhysAddr]>> {
         let _ = moment;
         None
     }
@@ -57,7 +58,7 @@ impl<M: PhysMem + ?Sized> PhysMem for &M {
         (**self).moment()
     }
 
-    fn written(&self, moment: u64) -> Option<Vec<PhysAddr>> {
+    fn written(&self, moment: u64) -> Option<Arc<[PhysAddr]>> {
         (**self).written(moment)
     }
 }

@@ -7,6 +7,7 @@ use crate::desc::{self, Level};
 use crate::mem::MemError;
 use crate::stage1::{Stage1Attrs, TableAttrs};
 use crate::stage2::Stage2Attrs;
+use crate::table::What;
 
 /// Adjacent entries of one table that are alike.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +63,24 @@ impl Run {
     #[must_use]
     pub fn stage1(&self) -> Stage1Attrs {
         Stage1Attrs::decode(self.desc, self.level < Level::LAST)
+    }
+
+    /// What a walk comes across in a run of entries that are `what`, where output addresses have `oa_bits` bits. For
+    /// tables it is nothing: they are followed.
+    pub(crate) fn visits(self, what: What, oa_bits: u32) -> impl Iterator<Item = Visit> {
+        let malformed = |why| Visit::Malformed(self, why);
+        let (wrong, right) = match what {
+            What::Invalid => (None, Some(Visit::Invalid(self))),
+            What::Leaf => (None, Some(Visit::Leaf(self))),
+            What::LeafRes0 => {
+                let bits = self.desc & desc::leaf_res0(self.level);
+                (Some(malformed(Malformed::Res0 { bits })), Some(Visit::Leaf(self)))
+            }
+            What::Reserved => (Some(malformed(Malformed::Reserved)), None),
+            What::AddressSize => (Some(malformed(Malformed::AddressSize { oa_bits })), None),
+            What::Table | What::TableRes0 => (None, None),
+        };
+        wrong.into_iter().chain(right)
     }
 
     /// The annotation of a run of invalid stage-2 entries.

@@ -4,18 +4,20 @@
 //! and tables used twice become findings ([`Malformed`]), as does memory that cannot be read. [`TableCache`] keeps
 //! the bytes and runs of each table; a second walk decodes only tables whose bytes changed, and where memory knows
 //! its versions ([`PhysMem::version`]) it reads only those. When it also says what was written
-//! ([`PhysMem::written`]), [`TableCache::rewalk`] looks at nothing else.
+//! ([`PhysMem::written`]), [`TableCache::rewalk`] looks at nothing else, and hands out only what changed.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use parallax_addr::{InputAddr, PAGE_SIZE, PhysAddr};
+use foldhash::fast::RandomState;
+use parallax_addr::{InputAddr, PAGE_SIZE, PhysAddr, Span};
 
+use crate::cached::Cached;
 use crate::desc::{self, Level};
 use crate::mem::{MemError, PhysMem};
 use crate::regime::{Regime, Stage};
 use crate::stage1::TableAttrs;
-use crate::table::{Item, What, runs};
+use crate::table::{Item, What};
 pub use crate::visit::{Malformed, Run, Visit};
 
 /// Walks all of `regime` and calls `visit` in order of input addresses.
@@ -26,7 +28,7 @@ pub fn walk<M: PhysMem + ?Sized>(mem: &M, regime: &Regime, visit: impl FnMut(Vis
 /// The tables of one regime as they were at its last walk.
 #[derive(Clone, Debug)]
 pub struct TableCache {
-    tables: HashMap<PhysAddr, Cached>,
+    tables: HashMap<PhysAddr, Cached, RandomState>,
     walks: u64,
     /// Whether there will be a second walk that compares bytes.
     keep: bool,
@@ -48,24 +50,11 @@ enum Fetched {
     Seen,
 }
 
-#[derive(Clone, Debug)]
-struct Cached {
-    walk: u64,
-    /// Where it was first come across.
-    ia: InputAddr,
-    above: TableAttrs,
-    level: Level,
-    oa_bits: u32,
-    version: Option<u64>,
-    bytes: Box<[u8]>,
-    items: Arc<[Item]>,
-}
-
 impl TableCache {
     /// A cache without any table. Keep one for each regime that is walked again and again.
     #[must_use]
     pub fn new() -> Self {
-        Self { tables: HashMap::new(), walks: 0, keep: true, steady: None }
+        Self { tables: HashMap::default(), walks: 0, keep: true, steady: None }
     }
 
     /// Walks all of `regime` and calls `visit` in order of input addresses; decodes only what changed since this
@@ -90,25 +79,30 @@ impl TableCache {
         self.tables.retain(|_, table| table.walk == walks);
     }
 
-    /// Visits only those of the last walk's tables that are among the pages `written`, on the memory's word that no other
-    /// page changed since then. False when that cannot do, whatever was visited until then: another
+    /// Looks only at those of the last walk's tables that are among the pages `written`, on the memory's word that no other
+    /// page changed since then, and gives `part` the input addresses of the entries that changed, with all that a walk would
+    /// come across there. False when that cannot do, whatever was given until then: another
     /// regime, a table above the last level, memory that does not tell of every table.
     pub fn rewalk<M: PhysMem + ?Sized>(
         &mut self,
         mem: &M,
         regime: &Regime,
         written: &[PhysAddr],
-        visit: impl FnMut(Visit),
+        mut part: impl FnMut(Span<InputAddr>, &[Visit]),
     ) -> bool {
         if self.steady != Some(*regime) {
             return false;
         }
-        self.walks += 1;
-        let mut walker = Walker { mem, regime, cache: self, visit, path: Vec::new() };
+        let mut visits = Vec::new();
         written.iter().all(|pa| {
-            let Some(table) = walker.cache.tables.get(pa) else { return true };
-            let (level, ia, above) = (table.level, table.ia, table.above);
-            level == Level::LAST && walker.table(*pa, level, ia, 512, above).is_ok()
+            let Some(table) = self.tables.get_mut(pa) else { return true };
+            visits.clear();
+            match table.follow(mem, *pa, &mut visits) {
+                Some(Some(span)) => part(span, &visits),
+                Some(None) => (),
+                None => return false,
+            }
+            true
         })
     }
 
@@ -137,7 +131,7 @@ impl TableCache {
             && table.version == version
         {
             (table.walk, table.ia, table.above) = (self.walks, ia, above);
-            return Ok(Fetched::Table { items: Arc::clone(&table.items), changed: false });
+            return Ok(Fetched::Table { items: table.items(), changed: false });
         }
         if version.is_none() {
             self.steady = None;
@@ -152,13 +146,14 @@ impl TableCache {
         {
             (table.walk, table.ia, table.above) = (self.walks, ia, above);
             table.version = version;
-            return Ok(Fetched::Table { items: Arc::clone(&table.items), changed: false });
+            return Ok(Fetched::Table { items: table.items(), changed: false });
         }
-        let descs = bytes.as_chunks().0.iter().map(|chunk| u64::from_le_bytes(*chunk));
-        let items: Arc<[Item]> = runs(descs, level, oa_bits).into();
-        let (walk, bytes) = (self.walks, if self.keep { Box::from(&*bytes) } else { Box::default() });
-        let items_kept = Arc::clone(&items);
-        let table = Cached { walk, ia, above, level, oa_bits, version, bytes, items: items_kept };
+        let mut table = Cached::new(bytes, level, oa_bits);
+        (table.walk, table.ia, table.above, table.version) = (self.walks, ia, above, version);
+        let items = table.items();
+        if !self.keep {
+            table.bytes = Box::default();
+        }
         self.tables.insert(pa, table);
         Ok(Fetched::Table { items, changed: true })
     }
@@ -202,24 +197,13 @@ impl<M: PhysMem + ?Sized, V: FnMut(Visit)> Walker<'_, M, V> {
 
     fn item(&mut self, what: What, run: Run) {
         match what {
-            What::Invalid => (self.visit)(Visit::Invalid(run)),
-            What::Leaf => (self.visit)(Visit::Leaf(run)),
-            What::LeafRes0 => {
-                let bits = run.desc & desc::leaf_res0(run.level);
-                (self.visit)(Visit::Malformed(run, Malformed::Res0 { bits }));
-                (self.visit)(Visit::Leaf(run));
-            }
             What::Table => self.descend(run),
             What::TableRes0 => {
                 let bits = run.desc & desc::TABLE_RES0;
                 (self.visit)(Visit::Malformed(run, Malformed::Res0 { bits }));
                 self.descend(run);
             }
-            What::Reserved => (self.visit)(Visit::Malformed(run, Malformed::Reserved)),
-            What::AddressSize => {
-                let why = Malformed::AddressSize { oa_bits: self.regime.oa_bits };
-                (self.visit)(Visit::Malformed(run, why));
-            }
+            _ => run.visits(what, self.regime.oa_bits).for_each(&mut self.visit),
         }
     }
 

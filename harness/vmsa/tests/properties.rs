@@ -6,7 +6,7 @@ use parallax_addr::{InputAddr, PAGE_SIZE, PhysAddr};
 use parallax_vmsa::mem::SparseMem;
 use parallax_vmsa::regime::{Regime, Stage2Fields};
 use parallax_vmsa::walk::{TableCache, Visit, walk};
-use parallax_vmsa::{Annotation, FaultKind, Stage1Attrs, Stage2Attrs, SysRegs, translate};
+use parallax_vmsa::{Annotation, FaultKind, MemError, PhysMem, Stage1Attrs, Stage2Attrs, SysRegs, translate};
 use proptest::prelude::*;
 
 /// Tables live in this many pages from address 0 on, so that random entries often point to one another.
@@ -56,7 +56,68 @@ fn stage2() -> impl Strategy<Value = Regime> {
     })
 }
 
+/// Memory that knows how often each page was written.
+struct Told(SparseMem, BTreeMap<PhysAddr, u64>);
+
+impl PhysMem for Told {
+    fn read(&self, pa: PhysAddr, buf: &mut [u8]) -> Result<(), MemError> {
+        self.0.read(pa, buf)
+    }
+
+    fn version(&self, pa: PhysAddr) -> Option<u64> {
+        Some(self.1.get(&pa).copied().unwrap_or_default())
+    }
+}
+
+/// What is at each entry's first input address, and whether it can be reached.
+type Entries = BTreeMap<InputAddr, (u64, bool)>;
+
+fn put(entries: &mut Entries, visit: &Visit) {
+    let (run, good) = match visit {
+        Visit::Table { .. } => return,
+        Visit::Leaf(run) | Visit::Invalid(run) => (run, true),
+        Visit::Malformed(run, _) => (run, false),
+    };
+    let (size, leaf) = (run.level.entry_size(), matches!(visit, Visit::Leaf(_)));
+    for number in 0..u64::from(run.count) {
+        let desc = run.desc.wrapping_add(if leaf { number * size } else { 0 });
+        entries.insert(run.ia.wrapping_add(number * size), (desc, good));
+    }
+}
+
 proptest! {
+    #[test]
+    fn what_is_walked_again_is_what_a_whole_walk_finds(
+        mem in memory(),
+        regime in stage2(),
+        changes in proptest::collection::vec((0..PAGES, 0_u64..512, entry()), 1..8),
+    ) {
+        let mut told = Told(mem, BTreeMap::new());
+        let (mut cache, mut entries) = (TableCache::new(), Entries::new());
+        cache.walk(&told, &regime, |visit| put(&mut entries, &visit));
+        for (page, index, desc) in changes {
+            let page = PhysAddr::new(page * PAGE_SIZE);
+            told.0.write_u64(page.wrapping_add(8 * index), desc);
+            *told.1.entry(page).or_default() += 1;
+            let known = cache.rewalk(&told, &regime, &[page], |span, visits| {
+                let gone: Vec<InputAddr> = entries.range(span.base..span.end()).map(|(ia, _)| *ia).collect();
+                gone.iter().for_each(|ia| _ = entries.remove(ia));
+                visits.iter().for_each(|visit| put(&mut entries, visit));
+            });
+            let mut whole = Entries::new();
+            if !known {
+                entries.clear();
+                cache.walk(&told, &regime, |visit| put(&mut entries, &visit));
+            }
+            walk(&told, &regime, |visit| put(&mut whole, &visit));
+            prop_assert_eq!(&entries, &whole);
+            // What the cache kept is what it would read.
+            let mut kept = Entries::new();
+            cache.clone().walk(&told, &regime, |visit| put(&mut kept, &visit));
+            prop_assert_eq!(&kept, &whole);
+        }
+    }
+
     #[test]
     fn a_walk_ends_in_order_and_reads_each_table_once(mem in memory(), regime in stage2()) {
         let mut tables = BTreeMap::new();

@@ -139,6 +139,8 @@ fn events(
 mod tests {
     use parallax_vmsa::SparseMem;
 
+    use std::sync::Arc;
+
     use super::*;
 
     const TABLES: u64 = 0x4040_0000;
@@ -204,8 +206,8 @@ mod tests {
             Some(0)
         }
 
-        fn written(&self, _: u64) -> Option<Vec<PhysAddr>> {
-            Some(self.1.clone())
+        fn written(&self, _: u64) -> Option<Arc<[PhysAddr]>> {
+            Some(self.1.clone().into())
         }
     }
 

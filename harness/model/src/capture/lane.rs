@@ -3,16 +3,13 @@
 //! Where memory says what was written since the last look, only the tables among that are looked at, and what they hold
 //! replaces what they held.
 
-use parallax_addr::{PAGE_SIZE, PhysAddr, Point, Span};
+use parallax_addr::{PhysAddr, Point, Span};
 use parallax_vmsa::walk::{TableCache, Visit};
 use parallax_vmsa::{PhysMem, Regime};
 
 use super::tables::{self, Entry};
 use crate::run::{self, Run};
 use crate::runs::Runs;
-
-/// Bytes of input addresses that a table of the last level covers.
-const LAST_TABLE: u64 = 512 * PAGE_SIZE;
 
 /// What entries of one kind map.
 type Entries<E> = Vec<Run<<E as Entry>::Address, E>>;
@@ -55,23 +52,15 @@ impl<E: Entry> Lane<E> {
     }
 
     fn follow_written(&mut self, mem: &dyn PhysMem, regime: &Regime, written: &[PhysAddr]) -> bool {
-        let mut parts: Vec<(Span<E::Address>, Entries<E>)> = Vec::new();
-        let kept = self.cache.rewalk(mem, regime, written, |visit| match visit {
-            Visit::Table { ia, .. } => {
-                parts.push((Span::new(E::Address::at(ia.get()), LAST_TABLE), Vec::new()))
-            }
-            _ => {
-                if let (Some((_, runs)), Some(entry)) = (parts.last_mut(), E::of(&visit, regime)) {
-                    run::push(runs, entry);
-                }
-            }
-        });
-        if kept {
-            for (span, runs) in parts {
-                run::replace(self.entries.make_mut(), span, &runs);
-            }
-        }
-        kept
+        let Self { cache, entries, .. } = self;
+        let mut runs: Entries<E> = Vec::new();
+        cache.rewalk(mem, regime, written, |span, visits| {
+            runs.clear();
+            let there = visits.iter().filter_map(|visit| E::of(visit, regime));
+            there.for_each(|entry| run::push(&mut runs, entry));
+            let span = Span::new(E::Address::at(span.base.get()), span.size);
+            run::replace(entries.make_mut(), span, &runs);
+        })
     }
 
     fn walk(&mut self, mem: &dyn PhysMem, regime: &Regime) {

@@ -1,7 +1,7 @@
 //! The page-state array, decoded page by page of the array, and only where its bytes changed.
 
 use parallax_addr::{PAGE_SHIFT, PAGE_SIZE, PhysAddr, Span};
-use parallax_vmsa::PhysMem;
+use parallax_vmsa::{PhysMem, changed_part};
 
 use crate::page::PageState;
 use crate::run::{self, Run};
@@ -120,21 +120,6 @@ impl Chunk {
         self.bytes.extend_from_slice(bytes);
         Some((span, runs))
     }
-}
-
-/// From the first word that differs to behind the last one; nothing if none does. Both have as many words.
-fn changed_part(old: &[[u8; 8]], new: &[[u8; 8]]) -> Option<(usize, usize)> {
-    // Whole blocks first: that is how memory is compared quickly.
-    const BLOCK: usize = 32;
-    let blocks = || old.chunks(BLOCK).zip(new.chunks(BLOCK));
-    let (head, tail) =
-        (blocks().position(|(old, new)| old != new)?, blocks().rposition(|(old, new)| old != new)?);
-    let (first, last) = (head * BLOCK, tail * BLOCK);
-    let differ = |(old, new): (&[u8; 8], &[u8; 8])| old != new;
-    let first = first + old[first..].iter().zip(&new[first..]).position(differ)?;
-    let end = (last + BLOCK).min(old.len());
-    let last = last + old[last..end].iter().zip(&new[last..end]).rposition(differ)?;
-    Some((first, last + 1))
 }
 
 fn decode(words: &[[u8; 8]], pa: PhysAddr) -> States {

@@ -1,11 +1,10 @@
 //! The checker's state, and its findings.
 
-use std::collections::HashMap;
-
 use super::bases::Areas;
 use super::cpu::Cpus;
 use super::finding::{Finding, Regime, Site, Subject};
 use super::lines::Lines;
+use super::map::Map;
 use super::memory::Memory;
 use super::rule::Rule;
 use super::smmu_state::Smmu;
@@ -47,15 +46,15 @@ pub struct Checker {
     pub(super) time: u64,
     pub(super) memory: Memory,
     pub(super) trees: Vec<Tree>,
-    pub(super) roots: HashMap<u64, u32>,
-    pub(super) vmids: HashMap<u16, u32>,
-    pub(super) stale_vmids: HashMap<u16, StaleVmid>,
-    pub(super) locks: HashMap<u64, u64>,
-    pub(super) owners: HashMap<u64, u64>,
+    pub(super) roots: Map<u64, u32>,
+    pub(super) vmids: Map<u16, u32>,
+    pub(super) stale_vmids: Map<u16, StaleVmid>,
+    pub(super) locks: Map<u64, u64>,
+    pub(super) owners: Map<u64, u64>,
     /// Pages that are no tables and that are written under locks: number of the page, the locks.
-    pub(super) guards: HashMap<u64, Vec<u64>>,
+    pub(super) guards: Map<u64, Vec<u64>>,
     pub(super) records: Records,
-    pub(super) groups: HashMap<u32, Group>,
+    pub(super) groups: Map<u32, Group>,
     pub(super) next_group: u32,
     pub(super) cpus: Cpus,
     pub(super) smmu: Smmu,
@@ -63,7 +62,7 @@ pub struct Checker {
     pub(super) areas: Areas,
     pub(super) scratch: Vec<u32>,
     pub(super) findings: Vec<Finding>,
-    pub(super) seen: HashMap<(Rule, u64, u64), usize>,
+    pub(super) seen: Map<(Rule, u64, u64), usize>,
 }
 
 impl Checker {
@@ -75,14 +74,14 @@ impl Checker {
             time: 0,
             memory: Memory::new(config.max_pages),
             trees: Vec::new(),
-            roots: HashMap::new(),
-            vmids: HashMap::new(),
-            stale_vmids: HashMap::new(),
-            locks: HashMap::new(),
-            owners: HashMap::new(),
-            guards: HashMap::new(),
+            roots: Map::default(),
+            vmids: Map::default(),
+            stale_vmids: Map::default(),
+            locks: Map::default(),
+            owners: Map::default(),
+            guards: Map::default(),
             records: Records::default(),
-            groups: HashMap::new(),
+            groups: Map::default(),
             next_group: 0,
             cpus: Cpus::default(),
             smmu: Smmu::default(),
@@ -90,7 +89,7 @@ impl Checker {
             areas: Areas::default(),
             scratch: Vec::new(),
             findings: Vec::new(),
-            seen: HashMap::new(),
+            seen: Map::default(),
         }
     }
 

@@ -1,10 +1,9 @@
 //! What each CPU has done lately.
 
-use std::collections::HashMap;
-
 use super::finding::{Site, Subject};
 use super::first_use::Inherited;
 use super::fresh::Fresh;
+use super::map::Map;
 use super::owners::Move;
 
 /// One CPU.
@@ -41,7 +40,7 @@ pub(super) struct Cpu {
     /// Entries with a TLBI that no DSB has completed, with the time of the store that made each unclean.
     pub(super) sent: Vec<(u32, u64)>,
     /// Locks that it holds, and where it took each.
-    pub(super) locks: HashMap<u64, Site>,
+    pub(super) locks: Map<u64, Site>,
     /// Unclean entries of its making that nothing was said about yet.
     pub(super) open: usize,
     /// The first entry that it made valid since its last DSB.
@@ -53,7 +52,7 @@ pub(super) struct Cpu {
     /// It entered EL2 and has not returned.
     pub(super) inside: bool,
     /// What it has loaded since: by address the first instruction that did.
-    pub(super) loads: HashMap<u64, Site>,
+    pub(super) loads: Map<u64, Site>,
 }
 
 /// The CPUs by number; those that nothing was heard of do not exist.

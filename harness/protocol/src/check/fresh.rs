@@ -1,14 +1,13 @@
 //! What EL2 has just mapped for itself it may use only when that is visible to its own walks: DSB, then ISB (DDI 0487,
 //! D8.17, B2.3.12 and D7.2.1, "context synchronization event").
 
-use std::collections::HashMap;
-
 use parallax_addr::{PAGE_SIZE, PhysAddr};
 use parallax_vmsa::desc::ADDRESS;
 
 use super::change::{Entry, entry, span};
 use super::checker::Checker;
 use super::finding::{Regime, Site, Subject};
+use super::map::Map;
 use super::memory::Place;
 use super::rule::Rule;
 
@@ -16,9 +15,9 @@ use super::rule::Rule;
 #[derive(Debug, Default)]
 pub(super) struct Fresh {
     /// No DSB has come since.
-    stored: HashMap<u64, Site>,
+    stored: Map<u64, Site>,
     /// A DSB has, but no ISB behind it.
-    visible: HashMap<u64, Site>,
+    visible: Map<u64, Site>,
 }
 
 impl Fresh {

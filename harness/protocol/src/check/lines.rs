@@ -1,12 +1,11 @@
 //! Lines of memory that EL2 has stored to and not cleaned to the point of coherency: a CPU that starts reads with its MMU
 //! and caches off, and does not see what the caches of others hold (DDI 0487, B2.10 and D7.5).
 
-use std::collections::HashMap;
-
 use parallax_addr::PhysAddr;
 
 use super::checker::Checker;
 use super::finding::{Site, Subject};
+use super::map::Map;
 use super::rule::Rule;
 use crate::event::{DcOp, Dsb};
 
@@ -27,14 +26,27 @@ struct Line {
     cleaned: bool,
 }
 
-/// All lines that may be held by caches alone, by their address.
-#[derive(Debug, Default)]
+/// Lines that were asked for lately: each has one place, by its number.
+const LATELY: usize = 256;
+
+/// All lines that may be held by caches alone.
+#[derive(Debug)]
 pub(super) struct Lines {
-    dirty: HashMap<u64, Line>,
-    /// Those of them that were cleaned.
-    cleaned: Vec<u64>,
-    /// The one that was stored to last: most stores follow one to the same line.
-    last: Option<(u64, Site)>,
+    /// Those that were ever stored to; nothing where all of it is in memory.
+    lines: Vec<Option<Line>>,
+    /// Where each is among them, by its address.
+    places: Map<u64, u32>,
+    /// The same for some of them, which needs no hash: most stores follow others to the same stack.
+    lately: [(u64, u32); LATELY],
+    /// Where those are that were cleaned.
+    cleaned: Vec<u32>,
+}
+
+impl Default for Lines {
+    fn default() -> Self {
+        let lately = [(u64::MAX, 0); LATELY];
+        Self { lines: Vec::new(), places: Map::default(), lately, cleaned: Vec::new() }
+    }
 }
 
 impl Lines {
@@ -43,42 +55,59 @@ impl Lines {
         if option != Dsb::Sy || self.cleaned.is_empty() {
             return;
         }
-        let Self { dirty, cleaned, .. } = self;
-        cleaned.retain(|line| match dirty.get(line) {
-            Some(found) if found.cleaned && found.by.cpu == cpu => {
-                dirty.remove(line);
-                false
+        let Self { lines, cleaned, .. } = self;
+        cleaned.retain(|place| match &mut lines[*place as usize] {
+            line @ Some(Line { cleaned: true, .. }) => {
+                let done = line.is_some_and(|line| line.by.cpu == cpu);
+                if done {
+                    *line = None;
+                }
+                !done
             }
-            found => found.is_some_and(|found| found.cleaned),
+            _ => false,
         });
+    }
+
+    fn place(&mut self, line: u64) -> u32 {
+        let lately = &mut self.lately[(line / LINE) as usize % LATELY];
+        if lately.0 != line {
+            let place = *self.places.entry(line).or_insert(self.lines.len() as u32);
+            if place as usize == self.lines.len() {
+                self.lines.push(None);
+            }
+            *lately = (line, place);
+        }
+        lately.1
+    }
+
+    /// The line at `address`, if caches alone may hold it, and where it is.
+    fn dirty(&mut self, address: u64) -> Option<(u32, &mut Line)> {
+        let place = *self.places.get(&(address & !(LINE - 1)))?;
+        Some((place, self.lines[place as usize].as_mut()?))
     }
 }
 
 impl Checker {
     /// A store to memory at `pa`.
     pub(super) fn dirtied(&mut self, at: Site, pa: u64) {
-        let line = pa & !(LINE - 1);
-        let same = |(last, by): (u64, Site)| last == line && (by.pc, by.cpu) == (at.pc, at.cpu);
-        if self.lines.last.is_some_and(same) {
-            return;
-        }
         if self.cpus.get(at.cpu).and_then(|cpu| cpu.sctlr).is_some_and(|sctlr| sctlr & M == 0) {
             return;
         }
-        self.lines.last = Some((line, at));
-        self.lines.dirty.insert(line, Line { by: at, cleaned: false });
+        let place = self.lines.place(pa & !(LINE - 1));
+        self.lines.lines[place as usize] = Some(Line { by: at, cleaned: false });
     }
 
     /// Cache maintenance. What discards a line, or goes by set and way, cleans nothing for others to see.
     pub(super) fn dc(&mut self, at: Site, op: DcOp, operand: u64) {
-        let line = operand & !(LINE - 1);
-        let found = self.lines.dirty.get_mut(&line).filter(|found| found.by.cpu == at.cpu && !found.cleaned);
-        if matches!(op, DcOp::Cvac | DcOp::Civac | DcOp::Cvap)
-            && let Some(found) = found
+        if !matches!(op, DcOp::Cvac | DcOp::Civac | DcOp::Cvap) {
+            return;
+        }
+        if let Some((place, line)) = self.lines.dirty(operand)
+            && line.by.cpu == at.cpu
+            && !line.cleaned
         {
-            found.cleaned = true;
-            self.lines.cleaned.push(line);
-            self.lines.last = None;
+            line.cleaned = true;
+            self.lines.cleaned.push(place);
         }
     }
 
@@ -86,7 +115,7 @@ impl Checker {
     pub(super) fn smc(&mut self, at: Site, function: u64, context: u64) {
         let function = function & 0xffff_ffff & !SMC64;
         let Some((_, name)) = STARTS.iter().find(|(id, _)| *id == function) else { return };
-        let Some(line) = self.lines.dirty.get(&(context & !(LINE - 1))).copied() else { return };
+        let Some((_, &mut line)) = self.lines.dirty(context) else { return };
         let what = format!("{name} with this as its context id: the CPU reads it past the caches");
         let missing = if line.cleaned { "DSB SY after the DC" } else { "DC CVAC of it, DSB SY" };
         let subject = Subject::Page { pa: PhysAddr::new(context) };

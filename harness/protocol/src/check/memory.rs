@@ -1,8 +1,8 @@
 //! Memory as the stores made it, and what each page is used for.
 
-use std::collections::HashMap;
-
 use parallax_addr::PAGE_SIZE;
+
+use super::map::Map;
 
 /// A page as part of a tree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,7 +44,7 @@ const LATELY: usize = 256;
 pub(super) struct Memory {
     pages: Vec<Page>,
     /// Where each is, by its number.
-    places: HashMap<u64, u32>,
+    places: Map<u64, u32>,
     /// The same for some of them, which needs no hash: most stores follow one to the same page.
     lately: [(u64, u32); LATELY],
     limit: usize,
@@ -55,7 +55,7 @@ pub(super) struct Memory {
 impl Memory {
     pub(super) fn new(limit: usize) -> Self {
         let lately = [(u64::MAX, 0); LATELY];
-        Self { pages: Vec::new(), places: HashMap::new(), lately, limit, lost: 0 }
+        Self { pages: Vec::new(), places: Map::default(), lately, limit, lost: 0 }
     }
 
     /// Where the page of this number is.

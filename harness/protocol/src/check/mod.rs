@@ -11,6 +11,7 @@
 //! | `finding` | [`Finding`] |
 //! | `rule` | [`Rule`]: the table of the rules |
 //! | `change` | what a store means for an entry |
+//! | `map` | the map that most of it stands in |
 //! | `memory`, `tree_state`, `tree` | contents of memory; which page is a table of which tree |
 //! | `entry` | stores to entries of live tables |
 //! | `unclean`, `tlb` | unclean entries; TLBI and DSB on the CPUs |
@@ -44,6 +45,7 @@ mod first_use;
 mod fresh;
 mod lines;
 mod look;
+mod map;
 mod memory;
 mod owners;
 mod rule;

@@ -1,11 +1,12 @@
 //! What is known of the SMMU.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use parallax_addr::PAGE_SIZE;
 use parallax_smmu::idr::{Idr0, Idr5};
 
 use super::first_use::SmmuInherited;
+use super::map::Map;
 use super::structure::{Contexts, Stream, Structure};
 
 /// The command queue.
@@ -43,9 +44,9 @@ pub(super) struct Smmu {
     /// The level-1 table: first byte, end.
     pub(super) level1: (u64, u64),
     pub(super) contexts: Contexts,
-    pub(super) streams: HashMap<Structure, Stream>,
+    pub(super) streams: Map<Structure, Stream>,
     pub(super) streams_open: usize,
-    pub(super) vmids: HashMap<u16, u32>,
+    pub(super) vmids: Map<u16, u32>,
     /// Unclean entries (with the time of their store) that a TLBI command covers, and no CMD_SYNC yet.
     pub(super) sent: Vec<(u32, u64)>,
     /// The same with a CMD_SYNC.
@@ -75,9 +76,9 @@ impl Default for Smmu {
             arrays: BTreeMap::new(),
             level1: (0, 0),
             contexts: Contexts::default(),
-            streams: HashMap::new(),
+            streams: Map::default(),
             streams_open: 0,
-            vmids: HashMap::new(),
+            vmids: Map::default(),
             sent: Vec::new(),
             synced: Vec::new(),
             cfgi: Vec::new(),

@@ -1,8 +1,9 @@
 //! Entries whose old value somebody may still hold, and how far their invalidation has come.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use super::finding::Site;
+use super::map::Map;
 use crate::tlbi::TlbiOp;
 
 /// How far an invalidation on the CPUs has come.
@@ -72,7 +73,7 @@ pub(super) struct Record {
 pub(super) struct Records {
     slots: Vec<Option<Record>>,
     free: Vec<u32>,
-    by_entry: HashMap<u64, u32>,
+    by_entry: Map<u64, u32>,
     by_address: BTreeMap<(u32, u8, u64, u64), u32>,
 }
 
