@@ -93,7 +93,7 @@ impl Graph {
 pub fn perform(scope: &Scope, state: &Small, operation: &Operation) -> (Outcome, Small) {
     let view = scope.view(state);
     let done = Outcome::Ok { value: None };
-    let board = Board { emulated: &[], streams: Some(1 << 32), lent: false };
+    let board = Board { emulated: &[], streams: Some(1 << 32), lent: false, free: None };
     let first = next(operation, &done, &view, board);
     if let Some(wrong) = first.wrong {
         return (wrong.expected, state.clone());

@@ -8,6 +8,7 @@ use parallax_vmsa::PhysMem;
 
 use crate::page::Page;
 use crate::step::{Board, Wrong, next};
+use crate::tables::Free;
 use crate::view::{After, Effect, Held, Observed, Unsure, View};
 use crate::viommu::{At, Viommu};
 
@@ -82,7 +83,9 @@ impl Judge {
         let on = is_on(before) && is_on(after);
         let judged = !context.emulated && context.smmu != SmmuMode::Off && on;
         let streams = judged.then(|| 1 << context.sid_bits.min(32));
-        let mut board = Board { emulated: &context.lpis, streams, lent: false };
+        // Between operations without a look there may have been less.
+        let free = Free::of(after).filter(|_| performed.clone().nth(1).is_none());
+        let mut board = Board { emulated: &context.lpis, streams, lent: false, free };
         let (mut findings, mut effects) = (Vec::new(), Vec::new());
         if let Some(viommu) = &mut viommu {
             viommu.begin(performed.clone().map(|(operation, _)| operation));
@@ -99,7 +102,9 @@ impl Judge {
             let of_smmu = viommu.as_mut().and_then(|viommu| viommu.perform(operation, outcome, at));
             let pages = operation.footprint().pages.filter(|_| !self.unsure.is_empty());
             let here = pages.is_some_and(|pages| self.unsure.has_any(pages.cast()));
-            let of_pages = Board { lent: board.lent || here, ..board };
+            // What is not mapped may stay so; what says whose a page is needs no table.
+            let free = free.filter(|_| !pages_of(operation).is_some_and(|pages| is_annotated(after, pages)));
+            let of_pages = Board { lent: board.lent || here, free, ..board };
             let next = of_smmu.unwrap_or_else(|| next(operation, outcome, &view, of_pages));
             if let Some(wrong) = next.wrong {
                 findings.push(result(operation, outcome, &wrong, around));
@@ -113,6 +118,16 @@ impl Judge {
         }
         (findings, effects, board.lent)
     }
+}
+
+/// The pages that the access `operation` names.
+fn pages_of(operation: &Operation) -> Option<Span<Ipa>> {
+    operation.footprint().pages.filter(|_| operation.call().is_none())
+}
+
+/// Whether the host's stage 2 has an annotation for any of `pages`.
+fn is_annotated(state: &Snapshot, pages: Span<Ipa>) -> bool {
+    run::within(state.host(), pages).any(|(_, entry)| entry.annotation().is_some())
 }
 
 /// The SMMU that the host sees, as it is at boot.

@@ -6,6 +6,7 @@
 //! | [`view`] | what the specification asks of a state, and the state of a real machine as it sees it |
 //! | [`need`], [`call`] | one operation after the other: what it needs, how it is refused, what it does |
 //! | [`step`] | what an operation that ended in some way may have done |
+//! | [`tables`] | when it may fail for want of pages for tables |
 //! | [`judge`] | a real machine's step held against that |
 //! | [`viommu`] | the SMMUv3 that the host sees: registers, commands, stream table, the host's own stage 1 |
 //! | [`small`], [`graph`] | a machine of a few pages, all states that it can be in, a way through all operations in all of them |
@@ -21,6 +22,7 @@ pub mod need;
 pub mod page;
 pub mod small;
 pub mod step;
+pub mod tables;
 pub mod text;
 pub mod view;
 pub mod viommu;

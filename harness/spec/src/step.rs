@@ -1,10 +1,12 @@
 //! What an operation that ended in some way may have done.
 
+use parallax_abi::errno::ENOMEM;
 use parallax_addr::{PhysAddr, Span};
 use parallax_ops::{Agent, CpuAccess, Operation, Outcome};
 
 use crate::call::specified;
 use crate::need::first_broken;
+use crate::tables::Free;
 use crate::view::{Effect, View};
 
 /// What an operation may have left behind.
@@ -45,6 +47,9 @@ pub struct Board<'a> {
     pub streams: Option<u64>,
     /// Whether emulated devices may have lent memory of the host's, or returned it, since the state that is looked at.
     pub lent: bool,
+    /// The pages that are free for tables when the operation has ended; none where that is not known, and any operation that may
+    /// need one may fail.
+    pub free: Option<Free>,
 }
 
 impl Board<'_> {
@@ -82,7 +87,8 @@ impl Board<'_> {
         let memory = !walk && pages.iter().all(|(_, page)| page.is_memory());
         let rule = if by_device { "dma/hosts" } else { "access/hosts" };
         let (says, expected) = ("memory that is the host's is reached", Outcome::Ok { value: None });
-        (memory && refused).then(|| Wrong { rule: rule.to_owned(), says, expected })
+        let short = !by_device && self.free.is_some_and(Free::is_short_for_a_page);
+        (memory && refused && !short).then(|| Wrong { rule: rule.to_owned(), says, expected })
     }
 }
 
@@ -114,8 +120,9 @@ pub fn next(operation: &Operation, outcome: &Outcome, view: &dyn View, board: Bo
     let pages = view.pages(named.span());
     let broken = first_broken(call.needs, named, view);
     let done = matches!(outcome, Outcome::Ok { .. });
-    let may_fail =
-        matches!(outcome, Outcome::Error(error) if call.may_fail.iter().any(|(known, _)| known == error));
+    let short = board.free.is_none_or(|free| free.is_short_for(named.nr));
+    let may_fail = matches!(outcome, Outcome::Error(error)
+        if call.may_fail.iter().any(|(known, _)| known == error && (short || *known != ENOMEM)));
     // What devices have lent and returned meanwhile is not known; all else is.
     let unknown = board.lent && named.is_addressed() && pages.iter().all(|(_, page)| page.may_be_lent());
     let wrong = match broken {

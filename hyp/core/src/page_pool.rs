@@ -27,6 +27,12 @@ impl PagePool {
         Range { base: PhysAddr(self.0.base), size: self.0.size }
     }
 
+    /// Its account, as the harness reads it.
+    #[must_use]
+    pub const fn account(&self) -> Pool {
+        self.0
+    }
+
     /// How many pages are free.
     #[must_use]
     pub const fn free_pages(&self) -> u64 {
