@@ -5,6 +5,7 @@
 //! | module | what is in it |
 //! | --- | --- |
 //! | [`event`] | [`Event`]: what happened, on which CPU, where in the code |
+//! | `map` | the map that almost every event is looked up in |
 //! | [`tlbi`] | [`TlbiOp`]: TLB maintenance instructions by name and encoding, and what each reaches |
 //! | [`casemate`] | the text form of such a stream, read and written |
 //! | [`check`] | [`Checker`]: the rules |
@@ -13,6 +14,7 @@
 pub mod casemate;
 pub mod check;
 pub mod event;
+mod map;
 mod names;
 mod register;
 pub mod tlbi;

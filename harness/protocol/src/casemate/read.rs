@@ -1,6 +1,5 @@
 //! Reading: from lists to [`Event`]s.
 
-use std::collections::HashMap;
 use std::io::{self, Read};
 
 use parallax_addr::PhysAddr;
@@ -9,6 +8,7 @@ use super::fields::Fields;
 use super::place::Place;
 use super::sexp::{Error, Item, Reader, unescape};
 use crate::event::{Barrier, DcOp, Dsb, Event, GicBase, HintKind, Kind, Sysreg};
+use crate::map::Map;
 use crate::tlbi::TlbiOp;
 
 /// Events that one file may hold.
@@ -187,7 +187,7 @@ impl State {
 #[derive(Debug, Default)]
 struct Names {
     sources: Vec<String>,
-    known: HashMap<String, u64>,
+    known: Map<String, u64>,
 }
 
 impl Names {

@@ -1,5 +1,7 @@
 //! S-expressions: tokens with their places, and lists of bounded depth and length.
 
+use memchr::memchr3;
+
 use super::place::Place;
 
 /// What is wrong with a text, and where. Lines and columns count from 1; columns count characters.
@@ -220,9 +222,7 @@ impl<'a> Reader<'a> {
     fn quoted(&mut self, at: usize) -> Result<Item<'a>, Error> {
         let rest = &self.text[at + 1..];
         let mut from = 0;
-        while let Some(found) =
-            rest.as_bytes()[from..].iter().position(|byte| matches!(byte, b'"' | b'\\' | b'\n'))
-        {
+        while let Some(found) = memchr3(b'"', b'\\', b'\n', &rest.as_bytes()[from..]) {
             let end = from + found;
             match rest.as_bytes()[end] {
                 // What follows a backslash stands for itself, whatever it is.

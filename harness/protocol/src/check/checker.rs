@@ -4,12 +4,12 @@ use super::bases::Areas;
 use super::cpu::Cpus;
 use super::finding::{Finding, Regime, Site, Subject};
 use super::lines::Lines;
-use super::map::Map;
 use super::memory::Memory;
 use super::rule::Rule;
 use super::smmu_state::Smmu;
 use super::tree_state::{Group, StaleVmid, Tree};
 use super::unclean::Records;
+use crate::map::Map;
 
 /// What is asked for beyond the architecture, for CPUs that do less than it says.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

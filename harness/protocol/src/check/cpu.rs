@@ -3,8 +3,8 @@
 use super::finding::{Site, Subject};
 use super::first_use::Inherited;
 use super::fresh::Fresh;
-use super::map::Map;
 use super::owners::Move;
+use crate::map::Map;
 
 /// One CPU.
 #[derive(Debug, Default)]

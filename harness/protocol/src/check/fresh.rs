@@ -7,9 +7,9 @@ use parallax_vmsa::desc::ADDRESS;
 use super::change::{Entry, entry, span};
 use super::checker::Checker;
 use super::finding::{Regime, Site, Subject};
-use super::map::Map;
 use super::memory::Place;
 use super::rule::Rule;
+use crate::map::Map;
 
 /// Pages that a CPU has mapped for EL2, by their physical address, with the store that did.
 #[derive(Debug, Default)]

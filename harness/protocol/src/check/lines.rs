@@ -5,9 +5,9 @@ use parallax_addr::PhysAddr;
 
 use super::checker::Checker;
 use super::finding::{Site, Subject};
-use super::map::Map;
 use super::rule::Rule;
 use crate::event::{DcOp, Dsb};
+use crate::map::Map;
 
 /// Bytes of a line. A smaller one is cleaned with its neighbours, or the CPU has lines of this size: CTR_EL0 is not told.
 const LINE: u64 = 64;

@@ -2,7 +2,7 @@
 
 use parallax_addr::PAGE_SIZE;
 
-use super::map::Map;
+use crate::map::Map;
 
 /// A page as part of a tree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -11,7 +11,6 @@
 //! | `finding` | [`Finding`] |
 //! | `rule` | [`Rule`]: the table of the rules |
 //! | `change` | what a store means for an entry |
-//! | `map` | the map that most of it stands in |
 //! | `memory`, `tree_state`, `tree` | contents of memory; which page is a table of which tree |
 //! | `entry` | stores to entries of live tables |
 //! | `unclean`, `tlb` | unclean entries; TLBI and DSB on the CPUs |
@@ -45,7 +44,6 @@ mod first_use;
 mod fresh;
 mod lines;
 mod look;
-mod map;
 mod memory;
 mod owners;
 mod rule;

@@ -6,8 +6,8 @@ use parallax_addr::PAGE_SIZE;
 use parallax_smmu::idr::{Idr0, Idr5};
 
 use super::first_use::SmmuInherited;
-use super::map::Map;
 use super::structure::{Contexts, Stream, Structure};
+use crate::map::Map;
 
 /// The command queue.
 #[derive(Debug)]

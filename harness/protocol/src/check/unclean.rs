@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::finding::Site;
-use super::map::Map;
+use crate::map::Map;
 use crate::tlbi::TlbiOp;
 
 /// How far an invalidation on the CPUs has come.
