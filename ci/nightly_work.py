@@ -232,8 +232,8 @@ class Night:
             self.step("a gdb server with hostile clients", "cargo", "test", "--release", "-p", "parallax", "--test", "gdb",
                       "the_next_one_is_served", env=clients)
         if self.mine():
-            machines = dict(os.environ, PARALLAX_TWIN_MACHINES="1500")
-            self.step("the hypervisor's core without a machine, 36,000,000 operations", "cargo", "test", "--release", "-p", "parallax-twin",
+            machines = dict(os.environ, PARALLAX_TWIN_MACHINES="1500", PARALLAX_TWIN_SCHEDULES="400")
+            self.step("the hypervisor's core without a machine: 36,000,000 operations, 500,000 schedules", "cargo", "test", "--release", "-p", "parallax-twin",
                       env=machines)
         if self.mine():
             self.step("bisections of known faults", "ci/bisect")

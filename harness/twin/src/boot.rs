@@ -16,6 +16,7 @@ use parallax_trace::spec::{MmioPolicy, RAM_BASE, SmmuMode};
 use parallax_vmsa::SysRegs;
 
 use crate::hardware::{Commands, Core, Hardware};
+use crate::machine::Machine;
 use crate::twin::Twin;
 
 /// What differs between machines.
@@ -135,7 +136,7 @@ pub fn boot(board: Board) -> Twin {
     };
     let smmu = with_smmu.then(|| smmu_registers(&own, board.smmu_bits));
     let context = context(&options, span(ram), (span(image), span(pool)));
-    Twin::new(hardware, commands, hyp, (sys, smmu), info, context)
+    Twin::new(Machine::new(hardware, commands, hyp, sys, smmu), info, context)
 }
 
 fn own(boot: &mut Boot<Hardware>) -> Own {

@@ -1,8 +1,6 @@
 //! Memory that says what was written, barriers, and TLBs that never evict.
 
-use std::cell::RefCell;
-use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use hyp_core::addr as hyp;
 use hyp_core::hw::{Cpu, Memory};
@@ -10,6 +8,7 @@ use hyp_core::ownership::Hyp;
 use hyp_core::smmu::{Event, SmmuTlb};
 use parallax_addr::{Ipa, PAGE_SIZE, PhysAddr, Span};
 use parallax_vmsa::{MemError, PhysMem};
+use spin::RelaxStrategy;
 
 /// Most writes that are remembered.
 const LOG: usize = 1 << 14;
@@ -54,15 +53,45 @@ struct Ram {
 
 #[derive(Debug)]
 struct State {
-    ram: RefCell<Ram>,
-    tlb: RefCell<Tlb>,
+    ram: Mutex<Ram>,
+    tlb: Mutex<Tlb>,
     /// IPAs whose stage-2 entries were invalidated. What combines both stages goes with the TLBI of stage 1 that must follow.
-    half: RefCell<Vec<Span<Ipa>>>,
+    half: Mutex<Vec<Span<Ipa>>>,
+}
+
+/// What happens between two accesses of a CPU.
+static TURN: OnceLock<fn()> = OnceLock::new();
+
+/// From now on, in the whole process, `turn` is called between any two accesses of a CPU to memory, before its barriers and TLBIs, and
+/// while it waits for a lock: there another CPU may have its turn. Only the first call counts.
+pub fn on_turn(turn: fn()) {
+    _ = TURN.set(turn);
+}
+
+fn turn() {
+    if let Some(turn) = TURN.get() {
+        turn();
+    }
+}
+
+/// How a CPU waits for a lock.
+#[derive(Debug)]
+pub struct Wait;
+
+impl RelaxStrategy for Wait {
+    fn relax() {
+        turn();
+    }
+}
+
+/// A part of the machine, for one access: nobody has a turn meanwhile.
+fn held<T>(part: &Mutex<T>) -> MutexGuard<'_, T> {
+    part.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The hardware. A copy is the same hardware.
 #[derive(Clone, Debug)]
-pub struct Hardware(Rc<State>);
+pub struct Hardware(Arc<State>);
 
 impl Hardware {
     /// `size` bytes of zeros at `base`.
@@ -76,17 +105,17 @@ impl Hardware {
             forgotten: 0,
             since: 0,
         };
-        Self(Rc::new(State { ram: RefCell::new(ram), tlb: RefCell::default(), half: RefCell::default() }))
+        Self(Arc::new(State { ram: Mutex::new(ram), tlb: Mutex::default(), half: Mutex::default() }))
     }
 
     /// The CPUs' TLB, of the host's VMID.
     pub fn tlb<T>(&self, f: impl FnOnce(&mut Tlb) -> T) -> T {
-        f(&mut self.0.tlb.borrow_mut())
+        f(&mut held(&self.0.tlb))
     }
 
     /// A new series of writes, which is looked at as a whole, begins.
     pub fn begin(&self) {
-        let mut ram = self.0.ram.borrow_mut();
+        let mut ram = held(&self.0.ram);
         if ram.log.len() >= LOG {
             ram.forgotten = ram.moment();
             ram.log.clear();
@@ -120,13 +149,15 @@ impl Ram {
 
 impl Memory for Hardware {
     fn read(&self, pa: hyp::PhysAddr) -> u64 {
-        let ram = self.0.ram.borrow();
+        turn();
+        let ram = held(&self.0.ram);
         let offset = ram.index(pa.0, 8).filter(|_| pa.is_aligned(8));
         ram.words[offset.unwrap_or_else(|| panic!("a load from {pa}, which is no memory")) / 8]
     }
 
     fn write(&self, pa: hyp::PhysAddr, value: u64) {
-        self.0.ram.borrow_mut().put(pa, value);
+        turn();
+        held(&self.0.ram).put(pa, value);
     }
 
     fn write_release(&self, pa: hyp::PhysAddr, value: u64) {
@@ -134,38 +165,53 @@ impl Memory for Hardware {
     }
 
     fn zero_page(&self, pa: hyp::PhysAddr) {
-        let mut ram = self.0.ram.borrow_mut();
+        turn();
+        let mut ram = held(&self.0.ram);
         (pa.0..pa.0 + PAGE_SIZE).step_by(8).for_each(|pa| ram.put(hyp::PhysAddr(pa), 0));
     }
 }
 
 impl Cpu for Hardware {
-    fn dsb_ishst(&self) {}
-    fn dsb_ish(&self) {}
-    fn dsb_sy(&self) {}
-    fn isb(&self) {}
+    fn dsb_ishst(&self) {
+        turn();
+    }
+    fn dsb_ish(&self) {
+        turn();
+    }
+    fn dsb_sy(&self) {
+        turn();
+    }
+    fn isb(&self) {
+        turn();
+    }
 
     fn tlbi_ipas2e1is(&self, ipa: hyp::Ipa) {
-        self.0.half.borrow_mut().push(Span::new(Ipa::new(ipa.0), PAGE_SIZE));
+        turn();
+        held(&self.0.half).push(Span::new(Ipa::new(ipa.0), PAGE_SIZE));
     }
 
     fn tlbi_vmalle1is(&self) {
-        let mut tlb = self.0.tlb.borrow_mut();
-        self.0.half.take().into_iter().for_each(|span| tlb.forget(span));
+        turn();
+        let mut tlb = held(&self.0.tlb);
+        std::mem::take(&mut *held(&self.0.half)).into_iter().for_each(|span| tlb.forget(span));
     }
 
     fn tlbi_vmalls12e1is(&self) {
-        self.0.tlb.borrow_mut().0.clear();
+        turn();
+        held(&self.0.tlb).0.clear();
     }
 
     fn tlbi_vae2is(&self, _: hyp::HypVa) {}
     fn tlbi_alle2is(&self) {}
-    fn relax(&self) {}
+
+    fn relax(&self) {
+        turn();
+    }
 }
 
 impl PhysMem for Hardware {
     fn read(&self, pa: PhysAddr, buf: &mut [u8]) -> Result<(), MemError> {
-        let ram = self.0.ram.borrow();
+        let ram = held(&self.0.ram);
         let first = ram.index(pa.get(), buf.len()).ok_or(MemError { pa, len: buf.len() })?;
         let words = &ram.words[first / 8..];
         if first.is_multiple_of(8) && buf.len().is_multiple_of(8) {
@@ -179,17 +225,17 @@ impl PhysMem for Hardware {
     }
 
     fn version(&self, pa: PhysAddr) -> Option<u64> {
-        let ram = self.0.ram.borrow();
+        let ram = held(&self.0.ram);
         let offset = ram.index(pa.get(), PAGE_SIZE as usize)?;
         Some(ram.versions[offset / PAGE_SIZE as usize])
     }
 
     fn moment(&self) -> Option<u64> {
-        Some(self.0.ram.borrow().moment())
+        Some(held(&self.0.ram).moment())
     }
 
     fn written(&self, moment: u64) -> Option<Arc<[PhysAddr]>> {
-        let ram = self.0.ram.borrow();
+        let ram = held(&self.0.ram);
         let known = usize::try_from(moment.checked_sub(ram.forgotten)?).ok()?;
         let mut pages = ram.log.get(known..)?.to_vec();
         pages.sort_unstable();
@@ -201,14 +247,14 @@ impl PhysMem for Hardware {
 /// The SMMU's TLB, as its driver keeps it: commands take effect at their synchronisation.
 #[derive(Clone, Debug, Default)]
 pub struct Commands {
-    tlb: Rc<RefCell<Tlb>>,
-    waiting: Rc<RefCell<Vec<Span<Ipa>>>>,
+    tlb: Arc<Mutex<Tlb>>,
+    waiting: Arc<Mutex<Vec<Span<Ipa>>>>,
 }
 
 impl Commands {
     /// What is cached.
     pub fn tlb<T>(&self, f: impl FnOnce(&mut Tlb) -> T) -> T {
-        f(&mut self.tlb.borrow_mut())
+        f(&mut held(&self.tlb))
     }
 }
 
@@ -218,18 +264,19 @@ impl SmmuTlb for Commands {
     }
 
     fn tlbi_s2_ipa(&mut self, ipa: hyp::Ipa, size: u64) {
-        self.waiting.borrow_mut().push(Span::new(Ipa::new(ipa.0), size));
+        held(&self.waiting).push(Span::new(Ipa::new(ipa.0), size));
     }
 
     fn tlbi_s12_vmall(&mut self) {
-        self.waiting.borrow_mut().push(Span::new(Ipa::new(0), 1 << 52));
+        held(&self.waiting).push(Span::new(Ipa::new(0), 1 << 52));
     }
 
     fn sync(&mut self) {
-        let mut tlb = self.tlb.borrow_mut();
-        self.waiting.take().into_iter().for_each(|span| tlb.forget(span));
+        turn();
+        let mut tlb = held(&self.tlb);
+        std::mem::take(&mut *held(&self.waiting)).into_iter().for_each(|span| tlb.forget(span));
     }
 }
 
 /// The hypervisor's core on this hardware.
-pub type Core = Hyp<Hardware, Commands, spin::relax::Spin>;
+pub type Core = Hyp<Hardware, Commands, Wait>;

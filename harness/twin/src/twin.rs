@@ -1,29 +1,15 @@
-//! Performs operations, and judges each.
+//! A machine under its judges.
 
-use hyp_core::addr::Ipa as HypIpa;
-use hyp_core::hypercall::dispatch;
 use parallax_abi::info::HypInfo;
-use parallax_abi::mailbox::{Response, kind};
-use parallax_addr::{InputAddr, Ipa, PAGE_SIZE, Span};
-use parallax_model::{CaptureCache, Checks, Context, Finding, S2Entry, Snapshot, capture, run};
-use parallax_ops::{Agent, Answer, Operation, Outcome};
-use parallax_smmu::RawRegs;
+use parallax_model::{CaptureCache, Checks, Context, Finding, Snapshot};
+use parallax_ops::{Operation, Outcome};
 use parallax_spec::{Around, Judge};
-use parallax_vmsa::SysRegs;
 
-use crate::accounts::put_accounts;
-use crate::hardware::{Commands, Core, Hardware};
-
-/// How often an access is tried that the hypervisor says is to be tried again.
-const TRIES: usize = 4;
+use crate::machine::Machine;
 
 /// A machine and its judges.
 pub struct Twin {
-    hardware: Hardware,
-    commands: Commands,
-    hyp: Core,
-    sys: SysRegs,
-    smmu: Option<RawRegs>,
+    machine: Machine,
     info: HypInfo,
     context: Context,
     cache: CaptureCache,
@@ -44,20 +30,12 @@ pub struct Step {
 }
 
 impl Twin {
-    pub(crate) fn new(
-        hardware: Hardware,
-        commands: Commands,
-        hyp: Core,
-        (sys, smmu): (SysRegs, Option<RawRegs>),
-        info: HypInfo,
-        context: Context,
-    ) -> Self {
-        put_accounts(&hardware, &hyp, info.pools_pa);
+    pub(crate) fn new(machine: Machine, info: HypInfo, context: Context) -> Self {
+        machine.put_accounts(info.pools_pa);
         let (mut cache, mut checks) = (CaptureCache::default(), Checks::default());
-        let now = capture(&mut cache, &hardware, &sys, std::iter::empty(), smmu.as_ref(), &info);
+        let now = machine.look(&mut cache, &info);
         let at_boot = checks.check(None, &now, &context);
-        let judge = Judge::default();
-        Self { hardware, commands, hyp, sys, smmu, info, context, cache, checks, judge, now, at_boot }
+        Self { machine, info, context, cache, checks, judge: Judge::default(), now, at_boot }
     }
 
     /// What is wrong with the state after boot.
@@ -72,106 +50,85 @@ impl Twin {
         &self.now
     }
 
+    /// The machine, for a CPU of its own.
+    #[must_use]
+    pub fn machine(&self) -> Machine {
+        self.machine.clone()
+    }
+
     /// Performs `operation`, and judges it.
     pub fn perform(&mut self, operation: &Operation) -> Step {
-        self.hardware.begin();
-        let outcome = match operation {
-            Operation::Hypercall(_) | Operation::AnyHypercall { .. } => self.call(operation),
-            Operation::Access(_) | Operation::Dma(_) => self.access(operation),
-            _ => Outcome::Ok { value: None },
+        self.begin();
+        let outcome = self.machine.perform(operation);
+        let (mut wrong, after) = self.look();
+        let around = Around {
+            before: &self.now,
+            after: &after,
+            context: &self.context,
+            memory: self.machine.memory(),
         };
-        put_accounts(&self.hardware, &self.hyp, self.info.pools_pa);
-        let none = std::iter::empty();
-        let after = capture(&mut self.cache, &self.hardware, &self.sys, none, self.smmu.as_ref(), &self.info);
-        let (before, context, memory) = (&self.now, &self.context, &self.hardware);
-        let mut found = self.checks.check(Some(before), &after, context);
-        let around = Around { before, after: &after, context, memory };
-        found.extend(self.judge.judge(around, std::iter::once((operation, &outcome))));
-        let mut wrong: Vec<String> = found.iter().map(ToString::to_string).collect();
+        let found = self.judge.judge(around, std::iter::once((operation, &outcome)));
+        wrong.extend(found.iter().map(ToString::to_string));
         self.now = after;
-        wrong.extend(self.stale());
         Step { outcome, wrong }
     }
 
-    fn call(&self, operation: &Operation) -> Outcome {
-        let [id, args @ ..] = operation.request(0).args;
-        let mut response = Response { kind: kind::OK, ..Response::default() };
-        response.x[..4].copy_from_slice(&dispatch(&self.hyp, id, args));
-        Answer::of(operation, &response).outcome
+    /// What comes next is looked at as a whole.
+    pub fn begin(&self) {
+        self.machine.begin();
     }
 
-    /// An access of a CPU or a device, page by page.
-    fn access(&self, operation: &Operation) -> Outcome {
-        let footprint = operation.footprint();
-        let Some(pages) = footprint.reach.and_then(|reach| reach.span.whole_pages()) else {
-            return Outcome::Abort;
+    /// What is wrong after `performed`, operations at the same time and how each ended: every one of them must have happened at one
+    /// moment, so that some order of them is right.
+    pub fn end(&mut self, performed: &[(Operation, Outcome)]) -> Vec<String> {
+        let (mut wrong, after) = self.look();
+        let around = Around {
+            before: &self.now,
+            after: &after,
+            context: &self.context,
+            memory: self.machine.memory(),
         };
-        let reached = pages.pages().all(|page| match footprint.agent {
-            Agent::Cpu => self.touch(page),
-            Agent::Device(_) => self.dma(page),
+        let mut first = None;
+        let orders = orders(performed.len()).into_iter().find_map(|order| {
+            let mut judge = self.judge.clone();
+            let ordered =
+                order.iter().map(|index| &performed[*index]).map(|(operation, outcome)| (operation, outcome));
+            let found = judge.judge(around, ordered);
+            if found.is_empty() {
+                return Some(judge);
+            }
+            first.get_or_insert(found);
+            None
         });
-        if reached { Outcome::Ok { value: None } } else { Outcome::Abort }
-    }
-
-    /// An access of the host's CPU: it is tried again as long as the hypervisor says so, and leaves the entry in the TLB.
-    fn touch(&self, page: Ipa) -> bool {
-        for _ in 0..TRIES {
-            if let Some(entry) = self.translated(page, false) {
-                self.hardware.tlb(|tlb| tlb.warm(entry));
-                return true;
-            }
-            if !self.hyp.host_abort(HypIpa(page.get())) {
-                return false;
+        match orders {
+            Some(judge) => self.judge = judge,
+            None => {
+                wrong.extend(first.iter().flatten().map(|finding| format!("in no order right: {finding}")))
             }
         }
-        panic!("an access to {page} is tried again for ever");
+        self.now = after;
+        wrong
     }
 
-    /// An access of a device, which leaves the entry in the SMMU's TLB. Without an SMMU nothing is translated.
-    fn dma(&self, page: Ipa) -> bool {
-        if self.smmu.is_none() {
-            return true;
-        }
-        let entry = self.translated(page, true);
-        entry.is_some_and(|entry| {
-            self.commands.tlb(|tlb| tlb.warm(entry));
-            true
-        })
-    }
-
-    /// The IPAs of the entry that translates `page`, as the tables are now.
-    fn translated(&self, page: Ipa, by_smmu: bool) -> Option<Span<Ipa>> {
-        let regime =
-            if by_smmu { self.smmu_regime() } else { parallax_vmsa::Regime::stage2(&self.sys).ok()? }?;
-        let found = parallax_vmsa::translate(&self.hardware, &regime, InputAddr::new(page.get())).ok()?;
-        let size = found.level.entry_size();
-        Some(Span::new(page.align_down(size), size))
-    }
-
-    fn smmu_regime(&self) -> Option<parallax_vmsa::Regime> {
-        let regs = parallax_smmu::SmmuRegs::decode(self.smmu.as_ref()?).ok()?;
-        let table = parallax_smmu::StreamTable::from_regs(&regs);
-        let stream = table.scan(&self.hardware).0.into_iter().next()?;
-        stream.entry.ok()?.stage2(&regs.idr5).ok().flatten()
-    }
-
-    /// What the TLBs still hold that the tables do not give any more.
-    fn stale(&self) -> Vec<String> {
-        let cpu = self.hardware.tlb(|tlb| tlb.spans().to_vec());
-        let smmu = self.commands.tlb(|tlb| tlb.spans().to_vec());
-        let device = self.now.smmu.as_ref().and_then(|smmu| smmu.tables.first());
-        let device = device.map_or(&[][..], |table| &table.entries);
-        let of_cpu = cpu.iter().filter(|span| !all_mapped(self.now.host(), **span));
-        let of_smmu = smmu.iter().filter(|span| !all_mapped(device, **span));
-        let said = |who: &'static str| move |span: &Span<Ipa>| format!("{who}'s TLB still holds {span:?}");
-        of_cpu.map(said("the CPU")).chain(of_smmu.map(said("the SMMU"))).collect()
+    /// The state, and what is wrong with it whatever led there.
+    fn look(&mut self) -> (Vec<String>, Snapshot) {
+        self.machine.put_accounts(self.info.pools_pa);
+        let after = self.machine.look(&mut self.cache, &self.info);
+        let found = self.checks.check(Some(&self.now), &after, &self.context);
+        let mut wrong: Vec<String> = found.iter().map(ToString::to_string).collect();
+        wrong.extend(self.machine.stale(&after));
+        (wrong, after)
     }
 }
 
-fn all_mapped(entries: &[run::Run<Ipa, S2Entry>], span: Span<Ipa>) -> bool {
-    let end = entries.iter().map(run::Run::end).max().unwrap_or_default();
-    let inside = span.end() <= end && span.size >= PAGE_SIZE;
-    inside
-        && run::overlay::<_, _, ()>(entries, &[], span)
-            .all(|(_, entry, _)| entry.is_some_and(|entry| entry.leaf().is_some()))
+/// All orders of so many.
+fn orders(count: usize) -> Vec<Vec<usize>> {
+    (0..count).fold(vec![Vec::new()], |orders, next| {
+        let with = |order: &Vec<usize>, at: usize| {
+            let mut order = order.clone();
+            order.insert(at, next);
+            order
+        };
+        orders.iter().flat_map(|order| (0..=order.len()).map(move |at| with(order, at))).collect()
+    })
 }
