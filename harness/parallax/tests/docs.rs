@@ -140,6 +140,14 @@ fn the_page_of_the_specification_has_every_call() {
 }
 
 #[test]
+fn the_page_of_ownership_has_what_the_specification_says_of_every_call() {
+    let page = fs::read_to_string(Path::new(ROOT).join("docs/ownership.md")).unwrap();
+    let titles =
+        ["operation", "a page that is", "becomes", "the host's CPUs and devices", "EL2", "refused with"];
+    hold("ownership.md", &with_part(&page, "changes", &table(&titles, parallax_spec::text::changes())));
+}
+
+#[test]
 fn the_page_of_recordings_has_their_limits() {
     let page = fs::read_to_string(Path::new(ROOT).join("docs/recordings.md")).unwrap();
     let power =

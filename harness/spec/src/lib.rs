@@ -12,7 +12,7 @@
 //! | [`small`], [`graph`] | a machine of a few pages, all states that it can be in, a way through all operations in all of them |
 //! | [`text`] | the specification as a person reads it |
 //!
-//! It is written from docs/ownership.md and knows nothing of how the hypervisor does it.
+//! It knows nothing of how the hypervisor does it. The table in docs/ownership.md is made from it.
 #![forbid(unsafe_code)]
 
 pub mod call;

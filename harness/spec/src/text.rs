@@ -6,7 +6,8 @@ use parallax_abi::errno;
 use parallax_ops::{Kind, rows};
 
 use crate::call::{CALLS, Specified};
-use crate::need::Holds;
+use crate::need::{Holds, Need};
+use crate::page::Page;
 
 /// The specification of the call named `word`, or of all.
 #[must_use]
@@ -47,6 +48,53 @@ fn one(call: &Specified) -> String {
     text
 }
 
+/// What each call makes of each page that it may name: the call, the page, what it becomes, what that means to the host's CPUs and devices and
+/// to EL2, and with what it may be refused.
+#[must_use]
+pub fn changes() -> Vec<Vec<String>> {
+    let lent = |pins| Page::Lent { pins, held: 0 };
+    let pages = [Page::Host, lent(0), lent(1), lent(2), Page::Given { users: 0 }, Page::HostMmio];
+    let mut rows = Vec::new();
+    for call in CALLS {
+        let takes = |page: &Page| {
+            let wrong = |need: &Need| matches!(need.holds, Holds::Each(holds) if !holds(*page));
+            (call.becomes)(*page) != *page && !call.needs.iter().any(wrong)
+        };
+        let taken: Vec<Page> = pages.into_iter().filter(takes).collect();
+        let mut errors: Vec<&str> = call.needs.iter().map(|need| name(need.error)).collect();
+        errors.extend(call.may_fail.iter().map(|(error, _)| name(*error)));
+        let mut seen = Vec::new();
+        errors.retain(|error| {
+            !seen.contains(error) && {
+                seen.push(*error);
+                true
+            }
+        });
+        let row = |page: &str, becomes: &str, host: &str, el2: &str| {
+            let cells = [&format!("`{}`", call.word), page, becomes, host, el2, &errors.join(", ")];
+            cells.map(str::to_owned).to_vec()
+        };
+        if taken.is_empty() {
+            rows.push(row("any", "as it was", "", ""));
+        }
+        for page in taken {
+            let becomes = (call.becomes)(page);
+            let host = changed(page.is_the_hosts(), becomes.is_the_hosts(), ["lose it", "get it"]);
+            let el2 = changed(page.is_mapped_at_el2(), becomes.is_mapped_at_el2(), ["unmaps it", "maps it"]);
+            rows.push(row(&page.to_string(), &becomes.to_string(), host, el2));
+        }
+    }
+    rows
+}
+
+const fn changed(before: bool, after: bool, [gone, come]: [&'static str; 2]) -> &'static str {
+    match (before, after) {
+        (true, false) => gone,
+        (false, true) => come,
+        _ => "",
+    }
+}
+
 fn name(error: i64) -> &'static str {
     errno::name(error).unwrap_or("?")
 }
@@ -54,6 +102,14 @@ fn name(error: i64) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_donation_takes_the_page_from_the_host_and_gives_it_to_el2() {
+        let row = changes().into_iter().find(|row| row[0] == "`host_donate_hyp`").unwrap();
+        let expected =
+            ["the host's", "given to the hypervisor", "lose it", "maps it", "EINVAL, EPERM, ENOMEM"];
+        assert_eq!(row[1..], expected);
+    }
 
     #[test]
     fn a_call_reads_as_it_is_specified() {
