@@ -11,7 +11,7 @@ use parallax_ops::{CpuAccess, Operation};
 use super::expected;
 use crate::judge::{Judge, Moment, Performed, StepView};
 
-/// Instructions at EL2 that any operation may take. The longest that is allowed looks at 2048 streams.
+/// Instructions at EL2 that any operation may take. The longest that is allowed looks at 1024 streams.
 const ANY: u64 = 2_000_000;
 /// And those for each page that it names: a page of all tables, with an invalidation of its own.
 const A_PAGE: u64 = 8_000;

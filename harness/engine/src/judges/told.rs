@@ -19,7 +19,9 @@ const SMMUEN: u64 = 1;
 pub(super) struct Told {
     /// What the host asked for last, where that is known.
     wanted: Option<u64>,
-    /// It has been told since that it is so.
+    /// It has asked and not been told since that it is so: what it asks for meanwhile may be ignored (6.3.9).
+    waits: bool,
+    /// It has been told that it is so.
     done: bool,
 }
 
@@ -33,6 +35,8 @@ impl Told {
 enum Word {
     /// It may have written it: what.
     Asked(Option<u64>),
+    /// It has read it.
+    Is(u64),
     /// It has read CR0ACK, and this is what it was told.
     Told(u64),
 }
@@ -43,9 +47,11 @@ fn word(operation: &Operation, outcome: &Outcome, frame: PhysAddr) -> Option<Wor
     let is_near = footprint.pages.is_some_and(|pages| pages.overlaps(register(CR0)));
     match (footprint.reach, outcome) {
         _ if !is_near => None,
-        (Some(Reach { kind: ReachKind::Read, span }), Outcome::Ok { value: Some(value) }) => {
-            (span == register(CR0ACK)).then_some(Word::Told(*value))
-        }
+        (Some(Reach { kind: ReachKind::Read, span }), Outcome::Ok { value: Some(value) }) => match span {
+            _ if span == register(CR0ACK) => Some(Word::Told(*value)),
+            _ if span == register(CR0) => Some(Word::Is(*value)),
+            _ => None,
+        },
         (Some(Reach { kind: ReachKind::Write, span }), _) => {
             let value = match operation {
                 Operation::Access(CpuAccess::Write { value, .. }) if span == register(CR0) => Some(*value),
@@ -73,11 +79,15 @@ impl Judge for Told {
             [Word::Told(cr0)] => {
                 // CR0ACK is 0 also while SMMUEN is on its way to 1.
                 let off = |cr0: u64| cr0 & SMMUEN == 0;
-                self.done = self.wanted.is_some_and(off) && off(cr0);
+                let so = self.wanted.is_some_and(|wanted| off(wanted) == off(cr0));
+                (self.waits, self.done) = (self.waits && !so, so && off(cr0));
             }
-            [Word::Asked(wanted)] => *self = Self { wanted, done: false },
+            [Word::Is(cr0)] => self.wanted = Some(cr0),
+            [Word::Asked(wanted)] => {
+                *self = Self { wanted: wanted.filter(|_| !self.waits), waits: true, done: false };
+            }
             // Which of several came last is not known.
-            _ => *self = Self::default(),
+            _ => *self = Self { waits: true, ..Self::default() },
         }
         self.check(&step.after)
     }

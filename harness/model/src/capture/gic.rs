@@ -9,8 +9,8 @@ use parallax_vmsa::PhysMem;
 
 use crate::gic_state::{GicState, ItsDevice, ItsEvent, ItsState, ItsTable, RedistributorState};
 
-/// Most bytes of ITTs that are read.
-const MOST_OF_ITTS: u64 = 4 << 20;
+/// Most bytes of ITTs that are read: 64 devices with 65,536 events each.
+const MOST_OF_ITTS: u64 = 64 << 20;
 /// Bytes of an ITT that are read at a time: whole entries.
 const PIECE: u64 = 1024 * Ite::BYTES;
 

@@ -63,7 +63,7 @@ pub trait Physical {
 
 /// What one access may cost, so that no CPU stays here for long: an entry that does not change costs 1. What is left is done
 /// in the accesses that follow.
-const BUDGET: u64 = 2048;
+const BUDGET: u64 = 1024;
 
 /// What the host's SMMU needs of the hypervisor: memory that is held as for the ITS, and the driver.
 pub trait Env: access::Env {
