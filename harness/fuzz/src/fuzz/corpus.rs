@@ -10,6 +10,8 @@ use parallax_trace::spec::MachineSpec;
 use parallax_trace::{Op, Trace};
 use sha2::{Digest, Sha256};
 
+/// What a trace begins with whose host was hostile.
+const HOSTILE: &str = "# hostile\n";
 /// Most bytes of a trace that is read.
 const MOST: u64 = 4 << 20;
 
@@ -17,6 +19,8 @@ const MOST: u64 = 4 << 20;
 #[derive(Clone, Debug)]
 pub(super) struct Entry {
     pub(super) machine: MachineSpec,
+    /// Whether its host did what no driver would do.
+    pub(super) hostile: bool,
     pub(super) ops: Vec<Op>,
 }
 
@@ -26,7 +30,8 @@ impl Entry {
         let mut machine = self.machine.clone();
         machine.hyp.fault = None;
         let lines = self.ops.iter().map(|op| format!("{op}\n")).collect::<String>();
-        format!("machine {}\n{lines}", machine.text())
+        let mark = if self.hostile { HOSTILE } else { "" };
+        format!("{mark}machine {}\n{lines}", machine.text())
     }
 
     /// The file's name.
@@ -74,7 +79,7 @@ fn read(path: &Path) -> Result<Entry, String> {
     let trace = Trace::parse(&name.to_string(), &text)
         .map_err(|error| format!("{error}\nremove it from the corpus"))?;
     let ops = trace.ops.into_iter().map(|op| Op { line: 0, expect: None, ..op }).collect();
-    Ok(Entry { machine: trace.machine, ops })
+    Ok(Entry { machine: trace.machine, hostile: text.starts_with(HOSTILE), ops })
 }
 
 #[cfg(test)]
@@ -83,7 +88,7 @@ mod tests {
 
     fn entry(text: &str) -> Entry {
         let trace = Trace::parse("t", text).unwrap();
-        Entry { machine: trace.machine, ops: trace.ops }
+        Entry { machine: trace.machine, hostile: true, ops: trace.ops }
     }
 
     #[test]

@@ -27,6 +27,20 @@ impl Generator {
     }
 }
 
+/// Some operations that touch data, one after the other: the machine stops for each of them.
+pub(super) fn several(generator: &mut Generator) {
+    for _ in 0..4 + generator.random.below(5) {
+        let next = generator.random.weighted(&[
+            (3, fault as fn(&mut Generator)),
+            (4, access),
+            (1, probe),
+            (1, far),
+            (4, dma),
+        ]);
+        next(generator);
+    }
+}
+
 /// A load or store in a block that nothing was done to, or at its border.
 pub(super) fn fault(generator: &mut Generator) {
     let index = generator.random.below(generator.blocks.len() as u64) as usize;
@@ -76,6 +90,9 @@ pub(super) fn far(generator: &mut Generator) {
 
 /// A device reads or writes.
 pub(super) fn dma(generator: &mut Generator) {
+    if !generator.setting.held {
+        return;
+    }
     let Some((group, index, _)) = generator.memory() else { return };
     let streams = generator.setting.streams.clone();
     let which = generator.random.weighted(&[(4, 0), (4, 1), (1, 2)]);

@@ -31,6 +31,8 @@ pub(super) struct Setting {
     pub(super) map: AddressMap,
     pub(super) cpus: u64,
     pub(super) streams: Vec<u64>,
+    /// Whether devices are held: with the SMMU left alone they reach everything.
+    pub(super) held: bool,
     pub(super) emulated: bool,
     pub(super) few_tables: bool,
     pub(super) special: Special,
@@ -45,6 +47,7 @@ impl Setting {
             map: map.clone(),
             cpus: spec.cpus.into(),
             streams: spec.devices.iter().map(|device| u64::from(device.slot()) << 3).collect(),
+            held: spec.hyp.smmu != parallax_trace::spec::SmmuMode::Off,
             emulated: spec.hyp.smmu_host == parallax_trace::spec::HostView::Emulated,
             few_tables: spec.hyp.host_s2_pages.is_some() || spec.hyp.el2_free_pages.is_some(),
             special: drawn.special,
@@ -128,15 +131,15 @@ impl Generator {
             return vec![(200, calls::pins as Move), (1, calls::life), (1, calls::refused)];
         }
         let tables = if self.setting.few_tables { 120 } else { 20 };
-        let far = if self.setting.few_tables { 10 } else { 1 };
+        let far = u64::from(self.setting.few_tables) * 4;
         let several = u64::from(self.setting.cpus > 1);
         let emulated = u64::from(self.setting.emulated);
-        let hostile = u64::from(self.setting.special == Special::Hostile) + emulated;
+        let hostile = u64::from(self.setting.special == Special::Hostile);
         vec![
             (400, calls::life as Move),
             (120, calls::refused),
             (60, ranges::border),
-            (30, ranges::power_of_two),
+            (12, ranges::power_of_two),
             (8, ranges::nothing),
             (8, ranges::huge),
             (8, ranges::wrapping),
@@ -147,11 +150,8 @@ impl Generator {
             (4, calls::secure),
             (4, calls::event),
             (several, calls::cpus),
-            (2, data::fault),
-            (3, data::access),
-            (1, data::probe),
+            (2, data::several),
             (far, data::far),
-            (3, data::dma),
             (2 * emulated, data::driver),
             (hostile, data::hostile),
         ]

@@ -48,7 +48,7 @@ mod tests {
     fn a_seed_gives_the_same_prefix() {
         let text = "host_share_hyp pfn=ram+0x10\nhost_unshare_hyp pfn=ram+0x10\n".repeat(200);
         let trace = Trace::parse("t", &text).unwrap();
-        let entry = Entry { machine: trace.machine, ops: trace.ops };
+        let entry = Entry { machine: trace.machine, hostile: false, ops: trace.ops };
         let of = |seed| {
             let ops = prefix(&entry, &mut Random::new(seed, 0));
             ops.iter().map(ToString::to_string).collect::<Vec<_>>()

@@ -40,6 +40,8 @@ pub(super) struct Performing<'m> {
     performed: u64,
     /// One operation at a time, as a trace is performed.
     step: bool,
+    /// Rules that say nothing here.
+    quiet: &'static [&'static str],
 }
 
 impl<'m> Performing<'m> {
@@ -58,12 +60,17 @@ impl<'m> Performing<'m> {
             session.stream().map_err(crate::explore::lost)?;
         }
         let trouble = trouble(0, "boot", findings);
-        Ok((Self { session, performed: 0, step }, trouble))
+        Ok((Self { session, performed: 0, step, quiet: &[] }, trouble))
     }
 
     /// All of the hypervisor's memory is compared after what comes next.
     pub(super) const fn look_closely(&mut self) {
         self.session.look_closely();
+    }
+
+    /// These rules say nothing from now on.
+    pub(super) const fn quiet(&mut self, rules: &'static [&'static str]) {
+        self.quiet = rules;
     }
 
     /// How many of `ops` go together from the first one on.
@@ -94,7 +101,11 @@ impl<'m> Performing<'m> {
         for (op, step) in ops.iter().zip(steps) {
             self.performed += 1;
             piece.outcomes.push(step.outcome);
-            piece.trouble = trouble(self.performed, &op.to_string(), step.findings);
+            let mut findings = step.findings;
+            if !self.quiet.is_empty() {
+                findings.retain(|finding| !self.quiet.contains(&finding.rule.to_string().as_str()));
+            }
+            piece.trouble = trouble(self.performed, &op.to_string(), findings);
             if piece.trouble.is_some() {
                 break;
             }

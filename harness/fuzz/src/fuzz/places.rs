@@ -1,6 +1,6 @@
 //! The pages that operations name: few, and chosen on purpose, so that what is done to them meets.
 
-use parallax_addr::{AddressMap, Base, Expr, Symbol};
+use parallax_addr::{AddressMap, Base, Expr, PAGE_SIZE, PhysAddr, Symbol};
 
 use super::kind::Kind;
 use crate::act::{number, plus, ram};
@@ -72,9 +72,13 @@ pub(super) fn groups(map: &AddressMap, frames: u64, held: bool, no_map: Option<u
         wanted.push((Kind::Held, ram(0x700f)));
     }
     wanted.extend(no_map.map(|frame| (Kind::NoMap, ram(frame - 2))));
+    // The test host would only break itself: with much memory the pool reaches it.
+    let host = map.place(&Symbol::Host).unwrap_or_default();
+    let place = |frame: u64| PhysAddr::new(frame.saturating_mul(PAGE_SIZE));
+    let is_free = |group: &Group| (0..PAGES).all(|index| !host.contains(place(group.frame + index)));
     let found =
         wanted.into_iter().filter_map(|(kind, at)| Some(Group { kind, frame: map.frames(&at).ok()?, at }));
-    found.collect()
+    found.filter(is_free).collect()
 }
 
 /// Blocks of memory that nothing else is in: the first frame of each, from the first of memory on.

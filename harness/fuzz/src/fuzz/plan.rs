@@ -159,7 +159,8 @@ impl Plan {
                 if new && number >= feedback.given && run.new_until > 0 {
                     let ops = run.ops.into_iter().take(run.new_until).collect();
                     report.kept += 1;
-                    self.keep(&mut feedback, Entry { machine: drawn.spec, ops })?;
+                    let hostile = drawn.special == Special::Hostile;
+                    self.keep(&mut feedback, Entry { machine: drawn.spec, hostile, ops })?;
                 }
             }
             (report.instructions, report.states) = (feedback.known.instructions(), feedback.known.states());
@@ -197,7 +198,10 @@ impl Plan {
         let fresh = Drawn::of(number, self.fault, &mut random);
         let size = operations(number);
         let round = |drawn, begin, random| Round { drawn, random, begin, until: left.min(size) as usize };
-        let on = |entry: &Entry| Drawn::on(entry.machine.clone(), self.fault, Special::Nothing);
+        let on = |entry: &Entry| {
+            let special = if entry.hostile { Special::Hostile } else { Special::Nothing };
+            Drawn::on(entry.machine.clone(), self.fault, special)
+        };
         // First of all what is there already, whole.
         if let Some(entry) = feedback.corpus.get(number as usize).filter(|_| number < feedback.given) {
             return match on(entry) {

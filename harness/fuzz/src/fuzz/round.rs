@@ -59,6 +59,7 @@ impl Round {
         };
         let (mut performing, trouble) = Performing::new(machine.as_mut(), false)?;
         run.trouble = trouble;
+        performing.quiet(self.drawn.quiet());
         let setting = Setting::of(&self.drawn, performing.map());
         let random = self.random;
         let mut generator = performing.with_view(|view| Generator::new(random, setting, view));

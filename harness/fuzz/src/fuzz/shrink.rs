@@ -12,8 +12,10 @@ use crate::act::number;
 use crate::round::Trouble;
 use crate::search::Search;
 
-/// Machines that are booted for it, at most.
+/// Machines that are booted to leave out operations, and again to make them simpler, at most.
 const TRIALS: usize = 200;
+/// The same where the machine came to its end: a hang takes its time.
+const FEW_TRIALS: usize = 20;
 
 /// The trouble of `report` as a trace, and whether the trace alone shows it, performed one operation at a time. `None` if
 /// there was no trouble.
@@ -27,12 +29,13 @@ pub fn found(
     cancel: &CancellationToken,
 ) -> Result<Option<(String, bool)>, MachineError> {
     let (Some(trouble), Some((drawn, ops))) = (&report.trouble, &report.last) else { return Ok(None) };
-    let means = Means { key: &trouble.key, backend, cancel };
+    let trials = if trouble.end.is_some() { FEW_TRIALS } else { TRIALS };
+    let means = Means { trials, key: &trouble.key, quiet: drawn.quiet(), backend, cancel };
     let mut spec = drawn.spec.clone();
     let mut ops = means.narrowed(&spec, ops.clone(), trouble)?;
     let mut attempt = |ops: &[Op], one_by_one| means.shows(&spec, ops, one_by_one);
     let all = |ops: &[Op]| ops.len();
-    let mut search = Search { trial: &mut attempt, fixed: &all, left: TRIALS };
+    let mut search = Search { trial: &mut attempt, fixed: &all, left: means.trials };
     ops = search.shrink(ops)?;
     ops = means.simplified(&spec, ops)?;
     means.simplify_machine(&mut spec, &ops)?;
@@ -45,7 +48,10 @@ pub fn found(
 
 /// What trials are made with.
 struct Means<'a> {
+    trials: usize,
     key: &'a str,
+    /// Rules that say nothing.
+    quiet: &'static [&'static str],
     backend: &'a dyn Backend,
     cancel: &'a CancellationToken,
 }
@@ -58,6 +64,7 @@ impl Means<'_> {
             Err(trouble) => return Ok((trouble.key == self.key).then_some(0)),
         };
         let (mut performing, trouble) = Performing::new(machine.as_mut(), one_by_one)?;
+        performing.quiet(self.quiet);
         if let Some(trouble) = trouble {
             return Ok((trouble.key == self.key).then_some(0));
         }
@@ -95,7 +102,7 @@ impl Means<'_> {
 
     /// `ops` with CPU 0, one page, and zeros, wherever that shows it too.
     fn simplified(&self, spec: &MachineSpec, mut ops: Vec<Op>) -> Result<Vec<Op>, MachineError> {
-        let mut left = TRIALS;
+        let mut left = self.trials;
         for index in 0..ops.len() {
             for change in [one_page, no_value, first_cpu] {
                 let mut simpler = ops.clone();

@@ -7,7 +7,7 @@ use parallax_spec::{Page, View};
 
 use super::generator::{Generator, Setting, Step};
 use super::kind::Kind;
-use super::machines::{Drawn, Special};
+use super::machines::{COUNT, Drawn, Special};
 use super::model::Model;
 use crate::random::Random;
 
@@ -74,7 +74,7 @@ fn kinds(steps: &[Step]) -> impl Iterator<Item = Kind> {
 #[test]
 fn a_short_run_reaches_every_kind() {
     let mut reached = BTreeSet::new();
-    for index in 0..13 {
+    for index in 0..COUNT {
         let mut generator = generator(index);
         let chunks = if generator.setting.special == Special::Pins { 72 } else { 8 };
         for _ in 0..chunks {
