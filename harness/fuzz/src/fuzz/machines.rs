@@ -42,6 +42,11 @@ const MACHINES: [(&str, Special); 14] = [
     ("devices=edu@1,edu@2", Special::Pins),
 ];
 
+const DOUBLE_FETCH: &str = "protocol/double-fetch";
+const REFUSED: &str = "access/refused";
+const WRITTEN: &str = "access/data-written";
+const READ: &str = "access/data-read";
+
 /// Device trees that machines have, by the name that their lines have.
 const TREES: [(&str, &str); 1] =
     [("traces/trees/reserved.dts", include_str!("../../../../traces/trees/reserved.dts"))];
@@ -79,12 +84,12 @@ impl Drawn {
     }
 
     /// Rules that say nothing of this machine. A hostile host may lay its structures over each other, so that one memory is read
-    /// for two reasons; and where the host's tables are used up, MMIO that was not used before cannot be mapped any more.
+    /// for two reasons, and may send a device's access elsewhere by a stage 1 of its own; and where the host's tables are used up, MMIO that was not used before cannot be mapped any more.
     pub(super) const fn quiet(&self) -> &'static [&'static str] {
         match (self.special, self.spec.hyp.host_s2_pages) {
-            (Special::Hostile, Some(_)) => &["protocol/double-fetch", "access/refused"],
-            (Special::Hostile, None) => &["protocol/double-fetch"],
-            (_, Some(_)) => &["access/refused"],
+            (Special::Hostile, Some(_)) => &[DOUBLE_FETCH, WRITTEN, READ, REFUSED],
+            (Special::Hostile, None) => &[DOUBLE_FETCH, WRITTEN, READ],
+            (_, Some(_)) => &[REFUSED],
             _ => &[],
         }
     }
