@@ -12,7 +12,7 @@ use super::fault::FaultName;
 
 pub(crate) const EXAMPLE: &str = "\
 Examples:
-  parallax fuzz                                       100,000 operations, about half a minute
+  parallax fuzz                                       100,000 operations, about 15 seconds
   parallax fuzz --seed 7 --ops 5000
   parallax fuzz --time 8h --corpus target/corpus      a night; the next one goes on from what this one reached
   parallax fuzz --shard 2/4 --jobs 2
