@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 
 use super::corpus::{self, Entry};
 use super::counts::Counts;
-use super::machines::{Drawn, MACHINE_OPS, Special, operations};
+use super::machines::{COUNT, Drawn, MACHINE_OPS, Special, operations};
 use super::mutate;
 use super::reached::Reached;
 use super::round::{Round, Run};
@@ -259,7 +259,7 @@ impl Plan {
     }
 }
 
-/// The first machine that may begin with a part of another: with an empty corpus none may.
+/// The first machine that may begin with a part of another, when each of the machines was there once: with an empty corpus none may.
 const fn operations_before(feedback: &Feedback) -> u64 {
-    if feedback.corpus.is_empty() { u64::MAX } else { feedback.given }
+    if feedback.corpus.is_empty() { u64::MAX } else { feedback.given + COUNT }
 }
