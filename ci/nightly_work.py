@@ -199,6 +199,10 @@ class Night:
             if self.mine():
                 ops = "5000" if self.short else "100000"
                 self.step(f"a hostile host, seed {seed}, {ops} operations", PARALLAX, "attack", "--seed", str(seed), "--ops", ops)
+        if self.mine():
+            # What a night reaches is there for the next one.
+            long = ["--ops", "20000"] if self.short else ["--time", "1h", "--corpus", str(ROOT / "target/corpus")]
+            self.step("operations that know the state", PARALLAX, "fuzz", *long)
         for fault in HOSTILE_FAULTS[:1] if self.short else HOSTILE_FAULTS:
             if self.mine():
                 self.step(f"a hostile host finds {fault}", PARALLAX, "attack", "--fault", fault, expect=1)

@@ -41,6 +41,15 @@ pub fn with_events(hyp: Hyp, root: &Path) -> Result<Hyp, Failure> {
     Ok(hyp.with_events(plugin))
 }
 
+/// Both of [`with_events`] and [`with_coverage`].
+///
+/// # Errors
+/// It cannot be built.
+pub fn with_events_and_coverage(hyp: Hyp, root: &Path) -> Result<Hyp, Failure> {
+    let plugin = toolchain::plugin(root, hyp.cancel()).map_err(MachineError::from)?;
+    Ok(hyp.with_events_and_coverage(plugin))
+}
+
 /// Builds the plugin too, in the source tree at `root`, and has it note what runs in every machine of `hyp`
 /// ([`crate::TraceRun::executed`]).
 ///

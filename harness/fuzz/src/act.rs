@@ -105,13 +105,7 @@ pub(super) struct Act {
 impl Act {
     /// The operation called `word` with `args`, of which missing ones have their defaults.
     pub(super) fn new(class: Class, word: &str, args: &[Expr]) -> Self {
-        let row = parallax_ops::row(word).expect("the names in this module are those of the trace grammar");
-        let given = args.iter().cloned().map(Some).chain(std::iter::repeat(None));
-        let args = row.params.iter().zip(given);
-        let args = args
-            .map(|(param, given)| given.unwrap_or_else(|| Expr::number(param.default.unwrap_or_default())));
-        let op = Op { line: 0, cpu: 0, word: None, row, args: args.collect(), expect: None };
-        Self { class, tells: Tells::Nothing, op }
+        Self { class, tells: Tells::Nothing, op: op(word, args) }
     }
 
     /// A store of `size` bytes.
@@ -146,6 +140,16 @@ impl Act {
         self.tells = tells;
         self
     }
+}
+
+/// The operation called `word` with `args`, of which missing ones have their defaults.
+pub(super) fn op(word: &str, args: &[Expr]) -> Op {
+    let row = parallax_ops::row(word).expect("the names in this crate are those of the trace grammar");
+    let given = args.iter().cloned().map(Some).chain(std::iter::repeat(None));
+    let args = row.params.iter().zip(given);
+    let args =
+        args.map(|(param, given)| given.unwrap_or_else(|| Expr::number(param.default.unwrap_or_default())));
+    Op { line: 0, cpu: 0, word: None, row, args: args.collect(), expect: None }
 }
 
 /// Done, without a word on the value.

@@ -11,8 +11,9 @@
 //! | [`service`] | what must still work |
 //! | [`act`], [`layout`] | one operation; where things are |
 //! | [`round`], [`counts`] | one machine: performing, judging, counting |
-//! | [`reduce`] | the shortest list of operations that still shows a finding |
+//! | [`reduce`], [`search`] | the shortest list of operations that still shows a finding |
 //! | [`explore`] | every operation in every state of a few pages, as the specification has them |
+//! | [`fuzz`] | operations that are chosen by what every page is |
 //! | [`score`] | who catches a switchable fault, and after how many operations |
 //! | [`plan`], [`summary()`] | all machines of a run; what came of it, for a person |
 #![forbid(unsafe_code)]
@@ -22,6 +23,7 @@ mod commands;
 mod counts;
 mod entries;
 pub mod explore;
+pub mod fuzz;
 mod generator;
 mod layout;
 mod lpis;
@@ -32,6 +34,7 @@ mod random;
 mod reduce;
 mod round;
 pub mod score;
+mod search;
 mod service;
 mod smmu;
 mod summary;

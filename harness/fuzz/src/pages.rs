@@ -81,7 +81,7 @@ fn stops(id: u64) -> bool {
 }
 
 /// A number and six arguments of any call.
-fn call(random: &mut Random) -> Vec<Expr> {
+pub(super) fn call(random: &mut Random) -> Vec<Expr> {
     let id = loop {
         let id = match random.below(4) {
             0..=1 => BASE | random.below(0x200),

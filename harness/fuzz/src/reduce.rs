@@ -4,6 +4,7 @@ use parallax_machine::{CancellationToken, Machine, MachineError};
 
 use crate::act::{Act, Class};
 use crate::round::{AttackedMachine, Trouble, piece_len};
+use crate::search::Search;
 
 /// Machines that are booted for it, at most.
 const TRIALS: usize = 200;
@@ -23,7 +24,9 @@ pub(super) fn reduce(
     boot: Boot<'_>,
     cancel: &CancellationToken,
 ) -> Result<(Vec<Act>, bool), MachineError> {
-    let mut search = Search { key: &trouble.key, boot, cancel, left: TRIALS };
+    let mut attempt = |acts: &[Act], one_by_one| shows(acts, one_by_one, &trouble.key, boot, cancel);
+    let fixed = |acts: &[Act]| fixed(acts, &trouble.key);
+    let mut search = Search { trial: &mut attempt, fixed: &fixed, left: TRIALS };
     let mut acts = acts;
     if shrink {
         acts = search.shrink(acts)?;
@@ -39,81 +42,41 @@ pub(super) fn reduce(
     }
 }
 
-struct Search<'a> {
-    key: &'a str,
-    boot: Boot<'a>,
-    cancel: &'a CancellationToken,
-    left: usize,
+/// Performs `acts` on a new machine. Gives how many it took until the same trouble, if that came.
+fn shows(
+    acts: &[Act],
+    one_by_one: bool,
+    key: &str,
+    boot: Boot<'_>,
+    cancel: &CancellationToken,
+) -> Result<Option<usize>, MachineError> {
+    let mut machine = boot()?;
+    let Ok((mut attacked, at_boot)) = AttackedMachine::new(machine.as_mut()) else { return Ok(None) };
+    if at_boot.is_some_and(|trouble| trouble.key == key) {
+        return Ok(Some(0));
+    }
+    let mut rest = acts;
+    while !rest.is_empty() {
+        if cancel.is_cancelled() {
+            return Err(MachineError::Cancelled);
+        }
+        let (piece, after) = rest.split_at(if one_by_one { 1 } else { piece_len(rest) });
+        rest = after;
+        attacked.look_closely();
+        if let Some(trouble) = attacked.perform(piece)?.trouble {
+            return Ok((trouble.key == key).then_some(acts.len() - rest.len()));
+        }
+    }
+    Ok(None)
 }
 
-impl Search<'_> {
-    /// Performs `acts` on a new machine. Gives how many it took until the same trouble, if that came.
-    fn shows(&mut self, acts: &[Act], one_by_one: bool) -> Result<Option<usize>, MachineError> {
-        if self.left == 0 {
-            return Ok(None);
-        }
-        self.left -= 1;
-        let mut machine = (self.boot)()?;
-        let Ok((mut attacked, at_boot)) = AttackedMachine::new(machine.as_mut()) else { return Ok(None) };
-        if at_boot.is_some_and(|trouble| trouble.key == self.key) {
-            return Ok(Some(0));
-        }
-        let mut rest = acts;
-        while !rest.is_empty() {
-            if self.cancel.is_cancelled() {
-                return Err(MachineError::Cancelled);
-            }
-            let (piece, after) = rest.split_at(if one_by_one { 1 } else { piece_len(rest) });
-            rest = after;
-            attacked.look_closely();
-            if let Some(trouble) = attacked.perform(piece)?.trouble {
-                return Ok((trouble.key == self.key).then_some(acts.len() - rest.len()));
-            }
-        }
-        Ok(None)
+/// Operations from this one on belong together: an unexpected result says nothing once the operations that make
+/// one expect it are gone.
+fn fixed(acts: &[Act], key: &str) -> usize {
+    if key != "result/expected" {
+        return acts.len();
     }
-
-    /// Leaves out what is not needed: halves, then quarters, down to single operations.
-    fn shrink(&mut self, mut acts: Vec<Act>) -> Result<Vec<Act>, MachineError> {
-        let Some(at) = self.shows(&acts, false)? else { return Ok(acts) };
-        acts.truncate(at);
-        let mut size = acts.len().div_ceil(2);
-        while size != 0 && self.left > 1 {
-            let mut start = 0;
-            let before = acts.len();
-            while start < acts.len() && self.left > 1 {
-                let end = (start + size).min(acts.len());
-                let kept = self.fixed(&acts);
-                let without: Vec<Act> = acts
-                    .iter()
-                    .enumerate()
-                    .filter(|(index, _)| !(start..end).contains(index) || *index >= kept)
-                    .map(|(_, act)| act.clone())
-                    .collect();
-                match if without.len() < acts.len() { self.shows(&without, false)? } else { None } {
-                    Some(at) => {
-                        acts = without;
-                        acts.truncate(at);
-                    }
-                    None => start = end,
-                }
-            }
-            // Single operations are gone through until none of them can go.
-            if size > 1 || acts.len() == before {
-                size /= 2;
-            }
-        }
-        Ok(acts)
-    }
-
-    /// Operations from this one on belong together: an unexpected result says nothing once the operations that make
-    /// one expect it are gone.
-    fn fixed(&self, acts: &[Act]) -> usize {
-        if self.key != "result/expected" {
-            return acts.len();
-        }
-        acts.iter().rposition(|act| act.class != Class::Service).map_or(0, |last| last + 1)
-    }
+    acts.iter().rposition(|act| act.class != Class::Service).map_or(0, |last| last + 1)
 }
 
 #[cfg(test)]

@@ -51,6 +51,12 @@ pub struct Executed {
 }
 
 impl Executed {
+    /// A bit for each instruction from the image's first one on, from the lowest bit of the first byte up.
+    #[must_use]
+    pub fn bits(&self) -> &[u8] {
+        &self.bits
+    }
+
     /// Whether the instruction at `pc` did.
     #[must_use]
     pub fn contains(&self, pc: HypVa) -> bool {

@@ -10,6 +10,7 @@ use parallax_abi::hypercall::{HOST_DONATE_HYP, HOST_SHARE_HYP, HOST_UNSHARE_HYP}
 use parallax_abi::journal as records;
 use parallax_abi::mailbox::{Request, SLOTS, kind, op};
 use parallax_addr::{HypVa, PhysAddr};
+use parallax_machine::qemu::Notes;
 use parallax_machine::toolchain::{BuiltImages, Variant, build, plugin};
 use parallax_machine::{
     BootOptions, CancellationToken, FailureClass, Live, Machine, MachineError, journal, step,
@@ -171,7 +172,7 @@ fn the_plugin_counts_the_instructions_that_single_steps_count() {
 #[test]
 fn the_plugin_notes_the_instructions_that_single_steps_meet() {
     let stepped = step::count(&mut boot(), share()).unwrap();
-    let options = BootOptions { pagewatch: pagewatch(), coverage: true, ..BootOptions::default() };
+    let options = BootOptions { pagewatch: pagewatch(), notes: Notes::Code, ..BootOptions::default() };
     let mut live = boot_with(MachineSpec::default(), options).unwrap_or_else(|error| panic!("{error}"));
     let at_boot = live.executed().unwrap();
     live.perform_requests(&[share()]).unwrap();

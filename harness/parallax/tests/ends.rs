@@ -15,6 +15,8 @@ const NOT_THERE: &[(&str, i32)] = &[
     ("accept nowhere", 2),
     ("bisect --good HEAD --trace nowhere", 2),
     ("attack --ops 0", 2),
+    ("fuzz --ops 0", 2),
+    ("fuzz --time 8", 2),
     ("dump nowhere", 2),
     ("diff nowhere nowhere", 2),
     ("check nowhere", 2),

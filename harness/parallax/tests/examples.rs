@@ -22,6 +22,7 @@ const NOT_HERE: &[(&str, &str)] = &[
     ("review", "it needs a terminal: tests/terminal"),
     ("bisect", "it builds revisions: its own tests"),
     ("attack", "a hundred thousand operations: ci/test runs five thousand"),
+    ("fuzz", "a hundred thousand operations, or a night: ci/test runs twenty thousand"),
     ("explore --fault", "it finds something, and writes it here: ci/test finds it"),
     ("coverage", "all traces: ci/test"),
     ("gdb traces", "it waits for gdb: tests/gdb"),

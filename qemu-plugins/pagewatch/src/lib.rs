@@ -9,7 +9,7 @@
 //! QEMU runs all CPUs on one thread (`-accel tcg,thread=single`), so the order of records is the order of what
 //! happened. The callback of a memory access runs after the access, all others before their instruction.
 //!
-//! With `coverage=FILE` in place of `journal=FILE` it only notes which instructions ran ([`coverage`]), from power-on.
+//! With `coverage=FILE` it notes which instructions ran ([`coverage`]), from power-on; without `journal=FILE` nothing else.
 //!
 //! The plugin never stops QEMU: what it cannot tell truly it says in the header's error word.
 
@@ -51,9 +51,11 @@ impl Register for Pagewatch {
         if let Ok(file) = argument(args, "coverage") {
             let image = number("low")?..number("high")?;
             self.coverage = Some(Coverage::open(file.as_ref(), image).map_err(|_| invalid(args))?);
-            return Ok(());
         }
-        let journal = argument(args, "journal")?;
+        let journal = match argument(args, "journal") {
+            Err(_) if self.coverage.is_some() => return Ok(()),
+            journal => journal?,
+        };
         let places = Places {
             image: number("low")?..number("high")?,
             entry: number("entry")?,

@@ -7,10 +7,10 @@ use parallax_trace::{Op, Trace};
 
 /// An operation, or several that belong together.
 #[derive(Clone, Debug)]
-pub(super) struct Action {
+pub(crate) struct Action {
     /// What it is counted as.
     pub(super) name: &'static str,
-    pub(super) ops: Vec<Op>,
+    pub(crate) ops: Vec<Op>,
 }
 
 impl Action {

@@ -7,7 +7,7 @@
 mod action;
 mod fresh;
 mod performed;
-mod smmu;
+pub(crate) mod smmu;
 mod tour;
 
 use parallax_abi::fault::Fault;

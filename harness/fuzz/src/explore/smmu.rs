@@ -8,6 +8,7 @@ use parallax_addr::{Ipa, StreamId};
 use parallax_ops::{DmaAccess, Operation, Outcome};
 use parallax_spec::graph::Edge;
 use parallax_spec::{Graph, Scope, Small};
+use parallax_trace::Op;
 
 use super::action::Action;
 
@@ -32,7 +33,7 @@ const ALIAS: u64 = 0xc000_0000;
 
 /// What a stream does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Config {
+pub(crate) enum Config {
     Abort,
     Bypass,
     Stage1,
@@ -63,7 +64,7 @@ impl Config {
 }
 
 /// What both streams do; nothing while the SMMU is off.
-type Both = Option<[Config; 2]>;
+pub(crate) type Both = Option<[Config; 2]>;
 
 fn all() -> Vec<Both> {
     let on = Config::ALL.into_iter().flat_map(|first| Config::ALL.map(|second| Some([first, second])));
@@ -100,6 +101,26 @@ fn lines(from: Both, to: Both) -> String {
     }
 }
 
+/// Whether `to` is a step from `from`: one stream changes, or the SMMU is turned on or off.
+fn follows(from: Both, to: Both) -> bool {
+    match (from, to) {
+        (Some(from), Some(to)) => (from[0] == to[0]) != (from[1] == to[1]),
+        (None, Some(to)) => to == [Config::Abort; 2],
+        (Some(_), None) => true,
+        (None, None) => false,
+    }
+}
+
+/// What the streams can do next.
+pub(crate) fn after(from: Both) -> Vec<Both> {
+    all().into_iter().filter(|to| follows(from, *to)).collect()
+}
+
+/// The operations that lead from one to the next.
+pub(crate) fn change(from: Both, to: Both) -> Vec<Op> {
+    Action::parsed("smmu", &lines(from, to)).ops
+}
+
 /// The same graph with streams in it: its actions, and what each state is called.
 pub(super) fn with_streams(scope: &Scope, pages: &Graph) -> (Graph, Vec<Action>, Vec<String>) {
     let all = all();
@@ -110,16 +131,9 @@ pub(super) fn with_streams(scope: &Scope, pages: &Graph) -> (Graph, Vec<Action>,
         operations.push(operation);
         actions.len() - 1
     };
-    // One stream changes, or the SMMU is turned on or off.
-    let next = |from: Both, to: Both| match (from, to) {
-        (Some(from), Some(to)) => (from[0] == to[0]) != (from[1] == to[1]),
-        (None, Some(to)) => to == [Config::Abort; 2],
-        (Some(_), None) => true,
-        (None, None) => false,
-    };
     let mut changes = vec![Vec::new(); all.len()];
     for (from, changes) in all.iter().zip(&mut changes) {
-        for (number, to) in all.iter().enumerate().filter(|(_, to)| next(*from, **to)) {
+        for (number, to) in all.iter().enumerate().filter(|(_, to)| follows(*from, **to)) {
             let action = Action::parsed("smmu", &lines(*from, *to));
             changes.push((number, add(action, Operation::Nop)));
         }
@@ -173,7 +187,7 @@ fn reached(config: Option<Config>, state: &Small, page: usize) -> Outcome {
 }
 
 /// What is done before the first state.
-pub(super) fn set_up() -> Action {
+pub(crate) fn set_up() -> Action {
     Action::parsed("smmu", SET_UP)
 }
 

@@ -30,8 +30,20 @@ pub struct Pagewatch {
     pub vectors: ImageVa,
     /// Virtual address of the test host's mark, where there is one.
     pub mark: Option<ImageVa>,
-    /// Whether it only notes which instructions ran, instead of a journal of what they did.
-    pub coverage: bool,
+    /// What it notes.
+    pub notes: Notes,
+}
+
+/// What the plugin notes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Notes {
+    /// What EL2 does, in a journal.
+    #[default]
+    Events,
+    /// Which instructions ran, and nothing else.
+    Code,
+    /// Both.
+    Both,
 }
 
 impl Pagewatch {
@@ -59,8 +71,8 @@ pub struct Paths<'a> {
     pub qmp: &'a Path,
     /// What the machine prints.
     pub uart: &'a Path,
-    /// A plugin and the file that it writes.
-    pub plugin: Option<(&'a Pagewatch, &'a Path)>,
+    /// A plugin and the files that it writes, each with the key that names it.
+    pub plugin: Option<(&'a Pagewatch, &'a [(&'static str, &'a Path)])>,
 }
 
 /// The arguments for `config`. What they boot runs the same way every time: virtual time follows the instruction
@@ -81,8 +93,8 @@ pub fn arguments(config: &MachineSpec, paths: &Paths<'_>) -> Vec<OsString> {
     if let Some(tree) = paths.tree {
         args.0.extend(["-dtb".into(), tree.into()]);
     }
-    if let Some((plugin, file)) = paths.plugin {
-        args.plugin(plugin, file);
+    if let Some((plugin, files)) = paths.plugin {
+        args.plugin(plugin, files);
     }
     args.0.extend(config.extra.iter().map(OsString::from));
     args.0
@@ -154,11 +166,13 @@ impl Args {
         self.0.extend([flag.into(), value]);
     }
 
-    pub(crate) fn plugin(&mut self, plugin: &Pagewatch, file: &Path) {
+    pub(crate) fn plugin(&mut self, plugin: &Pagewatch, files: &[(&str, &Path)]) {
         let mut value = OsString::from("file=");
         value.push(doubled(&plugin.library));
-        value.push(if plugin.coverage { ",coverage=" } else { ",journal=" });
-        value.push(doubled(file));
+        for (key, file) in files {
+            value.push(format!(",{key}="));
+            value.push(doubled(file));
+        }
         let Pagewatch { image: (low, high), entry, vectors, mark, .. } = plugin;
         value.push(format!(",low={low:#x},high={high:#x},entry={entry:#x}"));
         let mark = mark.map_or(NO_MARK, ImageVa::get);
@@ -233,7 +247,7 @@ mod tests {
             entry: PhysAddr::new(0),
             vectors: ImageVa::new(0),
             mark: None,
-            coverage: false,
+            notes: Notes::Events,
         };
         let made_for = |major, minor| plugin.made_for(Version { major, minor, micro: 9 }).library;
         assert_eq!(made_for(11, 0), plugin.library);

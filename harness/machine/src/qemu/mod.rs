@@ -21,7 +21,7 @@ use parallax_trace::spec::{MachineSpec, TreeFile};
 use parallax_trace::tree::TreeError;
 use tempfile::TempDir;
 
-pub use self::args::Pagewatch;
+pub use self::args::{Notes, Pagewatch};
 pub use self::version::Version;
 use crate::coverage::Coverage;
 use crate::journal::Journal;
@@ -97,23 +97,32 @@ pub struct Qemu {
 pub enum Watched {
     /// There is no plugin.
     Nothing,
-    /// What EL2 does.
-    Journal(Journal),
+    /// What EL2 does, and if that is noted too, which instructions ran.
+    Journal(Journal, Option<Coverage>),
     /// Which instructions ran.
     Coverage(Coverage),
 }
 
 impl Watched {
-    /// Makes what `plugin` shall write to, and its file.
-    fn create(plugin: Option<&Pagewatch>, dir: &Path) -> io::Result<(Self, Option<UnlinkedFile>)> {
-        match plugin {
-            None => Ok((Self::Nothing, None)),
-            Some(plugin) if plugin.coverage => {
-                let (coverage, file) = Coverage::create(dir, plugin.image)?;
-                Ok((Self::Coverage(coverage), Some(file)))
+    /// Makes what `plugin` shall write to, and its files, each with the plugin's key for it.
+    fn create(
+        plugin: Option<&Pagewatch>,
+        dir: &Path,
+    ) -> io::Result<(Self, Vec<(&'static str, UnlinkedFile)>)> {
+        let Some(plugin) = plugin else { return Ok((Self::Nothing, Vec::new())) };
+        let code =
+            (plugin.notes != Notes::Events).then(|| Coverage::create(dir, plugin.image)).transpose()?;
+        let (code, file) = code.unzip();
+        let mut files: Vec<_> = file.map(|file| ("coverage", file)).into_iter().collect();
+        let watched = match (plugin.notes, code) {
+            (Notes::Code, Some(code)) => Self::Coverage(code),
+            (_, code) => {
+                let (journal, file) = Journal::create(dir)?;
+                files.push(("journal", file));
+                Self::Journal(journal, code)
             }
-            Some(_) => Journal::create(dir).map(|(journal, file)| (Self::Journal(journal), Some(file))),
-        }
+        };
+        Ok((watched, files))
     }
 }
 
@@ -177,9 +186,10 @@ impl Qemu {
 
         let plugin = plugin.map(|plugin| plugin.made_for(version));
         let plugin = plugin.as_ref();
-        let (watched, watched_file) =
+        let (watched, watched_files) =
             Watched::create(plugin, dir.path()).map_err(start("making a plugin's file"))?;
-        let plugin = plugin.zip(watched_file.as_ref()).map(|(plugin, file)| (plugin, file.path()));
+        let named: Vec<_> = watched_files.iter().map(|(key, file)| (*key, file.path())).collect();
+        let plugin = plugin.map(|plugin| (plugin, named.as_slice()));
         let paths = args::Paths {
             plugin,
             hyp: files.hyp,
@@ -194,7 +204,8 @@ impl Qemu {
         command.args(arguments(&paths));
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(child_stderr);
         let child = command.process_group(0).spawn().map_err(start("running it"))?;
-        let files = std::iter::once(ram_file).chain(watched_file).collect();
+        let files =
+            std::iter::once(ram_file).chain(watched_files.into_iter().map(|(_, file)| file)).collect();
         let names = Some(Names { dir, _files: files });
         Ok((Self { child, version, uart, stderr, names }, ram, watched))
     }

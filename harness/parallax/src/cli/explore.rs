@@ -65,7 +65,7 @@ fn frame(text: &str) -> Result<u64, String> {
         .ok_or_else(|| "expected a number, such as 0x6000 or ram+0x6000".to_owned())
 }
 
-fn shard(text: &str) -> Result<Shard, String> {
+pub(super) fn shard(text: &str) -> Result<Shard, String> {
     let parts =
         text.split_once('/').and_then(|(part, parts)| Some((part.parse().ok()?, parts.parse().ok()?)));
     parts

@@ -14,6 +14,7 @@ mod events;
 mod explain;
 mod explore;
 mod faults;
+mod fuzz;
 mod gdb;
 mod linux;
 mod man;
@@ -76,6 +77,8 @@ commands! {
     Attack(cli::Attack), cli::attack::EXAMPLE => attack::attack;
     /// Perform every operation in every state of a few pages, as the specification has them, all states checked
     Explore(cli::Explore), cli::explore::EXAMPLE => explore::explore;
+    /// Perform weighted random operations that know the state, all states checked, led by what they reach
+    Fuzz(cli::Fuzz), cli::fuzz::EXAMPLE => fuzz::fuzz;
     /// Print what each call needs, how it is refused, and what it does
     Spec(cli::Spec), cli::explore::SPEC_EXAMPLE => explore::spec;
     /// Show the tables of both sides after an operation

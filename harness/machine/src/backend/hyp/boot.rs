@@ -17,7 +17,7 @@ use super::registers::RegisterSet;
 use super::report::not_started;
 use super::{BootOptions, Live, StopPoints, firmware};
 use crate::error::MachineError;
-use crate::qemu::{Pagewatch, Qemu, QemuError, Watched};
+use crate::qemu::{Notes, Pagewatch, Qemu, QemuError, Watched};
 use crate::qmp::Qmp;
 use crate::ram::MappedRam;
 use crate::rsp::{Client, RspError};
@@ -55,7 +55,7 @@ impl Live {
         let plugin = options.pagewatch.as_deref().map(|library| {
             let mark = symbols.payload.required(MARK_SYMBOL)?;
             let watched = pagewatch(library, &symbols, Some(mark))?;
-            Ok::<_, MachineError>(Pagewatch { coverage: options.coverage, ..watched })
+            Ok::<_, MachineError>(Pagewatch { notes: options.notes, ..watched })
         });
         let plugin = plugin.transpose()?;
         let (mut qemu, ram, watched) =
@@ -88,7 +88,7 @@ impl Live {
 
     /// Runs the boot itself, then reads what both programs say of themselves.
     fn finish(&mut self, info_va: HypVa) -> Result<(), MachineError> {
-        if let Watched::Journal(journal) = &self.watched {
+        if let Watched::Journal(journal, _) = &self.watched {
             journal.enable(true);
         }
         self.resume(&[], "the end of the boot", self.options.boot_timeout)?;
@@ -108,7 +108,7 @@ impl Live {
         self.target.info = read_info(&self.ram, &registers.sys, info_va)?;
         let fails = self.target.description.config.smmu_fails;
         firmware::break_commands(&self.runtime, &mut self.client, &self.target.info, fails)?;
-        if let Watched::Journal(journal) = &self.watched {
+        if let Watched::Journal(journal, _) = &self.watched {
             if self.target.info.image_pa != HYP_BASE.get() {
                 let at = self.target.info.image_pa;
                 return Err(MachineError::Contract(format!(
@@ -135,7 +135,7 @@ pub(crate) fn pagewatch(
         entry: HYP_BASE,
         vectors: symbols.hyp.required(VECTORS_SYMBOL)?,
         mark,
-        coverage: false,
+        notes: Notes::Events,
     })
 }
 

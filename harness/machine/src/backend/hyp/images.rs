@@ -9,6 +9,7 @@ use super::{BootOptions, Live};
 use crate::backend::Backend;
 use crate::error::MachineError;
 use crate::machine::Machine;
+use crate::qemu::Notes;
 use crate::toolchain::{BuiltImages, Variant};
 
 /// Boots our hypervisor with its test host: of two builds the one that a machine asks for.
@@ -47,7 +48,14 @@ impl Hyp {
     /// With the plugin in every machine: it notes what runs, for [`Machine::executed`].
     #[must_use]
     pub fn with_coverage(mut self, pagewatch: PathBuf) -> Self {
-        self.options.coverage = true;
+        self.options.notes = Notes::Code;
+        self.with_events(pagewatch)
+    }
+
+    /// With the plugin in every machine: it records their events, and notes what runs.
+    #[must_use]
+    pub fn with_events_and_coverage(mut self, pagewatch: PathBuf) -> Self {
+        self.options.notes = Notes::Both;
         self.with_events(pagewatch)
     }
 

@@ -39,7 +39,7 @@ use crate::coverage::Executed;
 use crate::error::MachineError;
 use crate::extensions::{Debug, Journal, Stream};
 use crate::machine::Machine;
-use crate::qemu::{Qemu, Watched};
+use crate::qemu::{Notes, Qemu, Watched};
 use crate::qmp::Qmp;
 use crate::ram::MappedRam;
 use crate::rsp::{Client, RspError, StopReply};
@@ -57,8 +57,8 @@ pub struct BootOptions {
     pub cancel: CancellationToken,
     /// The plugin to load, see [`crate::toolchain::plugin`]. It records from the hypervisor's first instruction on.
     pub pagewatch: Option<PathBuf>,
-    /// Have the plugin note only which instructions ran, from power-on, and record nothing else.
-    pub coverage: bool,
+    /// What the plugin notes: events from the hypervisor's first instruction on, code from power-on.
+    pub notes: Notes,
 }
 
 impl Default for BootOptions {
@@ -68,7 +68,7 @@ impl Default for BootOptions {
             perform_timeout: Duration::from_secs(30),
             cancel: CancellationToken::new(),
             pagewatch: None,
-            coverage: false,
+            notes: Notes::Events,
         }
     }
 }
@@ -260,17 +260,17 @@ impl Machine for Live {
 
     fn executed(&self) -> Option<Executed> {
         match &self.watched {
-            Watched::Coverage(coverage) => coverage.executed().ok(),
-            Watched::Nothing | Watched::Journal(_) => None,
+            Watched::Coverage(coverage) | Watched::Journal(_, Some(coverage)) => coverage.executed().ok(),
+            Watched::Nothing | Watched::Journal(_, None) => None,
         }
     }
 
     fn journal(&mut self) -> Option<&mut dyn Journal> {
-        if matches!(self.watched, Watched::Journal(_)) { Some(self) } else { None }
+        if matches!(self.watched, Watched::Journal(..)) { Some(self) } else { None }
     }
 
     fn stream(&mut self) -> Option<&mut dyn Stream> {
-        if matches!(self.watched, Watched::Journal(_)) { Some(self) } else { None }
+        if matches!(self.watched, Watched::Journal(..)) { Some(self) } else { None }
     }
 
     fn debug(&mut self) -> Option<&mut dyn Debug> {
@@ -281,7 +281,7 @@ impl Machine for Live {
 impl Journal for Live {
     fn events(&mut self) -> Result<Vec<Record>, MachineError> {
         match &self.watched {
-            Watched::Journal(journal) => Ok(journal.read()?),
+            Watched::Journal(journal, _) => Ok(journal.read()?),
             Watched::Nothing | Watched::Coverage(_) => Ok(Vec::new()),
         }
     }

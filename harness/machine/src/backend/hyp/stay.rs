@@ -10,7 +10,7 @@ pub(super) const SLICE: Duration = Duration::from_millis(250);
 
 /// Whether EL2 will not return to the host any more.
 pub(super) fn is_endless(watched: &Watched) -> bool {
-    matches!(watched, Watched::Journal(journal) if journal.is_endless())
+    matches!(watched, Watched::Journal(journal, _) if journal.is_endless())
 }
 
 /// Waits for a machine that was started to stop, `limit` at most, and gives its stop reply; none if it does not stop.

@@ -111,7 +111,7 @@ impl Linux {
         let files = Files { hyp: &images.hyp_img, payload: &config.kernel, tree: None };
         let (mut qemu, ram, watched) =
             Qemu::launch(memory, &files, plugin.as_ref(), |paths| args::arguments(spec, config, paths))?;
-        if let Watched::Journal(journal) = &watched {
+        if let Watched::Journal(journal, _) = &watched {
             journal.enable(true);
         }
         let connected = runtime.block_on(connect(&mut qemu, &spec.cpu, config, images, cancel));
@@ -154,7 +154,7 @@ impl Linux {
     /// # Errors
     /// As [`Self::events`].
     pub fn keep_events(&mut self) -> Result<(), MachineError> {
-        if let Watched::Journal(journal) = &self.watched {
+        if let Watched::Journal(journal, _) = &self.watched {
             self.unread.extend(journal.read()?);
         }
         Ok(())
@@ -163,12 +163,12 @@ impl Linux {
     /// Whether a plugin records what happens.
     #[must_use]
     pub const fn events_recorded(&self) -> bool {
-        matches!(self.watched, Watched::Journal(_))
+        matches!(self.watched, Watched::Journal(..))
     }
 
     /// Has a plugin record loads too, except from the hypervisor's own memory.
     pub fn watch_loads(&self, info: &HypInfo) {
-        if let Watched::Journal(journal) = &self.watched {
+        if let Watched::Journal(journal, _) = &self.watched {
             let own = info.image_pa..info.pool_pa + info.pool_size;
             journal.watch_loads(own, info.evtq_pa..info.evtq_pa.saturating_add(info.evtq_size));
         }

@@ -1,0 +1,114 @@
+//! Machines that reached something new, as traces: in memory, and in a folder.
+//!
+//! A trace's name is the hash of its content, so folders are merged by copying, and the same content is there once.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use parallax_report::whole_file;
+use parallax_trace::spec::MachineSpec;
+use parallax_trace::{Op, Trace};
+use sha2::{Digest, Sha256};
+
+/// What a trace begins with whose host was hostile.
+const HOSTILE: &str = "# hostile\n";
+/// Most bytes of a trace that is read.
+const MOST: u64 = 4 << 20;
+
+/// What one machine performed until it reached something new for the last time.
+#[derive(Clone, Debug)]
+pub(super) struct Entry {
+    pub(super) machine: MachineSpec,
+    /// Whether its host did what no driver would do.
+    pub(super) hostile: bool,
+    pub(super) ops: Vec<Op>,
+}
+
+impl Entry {
+    /// As a trace; without a fault, whatever it was found with.
+    pub(super) fn text(&self) -> String {
+        let mut machine = self.machine.clone();
+        machine.hyp.fault = None;
+        let lines = self.ops.iter().map(|op| format!("{op}\n")).collect::<String>();
+        let mark = if self.hostile { HOSTILE } else { "" };
+        format!("{mark}machine {}\n{lines}", machine.text())
+    }
+
+    /// The file's name.
+    pub(super) fn name(&self) -> String {
+        let hash: [u8; 32] = Sha256::digest(self.text()).into();
+        let digits: String = hash.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+        format!("{digits}.trace")
+    }
+
+    /// Writes it into `folder`, whole or not at all.
+    ///
+    /// # Errors
+    /// The file system refused.
+    pub(super) fn save(&self, folder: &Path) -> io::Result<()> {
+        let path = folder.join(self.name());
+        if path.exists() { Ok(()) } else { whole_file::write(&path, self.text().as_bytes()) }
+    }
+}
+
+/// All traces of `folder`, by their names.
+///
+/// # Errors
+/// What cannot be read, or is no trace, and what can be done.
+pub(super) fn load(folder: &Path) -> Result<Vec<Entry>, String> {
+    let told = |path: &Path, error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
+    let listed = std::fs::read_dir(folder).map_err(|error| told(folder, &error))?;
+    let mut paths = Vec::new();
+    for file in listed {
+        let path: PathBuf = file.map_err(|error| told(folder, &error))?.path();
+        if path.extension().is_some_and(|end| end == "trace") {
+            paths.push(path);
+        }
+    }
+    paths.sort();
+    paths.iter().map(|path| read(path)).collect()
+}
+
+fn read(path: &Path) -> Result<Entry, String> {
+    let name = path.display();
+    let size = std::fs::metadata(path).map_err(|error| format!("{name}: {error}"))?.len();
+    if size > MOST {
+        return Err(format!("{name}: {size} bytes are too many for a trace of a corpus: remove it"));
+    }
+    let text = std::fs::read_to_string(path).map_err(|error| format!("{name}: {error}"))?;
+    let trace = Trace::parse(&name.to_string(), &text)
+        .map_err(|error| format!("{error}\nremove it from the corpus"))?;
+    let ops = trace.ops.into_iter().map(|op| Op { line: 0, expect: None, ..op }).collect();
+    Ok(Entry { machine: trace.machine, hostile: text.starts_with(HOSTILE), ops })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(text: &str) -> Entry {
+        let trace = Trace::parse("t", text).unwrap();
+        Entry { machine: trace.machine, hostile: true, ops: trace.ops }
+    }
+
+    #[test]
+    fn what_is_kept_is_read_again_and_half_a_file_is_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let kept = entry("machine cpus=2\ncpu=1 host_share_hyp pfn=ram+0x10\nhost_read ipa=hyp_end-8\n");
+        kept.save(folder.path()).unwrap();
+        kept.save(folder.path()).unwrap();
+        std::fs::write(folder.path().join(".parallax-x.part"), "host_sh").unwrap();
+        let read = load(folder.path()).unwrap();
+        assert_eq!(read.len(), 1);
+        assert_eq!((read[0].text(), read[0].name()), (kept.text(), kept.name()));
+    }
+
+    #[test]
+    fn what_is_no_trace_is_told_with_what_to_do() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("a.trace"), "host_sh").unwrap();
+        let error = load(folder.path()).unwrap_err();
+        assert!(error.contains("a.trace") && error.contains("remove it"), "{error}");
+        assert!(load(&folder.path().join("nowhere")).is_err());
+    }
+}

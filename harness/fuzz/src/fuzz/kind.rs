@@ -1,0 +1,138 @@
+//! What is done on purpose, and counted.
+
+/// What an operation is there for, or where its pages are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// A call that succeeds.
+    Life,
+    /// A call that is refused for a chosen reason.
+    Refused,
+    /// A range that begins in one owner's page and ends in another's.
+    Border,
+    /// A range of a power of two of pages.
+    PowerOfTwo,
+    /// Across the first entry of a level-3 table: 2 MiB.
+    Table2M,
+    /// Across the first entry of a level-2 table: 1 GiB.
+    Table1G,
+    /// At the first page of memory.
+    RamFirst,
+    /// At the last page of memory.
+    RamLast,
+    /// At and above 4 GiB.
+    Above4G,
+    /// Beside the hypervisor's image.
+    Image,
+    /// Beside its pool.
+    Pool,
+    /// Beside memory that the device tree calls no-map.
+    NoMap,
+    /// MMIO beside the SMMU's frame.
+    Mmio,
+    /// MMIO that the hypervisor took at boot, and what is beside it.
+    DonatedMmio,
+    /// Where the host's address space ends.
+    End,
+    /// No page at all.
+    Nothing,
+    /// More pages than there are.
+    Huge,
+    /// A range that wraps at 64 bits.
+    Wrapping,
+    /// A page in a block of its own: it takes a table, and those have an end.
+    Tables,
+    /// Pins of a page, one after the other.
+    Pins,
+    /// One pin more than can be counted.
+    PinLimit,
+    /// No such call.
+    UnknownCall,
+    /// A call with odd registers.
+    OddCall,
+    /// A secure monitor call.
+    Secure,
+    /// A load or store where nothing is mapped yet.
+    Fault,
+    /// A load or store in a page that may have changed hands.
+    Access,
+    /// An instruction at EL0 or EL1 where stage 2 may refuse it.
+    Probe,
+    /// An access to MMIO far apart, which takes tables that may have to be given up.
+    Far,
+    /// DMA by the first device.
+    DmaFirst,
+    /// DMA by the second device.
+    DmaSecond,
+    /// DMA by a stream that has no device, or is not served.
+    DmaOther,
+    /// The oldest record of the SMMU's event queue.
+    Event,
+    /// The host's own SMMU is turned on, off, or a stream of it changes.
+    Smmu,
+    /// Pages that the host's own SMMU holds.
+    Held,
+    /// The host's own SMMU under attack.
+    Hostile,
+    /// A CPU goes and comes back.
+    Cpus,
+    /// What another machine did, changed here and there.
+    Again,
+}
+
+impl Kind {
+    /// Each with its name, in the order of tables.
+    pub const ALL: [(Self, &'static str); 37] = [
+        (Self::Life, "succeeds"),
+        (Self::Refused, "refused for a reason"),
+        (Self::Border, "border of owners"),
+        (Self::PowerOfTwo, "power of two"),
+        (Self::Table2M, "2 MiB border"),
+        (Self::Table1G, "1 GiB border"),
+        (Self::RamFirst, "first page of memory"),
+        (Self::RamLast, "last page of memory"),
+        (Self::Above4G, "above 4 GiB"),
+        (Self::Image, "beside the image"),
+        (Self::Pool, "beside the pool"),
+        (Self::NoMap, "beside no-map memory"),
+        (Self::Mmio, "beside the SMMU"),
+        (Self::DonatedMmio, "donated MMIO"),
+        (Self::End, "end of the address space"),
+        (Self::Nothing, "no page"),
+        (Self::Huge, "huge range"),
+        (Self::Wrapping, "wrapping range"),
+        (Self::Tables, "table of its own"),
+        (Self::Pins, "pins in a row"),
+        (Self::PinLimit, "pins at their limit"),
+        (Self::UnknownCall, "unknown call"),
+        (Self::OddCall, "odd registers"),
+        (Self::Secure, "secure monitor call"),
+        (Self::Fault, "fault"),
+        (Self::Access, "access"),
+        (Self::Probe, "probe"),
+        (Self::Far, "far MMIO"),
+        (Self::DmaFirst, "DMA, first stream"),
+        (Self::DmaSecond, "DMA, second stream"),
+        (Self::DmaOther, "DMA, other streams"),
+        (Self::Event, "event queue"),
+        (Self::Smmu, "emulated SMMU"),
+        (Self::Held, "held by the SMMU"),
+        (Self::Hostile, "hostile SMMU driver"),
+        (Self::Cpus, "CPU off and on"),
+        (Self::Again, "from the corpus"),
+    ];
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::Kind;
+
+    #[test]
+    fn every_kind_has_one_name() {
+        let kinds: BTreeSet<Kind> = Kind::ALL.iter().map(|(kind, _)| *kind).collect();
+        let names: BTreeSet<&str> = Kind::ALL.iter().map(|(_, name)| *name).collect();
+        assert_eq!((kinds.len(), names.len()), (Kind::ALL.len(), Kind::ALL.len()));
+        assert_eq!(Kind::ALL.last().unwrap().0 as usize + 1, Kind::ALL.len());
+    }
+}

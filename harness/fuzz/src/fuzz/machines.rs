@@ -1,0 +1,130 @@
+//! The machines of a run: options that are there on purpose, and how many operations each machine performs.
+
+use parallax_abi::fault::Fault;
+use parallax_trace::Trace;
+use parallax_trace::spec::MachineSpec;
+
+use crate::random::Random;
+
+/// Operations of a machine.
+pub const MACHINE_OPS: u64 = 8192;
+/// Operations of a machine that pins a page as often as can be counted: more than 65,535.
+const PINS_OPS: u64 = 9 * MACHINE_OPS;
+
+/// What a machine does more of than others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Special {
+    Nothing,
+    /// Pins in a row.
+    Pins,
+    /// What no driver would do.
+    Hostile,
+}
+
+/// How many there are in turn.
+pub(super) const COUNT: u64 = MACHINES.len() as u64;
+
+/// The machines, in turn: what follows the word `machine` in a trace. CPUs and StreamIDs come on top.
+const MACHINES: [(&str, Special); 14] = [
+    ("devices=edu@1,edu@2", Special::Nothing),
+    ("smmu.host=emulated devices=edu@1,edu@2", Special::Nothing),
+    ("smmu=shared devices=edu@1,edu@2", Special::Nothing),
+    ("smmu.host=emulated devices=edu@1,edu@2", Special::Hostile),
+    ("el2_free_pages=3 devices=edu@1,edu@2", Special::Nothing),
+    ("host_s2_pages=14 donate_mmio=mmio:rtc devices=edu@1,edu@2", Special::Nothing),
+    ("mem=5G donate_mmio=mmio:rtc devices=edu@1,edu@2", Special::Nothing),
+    ("firmware=dirty devices=edu@1,edu@2", Special::Hostile),
+    ("smmu.map=pages donate_mmio=mmio:rtc devices=edu@1,edu@2", Special::Nothing),
+    ("dtb=traces/trees/reserved.dts", Special::Nothing),
+    ("smmu=shared host_s2_pages=51 donate_mmio=mmio:rtc devices=edu@1,edu@2", Special::Nothing),
+    ("smmu=shared smmu.host=emulated devices=edu@1,edu@2", Special::Nothing),
+    ("smmu=off mem=2G devices=edu@1,edu@2", Special::Nothing),
+    ("devices=edu@1,edu@2", Special::Pins),
+];
+
+const DOUBLE_FETCH: &str = "protocol/double-fetch";
+const REFUSED: &str = "access/refused";
+const WRITTEN: &str = "access/data-written";
+const READ: &str = "access/data-read";
+
+/// Device trees that machines have, by the name that their lines have.
+const TREES: [(&str, &str); 1] =
+    [("traces/trees/reserved.dts", include_str!("../../../../traces/trees/reserved.dts"))];
+/// The first frame, from memory's, of what that tree calls no-map.
+const NO_MAP: u64 = 0x6000;
+
+/// A machine of a run.
+#[derive(Clone, Debug)]
+pub(super) struct Drawn {
+    pub(super) spec: MachineSpec,
+    pub(super) special: Special,
+}
+
+impl Drawn {
+    /// Machine number `index` of all, on a hypervisor with `fault`; `random` decides what the table does not.
+    pub(super) fn of(index: u64, fault: Option<Fault>, random: &mut Random) -> Self {
+        let (keys, special) = MACHINES[place(index)];
+        let cpus = if keys.contains("dtb=") { 1 } else { random.weighted(&[(3, 1), (3, 2), (1, 3), (1, 4)]) };
+        let bits = random.weighted(&[(6, 8), (2, 4), (1, 3), (1, 16)]);
+        let line = format!("machine {keys} cpus={cpus} smmu.sid_bits={bits}\nnop\n");
+        let machine =
+            Trace::parse("fuzz", &line).expect("the machines of this module are well formed").machine;
+        Self::on(machine, fault, special).expect("the trees of this module are there")
+    }
+
+    /// The machine `spec` of a corpus, on a hypervisor with `fault`. None if its device tree is none of those here.
+    pub(super) fn on(mut spec: MachineSpec, fault: Option<Fault>, special: Special) -> Option<Self> {
+        if let Some(tree) = &mut spec.tree {
+            let (_, source) = TREES.iter().find(|(name, _)| *name == tree.name)?;
+            (*source).clone_into(&mut tree.source);
+        }
+        spec.hyp.fault = fault;
+        spec.faults_build = fault.is_some();
+        Some(Self { spec, special })
+    }
+
+    /// Rules that say nothing of this machine. A hostile host may lay its structures over each other, so that one memory is read
+    /// for two reasons, and may send a device's access elsewhere by a stage 1 of its own; and where the host's tables are used up, MMIO that was not used before cannot be mapped any more.
+    pub(super) const fn quiet(&self) -> &'static [&'static str] {
+        match (self.special, self.spec.hyp.host_s2_pages) {
+            (Special::Hostile, Some(_)) => &[DOUBLE_FETCH, WRITTEN, READ, REFUSED],
+            (Special::Hostile, None) => &[DOUBLE_FETCH, WRITTEN, READ],
+            (_, Some(_)) => &[REFUSED],
+            _ => &[],
+        }
+    }
+
+    /// Where memory begins that its device tree calls no-map.
+    pub(super) fn no_map(&self) -> Option<u64> {
+        self.spec.tree.as_ref().map(|_| NO_MAP)
+    }
+}
+
+/// The place in [`MACHINES`] of machine number `index`.
+const fn place(index: u64) -> usize {
+    (index % COUNT) as usize
+}
+
+/// Operations of machine number `index`.
+pub(super) const fn operations(index: u64) -> u64 {
+    match MACHINES[place(index)].1 {
+        Special::Pins => PINS_OPS,
+        _ => MACHINE_OPS,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_machine_is_one_that_can_be_made() {
+        for index in 0..100 {
+            let drawn = Drawn::of(index, None, &mut Random::new(index, 1));
+            drawn.spec.check().unwrap();
+            let text = format!("machine {}\nnop\n", drawn.spec.text());
+            let again = Trace::parse("t", &text).unwrap().machine;
+            assert_eq!(Drawn::on(again, None, drawn.special).unwrap().spec, drawn.spec, "{text}");
+        }
+    }
+}

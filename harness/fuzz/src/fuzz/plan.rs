@@ -1,0 +1,265 @@
+//! A run: which machines there are, what each begins with, and what came of them.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use parallax_abi::fault::Fault;
+use parallax_engine::Reproducer;
+use parallax_engine::status::Failure;
+use parallax_machine::{Backend, CancellationToken, MachineError};
+use parallax_trace::Op;
+use sha2::{Digest, Sha256};
+
+use super::corpus::{self, Entry};
+use super::counts::Counts;
+use super::machines::{COUNT, Drawn, MACHINE_OPS, Special, operations};
+use super::mutate;
+use super::reached::Reached;
+use super::round::{Round, Run};
+use crate::explore::Shard;
+use crate::random::Random;
+use crate::round::Trouble;
+
+/// Machines that begin with what the same corpus has: what they reach is added to it when all of them have ended.
+const GENERATION: u64 = 8;
+
+/// What to do.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Decides everything.
+    pub seed: u64,
+    /// Most operations.
+    pub ops: u64,
+    /// No machine is started after so long.
+    pub time: Option<Duration>,
+    /// How many machines at a time.
+    pub jobs: usize,
+    /// Which part of all machines.
+    pub shard: Shard,
+    /// A fault to switch on.
+    pub fault: Option<Fault>,
+    /// Where machines are that reached something new.
+    pub corpus: Option<PathBuf>,
+}
+
+/// How far a run is.
+#[derive(Debug, Default)]
+pub struct Progress {
+    /// Operations done.
+    pub ops: AtomicU64,
+    /// Instructions of the hypervisor that ran in machines that have ended.
+    pub instructions: AtomicU64,
+    /// Abstract states that came up in those.
+    pub states: AtomicU64,
+}
+
+/// What came of a run.
+#[derive(Debug)]
+pub struct Report {
+    /// Machines that were run.
+    pub machines: u64,
+    /// What was done, and how it ended.
+    pub counts: Counts,
+    /// Stands for every operation, result and final state.
+    pub digest: String,
+    /// The first thing that went wrong.
+    pub trouble: Option<Trouble>,
+    /// Instructions of the hypervisor that ran.
+    pub instructions: u64,
+    /// Abstract states that came up.
+    pub states: u64,
+    /// How many machines were added to the corpus.
+    pub kept: u64,
+    /// What the last machine was, and what it did.
+    pub(super) last: Option<(Drawn, Vec<Op>)>,
+}
+
+/// What machines begin with, and what they have reached.
+#[derive(Debug)]
+struct Feedback {
+    corpus: Vec<Entry>,
+    /// How many of the corpus were there when the run began.
+    given: u64,
+    known: Reached,
+}
+
+impl Plan {
+    /// The first machine, for who builds what is needed.
+    #[must_use]
+    pub fn machine(&self) -> parallax_trace::Trace {
+        let mut trace = parallax_trace::Trace::parse("fuzz", "nop\n").expect("an operation is a trace");
+        trace.machine = Drawn::of(0, self.fault, &mut Random::new(self.seed, 0)).spec;
+        trace
+    }
+
+    /// The command that performs the same operations again, up to number `at` of the run.
+    #[must_use]
+    pub fn reproducer(&self, at: u64) -> Reproducer {
+        let mut words = vec!["fuzz".to_owned(), "--seed".to_owned(), self.seed.to_string()];
+        words.extend(["--ops".to_owned(), at.max(1).to_string()]);
+        if self.shard.count > 1 {
+            let Shard { index, count } = self.shard;
+            words.extend(["--shard".to_owned(), format!("{}/{count}", index + 1)]);
+        }
+        words
+            .extend(self.fault.into_iter().flat_map(|fault| ["--fault".to_owned(), fault.name().to_owned()]));
+        let corpus = self.corpus.iter();
+        words.extend(corpus.flat_map(|folder| ["--corpus".to_owned(), folder.display().to_string()]));
+        Reproducer::new(words)
+    }
+
+    /// Runs machines until all operations are done, time is over, or something is found. The result is the same whatever
+    /// [`Self::jobs`] is: nothing counts that came behind the first trouble.
+    ///
+    /// # Errors
+    /// A machine does not start, the corpus cannot be read or written, or the user cancelled.
+    pub fn run(
+        &self,
+        backend: &dyn Backend,
+        cancel: &CancellationToken,
+        progress: &Progress,
+    ) -> Result<Report, Failure> {
+        let begin = Instant::now();
+        let is_over = || self.time.is_some_and(|time| begin.elapsed() >= time);
+        let mut feedback = self.feedback()?;
+        let mut report = Report {
+            machines: 0,
+            counts: Counts::default(),
+            digest: String::new(),
+            trouble: None,
+            instructions: 0,
+            states: 0,
+            kept: 0,
+            last: None,
+        };
+        let mut digest = Sha256::new();
+        let (mut number, mut done) = (0, 0);
+        while done < self.ops && !is_over() && report.trouble.is_none() {
+            let first = number;
+            let mut rounds = Vec::new();
+            while done < self.ops && number < first + GENERATION {
+                let round = self.round(number, self.ops - done, &feedback);
+                rounds.push((done, round));
+                done += rounds[rounds.len() - 1].1.until as u64;
+                number += 1;
+            }
+            let runs = self.generation(rounds, &feedback.known, &is_over, (backend, cancel, progress))?;
+            for (number, (before, drawn, run)) in (first..).zip(runs) {
+                report.machines += 1;
+                report.counts.add(&run.counts);
+                digest.update(run.digest);
+                let new = feedback.known.merge(&run.reached);
+                if let Some(trouble) = run.trouble {
+                    report.trouble = Some(Trouble { at: trouble.at + before, ..trouble });
+                    report.last = Some((drawn, run.ops));
+                    break;
+                }
+                if new && number >= feedback.given && run.new_until > 0 {
+                    let ops = run.ops.into_iter().take(run.new_until).collect();
+                    report.kept += 1;
+                    let hostile = drawn.special == Special::Hostile;
+                    self.keep(&mut feedback, Entry { machine: drawn.spec, hostile, ops })?;
+                }
+            }
+            (report.instructions, report.states) = (feedback.known.instructions(), feedback.known.states());
+            progress.instructions.store(report.instructions, Ordering::Relaxed);
+            progress.states.store(report.states, Ordering::Relaxed);
+        }
+        report.digest = digest.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        Ok(report)
+    }
+
+    /// What there is at the beginning.
+    fn feedback(&self) -> Result<Feedback, Failure> {
+        let mut corpus = Vec::new();
+        if let Some(folder) = &self.corpus {
+            std::fs::create_dir_all(folder).map_err(|error| Failure::file(folder.display(), &error))?;
+            corpus = corpus::load(folder).map_err(Failure::usage)?;
+        }
+        Ok(Feedback { given: corpus.len() as u64, corpus, known: Reached::default() })
+    }
+
+    fn keep(&self, feedback: &mut Feedback, entry: Entry) -> Result<(), Failure> {
+        if let Some(folder) = &self.corpus {
+            let failed =
+                |error| Failure::file(format_args!("{}: nothing can be kept", folder.display()), &error);
+            entry.save(folder).map_err(failed)?;
+        }
+        feedback.corpus.push(entry);
+        Ok(())
+    }
+
+    /// Machine `number` of this part, for which `left` operations are left.
+    fn round(&self, number: u64, left: u64, feedback: &Feedback) -> Round {
+        let Shard { index, count } = self.shard;
+        let mut random = Random::new(self.seed, number * count as u64 + index as u64);
+        let fresh = Drawn::of(number, self.fault, &mut random);
+        let size = operations(number);
+        let round = |drawn, begin, random| Round { drawn, random, begin, until: left.min(size) as usize };
+        let on = |entry: &Entry| {
+            let special = if entry.hostile { Special::Hostile } else { Special::Nothing };
+            Drawn::on(entry.machine.clone(), self.fault, special)
+        };
+        // First of all what is there already, whole.
+        if let Some(entry) = feedback.corpus.get(number as usize).filter(|_| number < feedback.given) {
+            return match on(entry) {
+                Some(drawn) => round(drawn, entry.ops.clone(), random),
+                None => round(fresh, Vec::new(), random),
+            };
+        }
+        if size == MACHINE_OPS && number >= operations_before(feedback) && random.percent(50) {
+            let entry = &feedback.corpus[random.below(feedback.corpus.len() as u64) as usize];
+            if let Some(drawn) = on(entry) {
+                let begin = mutate::prefix(entry, &mut random);
+                return round(drawn, begin, random);
+            }
+        }
+        round(fresh, Vec::new(), random)
+    }
+
+    /// Runs machines side by side; gives those that count, in order.
+    fn generation(
+        &self,
+        rounds: Vec<(u64, Round)>,
+        known: &Reached,
+        is_over: &(dyn Fn() -> bool + Sync),
+        (backend, cancel, progress): (&dyn Backend, &CancellationToken, &Progress),
+    ) -> Result<Vec<(u64, Drawn, Run)>, Failure> {
+        let (next, stop) = (AtomicUsize::new(0), AtomicUsize::new(rounds.len()));
+        let waiting: Vec<_> = rounds.into_iter().map(|round| Mutex::new(Some(round))).collect();
+        let results = Mutex::new(Vec::new());
+        std::thread::scope(|scope| {
+            for _ in 0..self.jobs.clamp(1, waiting.len().max(1)) {
+                scope.spawn(|| {
+                    while !is_over() && !cancel.is_cancelled() {
+                        let index = next.fetch_add(1, Ordering::Relaxed);
+                        let taken = waiting.get(index).filter(|_| index < stop.load(Ordering::Relaxed));
+                        let taken = taken
+                            .and_then(|round| round.lock().unwrap_or_else(PoisonError::into_inner).take());
+                        let Some((before, round)) = taken else { break };
+                        let drawn = round.drawn.clone();
+                        let run = round.run(known, backend, cancel, &progress.ops);
+                        if run.as_ref().map_or(true, |run| run.trouble.is_some()) {
+                            stop.fetch_min(index + 1, Ordering::Relaxed);
+                        }
+                        let result = run.map(|run| (before, drawn, run));
+                        results.lock().unwrap_or_else(PoisonError::into_inner).push((index, result));
+                    }
+                });
+            }
+        });
+        if cancel.is_cancelled() {
+            return Err(MachineError::Cancelled.into());
+        }
+        let mut results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
+        results.sort_by_key(|(index, _)| *index);
+        results.into_iter().map(|(_, result)| result.map_err(Failure::from)).collect()
+    }
+}
+
+/// The first machine that may begin with a part of another, when each of the machines was there once: with an empty corpus none may.
+const fn operations_before(feedback: &Feedback) -> u64 {
+    if feedback.corpus.is_empty() { u64::MAX } else { feedback.given + COUNT }
+}

@@ -1,0 +1,107 @@
+//! One machine of a run.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parallax_machine::{Backend, CancellationToken, MachineError};
+use parallax_trace::Op;
+use sha2::{Digest, Sha256};
+
+use super::counts::Counts;
+use super::generator::{Generator, Setting, Step};
+use super::kind::Kind;
+use super::machines::Drawn;
+use super::performing::{Performing, boot};
+use super::reached::Reached;
+use crate::random::Random;
+use crate::round::Trouble;
+
+/// What a machine is to do.
+#[derive(Debug)]
+pub(super) struct Round {
+    pub(super) drawn: Drawn,
+    /// Decides what comes behind the beginning.
+    pub(super) random: Random,
+    /// What it begins with.
+    pub(super) begin: Vec<Op>,
+    /// How many operations.
+    pub(super) until: usize,
+}
+
+/// What it did.
+#[derive(Debug, Default)]
+pub(super) struct Run {
+    pub(super) ops: Vec<Op>,
+    pub(super) counts: Counts,
+    pub(super) digest: [u8; 32],
+    pub(super) trouble: Option<Trouble>,
+    pub(super) reached: Reached,
+    /// How many operations it had performed when it reached something new for the last time.
+    pub(super) new_until: usize,
+}
+
+impl Round {
+    /// Boots the machine and has it perform what it is to do. Of `known` nothing is new. Tells `progress` of operations done.
+    ///
+    /// # Errors
+    /// The machine does not boot or cannot be read, or the user cancelled.
+    pub(super) fn run(
+        self,
+        known: &Reached,
+        backend: &dyn Backend,
+        cancel: &CancellationToken,
+        progress: &AtomicU64,
+    ) -> Result<Run, MachineError> {
+        let mut run = Run { reached: known.clone(), ..Run::default() };
+        let mut machine = match boot(&self.drawn.spec, backend)? {
+            Ok(machine) => machine,
+            Err(trouble) => return Ok(Run { trouble: Some(trouble), ..run }),
+        };
+        let (mut performing, trouble) = Performing::new(machine.as_mut(), false)?;
+        run.trouble = trouble;
+        performing.quiet(self.drawn.quiet());
+        let setting = Setting::of(&self.drawn, performing.map());
+        let random = self.random;
+        let mut generator = performing.with_view(|view| Generator::new(random, setting, view));
+        let again = |op| Step { kind: Kind::Again, place: None, op };
+        let mut queue: VecDeque<Step> = self.begin.into_iter().map(again).collect();
+        let mut digest = Sha256::new();
+        while run.trouble.is_none() && run.ops.len() < self.until {
+            if queue.is_empty() {
+                performing.with_view(|view| generator.learn(view));
+                queue.extend(generator.chunk());
+            }
+            if cancel.is_cancelled() {
+                return Err(MachineError::Cancelled);
+            }
+            let len = performing.piece_len(queue.iter().map(|step| &step.op));
+            let len = len.min(self.until - run.ops.len());
+            let steps: Vec<Step> = queue.drain(..len).collect();
+            if run.ops.len() + len == self.until {
+                performing.look_closely();
+            }
+            let ops: Vec<&Op> = steps.iter().map(|step| &step.op).collect();
+            let piece = performing.perform(&ops)?;
+            for (step, outcome) in steps.iter().zip(&piece.outcomes) {
+                digest.update(format!("{} -> {outcome}\n", step.op));
+                run.counts.count(step, outcome);
+                generator.hears(step, outcome);
+            }
+            run.ops.extend(steps.into_iter().map(|step| step.op));
+            run.trouble = piece.trouble;
+            progress.fetch_add(len as u64, Ordering::Relaxed);
+            let states = std::mem::take(&mut generator.states);
+            if (queue.is_empty() || len > 1) && run.reached.add(performing.executed().as_ref(), &states) {
+                run.new_until = run.ops.len();
+            } else {
+                generator.states = states;
+            }
+        }
+        if let Some(trouble) = &run.trouble {
+            run.ops.truncate(trouble.at as usize);
+        }
+        performing.lines().iter().for_each(|line| digest.update(format!("{line}\n")));
+        run.digest = digest.finalize().into();
+        Ok(run)
+    }
+}

@@ -1,0 +1,177 @@
+//! From what a machine did until trouble to a short trace that ends in the same.
+
+use parallax_addr::{Ipa, Span};
+use parallax_machine::{Backend, CancellationToken, MachineError};
+use parallax_ops::{Footprint, Kind as Argument};
+use parallax_trace::Op;
+use parallax_trace::spec::MachineSpec;
+
+use super::performing::{Performing, boot};
+use super::plan::{Plan, Report};
+use crate::act::number;
+use crate::round::Trouble;
+use crate::search::Search;
+
+/// Machines that are booted to leave out operations, and again to make them simpler, at most.
+const TRIALS: usize = 200;
+/// The same where the machine came to its end: a hang takes its time.
+const FEW_TRIALS: usize = 20;
+
+/// The trouble of `report` as a trace, and whether the trace alone shows it, performed one operation at a time. `None` if
+/// there was no trouble.
+///
+/// # Errors
+/// A machine does not start, or the user cancelled.
+pub fn found(
+    plan: &Plan,
+    report: &Report,
+    backend: &dyn Backend,
+    cancel: &CancellationToken,
+) -> Result<Option<(String, bool)>, MachineError> {
+    let (Some(trouble), Some((drawn, ops))) = (&report.trouble, &report.last) else { return Ok(None) };
+    let trials = if trouble.end.is_some() { FEW_TRIALS } else { TRIALS };
+    let means = Means { trials, key: &trouble.key, quiet: drawn.quiet(), backend, cancel };
+    let mut spec = drawn.spec.clone();
+    let mut ops = means.narrowed(&spec, ops.clone(), trouble)?;
+    let mut attempt = |ops: &[Op], one_by_one| means.shows(&spec, ops, one_by_one);
+    let all = |ops: &[Op]| ops.len();
+    let mut search = Search { trial: &mut attempt, fixed: &all, left: means.trials };
+    ops = search.shrink(ops)?;
+    ops = means.simplified(&spec, ops)?;
+    means.simplify_machine(&mut spec, &ops)?;
+    let shown = means.shows(&spec, &ops, true)?;
+    if let Some(at) = shown {
+        ops.truncate(at);
+    }
+    Ok(Some((text(plan, &spec, &ops, &trouble.key), shown.is_some())))
+}
+
+/// What trials are made with.
+struct Means<'a> {
+    trials: usize,
+    key: &'a str,
+    /// Rules that say nothing.
+    quiet: &'static [&'static str],
+    backend: &'a dyn Backend,
+    cancel: &'a CancellationToken,
+}
+
+impl Means<'_> {
+    /// Performs `ops` on a new machine. Gives how many it took until the same trouble, if that came.
+    fn shows(&self, spec: &MachineSpec, ops: &[Op], one_by_one: bool) -> Result<Option<usize>, MachineError> {
+        let mut machine = match boot(spec, self.backend)? {
+            Ok(machine) => machine,
+            Err(trouble) => return Ok((trouble.key == self.key).then_some(0)),
+        };
+        let (mut performing, trouble) = Performing::new(machine.as_mut(), one_by_one)?;
+        performing.quiet(self.quiet);
+        if let Some(trouble) = trouble {
+            return Ok((trouble.key == self.key).then_some(0));
+        }
+        let mut rest = ops;
+        while !rest.is_empty() {
+            if self.cancel.is_cancelled() {
+                return Err(MachineError::Cancelled);
+            }
+            let (piece, after) = rest.split_at(performing.piece_len(rest.iter()));
+            rest = after;
+            if rest.is_empty() {
+                performing.look_closely();
+            }
+            let piece: Vec<&Op> = piece.iter().collect();
+            if let Some(trouble) = performing.perform(&piece)?.trouble {
+                return Ok((trouble.key == self.key).then_some((trouble.at as usize).min(ops.len())));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Those of `ops` that name pages that the trouble is about, and the last one, if they show it.
+    fn narrowed(&self, spec: &MachineSpec, ops: Vec<Op>, trouble: &Trouble) -> Result<Vec<Op>, MachineError> {
+        let Some((last, before)) = ops.split_last() else { return Ok(ops) };
+        if self.shows(spec, std::slice::from_ref(last), false)?.is_some() {
+            return Ok(vec![last.clone()]);
+        }
+        let mut spans: Vec<Span<Ipa>> = trouble.findings.iter().map(|finding| finding.span.cast()).collect();
+        spans.extend(pages(last));
+        let near = |op: &&Op| pages(op).is_some_and(|pages| spans.iter().any(|span| span.overlaps(pages)));
+        let mut few: Vec<Op> = before.iter().filter(near).cloned().collect();
+        few.push(last.clone());
+        Ok(if self.shows(spec, &few, false)?.is_some() { few } else { ops })
+    }
+
+    /// `ops` with CPU 0, one page, and zeros, wherever that shows it too.
+    fn simplified(&self, spec: &MachineSpec, mut ops: Vec<Op>) -> Result<Vec<Op>, MachineError> {
+        let mut left = self.trials;
+        for index in 0..ops.len() {
+            for change in [one_page, no_value, first_cpu] {
+                let mut simpler = ops.clone();
+                change(&mut simpler[index]);
+                if simpler == ops || left == 0 {
+                    continue;
+                }
+                left -= 1;
+                if self.shows(spec, &simpler, false)? == Some(ops.len()) {
+                    ops = simpler;
+                }
+            }
+        }
+        Ok(ops)
+    }
+
+    /// One CPU, and the usual StreamIDs, where that shows it too.
+    fn simplify_machine(&self, spec: &mut MachineSpec, ops: &[Op]) -> Result<(), MachineError> {
+        let usual = MachineSpec::default();
+        let mut simpler = spec.clone();
+        simpler.cpus = usual.cpus;
+        simpler.hyp.sid_bits = usual.hyp.sid_bits;
+        let possible = ops.iter().all(|op| op.cpu == 0) && simpler != *spec;
+        if possible && self.shows(&simpler, ops, false)? == Some(ops.len()) {
+            *spec = simpler;
+        }
+        Ok(())
+    }
+}
+
+/// The pages that `op` names, where its own text says where they are.
+fn pages(op: &Op) -> Option<Span<Ipa>> {
+    let map =
+        parallax_addr::AddressMap::of_regions([("ram", Span::new(parallax_trace::spec::RAM_BASE, 8 << 30))]);
+    let Footprint { pages, .. } = op.operation(&map).ok()?.footprint();
+    pages
+}
+
+fn one_page(op: &mut Op) {
+    change(op, Argument::Count, 1);
+}
+
+fn no_value(op: &mut Op) {
+    // A hypercall's number is no value.
+    if op.row.name != "hypercall" && op.row.name != "smc" {
+        change(op, Argument::Value, 0);
+    }
+}
+
+const fn first_cpu(op: &mut Op) {
+    op.cpu = 0;
+}
+
+fn change(op: &mut Op, kind: Argument, value: u64) {
+    for (arg, param) in op.args.iter_mut().zip(op.row.params) {
+        if param.kind == kind {
+            *arg = number(value);
+        }
+    }
+}
+
+fn text(plan: &Plan, spec: &MachineSpec, ops: &[Op], what: &str) -> String {
+    let mut text = plan.fault.map_or_else(String::new, |fault| format!("fault {}\n", fault.name()));
+    let mut spec = spec.clone();
+    spec.hyp.fault = None;
+    text.push_str(&format!("# parallax fuzz --seed {}: {what}\nmachine {}\n", plan.seed, spec.text()));
+    if ops.is_empty() {
+        text.push_str("nop\n");
+    }
+    ops.iter().for_each(|op| text.push_str(&format!("{op}\n")));
+    text
+}

@@ -1,0 +1,121 @@
+//! What the generator reaches, without a machine.
+
+use std::collections::BTreeSet;
+
+use parallax_addr::{AddressMap, PhysAddr, Span};
+use parallax_spec::{Page, View};
+
+use super::generator::{Generator, Setting, Step};
+use super::kind::Kind;
+use super::machines::{COUNT, Drawn, Special};
+use super::model::Model;
+use crate::random::Random;
+
+/// A machine as it is at boot: image, pool, registers, what was taken.
+struct Boot(u64);
+
+const IMAGE: (u64, u64) = (0x4020_0000, 0x4030_0000);
+const POOL: (u64, u64) = (0x4040_0000, 0x4080_0000);
+
+impl Boot {
+    fn map(&self) -> AddressMap {
+        let span = |first, end| Span::between(PhysAddr::new(first), PhysAddr::new(end));
+        let ram = 0x4000_0000;
+        let regions = [
+            ("ram", span(ram, ram + self.0)),
+            ("smmu", span(0x905_0000, 0x907_0000)),
+            ("rtc", span(0x901_0000, 0x901_1000)),
+        ];
+        AddressMap::of_regions(regions)
+            .with_hypervisor(span(IMAGE.0, IMAGE.1), span(POOL.0, POOL.1))
+            .with_host(span(0x4300_0000, 0x4310_0000))
+    }
+}
+
+impl View for Boot {
+    fn frames(&self) -> u64 {
+        1 << 36
+    }
+
+    fn pages(&self, span: Span<PhysAddr>) -> Vec<(Span<PhysAddr>, Page)> {
+        let ram = 0x4000_0000;
+        let pieces = [
+            (0, Page::HostMmio),
+            (0x901_0000, Page::TakenMmio),
+            (0x901_1000, Page::HostMmio),
+            (0x905_0000, Page::UsedMmio),
+            (0x907_0000, Page::HostMmio),
+            (ram, Page::Host),
+            (IMAGE.0, Page::Kept),
+            (IMAGE.1, Page::Host),
+            (POOL.0, Page::Kept),
+            (POOL.1, Page::Host),
+            (ram + self.0, Page::HostMmio),
+            (1 << 48, Page::HostMmio),
+        ];
+        let pieces = pieces.windows(2).map(|pair| {
+            (Span::between(PhysAddr::new(pair[0].0), PhysAddr::new(pair[1].0)).intersect(span), pair[0].1)
+        });
+        pieces.filter_map(|(span, page)| Some((span?, page))).collect()
+    }
+}
+
+fn generator(index: u64) -> Generator {
+    let mut random = Random::new(1, index);
+    let drawn = Drawn::of(index, None, &mut random);
+    let boot = Boot(drawn.spec.mem_bytes);
+    Generator::new(random, Setting::of(&drawn, &boot.map()), &boot)
+}
+
+fn kinds(steps: &[Step]) -> impl Iterator<Item = Kind> {
+    steps.iter().flat_map(|step| std::iter::once(step.kind).chain(step.place))
+}
+
+#[test]
+fn a_short_run_reaches_every_kind() {
+    let mut reached = BTreeSet::new();
+    for index in 0..COUNT {
+        let mut generator = generator(index);
+        let chunks = if generator.setting.special == Special::Pins { 72 } else { 8 };
+        for _ in 0..chunks {
+            reached.extend(kinds(&generator.chunk()));
+        }
+    }
+    // What comes from a corpus is put in front of what is generated.
+    let missed: Vec<&str> = Kind::ALL
+        .iter()
+        .filter(|(kind, _)| *kind != Kind::Again && !reached.contains(kind))
+        .map(|(_, name)| *name)
+        .collect();
+    assert_eq!(missed, [""; 0]);
+}
+
+#[test]
+fn a_seed_gives_the_same_operations() {
+    let texts = |index| {
+        let steps = generator(index).chunk();
+        steps.iter().map(|step| step.op.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(texts(1), texts(1));
+    assert_ne!(texts(1), texts(2));
+}
+
+#[test]
+fn most_calls_succeed_and_the_rest_is_refused_on_purpose() {
+    let mut generator = generator(0);
+    let before: Model = generator.model.clone();
+    let steps = generator.chunk();
+    generator.model = before;
+    let mut refused = [0_usize; 2];
+    for step in &steps {
+        let predicted = generator.predict(&step.op).expect("places that there are");
+        let asked = step.kind == Kind::Life;
+        if step.kind == Kind::Life || step.kind == Kind::Refused {
+            refused[usize::from(asked)] += usize::from(predicted.refused.is_some());
+        }
+        generator.model.apply(&predicted.effects);
+    }
+    let asked = steps.iter().filter(|step| step.kind == Kind::Refused).count();
+    assert_eq!(refused, [asked, 0]);
+    assert!(asked * 2 < steps.len());
+}

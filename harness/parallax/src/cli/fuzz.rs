@@ -1,0 +1,85 @@
+//! Arguments of `fuzz`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use parallax_abi::fault::Fault;
+use parallax_fuzz::explore::Shard;
+
+use super::explore::shard;
+use super::fault::FaultName;
+
+pub(crate) const EXAMPLE: &str = "\
+Examples:
+  parallax fuzz                                       100,000 operations, about 15 seconds
+  parallax fuzz --seed 7 --ops 5000
+  parallax fuzz --time 8h --corpus target/corpus      a night; the next one goes on from what this one reached
+  parallax fuzz --shard 2/4 --jobs 2
+  parallax fuzz --fault host_donate_checks_first_page_only --save found.trace
+
+The same seed, number of operations and corpus give the same operations, verdict and digest, whatever --jobs is.
+
+Exit status: 0 nothing found, 1 something was found, 2 usage, 125 could not build or start, 130 interrupted.";
+
+/// Operations, where neither a number nor a time is given.
+const USUAL: u64 = 100_000;
+
+/// Arguments of `fuzz`.
+#[derive(Debug, Args)]
+pub struct Fuzz {
+    /// What decides the operations
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+    /// How many operations [default: 100,000, or with --time as many as there is time for]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub ops: Option<u64>,
+    /// Start no further machine after this time, such as 90s, 20m or 8h
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub time: Option<Duration>,
+    /// How many machines at a time [default: one for each core]
+    #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub jobs: Option<u16>,
+    /// Part I of N parts, each with operations of its own
+    #[arg(long, value_name = "I/N", value_parser = shard)]
+    pub shard: Option<Shard>,
+    /// A folder of traces that reached something new: they are performed first, and what is new is added
+    #[arg(long, value_name = "DIR")]
+    pub corpus: Option<PathBuf>,
+    /// Switch a fault of the hypervisor on: then something must be found (`parallax faults` lists them)
+    #[arg(long, value_name = "NAME", value_parser = FaultName, hide_possible_values = true)]
+    pub fault: Option<Fault>,
+    /// Write what was found as a trace, as short as it gets
+    #[arg(long, value_name = "FILE")]
+    pub save: Option<PathBuf>,
+}
+
+impl Fuzz {
+    /// Most operations.
+    pub(crate) fn most(&self) -> u64 {
+        self.ops.unwrap_or(if self.time.is_some() { u64::MAX } else { USUAL })
+    }
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let units = [("s", 1), ("m", 60), ("h", 3600)];
+    let parsed = units.iter().find_map(|(unit, seconds)| {
+        let number: u64 = text.strip_suffix(unit)?.parse().ok()?;
+        number.checked_mul(*seconds).filter(|seconds| *seconds != 0)
+    });
+    parsed.map(Duration::from_secs).ok_or_else(|| "expected a time such as 90s, 20m or 8h".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_has_a_unit() {
+        assert_eq!(duration("90s"), Ok(Duration::from_secs(90)));
+        assert_eq!(duration("20m"), Ok(Duration::from_secs(1200)));
+        for text in ["", "8", "h", "0s", "-1s", "1d", "99999999999999999999h", "9999999999999999999h"] {
+            assert!(duration(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! `parallax fuzz`: weighted random operations that know the state.
+//!
+//! ```text
+//! seed 1, 100000 operations on 13 machines
+//!                       operations
+//!  succeeds                  48211
+//!  ...
+//! digest 0123456789abcdef
+//! nothing found
+//! ```
+
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use parallax_engine::live;
+use parallax_engine::project;
+use parallax_engine::status::{Failure, Status};
+use parallax_fuzz::explore::Shard;
+use parallax_fuzz::fuzz::{self, Plan, Progress, Report, summary, trouble_text};
+use parallax_machine::{Backend, CancellationToken};
+use parallax_suite::jobs::job_count;
+
+use super::output::print;
+use super::outputs::{can_be_saved, save};
+use super::progress;
+use crate::cli::Fuzz;
+use crate::interrupt;
+
+/// Lines of a trace that are shown.
+const MAX_SHOWN: usize = 100;
+
+/// Runs it.
+pub(super) fn fuzz(args: &Fuzz) -> Result<Status> {
+    can_be_saved(args.save.as_ref())?;
+    let cancel = interrupt::token()?;
+    let root = project::root(&[])?;
+    let plan = Plan {
+        seed: args.seed,
+        ops: args.most(),
+        time: args.time,
+        jobs: job_count(args.jobs),
+        shard: args.shard.unwrap_or(Shard { index: 0, count: 1 }),
+        fault: args.fault,
+        corpus: args.corpus.clone(),
+    };
+    let backend = live::build(&root, [&plan.machine()], &cancel)?;
+    let backend = live::with_events_and_coverage(backend, &root)?;
+    let begin = Instant::now();
+    let report = run_with_progress(&plan, &backend, &cancel)?;
+    let (ops, seconds) = (report.counts.ops(), begin.elapsed().as_secs_f64());
+    // A clock is for who watches, and for nothing that is compared.
+    anstream::eprintln!(
+        "{ops} operations in {seconds:.1} s, {:.0} ops/s, booting included",
+        ops as f64 / seconds
+    );
+    print(&summary(&plan, &report))?;
+    let Some(trouble) = &report.trouble else {
+        print("nothing found\n")?;
+        return Ok(Status::Same);
+    };
+    print(&trouble_text(&plan, trouble))?;
+    if let Some((text, shown)) = fuzz::found(&plan, &report, &backend, &cancel).map_err(Failure::from)? {
+        if !shown {
+            print(
+                "the trace below does not show it by itself: it takes operations without a stop between them\n",
+            )?;
+        }
+        tell(args.save.as_deref(), &with_trees(&text, &root))?;
+    }
+    Ok(Status::Diverged)
+}
+
+/// Writes or prints a trace.
+fn tell(path: Option<&Path>, text: &str) -> Result<()> {
+    match path {
+        Some(path) => save(path, text),
+        None if text.lines().count() > MAX_SHOWN => print("the trace is long: --save FILE writes it\n"),
+        None => print(&format!("as a trace:\n{text}")),
+    }
+}
+
+/// `text`, whose device trees are those of the source tree at `root`, wherever it is put.
+fn with_trees(text: &str, root: &Path) -> String {
+    text.replace("dtb=traces/", &format!("dtb={}/traces/", root.display()))
+}
+
+/// Runs the plan with a progress bar, where a person watches.
+fn run_with_progress(
+    plan: &Plan,
+    backend: &dyn Backend,
+    cancel: &CancellationToken,
+) -> Result<Report, Failure> {
+    let template = "fuzzing {wide_bar} {human_pos} of {human_len}, {per_sec}, {msg}, {elapsed}";
+    let bar = progress::bar(plan.ops, template);
+    let (done, over) = (Progress::default(), AtomicBool::new(false));
+    let report = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !over.load(Ordering::Relaxed) {
+                let [ops, code, states] =
+                    [&done.ops, &done.instructions, &done.states].map(|count| count.load(Ordering::Relaxed));
+                bar.set_position(ops);
+                bar.set_message(format!("{code} instructions, {states} states, nothing found"));
+                std::thread::sleep(Duration::from_millis(100));
+            }
+        });
+        let report = plan.run(backend, cancel, &done);
+        over.store(true, Ordering::Relaxed);
+        report
+    });
+    bar.finish_and_clear();
+    report
+}
