@@ -104,6 +104,7 @@ pub const CALLS: &[Specified] = &[
             need::PLACE,
             need::RANGE,
             need::MMIO,
+            need::NOT_NO_MAP,
             need::MMIO_GIVEN,
             need::MMIO_UNUSED,
             need::AT_BOOT,

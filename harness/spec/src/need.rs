@@ -165,6 +165,13 @@ pub const UNUSED: Need =
         !matches!(page, Page::Given { users: 1.. } | Page::Kept)
     });
 
+/// It is MMIO, and no memory that a driver of the host's alone may know.
+pub const NOT_NO_MAP: Need =
+    Need::each("not-no-map", "it is no memory that the device tree calls no-map", EPERM, |page| {
+        page != Page::NoMap
+    })
+    .of_mmio();
+
 /// It was given.
 pub const MMIO_GIVEN: Need =
     Need::each("mmio-given", "it is MMIO that the host does not have", EINVAL, |page| {
