@@ -260,7 +260,7 @@ pub fn el2_entry(
         "hyp".to_owned()
     } else if in_image && leaf.offset == 0 {
         "identity:hyp".to_owned()
-    } else if leaf.offset == layout.linear_offset.wrapping_neg() {
+    } else if layout.linear_offset != 0 && leaf.offset == layout.linear_offset.wrapping_neg() {
         let mut subject = String::with_capacity(lane::TEXT);
         subject += "linear:";
         if in_image {

@@ -168,7 +168,7 @@ mod tests {
         assert_eq!(TABLE.meaning(0x0040_0000_4002_0347), "maps 0x40020000, R-- Device-nGnRE ISH AF=0");
         let upper = Level::new(2).map(|level| Table { level, ..TABLE }.meaning(0x4040_6003));
         assert_eq!(upper.as_deref(), Some("table at 0x40406000"));
-        let controls = Stage1Controls { mair: 0x04ff, hpd: false, wxn: true };
+        let controls = Stage1Controls { mair: 0x04ff, hpd: false, wxn: true, e2h: false };
         let el2 = Table { lane: Lane::El2, stage: Stage::One(controls), ..TABLE };
         assert_eq!(el2.meaning(0x0040_0000_4002_0703), "maps 0x40020000, RW- Normal-WB ISH");
         assert_eq!(el2.meaning(0x4002_0787), "maps 0x40020000, R-X Device-nGnRE ISH");

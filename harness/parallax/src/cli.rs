@@ -1,6 +1,7 @@
 //! Arguments of the subcommands, a file each. What they do is in [`crate::cmd`], which has the table of them.
 
 pub(crate) mod accept;
+pub(crate) mod attach;
 pub(crate) mod attack;
 pub(crate) mod bench;
 pub(crate) mod bisect;
@@ -27,6 +28,7 @@ use anstyle::{AnsiColor, Style};
 use clap::builder::Styles;
 
 pub use self::accept::Accept;
+pub use self::attach::Attach;
 pub use self::attack::Attack;
 pub use self::bench::{Bench, BenchLinux, BenchWhat};
 pub use self::bisect::{Bisect, BisectFormat};

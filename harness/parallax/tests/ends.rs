@@ -14,6 +14,7 @@ const NOT_THERE: &[(&str, i32)] = &[
     ("run --mode odd", 2),
     ("accept nowhere", 2),
     ("bisect --good HEAD --trace nowhere", 2),
+    ("attach --gdb nowhere.sock", 125),
     ("attack --ops 0", 2),
     ("fuzz --ops 0", 2),
     ("fuzz --time 8", 2),

@@ -18,6 +18,8 @@ pub struct Stage1Controls {
     pub hpd: bool,
     /// SCTLR_ELx.WXN: writable means not executable.
     pub wxn: bool,
+    /// HCR_EL2.E2H: EL0 and EL2 share the regime, each with permissions of its own.
+    pub e2h: bool,
 }
 
 /// Controls of a stage-2 regime that matter after the walk.
@@ -78,9 +80,6 @@ pub enum RegimeError {
     /// 52-bit addresses (DS = 1) are not decoded.
     #[error("52-bit addresses (DS=1) are not supported")]
     Ds,
-    /// EL2 runs with HCR_EL2.E2H = 1, whose registers have another layout.
-    #[error("EL2 runs with HCR_EL2.E2H=1")]
-    E2h,
     /// Tables are big-endian (SCTLR_EL2.EE = 1).
     #[error("translation tables are big-endian (SCTLR_EL2.EE=1)")]
     BigEndian,
@@ -166,22 +165,20 @@ impl Regime {
         fields.regime().map(Some)
     }
 
-    /// EL2's own stage 1 (E2H = 0), `None` when it is off.
+    /// EL2's own stage 1, `None` when it is off. With E2H = 1 it is what TTBR0_EL2 translates: the lower range.
     ///
     /// # Errors
     /// [`RegimeError`] for a reserved or inconsistent field.
     pub fn el2_stage1(regs: &SysRegs) -> Result<Option<Self>, RegimeError> {
         let sctlr = Sctlr(regs.sctlr_el2);
-        if Hcr(regs.hcr_el2).e2h() {
-            return Err(RegimeError::E2h);
-        }
+        let e2h = Hcr(regs.hcr_el2).e2h();
         if !sctlr.m() {
             return Ok(None);
         }
         if sctlr.ee() {
             return Err(RegimeError::BigEndian);
         }
-        let tcr = Tcr::decode(regs.tcr_el2);
+        let tcr = if e2h { Tcr::decode_e2h(regs.tcr_el2) } else { Tcr::decode(regs.tcr_el2) };
         if tcr.ds {
             return Err(RegimeError::Ds);
         }
@@ -191,7 +188,7 @@ impl Regime {
         let oa_bits = output_bits(tcr.ps).ok_or(RegimeError::OutputSize(tcr.ps))?;
         let ia_bits = input_bits(tcr.t0sz)?;
         let start = stage1_start(ia_bits).ok_or(RegimeError::InputSize(tcr.t0sz))?;
-        let stage = Stage::One(Stage1Controls { mair: regs.mair_el2, hpd: tcr.hpd, wxn: sctlr.wxn() });
+        let stage = Stage::One(Stage1Controls { mair: regs.mair_el2, hpd: tcr.hpd, wxn: sctlr.wxn(), e2h });
         let root = Ttbr(regs.ttbr0_el2).baddr();
         Self { stage, root, start, ia_bits, oa_bits, hw_af: tcr.ha }.checked().map(Some)
     }

@@ -123,13 +123,22 @@ impl Stage1Attrs {
         Some(MemAttrs::new(self.mem_type(controls.mair)?, self.sh))
     }
 
-    /// What EL2 may do (no VHE: a single privilege level), given the tables above the leaf.
+    /// What EL2 may do, given the tables above the leaf. With E2H = 1 its regime has two privilege levels: PXN is EL2's, and what EL0 may
+    /// write EL2 does not execute (DDI 0487, D8.4.2).
     #[must_use]
     pub const fn el2_permissions(&self, tables: TableAttrs, controls: &Stage1Controls) -> Permissions {
-        let (no_write, no_execute) =
-            if controls.hpd { (false, false) } else { (tables.no_write, tables.uxn) };
+        let (no_write, no_execute) = if controls.hpd {
+            (false, false)
+        } else {
+            (tables.no_write, if controls.e2h { tables.pxn } else { tables.uxn })
+        };
         let write = self.ap & 0b10 == 0 && !no_write;
-        let execute = !(self.uxn || no_execute || write && controls.wxn);
+        let never = if controls.e2h {
+            self.pxn || write && self.ap & 1 != 0 && (controls.hpd || !tables.no_el0)
+        } else {
+            self.uxn
+        };
+        let execute = !(never || no_execute || write && controls.wxn);
         Permissions { read: true, write, execute }
     }
 }
@@ -141,7 +150,8 @@ mod tests {
     /// A value, a field, and what the field is in the value; in its complement it is 0.
     type Case<T> = (u64, fn(&T) -> u64, u64);
 
-    const CONTROLS: Stage1Controls = Stage1Controls { mair: 0x0000_0000_0000_04ff, hpd: false, wxn: false };
+    const CONTROLS: Stage1Controls =
+        Stage1Controls { mair: 0x0000_0000_0000_04ff, hpd: false, wxn: false, e2h: false };
 
     #[test]
     fn each_field_stands_where_the_manual_puts_it() {
@@ -189,6 +199,16 @@ mod tests {
         assert_eq!(rw.el2_permissions(tables, &hpd), p(true, true, true));
         let ro_xn = Stage1Attrs::decode(0b11 << 6 | 1 << 54, false);
         assert_eq!(ro_xn.el2_permissions(none, &CONTROLS), p(true, false, false));
+    }
+
+    #[test]
+    fn with_vhe_el2_has_execute_never_of_its_own() {
+        let vhe = Stage1Controls { e2h: true, ..CONTROLS };
+        let may = |desc: u64, tables| Stage1Attrs::decode(desc, false).el2_permissions(tables, &vhe).execute;
+        let none = TableAttrs::default();
+        assert!(may(1 << 54, none) && !may(1 << 53, none) && !may(1 << 6, none));
+        assert!(may(0, TableAttrs::decode(1 << 60)) && !may(0, TableAttrs::decode(1 << 59)));
+        assert!(may(1 << 6, TableAttrs::decode(1 << 61)), "APTable takes EL0's access");
     }
 
     #[test]

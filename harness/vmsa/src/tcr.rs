@@ -1,4 +1,4 @@
-//! Translation control registers: VTCR_EL2 (stage 2) and TCR_EL2 with E2H = 0 (EL2's stage 1).
+//! Translation control registers: VTCR_EL2 (stage 2) and TCR_EL2 (EL2's stage 1).
 //!
 //! Fields are decoded here; whether their combination makes sense is for [`crate::regime`] to say.
 
@@ -103,6 +103,24 @@ impl Tcr {
             hpd: bit(raw, 24),
             res1: bit(raw, 31) && bit(raw, 23),
             ds: bit(raw, 32),
+        }
+    }
+}
+
+impl Tcr {
+    /// The same of a register value with HCR_EL2.E2H = 1, which has TCR_EL1's layout; of the lower range alone, which
+    /// TTBR0_EL2 translates.
+    #[must_use]
+    pub const fn decode_e2h(raw: u64) -> Self {
+        Self {
+            ps: bits(raw, 34, 32) as u8,
+            tbi: bit(raw, 37),
+            ha: bit(raw, 39),
+            hd: bit(raw, 40),
+            hpd: bit(raw, 41),
+            res1: true,
+            ds: bit(raw, 59),
+            ..Self::decode(raw)
         }
     }
 }

@@ -95,15 +95,17 @@ fn el2_stage_1_comes_from_its_registers() {
         ..SysRegs::default()
     };
     let regime = Regime::el2_stage1(&regs).expect("legal").expect("on");
-    let controls = Stage1Controls { mair: 0xff, hpd: false, wxn: true };
+    let controls = Stage1Controls { mair: 0xff, hpd: false, wxn: true, e2h: false };
     assert_eq!(regime.stage, Stage::One(controls));
     assert_eq!((regime.root.get(), regime.start.number(), regime.ia_bits), (0x4020_3000, 0, 48));
     regs.tcr_el2 += 9;
     let regime = Regime::el2_stage1(&regs).expect("legal").expect("on");
     assert_eq!((regime.start.number(), regime.root_entries()), (1, 512));
-    regs.hcr_el2 = 1 << 34;
-    assert_eq!(Regime::el2_stage1(&regs), Err(RegimeError::E2h));
-    regs.hcr_el2 = 0;
+    // With E2H = 1, IPS stands in bits 34:32, HA in bit 39, HPD0 in bit 41.
+    let vhe = SysRegs { hcr_el2: 1 << 34, tcr_el2: 16 | 2 << 32 | 1 << 39 | 1 << 41, ..regs };
+    let regime = Regime::el2_stage1(&vhe).expect("legal").expect("on");
+    assert_eq!((regime.ia_bits, regime.oa_bits, regime.hw_af), (48, 40, true));
+    assert_eq!(regime.stage, Stage::One(Stage1Controls { hpd: true, e2h: true, ..controls }));
     regs.sctlr_el2 = 0;
     assert_eq!(Regime::el2_stage1(&regs), Ok(None));
 }

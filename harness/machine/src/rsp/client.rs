@@ -1,4 +1,4 @@
-//! Requests and replies over a unix socket.
+//! Requests and replies over a socket.
 //!
 //! Latency is what counts here, so requests go out in one write and their replies are read together
 //! ([`Client::pipeline`], [`Client::resume`]). QEMU's gdbstub has no no-acknowledgement mode, but takes the `$` of
@@ -10,9 +10,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
-use tokio::net::UnixStream;
+use tokio::net::{TcpStream, UnixStream};
 use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::codec::Framed;
+use tokio_util::either::Either;
 use tokio_util::sync::CancellationToken;
 
 use super::codec::{Outgoing, RspCodec};
@@ -57,7 +58,7 @@ pub enum RspError {
 /// A connection to a gdbstub.
 #[derive(Debug)]
 pub struct Client {
-    framed: Framed<UnixStream, RspCodec>,
+    framed: Framed<Either<UnixStream, TcpStream>, RspCodec>,
     cancel: CancellationToken,
 }
 
@@ -73,7 +74,7 @@ impl Client {
     ) -> Result<Self, RspError> {
         loop {
             match UnixStream::connect(path).await {
-                Ok(stream) => return Ok(Self { framed: Framed::new(stream, RspCodec), cancel }),
+                Ok(stream) => return Ok(Self::over(Either::Left(stream), cancel)),
                 Err(_) if Instant::now() >= deadline => return Err(RspError::Timeout("connect".to_owned())),
                 Err(_) => {}
             }
@@ -82,6 +83,18 @@ impl Client {
                 () = sleep(Duration::from_millis(2)) => {}
             }
         }
+    }
+
+    /// Connects to `host`, which names a port too.
+    ///
+    /// # Errors
+    /// Nobody listens there.
+    pub async fn connect_tcp(host: &str, cancel: CancellationToken) -> Result<Self, RspError> {
+        Ok(Self::over(Either::Right(TcpStream::connect(host).await?), cancel))
+    }
+
+    fn over(stream: Either<UnixStream, TcpStream>, cancel: CancellationToken) -> Self {
+        Self { framed: Framed::new(stream, RspCodec), cancel }
     }
 
     /// Negotiates features. To be called once, first.

@@ -20,7 +20,7 @@ use crate::page::Ownership;
 use crate::rule::Rule;
 use crate::run::{self, Run};
 use crate::smmu_state::SmmuState;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Snapshot, TableUse};
 
 /// Judges every root: CPU stage 2, each stream's table, EL2's stage 1.
 #[must_use]
@@ -50,6 +50,24 @@ pub fn check(snapshot: &Snapshot, context: &Context) -> Vec<Finding> {
     }
     el2(&mut findings);
     snapshot.cpus.iter().for_each(|cpu| control::vectors(&mut findings, cpu));
+    findings.list
+}
+
+/// What holds of any hypervisor: no page that a walk reads as a table is in a mapping that the host's CPUs or devices reach. Without a
+/// stream that has a stage 2 the SMMU is the host's, and so is its stream table.
+#[must_use]
+pub fn check_tables(snapshot: &Snapshot, context: &Context) -> Vec<Finding> {
+    let mut findings = Findings::new(snapshot, context);
+    let smmu = snapshot.smmu.as_ref().is_some_and(|smmu| !smmu.tables.is_empty());
+    let own = snapshot
+        .tables
+        .iter()
+        .filter(|run| TableUse { strtab: smmu && run.value.strtab, ..run.value } != TableUse::default());
+    let tables: Vec<Span<PhysAddr>> = own.map(Run::span).collect();
+    reachable(&mut findings, Space::Cpu, snapshot.host(), &tables);
+    for table in snapshot.smmu.iter().flat_map(|smmu| &smmu.tables) {
+        reachable(&mut findings, Space::Smmu, &table.entries, &tables);
+    }
     findings.list
 }
 

@@ -1,6 +1,7 @@
 //! The subcommands, one a module, and the table of them.
 
 mod accept;
+mod attach;
 mod attack;
 mod bench;
 mod bisect;
@@ -83,6 +84,8 @@ commands! {
     Spec(cli::Spec), cli::explore::SPEC_EXAMPLE => explore::spec;
     /// Show the tables of both sides after an operation
     Dump(cli::Dump), cli::dump::EXAMPLE => dump::dump;
+    /// Show the tables of a QEMU that somebody else started, whatever runs at EL2 there
+    Attach(cli::Attach), cli::attach::EXAMPLE => attach::attach;
     /// Compare what two traces or recordings did
     Diff(cli::Diff), cli::diff::EXAMPLE => diff::diff;
     /// Judge the order of events in a Casemate file

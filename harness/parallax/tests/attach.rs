@@ -1,0 +1,57 @@
+//! `parallax attach` beside a QEMU that it did not start.
+
+use std::path::Path;
+use std::process::{Command, Output};
+use std::time::{Duration, Instant};
+
+use parallax_machine::CancellationToken;
+use parallax_machine::qemu::Qemu;
+use parallax_machine::toolchain::{Variant, build};
+use parallax_trace::spec::MachineSpec;
+
+/// Where the SMMU is on the board `virt`.
+const SMMU: &str = "0x9050000";
+
+fn attach(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_parallax")).arg("attach").args(args).output().unwrap()
+}
+
+#[test]
+fn a_running_machine_is_looked_at_and_goes_on() {
+    let root = Path::new("../..").canonicalize().unwrap();
+    let images = build(&root, Variant::Normal, &CancellationToken::new()).unwrap();
+    let (qemu, _ram, _) =
+        Qemu::start(&MachineSpec::default(), &images.hyp_img, &images.payload_img, None).unwrap();
+    let socket = qemu.gdb_socket().unwrap();
+    let socket = socket.to_str().unwrap();
+    let end = Instant::now() + Duration::from_secs(60);
+    // QEMU waits for its first client; the first look ends that, so each look is one that the machine goes on after.
+    let text = loop {
+        let output = attach(&["--gdb", socket, "--smmu", SMMU]);
+        let text = String::from_utf8(output.stdout).unwrap();
+        if text.contains("SMMU_CR0: SMMUEN=1") && text.contains("CPU stage 2: enabled=1") {
+            assert_eq!(output.status.code(), Some(0), "{text}");
+            break text;
+        }
+        assert!(Instant::now() < end, "{text}{}", String::from_utf8_lossy(&output.stderr));
+        std::thread::sleep(Duration::from_millis(50));
+    };
+    for line in
+        ["  invalid 0x2000000000000002", "EL2 stage 1: enabled=1 WXN=1", "el2  0x8000", "smmu 0x40000000.."]
+    {
+        assert!(text.contains(line), "{line} is not in\n{text}");
+    }
+    let raw = attach(&["--gdb", socket, "--view", "raw"]);
+    assert!(String::from_utf8_lossy(&raw.stdout).contains("cpu  L0 table"), "{raw:?}");
+}
+
+#[test]
+fn what_cannot_be_attached_to_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("no.sock");
+    let output = attach(&["--gdb", socket.to_str().unwrap()]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(125), "{said}");
+    assert!(said.contains("no.sock"), "{said}");
+    assert_eq!(attach(&["--gdb", "localhost:1", "--smmu", "9"]).status.code(), Some(2));
+}
