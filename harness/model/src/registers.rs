@@ -71,7 +71,12 @@ const PENDING: u64 = 0b111 << 6;
 pub(crate) fn differing<'a>(first: &Cpu, other: &'a Cpu) -> impl Iterator<Item = String> + use<'a> {
     let firsts: BTreeMap<_, _> = first.registers.values().collect();
     other.registers.values().filter_map(move |(register, value)| {
-        let ignored = if register == "HCR_EL2" { PENDING } else { 0 };
+        let ignored = match register {
+            "HCR_EL2" => PENDING,
+            // Each CPU has its own.
+            "VMPIDR_EL2" => u64::MAX,
+            _ => 0,
+        };
         let differing = (firsts.get(register)? ^ value) & !ignored;
         (differing != 0).then(|| format!("{register} differs from that of CPU 0 in {differing:#x}"))
     })

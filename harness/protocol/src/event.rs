@@ -276,6 +276,8 @@ names! {
         Cvau = "cvau",
         /// Clean by address to the point of persistence.
         Cvap = "cvap",
+        /// Clean by address to the point of deep persistence.
+        Cvadp = "cvadp",
         /// Clean and invalidate by address to the point of coherency.
         Civac = "civac",
         /// Clean and invalidate by set and way.

@@ -66,6 +66,8 @@ control_registers! {
         hfgitr_el2 = "HFGITR_EL2", 0x208e, "HFGITR_EL2: traps of instructions, one by one (FEAT_FGT).";
         hdfgrtr_el2 = "HDFGRTR_EL2", 0x218c, "HDFGRTR_EL2: traps of reads of debug registers (FEAT_FGT).";
         hdfgwtr_el2 = "HDFGWTR_EL2", 0x218d, "HDFGWTR_EL2: traps of writes of debug registers (FEAT_FGT).";
+        cntvoff_el2 = "CNTVOFF_EL2", 0x2703, "CNTVOFF_EL2: how far the host's virtual time is behind.";
+        vmpidr_el2 = "VMPIDR_EL2", 0x2005, "VMPIDR_EL2: which CPU the host believes to be on.";
     }
 }
 

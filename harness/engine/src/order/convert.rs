@@ -154,6 +154,7 @@ impl Converter {
             (3, 10, 1) => (DcOp::Cvac, true),
             (3, 11, 1) => (DcOp::Cvau, true),
             (3, 12, 1) => (DcOp::Cvap, true),
+            (3, 13, 1) => (DcOp::Cvadp, true),
             (3, 14, 1) => (DcOp::Civac, true),
             _ => return None,
         };

@@ -73,6 +73,14 @@ pub(super) fn check(snapshot: &Snapshot, context: &Context) -> Vec<Finding> {
     if let Some((first, others)) = snapshot.cpus.split_first() {
         others.iter().for_each(|other| same(&mut findings, first, other));
     }
+    for (index, cpu) in snapshot.cpus.iter().enumerate() {
+        let identity = |cpu: &Cpu| cpu.registers.control.and_then(|control| control.vmpidr_el2);
+        let is_taken = |other: &Cpu| identity(other).is_some() && identity(other) == identity(cpu);
+        if snapshot.cpus[..index].iter().any(is_taken) {
+            let message = "VMPIDR_EL2 is that of another CPU: the host takes them for one";
+            findings.add_of_cpu(Rule::IsolationControl, cpu, message);
+        }
+    }
     findings.list
 }
 

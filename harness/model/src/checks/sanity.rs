@@ -32,6 +32,7 @@ pub fn check(snapshot: &Snapshot, context: &Context) -> Vec<Finding> {
         malformed(&mut findings, Space::Smmu, &table.entries);
         if context.smmu == SmmuMode::Shadow {
             shareable(&mut findings, &table.entries);
+            left_over(&mut findings, &table.entries);
         }
     }
     for run in snapshot.el2() {
@@ -56,6 +57,14 @@ fn malformed(findings: &mut Findings<'_>, space: Space, entries: &[Run<Ipa, S2En
             }
             S2Entry::Mapped(_) | S2Entry::Annotated { .. } => {}
         }
+    }
+}
+
+/// In a table of the SMMU's own an invalid entry says nothing: one that is not 0 is what was there before.
+fn left_over(findings: &mut Findings<'_>, entries: &[Run<Ipa, S2Entry>]) {
+    for run in entries.iter().filter(|run| matches!(run.value, S2Entry::Annotated { .. })) {
+        let message = "an invalid entry of the SMMU's own table is not 0";
+        findings.add(Rule::SanityMalformed, Space::Smmu, run.span(), message);
     }
 }
 

@@ -246,6 +246,12 @@ fn sanity_wants_memory_and_mmio_mapped_as_such() {
     assert_eq!(mmio, one("execute", "mmio:uart"));
     let raw = planted(|state| set(host_mut(state), PAGE, Some(S2Entry::Malformed { raw: 1 })));
     assert_eq!(raw, one("malformed", PAGE_NAME));
+    // A page that the SMMU does not map any more, and that somebody wrote a number for.
+    let left = |state: &mut Snapshot| {
+        *state = donated();
+        set(smmu_entries(state), PAGE, Some(S2Entry::Annotated { raw: 0x405_ae00 }));
+    };
+    assert_eq!(planted(left), one("malformed", PAGE_NAME));
     assert_eq!(planted(|state| state.faults.push("gone".into())), one("unreadable", ""));
 }
 

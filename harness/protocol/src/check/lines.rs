@@ -99,7 +99,7 @@ impl Checker {
 
     /// Cache maintenance. What discards a line, or goes by set and way, cleans nothing for others to see.
     pub(super) fn dc(&mut self, at: Site, op: DcOp, operand: u64) {
-        if !matches!(op, DcOp::Cvac | DcOp::Civac | DcOp::Cvap) {
+        if !matches!(op, DcOp::Cvac | DcOp::Civac | DcOp::Cvap | DcOp::Cvadp) {
             return;
         }
         if let Some((place, line)) = self.lines.dirty(operand)

@@ -242,7 +242,7 @@ rules! {
     StartUnclean = "start-unclean" {
         summary: "A CPU was started before what it reads with its caches off had left those of others.",
         broken_when: "SMC calls PSCI's CPU_ON or CPU_SUSPEND, and the line of 64 bytes that its context id points to has \
-            been stored to with no DC CVAC, CIVAC or CVAP of it since and DSB SY behind that, on the CPU that stored",
+            been stored to with no DC CVAC, CIVAC, CVAP or CVADP of it since and DSB SY behind that, on the CPU that stored",
         source: "DDI 0487, B2.10 and D7.5; DEN0022, 6.4",
     }
     DoubleFetch = "double-fetch" {

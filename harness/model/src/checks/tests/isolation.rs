@@ -76,6 +76,15 @@ fn isolation_wants_the_same_of_every_cpu() {
     assert_eq!(second(|cpu| cpu.registers.control.as_mut().unwrap().mdcr_el2 = 1), one("control", ""));
     assert_eq!(second(|cpu| cpu.registers.hcr_el2 |= 1 << 7), [], "an interrupt that is pending there");
     assert_eq!(second(|cpu| cpu.control.stage2_enabled = false), one("open", ""));
+    let identities = |ids: [u64; 2]| {
+        planted(|state| {
+            state.cpus[0].registers.control.as_mut().unwrap().vmpidr_el2 = Some(ids[0]);
+            let mut cpu = Cpu { number: 1, ..state.cpus[0] };
+            cpu.registers.control.as_mut().unwrap().vmpidr_el2 = Some(ids[1]);
+            state.cpus.push(cpu);
+        })
+    };
+    assert_eq!((identities([0, 1]), identities([1, 1])), (vec![], one("control", "")), "each is itself");
     let third = planted(|state| {
         let cpu = state.cpus[0];
         state.cpus.extend([1, 2].map(|number| Cpu { number, ..cpu }));
