@@ -72,7 +72,7 @@ impl Viommu {
     /// Whether it may take more than one access until all streams have heard of something.
     const fn is_much(&self) -> bool {
         let entries = 1_u64 << self.sid_bits;
-        entries * 4 + entries / 64 * 16 > BUDGET
+        entries * 3 + entries / 64 * 16 > BUDGET
     }
 
     /// What is in `span` is lent, if it can be.

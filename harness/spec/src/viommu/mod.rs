@@ -29,8 +29,8 @@ use crate::view::{Effect, View};
 
 /// Streams whose entries are followed. Of others nothing is known.
 const FOLLOWED: u32 = 512;
-/// How much work one access does: each entry counts as up to 4, each table of the second level as 16.
-const BUDGET: u64 = 2048;
+/// How much work one access does: each entry counts as up to 3, each table of the second level as 16.
+const BUDGET: u64 = 1024;
 
 /// What is known of whether a bit of CR0 has been acknowledged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

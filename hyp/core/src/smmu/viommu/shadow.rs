@@ -8,7 +8,7 @@ use crate::smmu::regs::{Cr0, Cr2};
 use crate::smmu::{Features, Stage2, Ste, StreamId};
 
 /// What a changed entry costs of [`super::BUDGET`]: it takes up to three steps, each with a CMD_SYNC.
-const CHANGE_COSTS: u64 = 4;
+const CHANGE_COSTS: u64 = 3;
 
 /// The hardware's entry for the host's `entry`: bypass becomes stage 2 only, stage 1 becomes nested, an entry that
 /// is not valid stays so, all else aborts. The host is not offered a stage 2 of its own.
