@@ -14,8 +14,8 @@ Examples:
 
 The machine stands still while it is looked at, and goes on then. Nothing of it is changed.
 
-Exit status: 0, or 1 when the host reaches a page that a table stands in. 125 nobody listens there, or it is no AArch64
-machine with EL2.";
+Exit status: 0, or 1 when the host reaches a page that a table stands in. 125 nobody listens there, it is no AArch64
+machine with EL2, or a table cannot be read.";
 
 /// Arguments of `attach`.
 #[derive(Debug, Args)]

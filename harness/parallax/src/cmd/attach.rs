@@ -39,7 +39,12 @@ pub(super) fn attach(args: &Attach) -> Result<Status> {
         let _infallible = writeln!(text, "! {finding}");
     }
     print(&text)?;
-    Ok(if found.is_empty() { Status::Same } else { Status::Diverged })
+    // Tables that cannot be read are not judged, and that is no good news.
+    Ok(match (found.is_empty(), snapshot.faults.is_empty()) {
+        (false, _) => Status::Diverged,
+        (true, false) => Status::Setup,
+        (true, true) => Status::Same,
+    })
 }
 
 /// The state, of which nothing is known but what registers and tables say.

@@ -1,6 +1,9 @@
 //! The rules of isolation.
 
 use super::*;
+use crate::check::Space;
+use crate::checks::isolation::check_tables;
+use crate::snapshot::TableUse;
 
 #[test]
 fn isolation_follows_output_addresses() {
@@ -25,7 +28,7 @@ fn isolation_counts_a_zero_entry_as_reachable() {
 #[test]
 fn isolation_guards_table_pages_wherever_they_are() {
     let rules = planted(|state| {
-        let user = crate::snapshot::TableUse { cpu: true, ..Default::default() };
+        let user = TableUse { cpu: true, ..Default::default() };
         set(state.tables.make_mut(), PAGE, Some(user));
     });
     assert_eq!(
@@ -138,4 +141,24 @@ fn isolation_wants_el2_to_write_or_execute_never_both() {
     let alias = Span::new(IMAGE.base + LINEAR, 0x1000);
     let rules = planted(|state| set(el2_mut(state), alias, Some(el2(LINEAR.wrapping_neg(), true, false))));
     assert_eq!(rules, one("writable-code", "linear:hyp"));
+}
+
+#[test]
+fn no_table_of_any_hypervisor_is_in_reach() {
+    let spaces = |user: TableUse, without_stage2: bool| {
+        let mut state = clean();
+        set(state.tables.make_mut(), PAGE, Some(user));
+        if without_stage2 {
+            smmu_of(&mut state).tables.clear();
+        }
+        let found = check_tables(&state, &context());
+        assert!(found.iter().all(|finding| finding.rule == Rule::IsolationReachable), "{found:?}");
+        found.iter().map(|finding| finding.space).collect::<Vec<_>>()
+    };
+    let (table, strtab) =
+        (TableUse { el2: true, ..TableUse::default() }, TableUse { strtab: true, ..TableUse::default() });
+    assert_eq!(spaces(table, false), [Space::Cpu, Space::Smmu]);
+    assert_eq!(spaces(strtab, false), [Space::Cpu, Space::Smmu]);
+    assert_eq!(spaces(table, true), [Space::Cpu]);
+    assert_eq!(spaces(strtab, true), [], "it is the host's own SMMU");
 }
