@@ -193,6 +193,7 @@ mod tests {
         };
         assert_eq!(class(std::io::ErrorKind::StorageFull), FailureClass::Setup);
         assert_eq!(class(std::io::ErrorKind::QuotaExceeded), FailureClass::Setup);
+        assert_eq!(class(std::io::ErrorKind::FileTooLarge), FailureClass::Setup);
         assert_eq!(class(std::io::ErrorKind::NotFound), FailureClass::Usage);
     }
 

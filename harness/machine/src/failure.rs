@@ -15,12 +15,12 @@ pub enum FailureClass {
 }
 
 impl FailureClass {
-    /// What it is that a file the user named cannot be read or written: the wrong file, or a disk that is full.
+    /// What it is that a file the user named cannot be read or written: the wrong file, or a disk that is full, or a limit of the shell's.
     #[must_use]
     pub fn of_file(error: &std::io::Error) -> Self {
         use std::io::ErrorKind;
         match error.kind() {
-            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Self::Setup,
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => Self::Setup,
             _ => Self::Usage,
         }
     }

@@ -1,10 +1,13 @@
-//! Ctrl-C: the first one ends every wait, so that machines are taken down in order; the second one ends the command.
+//! Signals. Ctrl-C: the first one ends every wait, so that machines are taken down in order; the second one ends the command.
+//! SIGXFSZ ends nothing.
 
-use std::sync::OnceLock;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, OnceLock};
 
 use parallax_machine::CancellationToken;
 
 use parallax_engine::status::Status;
+use signal_hook::consts::SIGXFSZ;
 
 static CANCEL: OnceLock<CancellationToken> = OnceLock::new();
 
@@ -25,4 +28,13 @@ pub fn token() -> Result<CancellationToken, ctrlc::Error> {
         cancel.cancel();
     })?;
     Ok(token)
+}
+
+/// A file that becomes larger than the limit of the shell (`ulimit -f`) is an error of the write, which is told as a full disk is,
+/// and no signal that ends the command without a word.
+///
+/// # Errors
+/// No handler can be installed.
+pub fn large_files_are_errors() -> std::io::Result<()> {
+    signal_hook::flag::register(SIGXFSZ, Arc::new(AtomicBool::new(false))).map(drop)
 }

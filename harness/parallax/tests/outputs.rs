@@ -117,6 +117,19 @@ fn a_full_disk_is_told_with_its_own_status() {
     }
 }
 
+#[test]
+fn a_file_that_may_not_become_so_large_is_told() {
+    let folder = folder();
+    let args = "report @/a.plx -o @/large.html".replace('@', folder.path().to_str().expect("a name"));
+    let mut command = Command::new("sh");
+    command.args(["-c", "ulimit -f 1; exec \"$0\" \"$@\"", &program()]).args(args.split(' '));
+    let output = command.output().expect("a command");
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(125), "{:?}: {error}", output.status);
+    assert!(error.contains("File too large"), "{error}");
+    assert!(!folder.path().join("large.html").exists(), "half a file was left");
+}
+
 /// What is told of a golden that cannot be written: a result waits in a folder on a disk without room.
 const ON_A_FULL_DISK: &str = "
 set -e

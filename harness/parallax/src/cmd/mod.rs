@@ -123,6 +123,7 @@ commands! {
 /// # Errors
 /// What kept it from doing so; a [`parallax_engine::status::Failure`] knows its exit status.
 pub fn main(cli: &Cli) -> Result<Status> {
+    crate::interrupt::large_files_are_errors()?;
     cli.command.run()
 }
 
