@@ -6,6 +6,7 @@
 
 use core::sync::atomic::Ordering::Relaxed;
 use hyp_core::addr::{PAGE_SIZE, PhysAddr};
+use hyp_core::faulty;
 use hyp_core::options::{Options, SmmuMode};
 use hyp_core::ownership::Hyp;
 use hyp_core::ownership::boot::{Boot, Config, place, pool_size};
@@ -62,7 +63,9 @@ extern "C" fn boot_main(dtb: u64, image: u64) -> ! {
     }
 
     cpus::init(platform.cpus());
-    let mut description = HypInfo { fault, cpus: platform.cpus().len() as u64, ..HypInfo::default() };
+    let cpus = platform.cpus().len() as u64;
+    let (tree_pa, tree_size) = span;
+    let mut description = HypInfo { fault, cpus, tree_pa, tree_size, ..HypInfo::default() };
     let hide_smmu = options.smmu != SmmuMode::Off && options.smmu_host == HostView::Hidden;
     make_hyp(&platform, image, options, &mut description);
     // SAFETY: the first CPU is the only one that runs.
@@ -71,7 +74,7 @@ extern "C" fn boot_main(dtb: u64, image: u64) -> ! {
     let pool = Range { base: PhysAddr(description.pool_pa), size: description.pool_size };
     host_tree::prepare(&mut tree, [image, pool], hide_smmu).unwrap_or_else(fatal("device tree"));
     // The host may read it before its caches are on.
-    cpus::clean_to_poc(boot_tables::linear_ptr(dtb) as u64, span.1);
+    cpus::clean_to_poc(boot_tables::linear_ptr(dtb) as u64, faulty::tree_bytes(tree_size));
 
     log!("host at {}, {} CPUs", platform.host.base, platform.cpus().len());
     let first = &cpus::all()[0];

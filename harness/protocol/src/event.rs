@@ -3,7 +3,7 @@
 use parallax_addr::PhysAddr;
 
 use crate::names::names;
-pub use crate::register::{GicBase, Sysreg};
+pub use crate::register::{GicRegister, Sysreg};
 use crate::tlbi::TlbiOp;
 
 /// One event.
@@ -127,11 +127,22 @@ pub enum Kind {
         /// What was loaded.
         value: u64,
     },
-    /// A store to a register of the GIC that gives it memory.
+    /// A store to a register of the GIC.
     GicWrite {
         /// Which.
-        register: GicBase,
+        register: GicRegister,
+        /// Of which frame: its physical address.
+        frame: PhysAddr,
         /// What was stored.
+        value: u64,
+    },
+    /// A load from one.
+    GicRead {
+        /// Which.
+        register: GicRegister,
+        /// Of which frame.
+        frame: PhysAddr,
+        /// What was loaded.
         value: u64,
     },
     /// The SMMU was given a command. For sources that do not journal the queue's memory; where CMDQ_BASE was
@@ -307,6 +318,8 @@ names! {
         SetCommandQueue = "set_command_queue",
         /// The same for its event queue.
         SetEventQueue = "set_event_queue",
+        /// The same of the device tree that the host gets.
+        SetTree = "set_tree",
         /// At `location` begins the array of page states, which is written under locks; its first entry is of the page
         /// frame `value`.
         SetPageStates = "set_page_states",
@@ -317,5 +330,13 @@ impl HintKind {
     /// Whether Casemate has a word for it.
     pub(crate) const fn is_plain(self) -> bool {
         matches!(self, Self::SetRootLock | Self::SetOwnerRoot | Self::ReleaseTable | Self::SetPteThreadOwner)
+    }
+
+    /// Whether `value` is a number of bytes from `location` on.
+    pub(crate) const fn is_area(self) -> bool {
+        matches!(
+            self,
+            Self::SetImage | Self::SetPool | Self::SetCommandQueue | Self::SetEventQueue | Self::SetTree
+        )
     }
 }

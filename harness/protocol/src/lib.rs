@@ -20,5 +20,5 @@ mod register;
 pub mod tlbi;
 
 pub use check::{Checker, Config, Finding, Regime, Requirements, Rule, Side, Site, Subject};
-pub use event::{Barrier, DcOp, Dsb, Event, GicBase, HintKind, Kind, Sysreg};
+pub use event::{Barrier, DcOp, Dsb, Event, GicRegister, HintKind, Kind, Sysreg};
 pub use tlbi::TlbiOp;

@@ -51,15 +51,29 @@ impl Sysreg {
 }
 
 names! {
-    /// Registers of the GIC that give it memory (IHI 0069, 12.11 and 12.19).
-    GicBase {
+    /// Registers of the GIC that give it memory, or have it use or leave it (IHI 0069, 12.11 and 12.19).
+    GicRegister {
         /// The ITS's command queue.
         GitsCbaser = "gits_cbaser",
+        /// How far it is filled.
+        GitsCwriter = "gits_cwriter",
+        /// How far the ITS has come.
+        GitsCreadr = "gits_creadr",
         /// A table of the ITS.
         GitsBaser = "gits_baser",
         /// The configuration of LPIs.
         GicrPropbaser = "gicr_propbaser",
         /// The LPIs that are pending for one redistributor.
         GicrPendbaser = "gicr_pendbaser",
+        /// Whether a redistributor uses both.
+        GicrCtlr = "gicr_ctlr",
+    }
+}
+
+impl GicRegister {
+    /// Whether it gives the GIC memory.
+    #[must_use]
+    pub const fn is_base(self) -> bool {
+        matches!(self, Self::GitsCbaser | Self::GitsBaser | Self::GicrPropbaser | Self::GicrPendbaser)
     }
 }

@@ -2,7 +2,7 @@
 
 use parallax_addr::PhysAddr;
 use parallax_protocol::casemate::{Form, parse, write};
-use parallax_protocol::{Barrier, DcOp, Dsb, Event, GicBase, HintKind, Kind, Sysreg, TlbiOp};
+use parallax_protocol::{Barrier, DcOp, Dsb, Event, GicRegister, HintKind, Kind, Sysreg, TlbiOp};
 use proptest::prelude::*;
 
 fn kinds() -> impl Strategy<Value = Kind> {
@@ -42,8 +42,10 @@ fn kinds() -> impl Strategy<Value = Kind> {
             value
         }),
         any::<[u64; 2]>().prop_map(Kind::Command),
-        (proptest::sample::select(GicBase::ALL), word())
-            .prop_map(|(register, value)| Kind::GicWrite { register, value }),
+        (proptest::sample::select(GicRegister::ALL), word().prop_map(PhysAddr::new), word())
+            .prop_map(|(register, frame, value)| Kind::GicWrite { register, frame, value }),
+        (proptest::sample::select(GicRegister::ALL), word().prop_map(PhysAddr::new), word())
+            .prop_map(|(register, frame, value)| Kind::GicRead { register, frame, value }),
         word().prop_map(|address| Kind::Lock { address }),
         word().prop_map(|address| Kind::Trylock { address }),
         word().prop_map(|address| Kind::Unlock { address }),
@@ -52,7 +54,7 @@ fn kinds() -> impl Strategy<Value = Kind> {
         any::<[u64; 2]>().prop_map(|[function, context]| Kind::Smc { function, context }),
         (proptest::sample::select(DcOp::ALL), word()).prop_map(|(op, operand)| Kind::Dc { op, operand }),
         (proptest::sample::select(HintKind::ALL), word(), word())
-            .prop_map(|(kind, location, value)| Kind::Hint { kind, location, value }),
+            .prop_map(|(kind, location, value)| Kind::Hint { kind, location, value: value.min(!location) }),
         proptest::sample::select(&[Kind::Synced, Kind::Enter, Kind::Return]),
     ]
 }

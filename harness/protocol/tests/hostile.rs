@@ -7,7 +7,7 @@ use parallax_addr::PhysAddr;
 use parallax_hostile::{cases, changed, changed_text, ending};
 use parallax_protocol::casemate::{self, Form, ReadError, parse, read, write};
 use parallax_protocol::{
-    Barrier, Checker, Config, DcOp, Dsb, Event, GicBase, HintKind, Kind, Sysreg, TlbiOp,
+    Barrier, Checker, Config, DcOp, Dsb, Event, GicRegister, HintKind, Kind, Sysreg, TlbiOp,
 };
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -46,7 +46,10 @@ fn kind() -> impl Strategy<Value = Kind> {
             .prop_map(|(offset, size, value)| Kind::SmmuWrite { offset, size, value }),
         2 => (select(REGISTERS), select(&[4_u8, 8]), value())
             .prop_map(|(offset, size, value)| Kind::SmmuRead { offset, size, value }),
-        1 => (select(GicBase::ALL), any::<u64>()).prop_map(|(register, value)| Kind::GicWrite { register, value }),
+        2 => (select(GicRegister::ALL), address(), address(), any::<bool>()).prop_map(|(register, frame, value, write)| {
+            let frame = PhysAddr::new(frame);
+            if write { Kind::GicWrite { register, frame, value } } else { Kind::GicRead { register, frame, value } }
+        }),
         2 => (value(), any::<u64>()).prop_map(|(low, high)| Kind::Command([low, high])),
         2 => (select(HintKind::ALL), address(), value())
             .prop_map(|(kind, location, value)| Kind::Hint { kind, location, value }),

@@ -337,4 +337,12 @@ faults! {
     TableLost = 180, "table_lost";
     /// It is given back twice.
     TableFreedTwice = 181, "table_freed_twice";
+    /// The device tree stays in the caches when the host starts.
+    TreeNotCleaned = 182, "tree_not_cleaned";
+    /// GITS_CWRITER passes a command before its store is visible.
+    ItsCommandEarly = 183, "its_command_early";
+    /// An ITT is given back without a SYNC behind its MAPD.
+    ItsIttNotSettled = 184, "its_itt_not_settled";
+    /// LPI tables are given back while the redistributor may still use them.
+    GicrTablesReleasedEarly = 185, "gicr_tables_released_early";
 }

@@ -11,8 +11,8 @@ pub const INFO_SYMBOL: &str = "PARALLAX_INFO";
 pub const PANIC_SYMBOL: &str = "parallax_panic_stop";
 /// [`HypInfo::magic`]: `PLXHINFO` read as little-endian bytes.
 pub const MAGIC: u64 = u64::from_le_bytes(*b"PLXHINFO");
-/// [`HypInfo::version`]. Since 2 there is [`HypInfo::pools_pa`].
-pub const VERSION: u64 = 2;
+/// [`HypInfo::version`]. Since 2 there is [`HypInfo::pools_pa`], since 3 [`HypInfo::tree_pa`].
+pub const VERSION: u64 = 3;
 
 /// All addresses are physical unless the name says otherwise; all sizes are bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
@@ -61,4 +61,8 @@ pub struct HypInfo {
     /// The two page pools, each a [`crate::pool::Pool`]: that of the host's stage 2, and that of EL2's tables and the
     /// SMMU's.
     pub pools_pa: [u64; 2],
+    /// The device tree that the host gets.
+    pub tree_pa: u64,
+    /// Its size.
+    pub tree_size: u64,
 }

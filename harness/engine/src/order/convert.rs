@@ -8,7 +8,7 @@ use parallax_abi::journal::{Record, kind};
 use parallax_addr::PhysAddr;
 use parallax_gic::raw::{BASERS, gicr, gits};
 use parallax_machine::symbols::{Image, SymbolError, Symbols};
-use parallax_protocol::{Barrier, DcOp, Dsb, GicBase, Kind, Sysreg, TlbiOp};
+use parallax_protocol::{Barrier, DcOp, Dsb, GicRegister, Kind, Sysreg, TlbiOp};
 
 /// Symbols around the tables that the hypervisor boots on.
 const BOOT_TABLES: [&str; 2] = ["__boot_tables", "__boot_tables_end"];
@@ -26,23 +26,30 @@ pub(super) struct Gic {
 }
 
 impl Gic {
-    /// The one at `pa` that gives the GIC memory.
-    fn register(&self, pa: u64) -> Option<GicBase> {
+    /// The one at `pa` that the rules are about, and the frame that it is in.
+    fn register(&self, pa: u64) -> Option<(GicRegister, PhysAddr)> {
         let within = |(base, size): (u64, u64)| pa.checked_sub(base).filter(|offset| *offset < size);
         if let Some(offset) = within(self.its) {
             let basers = gits::BASER..gits::BASER + 8 * BASERS as u64;
-            return match offset {
-                gits::CBASER => Some(GicBase::GitsCbaser),
-                _ if basers.contains(&offset) => Some(GicBase::GitsBaser),
-                _ => None,
+            let register = match offset {
+                gits::CBASER => GicRegister::GitsCbaser,
+                gits::CWRITER => GicRegister::GitsCwriter,
+                gits::CREADR => GicRegister::GitsCreadr,
+                _ if basers.contains(&offset) => GicRegister::GitsBaser,
+                _ => return None,
             };
+            return Some((register, PhysAddr::new(self.its.0)));
         }
-        // In whichever redistributor: with virtual LPIs each has twice the frames, and none of these offsets in them.
-        match within(self.gicr)? % gicr::STRIDE {
-            gicr::PROPBASER => Some(GicBase::GicrPropbaser),
-            gicr::PENDBASER => Some(GicBase::GicrPendbaser),
-            _ => None,
-        }
+        // In whichever redistributor: with virtual LPIs each has twice the frames, and none of these offsets in them but that of
+        // GICR_CTLR, where they have a reserved one.
+        let offset = within(self.gicr)? % gicr::STRIDE;
+        let register = match offset {
+            gicr::CTLR => GicRegister::GicrCtlr,
+            gicr::PROPBASER => GicRegister::GicrPropbaser,
+            gicr::PENDBASER => GicRegister::GicrPendbaser,
+            _ => return None,
+        };
+        Some((register, PhysAddr::new(pa - offset)))
     }
 }
 
@@ -63,6 +70,8 @@ pub(super) struct Converter {
     linear_offset: u64,
     smmu: (u64, u64),
     gic: Gic,
+    /// The device tree that the host gets.
+    tree: (u64, u64),
     /// Name and physical address.
     locks: Vec<(String, u64)>,
     /// Addresses of store-release instructions, in order.
@@ -87,6 +96,7 @@ impl Converter {
             linear_offset: info.linear_offset,
             smmu: (info.smmu_pa, info.smmu_size),
             gic,
+            tree: (info.tree_pa, info.tree_pa.saturating_add(info.tree_size)),
             locks: locks.into_iter().map(|lock| (lock.name, physical(lock.address.get()))).collect(),
             releases: image.map_or_else(Vec::new, releases),
         })
@@ -103,10 +113,14 @@ impl Converter {
             kind::STORE => self.store(record),
             kind::LOAD => Some(Kind::Load { pa: PhysAddr::new(record.b), value: record.value }),
             kind::MMIO_WRITE | kind::MMIO_READ => {
-                if let (kind::MMIO_WRITE, 8, Some(register)) =
-                    (record.kind, record.size, self.gic.register(record.b))
-                {
-                    return Some(Kind::GicWrite { register, value: record.value });
+                if let Some((register, frame)) = self.gic.register(record.b) {
+                    let value = record.value;
+                    // A base by halves is not judged.
+                    let whole = record.size == 8 || !register.is_base();
+                    return match record.kind {
+                        kind::MMIO_WRITE => whole.then_some(Kind::GicWrite { register, frame, value }),
+                        _ => (!register.is_base()).then_some(Kind::GicRead { register, frame, value }),
+                    };
                 }
                 let (base, size) = self.smmu;
                 let offset = record.b.checked_sub(base).filter(|offset| *offset < size)?;
@@ -140,10 +154,10 @@ impl Converter {
         if lock {
             return Some(if value == 0 { Kind::Unlock { address: pa } } else { Kind::Lock { address: pa } });
         }
-        self.is_own(pa).then_some(Kind::Touch { pa: PhysAddr::new(pa) })
+        self.is_cleaned(pa).then_some(Kind::Touch { pa: PhysAddr::new(pa) })
     }
 
-    /// Cache maintenance of the hypervisor's own memory, by physical address.
+    /// Cache maintenance of what [`Kind::Touch`] tells of, by physical address.
     fn dc(&self, record: &Record) -> Option<Kind> {
         let Fields { op1, crm, op2, .. } = Fields::of(record.a);
         let (op, is_address) = match (op1, crm, op2) {
@@ -165,12 +179,13 @@ impl Converter {
             // Without an MMU, or in the page that is mapped where it lies.
             _ => va.checked_sub(self.linear_offset).unwrap_or(va),
         };
-        (!is_address || self.is_own(operand)).then_some(Kind::Dc { op, operand })
+        (!is_address || self.is_cleaned(operand)).then_some(Kind::Dc { op, operand })
     }
 
-    fn is_own(&self, pa: u64) -> bool {
+    /// The hypervisor's own memory, and the host's device tree: what may have to be cleaned.
+    fn is_cleaned(&self, pa: u64) -> bool {
         let image = (self.image.pa, self.image.pa.saturating_add(self.image.size));
-        self.memory.iter().chain([&image]).any(|(from, to)| (*from..*to).contains(&pa))
+        self.memory.iter().chain([&image, &self.tree]).any(|(from, to)| (*from..*to).contains(&pa))
     }
 }
 
@@ -236,6 +251,7 @@ mod tests {
             linear_offset: 0x8000_0000_0000,
             smmu: (0x0905_0000, 0x2_0000),
             gic: Gic { its: (0x0808_0000, 0x2_0000), gicr: (0x080a_0000, 0x10_0000) },
+            tree: (0x4880_0000, 0x4881_0000),
             locks: vec![("host".to_owned(), 0x4020_5000)],
             releases: vec![0xa000_0000_0010],
         }
@@ -278,6 +294,7 @@ mod tests {
         assert_eq!(dc(0xd50b_7a20, 0x8000_0000_0000 + POOL), clean(POOL), "the linear map");
         assert_eq!(dc(0xd508_7620, 0x4020_0000), Some(Kind::Dc { op: DcOp::Ivac, operand: 0x4020_0000 }));
         assert_eq!(dc(0xd508_7640, 6), Some(Kind::Dc { op: DcOp::Isw, operand: 6 }));
+        assert_eq!(dc(0xd50b_7a20, 0x8000_4880_0040), clean(0x4880_0040), "the host's device tree");
         assert_eq!(dc(0xd50b_7a20, 0x8000_4800_0000), None, "the host's");
     }
 
@@ -288,10 +305,26 @@ mod tests {
         assert_eq!(of(kind::STORE, 0, POOL + 0x1000, 3, 8), None);
         let write = Kind::SmmuWrite { offset: 0x98, size: 4, value: 2 };
         assert_eq!(of(kind::MMIO_WRITE, 0, 0x0905_0098, 2, 4), Some(write));
-        let gic = |register| Some(Kind::GicWrite { register, value: 7 });
-        assert_eq!(of(kind::MMIO_WRITE, 0, 0x0808_0138, 7, 8), gic(GicBase::GitsBaser));
-        assert_eq!(of(kind::MMIO_WRITE, 0, 0x080c_0078, 7, 8), gic(GicBase::GicrPendbaser));
-        assert_eq!(of(kind::MMIO_WRITE, 0, 0x0808_0088, 7, 8), None, "GITS_CWRITER");
+        assert_eq!(
+            of(kind::STORE, 0, 0x4880_0000, 3, 8),
+            Some(Kind::Touch { pa: PhysAddr::new(0x4880_0000) })
+        );
         assert_eq!(of(kind::MMIO_READ, 0, 0x0900_0018, 2, 4), None, "the console");
+    }
+
+    #[test]
+    fn registers_of_the_gic_are_told_with_their_frame() {
+        let at = |register, frame| (register, PhysAddr::new(frame));
+        let write = |(register, frame)| Some(Kind::GicWrite { register, frame, value: 7 });
+        let read = |(register, frame)| Some(Kind::GicRead { register, frame, value: 7 });
+        let written = |pa, size| of(kind::MMIO_WRITE, 0, pa, 7, size);
+        assert_eq!(written(0x0808_0138, 8), write(at(GicRegister::GitsBaser, 0x0808_0000)));
+        assert_eq!(written(0x0808_0138, 4), None, "half a base");
+        assert_eq!(written(0x0808_0088, 4), write(at(GicRegister::GitsCwriter, 0x0808_0000)));
+        assert_eq!(written(0x080c_0078, 8), write(at(GicRegister::GicrPendbaser, 0x080c_0000)));
+        assert_eq!(written(0x080c_0000, 4), write(at(GicRegister::GicrCtlr, 0x080c_0000)));
+        assert_eq!(written(0x080d_0000, 4), None, "SGI_base");
+        assert_eq!(of(kind::MMIO_READ, 0, 0x0808_0090, 7, 4), read(at(GicRegister::GitsCreadr, 0x0808_0000)));
+        assert_eq!(of(kind::MMIO_READ, 0, 0x080c_0078, 7, 8), None, "what a base was");
     }
 }

@@ -78,6 +78,7 @@ impl Order {
             (HintKind::SetPool, info.pool_pa, info.pool_size),
             (HintKind::SetCommandQueue, info.cmdq_pa, info.cmdq_size),
             (HintKind::SetEventQueue, info.evtq_pa, info.evtq_size),
+            (HintKind::SetTree, info.tree_pa, info.tree_size),
             (HintKind::SetPageStates, info.vmemmap_pa, info.vmemmap_first_pfn),
         ] {
             order.event(0, 0, Kind::Hint { kind, location, value }, None);

@@ -23,7 +23,7 @@ use crate::target::{CpuRegisters, Description};
 /// | 1 | |
 /// | 2 | [`Entry::events`], [`Entry::findings`] as texts, [`Footer::sites`] |
 /// | 3 | [`Entry::findings`] with rule, space, span, page, views, function and message |
-/// | 4 | [`Entry::others`], [`SysRegs::control`], [`Entry::gic`]; later [`HypInfo::pools_pa`], 0 where it is absent |
+/// | 4 | [`Entry::others`], [`SysRegs::control`], [`Entry::gic`]; later [`HypInfo::pools_pa`], [`HypInfo::tree_pa`], 0 where they are absent |
 pub const SCHEMA: u32 = 4;
 /// The oldest schema with findings that are more than texts.
 pub const TYPED_FINDINGS: u32 = 3;
@@ -244,6 +244,10 @@ struct HypInfoLine {
     cpus: u64,
     #[serde(default)]
     pools_pa: [u64; 2],
+    #[serde(default)]
+    tree_pa: u64,
+    #[serde(default)]
+    tree_size: u64,
 }
 
 /// The words of a 4 KiB page.

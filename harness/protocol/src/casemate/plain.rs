@@ -145,6 +145,7 @@ impl Words {
             | Kind::SmmuWrite { .. }
             | Kind::SmmuRead { .. }
             | Kind::GicWrite { .. }
+            | Kind::GicRead { .. }
             | Kind::Command(_)
             | Kind::Synced
             | Kind::Enter

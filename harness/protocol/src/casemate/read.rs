@@ -7,7 +7,7 @@ use parallax_addr::PhysAddr;
 use super::fields::Fields;
 use super::place::Place;
 use super::sexp::{Error, Item, Reader, unescape};
-use crate::event::{Barrier, DcOp, Dsb, Event, GicBase, HintKind, Kind, Sysreg};
+use crate::event::{Barrier, DcOp, Dsb, Event, GicRegister, HintKind, Kind, Sysreg};
 use crate::map::Map;
 use crate::tlbi::TlbiOp;
 
@@ -260,11 +260,13 @@ fn named(name: &str, fields: &mut Fields<'_, '_>) -> Result<Option<Kind>, Error>
             reg: fields.choice("sysreg", "a translation register", Sysreg::from_name)?,
             value: fields.hex("value")?,
         },
-        "hint" => Kind::Hint {
-            kind: fields.choice("kind", "a hint", HintKind::from_name)?,
-            location: fields.hex("location")?,
-            value: fields.hex("value")?,
-        },
+        "hint" => {
+            let kind = fields.choice("kind", "a hint", HintKind::from_name)?;
+            let location = fields.hex("location")?;
+            // Memory ends where addresses do.
+            let most = if kind.is_area() { u64::MAX - location } else { u64::MAX };
+            Kind::Hint { kind, location, value: fields.small("value", most)? }
+        }
         "lock" => Kind::Lock { address: fields.hex("address")? },
         "trylock" => Kind::Trylock { address: fields.hex("address")? },
         "unlock" => Kind::Unlock { address: fields.hex("address")? },
@@ -278,10 +280,16 @@ fn named(name: &str, fields: &mut Fields<'_, '_>) -> Result<Option<Kind>, Error>
             size: fields.small("size", 8)? as u8,
             value: fields.hex("value")?,
         },
-        "gic-write" => Kind::GicWrite {
-            register: fields.choice("register", "a base register of the GIC", GicBase::from_name)?,
-            value: fields.hex("value")?,
-        },
+        "gic-write" | "gic-read" => {
+            let register = fields.choice("register", "a register of the GIC", GicRegister::from_name)?;
+            let frame = PhysAddr::new(fields.hex("frame")?);
+            let value = fields.hex("value")?;
+            if name == "gic-read" {
+                Kind::GicRead { register, frame, value }
+            } else {
+                Kind::GicWrite { register, frame, value }
+            }
+        }
         "smmu-command" => Kind::Command([fields.hex("low")?, fields.hex("high")?]),
         "smmu-synced" => Kind::Synced,
         "enter" => Kind::Enter,

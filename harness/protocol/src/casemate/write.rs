@@ -18,7 +18,7 @@ pub enum Form {
 ///
 /// Casemate has no word for what this crate knows beyond it: SMMU registers and commands, exception entry and
 /// return, operation marks and reads of ID registers are written as `smmu-write`, `smmu-read`, `smmu-command`,
-/// `smmu-synced`, `enter`, `return`, `op`, `touch`, `smc`, `gic-write` and `sysreg-read`, hints beyond its own tell of memory other than tables. With
+/// `smmu-synced`, `enter`, `return`, `op`, `touch`, `smc`, `gic-write`, `gic-read` and `sysreg-read`, hints beyond its own tell of memory other than tables. With
 /// `extended` false they are left out, as are stores of less than 8 bytes, and DMB. Casemate wants more of a text than
 /// that: see [`super::plain()`].
 pub fn write(out: &mut String, event: &Event, source: Option<&str>, form: Form, extended: bool) {
@@ -33,6 +33,7 @@ pub fn write(out: &mut String, event: &Event, source: Option<&str>, form: Form, 
         | Kind::SmmuWrite { .. }
         | Kind::SmmuRead { .. }
         | Kind::GicWrite { .. }
+        | Kind::GicRead { .. }
         | Kind::Command(_)
         | Kind::Synced
         | Kind::Enter
@@ -104,8 +105,9 @@ fn fields(line: &mut Line<'_>, kind: Kind) {
             line.hex("size", u64::from(size));
             line.hex("value", value);
         }
-        Kind::GicWrite { register, value } => {
+        Kind::GicWrite { register, frame, value } | Kind::GicRead { register, frame, value } => {
             line.word("register", register.name());
+            line.hex("frame", frame.get());
             line.hex("value", value);
         }
         Kind::Command([low, high]) => {
@@ -142,6 +144,7 @@ const fn name(kind: Kind) -> &'static str {
         Kind::SmmuWrite { .. } => "smmu-write",
         Kind::SmmuRead { .. } => "smmu-read",
         Kind::GicWrite { .. } => "gic-write",
+        Kind::GicRead { .. } => "gic-read",
         Kind::Command(_) => "smmu-command",
         Kind::Synced => "smmu-synced",
         Kind::Lock { .. } => "lock",

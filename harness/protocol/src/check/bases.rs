@@ -9,10 +9,10 @@ use super::checker::Checker;
 use super::finding::{Site, Subject};
 use super::memory::Role;
 use super::rule::Rule;
-use crate::event::GicBase;
+use crate::event::GicRegister;
 
 /// First byte and bytes of memory.
-type Area = (u64, u64);
+pub(super) type Area = (u64, u64);
 
 /// What the hypervisor's memory is for, as far as hints tell.
 #[derive(Debug, Default)]
@@ -21,6 +21,8 @@ pub(super) struct Areas {
     pub(super) pool: Option<Area>,
     pub(super) commands: Option<Area>,
     pub(super) events: Option<Area>,
+    /// The host's device tree, until the host has started.
+    pub(super) tree: Option<Area>,
     /// First byte of the array, and the page frame of its first entry.
     pub(super) page_states: Option<(u64, u64)>,
     /// Bytes with a bit for each LPI's configuration, by the last GICR_PROPBASER.
@@ -41,12 +43,18 @@ const MSI_ADDRESS: u64 = 0x000f_ffff_ffff_fffc;
 const ID_BITS: u8 = 23;
 const NO_LPIS: u64 = 8192;
 
-fn overlaps(area: Option<Area>, (pa, size): Area) -> bool {
+pub(super) fn overlaps(area: Option<Area>, (pa, size): Area) -> bool {
     area.is_some_and(|(first, bytes)| pa < first.saturating_add(bytes) && first < pa.saturating_add(size))
 }
 
 fn within(area: Option<Area>, (pa, size): Area) -> bool {
     area.is_some_and(|(first, bytes)| pa >= first && pa.saturating_add(size) <= first.saturating_add(bytes))
+}
+
+/// Whether a page with this state is lent by the host, and pinned.
+pub(super) fn says_lent(state: u64) -> bool {
+    let field = |(shift, mask): (u32, u64)| state >> shift & mask;
+    field(HOST_STATE) == SHARED_OWNED && field(REFCOUNT) > 0
 }
 
 impl Checker {
@@ -89,28 +97,29 @@ impl Checker {
     }
 
     /// A register of the GIC was written.
-    pub(super) fn gic_base(&mut self, at: Site, register: GicBase, value: u64) {
+    pub(super) fn gic_base(&mut self, at: Site, register: GicRegister, value: u64) {
         match register {
-            GicBase::GitsCbaser => {
+            GicRegister::GitsCbaser => {
                 if let Some(queue) = Cbaser(value).memory() {
                     self.own_base(at, "GITS_CBASER", (queue.base.get(), queue.size), None);
                 }
             }
-            GicBase::GitsBaser => {
+            GicRegister::GitsBaser => {
                 if let Some(table) = Baser(value).memory() {
                     self.own_base(at, "GITS_BASER<n>", (table.base.get(), table.size), None);
                 }
             }
-            GicBase::GicrPropbaser => {
+            GicRegister::GicrPropbaser => {
                 let table = Propbaser(value);
                 self.areas.lpis = 2 << table.id_bits().min(ID_BITS);
                 let size = self.areas.lpis.saturating_sub(NO_LPIS).max(1);
                 self.host_base(at, "GICR_PROPBASER", (table.physical_address().get(), size));
             }
-            GicBase::GicrPendbaser => {
+            GicRegister::GicrPendbaser => {
                 let size = (self.areas.lpis / 8).max(1);
                 self.host_base(at, "GICR_PENDBASER", (Pendbaser(value).physical_address().get(), size));
             }
+            GicRegister::GitsCwriter | GicRegister::GitsCreadr | GicRegister::GicrCtlr => {}
         }
     }
 
@@ -161,9 +170,14 @@ impl Checker {
         let (array, first) = self.areas.page_states?;
         let entry = array.checked_add(page.checked_sub(first)?.checked_mul(8)?)?;
         self.guards.get(&(entry / PAGE_SIZE))?;
-        let state = self.memory.read(entry);
-        let field = |(shift, mask): (u32, u64)| state >> shift & mask;
-        Some(field(HOST_STATE) == SHARED_OWNED && field(REFCOUNT) > 0)
+        Some(says_lent(self.memory.read(entry)))
+    }
+
+    /// The number of the page whose state stands at `pa`, if it is one.
+    pub(super) fn page_of_state(&self, pa: u64) -> Option<u64> {
+        let (array, first) = self.areas.page_states?;
+        self.guards.get(&(pa / PAGE_SIZE))?;
+        first.checked_add(pa.checked_sub(array)? / 8)
     }
 
     fn base_elsewhere(&mut self, at: Site, name: &'static str, what: &str) {

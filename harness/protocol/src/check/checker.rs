@@ -3,6 +3,7 @@
 use super::bases::Areas;
 use super::cpu::Cpus;
 use super::finding::{Finding, Regime, Site, Subject};
+use super::gic::Gic;
 use super::lines::Lines;
 use super::memory::Memory;
 use super::rule::Rule;
@@ -60,6 +61,7 @@ pub struct Checker {
     pub(super) smmu: Smmu,
     pub(super) lines: Lines,
     pub(super) areas: Areas,
+    pub(super) gic: Gic,
     pub(super) scratch: Vec<u32>,
     pub(super) findings: Vec<Finding>,
     pub(super) seen: Map<(Rule, u64, u64), usize>,
@@ -87,6 +89,7 @@ impl Checker {
             smmu: Smmu::default(),
             lines: Lines::default(),
             areas: Areas::default(),
+            gic: Gic::default(),
             scratch: Vec::new(),
             findings: Vec::new(),
             seen: Map::default(),

@@ -29,7 +29,11 @@ impl Checker {
                 self.smmu_write(at, offset, size, value);
                 self.smmu_base(at, offset, size, value);
             }
-            Kind::GicWrite { register, value } => self.gic_base(at, register, value),
+            Kind::GicWrite { register, frame, value } => {
+                self.gic_base(at, register, value);
+                self.gic_write(at, register, frame.get(), value);
+            }
+            Kind::GicRead { register, frame, value } => self.gic_read(register, frame.get(), value),
             Kind::SmmuRead { offset, size, value } => self.smmu_read(at, offset, size, value),
             Kind::Command(command) => self.bare_command(at, command),
             Kind::Synced => self.bare_synced(),
@@ -87,7 +91,12 @@ impl Checker {
         let (old, new) = (*slot, *slot & !(mask << shift) | (value & mask) << shift);
         *slot = new;
         let last = page.last.replace((at.cpu, time));
-        match page.role {
+        let role = page.role;
+        self.gic.stored(at.cpu, pa, time);
+        if self.gic.holds_anything() {
+            self.state_stored(at, pa & !7, old, new);
+        }
+        match role {
             Role::Plain => self.stream_store(at, pa & !7, old, new, release, last),
             Role::Table(place) => self.entry_store(at, place, pa & !7, old, new, release),
             Role::Detached(_) => {
@@ -253,6 +262,7 @@ impl Checker {
                 "DSB ISHST after the store".to_owned(),
             );
         }
+        self.host_started(at);
         self.judge_owners(at.cpu);
         self.streams_returned(at);
         self.inherited_returned(at);
@@ -297,6 +307,7 @@ impl Checker {
             HintKind::SetPool => self.areas.pool = Some((location, value)),
             HintKind::SetCommandQueue => self.areas.commands = Some((location, value)),
             HintKind::SetEventQueue => self.areas.events = Some((location, value)),
+            HintKind::SetTree => self.areas.tree = Some((location, value)),
             HintKind::SetPageStates => self.areas.page_states = Some((location, value)),
             HintKind::ReleaseTable => self.release_table(at, location),
             HintKind::SetOwnerRoot => {}

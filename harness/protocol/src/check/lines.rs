@@ -1,7 +1,7 @@
 //! Lines of memory that EL2 has stored to and not cleaned to the point of coherency: a CPU that starts reads with its MMU
 //! and caches off, and does not see what the caches of others hold (DDI 0487, B2.10 and D7.5).
 
-use parallax_addr::PhysAddr;
+use parallax_addr::{PAGE_SIZE, PhysAddr};
 
 use super::checker::Checker;
 use super::finding::{Site, Subject};
@@ -16,6 +16,9 @@ const M: u64 = 1;
 /// PSCI's CPU_SUSPEND and CPU_ON (DEN0022, 5.1), and the bit of a function id that says SMC64.
 const STARTS: [(u64, &str); 2] = [(0x8400_0001, "CPU_SUSPEND"), (0x8400_0003, "CPU_ON")];
 const SMC64: u64 = 1 << 30;
+
+/// Lines of a device tree that are looked at: 64 MiB.
+const MOST_OF_TREE: usize = 1 << 20;
 
 /// A line that was stored to.
 #[derive(Clone, Copy, Debug)]
@@ -111,14 +114,27 @@ impl Checker {
         }
     }
 
+    /// A CPU leaves EL2 for the first time: the host starts, with its caches off, and reads its device tree.
+    pub(super) fn host_started(&mut self, at: Site) {
+        let Some((first, bytes)) = self.areas.tree.take() else { return };
+        let lines = (first & !(LINE - 1)..first.saturating_add(bytes)).step_by(LINE as usize);
+        let dirty = lines.take(MOST_OF_TREE).find_map(|line| Some((line, *self.lines.dirty(line)?.1)));
+        let Some((address, line)) = dirty else { return };
+        let what =
+            format!("the host starts, and reads its device tree past the caches that hold {address:#x}");
+        let missing = if line.cleaned { "DSB SY after the DC" } else { "DC CVAC of it, DSB SY" };
+        let subject = Subject::Page { pa: PhysAddr::new(address & !(PAGE_SIZE - 1)) };
+        self.report(Rule::StartUnclean, subject, at, Some(line.by), what, missing.to_owned());
+    }
+
     /// A call to the firmware. If it starts a CPU, that has `context` in x0 and reads there.
     pub(super) fn smc(&mut self, at: Site, function: u64, context: u64) {
         let function = function & 0xffff_ffff & !SMC64;
         let Some((_, name)) = STARTS.iter().find(|(id, _)| *id == function) else { return };
         let Some((_, &mut line)) = self.lines.dirty(context) else { return };
-        let what = format!("{name} with this as its context id: the CPU reads it past the caches");
+        let what = format!("{name} with the context id {context:#x}: the CPU reads there past the caches");
         let missing = if line.cleaned { "DSB SY after the DC" } else { "DC CVAC of it, DSB SY" };
-        let subject = Subject::Page { pa: PhysAddr::new(context) };
+        let subject = Subject::Page { pa: PhysAddr::new(context & !(PAGE_SIZE - 1)) };
         self.report(Rule::StartUnclean, subject, at, Some(line.by), what, missing.to_owned());
     }
 }

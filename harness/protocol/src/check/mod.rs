@@ -42,6 +42,7 @@ mod events;
 mod finding;
 mod first_use;
 mod fresh;
+mod gic;
 mod lines;
 mod look;
 mod memory;

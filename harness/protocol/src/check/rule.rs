@@ -242,8 +242,22 @@ rules! {
     StartUnclean = "start-unclean" {
         summary: "A CPU was started before what it reads with its caches off had left those of others.",
         broken_when: "SMC calls PSCI's CPU_ON or CPU_SUSPEND, and the line of 64 bytes that its context id points to has \
-            been stored to with no DC CVAC, CIVAC, CVAP or CVADP of it since and DSB SY behind that, on the CPU that stored",
+            been stored to with no DC CVAC, CIVAC, CVAP or CVADP of it since and DSB SY behind that, on the CPU that stored; \
+            or a CPU first returns to EL1 when that is so of a line of the host's device tree",
         source: "DDI 0487, B2.10 and D7.5; DEN0022, 6.4",
+    }
+    ItsUnordered = "its-unordered" {
+        summary: "The ITS was told of a command before its store was visible.",
+        broken_when: "GITS_CWRITER is written after a store to the ITS's command queue, with no DSB for stores between the two",
+        source: "IHI 0069, 5.3 and 12.19 (GITS_CWRITER); DDI 0487, B2.3.12",
+    }
+    GicReturned = "gic-returned" {
+        summary: "The GIC's memory was given back to the host before the GIC had left it.",
+        broken_when: "the state of a page says that it is not lent by the host any more, or not pinned, while it is of an ITT: \
+            until the MAPD that takes that out (or gives its device another) is consumed, and behind it a SYNC for \
+            each redistributor that a MAPC named; or while it is of the LPI tables of a redistributor: until GICR_CTLR is \
+            read with EnableLPIs and RWP clear. Consumed is what a read of GITS_CREADR has passed",
+        source: "IHI 0069, 5.3 (MAPD, SYNC) and 12.11 (GICR_CTLR); docs/masters.md",
     }
     DoubleFetch = "double-fetch" {
         summary: "Memory that others can write was read a second time, elsewhere in the code, in one stay at EL2.",

@@ -21,12 +21,16 @@ impl Viommu {
         let mut effects = Vec::new();
         let has = |bit| cr0 & bit != 0;
         if self.smmu == Enable::On && !has(SMMUEN) {
-            self.smmu = if self.is_much() { Enable::Soon(false) } else { Enable::Off };
             self.streams.clear();
             self.unknown = false;
             self.remembered.forget(Forget::Context(None));
-            let strtab = self.held.strtab.take();
-            self.release(strtab, at, &mut effects);
+            if self.is_much() {
+                self.smmu = Enable::Soon(false);
+            } else {
+                self.smmu = Enable::Off;
+                let strtab = self.held.strtab.take();
+                self.release(strtab, at, &mut effects);
+            }
         }
         if !has(EVENTQEN) {
             self.words.volatile = None;
@@ -122,6 +126,21 @@ impl Viommu {
             self.lose();
         }
         effects.extend(released.into_iter().flatten());
+    }
+
+    /// SMMUEN is acknowledged as clear: the stream table has been returned, by this access or by one before it.
+    pub(super) fn return_table(&mut self, at: At<'_>) -> Vec<Effect> {
+        let Some(pages) = self.held.strtab.take() else { return Vec::new() };
+        if self.held.spans().iter().any(|other| other.overlaps(pages)) {
+            self.lose();
+            return Vec::new();
+        }
+        let returned = |(span, page)| match page {
+            Page::Lent { pins: 0, held: 1 } => Some(Effect { span, page: Page::Host }),
+            Page::Lent { pins, held: 1 } => Some(Effect { span, page: Page::Lent { pins, held: 0 } }),
+            _ => None,
+        };
+        at.view.pages(pages).into_iter().filter_map(returned).collect()
     }
 
     /// The entries of `count` streams from `first` on are read anew.

@@ -229,6 +229,9 @@ impl Viommu {
                 }
                 let Outcome::Ok { value: Some(value) } = outcome else { return next };
                 next.wrong = self.read(part, *value);
+                if self.smmu == Enable::Off && self.held.strtab.is_some() {
+                    next.effects = self.return_table(at);
+                }
             }
             Access::Write { offset, size, value } => {
                 if let Some(part) = Part::at(offset, size) {
@@ -236,8 +239,13 @@ impl Viommu {
                 }
             }
         }
-        next.lends |= self.lost;
+        next.lends |= self.lost || self.is_leaving();
         next
+    }
+
+    /// Whether the stream table is returned by one of the accesses from now on.
+    fn is_leaving(&self) -> bool {
+        self.smmu == Enable::Soon(false)
     }
 
     /// What is wrong with `value`, which was read from `part`; nothing for a register that there is not: it reads as zero.

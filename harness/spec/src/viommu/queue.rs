@@ -7,7 +7,7 @@ use parallax_vmsa::PhysMem;
 use super::registers::{CERROR_ILL, INDEX};
 use super::stage1::Forget;
 use super::words::Fetch;
-use super::{At, BUDGET, Viommu};
+use super::{At, BUDGET, Enable, Viommu};
 
 /// Most commands that one access performs.
 const COMMANDS: u64 = 64;
@@ -147,6 +147,13 @@ impl Viommu {
         if cons == prod {
             return;
         }
+        if matches!(self.smmu, Enable::Soon(_)) {
+            // The streams come first, and may be all that an access does.
+            self.commands.behind = true;
+            self.unknown = true;
+            self.streams.clear();
+            return;
+        }
         self.commands.error = Some(false);
         let (mut done, mut cost) = (0, 0);
         while cons != prod && done < COMMANDS {
@@ -186,7 +193,7 @@ impl Viommu {
     }
 
     fn is_on(&self) -> bool {
-        self.smmu == super::Enable::On
+        self.smmu == Enable::On
     }
 
     /// What it may take to read the entries of `count` streams from `first` on.

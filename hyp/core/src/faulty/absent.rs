@@ -120,6 +120,13 @@ pub const fn boot_bytes(right: u64) -> u64 {
     right
 }
 
+/// How much of the host's device tree is cleaned.
+#[must_use]
+#[inline(always)]
+pub const fn tree_bytes(right: u64) -> u64 {
+    right
+}
+
 /// DFSC or IFSC for a user process, in place of `_fault`.
 #[must_use]
 #[inline(always)]
@@ -357,4 +364,19 @@ pub(crate) fn fail<R: Mmio, M: Memory, C: Cpu>(smmu: &mut Smmu<R, M, C>, error: 
 #[inline(always)]
 pub(crate) fn give_back<M: Memory>(env: &mut Env<'_, M>, table: PhysAddr) {
     env.pool.free(env.mem, table);
+}
+
+#[inline(always)]
+pub(crate) fn command_visible(cpu: &impl Cpu) {
+    cpu.dsb_sy();
+}
+
+#[inline(always)]
+pub(crate) const fn settled<const N: usize>(targets: [Option<u64>; N]) -> [Option<u64>; N] {
+    targets
+}
+
+#[inline(always)]
+pub(crate) fn are_off(right: impl FnOnce() -> bool) -> bool {
+    right()
 }

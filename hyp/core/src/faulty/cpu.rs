@@ -168,6 +168,13 @@ pub fn boot_bytes(right: u64) -> u64 {
     if on(Fault::CpuBootNotCleaned) { 0 } else { right }
 }
 
+/// How much of the host's device tree is cleaned.
+#[must_use]
+#[inline(always)]
+pub fn tree_bytes(right: u64) -> u64 {
+    if on(Fault::TreeNotCleaned) { 0 } else { right }
+}
+
 /// DFSC or IFSC of an abort of a user process, which was `fault` at stage 2.
 #[must_use]
 #[inline(always)]

@@ -2,7 +2,7 @@
 
 use crate::error::Error;
 use crate::fault::{Fault, on};
-use crate::hw::Mmio;
+use crate::hw::{Cpu, Mmio};
 
 /// Whether the memory of an ITT is held.
 #[inline(always)]
@@ -27,4 +27,24 @@ pub(crate) fn after_baser(regs: &impl Mmio, register: u64, value: u64) {
         regs.write64(register, value);
         regs.write64(register, high << 32 | low);
     }
+}
+
+/// A command of the ITS's becomes visible to it.
+#[inline(always)]
+pub(crate) fn command_visible(cpu: &impl Cpu) {
+    if !on(Fault::ItsCommandEarly) {
+        cpu.dsb_sy();
+    }
+}
+
+/// The redistributors that a SYNC is for.
+#[inline(always)]
+pub(crate) fn settled<const N: usize>(targets: [Option<u64>; N]) -> [Option<u64>; N] {
+    if on(Fault::ItsIttNotSettled) { [None; N] } else { targets }
+}
+
+/// Whether a redistributor has left its LPI tables.
+#[inline(always)]
+pub(crate) fn are_off(right: impl FnOnce() -> bool) -> bool {
+    on(Fault::GicrTablesReleasedEarly) || right()
 }

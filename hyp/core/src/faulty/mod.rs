@@ -48,14 +48,14 @@ mod viommu;
 #[cfg(not(feature = "faults"))]
 pub use absent::{
     boot_bytes, esr_el1, far_el1, hcr_el2, is_off, is_stepped_over, load_syndrome, mdcr_el2, no_map,
-    register, sctlr_el2, spsr_el1, stacks, user_fsc, vector, vttbr_el2,
+    register, sctlr_el2, spsr_el1, stacks, tree_bytes, user_fsc, vector, vttbr_el2,
 };
 #[cfg(feature = "faults")]
 pub use attrs::{hcr_el2, sctlr_el2, stacks, vttbr_el2};
 #[cfg(feature = "faults")]
 pub use boot::{is_off, no_map};
 #[cfg(feature = "faults")]
-pub use cpu::{boot_bytes, is_stepped_over, mdcr_el2, user_fsc};
+pub use cpu::{boot_bytes, is_stepped_over, mdcr_el2, tree_bytes, user_fsc};
 #[cfg(feature = "faults")]
 pub use inject::{esr_el1, far_el1, load_syndrome, register, spsr_el1, vector};
 

@@ -74,7 +74,7 @@ impl<R: Mmio, M: Memory, C: Cpu> Its<R, M, C> {
 
     /// Waits until what was commanded has been done for every redistributor.
     fn settle(&mut self) {
-        for target in self.limits.targets.into_iter().flatten() {
+        for target in faulty::settled(self.limits.targets).into_iter().flatten() {
             self.issue(sync(target));
         }
     }

@@ -5,6 +5,7 @@ use super::regs::{CBASER_SIZE, COMMAND, GITS_CREADR, GITS_CWRITER, OFFSET, RETRY
 use super::{Env, Its, POLLS};
 use crate::access::Refusal;
 use crate::addr::{PAGE_SIZE, PhysAddr};
+use crate::faulty;
 use crate::hw::{Cpu, Memory, Mmio};
 
 /// How many of the host's commands are worked off in one access: to go on, it looks at GITS_CREADR, as it must anyway.
@@ -81,6 +82,6 @@ impl<R: Mmio, M: Memory, C: Cpu> Its<R, M, C> {
         for (index, dword) in (0..).zip(command) {
             self.mem.write(slot.add(index * 8), dword);
         }
-        self.cpu.dsb_sy();
+        faulty::command_visible(&self.cpu);
     }
 }

@@ -13,8 +13,9 @@ use crate::hw::Mmio;
 use crate::regions::{Range, pages_of};
 use core::ops::RangeInclusive;
 
-/// GICR_PROPBASER.IDbits with which there are LPIs: INTIDs of 14 to 24 bits.
-const IDBITS_WITH_LPIS: RangeInclusive<u64> = 13..=23;
+/// GICR_PROPBASER.IDbits with which there are LPIs, INTIDs of 14 to 16 bits. What is more counts as 16, as an IDbits
+/// beyond GICD_TYPER.IDbits would: tables for 24 bits are 4,608 pages, which would all be held in one access.
+const IDBITS_WITH_LPIS: RangeInclusive<u64> = 13..=15;
 /// INTIDs that are no LPIs: the configuration table has nothing for them.
 const NO_LPIS: u64 = 8192;
 
@@ -72,7 +73,7 @@ impl<R: Mmio> Redistributor<R> {
     /// Clears EnableLPIs; whether the tables are free then. On some hardware it cannot be cleared.
     fn turn_off(&self) -> bool {
         self.regs.write32(GICR_CTLR, self.regs.read32(GICR_CTLR) & DPG);
-        !self.are_on() && (0..POLLS).any(|_| self.regs.read32(GICR_CTLR) & RWP == 0)
+        faulty::are_off(|| !self.are_on() && (0..POLLS).any(|_| self.regs.read32(GICR_CTLR) & RWP == 0))
     }
 
     /// The host reads (`write` is `None`) or writes `width` bytes at `offset` of the page. What means nothing reads as
@@ -116,7 +117,8 @@ impl<R: Mmio> Redistributor<R> {
             GICR_CTLR => return self.write_ctlr(env, value as u32).map(|()| true),
             GICR_WAKER => self.regs.write32(GICR_WAKER, value as u32 & PROCESSOR_SLEEP),
             GICR_PROPBASER if self.held.is_none() => {
-                self.propbaser = part.put(self.propbaser, value) & PROPBASER_BITS;
+                let written = part.put(self.propbaser, value) & PROPBASER_BITS;
+                self.propbaser = written & !IDBITS | (written & IDBITS).min(*IDBITS_WITH_LPIS.end());
             }
             GICR_PENDBASER if self.held.is_none() => {
                 self.pendbaser = part.put(self.pendbaser, value) & PENDBASER_BITS;

@@ -214,6 +214,9 @@ pub(crate) fn read_info(ram: &MappedRam, sys: &SysRegs, va: HypVa) -> Result<Hyp
     }
     if info.version == 1 {
         info.pools_pa = [0; 2];
+    }
+    if matches!(info.version, 1 | 2) {
+        (info.tree_pa, info.tree_size) = (0, 0);
     } else if info.version != VERSION {
         let text = format!("the hypervisor's {INFO_SYMBOL} has version {}, not {VERSION}", info.version);
         return Err(MachineError::Unfit(text));

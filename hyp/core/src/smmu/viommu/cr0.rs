@@ -2,6 +2,7 @@
 
 use super::{Env, Physical, Viommu, queue, strtab::HostTable};
 use crate::access::Refusal;
+use crate::addr::PAGE_SIZE;
 use crate::faulty;
 use crate::smmu::driver::{cmdq, evtq};
 use crate::smmu::regs::Cr0;
@@ -34,13 +35,14 @@ impl Viommu {
         if wanted.contains(Cr0::CMDQEN) && self.cmdq.is_none() {
             let limit = super::regs::queue_limits(&*env.smmu()).0;
             self.cmdq = queue::share(env, self.host.cmdq_base, limit, cmdq::ENTRY_SIZE);
-            self.run_commands(env);
         }
         if wanted.contains(Cr0::EVENTQEN) && self.evtq.is_none() {
             self.enable_events(env);
         }
         if wanted.contains(Cr0::SMMUEN) && self.strtab.is_none() && self.cmdq.is_some() {
             self.strtab = HostTable::share(env, self.host.strtab_base, self.host.strtab_cfg);
+            // Each page of the table is work, too.
+            self.spend(self.strtab.map_or(0, |table| table.range.size / PAGE_SIZE));
             self.turning = self.strtab.map(|_| 0);
         }
         let mut cr0 = Cr0::empty();
@@ -54,6 +56,7 @@ impl Viommu {
         if cr0.contains(Cr0::SMMUEN) {
             self.turn(env);
         }
+        self.run_commands(env);
     }
 
     /// CR0ACK: SMMUEN has taken effect when all streams have heard of it.
