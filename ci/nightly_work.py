@@ -240,6 +240,9 @@ class Night:
             self.step("the hypervisor's core without a machine: 36,000,000 operations, 500,000 schedules", "cargo", "test", "--release", "-p", "parallax-twin",
                       env=machines)
         if self.mine():
+            schedules = os.environ.get("PARALLAX_SCHEDULES", "4000")
+            self.step("two operations at once", PARALLAX, "schedules", "--schedules", schedules, "--seed", os.environ.get("PARALLAX_SEED", "1"))
+        if self.mine():
             self.step("bisections of known faults", "ci/bisect")
         if self.mine():
             self.step("a source tree that was moved", "ci/moved")

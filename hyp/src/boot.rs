@@ -54,8 +54,8 @@ extern "C" fn boot_main(dtb: u64, image: u64) -> ! {
     let fault = switch_fault_on(&options);
     let ipa_bits = stage1::phys_size().bits();
     let kept = host_tree::take_masters(&mut tree, ipa_bits).unwrap_or_else(fatal("device tree"));
-    let span = (dtb.0, tree.size());
-    let platform = platform::parse(&mut tree, span, ipa_bits, &kept);
+    let (tree_pa, tree_size) = (dtb.0, tree.size());
+    let platform = platform::parse(&mut tree, (tree_pa, tree_size), ipa_bits, &kept);
     let page = |base: &PhysAddr| Range { base: *base, size: PAGE_SIZE };
     for base in options.donated_mmio() {
         let is_uart = platform.uart.is_some_and(|uart| uart.overlaps(page(base)));
@@ -64,7 +64,6 @@ extern "C" fn boot_main(dtb: u64, image: u64) -> ! {
 
     cpus::init(platform.cpus());
     let cpus = platform.cpus().len() as u64;
-    let (tree_pa, tree_size) = span;
     let mut description = HypInfo { fault, cpus, tree_pa, tree_size, ..HypInfo::default() };
     let hide_smmu = options.smmu != SmmuMode::Off && options.smmu_host == HostView::Hidden;
     make_hyp(&platform, image, options, &mut description);

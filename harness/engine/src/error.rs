@@ -21,6 +21,9 @@ pub enum SessionError {
     /// A batch before [`Session::stream`].
     #[error("operations can only be streamed with the plugin")]
     NoStream,
+    /// Operations at once, of a machine that is not ours to stop.
+    #[error("this machine cannot perform operations at once")]
+    NotAtOnce,
     /// Something happened that is not in the plugin's journal.
     #[error("the plugin's journal is not all that happened: {0}")]
     Unseen(String),
@@ -36,7 +39,7 @@ impl From<SessionError> for Failure {
     fn from(error: SessionError) -> Self {
         match error {
             SessionError::Machine(error) => error.into(),
-            SessionError::Place(_) => Self::usage(error),
+            SessionError::Place(_) | SessionError::NotAtOnce => Self::usage(error),
             SessionError::NoResponse | SessionError::NoStream | SessionError::Unseen(_) => {
                 Self { status: Status::Diverged, message: error.to_string() }
             }

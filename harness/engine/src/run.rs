@@ -12,6 +12,7 @@ use crate::ReportedFinding;
 use crate::Reproducer;
 use crate::error::SessionError;
 use crate::order::{Exported, Requirements};
+use crate::scheduler::scheduler;
 use crate::session::{Beginning, Session, Step};
 use crate::status::Failure;
 use crate::stream;
@@ -107,15 +108,30 @@ fn asks(op: &Op) -> bool {
     op.expect.is_some() && op.shape() != Operation::Nop
 }
 
+/// `ops` cut into what is performed without a look between.
 fn batches(ops: &[Op], mode: Mode) -> Vec<Vec<&Op>> {
-    match mode {
-        Mode::Step => ops.iter().map(|op| vec![op]).collect(),
-        Mode::Stream => stream::batches(ops),
+    let mut batches = Vec::new();
+    let mut rest = ops;
+    while !rest.is_empty() {
+        let before = rest.iter().position(|op| op.at_once.is_some()).unwrap_or(rest.len());
+        let (in_turn, others) = rest.split_at(before);
+        batches.extend(match mode {
+            Mode::Step => in_turn.iter().map(|op| vec![op]).collect(),
+            Mode::Stream => stream::batches(in_turn),
+        });
+        let count = others.first().and_then(|op| op.at_once.as_ref()).map_or(0, |at_once| at_once.count);
+        let (at_once, others) = others.split_at(count.min(others.len()));
+        batches.extend((count > 0).then(|| at_once.iter().collect::<Vec<_>>()));
+        rest = others;
     }
+    batches
 }
 
 fn perform_batch(session: &mut Session<'_>, batch: &[&Op], mode: Mode) -> Result<Vec<Step>, SessionError> {
     match batch {
+        [Op { at_once: Some(at_once), .. }, ..] => {
+            Ok(session.at_once(batch, &mut scheduler(&at_once.schedule))?.0)
+        }
         [op] if mode == Mode::Step || stream::touches_data(op) => Ok(vec![session.step(op)?]),
         _ => session.batch(batch),
     }

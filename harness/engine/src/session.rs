@@ -3,7 +3,7 @@
 use parallax_abi::journal::{Record, kind};
 use parallax_addr::Symbol;
 use parallax_machine::recording::{Recorder, RecordingMem};
-use parallax_machine::{Machine, MachineError, Registers};
+use parallax_machine::{Machine, MachineError, Registers, Turn};
 use parallax_model::canonical::Canonical;
 use parallax_model::{BlockSize, Context, Delta, Finding, Line, Reporter, Snapshot, View, state_lines};
 use parallax_ops::{Answer, Batch, CpuId, Operation, Order};
@@ -16,6 +16,7 @@ use crate::judges::{self, Protocol, Spec, Unseen};
 use crate::observer::Observer;
 use crate::order::{Exported, Requirements};
 use crate::recorded;
+use crate::scheduler::scheduler;
 use crate::stream::Stream;
 
 /// What one operation did.
@@ -188,6 +189,45 @@ impl<'m> Session<'m> {
         Ok(Together { outcomes, findings: look.findings, changed: look.changed })
     }
 
+    /// Performs the first of `ops`, and those that are to be performed at once with it: as many steps.
+    ///
+    /// # Errors
+    /// As [`Self::step`] and [`Self::at_once`].
+    pub fn next(&mut self, ops: &[Op]) -> Result<Vec<Step>, SessionError> {
+        match ops {
+            [] => Ok(Vec::new()),
+            [Op { at_once: Some(at_once), .. }, ..] => {
+                let ops: Vec<&Op> = ops.iter().take(at_once.count).collect();
+                Ok(self.at_once(&ops, &mut scheduler(&at_once.schedule))?.0)
+            }
+            [op, ..] => Ok(vec![self.step(op)?]),
+        }
+    }
+
+    /// Has `ops` performed at once, each by a CPU of its own, of which one goes on at a time, as `choose` says
+    /// ([`AtOnce::perform_at_once`](parallax_machine::AtOnce::perform_at_once)), and looks at what all of them did: the last step
+    /// has what changed and what was found.
+    ///
+    /// # Errors
+    /// As [`Self::step`]; or the machine's CPUs cannot be let go one at a time.
+    pub fn at_once(
+        &mut self,
+        ops: &[&Op],
+        choose: &mut dyn FnMut(&[CpuId]) -> CpuId,
+    ) -> Result<(Vec<Step>, Vec<Turn>), SessionError> {
+        let operations = ops.iter().map(|op| self.operation(op)).collect::<Result<Vec<_>, _>>()?;
+        let batch = batch(ops, &operations, Order::AtOnce);
+        self.announce(&batch);
+        let machine = self.machine.at_once().ok_or(SessionError::NotAtOnce)?;
+        let (answers, turns) = machine.perform_at_once(&batch, choose)?;
+        let (look, events) = self.look_at(ops, &operations, &answers, Order::AtOnce)?;
+        let Some((last, others)) = answers.split_last() else { return Err(SessionError::NoResponse) };
+        let nothing = || Look { lines: Vec::new(), findings: Vec::new(), changed: false };
+        let mut steps: Vec<Step> = others.iter().map(|answer| nothing().step(answer, Vec::new())).collect();
+        steps.push(look.step(last, events));
+        Ok((steps, turns))
+    }
+
     /// Performs `ops` and looks at what they did.
     fn perform(
         &mut self,
@@ -198,14 +238,25 @@ impl<'m> Session<'m> {
         let batch = batch(ops, &operations, order);
         self.announce(&batch);
         let answers = self.machine.perform(&batch)?;
+        let (look, events) = self.look_at(ops, &operations, &answers, order)?;
+        Ok((look, events, answers))
+    }
+
+    /// Looks at what `ops`, which are `operations` here, did, and were answered with.
+    fn look_at(
+        &mut self,
+        ops: &[&Op],
+        operations: &[Operation],
+        answers: &[Answer],
+        order: Order,
+    ) -> Result<(Look, Vec<Record>), SessionError> {
         if answers.len() != ops.len() {
             return Err(SessionError::NoResponse);
         }
-        let performed = ops.iter().zip(&operations).zip(&answers);
+        let performed = ops.iter().zip(operations).zip(answers);
         let performed: Vec<_> =
             performed.map(|((op, operation), answer)| Performed { op, operation, answer }).collect();
-        let (look, events) = self.look(&performed, order)?;
-        Ok((look, events, answers))
+        self.look(&performed, order)
     }
 
     /// Shows the judges what stands before `batch`.

@@ -149,7 +149,7 @@ pub(super) fn op(word: &str, args: &[Expr]) -> Op {
     let args = row.params.iter().zip(given);
     let args =
         args.map(|(param, given)| given.unwrap_or_else(|| Expr::number(param.default.unwrap_or_default())));
-    Op { line: 0, cpu: 0, word: None, row, args: args.collect(), expect: None }
+    Op { line: 0, cpu: 0, word: None, row, args: args.collect(), expect: None, at_once: None }
 }
 
 /// Done, without a word on the value.

@@ -14,6 +14,7 @@
 //! | [`reduce`], [`search`] | the shortest list of operations that still shows a finding |
 //! | [`explore`] | every operation in every state of a few pages, as the specification has them |
 //! | [`fuzz`] | operations that are chosen by what every page is |
+//! | [`schedules`] | two operations at once, under schedules that are drawn |
 //! | [`score`] | who catches a switchable fault, and after how many operations |
 //! | [`plan`], [`summary()`] | all machines of a run; what came of it, for a person |
 #![forbid(unsafe_code)]
@@ -33,6 +34,7 @@ mod plan;
 mod random;
 mod reduce;
 mod round;
+pub mod schedules;
 pub mod score;
 mod search;
 mod service;

@@ -189,3 +189,47 @@ pub trait Running {
     /// The SMMU as the hypervisor shows it to the guest; nothing where it shows none.
     fn host_smmu(&self) -> Option<HostSmmu>;
 }
+
+/// What a CPU is about to execute when another one may go on in its place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PointKind {
+    /// The first instruction of the hypervisor.
+    Entry,
+    /// A load with which a lock is taken.
+    Lock,
+    /// It waits for a lock that another CPU holds.
+    Wait,
+    /// A store that publishes, or gives a lock back.
+    Release,
+    /// A TLBI.
+    Tlbi,
+    /// A DSB.
+    Dsb,
+    /// It has performed its operation.
+    Done,
+}
+
+/// A turn: a CPU went on to its next point.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Turn {
+    /// The CPU.
+    pub cpu: CpuId,
+    /// Where it is now.
+    pub pc: ImageVa,
+    /// What that is.
+    pub kind: PointKind,
+}
+
+/// Operations that CPUs perform at once, one CPU going on at a time.
+pub trait AtOnce {
+    /// Performs the operations of `batch`, each of a CPU of its own, and gives as many answers, and the turns. Whenever more than
+    /// one CPU can go on, `choose` says which of them does; they are in order. What it gives that is none of them is the first.
+    ///
+    /// # Errors
+    /// As [`crate::Machine::perform`]; or the CPUs wait for each other, or there are more turns than any operation takes.
+    fn perform_at_once(
+        &mut self,
+        batch: &Batch,
+        choose: &mut dyn FnMut(&[CpuId]) -> CpuId,
+    ) -> Result<(Vec<Answer>, Vec<Turn>), MachineError>;
+}

@@ -37,7 +37,9 @@ pub use backend::hyp::{BootOptions, Hyp, Live, step};
 pub use backend::linux::{EDU_STREAM, KEPT, Linux, LinuxBackend, LinuxConfig, LinuxHost, Wake};
 pub use cpu_clock::CpuClock;
 pub use error::MachineError;
-pub use extensions::{Debug, DeviceWrites, Journal, Pause, Running, Stand, Stops, Stream};
+pub use extensions::{
+    AtOnce, Debug, DeviceWrites, Journal, Pause, PointKind, Running, Stand, Stops, Stream, Turn,
+};
 pub use failure::FailureClass;
 pub use machine::Machine;
 pub use target::{CpuRegisters, Description, Registers, Target};

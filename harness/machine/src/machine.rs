@@ -5,7 +5,7 @@ use parallax_vmsa::PhysMem;
 
 use crate::coverage::Executed;
 use crate::error::MachineError;
-use crate::extensions::{Debug, Journal, Running, Stream};
+use crate::extensions::{AtOnce, Debug, Journal, Running, Stream};
 use crate::symbols::Symbols;
 use crate::target::{Registers, Target};
 
@@ -51,6 +51,11 @@ pub trait Machine {
 
     /// Operations that are looked at while the machine goes on with the next ones.
     fn stream(&mut self) -> Option<&mut dyn Stream> {
+        None
+    }
+
+    /// CPUs that go on one at a time.
+    fn at_once(&mut self) -> Option<&mut dyn AtOnce> {
         None
     }
 

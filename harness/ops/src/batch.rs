@@ -30,6 +30,8 @@ pub enum Order {
     InTurn,
     /// After all of them: what held in the meantime is not known.
     Together,
+    /// After all of them, which were performed at once, each by a CPU of its own: in which order is not known either.
+    AtOnce,
 }
 
 /// Operations and the CPUs that perform them, in their order.
@@ -37,7 +39,7 @@ pub enum Order {
 pub struct Batch {
     /// The operations.
     pub ops: Vec<(CpuId, Operation)>,
-    /// When who performs them looks at the state; a machine performs them one after the other all the same.
+    /// When who performs them looks at the state. A machine performs them one after the other but for [`Order::AtOnce`].
     pub order: Order,
 }
 

@@ -22,6 +22,7 @@ pub(crate) mod report;
 pub(crate) mod require;
 pub(crate) mod review;
 pub(crate) mod run;
+pub(crate) mod schedules;
 pub(crate) mod tools;
 
 use anstyle::{AnsiColor, Style};
@@ -46,6 +47,7 @@ pub use self::linux_machine::LinuxMachine;
 pub use self::report::Report;
 pub use self::review::Review;
 pub use self::run::{Run, Target};
+pub use self::schedules::Schedules;
 pub use self::tools::{Build, Completions, Doctor, Faults, Man, Schema};
 
 /// How the word `error:` looks.

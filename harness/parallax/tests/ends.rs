@@ -18,6 +18,8 @@ const NOT_THERE: &[(&str, i32)] = &[
     ("attack --ops 0", 2),
     ("fuzz --ops 0", 2),
     ("fuzz --time 8", 2),
+    ("schedules --schedules 0", 2),
+    ("schedules --with nowhere", 2),
     ("dump nowhere", 2),
     ("diff nowhere nowhere", 2),
     ("check nowhere", 2),

@@ -25,6 +25,7 @@ const NOT_HERE: &[(&str, &str)] = &[
     ("attack", "a hundred thousand operations: ci/test runs five thousand"),
     ("fuzz", "a hundred thousand operations, or a night: ci/test runs twenty thousand"),
     ("explore --fault", "it finds something, and writes it here: ci/test finds it"),
+    ("schedules", "minutes, or it finds something, and writes it here: ci/test does both"),
     ("coverage", "all traces: ci/test"),
     ("gdb traces", "it waits for gdb: tests/gdb"),
     ("gdb donate.plx", "it waits for gdb: tests/gdb"),

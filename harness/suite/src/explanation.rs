@@ -9,6 +9,7 @@ use parallax_engine::status::Failure;
 use parallax_machine::recording::{RecordedFinding, Recorder, Replay};
 use parallax_machine::{Backend, MachineError};
 use parallax_report::explain::{self, Wanted};
+use parallax_trace::Op;
 
 use crate::cases::Case;
 
@@ -29,7 +30,15 @@ pub struct Explanation {
 pub fn story(backend: &dyn Backend, case: &Case, source: &Path, op: usize, wanted: Wanted) -> Result<String> {
     let folder = tempfile::tempdir()?;
     let path = record(backend, case, op, folder.path())?;
-    Ok(of_recording(&path, source, op, wanted)?.story)
+    Ok(of_recording(&path, source, heading(&case.trace.ops, op), wanted)?.story)
+}
+
+/// The line of the first of those that are performed at once with the operation in line `line`; that line where it is alone.
+fn heading(ops: &[Op], line: usize) -> usize {
+    let heads = ops.iter().enumerate().filter_map(|(first, op)| Some((first, op.at_once.as_ref()?.count)));
+    let mut groups = heads.filter_map(|(first, count)| ops.get(first..first + count));
+    let group = groups.find(|group| group.iter().any(|op| op.line == line));
+    group.map_or(line, |group| group[0].line)
 }
 
 /// Records `case` into `folder`, up to the operation in line `op`.
@@ -43,8 +52,9 @@ pub fn record(backend: &dyn Backend, case: &Case, op: usize, folder: &Path) -> R
     let path = folder.join("trace.plx");
     let recorder = Recorder::create(&path, backend.revision(), machine.target())?;
     let (mut session, _) = Session::start(machine.as_mut(), Some(recorder)).map_err(Failure::from)?;
-    for op in &ops[..=last] {
-        session.step(op).map_err(Failure::from)?;
+    let mut next = 0;
+    while next <= last {
+        next += session.next(&ops[next..]).map_err(Failure::from)?.len();
     }
     session.finish().map_err(Failure::from)?;
     Ok(path)

@@ -107,12 +107,17 @@ fn perform(
     if show(&session, 0, "boot", "").is_break() {
         return Ok(());
     }
-    for op in &case.trace.ops {
-        let step = session.step(op)?;
-        let result = step.outcome.without_value().to_string();
-        if show(&session, op.line, &op.to_string(), &result).is_break() {
-            return Ok(());
+    let mut rest = &case.trace.ops[..];
+    while !rest.is_empty() {
+        let steps = session.next(rest)?;
+        let (done, others) = rest.split_at(steps.len());
+        for (op, step) in done.iter().zip(steps) {
+            let result = step.outcome.without_value().to_string();
+            if show(&session, op.line, &op.to_string(), &result).is_break() {
+                return Ok(());
+            }
         }
+        rest = others;
     }
     Ok(())
 }

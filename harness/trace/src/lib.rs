@@ -24,7 +24,7 @@ pub mod tree;
 pub mod words;
 
 pub use error::TraceError;
-pub use op::Op;
+pub use op::{AtOnce, Op};
 pub use parallax_addr::{Base, Expr, Symbol};
 pub use parallax_ops::Outcome;
 pub use similar_name::similar;

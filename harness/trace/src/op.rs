@@ -6,7 +6,7 @@ use parallax_addr::{AddressMap, Expr, Number, UnknownPlace};
 
 use crate::words::Word;
 
-use parallax_ops::{DmaAccess, Kind, Operation, Outcome, Param, Row};
+use parallax_ops::{DmaAccess, Kind, Operation, Outcome, Param, Row, Schedule};
 
 /// An operation to perform. [`fmt::Display`] gives its canonical text, without the expected result: in the word that it was
 /// written in, as long as that can say its arguments.
@@ -24,6 +24,17 @@ pub struct Op {
     pub args: Vec<Expr>,
     /// What the trace says must come out.
     pub expect: Option<Outcome>,
+    /// Of the first of several that are performed at once.
+    pub at_once: Option<AtOnce>,
+}
+
+/// Operations that are performed at once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AtOnce {
+    /// How many, the first one included.
+    pub count: usize,
+    /// Which CPU goes on when.
+    pub schedule: Schedule,
 }
 
 impl Op {

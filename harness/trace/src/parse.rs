@@ -2,15 +2,18 @@
 
 use parallax_abi::fault::Fault;
 use parallax_addr::Expr;
-use parallax_ops::{Kind, Outcome, Param, Row, row, rows};
+use parallax_ops::{CpuId, Kind, Outcome, Param, Row, Schedule, row, rows};
 
 use crate::error::{Problem, TraceError};
-use crate::op::Op;
+use crate::op::{AtOnce, Op};
 use crate::similar_name::similar;
 use crate::spec::{self, MachineSpec};
 use crate::syntax::{Expectation, Item, Line, parse_expr, parse_line, parse_number};
 use crate::trace::Trace;
 use crate::words::{self, WORDS, Word, place};
+
+/// Most operations that are performed at once: all orders of them are tried.
+const MOST_AT_ONCE: usize = 4;
 
 impl Trace {
     /// Reads the text of a trace; `path` is for messages only.
@@ -39,13 +42,19 @@ impl Trace {
 fn trace(path: &str, text: &str) -> Result<Trace, TraceError> {
     // A mark of the order of bytes says nothing.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let mut reader = Reader { fault: None, machine: None, ops: Vec::new() };
+    let mut reader = Reader { fault: None, machine: None, ops: Vec::new(), open: None };
     for (index, source) in text.lines().enumerate() {
         let number = index + 1;
         let line = parse_line(source).and_then(|line| reader.take(number, &line));
         line.map_err(|problem| TraceError::new(path, number, source, problem))?;
     }
-    let Reader { fault, machine, ops } = reader;
+    let Reader { fault, machine, ops, open } = reader;
+    if let Some(open) = open {
+        let source = text.lines().nth(open.line - 1).unwrap_or_default();
+        let problem =
+            Problem::new(0..source.len(), "`together` without an end", "`end` behind its operations");
+        return Err(TraceError::new(path, open.line, source, problem));
+    }
     if ops.is_empty() {
         let last = text.lines().count().max(1);
         let source = text.lines().last().unwrap_or_default();
@@ -79,6 +88,16 @@ struct Reader {
     fault: Option<Fault>,
     machine: Option<MachineSpec>,
     ops: Vec<Op>,
+    /// A `together` that has no `end` yet.
+    open: Option<Open>,
+}
+
+/// Operations that are performed at once, as far as they are read.
+struct Open {
+    line: usize,
+    /// Which operation is the first of them.
+    first: usize,
+    schedule: Schedule,
 }
 
 impl Reader {
@@ -92,13 +111,72 @@ impl Reader {
         match (&first.key, first.value.text) {
             (None, "fault") => self.fault(line),
             (None, "machine") => self.machine(line),
+            (None, "together") => self.together(number, line),
+            (None, "end") => self.end(line),
             _ => {
                 let cpus = u64::from(self.machine.as_ref().map_or(1, |machine| machine.cpus));
                 let op = operation(number, line, cpus)?;
+                if let Some(open) = &self.open
+                    && self.ops[open.first..].iter().any(|other| other.cpu == op.cpu)
+                {
+                    let found = format!("a second operation of CPU {}", op.cpu);
+                    return Err(Problem::new(
+                        first.span(),
+                        found,
+                        "one for each CPU between `together` and `end`",
+                    ));
+                }
                 self.ops.push(op);
                 Ok(())
             }
         }
+    }
+
+    /// `together [SCHEDULE]`
+    fn together(&mut self, number: usize, line: &Line<'_>) -> Result<(), Problem> {
+        no_result(line)?;
+        let span = line.items[0].span();
+        if self.open.is_some() {
+            return Err(Problem::new(span, "`together`", "`end` of the last one first"));
+        }
+        let schedule = match &line.items[1..] {
+            [] => Schedule::default(),
+            [Item { key: None, value }] => value.text.parse().map_err(|expected: String| {
+                Problem::new(value.span.clone(), format!("`{}`", value.text), expected)
+            })?,
+            [.., last] => {
+                return Err(Problem::new(
+                    last.span(),
+                    format!("`{}`", last.value.text),
+                    "`together [SCHEDULE]`",
+                ));
+            }
+        };
+        self.open = Some(Open { line: number, first: self.ops.len(), schedule });
+        Ok(())
+    }
+
+    fn end(&mut self, line: &Line<'_>) -> Result<(), Problem> {
+        no_result(line)?;
+        let span = line.items[0].span();
+        if let Some(more) = line.items.get(1) {
+            return Err(Problem::new(more.span(), format!("`{}`", more.value.text), "nothing behind `end`"));
+        }
+        let Some(Open { first, schedule, .. }) = self.open.take() else {
+            return Err(Problem::new(span, "`end`", "`together` before it"));
+        };
+        let count = self.ops.len() - first;
+        if !(2..=MOST_AT_ONCE).contains(&count) {
+            let expected = format!("2 to {MOST_AT_ONCE} operations between `together` and `end`");
+            return Err(Problem::new(span, format!("{count}"), expected));
+        }
+        let known = |cpu: &CpuId| self.ops[first..].iter().any(|op| op.cpu == cpu.get());
+        if let Some(cpu) = schedule.turns().iter().find(|cpu| !known(cpu)) {
+            let found = format!("a turn of CPU {}", cpu.get());
+            return Err(Problem::new(span, found, "turns of the CPUs that have an operation here"));
+        }
+        self.ops[first].at_once = Some(AtOnce { count, schedule });
+        Ok(())
     }
 
     fn fault(&mut self, line: &Line<'_>) -> Result<(), Problem> {
@@ -166,7 +244,7 @@ fn operation(number: usize, line: &Line<'_>, cpus: u64) -> Result<Op, Problem> {
             (row, self::arguments(row, arguments, line.end)?)
         }
     };
-    let mut op = Op { line: number, cpu, word, row, args, expect: None };
+    let mut op = Op { line: number, cpu, word, row, args, expect: None, at_once: None };
     op.expect = line.result.as_ref().map(|result| expectation(&op, result)).transpose()?;
     Ok(op)
 }

@@ -41,6 +41,37 @@ fn a_trace_is_a_fault_a_machine_and_operations() {
 }
 
 #[test]
+fn operations_at_once_stand_between_together_and_end() {
+    let trace = parse(
+        "machine cpus=3\nnop\ntogether 0110\nnop\ncpu=1 nop\nend\ntogether\ncpu=2 nop\nnop => ok\nend\nnop\n",
+    );
+    let trace = trace.unwrap();
+    let groups: Vec<_> = trace
+        .ops
+        .iter()
+        .map(|op| op.at_once.as_ref().map(|at_once| (at_once.count, at_once.schedule.to_string())))
+        .collect();
+    let group = |count, schedule: &str| Some((count, schedule.to_owned()));
+    assert_eq!(groups, [None, group(2, "0110"), None, group(2, ""), None, None]);
+    for (text, line, found) in [
+        ("together\nnop\ncpu=1 nop\n", 2, "`together` without an end"),
+        ("together\nnop\nend\n", 4, "1"),
+        ("together\nend\n", 3, "0"),
+        ("together\nnop\nnop\nend\n", 4, "a second operation of CPU 0"),
+        ("together 012\nnop\ncpu=1 nop\nend\n", 5, "a turn of CPU 2"),
+        ("together 0x\nnop\n", 2, "`0x`"),
+        ("together 0 1\nnop\n", 2, "`1`"),
+        ("together\ntogether\n", 3, "`together`"),
+        ("end\n", 2, "`end`"),
+        ("together\nnop\ncpu=1 nop\nend now\n", 5, "`now`"),
+        ("together => ok\n", 2, "`=>`"),
+    ] {
+        let (at, _, what, _) = error(&format!("machine cpus=3\n{text}"));
+        assert_eq!((at, what.as_str()), (line, found), "{text}");
+    }
+}
+
+#[test]
 fn defaults_are_filled_in_and_not_printed() {
     let trace = parse("host_read ipa=ram size=8\ndma_write sid=8 ipa=ram+4096").unwrap();
     assert_eq!(trace.ops[0].to_string(), "host_read ipa=ram");
@@ -150,7 +181,7 @@ fn any_op() -> impl Strategy<Value = Op> {
     (0..rows().count(), 0u64..8).prop_flat_map(|(index, cpu)| {
         let row = rows().nth(index).unwrap();
         let args: Vec<_> = row.params.iter().map(|param| any_argument(param.kind)).collect();
-        args.prop_map(move |args| Op { line: 2, cpu, word: None, row, args, expect: None })
+        args.prop_map(move |args| Op { line: 2, cpu, word: None, row, args, expect: None, at_once: None })
     })
 }
 

@@ -345,4 +345,6 @@ faults! {
     ItsIttNotSettled = 184, "its_itt_not_settled";
     /// LPI tables are given back while the redistributor may still use them.
     GicrTablesReleasedEarly = 185, "gicr_tables_released_early";
+    /// The second of two CPUs that fault on one page gets an abort.
+    SecondFaultRefused = 186, "second_fault_refused";
 }

@@ -15,6 +15,8 @@ pub const IDLE_SYMBOL: &str = "PARALLAX_IDLE";
 /// Symbol of the function that writes it, and of its first instruction, which is that write: a debugger can resume 4 bytes
 /// further on.
 pub const WAIT_SYMBOL: &str = "parallax_wait";
+/// Symbol of the function that a CPU calls when it has performed a request, before anybody hears of it.
+pub const DONE_SYMBOL: &str = "parallax_done";
 /// Symbol where the test host stops for good when something happened that it has no answer to.
 pub const STUCK_SYMBOL: &str = "parallax_stuck";
 /// [`Mailbox::magic`]: `PLXMAILB` read as little-endian bytes.
@@ -34,6 +36,9 @@ pub mod op {
 
     /// Do nothing; the result is [`super::kind::OK`].
     pub const NOP: u64 = 0;
+    /// The requests in the next `args[0]` slots, no two of one CPU, are performed at once; the result is [`super::kind::OK`]. Each CPU
+    /// calls [`super::DONE_SYMBOL`] when it has performed its own.
+    pub const AT_ONCE: u64 = 1 << 32;
 }
 
 /// How a request ended.

@@ -462,7 +462,7 @@ fn a_queue_that_is_not_the_hosts_keeps_the_its_off() {
 fn features_that_are_not_offered_are_hidden() {
     let mut machine = Machine::new();
     let typer = machine.read(8);
-    assert_eq!(typer, 1 | 11 << 4 | 15 << 8 | 7 << 13 | 8 << 32 | 1 << 36);
+    assert_eq!(typer, 1 | 11 << 4 | 10 << 8 | 7 << 13 | 8 << 32 | 1 << 36);
     assert_eq!(machine.access(GICR + 8, 8, None).value, 1 | 1 << 4, "no virtual and no direct LPIs");
 }
 

@@ -15,6 +15,7 @@ use parallax_abi::mailbox::{Request, Response, kind};
 use crate::board::Board;
 use crate::calls;
 use crate::gic;
+use crate::mailbox;
 use crate::start::secondary_start;
 use crate::time::{self, Deadline};
 use crate::vectors::Recovery;
@@ -90,6 +91,7 @@ impl Cpu {
                 // SAFETY: in state ASKED the area is this CPU's.
                 let exchange = unsafe { &mut *self.exchange.get() };
                 exchange.1 = perform(self, &exchange.0);
+                mailbox::parallax_done();
                 self.finish(board);
             } else {
                 time::wait_for_interrupt();

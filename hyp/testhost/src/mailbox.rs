@@ -49,6 +49,14 @@ extern "C" fn parallax_wait(idle: *const Idle) {
     naked_asm!("str xzr, [x0]", "ret")
 }
 
+/// Called by each CPU when it has performed a request, before it answers: where a debugger that lets CPUs go one at a time
+/// holds it.
+#[unsafe(no_mangle)]
+#[unsafe(naked)]
+pub(crate) extern "C" fn parallax_done() {
+    naked_asm!("nop", "ret")
+}
+
 /// Called after each request is answered, with its slot: where a plugin tells one operation from the next.
 #[unsafe(no_mangle)]
 #[unsafe(naked)]

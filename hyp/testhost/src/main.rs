@@ -31,12 +31,14 @@ mod start;
 mod time;
 mod vectors;
 
+use core::ops::Range;
+
 use dtoolkit::fdt::Fdt;
-use parallax_abi::mailbox::{Request, Response, kind};
+use parallax_abi::mailbox::{Request, Response, kind, op};
 use spin::Once;
 
 use crate::board::Board;
-use crate::cpus::Cpu;
+use crate::cpus::{Cpu, MAX_CPUS};
 use crate::edu::Devices;
 use crate::vectors::parallax_stuck;
 
@@ -69,15 +71,51 @@ extern "C" fn main(tree: *const u8) -> ! {
     mailbox::open(cpus);
     loop {
         let count = mailbox::wait();
-        for index in 0..count {
+        let mut next = 0;
+        while next < count {
+            let index = next;
             let request = mailbox::request(index);
-            mailbox::respond(index, dispatch(&host.board, cpus, &request));
+            next += 1;
+            if request.op == op::AT_ONCE {
+                mailbox::respond(index, Response::of(kind::OK));
+                next = count.min(next.saturating_add(request.args[0] as usize));
+                at_once(&host.board, cpus, index + 1..next);
+            } else {
+                mailbox::respond(index, dispatch(&host.board, cpus, &request));
+            }
         }
         if count == 0 {
             core::hint::spin_loop();
         } else {
             mailbox::close(count);
         }
+    }
+}
+
+/// Has the requests in `slots` performed at once, each by the CPU that it names.
+fn at_once(board: &Board, cpus: usize, slots: Range<usize>) {
+    let mut begun = [false; MAX_CPUS];
+    let cpu_of = |request: &Request| usize::try_from(request.cpu).ok().filter(|cpu| *cpu < cpus);
+    for request in slots.clone().map(mailbox::request) {
+        if let Some(cpu @ 1..) = cpu_of(&request) {
+            begun[cpu] = !begun[cpu] && cpus::begin(board, cpu, &request);
+        }
+    }
+    let mut own = None;
+    for (index, request) in slots.clone().map(|index| (index, mailbox::request(index))) {
+        if own.is_none() && cpu_of(&request) == Some(0) {
+            own = Some((index, perform::perform(Cpu::current(), &request)));
+            mailbox::parallax_done();
+        }
+    }
+    for index in slots {
+        let response = match (cpu_of(&mailbox::request(index)), own) {
+            (_, Some((own, response))) if own == index => response,
+            (Some(cpu @ 1..), _) if core::mem::take(&mut begun[cpu]) => cpus::end(cpu),
+            (Some(1..), _) => Response::of(kind::TIMEOUT),
+            _ => Response::of(kind::BAD_REQUEST),
+        };
+        mailbox::respond(index, response);
     }
 }
 

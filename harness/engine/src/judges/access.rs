@@ -17,7 +17,7 @@ impl Judge for Access {
         let StepView { performed, order, before, after } = step;
         let seen = performed.iter().filter(|one| match order {
             Order::InTurn => true,
-            Order::Together => {
+            Order::Together | Order::AtOnce => {
                 let named = || performed.iter().any(|other| names(other.operation, one.operation));
                 !one.operation.is_device() && !named()
             }

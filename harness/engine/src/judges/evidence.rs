@@ -29,7 +29,7 @@ impl Evidence {
 impl Judge for Evidence {
     fn before(&mut self, batch: &Batch, memory: &dyn PhysMem) {
         self.before = match &batch.ops[..] {
-            [(_, operation)] if batch.order == Order::Together => Before::of(operation, memory, self.ram),
+            [(_, operation)] if batch.order != Order::InTurn => Before::of(operation, memory, self.ram),
             _ => None,
         };
     }

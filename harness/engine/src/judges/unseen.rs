@@ -107,7 +107,7 @@ impl Unseen {
                     || is_of_a_device(one.operation, context)
                     || self.since >= EVERY && one.operation.data().is_some()
             }),
-            Order::Together => self.since >= EVERY_TOGETHER,
+            Order::Together | Order::AtOnce => self.since >= EVERY_TOGETHER,
         };
         due || self.closely
     }

@@ -18,7 +18,10 @@ impl Action {
     pub(super) fn of(operation: &Operation) -> Self {
         let (row, values) = operation.spelled();
         let args = row.params.iter().zip(values).map(|(param, value)| expr(param.kind, value)).collect();
-        Self { name: row.name, ops: vec![Op { line: 0, cpu: 0, word: None, row, args, expect: None }] }
+        Self {
+            name: row.name,
+            ops: vec![Op { line: 0, cpu: 0, word: None, row, args, expect: None, at_once: None }],
+        }
     }
 
     /// The operations of `lines` of a trace, with what they expect.

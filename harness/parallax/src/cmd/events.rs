@@ -36,8 +36,11 @@ pub(super) fn events(args: &cli::Events) -> Result<Status> {
     let (mut session, _) = Session::start(machine.as_mut(), None).map_err(Failure::from)?;
     let mut rows = Vec::new();
     let mut instructions = session.boot_instructions();
-    for op in &case.trace.ops {
-        let step = session.step(op).map_err(Failure::from)?;
+    let mut steps = Vec::new();
+    while steps.len() < case.trace.ops.len() {
+        steps.extend(session.next(&case.trace.ops[steps.len()..]).map_err(Failure::from)?);
+    }
+    for (op, step) in case.trace.ops.iter().zip(steps) {
         let total = step.events.iter().rev().find(|record| record.kind == kind::MARK).map(|record| record.b);
         let spent = total.unwrap_or(instructions) - instructions;
         instructions += spent;

@@ -54,6 +54,15 @@ pub(super) fn gdb(args: &Gdb) -> Result<Status> {
             server.serve(&mut recorded, Status::Usage)
         }
         Source::Trace(case) => {
+            if let Some(op) = case.trace.ops.iter().find(|op| op.at_once.is_some()) {
+                let path = path.display();
+                return Err(Failure::usage(format!(
+                    "{path}: the operations from line {} on are performed at once, and a debugger lets the CPUs go itself: \
+                     record it (parallax run {path} --record FILE.plx), and look at that",
+                    op.line
+                ))
+                .into());
+            }
             let root = project::root(std::slice::from_ref(&case.place.golden))?;
             let hyp = live::with_events(live::build(&root, [&case.trace], &server.cancel)?, &root)?;
             let mut machine = hyp.boot(&case.trace.machine).map_err(Failure::from)?;

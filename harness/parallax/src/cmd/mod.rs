@@ -25,6 +25,7 @@ mod progress;
 mod report;
 mod review;
 mod run;
+mod schedules;
 mod schema;
 mod shell;
 
@@ -80,6 +81,8 @@ commands! {
     Explore(cli::Explore), cli::explore::EXAMPLE => explore::explore;
     /// Perform weighted random operations that know the state, all states checked, led by what they reach
     Fuzz(cli::Fuzz), cli::fuzz::EXAMPLE => fuzz::fuzz;
+    /// Perform two operations at once, under schedules that are drawn: which CPU goes on until which point
+    Schedules(cli::Schedules), cli::schedules::EXAMPLE => schedules::schedules;
     /// Print what each call needs, how it is refused, and what it does
     Spec(cli::Spec), cli::explore::SPEC_EXAMPLE => explore::spec;
     /// Show the tables of both sides after an operation

@@ -118,9 +118,8 @@ impl Gic {
         }
     }
 
-    /// The ITS has another table, or another queue: it was disabled, and quiescent.
-    fn reset(&mut self) {
-        (self.creadr, self.cwriter, self.stored) = (0, 0, None);
+    /// The ITS has another table: it was disabled, and quiescent. Its queue stands as it was.
+    fn forget_devices(&mut self) {
         self.itts.clear();
         self.leaving.clear();
     }
@@ -152,10 +151,11 @@ impl Checker {
     pub(super) fn gic_write(&mut self, at: Site, register: GicRegister, frame: u64, value: u64) {
         match register {
             GicRegister::GitsCbaser => {
-                self.gic.reset();
+                // IHI 0069, 12.19: a write of it clears GITS_CREADR.
+                (self.gic.creadr, self.gic.cwriter, self.gic.stored) = (0, 0, None);
                 self.gic.queue = Cbaser(value).memory().map(|queue| (queue.base.get(), queue.size));
             }
-            GicRegister::GitsBaser => self.gic.reset(),
+            GicRegister::GitsBaser => self.gic.forget_devices(),
             GicRegister::GitsCwriter => {
                 let dsb = self.cpus.of(at.cpu).dsb;
                 let early = |stored: &mut (u16, u64)| stored.0 == at.cpu && stored.1 > dsb;

@@ -191,7 +191,7 @@ proptest! {
         };
         let size = if word.subject == Subject::Register { register.bytes } else { 8 };
         let args = word.args(&at, size, dwords);
-        let printed = Op { line: 1, cpu: 0, word: Some(word), row: word.row(), args, expect: None };
+        let printed = Op { line: 1, cpu: 0, word: Some(word), row: word.row(), args, expect: None, at_once: None };
         let text = printed.to_string();
         if let Some(wordy) = word.text(&printed.args) {
             prop_assert_eq!(&text, &wordy);

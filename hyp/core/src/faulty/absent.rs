@@ -380,3 +380,8 @@ pub(crate) const fn settled<const N: usize>(targets: [Option<u64>; N]) -> [Optio
 pub(crate) fn are_off(right: impl FnOnce() -> bool) -> bool {
     right()
 }
+
+#[inline(always)]
+pub(crate) const fn is_there(right: bool) -> bool {
+    right
+}

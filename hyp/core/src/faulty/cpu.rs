@@ -154,6 +154,12 @@ pub fn is_stepped_over(right: bool) -> bool {
     right || on(Fault::HostFaultNotRepeated)
 }
 
+/// Whether a page that another CPU has mapped meanwhile is there for this one.
+#[inline(always)]
+pub(crate) fn is_there(right: bool) -> bool {
+    right && !on(Fault::SecondFaultRefused)
+}
+
 /// MDCR_EL2, what is counted.
 #[must_use]
 #[inline(always)]

@@ -45,8 +45,9 @@ const MAX_PAGES: u64 = 256;
 const TYPER_SHOWN: u64 = 1 | 0xf << 4 | PTA | 0xff << 24;
 const ID_BITS_SHIFT: u32 = 8;
 const DEVBITS_SHIFT: u32 = 13;
-/// Most bits of EventIDs, so that an ITT is no more than 1 MiB.
-const MAX_EVENT_BITS: u32 = 16;
+/// Most bits of EventIDs: MSI-X has 2,048 vectors at most, and with 16 bytes for each all ITTs together are 512 pages, which one access
+/// may have to give back.
+const MAX_EVENT_BITS: u32 = 11;
 /// RDbase is an address, not a number.
 const PTA: u64 = 1 << 19;
 const CIDBITS_SHIFT: u32 = 32;

@@ -10,7 +10,7 @@ use crate::hw::{Cpu, Memory, Mmio};
 
 /// How many of the host's commands are worked off in one access: to go on, it looks at GITS_CREADR, as it must anyway.
 pub(super) const BUDGET: u32 = 64;
-/// For how many others a MAPD counts: it holds or releases up to 1 MiB.
+/// For how many others a MAPD counts: it holds and releases up to 32 KiB.
 const MAPD_COSTS: u32 = 16;
 
 impl<R: Mmio, M: Memory, C: Cpu> Its<R, M, C> {

@@ -23,7 +23,7 @@ impl<H: Memory + Cpu, S: SmmuTlb, R: RelaxStrategy> Hyp<H, S, R> {
         let (entry, level) = host.tree.walk(&self.hw, ia.0);
         if entry.is_valid() {
             // Another CPU was faster.
-            return true;
+            return faulty::is_there(true);
         }
         if entry.is_annotated() {
             return false;

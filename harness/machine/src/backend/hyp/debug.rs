@@ -74,7 +74,7 @@ impl Debug for Live {
 
 impl Live {
     /// The gdbstub's name of a CPU.
-    fn thread(&mut self, cpu: usize) -> Result<String, MachineError> {
+    pub(super) fn thread(&mut self, cpu: usize) -> Result<String, MachineError> {
         let threads = self.runtime.block_on(self.client.threads());
         let mut threads = threads.map_err(|error| self.connection_lost(error))?;
         if cpu >= threads.len() {

@@ -8,6 +8,7 @@
 //! The interface is synchronous: a runtime of its own drives the sockets, so a [`Live`] must not be used from
 //! inside another asynchronous runtime. QEMU ends with the thread that called [`Live::boot`].
 
+mod at_once;
 pub(crate) mod boot;
 mod debug;
 mod firmware;
@@ -15,6 +16,7 @@ mod flight;
 pub(crate) mod gic;
 mod images;
 mod mailbox;
+mod points;
 pub(crate) mod registers;
 pub(crate) mod report;
 mod stay;
@@ -37,7 +39,7 @@ use self::mailbox::MailboxAt;
 use self::registers::RegisterSet;
 use crate::coverage::Executed;
 use crate::error::MachineError;
-use crate::extensions::{Debug, Journal, Stream};
+use crate::extensions::{AtOnce, Debug, Journal, Stream};
 use crate::machine::Machine;
 use crate::qemu::{Notes, Qemu, Watched};
 use crate::qmp::Qmp;
@@ -271,6 +273,10 @@ impl Machine for Live {
 
     fn stream(&mut self) -> Option<&mut dyn Stream> {
         if matches!(self.watched, Watched::Journal(..)) { Some(self) } else { None }
+    }
+
+    fn at_once(&mut self) -> Option<&mut dyn AtOnce> {
+        Some(self)
     }
 
     fn debug(&mut self) -> Option<&mut dyn Debug> {

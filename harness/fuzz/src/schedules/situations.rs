@@ -1,0 +1,139 @@
+//! What two CPUs do at once, and what came before.
+
+/// What the machine has, as behind the word `machine` of a trace.
+const PLAIN: &str = "cpus=2 devices=edu@1";
+/// With an SMMU of the host's own.
+const EMULATED: &str = "cpus=2 devices=edu@1 smmu.host=emulated";
+/// Where the CPUs and the SMMU walk the same tables.
+const SHARED: &str = "cpus=2 devices=edu@1 smmu=shared";
+
+/// Two operations at once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Situation {
+    /// The machine, as behind the word `machine`.
+    pub machine: &'static str,
+    /// Lines of a trace that come before.
+    pub beginning: Vec<&'static str>,
+    /// What CPU 0 and CPU 1 do.
+    pub pair: [&'static str; 2],
+}
+
+/// States of the page that the pairs begin in: the last one of a block of 2 MiB.
+const BEGINNINGS: [&[&str]; 6] = [
+    &[],
+    &["host_read ipa=ram+0x61ff000", "dma_read sid=8 ipa=ram+0x61ff000"],
+    &["host_share_hyp pfn=ram+0x61ff"],
+    &["host_share_hyp pfn=ram+0x61ff", "hyp_pin_shared_mem pfn=ram+0x61ff"],
+    &["host_donate_hyp pfn=ram+0x61ff"],
+    &["host_donate_hyp pfn=ram+0x61fe nr=3"],
+];
+
+/// On this page, on it and a neighbour, on a neighbour in another block.
+const OPERATIONS: [&str; 12] = [
+    "host_share_hyp pfn=ram+0x61ff",
+    "host_unshare_hyp pfn=ram+0x61ff",
+    "hyp_pin_shared_mem pfn=ram+0x61ff",
+    "hyp_unpin_shared_mem pfn=ram+0x61ff",
+    "host_donate_hyp pfn=ram+0x61ff",
+    "host_donate_hyp pfn=ram+0x61ff nr=2",
+    "host_donate_hyp pfn=ram+0x6200",
+    "hyp_donate_host pfn=ram+0x61ff",
+    "hyp_donate_host pfn=ram+0x61fe nr=2",
+    "host_read ipa=ram+0x61ff000",
+    "host_read ipa=ram+0x6200000",
+    "dma_read sid=8 ipa=ram+0x61ff000",
+];
+
+/// The host's SMMU is on, stream 8 has a bypass of its own, and a command waits.
+const SMMU: [&str; 7] = [
+    "smmu_write CMDQ_BASE LOG2SIZE=8 ADDR=ram+0x6011000",
+    "smmu_write STRTAB_BASE ADDR=ram+0x6012000",
+    "smmu_write STRTAB_BASE_CFG linear LOG2SIZE=8",
+    "ste at=ram+0x6012200 bypass",
+    "smmu_write CR0 SMMUEN CMDQEN",
+    "smmu_command at=ram+0x6011000 CFGI_STE StreamID=8 Leaf=1",
+    "smmu_command at=ram+0x6011010 SYNC",
+];
+
+/// What the SMMU's driver does meanwhile.
+const DRIVER: [&str; 5] = [
+    "smmu_write CMDQ_PROD 2",
+    "smmu_write CR0 CMDQEN",
+    "smmu_write CR0 0",
+    "smmu_read CMDQ_CONS",
+    "smmu_write EVENTQ_BASE LOG2SIZE=7 ADDR=ram+0x61ff000",
+];
+
+/// What else happens to a page that it uses, or that a device uses.
+const BESIDE: [&str; 7] = [
+    "host_donate_hyp pfn=ram+0x61ff",
+    "host_donate_hyp pfn=ram+0x6011",
+    "host_donate_hyp pfn=ram+0x6012",
+    "host_unshare_hyp pfn=ram+0x6012",
+    "host_share_hyp pfn=ram+0x6012",
+    "host_read ipa=ram+0x61ff000",
+    "dma_read sid=8 ipa=ram+0x61ff000",
+];
+
+/// All situations: on the page, with tables of their own and shared ones, and those of the SMMU.
+#[must_use]
+pub fn situations() -> Vec<Situation> {
+    let pairs = (0..OPERATIONS.len())
+        .flat_map(|first| OPERATIONS[first..].iter().map(move |second| [OPERATIONS[first], *second]));
+    let of = |machine, beginning: &[&'static str], pair| Situation {
+        machine,
+        beginning: beginning.to_vec(),
+        pair,
+    };
+    let pairs: Vec<[&str; 2]> = pairs.collect();
+    let on_the_page = [PLAIN, SHARED].into_iter().flat_map(|machine| {
+        let pairs = &pairs;
+        BEGINNINGS
+            .into_iter()
+            .flat_map(move |beginning| pairs.iter().map(move |pair| of(machine, beginning, *pair)))
+    });
+    let with_a_driver = DRIVER
+        .into_iter()
+        .flat_map(|driver| BESIDE.into_iter().map(move |beside| of(EMULATED, &SMMU, [driver, beside])));
+    let on_two_cpus =
+        [DRIVER[0], DRIVER[1], DRIVER[3]].map(|second| of(EMULATED, &SMMU, [DRIVER[0], second]));
+    on_the_page.chain(with_a_driver).chain(on_two_cpus).collect()
+}
+
+impl Situation {
+    /// The trace in which it happens under `schedule`; `head` comes before the machine's line.
+    pub(super) fn trace(&self, head: &str, schedule: &str) -> String {
+        let beginning: String = self.beginning.iter().map(|line| format!("{line}\n")).collect();
+        let [first, second] = self.pair;
+        let space = if schedule.is_empty() { "" } else { " " };
+        format!(
+            "{head}machine {}\n{beginning}together{space}{schedule}\n{first}\ncpu=1 {second}\nend\n",
+            self.machine
+        )
+    }
+
+    /// What it is, on a line.
+    #[must_use]
+    pub fn name(&self) -> String {
+        format!("{} | {}", self.pair[0], self.pair[1])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use parallax_trace::Trace;
+
+    use super::*;
+
+    #[test]
+    fn each_situation_is_a_trace() {
+        let all = situations();
+        assert_eq!(all.len(), 2 * 6 * 78 + 5 * 7 + 3);
+        for situation in all {
+            let text = situation.trace("", "0110");
+            let trace = Trace::parse("t", &text).unwrap_or_else(|error| panic!("{error}"));
+            let first = &trace.ops[situation.beginning.len()];
+            assert_eq!(first.at_once.as_ref().map(|at_once| at_once.count), Some(2), "{text}");
+        }
+    }
+}

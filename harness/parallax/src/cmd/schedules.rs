@@ -1,0 +1,122 @@
+//! `parallax schedules`: two operations at once, under schedules that are drawn.
+//!
+//! ```text
+//! seed 1, 974 pairs of operations in their situations
+//! 100 schedules, 2641 turns, 803 switches
+//! nothing found
+//! ```
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use parallax_engine::live;
+use parallax_engine::project;
+use parallax_engine::status::{Failure, Status};
+use parallax_engine::visible;
+use parallax_fuzz::schedules::{Found, Search, Searched, Situation, situations};
+use parallax_machine::{Backend, CancellationToken};
+use parallax_suite::jobs::job_count;
+
+use super::output::print;
+use super::outputs::{can_be_saved, save};
+use super::progress;
+use crate::cli::Schedules;
+use crate::interrupt;
+
+/// Searches.
+pub(super) fn schedules(args: &Schedules) -> Result<Status> {
+    can_be_saved(args.save.as_ref())?;
+    let search = Search {
+        seed: args.seed,
+        schedules: args.schedules,
+        fault: args.fault,
+        situations: wanted(&args.with)?,
+    };
+    let machines = search.machines().map_err(Failure::usage)?;
+    let cancel = interrupt::token()?;
+    let root = project::root(&[])?;
+    let backend = live::build(&root, &machines, &cancel)?;
+    let backend = live::with_events(backend, &root)?;
+    let begin = Instant::now();
+    let (searched, found) = with_progress(&search, job_count(args.jobs), &backend, &cancel)?;
+    let hours = begin.elapsed().as_secs_f64() / 3600.0;
+    // A clock is for who watches, and for nothing that is compared.
+    anstream::eprintln!("{:.0} schedules an hour, reducing included", searched.schedules as f64 / hours);
+    let pairs = search.situations.len();
+    print(&format!("seed {}, {pairs} pairs of operations in their situations\n", args.seed))?;
+    let Some(found) = found else {
+        let Searched { schedules, turns, switches } = searched;
+        print(&format!("{schedules} schedules, {turns} turns, {switches} switches\nnothing found\n"))?;
+        return Ok(Status::Same);
+    };
+    tell(&found)?;
+    match &args.save {
+        Some(path) => save(path, &found.trace)?,
+        None => print(&format!("as a trace:\n{}", found.trace))?,
+    }
+    Ok(Status::Diverged)
+}
+
+/// The situations in which all of `operations` take part.
+fn wanted(operations: &[String]) -> Result<Vec<Situation>, Failure> {
+    let word = |line: &str| line.split(' ').next().unwrap_or_default().to_owned();
+    let takes_part = |situation: &Situation| {
+        let mut words: Vec<String> = situation.pair.iter().map(|line| word(line)).collect();
+        let mut found = |operation: &String| {
+            let at = words.iter().position(|word| word == operation);
+            at.map(|at| words.swap_remove(at)).is_some()
+        };
+        operations.iter().all(&mut found)
+    };
+    let wanted: Vec<Situation> = situations().into_iter().filter(takes_part).collect();
+    if wanted.is_empty() {
+        let mut words: Vec<String> =
+            situations().iter().flat_map(|situation| situation.pair.map(word)).collect();
+        words.sort();
+        words.dedup();
+        let asked: Vec<_> = operations.iter().map(|operation| visible::line(operation)).collect();
+        return Err(Failure::usage(format!(
+            "no pair has {}: there are {}, at most two of them at once",
+            asked.join(" and "),
+            words.join(", ")
+        )));
+    }
+    Ok(wanted)
+}
+
+fn tell(found: &Found) -> Result<()> {
+    let (before, after) = found.switches;
+    let mut text =
+        format!("found by schedule {}, with {before} switches, reduced to {after}\n", found.number);
+    for finding in &found.findings {
+        text += &format!("  {}\n", visible::lines(finding));
+    }
+    if !found.shown {
+        text += "the trace does not show it again: what the CPUs did meanwhile hung on something else\n";
+    }
+    print(&format!("{text}\n{}\n", found.columns))
+}
+
+fn with_progress(
+    search: &Search,
+    jobs: usize,
+    backend: &dyn Backend,
+    cancel: &CancellationToken,
+) -> Result<(Searched, Option<Found>), Failure> {
+    let bar = progress::bar(search.schedules, "schedules {wide_bar} {human_pos}/{human_len}, {elapsed}");
+    let (done, over) = (AtomicU64::new(0), AtomicBool::new(false));
+    let result = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !over.load(Ordering::Relaxed) {
+                bar.set_position(done.load(Ordering::Relaxed));
+                std::thread::sleep(Duration::from_millis(100));
+            }
+        });
+        let result = search.run(jobs, backend, cancel, &done);
+        over.store(true, Ordering::Relaxed);
+        result
+    });
+    bar.finish_and_clear();
+    result.map_err(Failure::from)
+}
