@@ -36,7 +36,7 @@ pub(super) struct StateViews {
 
 impl StateViews {
     pub(super) fn new(target: &Target) -> Self {
-        Self { info: target.info, observer: Observer::new(target) }
+        Self { info: target.info_or_zero(), observer: Observer::new(target) }
     }
 
     /// What addresses are called.

@@ -3,7 +3,7 @@
 //! | module | what is in it |
 //! | --- | --- |
 //! | [`snapshot`], [`leaf`], [`smmu_state`], [`gic_state`], [`page`], [`run`] | [`Snapshot`]: everything that translates an address, as maximal runs |
-//! | [`mod@capture`] | makes a snapshot from registers and memory, decoding only what changed |
+//! | [`mod@capture`], [`told`] | makes a snapshot from registers and memory, decoding only what changed; where the hypervisor's state is |
 //! | [`canonical`], [`lane`], [`registers`] | the canonical form and its text |
 //! | [`delta`] | what changed between two snapshots |
 //! | [`checks`], [`mod@check`], [`rule`], [`finding`], [`views`], [`reporter`], [`context`] | what must always hold, and what to say where it does not |
@@ -39,6 +39,7 @@ pub mod snapshot;
 pub mod table_map;
 #[cfg(test)]
 mod testing;
+pub mod told;
 pub mod views;
 
 pub use parallax_addr::{AddressMap, Span};
@@ -66,4 +67,5 @@ pub use run::Run;
 pub use runs::Runs;
 pub use smmu_state::{SmmuState, Stream};
 pub use snapshot::{CpuControl, Layout, Snapshot};
+pub use told::{Field, OwnerForm, PageArray, PageFormat, Told};
 pub use views::{Side, Views};

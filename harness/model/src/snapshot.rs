@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use parallax_abi::info::HypInfo;
-use parallax_addr::{HypVa, Ipa, PAGE_SIZE, PhysAddr, Span, VmHandle};
+use parallax_addr::{HypVa, Ipa, PhysAddr, Span, VmHandle};
 use parallax_vmsa::SysRegs;
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +19,7 @@ use crate::pool_state::PoolState;
 use crate::run::Run;
 use crate::runs::Runs;
 use crate::smmu_state::SmmuState;
+use crate::told;
 
 /// Where the hypervisor and its parts are, by its own account ([`HypInfo`]). Physical unless the name says otherwise.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,6 +30,9 @@ pub struct Layout {
     pub image_va: HypVa,
     /// The page pool.
     pub pool: Span<PhysAddr>,
+    /// Further memory of its own; what is empty does not count.
+    #[serde(default)]
+    pub parts: [Span<PhysAddr>; 4],
     /// EL2 virtual address = physical address + this, for pool, pages in use and MMIO.
     pub linear_offset: u64,
     /// The SMMU's register frame; empty when there is none or it is not used.
@@ -47,15 +51,27 @@ impl From<&HypInfo> for Layout {
             image: Span::new(PhysAddr::new(info.image_pa), info.image_size),
             image_va: HypVa::new(info.image_va),
             pool: Span::new(PhysAddr::new(info.pool_pa), info.pool_size),
+            parts: Default::default(),
             linear_offset: info.linear_offset,
             smmu: Span::new(PhysAddr::new(info.smmu_pa), info.smmu_size),
             cmdq: Span::new(PhysAddr::new(info.cmdq_pa), info.cmdq_size),
             evtq: Span::new(PhysAddr::new(info.evtq_pa), info.evtq_size),
-            described: Span::new(
-                PhysAddr::new(info.vmemmap_first_pfn.wrapping_mul(PAGE_SIZE)),
-                info.vmemmap_nr.wrapping_mul(PAGE_SIZE),
-            ),
+            described: told::described(info.vmemmap_first_pfn, info.vmemmap_nr),
         }
+    }
+}
+
+impl Layout {
+    /// All memory of its own.
+    pub fn own(&self) -> impl Iterator<Item = Span<PhysAddr>> + use<> {
+        let all = [self.image, self.pool].into_iter().chain(self.parts);
+        all.filter(|span| !span.is_empty())
+    }
+
+    /// Whether `address` is in memory of its own.
+    #[must_use]
+    pub fn is_own(&self, address: PhysAddr) -> bool {
+        self.own().any(|span| span.contains(address))
     }
 }
 

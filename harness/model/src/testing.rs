@@ -87,6 +87,7 @@ pub(crate) fn context() -> Context {
 
 fn layout() -> Layout {
     Layout {
+        parts: Default::default(),
         image: IMAGE.cast(),
         image_va: HypVa::new(IMAGE_VA),
         pool: POOL.cast(),

@@ -38,8 +38,7 @@ pub fn check(snapshot: &Snapshot, context: &Context) -> Vec<Finding> {
 fn loaded(findings: &mut Findings<'_>, context: &Context) {
     let layout = &findings.snapshot.layout;
     for loaded in &context.loaded {
-        let own = [layout.image, layout.pool];
-        for span in own.into_iter().filter_map(|own| own.intersect(loaded.span)) {
+        for span in layout.own().filter_map(|own| own.intersect(loaded.span)) {
             findings.add(
                 Rule::OwnershipLoaded,
                 Space::Page,
