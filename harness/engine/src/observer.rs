@@ -1,7 +1,7 @@
 //! Snapshots of one machine, each made with what the one before it taught.
 
 use parallax_machine::{Registers, Target};
-use parallax_model::{CaptureCache, Context, GicCache, Snapshot, Span, Told, capture};
+use parallax_model::{CaptureCache, Context, Freedom, GicCache, Snapshot, Span, Told, capture};
 use parallax_trace::spec::{HostView, SmmuFails};
 use parallax_vmsa::PhysMem;
 
@@ -47,6 +47,7 @@ impl Observer {
 /// What the checks have to know of a machine.
 fn context(target: &Target) -> Context {
     let hyp = &target.description.config.hyp;
+    let freedoms = target.told.freedoms;
     let named = |names: &'static [&str]| {
         let regions =
             target.description.regions.iter().filter(|region| names.contains(&region.name.as_str()));
@@ -62,9 +63,10 @@ fn context(target: &Target) -> Context {
         emulated: hyp.smmu_host == HostView::Emulated,
         smmu_stage1: !target.description.config.second_stage_only,
         lpis: named(&["its", "gicr"]),
-        masters: named(&["fwcfg", "virtio"]),
+        masters: if freedoms.allow(Freedom::Masters) { Vec::new() } else { named(&["fwcfg", "virtio"]) },
         common: named(&["uart", "gicd"]),
         smmu_fails: target.description.config.smmu_fails != SmmuFails::Never,
+        freedoms,
         loaded: tree.map_or_else(Vec::new, |tree| tree.loaded()),
     }
 }

@@ -6,7 +6,7 @@
 //! | [`mod@capture`], [`told`] | makes a snapshot from registers and memory, decoding only what changed; where the hypervisor's state is |
 //! | [`canonical`], [`lane`], [`registers`] | the canonical form and its text |
 //! | [`delta`] | what changed between two snapshots |
-//! | [`checks`], [`mod@check`], [`rule`], [`finding`], [`views`], [`reporter`], [`context`] | what must always hold, and what to say where it does not |
+//! | [`checks`], [`mod@check`], [`rule`], [`finding`], [`views`], [`reporter`], [`context`], [`freedom`] | what must always hold, and what to say where it does not |
 //! | [`attrs`] | the effective memory attributes, CPU beside SMMU |
 //! | [`raw`] | descriptors and table addresses, for people |
 //! | [`golden`], [`golden_line`] | the text that is reviewed and compared, and how to read it |
@@ -20,6 +20,7 @@ pub mod checks;
 pub mod context;
 pub mod delta;
 pub mod finding;
+pub mod freedom;
 mod gic_lines;
 pub mod gic_state;
 pub mod golden;
@@ -54,6 +55,7 @@ pub use checks::{Checks, check};
 pub use context::Context;
 pub use delta::{Delta, state_lines};
 pub use finding::{Finding, Violation};
+pub use freedom::{Freedom, Freedoms};
 pub use gic_state::GicState;
 pub use golden::Golden;
 pub use golden_line::{FindingLine, GoldenLine};

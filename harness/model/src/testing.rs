@@ -82,6 +82,7 @@ pub(crate) fn context() -> Context {
         common: vec![UART.cast()],
         loaded: Vec::new(),
         smmu_fails: false,
+        freedoms: crate::Freedoms::default(),
     }
 }
 

@@ -5,6 +5,7 @@
 use parallax_abi::info::HypInfo;
 use parallax_addr::{PAGE_SIZE, PhysAddr, Span};
 
+use crate::freedom::Freedoms;
 use crate::page::{Ownership, PageState};
 use crate::snapshot::Layout;
 
@@ -19,6 +20,8 @@ pub struct Told {
     pub pools: Option<[u64; 2]>,
     /// How an invalid entry of a stage 2 names a page's owner.
     pub owners: OwnerForm,
+    /// What it may do otherwise than ours.
+    pub freedoms: Freedoms,
 }
 
 impl From<&HypInfo> for Told {
@@ -33,6 +36,7 @@ impl From<&HypInfo> for Told {
             }),
             pools: Some(info.pools_pa).filter(|pools| !pools.contains(&0)),
             owners: OwnerForm::Typed,
+            freedoms: Freedoms::default(),
         }
     }
 }

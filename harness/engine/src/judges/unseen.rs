@@ -236,6 +236,7 @@ mod tests {
             common: Vec::new(),
             loaded: Vec::new(),
             smmu_fails: false,
+            freedoms: parallax_model::Freedoms::default(),
         };
         (state, context, memory)
     }

@@ -112,6 +112,9 @@ fn reachable(
         let output = leaf.outputs(run.span());
         let first = secret.partition_point(|span| span.end() <= output.base);
         for part in secret[first..].iter().map_while(|span| span.intersect(output)) {
+            if findings.is_readable_code(leaf, part) {
+                continue;
+            }
             let at = leaf.inputs(part);
             findings.add(
                 Rule::IsolationReachable,

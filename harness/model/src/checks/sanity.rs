@@ -23,6 +23,9 @@ pub fn check(snapshot: &Snapshot, context: &Context) -> Vec<Finding> {
     for run in snapshot.host() {
         if let S2Entry::Mapped(leaf) = &run.value {
             for (span, memory) in context.pieces(run.span()) {
+                if findings.is_readable_code(leaf, leaf.outputs(span)) {
+                    continue;
+                }
                 host(&mut findings, span, memory, leaf);
             }
         }

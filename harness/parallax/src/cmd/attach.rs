@@ -108,6 +108,7 @@ fn context() -> Context {
         masters: Vec::new(),
         common: Vec::new(),
         smmu_fails: false,
+        freedoms: parallax_model::Freedoms::default(),
         loaded: Vec::new(),
     }
 }
