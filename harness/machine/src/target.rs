@@ -1,7 +1,7 @@
 //! What is looked at: the machine, the registers that count, the hypervisor's own word on where it is.
 
 use parallax_abi::info::HypInfo;
-use parallax_addr::{AddressMap, Span};
+use parallax_addr::{AddressMap, PhysAddr, Span};
 use parallax_gic::RawGic;
 use parallax_model::Told;
 use parallax_smmu::RawRegs;
@@ -67,6 +67,14 @@ impl Target {
         Self { description, told: Told::from(&info), info: Some(info) }
     }
 
+    /// A machine of which nothing is known yet.
+    pub(crate) fn unknown() -> Self {
+        let (regions, payload) = (Vec::new(), Region::new("host", PhysAddr::new(0), 0));
+        let description =
+            Description { qemu_version: String::new(), config: MachineSpec::default(), regions, payload };
+        Self { description, told: Told::default(), info: None }
+    }
+
     /// What our hypervisor says of itself, all of it 0 where another one runs.
     #[must_use]
     pub fn info_or_zero(&self) -> HypInfo {
@@ -79,8 +87,12 @@ impl Target {
         let span = |region: &Region| Span::new(region.base, region.size);
         let regions = self.description.regions.iter().map(|region| (region.name.as_str(), span(region)));
         let layout = self.told.layout;
-        AddressMap::of_regions(regions)
-            .with_hypervisor(layout.image, layout.pool)
-            .with_host(span(&self.description.payload))
+        let names = AddressMap::of_regions(regions);
+        // Only ours stands in a part of memory by itself.
+        let names = match self.info {
+            Some(_) => names.with_hypervisor(layout.image, layout.pool),
+            None => names.with_image_and_pool(layout.image, layout.pool),
+        };
+        names.with_host(span(&self.description.payload))
     }
 }
