@@ -69,7 +69,7 @@ const fn stands(why: &Malformed) -> bool {
 pub(super) fn fault(visit: &Visit) -> Option<String> {
     match visit {
         Visit::Malformed(walked, why @ Malformed::Res0 { .. })
-            if desc::kind(walked.desc, walked.level) != desc::Kind::Leaf =>
+            if desc::kind(walked.desc, walked.level, walked.form) != desc::Kind::Leaf =>
         {
             Some(format!("input address {:#x}: {why}", walked.ia))
         }
@@ -79,7 +79,7 @@ pub(super) fn fault(visit: &Visit) -> Option<String> {
 
 fn s2_leaf(walked: &Walked, fwb: bool) -> S2Leaf {
     let attrs = walked.stage2(fwb);
-    let unnamed = S2_UNNAMED | desc::leaf_res0(walked.level) | if attrs.nt { NT } else { 0 };
+    let unnamed = S2_UNNAMED | desc::leaf_res0(walked.level, walked.form) | if attrs.nt { NT } else { 0 };
     S2Leaf {
         offset: walked.oa().get().wrapping_sub(walked.ia.get()),
         block: walked.level.shift() as u8,
@@ -88,7 +88,7 @@ fn s2_leaf(walked: &Walked, fwb: bool) -> S2Leaf {
         xn: bits(walked.desc, 54, 53) as u8,
         memattr: bits(walked.desc, 5, 2) as u8,
         fwb,
-        sh: bits(walked.desc, 9, 8) as u8,
+        sh: walked.sh(),
         af: attrs.af,
         contiguous: attrs.contiguous,
         dbm: attrs.dbm,
@@ -106,7 +106,7 @@ fn s1_leaf(walked: &Walked, controls: &Stage1Controls) -> S1Leaf {
         write: allowed.write,
         exec: allowed.execute,
         mair: (controls.mair >> (8 * u32::from(attrs.attr_indx & 7))) as u8,
-        sh: bits(walked.desc, 9, 8) as u8,
+        sh: walked.sh(),
         af: attrs.af,
         contiguous: attrs.contiguous,
         sw: attrs.sw,
