@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use parallax_abi::info::HypInfo;
-use parallax_addr::{HypVa, Ipa, PhysAddr, Span, VmHandle};
+use parallax_addr::{HypVa, Ipa, PAGE_SIZE, PhysAddr, Span, VmHandle};
 use parallax_vmsa::SysRegs;
 use serde::{Deserialize, Serialize};
 
@@ -19,7 +19,6 @@ use crate::pool_state::PoolState;
 use crate::run::Run;
 use crate::runs::Runs;
 use crate::smmu_state::SmmuState;
-use crate::told;
 
 /// Where the hypervisor and its parts are, by its own account ([`HypInfo`]). Physical unless the name says otherwise.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,7 +55,10 @@ impl From<&HypInfo> for Layout {
             smmu: Span::new(PhysAddr::new(info.smmu_pa), info.smmu_size),
             cmdq: Span::new(PhysAddr::new(info.cmdq_pa), info.cmdq_size),
             evtq: Span::new(PhysAddr::new(info.evtq_pa), info.evtq_size),
-            described: told::described(info.vmemmap_first_pfn, info.vmemmap_nr),
+            described: Span::new(
+                PhysAddr::new(info.vmemmap_first_pfn.wrapping_mul(PAGE_SIZE)),
+                info.vmemmap_nr.wrapping_mul(PAGE_SIZE),
+            ),
         }
     }
 }

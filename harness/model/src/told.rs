@@ -3,7 +3,7 @@
 //! Our hypervisor says it itself ([`HypInfo`]); of another one it comes from its symbols and types. What is not known is absent.
 
 use parallax_abi::info::HypInfo;
-use parallax_addr::{PAGE_SIZE, PhysAddr, Span};
+use parallax_addr::PhysAddr;
 
 use crate::freedom::Freedoms;
 use crate::page::{Ownership, PageState};
@@ -145,12 +145,6 @@ impl OwnerForm {
             _ => raw,
         }
     }
-}
-
-/// The memory that an array of `nr` entries from frame `first_pfn` on describes.
-#[must_use]
-pub const fn described(first_pfn: u64, nr: u64) -> Span<PhysAddr> {
-    Span::new(PhysAddr::new(first_pfn.wrapping_mul(PAGE_SIZE)), nr.wrapping_mul(PAGE_SIZE))
 }
 
 #[cfg(test)]
