@@ -41,7 +41,15 @@ impl AddressMap {
         map
     }
 
-    /// The same with the hypervisor's `image` and `pool` in front, and what is between them.
+    /// The same with the hypervisor's `image` and `pool` in front.
+    #[must_use]
+    pub fn with_image_and_pool(mut self, image: Span<PhysAddr>, pool: Span<PhysAddr>) -> Self {
+        let own = [(Symbol::Hyp, image), (Symbol::Pool, pool)];
+        self.shown.splice(0..0, own.into_iter().filter_map(|(symbol, span)| named(symbol, span)));
+        self
+    }
+
+    /// The same with what is between them too.
     #[must_use]
     pub fn with_hypervisor(mut self, image: Span<PhysAddr>, pool: Span<PhysAddr>) -> Self {
         let gap = if image.is_empty() { Span::default() } else { Span::between(image.end(), pool.base) };

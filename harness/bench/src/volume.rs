@@ -217,7 +217,7 @@ fn granularity(setup: &Setup) -> Result<String, Failure> {
 /// Maps `most` blocks of the host's memory page by page: the host touches each, one page of it goes to the hypervisor
 /// and returns, after which the block stays split, and the host touches that page.
 fn split(live: &mut Live, most: usize) -> Result<(), Failure> {
-    let info = live.target().info;
+    let info = live.target().info_or_zero();
     let payload = &live.target().description.payload;
     let taken = [
         Span::new(payload.base, payload.size),

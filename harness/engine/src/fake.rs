@@ -55,11 +55,7 @@ impl Fake {
     /// The machine `spec`, with `answer`.
     #[must_use]
     pub fn new(spec: &MachineSpec, answer: Answer) -> Self {
-        Self {
-            target: Target { description: description(spec), info: info() },
-            answer,
-            memory: SparseMem::new(),
-        }
+        Self { target: Target::new(description(spec), info()), answer, memory: SparseMem::new() }
     }
 }
 

@@ -1,15 +1,14 @@
 //! Snapshots of one machine, each made with what the one before it taught.
 
-use parallax_abi::info::HypInfo;
 use parallax_machine::{Registers, Target};
-use parallax_model::{CaptureCache, Context, GicCache, Snapshot, Span, capture};
+use parallax_model::{CaptureCache, Context, Freedom, GicCache, Snapshot, Span, Told, capture};
 use parallax_trace::spec::{HostView, SmmuFails};
 use parallax_vmsa::PhysMem;
 
 /// Makes snapshots of one machine.
 #[derive(Debug)]
 pub struct Observer {
-    info: HypInfo,
+    told: Told,
     context: Context,
     cache: CaptureCache,
     gic: GicCache,
@@ -20,7 +19,7 @@ impl Observer {
     #[must_use]
     pub fn new(target: &Target) -> Self {
         Self {
-            info: target.info,
+            told: target.told,
             context: context(target),
             cache: CaptureCache::default(),
             gic: GicCache::default(),
@@ -38,7 +37,7 @@ impl Observer {
         let others = registers.others.iter().enumerate().filter(|(_, cpu)| cpu.below_el2);
         let others = others.map(|(index, cpu)| (index + 1, cpu.sys));
         let mut state =
-            capture(&mut self.cache, memory, &registers.sys, others, registers.smmu.as_ref(), &self.info);
+            capture(&mut self.cache, memory, &registers.sys, others, registers.smmu.as_ref(), &self.told);
         let gic = registers.gic.as_ref();
         state.gic = gic.map(|raw| self.gic.capture(memory, raw, &mut state.faults));
         state
@@ -48,6 +47,7 @@ impl Observer {
 /// What the checks have to know of a machine.
 fn context(target: &Target) -> Context {
     let hyp = &target.description.config.hyp;
+    let freedoms = target.told.freedoms;
     let named = |names: &'static [&str]| {
         let regions =
             target.description.regions.iter().filter(|region| names.contains(&region.name.as_str()));
@@ -63,9 +63,10 @@ fn context(target: &Target) -> Context {
         emulated: hyp.smmu_host == HostView::Emulated,
         smmu_stage1: !target.description.config.second_stage_only,
         lpis: named(&["its", "gicr"]),
-        masters: named(&["fwcfg", "virtio"]),
+        masters: if freedoms.allow(Freedom::Masters) { Vec::new() } else { named(&["fwcfg", "virtio"]) },
         common: named(&["uart", "gicd"]),
         smmu_fails: target.description.config.smmu_fails != SmmuFails::Never,
+        freedoms,
         loaded: tree.map_or_else(Vec::new, |tree| tree.loaded()),
     }
 }

@@ -25,7 +25,7 @@ impl Session<'_> {
     /// The hypervisor's memory cannot be read.
     pub fn stream(&mut self) -> Result<(), SessionError> {
         session::events(self.machine)?;
-        let info = self.machine.target().info;
+        let info = self.machine.target().info.ok_or(SessionError::NoStream)?;
         self.stream = Some(Stream::new(self.machine.memory(), &self.registers, &info)?);
         Ok(())
     }

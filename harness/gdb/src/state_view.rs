@@ -36,7 +36,7 @@ pub(super) struct StateViews {
 
 impl StateViews {
     pub(super) fn new(target: &Target) -> Self {
-        Self { info: target.info, observer: Observer::new(target) }
+        Self { info: target.info_or_zero(), observer: Observer::new(target) }
     }
 
     /// What addresses are called.
@@ -106,12 +106,13 @@ impl StateView<'_> {
                 let _ = writeln!(out, "{} {level} entry at {at:#x} cannot be read", lane.name());
                 return out;
             };
-            let meaning = Table { lane, pa: at, level, ia, entries: 1, stage: regime.stage }.meaning(value);
+            let (stage, form) = (regime.stage, regime.form());
+            let meaning = Table { lane, pa: at, level, ia, entries: 1, stage, form }.meaning(value);
             let _ = writeln!(out, "{:<4} {level} entry at {at:#x} = {value:#018x}  {meaning}", lane.name());
-            match (desc::kind(value, level), level.next()) {
+            match (desc::kind(value, level, form), level.next()) {
                 (Kind::Table, Some(next)) => {
                     level = next;
-                    at = desc::table_address(value).wrapping_add(8 * (ia.get() >> level.shift() & 511));
+                    at = desc::table_address(value, form).wrapping_add(8 * (ia.get() >> level.shift() & 511));
                 }
                 _ => return out,
             }

@@ -58,6 +58,16 @@ pub fn choose(args: &LinuxSpec, linux: &Path, own_initrd: bool) -> Result<Choice
     Ok(choice)
 }
 
+/// The Image that `kernel` stands for, or the usual one, and a busybox for it; `linux` is the folder where ci/fetch-linux puts kernels.
+///
+/// # Errors
+/// One of them is not there.
+pub fn kernel_and_busybox(kernel: Option<&Path>, linux: &Path) -> Result<(PathBuf, PathBuf), Failure> {
+    let (image, own) = image(kernel, linux)?;
+    let busybox = busybox(own.as_deref(), linux)?;
+    Ok((image, busybox))
+}
+
 /// The Image, and the folder that it came into with its modules, if ci/fetch-linux put it there.
 fn image(kernel: Option<&Path>, linux: &Path) -> Result<(PathBuf, Option<PathBuf>), Failure> {
     let Some(kernel) = kernel else {

@@ -4,10 +4,10 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::cpio::Archive;
 use crate::disks::KnownData;
 use crate::modules::Module;
 use crate::oops;
+use parallax_machine::cpio::Archive;
 
 /// What the test Linux is to do.
 #[derive(Clone, Copy, Debug)]

@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | [`LinuxSpec`], [`prepare`] | the machine, and what it needs: a kernel, the hypervisor built |
 //! | [`choice`], `kernel`, `modules` | which kernel is booted, and what it can be |
-//! | `guest`, `cpio`, `disks` | its initramfs and what it works on |
+//! | `guest`, `disks` | its initramfs and what it works on |
 //! | [`boot`] | one boot, from its disks to what was found |
 //! | [`drive`], `view`, `console_reader` | running it, looking at it, and hearing what it says |
 //! | [`operations`] | operations of the hypervisor beside its work |
@@ -15,7 +15,6 @@ pub mod boot;
 pub mod choice;
 mod commands;
 mod console_reader;
-mod cpio;
 mod disks;
 pub mod drive;
 pub mod guest;
@@ -29,7 +28,7 @@ mod summary;
 mod view;
 
 pub use boot::{Boot, Outcome, Show};
-pub use choice::{Choice, choose};
+pub use choice::{Choice, choose, kernel_and_busybox};
 pub use drive::Plan;
 pub use spec::LinuxSpec;
 pub use summary::summary;

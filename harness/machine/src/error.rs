@@ -37,6 +37,9 @@ pub enum MachineError {
     /// The hypervisor or the test host is of another version than this harness.
     #[error("{0}; harness and hypervisor must be of revisions that fit together")]
     Unfit(String),
+    /// A hypervisor that is not ours has not what is needed to look at it.
+    #[error("this target does not fit: {0}")]
+    Foreign(String),
     /// The hypervisor panicked. The report holds its message and a symbolised stack trace.
     #[error("the hypervisor panicked\n{report}")]
     Panic {
@@ -131,7 +134,8 @@ impl MachineError {
             | Self::Symbols(_)
             | Self::NotStarted(_)
             | Self::UnknownRegister { .. }
-            | Self::Unfit(_) => FailureClass::Setup,
+            | Self::Unfit(_)
+            | Self::Foreign(_) => FailureClass::Setup,
             Self::Panic { .. }
             | Self::UnexpectedStop { .. }
             | Self::Endless { .. }

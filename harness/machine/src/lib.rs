@@ -11,6 +11,7 @@
 
 pub mod backend;
 pub mod coverage;
+pub mod cpio;
 pub mod cpu_clock;
 pub mod doctor;
 pub mod error;
@@ -35,6 +36,7 @@ pub use backend::Backend;
 pub use backend::attached::{Attached, GdbAddress};
 pub use backend::hyp::{BootOptions, Hyp, Live, step};
 pub use backend::linux::{EDU_STREAM, KEPT, Linux, LinuxBackend, LinuxConfig, LinuxHost, Wake};
+pub use backend::pkvm::{Config as PkvmConfig, Pkvm};
 pub use cpu_clock::CpuClock;
 pub use error::MachineError;
 pub use extensions::{

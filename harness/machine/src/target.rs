@@ -1,9 +1,9 @@
 //! What is looked at: the machine, the registers that count, the hypervisor's own word on where it is.
 
 use parallax_abi::info::HypInfo;
-use parallax_addr::{AddressMap, Span};
+use parallax_addr::{AddressMap, PhysAddr, Span};
 use parallax_gic::RawGic;
-use parallax_model::Layout;
+use parallax_model::Told;
 use parallax_smmu::RawRegs;
 use parallax_trace::spec::{MachineSpec, Region};
 use parallax_vmsa::SysRegs;
@@ -54,19 +54,45 @@ pub struct Registers {
 pub struct Target {
     /// The machine.
     pub description: Description,
-    /// Where the hypervisor is and where it keeps its state, read at the end of its boot.
-    pub info: HypInfo,
+    /// Where the hypervisor is and where it keeps its state.
+    pub told: Told,
+    /// What our hypervisor says of itself, read at the end of its boot; absent where another one runs.
+    pub info: Option<HypInfo>,
 }
 
 impl Target {
+    /// A machine with our hypervisor, which says `info` of itself.
+    #[must_use]
+    pub fn new(description: Description, info: HypInfo) -> Self {
+        Self { description, told: Told::from(&info), info: Some(info) }
+    }
+
+    /// A machine of which nothing is known yet.
+    pub(crate) fn unknown() -> Self {
+        let (regions, payload) = (Vec::new(), Region::new("host", PhysAddr::new(0), 0));
+        let description =
+            Description { qemu_version: String::new(), config: MachineSpec::default(), regions, payload };
+        Self { description, told: Told::default(), info: None }
+    }
+
+    /// What our hypervisor says of itself, all of it 0 where another one runs.
+    #[must_use]
+    pub fn info_or_zero(&self) -> HypInfo {
+        self.info.unwrap_or_default()
+    }
+
     /// The names of its addresses.
     #[must_use]
     pub fn address_map(&self) -> AddressMap {
         let span = |region: &Region| Span::new(region.base, region.size);
         let regions = self.description.regions.iter().map(|region| (region.name.as_str(), span(region)));
-        let layout = Layout::from(&self.info);
-        AddressMap::of_regions(regions)
-            .with_hypervisor(layout.image, layout.pool)
-            .with_host(span(&self.description.payload))
+        let layout = self.told.layout;
+        let names = AddressMap::of_regions(regions);
+        // Only ours stands in a part of memory by itself.
+        let names = match self.info {
+            Some(_) => names.with_hypervisor(layout.image, layout.pool),
+            None => names.with_image_and_pool(layout.image, layout.pool),
+        };
+        names.with_host(span(&self.description.payload))
     }
 }

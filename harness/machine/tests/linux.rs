@@ -41,7 +41,7 @@ fn a_linux_boots_as_a_machine_and_has_no_test_host() {
     let spec = MachineSpec { mem_bytes: 1 << 30, devices: Vec::new(), ..MachineSpec::default() };
     let mut machine = linux.boot(&spec).unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(machine.target().description.config, spec);
-    assert!(machine.target().info.pool_size != 0, "the hypervisor has booted");
+    assert!(machine.target().info_or_zero().pool_size != 0, "the hypervisor has booted");
     assert!(machine.running().is_some() && machine.debug().is_none() && machine.journal().is_none());
     let answers = machine.perform(&Batch::one(CpuId::new(0), Operation::Nop)).unwrap();
     assert_eq!(answers[0].outcome, Outcome::Ok { value: None });

@@ -85,7 +85,7 @@ fn registers_and_description_show_the_machine_that_was_asked_for() {
     assert_eq!(registers.sys.sctlr_el2 & 1, 1, "SCTLR_EL2.M");
     let smmu = registers.smmu.expect("the hypervisor uses the SMMU");
     assert_eq!(smmu.0.get(&0x20).map(|cr0| cr0 & 1), Some(1), "SMMU_CR0.SMMUEN");
-    let info = live.target().info;
+    let info = live.target().info_or_zero();
     assert!(info.cpus == 2 && info.image_pa > RAM_BASE.get() && info.smmu_pa == 0x0905_0000, "{info:x?}");
     assert!(live.target().description.payload.contains(PhysAddr::new(0x4300_0000)));
 }
@@ -133,7 +133,7 @@ fn stepping_counts_the_hypervisors_own_instructions() {
     let mut live = boot();
     let stepped = step::count(&mut live, share()).unwrap();
     assert_eq!((stepped.response.kind, stepped.response.x[1]), (kind::OK, 0));
-    let info = live.target().info;
+    let info = live.target().info_or_zero();
     let text = info.image_va..info.image_va + info.image_size;
     assert!(stepped.pcs.len() > 10 && stepped.pcs.iter().all(|pc| text.contains(&pc.get())));
     let last = stepped.pcs.last().and_then(|pc| live.symbols().unwrap().instruction((*pc).into()));
@@ -212,7 +212,7 @@ fn the_plugin_tells_operations_and_cpus_apart() {
     // What was stored is what memory holds now, wherever it was stored last; stacks, which are not in the linear map,
     // aside.
     let mut last = BTreeMap::new();
-    let linear = live.target().info.linear_offset;
+    let linear = live.target().told.layout.linear_offset;
     let told = |event: &&records::Record| {
         event.kind == records::kind::STORE && event.a == event.b.wrapping_add(linear)
     };

@@ -140,7 +140,7 @@ fn without_own_references(
     pages: &[Run<PhysAddr, PageState>],
     layout: &Layout,
 ) -> Vec<Run<PhysAddr, PageState>> {
-    let mut borders = [layout.image.base, layout.image.end(), layout.pool.base, layout.pool.end()];
+    let mut borders: Vec<PhysAddr> = layout.own().flat_map(|own| [own.base, own.end()]).collect();
     borders.sort_unstable();
     let mut out: Vec<Run<PhysAddr, PageState>> = Vec::with_capacity(pages.len());
     for page_run in pages {
@@ -153,7 +153,7 @@ fn without_own_references(
                 .unwrap_or(PhysAddr::new(u64::MAX))
                 .min(page_run.end());
             let mut value = page_run.value;
-            if layout.image.contains(at) || layout.pool.contains(at) {
+            if layout.is_own(at) {
                 value.refcount = 0;
             }
             let piece = Run::new(Span::between(at, until), value);

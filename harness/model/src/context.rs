@@ -4,6 +4,8 @@ use parallax_addr::{AddressMap, Named, PhysAddr, Span};
 use parallax_trace::spec::{MmioPolicy, SmmuMode};
 use parallax_trace::tree::Loaded;
 
+use crate::freedom::Freedoms;
+
 /// The machine and its options.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Context {
@@ -31,6 +33,8 @@ pub struct Context {
     pub common: Vec<Span<PhysAddr>>,
     /// The machine's SMMU stops performing commands: whoever uses it has to close it.
     pub smmu_fails: bool,
+    /// What the hypervisor may do otherwise than ours.
+    pub freedoms: Freedoms,
     /// Memory that the machine's device tree gives a purpose, where it has one of its own.
     pub loaded: Vec<Loaded>,
 }
@@ -74,6 +78,7 @@ mod tests {
             common: Vec::new(),
             loaded: Vec::new(),
             smmu_fails: false,
+            freedoms: crate::Freedoms::default(),
         };
         assert_eq!(
             context.pieces(span(0x1000, 0xa000)).collect::<Vec<_>>(),

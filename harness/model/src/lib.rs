@@ -3,10 +3,10 @@
 //! | module | what is in it |
 //! | --- | --- |
 //! | [`snapshot`], [`leaf`], [`smmu_state`], [`gic_state`], [`page`], [`run`] | [`Snapshot`]: everything that translates an address, as maximal runs |
-//! | [`mod@capture`] | makes a snapshot from registers and memory, decoding only what changed |
+//! | [`mod@capture`], [`told`] | makes a snapshot from registers and memory, decoding only what changed; where the hypervisor's state is |
 //! | [`canonical`], [`lane`], [`registers`] | the canonical form and its text |
 //! | [`delta`] | what changed between two snapshots |
-//! | [`checks`], [`mod@check`], [`rule`], [`finding`], [`views`], [`reporter`], [`context`] | what must always hold, and what to say where it does not |
+//! | [`checks`], [`mod@check`], [`rule`], [`finding`], [`views`], [`reporter`], [`context`], [`freedom`] | what must always hold, and what to say where it does not |
 //! | [`attrs`] | the effective memory attributes, CPU beside SMMU |
 //! | [`raw`] | descriptors and table addresses, for people |
 //! | [`golden`], [`golden_line`] | the text that is reviewed and compared, and how to read it |
@@ -20,6 +20,7 @@ pub mod checks;
 pub mod context;
 pub mod delta;
 pub mod finding;
+pub mod freedom;
 mod gic_lines;
 pub mod gic_state;
 pub mod golden;
@@ -39,6 +40,7 @@ pub mod snapshot;
 pub mod table_map;
 #[cfg(test)]
 mod testing;
+pub mod told;
 pub mod views;
 
 pub use parallax_addr::{AddressMap, Span};
@@ -53,6 +55,7 @@ pub use checks::{Checks, check};
 pub use context::Context;
 pub use delta::{Delta, state_lines};
 pub use finding::{Finding, Violation};
+pub use freedom::{Freedom, Freedoms};
 pub use gic_state::GicState;
 pub use golden::Golden;
 pub use golden_line::{FindingLine, GoldenLine};
@@ -66,4 +69,5 @@ pub use run::Run;
 pub use runs::Runs;
 pub use smmu_state::{SmmuState, Stream};
 pub use snapshot::{CpuControl, Layout, Snapshot};
+pub use told::{Field, OwnerForm, PageArray, PageFormat, Told};
 pub use views::{Side, Views};

@@ -17,7 +17,7 @@ pub enum Ownership {
 }
 
 impl Ownership {
-    fn from_bits(bits: u64) -> Self {
+    pub(crate) fn from_bits(bits: u64) -> Self {
         match bits {
             abi::OWNED => Self::Owned,
             abi::SHARED_OWNED => Self::SharedOwned,

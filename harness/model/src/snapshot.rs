@@ -29,6 +29,9 @@ pub struct Layout {
     pub image_va: HypVa,
     /// The page pool.
     pub pool: Span<PhysAddr>,
+    /// Further memory of its own; what is empty does not count.
+    #[serde(default)]
+    pub parts: [Span<PhysAddr>; 4],
     /// EL2 virtual address = physical address + this, for pool, pages in use and MMIO.
     pub linear_offset: u64,
     /// The SMMU's register frame; empty when there is none or it is not used.
@@ -47,6 +50,7 @@ impl From<&HypInfo> for Layout {
             image: Span::new(PhysAddr::new(info.image_pa), info.image_size),
             image_va: HypVa::new(info.image_va),
             pool: Span::new(PhysAddr::new(info.pool_pa), info.pool_size),
+            parts: Default::default(),
             linear_offset: info.linear_offset,
             smmu: Span::new(PhysAddr::new(info.smmu_pa), info.smmu_size),
             cmdq: Span::new(PhysAddr::new(info.cmdq_pa), info.cmdq_size),
@@ -56,6 +60,20 @@ impl From<&HypInfo> for Layout {
                 info.vmemmap_nr.wrapping_mul(PAGE_SIZE),
             ),
         }
+    }
+}
+
+impl Layout {
+    /// All memory of its own.
+    pub fn own(&self) -> impl Iterator<Item = Span<PhysAddr>> + use<> {
+        let all = [self.image, self.pool].into_iter().chain(self.parts);
+        all.filter(|span| !span.is_empty())
+    }
+
+    /// Whether `address` is in memory of its own.
+    #[must_use]
+    pub fn is_own(&self, address: PhysAddr) -> bool {
+        self.own().any(|span| span.contains(address))
     }
 }
 

@@ -3,11 +3,11 @@
 use parallax_addr::{InputAddr, PhysAddr, Span};
 use parallax_smmu::strtab::SteArray;
 use parallax_smmu::{RawRegs, SmmuRegs, Ste, StreamTable};
-use parallax_vmsa::desc::{self, Kind, Level};
+use parallax_vmsa::desc::{self, Form, Kind, Level};
 use parallax_vmsa::regime::Stage2Controls;
 use parallax_vmsa::stage1::TableAttrs;
 use parallax_vmsa::walk::Visit;
-use parallax_vmsa::{PhysMem, Regime, S2Xn, Stage, Stage1Attrs, Stage2Attrs, SysRegs, walk};
+use parallax_vmsa::{PhysMem, Regime, S2Xn, Shareability, Stage, Stage1Attrs, Stage2Attrs, SysRegs, walk};
 
 use crate::lane::{self, Lane};
 use crate::leaf::S2Entry;
@@ -28,6 +28,8 @@ pub struct Table {
     pub entries: u16,
     /// What decides the meaning of attributes.
     pub stage: Stage,
+    /// How its descriptors are read.
+    pub form: Form,
 }
 
 impl Table {
@@ -43,10 +45,14 @@ impl Table {
     /// that it names. Permissions are the entry's own, without the limits that tables above it set.
     #[must_use]
     pub fn meaning(&self, desc: u64) -> String {
-        match desc::kind(desc, self.level) {
-            Kind::Table => format!("table at {:#x}", desc::table_address(desc)),
+        match desc::kind(desc, self.level, self.form) {
+            Kind::Table => format!("table at {:#x}", desc::table_address(desc, self.form)),
             Kind::Leaf => {
-                format!("maps {:#x}, {}", desc::leaf_address(desc, self.level), self.attributes(desc))
+                format!(
+                    "maps {:#x}, {}",
+                    desc::leaf_address(desc, self.level, self.form),
+                    self.attributes(desc)
+                )
             }
             _ if desc == 0 => "empty".to_owned(),
             _ if desc & 1 == 0 && self.lane == Lane::El2 => "invalid".to_owned(),
@@ -58,7 +64,8 @@ impl Table {
     fn attributes(&self, desc: u64) -> String {
         let block = self.level < Level::LAST;
         let flag = |on, name| if on { name } else { "-" };
-        let (letters, memory, sh, af, sw) = match self.stage {
+        let sh = Shareability::from_bits(self.form.shareability(desc));
+        let (letters, memory, af, sw) = match self.stage {
             Stage::Two(Stage2Controls { fwb, .. }) => {
                 let attrs = Stage2Attrs::decode(desc, block, fwb);
                 let execute = match attrs.xn {
@@ -68,7 +75,7 @@ impl Table {
                     S2Xn::El1Only => "k",
                 };
                 let letters = [flag(attrs.read, "R"), flag(attrs.write, "W"), execute].concat();
-                (letters, attrs.mem.to_string(), attrs.sh, attrs.af, attrs.sw)
+                (letters, attrs.mem.to_string(), attrs.af, attrs.sw)
             }
             Stage::One(controls) => {
                 let attrs = Stage1Attrs::decode(desc, block);
@@ -76,7 +83,7 @@ impl Table {
                 let letters = ["R", flag(allowed.write, "W"), flag(allowed.execute, "X")].concat();
                 let memory = attrs.mem_type(controls.mair);
                 let memory = memory.map_or_else(|| "reserved".to_owned(), |memory| memory.to_string());
-                (letters, memory, attrs.sh, attrs.af, attrs.sw)
+                (letters, memory, attrs.af, attrs.sw)
             }
         };
         let mut text = format!("{letters} {memory} {sh}");
@@ -97,7 +104,7 @@ pub fn tables(mem: &dyn PhysMem, sys: &SysRegs, smmu: Option<&RawRegs>) -> Vec<T
     let mut tree = |lane, regime: &Regime| {
         walk(mem, regime, |visit| {
             if let Visit::Table { pa, level, ia, entries, .. } = visit {
-                tables.push(Table { lane, pa, level, ia, entries, stage: regime.stage });
+                tables.push(Table { lane, pa, level, ia, entries, stage: regime.stage, form: regime.form() });
             }
         });
     };
@@ -147,6 +154,7 @@ mod tests {
         ia: InputAddr::new(0x4020_0000),
         entries: 512,
         stage: STAGE,
+        form: Form::of(48),
     };
     const STAGE: Stage = Stage::Two(Stage2Controls { fwb: false, vmid: 0 });
 

@@ -82,11 +82,13 @@ pub(crate) fn context() -> Context {
         common: vec![UART.cast()],
         loaded: Vec::new(),
         smmu_fails: false,
+        freedoms: crate::Freedoms::default(),
     }
 }
 
 fn layout() -> Layout {
     Layout {
+        parts: Default::default(),
         image: IMAGE.cast(),
         image_va: HypVa::new(IMAGE_VA),
         pool: POOL.cast(),

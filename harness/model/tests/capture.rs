@@ -98,6 +98,10 @@ fn smmu() -> RawRegs {
     RawRegs(regs)
 }
 
+fn told_by(info: &HypInfo) -> parallax_model::Told {
+    info.into()
+}
+
 fn info() -> HypInfo {
     HypInfo {
         pool_pa: ROOT,
@@ -111,7 +115,7 @@ fn info() -> HypInfo {
 
 impl Setup {
     fn capture(&self, cache: &mut CaptureCache) -> Snapshot {
-        capture(cache, &self.mem, &self.sys, std::iter::empty(), Some(&self.smmu), &self.info)
+        capture(cache, &self.mem, &self.sys, std::iter::empty(), Some(&self.smmu), &told_by(&self.info))
     }
 
     fn fresh(&self) -> Snapshot {
@@ -165,7 +169,7 @@ fn only_what_was_written_is_read_again() {
     let mut cache = CaptureCache::default();
     let mut reads = |mem: &Told| {
         mem.reads.set(0);
-        let _ = capture(&mut cache, mem, &sys, std::iter::empty(), Some(&smmu), &info);
+        let _ = capture(&mut cache, mem, &sys, std::iter::empty(), Some(&smmu), &told_by(&info));
         mem.reads.get()
     };
     assert!(reads(&mem) > 8);
@@ -294,13 +298,13 @@ proptest! {
     fn what_memory_tells_is_enough(changes in prop::collection::vec((0_u64..14 * 512, word()), 1..24)) {
         let (mut mem, sys, smmu, info) = told();
         let mut cache = CaptureCache::default();
-        let _first = capture(&mut cache, &mem, &sys, std::iter::empty(), Some(&smmu), &info);
+        let _first = capture(&mut cache, &mem, &sys, std::iter::empty(), Some(&smmu), &told_by(&info));
         for two in changes.chunks(2) {
             for (index, word) in two {
                 mem.write_u64(ROOT + 8 * (index & !0x1f0), *word);
             }
-            let followed = capture(&mut cache, &mem, &sys, std::iter::empty(), Some(&smmu), &info);
-            prop_assert_eq!(followed, capture(&mut CaptureCache::default(), &mem.mem, &sys, std::iter::empty(), Some(&smmu), &info));
+            let followed = capture(&mut cache, &mem, &sys, std::iter::empty(), Some(&smmu), &told_by(&info));
+            prop_assert_eq!(followed, capture(&mut CaptureCache::default(), &mem.mem, &sys, std::iter::empty(), Some(&smmu), &told_by(&info)));
         }
     }
 

@@ -241,6 +241,7 @@ impl Ste {
             // The reserved 0b111 behaves as 52 bits, and the OAS bounds that.
             ps: self.s2ps().min(0b110),
             oa_limit: idr5.oas_bits(),
+            lpa2: None,
             ha: self.s2ha() || self.s2affd(),
             fwb: self.s2fwb(),
             vmid: self.s2vmid(),

@@ -2,7 +2,7 @@
 
 use parallax_addr::{HypVa, Ipa, Pfn, PhysAddr, Point, Span};
 use parallax_model::leaf::OWNER_HYP;
-use parallax_model::{Context, Finding, Rule, SmmuMode, SmmuState, Snapshot, Space, Violation, run};
+use parallax_model::{Context, Finding, Freedom, Rule, SmmuMode, SmmuState, Snapshot, Space, Violation, run};
 use parallax_ops::{Operation, Outcome};
 use parallax_vmsa::PhysMem;
 
@@ -106,7 +106,7 @@ impl Judge {
             let free = free.filter(|_| !pages_of(operation).is_some_and(|pages| is_annotated(after, pages)));
             let of_pages = Board { lent: board.lent || here, free, ..board };
             let next = of_smmu.unwrap_or_else(|| next(operation, outcome, &view, of_pages));
-            if let Some(wrong) = next.wrong {
+            if let Some(wrong) = next.wrong.filter(|wrong| !is_another_error(wrong, outcome, context)) {
                 findings.push(result(operation, outcome, &wrong, around));
             }
             effects.extend(next.effects);
@@ -141,6 +141,12 @@ fn emulated_smmu(state: &Snapshot, context: &Context) -> Option<Viommu> {
 const fn is_an_answer(operation: &Operation, outcome: &Outcome) -> bool {
     let call = matches!(operation, Operation::Hypercall(_) | Operation::AnyHypercall { .. });
     !call || !matches!(outcome, Outcome::Timeout | Outcome::Unknown(_))
+}
+
+/// Whether it was refused as it should be, only with another error, by a hypervisor that may.
+fn is_another_error(wrong: &Wrong, outcome: &Outcome, context: &Context) -> bool {
+    let errors = matches!((&wrong.expected, outcome), (Outcome::Error(_), Outcome::Error(_)));
+    errors && context.freedoms.allow(Freedom::Error)
 }
 
 /// The finding that `operation` should have ended otherwise.
@@ -247,7 +253,8 @@ impl Comparison<'_> {
                 let base = PhysAddr::new(part.base.get().wrapping_sub(after.layout.linear_offset));
                 let is = entry.is_some_and(|entry| entry.leaf().is_some());
                 let part = Span::new(base, part.size);
-                self.reaches("EL2", part, (page, page.is_mapped_at_el2(), is));
+                let loan = matches!(page, Page::Lent { .. }) && context.freedoms.allow(Freedom::MapsLoans);
+                self.reaches("EL2", part, (page, page.is_mapped_at_el2() || loan, is));
                 // Data of the host's, or that was, is no code of the hypervisor's.
                 if entry.is_some_and(|entry| entry.leaf().is_some_and(|leaf| leaf.exec)) {
                     self.add(

@@ -128,7 +128,7 @@ impl Observed<'_> {
         let layout = &self.snapshot.layout;
         let no_map = self.context.loaded.iter().filter(|loaded| loaded.no_map);
         let no_map = no_map.filter_map(|loaded| Some((loaded.span.whole_pages()?, Page::NoMap)));
-        let mut apart = vec![(layout.image, Page::Kept), (layout.pool, Page::Kept)];
+        let mut apart: Vec<_> = layout.own().map(|own| (own, Page::Kept)).collect();
         apart.extend(no_map);
         apart.sort_unstable_by_key(|(span, _)| *span);
         let mut at = span.base;

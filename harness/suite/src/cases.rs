@@ -12,6 +12,8 @@ use parallax_report::golden::Place;
 use parallax_report::regular;
 use parallax_report::walk::{self, WalkError};
 
+use crate::made_for::{is_taken, target_of};
+
 /// A trace, ready to run.
 #[derive(Clone, Debug)]
 pub struct Case {
@@ -21,11 +23,21 @@ pub struct Case {
     pub place: Place,
 }
 
+/// The target of who does not name one.
+const USUAL: &str = "hyp";
+
 impl Case {
     /// Whether something must be found in it.
     #[must_use]
     pub const fn is_bad(&self) -> bool {
         self.trace.fault.is_some()
+    }
+
+    /// The target that it is made for.
+    #[must_use]
+    pub fn target(&self) -> String {
+        let folder = Path::new(&self.trace.path).parent();
+        folder.and_then(target_of).unwrap_or_else(|| USUAL.to_owned())
     }
 
     /// The trace as a command names it that is given in this folder: its name in the project where that is right, and
@@ -130,6 +142,11 @@ fn io(path: &Path) -> impl FnOnce(std::io::Error) -> SuiteError {
 /// # Errors
 /// A path cannot be read, or a folder holds no trace.
 pub fn find(paths: &[PathBuf]) -> Result<Vec<PathBuf>, SuiteError> {
+    find_for(paths, USUAL)
+}
+
+/// The same for a run on `target`, without what is made for another one.
+fn find_for(paths: &[PathBuf], target: &str) -> Result<Vec<PathBuf>, SuiteError> {
     let mut files = Vec::new();
     for path in paths {
         let metadata = match fs::metadata(path) {
@@ -139,6 +156,11 @@ pub fn find(paths: &[PathBuf]) -> Result<Vec<PathBuf>, SuiteError> {
         if metadata.is_dir() {
             let before = files.len();
             descend(path, &mut files)?;
+            let mut index = 0;
+            files.retain(|file| {
+                index += 1;
+                index <= before || is_taken(file, path, target)
+            });
             if files.len() == before {
                 return Err(SuiteError::Empty { path: path.clone() });
             }
@@ -165,9 +187,17 @@ fn descend(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), SuiteError> {
 /// # Errors
 /// As [`find`]; or all traces that are malformed or stand in the wrong folder.
 pub fn load(paths: &[PathBuf]) -> Result<Vec<Case>, SuiteError> {
+    load_for(paths, USUAL)
+}
+
+/// The same for a run on `target`, without what is made for another one.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_for(paths: &[PathBuf], target: &str) -> Result<Vec<Case>, SuiteError> {
     let mut cases = Vec::new();
     let mut malformed = Vec::new();
-    for file in find(paths)? {
+    for file in find_for(paths, target)? {
         let bytes = regular::read_any(&file, MAX_SIZE).map_err(io(&file))?;
         let text = String::from_utf8_lossy(&bytes);
         match parse(&file, text.strip_prefix('\u{feff}').unwrap_or(&text)) {

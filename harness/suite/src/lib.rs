@@ -18,6 +18,7 @@ pub mod cases;
 pub mod coverage;
 pub mod explanation;
 pub mod jobs;
+pub mod made_for;
 pub mod schema;
 pub mod selection;
 pub mod source;

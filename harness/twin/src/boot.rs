@@ -252,6 +252,7 @@ fn context(
         masters: Vec::new(),
         common: Vec::new(),
         smmu_fails: false,
+        freedoms: parallax_model::Freedoms::default(),
         loaded: Vec::new(),
     }
 }

@@ -7,7 +7,7 @@ use hyp_core::hypercall::dispatch;
 use parallax_abi::info::HypInfo;
 use parallax_abi::mailbox::{Response, kind};
 use parallax_addr::{InputAddr, Ipa, PAGE_SIZE, Span};
-use parallax_model::{CaptureCache, S2Entry, Snapshot, capture, run};
+use parallax_model::{CaptureCache, S2Entry, Snapshot, Told, capture, run};
 use parallax_ops::{Agent, Answer, Operation, Outcome};
 use parallax_smmu::RawRegs;
 use parallax_vmsa::{PhysMem, SysRegs};
@@ -52,7 +52,7 @@ impl Machine {
     }
 
     pub(crate) fn look(&self, cache: &mut CaptureCache, info: &HypInfo) -> Snapshot {
-        capture(cache, &self.hardware, &self.sys, std::iter::empty(), self.smmu.as_ref(), info)
+        capture(cache, &self.hardware, &self.sys, std::iter::empty(), self.smmu.as_ref(), &Told::from(info))
     }
 
     /// Performs `operation` as one of the host's CPUs, or as a device.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use parallax_addr::{InputAddr, PhysAddr, Span};
 
-use crate::desc::Level;
+use crate::desc::{Form, Level};
 use crate::mem::PhysMem;
 use crate::stage1::TableAttrs;
 use crate::table::{Item, runs};
@@ -19,7 +19,7 @@ pub(crate) struct Cached {
     pub(crate) ia: InputAddr,
     pub(crate) above: TableAttrs,
     pub(crate) level: Level,
-    pub(crate) oa_bits: u32,
+    pub(crate) form: Form,
     pub(crate) version: Option<u64>,
     pub(crate) bytes: Box<[u8]>,
     /// What `bytes` mean, where somebody asked since they changed.
@@ -28,13 +28,13 @@ pub(crate) struct Cached {
 
 impl Cached {
     /// A table that no walk came across yet.
-    pub(crate) fn new(bytes: &[u8], level: Level, oa_bits: u32) -> Self {
+    pub(crate) fn new(bytes: &[u8], level: Level, form: Form) -> Self {
         Self {
             walk: 0,
             ia: InputAddr::default(),
             above: TableAttrs::default(),
             level,
-            oa_bits,
+            form,
             version: None,
             bytes: bytes.into(),
             items: None,
@@ -45,7 +45,7 @@ impl Cached {
     pub(crate) fn items(&mut self) -> Arc<[Item]> {
         let items = self.items.get_or_insert_with(|| {
             let descs = self.bytes.as_chunks().0.iter().map(|chunk| u64::from_le_bytes(*chunk));
-            runs(descs, self.level, self.oa_bits).into()
+            runs(descs, self.level, self.form).into()
         });
         Arc::clone(items)
     }
@@ -71,11 +71,11 @@ impl Cached {
         let (level, size) = (self.level, self.level.entry_size());
         let at = |index: usize| self.ia.wrapping_add(index as u64 * size);
         let descs = new[first..end].iter().map(|chunk| u64::from_le_bytes(*chunk));
-        for item in runs(descs, level, self.oa_bits) {
+        for item in runs(descs, level, self.form) {
             let index = first as u16 + item.first;
             let (ia, count, desc) = (at(index.into()), item.count, item.desc);
-            let run = Run { ia, level, count, desc, table: pa, index, tables: self.above };
-            visits.extend(run.visits(item.what, self.oa_bits));
+            let run = Run { ia, level, count, desc, table: pa, index, tables: self.above, form: self.form };
+            visits.extend(run.visits(item.what));
         }
         let span = Span::between(at(first), at(end));
         self.bytes.copy_from_slice(bytes);

@@ -40,7 +40,7 @@ pub use annotation::{Annotation, AnnotationType};
 pub use attrs::{Cacheability, DeviceType, MemAttrs, MemType, Shareability};
 pub use cached::changed_part;
 pub use control::ControlRegs;
-pub use desc::Level;
+pub use desc::{Form, Level};
 pub use mem::{MemError, PhysMem, SparseMem};
 pub use mem_attr::MemAttr;
 pub use regime::{Regime, RegimeError, Stage, Stage1Controls, Stage2Controls, Stage2Fields};

@@ -5,9 +5,9 @@
 
 use parallax_addr::{InputAddr, PhysAddr};
 
-use crate::desc::Level;
+use crate::desc::{Form, Level};
 use crate::regs::{Hcr, Sctlr, SysRegs, Ttbr};
-use crate::tcr::{Tcr, Vtcr, output_bits};
+use crate::tcr::{Tcr, Vtcr, output_bits, output_bits_lpa2};
 
 /// Controls of a stage-1 regime that matter after the walk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -53,6 +53,8 @@ pub struct Regime {
     pub ia_bits: u32,
     /// Size of output addresses in bits.
     pub oa_bits: u32,
+    /// See [`Form::lpa2`].
+    pub lpa2: Option<u8>,
     /// Hardware sets the Access flag: an entry without it does not fault.
     pub hw_af: bool,
 }
@@ -66,7 +68,7 @@ pub enum RegimeError {
     /// PS is reserved.
     #[error("output size PS={0:#05b} is reserved")]
     OutputSize(u8),
-    /// T0SZ is outside 16 to 48.
+    /// T0SZ is outside 16 to 48, or with 52-bit addresses outside 12 to 48.
     #[error("T0SZ={0} is outside 16..=48")]
     InputSize(u8),
     /// SL0 is reserved, or names a level that cannot resolve an address of this size.
@@ -77,7 +79,7 @@ pub enum RegimeError {
         /// T0SZ.
         t0sz: u8,
     },
-    /// 52-bit addresses (DS = 1) are not decoded.
+    /// 52-bit addresses (DS = 1) of an SMMU are not decoded.
     #[error("52-bit addresses (DS=1) are not supported")]
     Ds,
     /// Tables are big-endian (SCTLR_EL2.EE = 1).
@@ -108,6 +110,8 @@ pub struct Stage2Fields {
     pub ps: u8,
     /// Largest output address size of the implementation in bits.
     pub oa_limit: u32,
+    /// With DS = 1, SH0; see [`Form::lpa2`].
+    pub lpa2: Option<u8>,
     /// HA: hardware sets the Access flag.
     pub ha: bool,
     /// FWB.
@@ -125,12 +129,13 @@ impl Stage2Fields {
         if self.tg0 != 0 {
             return Err(RegimeError::Granule(self.tg0));
         }
-        let oa_bits = output_bits(self.ps).ok_or(RegimeError::OutputSize(self.ps))?.min(self.oa_limit);
-        let ia_bits = input_bits(self.t0sz)?;
+        let ds = self.lpa2.is_some();
+        let oa_bits = size(self.ps, ds).ok_or(RegimeError::OutputSize(self.ps))?.min(self.oa_limit);
+        let ia_bits = input_bits(self.t0sz, ds)?;
         let wrong = RegimeError::StartLevel { sl0: self.sl0, t0sz: self.t0sz };
-        let start = start_level(self.sl0).filter(|start| resolves(*start, ia_bits)).ok_or(wrong)?;
+        let start = start_level(self.sl0, ds).filter(|start| resolves(*start, ia_bits)).ok_or(wrong)?;
         let stage = Stage::Two(Stage2Controls { fwb: self.fwb, vmid: self.vmid });
-        Regime { stage, root: self.root, start, ia_bits, oa_bits, hw_af: self.ha }.checked()
+        Regime { stage, root: self.root, start, ia_bits, oa_bits, lpa2: self.lpa2, hw_af: self.ha }.checked()
     }
 }
 
@@ -148,16 +153,14 @@ impl Regime {
             return Err(RegimeError::BigEndian);
         }
         let (vtcr, vttbr) = (Vtcr::decode(regs.vtcr_el2), Ttbr(regs.vttbr_el2));
-        if vtcr.ds {
-            return Err(RegimeError::Ds);
-        }
         let fields = Stage2Fields {
-            root: vttbr.baddr(),
+            root: root(vttbr, vtcr.ds),
             t0sz: vtcr.t0sz,
             sl0: vtcr.sl0,
             tg0: vtcr.tg0,
             ps: vtcr.ps,
-            oa_limit: 48,
+            oa_limit: if vtcr.ds { 52 } else { 48 },
+            lpa2: vtcr.ds.then_some(vtcr.sh0),
             ha: vtcr.ha,
             fwb: hcr.fwb(),
             vmid: if vtcr.vs { vttbr.id() } else { vttbr.id() & 0xff },
@@ -179,18 +182,22 @@ impl Regime {
             return Err(RegimeError::BigEndian);
         }
         let tcr = if e2h { Tcr::decode_e2h(regs.tcr_el2) } else { Tcr::decode(regs.tcr_el2) };
-        if tcr.ds {
-            return Err(RegimeError::Ds);
-        }
         if tcr.tg0 != 0 {
             return Err(RegimeError::Granule(tcr.tg0));
         }
-        let oa_bits = output_bits(tcr.ps).ok_or(RegimeError::OutputSize(tcr.ps))?;
-        let ia_bits = input_bits(tcr.t0sz)?;
+        let oa_bits = size(tcr.ps, tcr.ds).ok_or(RegimeError::OutputSize(tcr.ps))?;
+        let ia_bits = input_bits(tcr.t0sz, tcr.ds)?;
         let start = stage1_start(ia_bits).ok_or(RegimeError::InputSize(tcr.t0sz))?;
         let stage = Stage::One(Stage1Controls { mair: regs.mair_el2, hpd: tcr.hpd, wxn: sctlr.wxn(), e2h });
-        let root = Ttbr(regs.ttbr0_el2).baddr();
-        Self { stage, root, start, ia_bits, oa_bits, hw_af: tcr.ha }.checked().map(Some)
+        let root = root(Ttbr(regs.ttbr0_el2), tcr.ds);
+        let lpa2 = tcr.ds.then_some(tcr.sh0);
+        Self { stage, root, start, ia_bits, oa_bits, lpa2, hw_af: tcr.ha }.checked().map(Some)
+    }
+
+    /// How its descriptors are read.
+    #[must_use]
+    pub const fn form(&self) -> Form {
+        Form { oa_bits: self.oa_bits, lpa2: self.lpa2 }
     }
 
     /// Number of entries of the root, all concatenated tables together: 2 to 8192.
@@ -234,17 +241,30 @@ impl Regime {
     }
 }
 
-fn input_bits(t0sz: u8) -> Result<u32, RegimeError> {
-    if (16..=48).contains(&t0sz) { Ok(64 - u32::from(t0sz)) } else { Err(RegimeError::InputSize(t0sz)) }
+/// Output address size in bits, see [`output_bits`].
+const fn size(ps: u8, ds: bool) -> Option<u32> {
+    if ds { output_bits_lpa2(ps) } else { output_bits(ps) }
+}
+
+/// The root's address: with DS = 1 its bits 51:48 stand in bits 5:2.
+const fn root(ttbr: Ttbr, ds: bool) -> PhysAddr {
+    let low = ttbr.baddr();
+    if ds { PhysAddr::new(low.get() & !0x3f | (low.get() >> 2 & 0xf) << 48) } else { low }
+}
+
+fn input_bits(t0sz: u8, ds: bool) -> Result<u32, RegimeError> {
+    let least = if ds { 12 } else { 16 };
+    if (least..=48).contains(&t0sz) { Ok(64 - u32::from(t0sz)) } else { Err(RegimeError::InputSize(t0sz)) }
 }
 
 /// The starting level of stage 2 that SL0, with SL2 as bit 2, names for the 4 KiB granule.
-const fn start_level(sl0: u8) -> Option<Level> {
+const fn start_level(sl0: u8, ds: bool) -> Option<Level> {
     match sl0 {
         0b00 => Level::new(2),
         0b01 => Level::new(1),
         0b10 => Level::new(0),
         0b11 => Level::new(3),
+        0b100 if ds => Some(Level::FIRST),
         _ => None,
     }
 }
@@ -258,6 +278,7 @@ const fn resolves(start: Level, ia_bits: u32) -> bool {
 /// The starting level of stage 1: the lowest whose single table resolves the whole address.
 const fn stage1_start(ia_bits: u32) -> Option<Level> {
     match ia_bits {
+        49..=52 => Some(Level::FIRST),
         40..=48 => Level::new(0),
         31..=39 => Level::new(1),
         22..=30 => Level::new(2),

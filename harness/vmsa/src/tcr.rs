@@ -125,6 +125,15 @@ impl Tcr {
     }
 }
 
+/// The same with DS = 1.
+#[must_use]
+pub const fn output_bits_lpa2(ps: u8) -> Option<u32> {
+    match ps {
+        0b110 => Some(52),
+        other => output_bits(other),
+    }
+}
+
 /// Output address size in bits that a PS or IPS field asks for, `None` when it is reserved.
 ///
 /// 52 bits (0b110) mean 48 with the 4 KiB granule unless DS is set.

@@ -5,7 +5,8 @@ use std::fmt;
 use parallax_addr::{InputAddr, PhysAddr};
 
 use crate::annotation::Annotation;
-use crate::desc::{self, Level};
+use crate::attrs::Shareability;
+use crate::desc::{self, Form, Level};
 use crate::mem::{PhysMem, read_u64};
 use crate::regime::{Regime, Stage};
 use crate::regs::bit;
@@ -26,19 +27,23 @@ pub struct Translation {
     pub entry_pa: PhysAddr,
     /// Controls of the tables above (stage 1).
     pub tables: TableAttrs,
+    /// How the leaf is read.
+    pub form: Form,
 }
 
 impl Translation {
     /// The leaf's stage-2 fields.
     #[must_use]
     pub fn stage2(&self, fwb: bool) -> Stage2Attrs {
-        Stage2Attrs::decode(self.desc, self.level < Level::LAST, fwb)
+        let sh = Shareability::from_bits(self.form.shareability(self.desc));
+        Stage2Attrs { sh, ..Stage2Attrs::decode(self.desc, self.level < Level::LAST, fwb) }
     }
 
     /// The leaf's stage-1 fields.
     #[must_use]
     pub fn stage1(&self) -> Stage1Attrs {
-        Stage1Attrs::decode(self.desc, self.level < Level::LAST)
+        let sh = Shareability::from_bits(self.form.shareability(self.desc));
+        Stage1Attrs { sh, ..Stage1Attrs::decode(self.desc, self.level < Level::LAST) }
     }
 }
 
@@ -104,7 +109,7 @@ impl fmt::Display for Fault {
 /// # Errors
 /// [`Fault`] when the hardware would take one before it looks at permissions.
 pub fn translate<M: PhysMem + ?Sized>(mem: &M, regime: &Regime, ia: InputAddr) -> Result<Translation, Fault> {
-    let mut level = regime.start;
+    let (mut level, form) = (regime.start, regime.form());
     let mut tables = TableAttrs::default();
     if ia >= regime.ia_end() {
         let (kind, entry_pa) = (FaultKind::InputSize, regime.root);
@@ -115,7 +120,7 @@ pub fn translate<M: PhysMem + ?Sized>(mem: &M, regime: &Regime, ia: InputAddr) -
     loop {
         let fault = |kind, desc| Fault { ia, level, kind, desc, entry_pa };
         let desc = read_u64(mem, entry_pa).map_err(|_| fault(FaultKind::Unreadable, 0))?;
-        match classify(desc, level, regime.oa_bits) {
+        match classify(desc, level, form) {
             None | Some(What::Invalid) => return Err(fault(FaultKind::Invalid, desc)),
             Some(What::Reserved) => return Err(fault(FaultKind::Reserved, desc)),
             Some(What::AddressSize) => return Err(fault(FaultKind::AddressSize, desc)),
@@ -123,8 +128,9 @@ pub fn translate<M: PhysMem + ?Sized>(mem: &M, regime: &Regime, ia: InputAddr) -
                 if !bit(desc, 10) && !regime.hw_af {
                     return Err(fault(FaultKind::AccessFlag, desc));
                 }
-                let oa = desc::leaf_address(desc, level).wrapping_add(ia.get() & (level.entry_size() - 1));
-                return Ok(Translation { oa, level, desc, entry_pa, tables });
+                let oa =
+                    desc::leaf_address(desc, level, form).wrapping_add(ia.get() & (level.entry_size() - 1));
+                return Ok(Translation { oa, level, desc, entry_pa, tables, form });
             }
             Some(What::Table | What::TableRes0) => {
                 if let Stage::One(_) = regime.stage {
@@ -132,7 +138,8 @@ pub fn translate<M: PhysMem + ?Sized>(mem: &M, regime: &Regime, ia: InputAddr) -
                 }
                 let Some(next) = level.next() else { return Err(fault(FaultKind::Reserved, desc)) };
                 level = next;
-                entry_pa = desc::table_address(desc).wrapping_add(8 * ((ia.get() >> level.shift()) & 511));
+                entry_pa =
+                    desc::table_address(desc, form).wrapping_add(8 * ((ia.get() >> level.shift()) & 511));
             }
         }
     }

@@ -3,7 +3,8 @@
 use parallax_addr::{InputAddr, PhysAddr};
 
 use crate::annotation::Annotation;
-use crate::desc::{self, Level};
+use crate::attrs::Shareability;
+use crate::desc::{self, Form, Level};
 use crate::mem::MemError;
 use crate::stage1::{Stage1Attrs, TableAttrs};
 use crate::stage2::Stage2Attrs;
@@ -26,6 +27,8 @@ pub struct Run {
     pub index: u16,
     /// Controls of the tables above (stage 1).
     pub tables: TableAttrs,
+    /// How its descriptors are read.
+    pub form: Form,
 }
 
 impl Run {
@@ -44,7 +47,7 @@ impl Run {
     /// Output address of the first entry of a run of leaves; the run's output is contiguous.
     #[must_use]
     pub const fn oa(&self) -> PhysAddr {
-        desc::leaf_address(self.desc, self.level)
+        desc::leaf_address(self.desc, self.level, self.form)
     }
 
     /// Physical address of the first entry itself.
@@ -53,31 +56,41 @@ impl Run {
         self.table.wrapping_add(8 * self.index as u64)
     }
 
+    /// SH of a run of leaves.
+    #[must_use]
+    pub const fn sh(&self) -> u8 {
+        self.form.shareability(self.desc)
+    }
+
     /// The stage-2 fields of a run of leaves.
     #[must_use]
     pub fn stage2(&self, fwb: bool) -> Stage2Attrs {
-        Stage2Attrs::decode(self.desc, self.level < Level::LAST, fwb)
+        let attrs = Stage2Attrs::decode(self.desc, self.level < Level::LAST, fwb);
+        Stage2Attrs { sh: Shareability::from_bits(self.sh()), ..attrs }
     }
 
     /// The stage-1 fields of a run of leaves.
     #[must_use]
     pub fn stage1(&self) -> Stage1Attrs {
-        Stage1Attrs::decode(self.desc, self.level < Level::LAST)
+        let attrs = Stage1Attrs::decode(self.desc, self.level < Level::LAST);
+        Stage1Attrs { sh: Shareability::from_bits(self.sh()), ..attrs }
     }
 
-    /// What a walk comes across in a run of entries that are `what`, where output addresses have `oa_bits` bits. For
+    /// What a walk comes across in a run of entries that are `what`. For
     /// tables it is nothing: they are followed.
-    pub(crate) fn visits(self, what: What, oa_bits: u32) -> impl Iterator<Item = Visit> {
+    pub(crate) fn visits(self, what: What) -> impl Iterator<Item = Visit> {
         let malformed = |why| Visit::Malformed(self, why);
         let (wrong, right) = match what {
             What::Invalid => (None, Some(Visit::Invalid(self))),
             What::Leaf => (None, Some(Visit::Leaf(self))),
             What::LeafRes0 => {
-                let bits = self.desc & desc::leaf_res0(self.level);
+                let bits = self.desc & desc::leaf_res0(self.level, self.form);
                 (Some(malformed(Malformed::Res0 { bits })), Some(Visit::Leaf(self)))
             }
             What::Reserved => (Some(malformed(Malformed::Reserved)), None),
-            What::AddressSize => (Some(malformed(Malformed::AddressSize { oa_bits })), None),
+            What::AddressSize => {
+                (Some(malformed(Malformed::AddressSize { oa_bits: self.form.oa_bits })), None)
+            }
             What::Table | What::TableRes0 => (None, None),
         };
         wrong.into_iter().chain(right)

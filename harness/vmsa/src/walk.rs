@@ -13,7 +13,7 @@ use foldhash::fast::RandomState;
 use parallax_addr::{InputAddr, PAGE_SIZE, PhysAddr, Span};
 
 use crate::cached::Cached;
-use crate::desc::{self, Level};
+use crate::desc::{self, Form, Level};
 use crate::mem::{MemError, PhysMem};
 use crate::regime::{Regime, Stage};
 use crate::stage1::TableAttrs;
@@ -70,7 +70,8 @@ impl TableCache {
             let ia = InputAddr::new(number * 512 * regime.start.entry_size());
             let (level, tables) = (regime.start, TableAttrs::default());
             if let Err(why) = walker.table(table, level, ia, entries, tables) {
-                let run = Run { ia, level, count: entries, desc: 0, table, index: 0, tables };
+                let run =
+                    Run { ia, level, count: entries, desc: 0, table, index: 0, tables, form: regime.form() };
                 (walker.visit)(Visit::Malformed(run, why));
             }
             left -= u64::from(entries);
@@ -116,7 +117,7 @@ impl TableCache {
         &mut self,
         mem: &M,
         pa: PhysAddr,
-        (level, oa_bits): (Level, u32),
+        (level, form): (Level, Form),
         entries: u16,
         (ia, above): (InputAddr, TableAttrs),
     ) -> Result<Fetched, MemError> {
@@ -126,7 +127,7 @@ impl TableCache {
         }
         let version = mem.version(pa);
         if let Some(table) = known
-            && (table.level, table.oa_bits, table.bytes.len()) == (level, oa_bits, 8 * usize::from(entries))
+            && (table.level, table.form, table.bytes.len()) == (level, form, 8 * usize::from(entries))
             && version.is_some()
             && table.version == version
         {
@@ -141,14 +142,14 @@ impl TableCache {
         let bytes = &mut buffer[..8 * usize::from(entries)];
         mem.read(pa, bytes)?;
         if let Some(table) = known
-            && (table.level, table.oa_bits) == (level, oa_bits)
+            && (table.level, table.form) == (level, form)
             && *table.bytes == *bytes
         {
             (table.walk, table.ia, table.above) = (self.walks, ia, above);
             table.version = version;
             return Ok(Fetched::Table { items: table.items(), changed: false });
         }
-        let mut table = Cached::new(bytes, level, oa_bits);
+        let mut table = Cached::new(bytes, level, form);
         (table.walk, table.ia, table.above, table.version) = (self.walks, ia, above, version);
         let items = table.items();
         if !self.keep {
@@ -179,7 +180,7 @@ impl<M: PhysMem + ?Sized, V: FnMut(Visit)> Walker<'_, M, V> {
         if self.path.contains(&pa) {
             return Err(Malformed::Cycle(pa));
         }
-        let fetched = self.cache.fetch(self.mem, pa, (level, self.regime.oa_bits), entries, (ia, tables));
+        let fetched = self.cache.fetch(self.mem, pa, (level, self.regime.form()), entries, (ia, tables));
         let (items, changed) = match fetched.map_err(Malformed::Unreadable)? {
             Fetched::Table { items, changed } => (items, changed),
             Fetched::Seen => return Err(Malformed::Reused(pa)),
@@ -189,7 +190,10 @@ impl<M: PhysMem + ?Sized, V: FnMut(Visit)> Walker<'_, M, V> {
         for item in &*items {
             let ia = ia.wrapping_add(u64::from(item.first) * level.entry_size());
             let (count, desc, index) = (item.count, item.desc, item.first);
-            self.item(item.what, Run { ia, level, count, desc, table: pa, index, tables });
+            self.item(
+                item.what,
+                Run { ia, level, count, desc, table: pa, index, tables, form: self.regime.form() },
+            );
         }
         self.path.pop();
         Ok(())
@@ -203,7 +207,7 @@ impl<M: PhysMem + ?Sized, V: FnMut(Visit)> Walker<'_, M, V> {
                 (self.visit)(Visit::Malformed(run, Malformed::Res0 { bits }));
                 self.descend(run);
             }
-            _ => run.visits(what, self.regime.oa_bits).for_each(&mut self.visit),
+            _ => run.visits(what).for_each(&mut self.visit),
         }
     }
 
@@ -213,7 +217,7 @@ impl<M: PhysMem + ?Sized, V: FnMut(Visit)> Walker<'_, M, V> {
             Stage::One(_) => run.tables.and_below(TableAttrs::decode(run.desc)),
             Stage::Two(_) => run.tables,
         };
-        if let Err(why) = self.table(desc::table_address(run.desc), level, run.ia, 512, tables) {
+        if let Err(why) = self.table(desc::table_address(run.desc, run.form), level, run.ia, 512, tables) {
             (self.visit)(Visit::Malformed(run, why));
         }
     }

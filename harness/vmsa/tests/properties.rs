@@ -39,15 +39,18 @@ fn memory() -> impl Strategy<Value = SparseMem> {
 }
 
 fn stage2() -> impl Strategy<Value = Regime> {
-    let sizes = prop_oneof![Just((40, 1)), Just((43, 1)), Just((48, 2)), Just((31, 1)), Just((34, 0))];
-    (sizes, 0_u8..7, any::<bool>()).prop_map(|((ia_bits, sl0), ps, ha)| {
+    let narrow = [(40, 1, None), (43, 1, None), (48, 2, None), (31, 1, None), (34, 0, None)];
+    let wide = [(52, 2, Some(3)), (52, 4, Some(0)), (49, 4, Some(2)), (48, 2, Some(3))];
+    let sizes = proptest::sample::select([&narrow[..], &wide].concat());
+    (sizes, 0_u8..7, any::<bool>()).prop_map(|((ia_bits, sl0, lpa2), ps, ha)| {
         let fields = Stage2Fields {
             root: PhysAddr::new(0),
             t0sz: 64 - ia_bits,
             sl0,
             tg0: 0,
             ps,
-            oa_limit: 48,
+            oa_limit: if lpa2.is_some() { 52 } else { 48 },
+            lpa2,
             ha,
             fwb: false,
             vmid: 0,

@@ -12,6 +12,7 @@ fn fields(ia_bits: u8, sl0: u8) -> Stage2Fields {
         tg0: 0,
         ps: 0b101,
         oa_limit: 48,
+        lpa2: None,
         ha: false,
         fwb: false,
         vmid: 0,
@@ -78,7 +79,8 @@ fn stage_2_comes_from_its_registers() {
     let regime = Regime::stage2(&regs).expect("legal").expect("on");
     assert_eq!(regime.stage, Stage::Two(Stage2Controls { fwb: true, vmid: 0x103 }), "16-bit VMID");
     regs.vtcr_el2 |= 1 << 32;
-    assert_eq!(Regime::stage2(&regs), Err(RegimeError::Ds));
+    let wide = Regime::stage2(&regs).expect("legal").expect("on");
+    assert_eq!((wide.lpa2, wide.oa_bits, wide.start), (Some(3), 40, regime.start), "DS");
     regs.sctlr_el2 = 1 << 25;
     assert_eq!(Regime::stage2(&regs), Err(RegimeError::BigEndian));
     regs.hcr_el2 = 1 << 31;
@@ -118,4 +120,33 @@ fn a_root_is_aligned_to_its_size() {
     };
     assert_eq!(root(40), PhysAddr::new(0x4010_0000), "two concatenated tables: 8 KiB");
     assert_eq!(root(32), PhysAddr::new(0x4010_1fe0), "four entries: 32 bytes");
+}
+
+#[test]
+fn with_52_bits_there_is_a_level_more_and_the_root_has_four_bits_more() {
+    // As a kernel with pKVM sets them on QEMU's CPU `max`: VTCR_EL2.DS, 16 tables of level 0.
+    let mut regs = SysRegs {
+        hcr_el2: 1 | 1 << 31,
+        vttbr_el2: 0x7f61_0001 | 0b1010 << 2,
+        vtcr_el2: 0x1_802e_358c,
+        ..SysRegs::default()
+    };
+    let regime = Regime::stage2(&regs).expect("legal").expect("on");
+    assert_eq!((regime.start.number(), regime.root_tables(), regime.ia_bits), (0, 16, 52));
+    assert_eq!((regime.oa_bits, regime.lpa2), (52, Some(3)));
+    assert_eq!(regime.root.get(), 0x000a_0000_7f61_0000);
+    // SL2:SL0 = 0b100: one table of level -1, of 16 entries.
+    regs.vtcr_el2 = regs.vtcr_el2 & !(0b11 << 6) | 1 << 33;
+    let regime = Regime::stage2(&regs).expect("legal").expect("on");
+    assert_eq!((regime.start.number(), regime.root_tables(), regime.root_entries()), (-1, 1, 16));
+    // EL2's stage 1, E2H = 1: TCR_EL2.DS is bit 59, IPS bits 34:32.
+    let regs = SysRegs {
+        hcr_el2: 1 << 34,
+        sctlr_el2: 1,
+        tcr_el2: 1 << 59 | 0b110 << 32 | 3 << 12 | 12,
+        ttbr0_el2: 0x4000_0000,
+        ..SysRegs::default()
+    };
+    let regime = Regime::el2_stage1(&regs).expect("legal").expect("on");
+    assert_eq!((regime.start.number(), regime.ia_bits, regime.oa_bits), (-1, 52, 52));
 }

@@ -4,7 +4,7 @@ use parallax_addr::{InputAddr, PhysAddr};
 use parallax_vmsa::mem::SparseMem;
 use parallax_vmsa::regime::{Regime, Stage2Fields};
 use parallax_vmsa::walk::{Malformed, Run, TableCache, Visit, walk};
-use parallax_vmsa::{AnnotationType, FaultKind, Level, MemError, SysRegs, translate};
+use parallax_vmsa::{AnnotationType, FaultKind, Form, Level, MemError, SysRegs, translate};
 
 const ROOT: u64 = 0x1_0000;
 const L2: u64 = 0x3_0000;
@@ -23,6 +23,7 @@ fn regime(ia_bits: u8) -> Regime {
         tg0: 0,
         ps: 0b010,
         oa_limit: 48,
+        lpa2: None,
         ha: false,
         fwb: false,
         vmid: 0,
@@ -82,6 +83,7 @@ fn blocks_pages_and_annotations_come_in_order_of_input_addresses() {
         table: PhysAddr::new(table),
         index,
         tables: Default::default(),
+        form: Form::of(40),
     };
     let table = |pa, level, ia| {
         let (pa, ia) = (PhysAddr::new(pa), InputAddr::new(ia));

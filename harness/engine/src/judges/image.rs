@@ -17,13 +17,13 @@ pub(super) struct Image(Option<ImageParts>);
 impl Image {
     /// For the machine `target` with the `symbols` of its images.
     pub(super) fn new(target: &Target, symbols: Option<&Symbols>) -> Self {
-        let info = &target.info;
         let address = |name: &str| {
+            let info = target.info?;
             let va = symbols?.hyp.symbol(name)?;
             Some(PhysAddr::new(va.get().wrapping_sub(info.image_va).wrapping_add(info.image_pa)))
         };
         let part = |[from, to]: [&'static str; 2]| Some(Span::between(address(from)?, address(to)?));
-        let cpus = usize::try_from(info.cpus).unwrap_or(usize::MAX);
+        let cpus = usize::try_from(target.info_or_zero().cpus).unwrap_or(usize::MAX);
         let parts = part(CONSTANTS).zip(part(STACKS));
         Self(parts.map(|(constants, stacks)| ImageParts { constants, stacks, cpus }))
     }

@@ -23,7 +23,8 @@ impl Protocol {
         export: bool,
         require: Requirements,
     ) -> Result<Self, MachineError> {
-        if !booted_with_events {
+        // What happens elsewhere than in our hypervisor has no names that the rules know.
+        if !booted_with_events || machine.target().info.is_none() {
             return Ok(Self(None));
         }
         let bbm = machine.journal().map_or(Ok(0), |journal| journal.bbm_level())?;

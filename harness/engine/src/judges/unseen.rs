@@ -194,7 +194,7 @@ fn difference(
 mod tests {
     use parallax_abi::info::HypInfo;
     use parallax_addr::AddressMap;
-    use parallax_model::{CaptureCache, MmioPolicy, SmmuMode, capture};
+    use parallax_model::{CaptureCache, MmioPolicy, SmmuMode, Told, capture};
     use parallax_ops::Answer;
     use parallax_trace::Trace;
     use parallax_vmsa::{SparseMem, SysRegs};
@@ -221,7 +221,7 @@ mod tests {
             &SysRegs::default(),
             std::iter::empty(),
             None,
-            &info,
+            &Told::from(&info),
         );
         let context = Context {
             symbols: AddressMap::default(),
@@ -236,6 +236,7 @@ mod tests {
             common: Vec::new(),
             loaded: Vec::new(),
             smmu_fails: false,
+            freedoms: parallax_model::Freedoms::default(),
         };
         (state, context, memory)
     }

@@ -54,7 +54,7 @@ impl Order {
         export: bool,
         require: Requirements,
     ) -> Result<Self, SymbolError> {
-        let info = &target.info;
+        let info = &target.info_or_zero();
         let region = |name| {
             let region = target.description.regions.iter().find(|region| region.name == name);
             region.map_or((0, 0), |region| (region.base.get(), region.size))

@@ -1,12 +1,14 @@
-//! What can stand behind a [`Machine`]: our hypervisor with its test host, an unmodified Linux as its host, a recording. A QEMU that
+//! What can stand behind a [`Machine`]: our hypervisor with its test host, an unmodified Linux as its host, an unmodified
+//! Linux with a hypervisor of its own, a recording. A QEMU that
 //! somebody else started is no machine of ours: it can be looked at ([`attached`]).
 //!
-//! The first two boot what a [`MachineSpec`] describes: each is a [`Backend`]. A recording was booted when it was made,
+//! The first three boot what a [`MachineSpec`] describes: each is a [`Backend`]. A recording was booted when it was made,
 //! and its machine is what it was: it is opened ([`crate::recording::Replay`]).
 
 pub mod attached;
 pub mod hyp;
 pub mod linux;
+pub mod pkvm;
 mod replay;
 
 use parallax_trace::spec::MachineSpec;

@@ -118,7 +118,7 @@ impl Replay {
             return Err(malformed("cut off: operations are missing"));
         }
         let lines = lines_from(&data, frames[1]).map_err(failed)?;
-        let target = Target { description: header.machine.clone(), info: header.info };
+        let target = Target::new(header.machine.clone(), header.info);
         let mut replay = Self {
             target,
             path: path.to_owned(),

@@ -52,7 +52,7 @@ fn finding(op: u64) -> RecordedFinding {
 
 /// An imaginary target.
 fn target(cpus: u64) -> Target {
-    Target { description: description(), info: HypInfo { cpus, ..HypInfo::default() } }
+    Target::new(description(), HypInfo { cpus, ..HypInfo::default() })
 }
 
 /// What the machine is asked in step `op`.
@@ -117,7 +117,7 @@ fn assert_at(replay: &mut Replay, op: u64) {
 fn a_replay_gives_every_moment_of_the_run() {
     let (_dir, path) = recorded();
     let mut replay = Replay::open(&path).unwrap();
-    assert_eq!((replay.last(), replay.revision(), replay.target().info.cpus), (OPS - 1, "r1", 1));
+    assert_eq!((replay.last(), replay.revision(), replay.target().info_or_zero().cpus), (OPS - 1, "r1", 1));
     assert_eq!(replay.target().description, description());
     assert_at(&mut replay, 0);
     for op in 1..OPS {

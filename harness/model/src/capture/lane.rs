@@ -10,6 +10,7 @@ use parallax_vmsa::{PhysMem, Regime};
 use super::tables::{self, Entry};
 use crate::run::{self, Run};
 use crate::runs::Runs;
+use crate::told::OwnerForm;
 
 /// What entries of one kind map.
 type Entries<E> = Vec<Run<<E as Entry>::Address, E>>;
@@ -41,29 +42,35 @@ impl<E: Entry> Default for Lane<E> {
 
 impl<E: Entry> Lane<E> {
     /// Takes over what `regime` is now, and says whether its tables may be others than before.
-    pub(super) fn follow(&mut self, mem: &dyn PhysMem, regime: &Regime) -> bool {
+    /// Entries that are not valid name owners in the form `owners`.
+    pub(super) fn follow(&mut self, mem: &dyn PhysMem, regime: &Regime, owners: OwnerForm) -> bool {
         let written = self.moment.and_then(|moment| mem.written(moment));
-        let kept = written.is_some_and(|written| self.follow_written(mem, regime, &written));
+        let kept = written.is_some_and(|written| self.follow_written(mem, (regime, owners), &written));
         if !kept {
-            self.walk(mem, regime);
+            self.walk(mem, (regime, owners));
         }
         self.moment = mem.moment();
         !kept
     }
 
-    fn follow_written(&mut self, mem: &dyn PhysMem, regime: &Regime, written: &[PhysAddr]) -> bool {
+    fn follow_written(
+        &mut self,
+        mem: &dyn PhysMem,
+        (regime, owners): (&Regime, OwnerForm),
+        written: &[PhysAddr],
+    ) -> bool {
         let Self { cache, entries, .. } = self;
         let mut runs: Entries<E> = Vec::new();
         cache.rewalk(mem, regime, written, |span, visits| {
             runs.clear();
-            let there = visits.iter().filter_map(|visit| E::of(visit, regime));
+            let there = visits.iter().filter_map(|visit| E::of(visit, regime, owners));
             there.for_each(|entry| run::push(&mut runs, entry));
             let span = Span::new(E::Address::at(span.base.get()), span.size);
             run::replace(entries.make_mut(), span, &runs);
         })
     }
 
-    fn walk(&mut self, mem: &dyn PhysMem, regime: &Regime) {
+    fn walk(&mut self, mem: &dyn PhysMem, (regime, owners): (&Regime, OwnerForm)) {
         self.tables.clear();
         self.faults.clear();
         let mut entries = Vec::with_capacity(self.entries.len());
@@ -73,7 +80,7 @@ impl<E: Entry> Lane<E> {
                 tables.push(pa);
             }
             faults.extend(tables::fault(&visit));
-            if let Some(entry) = E::of(&visit, regime) {
+            if let Some(entry) = E::of(&visit, regime, owners) {
                 run::push(&mut entries, entry);
             }
         });

@@ -5,6 +5,7 @@
 //! ([`PhysMem::written`]), only that is read: the work then follows what changed.
 
 mod gic;
+mod held_by_tables;
 mod lane;
 mod pages;
 mod pools;
@@ -13,7 +14,6 @@ mod tables;
 
 use std::collections::BTreeMap;
 
-use parallax_abi::info::HypInfo;
 use parallax_addr::{PAGE_SIZE, PhysAddr, Span};
 use parallax_smmu::RawRegs;
 use parallax_vmsa::regs::{Hcr, Sctlr, Ttbr, bits};
@@ -26,7 +26,8 @@ use self::tables::Entry;
 use crate::leaf::{S1Entry, S2Entry};
 use crate::run::{self, Run};
 use crate::runs::Runs;
-use crate::snapshot::{AddressSpace, Cpu, CpuControl, Layout, Mapping, Snapshot, TableUse};
+use crate::snapshot::{AddressSpace, Cpu, CpuControl, Mapping, Snapshot, TableUse};
+use crate::told::{OwnerForm, Told};
 
 /// What the last snapshot was made from. One for each machine.
 #[derive(Debug, Default)]
@@ -42,9 +43,14 @@ pub struct CaptureCache {
 
 /// Takes over what the table of `regime` holds now; nothing is left without one. Says whether the tables may be
 /// others than before.
-fn follow<E: Entry>(lane: &mut Option<Lane<E>>, mem: &dyn PhysMem, regime: Option<&Regime>) -> bool {
+fn follow<E: Entry>(
+    lane: &mut Option<Lane<E>>,
+    mem: &dyn PhysMem,
+    regime: Option<&Regime>,
+    owners: OwnerForm,
+) -> bool {
     match regime {
-        Some(regime) => lane.get_or_insert_default().follow(mem, regime),
+        Some(regime) => lane.get_or_insert_default().follow(mem, regime, owners),
         None => lane.take().is_some(),
     }
 }
@@ -82,7 +88,7 @@ impl CaptureCache {
 }
 
 /// The state, less the GIC (see [`GicCache`]), that the registers and `mem` describe: `sys` are CPU 0's, `others` those of other CPUs that run the host, by
-/// number. `info` says where to look for the page-state array and
+/// number. `told` says where to look for the page-state array and
 /// what the hypervisor calls its own. What cannot be read or decoded is in [`Snapshot::faults`]; nothing panics.
 #[must_use]
 pub fn capture(
@@ -91,7 +97,7 @@ pub fn capture(
     sys: &SysRegs,
     others: impl Iterator<Item = (usize, SysRegs)>,
     smmu: Option<&RawRegs>,
-    info: &HypInfo,
+    told: &Told,
 ) -> Snapshot {
     let mut faults = Vec::new();
     let mut known = |name: &str, regime: Result<Option<Regime>, RegimeError>| {
@@ -99,8 +105,8 @@ pub fn capture(
     };
     let stage2 = known("the host's stage 2", Regime::stage2(sys));
     let stage1 = known("EL2's stage 1", Regime::el2_stage1(sys));
-    let mut moved = follow(&mut cache.cpu, mem, stage2.as_ref());
-    moved |= follow(&mut cache.el2, mem, stage1.as_ref());
+    let mut moved = follow(&mut cache.cpu, mem, stage2.as_ref(), told.owners);
+    moved |= follow(&mut cache.el2, mem, stage1.as_ref(), told.owners);
     faults.extend(cache.cpu.iter().flat_map(|lane| lane.faults.clone()));
     faults.extend(cache.el2.iter().flat_map(|lane| lane.faults.clone()));
     let (smmu, other) = match smmu {
@@ -110,14 +116,15 @@ pub fn capture(
     if moved | other {
         cache.list_tables();
     }
-    let array = (info.vmemmap_pa, info.vmemmap_first_pfn, info.vmemmap_nr);
-    let pages = cache.pages.capture(mem, array, &mut faults);
-    let pools = cache.pools.capture(mem, &info.pools_pa, &cache.tables, &mut faults);
+    let array = told.pages.map(|array| (array.format, cache.pages.capture(mem, array, &mut faults)));
+    let spaces = spaces(cache);
+    let pages = array.map(|(format, pages)| held_by_tables::pages(format, pages, &spaces, &told.layout));
+    let pools = told.pools.and_then(|at| cache.pools.capture(mem, &at, &cache.tables, &mut faults));
     Snapshot {
-        layout: Layout::from(info),
+        layout: told.layout,
         cpus: std::iter::once((0, *sys)).chain(others).map(cpu).collect(),
-        spaces: spaces(cache),
-        pages: Some(pages),
+        spaces,
+        pages,
         pools,
         smmu,
         gic: None,

@@ -6,6 +6,7 @@ use parallax_vmsa::{PhysMem, changed_part};
 use crate::page::PageState;
 use crate::run::{self, Run};
 use crate::runs::Runs;
+use crate::told::{PageArray, PageFormat};
 
 /// Bytes of the array that are compared and decoded at a time.
 const CHUNK: u64 = PAGE_SIZE;
@@ -20,7 +21,7 @@ type States = Vec<Run<PhysAddr, PageState>>;
 /// What was last seen.
 #[derive(Debug, Default)]
 pub(super) struct PagesCache {
-    array: (u64, u64, u64),
+    array: Option<PageArray>,
     chunks: Vec<Chunk>,
     /// When that was, if every chunk has a version.
     moment: Option<u64>,
@@ -36,28 +37,31 @@ struct Chunk {
 }
 
 impl PagesCache {
-    /// The states of `nr` frames from `first_pfn` on, whose array stands at physical address `array`.
+    /// The states that `array` holds.
     pub(super) fn capture(
         &mut self,
         mem: &dyn PhysMem,
-        (array, first_pfn, nr): (u64, u64, u64),
+        array: PageArray,
         faults: &mut Vec<String>,
     ) -> Runs<PhysAddr, PageState> {
-        if nr > MOST || first_pfn > LAST_PFN {
+        let PageArray { pa, first_pfn, nr, format } = array;
+        let size = u64::from(format.size);
+        // Entries of another size would lie across the border of two chunks.
+        if nr > MOST || first_pfn > LAST_PFN || !matches!(size, 1 | 2 | 4 | 8) {
             faults.push(format!("the page-state array claims {nr:#x} entries from frame {first_pfn:#x} on"));
             return Runs::default();
         }
-        if self.array != (array, first_pfn, nr) {
-            self.array = (array, first_pfn, nr);
+        if self.array != Some(array) {
+            self.array = Some(array);
             self.moment = None;
             self.chunks.clear();
-            self.chunks.resize_with((nr * 8).div_ceil(CHUNK) as usize, Chunk::default);
+            self.chunks.resize_with((nr * size).div_ceil(CHUNK) as usize, Chunk::default);
         }
         let written = self.moment.and_then(|moment| mem.written(moment));
         let numbers: Vec<u64> = match &written {
             Some(written) => {
                 let chunks = self.chunks.len() as u64;
-                let inside = written.iter().filter_map(|page| page.offset_from(PhysAddr::new(array)));
+                let inside = written.iter().filter_map(|page| page.offset_from(pa));
                 inside.map(|offset| offset / CHUNK).filter(|number| *number < chunks).collect()
             }
             None => (0..self.chunks.len() as u64).collect(),
@@ -67,8 +71,8 @@ impl PagesCache {
         let mut buffer = [0; CHUNK as usize];
         for number in numbers {
             let chunk = &mut self.chunks[number as usize];
-            let bytes = &mut buffer[..(nr * 8 - number * CHUNK).min(CHUNK) as usize];
-            let at = PhysAddr::new(array).wrapping_add(number * CHUNK);
+            let bytes = &mut buffer[..(nr * size - number * CHUNK).min(CHUNK) as usize];
+            let at = pa.wrapping_add(number * CHUNK);
             // A chunk of an array that begins inside a page is in two pages.
             let version = if at.offset() == 0 { mem.version(at) } else { None };
             if version.is_none() {
@@ -80,8 +84,8 @@ impl PagesCache {
                     self.moment = None;
                     return if written.is_some() { self.runs.clone() } else { all.into() };
                 }
-                let first = PhysAddr::new((first_pfn + number * (CHUNK / 8)) << PAGE_SHIFT);
-                if let Some((span, runs)) = chunk.follow(bytes, first)
+                let first = PhysAddr::new((first_pfn + number * (CHUNK / size)) << PAGE_SHIFT);
+                if let Some((span, runs)) = chunk.follow(bytes, first, &format)
                     && written.is_some()
                 {
                     run::replace(self.runs.make_mut(), span, &runs);
@@ -101,17 +105,24 @@ impl PagesCache {
 
 impl Chunk {
     /// Takes what the chunk holds now; its first frame is at `pa`. Gives what changed, if anything did.
-    fn follow(&mut self, bytes: &[u8], pa: PhysAddr) -> Option<(Span<PhysAddr>, States)> {
+    fn follow(
+        &mut self,
+        bytes: &[u8],
+        pa: PhysAddr,
+        format: &PageFormat,
+    ) -> Option<(Span<PhysAddr>, States)> {
         // Almost always, and quicker than finding the first difference.
         if self.bytes == bytes {
             return None;
         }
-        let (old, new) = (self.bytes.as_chunks::<8>().0, bytes.as_chunks::<8>().0);
-        let (first, end) = if old.len() == new.len() { changed_part(old, new)? } else { (0, new.len()) };
+        let size = usize::from(format.size).max(1);
+        let same = self.bytes.len() == bytes.len();
+        let all = (0, bytes.len() / size);
+        let (first, end) = if same { changed_entries(&self.bytes, bytes, size)? } else { all };
         let frame = |number: usize| pa.wrapping_add((number as u64) << PAGE_SHIFT);
         let span = Span::between(frame(first), frame(end));
-        let runs = decode(&new[first..end], span.base);
-        if old.len() == new.len() {
+        let runs = decode(bytes.get(first * size..end * size).unwrap_or_default(), span.base, format);
+        if same {
             run::replace(&mut self.runs, span, &runs);
         } else {
             self.runs.clone_from(&runs);
@@ -122,14 +133,26 @@ impl Chunk {
     }
 }
 
-fn decode(words: &[[u8; 8]], pa: PhysAddr) -> States {
+/// From the first entry that differs to behind the last one, of `size` bytes each; nothing if none does.
+fn changed_entries(old: &[u8], new: &[u8], size: usize) -> Option<(usize, usize)> {
+    let ((old, old_rest), (words, rest)) = (old.as_chunks::<8>(), new.as_chunks::<8>());
+    let each = (8 / size).max(1);
+    let whole = changed_part(old, words).map(|(first, end)| (first * each, end * each));
+    let rest = (old_rest != rest).then_some((words.len() * each, new.len() / size));
+    match (whole, rest) {
+        (Some((first, _)), Some((_, end))) => Some((first, end)),
+        (one, other) => one.or(other),
+    }
+}
+
+fn decode(entries: &[u8], pa: PhysAddr, format: &PageFormat) -> States {
     let mut runs = Vec::new();
-    let raws = words.iter().map(|word| u64::from_le_bytes(*word));
+    let number =
+        |entry: &[u8]| entry.iter().take(8).rev().fold(0, |value, byte| value << 8 | u64::from(*byte));
+    let raws = entries.chunks_exact(usize::from(format.size).max(1)).map(number);
     for (raw, frame) in raws.zip(0_u64..) {
-        run::push(
-            &mut runs,
-            Run::new(Span::new(pa.wrapping_add(frame << PAGE_SHIFT), PAGE_SIZE), PageState::from_raw(raw)),
-        );
+        let span = Span::new(pa.wrapping_add(frame << PAGE_SHIFT), PAGE_SIZE);
+        run::push(&mut runs, Run::new(span, format.state(raw)));
     }
     runs
 }
@@ -152,12 +175,12 @@ mod tests {
             let mut new = old.clone();
             changes.iter().for_each(|(at, state)| new[*at] = *state);
             let mut chunk = Chunk::default();
-            chunk.follow(&bytes(&old), PhysAddr::new(0x4000_0000));
+            chunk.follow(&bytes(&old), PhysAddr::new(0x4000_0000), &PageFormat::OURS);
             let mut outside = chunk.runs.clone();
-            if let Some((span, runs)) = chunk.follow(&bytes(&new), PhysAddr::new(0x4000_0000)) {
+            if let Some((span, runs)) = chunk.follow(&bytes(&new), PhysAddr::new(0x4000_0000), &PageFormat::OURS) {
                 run::replace(&mut outside, span, &runs);
             }
-            let all = decode(bytes(&new).as_chunks().0, PhysAddr::new(0x4000_0000));
+            let all = decode(&bytes(&new), PhysAddr::new(0x4000_0000), &PageFormat::OURS);
             prop_assert_eq!(&chunk.runs, &all);
             prop_assert_eq!(&outside, &all);
             prop_assert_eq!(chunk.bytes, bytes(&new));

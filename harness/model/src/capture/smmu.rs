@@ -10,6 +10,7 @@ use crate::leaf::S2Entry;
 use crate::run::{self, Run};
 use crate::runs::Runs;
 use crate::smmu_state::{self, SmmuControl, SmmuState, SmmuTable, Stream};
+use crate::told::OwnerForm;
 
 /// What was there last.
 #[derive(Debug, Default)]
@@ -64,7 +65,7 @@ impl SmmuCache {
                 tables.len() - 1
             });
             let lane = &mut tables[known].1;
-            others |= lane.follow(mem, regime);
+            others |= lane.follow(mem, regime, OwnerForm::default());
             faults.extend_from_slice(&lane.faults);
             let entries = lane.entries.clone();
             states.push(SmmuTable { root: regime.root, input_bits: regime.ia_bits as u8, entries });

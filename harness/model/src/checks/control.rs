@@ -5,6 +5,7 @@ use parallax_addr::HypVa;
 use super::findings::Findings;
 use crate::context::Context;
 use crate::finding::Finding;
+use crate::freedom::Freedom;
 use crate::leaf::S1Entry;
 use crate::registers::differing;
 use crate::rule::Rule;
@@ -19,6 +20,14 @@ struct Field {
     value: u64,
     /// What another value means.
     means: &'static str,
+    /// Who takes this need not have the value.
+    unless: Option<Freedom>,
+}
+
+impl Field {
+    const fn unless(self, freedom: Freedom) -> Self {
+        Self { unless: Some(freedom), ..self }
+    }
 }
 
 const fn field(
@@ -28,7 +37,7 @@ const fn field(
     value: u64,
     means: &'static str,
 ) -> Field {
-    Field { register, name, mask, value, means }
+    Field { register, name, mask, value, means, unless: None }
 }
 
 const fn set(register: &'static str, name: &'static str, bit: u32, means: &'static str) -> Field {
@@ -44,13 +53,14 @@ const NESTED: &str = "the host has registers and instructions of EL2";
 
 /// DDI 0487, D24.2, with E2H = 0.
 const FIELDS: &[Field] = &[
-    set("HCR_EL2", "SWIO", 1, "the host may discard what EL2 has in its caches, by set and way"),
+    set("HCR_EL2", "SWIO", 1, "the host may discard what EL2 has in its caches, by set and way")
+        .unless(Freedom::SetWay),
     clear("HCR_EL2", "DC", 12, "the host's stage 1 is off, whatever it says"),
     set("HCR_EL2", "TSC", 19, "the host's SMC reaches EL3"),
     clear("HCR_EL2", "TGE", 27, "exceptions of EL0 go to EL2, and there is no stage 2"),
     set("HCR_EL2", "RW", 31, "EL1 is AArch32"),
     field("HCR_EL2", "CD and ID", 3 << 32, 0, "what the host's stage 1 caches is not cached"),
-    clear("HCR_EL2", "E2H", 34, "EL2's registers have another layout"),
+    clear("HCR_EL2", "E2H", 34, "EL2's registers have another layout").unless(Freedom::E2h),
     field("HCR_EL2", "NV, NV1 and NV2", 0b1011 << 42, 0, NESTED),
     field("VTCR_EL2", "IRGN0, ORGN0 and SH0", 0x3f << 8, 0x35 << 8, UNCACHED),
     field("TCR_EL2", "IRGN0, ORGN0 and SH0", 0x3f << 8, 0x35 << 8, UNCACHED),
@@ -60,7 +70,7 @@ const FIELDS: &[Field] = &[
     set("SCTLR_EL2", "WXN", 19, "a page that EL2 may write could be executed"),
     set("SCTLR_EL2", "EIS", 22, "entering EL2 synchronises nothing"),
     clear("SCTLR_EL2", "EE", 25, "EL2 reads its tables and data big-endian"),
-    field("SCTLR_EL2", "RES1", 0x30c5_0830, 0x30c5_0830, "a bit that is RES1 is 0"),
+    field("SCTLR_EL2", "RES1", 0x30c5_0830, 0x30c5_0830, "a bit that is RES1 is 0").unless(Freedom::E2h),
 ];
 
 /// Judges the registers of each CPU.
@@ -94,7 +104,9 @@ fn required(findings: &mut Findings<'_>, cpu: &Cpu) {
         findings.add_of_cpu(Rule::IsolationEl2Off, cpu, "EL2's stage 1 is off");
     }
     for (register, value) in cpu.registers.values() {
-        for field in FIELDS.iter().filter(|field| field.register == register) {
+        let freedoms = findings.context.freedoms;
+        let held = |field: &&Field| field.unless.is_none_or(|freedom| !freedoms.allow(freedom));
+        for field in FIELDS.iter().filter(|field| field.register == register).filter(held) {
             if value & field.mask != field.value {
                 let Field { name, mask, means, .. } = field;
                 let is = value & mask;

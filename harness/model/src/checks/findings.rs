@@ -8,6 +8,8 @@ use crate::canonical;
 use crate::check::Space;
 use crate::context::Context;
 use crate::finding::{Finding, Violation};
+use crate::freedom::Freedom;
+use crate::leaf::S2Leaf;
 use crate::rule::Rule;
 use crate::run;
 use crate::snapshot::{Cpu, Snapshot};
@@ -26,6 +28,13 @@ pub(super) struct Findings<'a> {
 impl<'a> Findings<'a> {
     pub(super) const fn new(snapshot: &'a Snapshot, context: &'a Context) -> Self {
         Self { snapshot, context, list: Vec::new(), last: BTreeMap::new() }
+    }
+
+    /// Whether a hypervisor that may let the host read its code does no more than that with `part`, which `leaf` maps.
+    pub(super) fn is_readable_code(&self, leaf: &S2Leaf, part: Span<PhysAddr>) -> bool {
+        let read_only = !leaf.write && !leaf.exec().el1() && !leaf.exec().el0();
+        let code = || self.snapshot.layout.image.intersect(part) == Some(part);
+        read_only && self.context.freedoms.allow(Freedom::ReadableCode) && code()
     }
 
     /// Something wrong with what registers say.

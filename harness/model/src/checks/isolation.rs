@@ -80,7 +80,7 @@ pub(super) fn reads_pages(snapshot: &Snapshot, context: &Context) -> bool {
 /// What nobody but the hypervisor may reach, ascending and disjoint.
 fn secret(snapshot: &Snapshot, context: &Context) -> Vec<Span<PhysAddr>> {
     let layout = &snapshot.layout;
-    let mut spans = vec![layout.image, layout.pool];
+    let mut spans: Vec<Span<PhysAddr>> = layout.own().collect();
     spans.extend(snapshot.tables.iter().map(Run::span));
     if context.smmu != SmmuMode::Off {
         spans.extend([layout.smmu, layout.cmdq, layout.evtq]);
@@ -112,6 +112,9 @@ fn reachable(
         let output = leaf.outputs(run.span());
         let first = secret.partition_point(|span| span.end() <= output.base);
         for part in secret[first..].iter().map_while(|span| span.intersect(output)) {
+            if findings.is_readable_code(leaf, part) {
+                continue;
+            }
             let at = leaf.inputs(part);
             findings.add(
                 Rule::IsolationReachable,

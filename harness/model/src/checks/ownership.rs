@@ -10,6 +10,7 @@ use super::findings::Findings;
 use crate::check::Space;
 use crate::context::Context;
 use crate::finding::Finding;
+use crate::freedom::Freedom;
 use crate::leaf::{OWNER_GUEST, OWNER_HYP, S2Entry};
 use crate::page::{Ownership, PageState};
 use crate::rule::Rule;
@@ -38,8 +39,7 @@ pub fn check(snapshot: &Snapshot, context: &Context) -> Vec<Finding> {
 fn loaded(findings: &mut Findings<'_>, context: &Context) {
     let layout = &findings.snapshot.layout;
     for loaded in &context.loaded {
-        let own = [layout.image, layout.pool];
-        for span in own.into_iter().filter_map(|own| own.intersect(loaded.span)) {
+        for span in layout.own().filter_map(|own| own.intersect(loaded.span)) {
             findings.add(
                 Rule::OwnershipLoaded,
                 Space::Page,
@@ -107,6 +107,9 @@ fn stage2(findings: &mut Findings<'_>, span: Span<Ipa>, page: &PageState, entry:
                 "the host has the page, but its stage 2 gives it to another",
             );
         }
+        return;
+    }
+    if entry.and_then(S2Entry::leaf).is_some_and(|leaf| findings.is_readable_code(leaf, leaf.outputs(span))) {
         return;
     }
     let Some(note) = note else {
@@ -214,6 +217,7 @@ fn mapped(snapshot: &Snapshot) -> Vec<Run<PhysAddr, ()>> {
 /// What EL2 maps it must own, or have pinned.
 fn el2(findings: &mut Findings<'_>) {
     let snapshot = findings.snapshot;
+    let loans = findings.context.freedoms.allow(Freedom::MapsLoans);
     for el2_run in snapshot.el2() {
         let Some(leaf) = el2_run.value.leaf() else { continue };
         let output = leaf.outputs(el2_run.span());
@@ -221,7 +225,7 @@ fn el2(findings: &mut Findings<'_>) {
             let at = leaf.inputs(part);
             match page.hyp {
                 Ownership::Owned | Ownership::SharedOwned => {}
-                Ownership::SharedBorrowed if page.refcount > 0 => {}
+                Ownership::SharedBorrowed if page.refcount > 0 || loans => {}
                 Ownership::SharedBorrowed => {
                     findings.add(
                         Rule::OwnershipEl2Unpinned,

@@ -84,6 +84,9 @@ fn shareable(findings: &mut Findings<'_>, entries: &[Run<Ipa, S2Entry>]) {
 }
 
 fn host(findings: &mut Findings<'_>, span: Span<Ipa>, memory: bool, leaf: &S2Leaf) {
+    if findings.is_readable_code(leaf, leaf.outputs(span)) {
+        return;
+    }
     let mut wrong = |rule, message| findings.add(rule, Space::Cpu, span, message);
     if leaf.offset != 0 {
         wrong(Rule::SanityIdentity, "the host's address leads to another one");

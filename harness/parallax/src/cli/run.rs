@@ -21,6 +21,7 @@ Examples:
   parallax run traces/bad --without-faults            the same operations on a hypervisor in order
   parallax run --repeat 20 traces/good/dma.trace      twenty times the same bytes
   parallax run --machine cpus=2 --machine smmu.map=pages
+  parallax run --target pkvm traces/pkvm              on an unmodified Linux with pKVM
   parallax run --partition 2/5                        every fifth trace from the second on
 
 Exit status: 0 as agreed, 1 diverged or a check failed, 2 malformed trace, 125 could not build or
@@ -53,6 +54,9 @@ pub struct Run {
     /// What to run on
     #[arg(long, value_enum, default_value_t)]
     pub target: Target,
+    /// The kernel of target `pkvm`: an arm64 Image, or a folder of target/linux [default: target/linux/Image]
+    #[arg(long, value_name = "IMAGE|NAME")]
+    pub kernel: Option<PathBuf>,
     /// Take results that differ as the new goldens
     #[arg(long, conflicts_with = "no_golden")]
     pub accept: bool,
@@ -94,4 +98,6 @@ pub enum Target {
     /// The hypervisor of this project.
     #[default]
     Hyp,
+    /// An unmodified Linux with pKVM; `--kernel` says which.
+    Pkvm,
 }

@@ -3,14 +3,13 @@
 use std::fmt::Write;
 
 use anyhow::Result;
-use parallax_abi::info::HypInfo;
 use parallax_addr::{AddressMap, Ipa};
 use parallax_engine::status::{Failure, Status};
 use parallax_machine::{Attached, FailureClass, MachineError, Registers};
 use parallax_model::checks::isolation::check_tables;
 use parallax_model::lane::{self, Lane};
 use parallax_model::{
-    BlockSize, CaptureCache, Context, Run, S2Entry, Snapshot, View, capture, raw, state_lines,
+    BlockSize, CaptureCache, Context, Run, S2Entry, Snapshot, Told, View, capture, raw, state_lines,
 };
 use parallax_trace::spec::{MmioPolicy, SmmuMode};
 
@@ -51,7 +50,7 @@ pub(super) fn attach(args: &Attach) -> Result<Status> {
 fn snapshot(machine: &Attached, registers: &Registers) -> Snapshot {
     let others = registers.others.iter().enumerate().filter(|(_, cpu)| cpu.below_el2);
     let others = others.map(|(index, cpu)| (index + 1, cpu.sys));
-    let (smmu, nothing) = (registers.smmu.as_ref(), HypInfo::default());
+    let (smmu, nothing) = (registers.smmu.as_ref(), Told::default());
     capture(&mut CaptureCache::default(), machine, &registers.sys, others, smmu, &nothing)
 }
 
@@ -109,6 +108,7 @@ fn context() -> Context {
         masters: Vec::new(),
         common: Vec::new(),
         smmu_fails: false,
+        freedoms: parallax_model::Freedoms::default(),
         loaded: Vec::new(),
     }
 }

@@ -10,13 +10,13 @@
 //! ```
 
 mod options;
+mod target;
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::Result;
 use parallax_engine::Mode;
-use parallax_engine::live;
 use parallax_engine::project;
 use parallax_engine::status::{Failure, Status};
 use parallax_engine::visible;
@@ -26,7 +26,7 @@ use parallax_suite::cases::{self, Case, SuiteError};
 use parallax_suite::{jobs, selection};
 use parallax_trace::TraceError;
 
-use super::output::{self, print, print_as_it_is};
+use super::output::{self, print, print_as_it_is, value_name};
 use super::{outputs, progress, status_of};
 use crate::cli::Run;
 use crate::interrupt;
@@ -66,7 +66,7 @@ fn not_run(format: Format, error: &anyhow::Error) -> Result<String> {
 
 fn perform(args: &Run) -> Result<Status> {
     let begin = Instant::now();
-    let mut cases = cases::load(&args.traces)?;
+    let mut cases = cases::load_for(&args.traces, &value_name(args.target))?;
     if args.without_faults {
         cases.iter_mut().for_each(|case| case.trace.switch_fault_off());
     }
@@ -82,6 +82,7 @@ fn perform(args: &Run) -> Result<Status> {
     }
     let export = options::export(args, cases.len())?;
     refuse_inputs(args, export.as_ref().map(|export| export.path.as_path()), &cases)?;
+    target::check(args)?;
     if args.without_events && args.mode == Mode::Stream {
         return Err(Failure::usage("--mode stream needs the plugin; leave --without-events out").into());
     }
@@ -95,15 +96,12 @@ fn perform(args: &Run) -> Result<Status> {
     let since = since.transpose().map_err(Failure::from)?;
     let progress = progress::of_traces(cases.len());
     progress.set_message("building");
-    let mut hyp = live::build(&root, cases.iter().map(|case| &case.trace), &cancel)?;
-    if !args.without_events {
-        hyp = live::with_events(hyp, &root).map_err(with_remedy)?;
-    }
+    let backend = target::backend(args, &root, &cases, &cancel)?;
     progress.set_message("running");
-    let options = options::options(args, export, cancel);
+    let options = options::options(args, export, target::has_agreed(args, &cases), cancel);
     let mut human = (args.format == Format::Human).then(|| Human::new(anstream::stdout()));
     let mut written = Ok(());
-    let reports = jobs::run(&cases, &hyp, &options, |report, _| {
+    let reports = jobs::run(&cases, &*backend, &options, |report, _| {
         if let Some(human) = &mut human {
             let result = progress.suspend(|| human.trace(report));
             written = std::mem::replace(&mut written, Ok(())).and(result);
@@ -134,17 +132,6 @@ fn perform(args: &Run) -> Result<Status> {
     Ok(status)
 }
 
-/// What to do where there is no plugin; who ended its build knows why there is none.
-fn with_remedy(failure: Failure) -> Failure {
-    match failure.status {
-        Status::Interrupted => failure,
-        _ => Failure {
-            message: failure.message + "; --without-events does without check `protocol`",
-            ..failure
-        },
-    }
-}
-
 /// Refuses to write what the run reads or leaves: traces and their goldens.
 fn refuse_inputs(args: &Run, export: Option<&Path>, cases: &[Case]) -> Result<(), Failure> {
     let record = args.record.as_deref().map(|path| ("--record", path));
@@ -167,16 +154,4 @@ fn formatted(
         Format::Github => report::github(reports),
         Format::Human | Format::Markdown => report::markdown(reports, beside),
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn who_ends_the_build_of_the_plugin_is_given_no_advice() {
-        let advised = |status| with_remedy(Failure { status, message: "no plugin".to_owned() }).message;
-        assert_eq!(advised(Status::Interrupted), "no plugin");
-        assert_eq!(advised(Status::Setup), "no plugin; --without-events does without check `protocol`");
-    }
 }

@@ -208,10 +208,12 @@ fn is_known(op: TlbiOp) -> bool {
 fn first_root(vtcr: u64) -> u64 {
     let Vtcr { t0sz, sl0, tg0, ps, .. } = Vtcr::decode(vtcr);
     let root = PhysAddr::new(PAGE_SIZE);
-    let fields = Stage2Fields { root, t0sz, sl0, tg0, ps, oa_limit: 48, ha: false, fwb: false, vmid: 0 };
+    let fields =
+        Stage2Fields { root, t0sz, sl0, tg0, ps, oa_limit: 48, lpa2: None, ha: false, fwb: false, vmid: 0 };
     match fields.regime() {
         Ok(walk) if walk.root_tables() > 1 => {
-            vtcr & !0x3f | (64 - (12 + 9 * (4 - u64::from(walk.start.number()))))
+            let level = u64::try_from(walk.start.number()).unwrap_or(0);
+            vtcr & !0x3f | (64 - (12 + 9 * (4 - level)))
         }
         _ => vtcr,
     }

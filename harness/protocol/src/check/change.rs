@@ -1,6 +1,6 @@
 //! What a store does to an entry (Arm ARM, D8.17.1, "Using break-before-make").
 
-use parallax_vmsa::desc::{ADDRESS, Kind, Level, kind};
+use parallax_vmsa::desc::{ADDRESS, Form, Kind, Level, kind};
 
 /// Which format of leaf.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,7 +22,7 @@ pub(super) enum Entry {
 /// Decodes an entry.
 pub(super) const fn entry(desc: u64, level: u8) -> Entry {
     let Some(at) = Level::new(level) else { return Entry::Invalid };
-    match kind(desc, at) {
+    match kind(desc, at, Form::of(48)) {
         Kind::Table => Entry::Table(desc & ADDRESS),
         Kind::Leaf => Entry::Leaf,
         Kind::Invalid | Kind::Reserved => Entry::Invalid,

@@ -17,7 +17,7 @@ use crate::event::Sysreg;
 type Geometry = (u8, u64);
 
 fn geometry(walk: Option<Walk>) -> Geometry {
-    walk.map_or((0, 1), |walk| (walk.start.number(), walk.root_tables()))
+    walk.map_or((0, 1), |walk| (u8::try_from(walk.start.number()).unwrap_or(0), walk.root_tables()))
 }
 
 impl Checker {
@@ -72,6 +72,7 @@ impl Checker {
             tg0: vtcr.tg0,
             ps: vtcr.ps,
             oa_limit: 48,
+            lpa2: None,
             ha: false,
             fwb: false,
             vmid,

@@ -26,6 +26,7 @@ fn text_of(wanted: Wanted, events: &[Record]) -> String {
         ia: InputAddr::new(0x4020_0000),
         entries: 512,
         stage,
+        form: parallax_vmsa::Form::of(48),
     };
     let site = Site {
         place: "0x10 <Tree>::replace (hyp/core/src/tree.rs:7) in f+0x4 (hyp/src/a.rs:2)".to_owned(),

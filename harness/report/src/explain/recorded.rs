@@ -23,7 +23,7 @@ pub fn story(before: &mut Replay, after: &mut Replay, wanted: Wanted) -> Result<
     let mut streams = all_streams(before)?;
     let new_streams = all_streams(after)?;
     streams.extend(new_streams.into_iter().filter(|array| !streams.contains(array)).collect::<Vec<_>>());
-    let info = after.target().info;
+    let info = after.target().info_or_zero();
     let names = after.target().address_map();
     let context = OperationContext {
         before: before.memory(),

@@ -28,7 +28,7 @@ const MAX_ITEMS: usize = 1 << 22;
 pub(super) fn recorded(opened: Opened, intern: &mut Intern, step: &dyn Fn()) -> Result<Recorded, Failure> {
     let Opened { name, mut replay, back } = opened;
     let mut observer = Observer::new(replay.target());
-    let info = replay.target().info;
+    let info = replay.target().info_or_zero();
     let queue = Span::new(info.cmdq_pa, info.cmdq_size);
     let description = replay.target().description.clone();
     let regions = observer.context().symbols.regions();

@@ -170,7 +170,7 @@ fn regime(cd: &Cd) -> Option<Regime> {
     let root = PhysAddr::new(cd.ttb0());
     let whole = ia_bits >= 31 && root.get().is_multiple_of(PAGE_SIZE) && root.get() >> oa_bits == 0;
     let stage = Stage::One(Stage1Controls { mair: cd.mair(), hpd: false, wxn: false, e2h: false });
-    whole.then_some(Regime { stage, root, start, ia_bits, oa_bits, hw_af: cd.affd() })
+    whole.then_some(Regime { stage, root, start, ia_bits, oa_bits, lpa2: None, hw_af: cd.affd() })
 }
 
 #[cfg(test)]

@@ -75,7 +75,7 @@ impl Live {
             ram,
             watched,
             symbols,
-            target: Target { description, info: HypInfo::default() },
+            target: Target::new(description, HypInfo::default()),
             registers,
             stops,
             mailbox,
@@ -105,17 +105,17 @@ impl Live {
             Ok(read) => read,
             Err(error) => return Err(self.connection_lost(error)),
         };
-        self.target.info = read_info(&self.ram, &registers.sys, info_va)?;
+        let info = read_info(&self.ram, &registers.sys, info_va)?;
+        self.target = Target::new(self.target.description.clone(), info);
         let fails = self.target.description.config.smmu_fails;
-        firmware::break_commands(&self.runtime, &mut self.client, &self.target.info, fails)?;
+        firmware::break_commands(&self.runtime, &mut self.client, &info, fails)?;
         if let Watched::Journal(journal, _) = &self.watched {
-            if self.target.info.image_pa != HYP_BASE.get() {
-                let at = self.target.info.image_pa;
+            if info.image_pa != HYP_BASE.get() {
+                let at = info.image_pa;
                 return Err(MachineError::Contract(format!(
                     "the image is at {at:#x}, and its entry was watched at {HYP_BASE:#x}"
                 )));
             }
-            let info = &self.target.info;
             let own = info.image_pa..info.pool_pa + info.pool_size;
             journal.watch_loads(own, info.evtq_pa..info.evtq_pa.saturating_add(info.evtq_size));
         }

@@ -73,7 +73,7 @@ impl Stream for Live {
         writes: DeviceWrites,
         known: &Registers,
     ) -> Result<Registers, MachineError> {
-        let smmu = Some(self.target.info.smmu_pa).filter(|&pa| pa != 0 && writes.smmu);
+        let smmu = Some(self.target.info_or_zero().smmu_pa).filter(|&pa| pa != 0 && writes.smmu);
         let gic = GicAt::of(&self.target.description).filter(|_| writes.others);
         let read = self.runtime.block_on(self.registers.read(&mut self.client, smmu, gic));
         let mut read = read.map_err(|error| self.connection_lost(error))?;

@@ -245,7 +245,7 @@ impl Machine for Live {
     }
 
     fn registers(&mut self) -> Result<Registers, MachineError> {
-        let smmu_pa = self.target.info.smmu_pa;
+        let smmu_pa = self.target.info_or_zero().smmu_pa;
         let smmu = (smmu_pa != 0).then_some(smmu_pa);
         let gic = GicAt::of(&self.target.description);
         let read = self.runtime.block_on(self.registers.read(&mut self.client, smmu, gic));

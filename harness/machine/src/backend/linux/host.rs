@@ -58,7 +58,7 @@ impl<L: BorrowMut<Linux>> LinuxHost<L> {
         let running: &mut Linux = linux.borrow_mut();
         let Some(info) = running.info()? else { return Ok(None) };
         running.watch_loads(&info);
-        let target = Target { description: running.description().clone(), info };
+        let target = Target::new(running.description().clone(), info);
         Ok(Some(Self { linux, target, calls: 0, edu: None }))
     }
 
@@ -166,7 +166,7 @@ impl<L: BorrowMut<Linux>> Machine for LinuxHost<L> {
 
     fn registers(&mut self) -> Result<Registers, MachineError> {
         self.linux_mut().step_aside()?;
-        let info = self.target.info;
+        let info = self.target.info_or_zero();
         self.linux_mut().registers(&info)
     }
 

@@ -5,21 +5,26 @@ use parallax_engine::status::Failure;
 use parallax_machine::CancellationToken;
 use parallax_suite::jobs::{Export, ExportForm, GoldenMode, Options, job_count};
 
-use crate::cli::Run;
 use crate::cli::require::requirements;
+use crate::cli::{Run, Target};
 use crate::cmd::output::value_name;
 
-/// All of it; `export` is where the events of the one trace go.
-pub(super) fn options(args: &Run, export: Option<Export>, cancel: CancellationToken) -> Options {
+/// All of it; `export` is where the events of the one trace go, and goldens say what is `agreed` or do not.
+pub(super) fn options(
+    args: &Run,
+    export: Option<Export>,
+    agreed: bool,
+    cancel: CancellationToken,
+) -> Options {
     Options {
         jobs: job_count(args.jobs),
-        golden: golden_mode(args),
+        golden: golden_mode(args, agreed),
         record: args.record.clone(),
         export,
         repeat: usize::from(args.repeat),
         mode: args.mode,
         flags: flags(args),
-        events: !args.without_events,
+        events: !args.without_events && args.target == Target::Hyp,
         require: requirements(&args.require),
         cancel,
     }
@@ -44,6 +49,12 @@ fn flags(args: &Run) -> Vec<String> {
     if args.mode != Mode::Step {
         flags.extend(["--mode".to_owned(), value_name(args.mode)]);
     }
+    if args.target != Target::default() {
+        flags.extend(["--target".to_owned(), value_name(args.target)]);
+    }
+    if let Some(kernel) = &args.kernel {
+        flags.extend(["--kernel".to_owned(), kernel.display().to_string()]);
+    }
     flags.extend(args.machine.iter().flat_map(|keys| ["--machine".to_owned(), keys.clone()]));
     flags.extend(args.require.iter().flat_map(|what| ["--require".to_owned(), value_name(*what)]));
     let switches = [("--without-faults", args.without_faults), ("--without-events", args.without_events)];
@@ -54,11 +65,11 @@ fn flags(args: &Run) -> Vec<String> {
     flags
 }
 
-const fn golden_mode(args: &Run) -> GoldenMode {
-    let other = args.without_faults || !args.machine.is_empty() || !args.require.is_empty();
+const fn golden_mode(args: &Run, agreed: bool) -> GoldenMode {
+    let other = !agreed || args.without_faults || !args.machine.is_empty() || !args.require.is_empty();
     match (args.accept, args.no_golden || other) {
-        (true, _) => GoldenMode::Accept,
-        (false, true) => GoldenMode::Ignore,
+        (true, _) if agreed => GoldenMode::Accept,
+        (true, _) | (false, true) => GoldenMode::Ignore,
         (false, false) => GoldenMode::Compare,
     }
 }

@@ -2,7 +2,7 @@
 
 /// The archive under construction.
 #[derive(Debug, Default)]
-pub(super) struct Archive {
+pub struct Archive {
     bytes: Vec<u8>,
     entries: u32,
 }
@@ -13,22 +13,23 @@ const CHARACTER_DEVICE: u32 = 0o020_600;
 
 impl Archive {
     /// Adds a folder.
-    pub(super) fn folder(&mut self, name: &str) {
+    pub fn folder(&mut self, name: &str) {
         self.entry(name, FOLDER, (0, 0), &[]);
     }
 
     /// Adds an executable file.
-    pub(super) fn file(&mut self, name: &str, data: &[u8]) {
+    pub fn file(&mut self, name: &str, data: &[u8]) {
         self.entry(name, FILE, (0, 0), data);
     }
 
     /// Adds a character device.
-    pub(super) fn device(&mut self, name: &str, major: u32, minor: u32) {
+    pub fn device(&mut self, name: &str, major: u32, minor: u32) {
         self.entry(name, CHARACTER_DEVICE, (major, minor), &[]);
     }
 
     /// All of it.
-    pub(super) fn finish(mut self) -> Vec<u8> {
+    #[must_use]
+    pub fn finish(mut self) -> Vec<u8> {
         self.entry("TRAILER!!!", 0, (0, 0), &[]);
         self.bytes
     }

@@ -1,0 +1,244 @@
+//! From a kernel's image to a machine that waits for its first operation.
+
+use std::fs::{self, File};
+use std::io::{Read, Seek, SeekFrom};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use parallax_addr::Span;
+use parallax_trace::spec::{MachineSpec, Region, SmmuMode, regions};
+use tokio::runtime::Builder;
+use tokio_util::sync::CancellationToken;
+
+use super::btf::Btf;
+use super::calls::Calls;
+use super::code::Code;
+use super::inject::{Set, Waiting};
+use super::kernel::{self, Kernel, not_found};
+use super::{Config, Live, args, initrd, layout};
+use crate::backend::hyp::registers::RegisterSet;
+use crate::backend::hyp::report::not_started;
+use crate::error::MachineError;
+use crate::qemu::{Files, Qemu, QemuError};
+use crate::rsp::{Client, RspError, StopReply, TargetDescription};
+use crate::target::{Description, Target};
+
+/// The largest kernel image that is believed.
+const MOST_IMAGE: u64 = 256 << 20;
+/// How often the channel is looked at.
+const PERIOD: Duration = Duration::from_millis(50);
+/// Where an idle CPU waits: the function that executes `wfi`.
+const IDLE: &str = "cpu_do_idle";
+/// Where the kernel is told that the hypervisor panicked.
+const PANIC: &str = "nvhe_hyp_panic_handler";
+
+impl Live {
+    /// Boots `config` on the machine `spec`, whose devices are not used, and has every CPU wait.
+    pub(super) fn boot(
+        spec: &MachineSpec,
+        config: &Config,
+        cancel: &CancellationToken,
+    ) -> Result<Self, MachineError> {
+        spec.check()?;
+        if spec.faults_build || spec.tree.is_some() {
+            let what = "faults and device trees of a trace's own are for the hypervisor of this project";
+            return Err(MachineError::Foreign(what.to_owned()));
+        }
+        let image = initrd::read(&config.kernel, MOST_IMAGE)?;
+        let btf = Btf::find(&image).ok_or_else(|| not_found("BTF in the image (CONFIG_DEBUG_INFO_BTF=y)"))?;
+        let start = |what| move |source| QemuError::Start { what, source };
+        let runtime = Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(start("making a runtime for its sockets"))?;
+        let folder = tempfile::tempdir().map_err(start("making a folder for its initramfs"))?;
+        let (archive, channel) = (folder.path().join("initrd"), folder.path().join("channel"));
+        fs::write(&archive, initrd::initrd(&config.busybox)?).map_err(start("writing its initramfs"))?;
+        let files = Files { hyp: &config.kernel, payload: Path::new(""), tree: None };
+        let (mut qemu, ram, _) = Qemu::launch(spec.mem_bytes, &files, None, |paths| {
+            args::arguments(spec, paths, &archive, &channel)
+        })?;
+        let connected = runtime.block_on(connect(&mut qemu, &spec.cpu, cancel));
+        let (mut client, registers, target) = connected.map_err(|error| not_started(&mut qemu, error))?;
+        let failed = |error| MachineError::Boot(Box::new(error));
+        let set =
+            Set::find(&target).map_err(|name| MachineError::Foreign(format!("QEMU has no register {name}")));
+        let set = set.map_err(failed)?;
+        let text = runtime.block_on(listen(&mut client, &channel, config.limit));
+        let text = match text {
+            Err(MachineError::Hang { waiting_for, limit, .. }) => {
+                let report = qemu.uart_tail();
+                return Err(failed(MachineError::Hang { waiting_for, limit, report }));
+            }
+            text => text.map_err(failed)?,
+        };
+        let kernel = Kernel::parse(&text).map_err(failed)?;
+        if kernel.cpus != usize::from(spec.cpus) {
+            let what = format!("{} of {} CPUs came up", kernel.cpus, spec.cpus);
+            return Err(failed(MachineError::Foreign(what)));
+        }
+        let cpus =
+            runtime.block_on(park(&mut client, &set, kernel.symbol(IDLE).map_err(failed)?, config.limit));
+        let cpus = cpus.map_err(failed)?;
+        qemu.hide();
+        let mut live = Self {
+            runtime,
+            client,
+            qemu,
+            ram,
+            registers,
+            set,
+            cpus,
+            // Until it is known.
+            target: Target::unknown(),
+            calls: Calls::default(),
+            code: None,
+            panic: 0,
+        };
+        live.finish(spec, &kernel, &btf).map_err(failed)?;
+        Ok(live)
+    }
+
+    /// Finds out where everything is, and sets the breakpoints.
+    fn finish(&mut self, spec: &MachineSpec, kernel: &Kernel, btf: &Btf<'_>) -> Result<(), MachineError> {
+        let registers = self.runtime.block_on(self.registers.read(&mut self.client, None, None))?;
+        let told = layout::told(kernel, btf, &self.ram, &registers.sys)?;
+        // The kernel's image is in EL2's linear map where it is at EL2.
+        let base = kernel.symbol("_text")?;
+        let moved = kernel.physical(base)?.get().wrapping_sub(base).wrapping_add(told.layout.linear_offset);
+        self.calls = Calls::read(kernel, &self.ram, moved)?;
+        let code = Code::find(kernel, &self.ram, told.layout.image)?;
+        self.panic = kernel.symbol(PANIC)?;
+        let mut stops = code.stops();
+        stops.push(self.panic);
+        stops.extend(self.cpus.iter().map(|cpu| cpu.vector));
+        stops.sort_unstable();
+        stops.dedup();
+        let client = &mut self.client;
+        self.runtime.block_on(async {
+            for stop in stops {
+                client.command(&format!("Z1,{stop:x},4")).await?;
+            }
+            Ok::<_, RspError>(())
+        })?;
+        self.code = Some(code);
+        let text = kernel.part(["_text", "_etext"]).unwrap_or_default();
+        let description = describe(&self.qemu.version().to_string(), spec, text);
+        self.target = Target { description, told, info: None };
+        Ok(())
+    }
+}
+
+/// What was booted. The hypervisor leaves the SMMU to the host.
+fn describe(qemu_version: &str, spec: &MachineSpec, text: Span<parallax_addr::PhysAddr>) -> Description {
+    let mut config = spec.clone();
+    config.hyp.smmu = SmmuMode::Off;
+    config.devices.clear();
+    Description {
+        qemu_version: qemu_version.to_owned(),
+        regions: regions(spec.mem_bytes),
+        payload: Region::new("host", text.base, text.size),
+        config,
+    }
+}
+
+/// Connects to the gdbstub of a machine of CPU model `cpu`.
+async fn connect(
+    qemu: &mut Qemu,
+    cpu: &str,
+    cancel: &CancellationToken,
+) -> Result<(Client, RegisterSet, TargetDescription), MachineError> {
+    let socket = qemu.gdb_socket().ok_or_else(|| MachineError::Contract("QEMU has no sockets".to_owned()))?;
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(30);
+    let mut connecting = Box::pin(Client::connect(&socket, cancel.clone(), deadline));
+    let mut client = loop {
+        tokio::select! {
+            client = &mut connecting => break client?,
+            () = tokio::time::sleep(PERIOD) => {
+                if qemu.ended().is_some() {
+                    return Err(RspError::Closed.into());
+                }
+            }
+        }
+    };
+    client.handshake().await?;
+    let target = client.target_description().await?;
+    let registers = RegisterSet::find(&target, cpu, client.threads().await?)?;
+    client.command("Qqemu.PhyMemMode:1").await?;
+    Ok((client, registers, target))
+}
+
+/// Lets the machine go until PID 1 has said all at `channel`, and gives that.
+async fn listen(client: &mut Client, channel: &Path, limit: Duration) -> Result<Vec<u8>, MachineError> {
+    let begin = Instant::now();
+    client.start("vCont;c").await?;
+    loop {
+        if client.stopped(PERIOD).await?.is_some() {
+            return Err(MachineError::SwitchedOff);
+        }
+        let text = said(channel).unwrap_or_default();
+        if kernel::is_whole(&text) {
+            client.interrupt().await?;
+            return Ok(text);
+        }
+        if begin.elapsed() > limit {
+            client.interrupt().await?;
+            let waiting_for = "what PID 1 has to say of the hypervisor";
+            return Err(MachineError::Hang { waiting_for, limit, report: String::new() });
+        }
+    }
+}
+
+/// What is in the file at `channel`: all of it if it has come to its end, else no more than that end.
+fn said(channel: &Path) -> std::io::Result<Vec<u8>> {
+    const TAIL: u64 = 64;
+    let mut file = File::open(channel)?;
+    let len = file.metadata()?.len();
+    let mut text = Vec::new();
+    file.seek(SeekFrom::Start(len.saturating_sub(TAIL)))?;
+    Read::by_ref(&mut file).take(TAIL).read_to_end(&mut text)?;
+    if kernel::is_whole(&text) {
+        text.clear();
+        file.rewind()?;
+        file.take(kernel::MOST_TEXT as u64).read_to_end(&mut text)?;
+    }
+    Ok(text)
+}
+
+/// Has every CPU wait at `idle`. One that has come there does not go on.
+async fn park(
+    client: &mut Client,
+    set: &Set,
+    idle: u64,
+    limit: Duration,
+) -> Result<Vec<Waiting>, MachineError> {
+    let threads = client.threads().await?;
+    let mut left = threads.clone();
+    client.command(&format!("Z1,{idle:x},4")).await?;
+    let begin = Instant::now();
+    while !left.is_empty() {
+        let goes: Vec<String> = left.iter().map(|thread| format!("c:{thread}")).collect();
+        let remaining = limit.saturating_sub(begin.elapsed());
+        let stop = client.resume(&[], &format!("vCont;{}", goes.join(";")), remaining).await;
+        let thread = match stop {
+            Ok(StopReply::Stopped { thread: Some(thread), .. }) => thread,
+            Err(RspError::Timeout(_)) => {
+                let waiting_for = "a CPU in the kernel's idle loop";
+                return Err(MachineError::Hang { waiting_for, limit, report: String::new() });
+            }
+            Err(error) => return Err(error.into()),
+            Ok(_) => return Err(MachineError::SwitchedOff),
+        };
+        client.command(&format!("Hg{thread}")).await?;
+        if client.read_registers(&[set.pc()]).await? == [idle] {
+            left.retain(|one| *one != thread);
+        }
+    }
+    client.command(&format!("z1,{idle:x},4")).await?;
+    let mut cpus = Vec::new();
+    for thread in &threads {
+        cpus.push(Waiting::of(client, set, thread).await?);
+    }
+    if let Some(first) = threads.first() {
+        client.command(&format!("Hg{first}")).await?;
+    }
+    Ok(cpus)
+}

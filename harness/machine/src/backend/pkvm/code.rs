@@ -1,0 +1,92 @@
+//! Instructions of the kernel's own that perform an operation: nothing is written into its text.
+
+use parallax_addr::{PhysAddr, Span};
+use parallax_vmsa::PhysMem;
+
+use super::kernel::{Kernel, not_found};
+use crate::error::MachineError;
+
+/// `hvc #0; ldr x4, [sp]`: how the kernel makes hypercalls. An `hvc` of EL2's own code cannot be executed by the host.
+const CONDUIT: [u32; 2] = [0xd400_0002, 0xf940_03e4];
+/// `msr sctlr_el1, x0`.
+const MSR_SCTLR: [u32; 1] = [0xd518_1000];
+/// `ldrb`, `ldrh`, `ldr` of `w0`, `ldr` of `x0`, each from `[x1]`.
+const LOADS: [[u32; 1]; 4] = [[0x3940_0020], [0x7940_0020], [0xb940_0020], [0xf940_0020]];
+/// `strb`, `strh`, `str` of `w0`, `str` of `x0`, each to `[x1]`.
+const STORES: [[u32; 1]; 4] = [[0x3900_0020], [0x7900_0020], [0xb900_0020], [0xf900_0020]];
+/// More code is not believed.
+const MOST: u64 = 128 << 20;
+
+/// An instruction: where the kernel has it, and where it is in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Instruction {
+    pub(super) va: u64,
+    pub(super) pa: u64,
+}
+
+impl Instruction {
+    /// The one behind.
+    pub(super) const fn next(self) -> Self {
+        Self { va: self.va.wrapping_add(4), pa: self.pa.wrapping_add(4) }
+    }
+}
+
+/// The instructions.
+#[derive(Clone, Debug)]
+pub(super) struct Code {
+    /// `hvc #0`.
+    pub(super) hvc: Instruction,
+    /// `msr sctlr_el1, x0`.
+    pub(super) msr_sctlr: Instruction,
+    /// A load of 1, 2, 4, 8 bytes.
+    loads: [Option<Instruction>; 4],
+    /// A store of so many.
+    stores: [Option<Instruction>; 4],
+}
+
+impl Code {
+    /// Looks for them in the kernel's text, less EL2's, which is at `el2`.
+    pub(super) fn find(
+        kernel: &Kernel,
+        memory: &dyn PhysMem,
+        el2: Span<PhysAddr>,
+    ) -> Result<Self, MachineError> {
+        let (from, to) = kernel.text()?;
+        let size = to.saturating_sub(from);
+        let base = kernel.physical(from)?;
+        if size > MOST {
+            return Err(not_found(&format!("a kernel of {} MiB of code at most", MOST >> 20)));
+        }
+        let mut bytes = vec![0; size as usize];
+        memory.read(base, &mut bytes)?;
+        let words: Vec<u32> = bytes.as_chunks::<4>().0.iter().map(|word| u32::from_le_bytes(*word)).collect();
+        let find = |pattern: &[u32]| {
+            let places = words.windows(pattern.len()).enumerate().filter(|(_, part)| *part == pattern);
+            let mut places = places.map(|(index, _)| 4 * index as u64);
+            let own = |offset: &u64| !el2.contains(base.wrapping_add(*offset));
+            places
+                .find(own)
+                .map(|offset| Instruction { va: from + offset, pa: base.get().wrapping_add(offset) })
+        };
+        Ok(Self {
+            hvc: find(&CONDUIT).ok_or_else(|| not_found("`hvc #0; ldr x4, [sp]` in the kernel's code"))?,
+            msr_sctlr: find(&MSR_SCTLR)
+                .ok_or_else(|| not_found("`msr sctlr_el1, x0` in the kernel's code"))?,
+            loads: LOADS.map(|pattern| find(&pattern)),
+            stores: STORES.map(|pattern| find(&pattern)),
+        })
+    }
+
+    /// The access of `size` bytes, if the kernel has it.
+    pub(super) fn access(&self, size: u64, write: bool) -> Option<Instruction> {
+        let index = [1, 2, 4, 8].iter().position(|known| *known == size)?;
+        if write { self.stores[index] } else { self.loads[index] }
+    }
+
+    /// Where a CPU stops behind any of them.
+    pub(super) fn stops(&self) -> Vec<u64> {
+        let accesses = self.loads.iter().chain(&self.stores).flatten().map(|one| one.next().pa);
+        let msr = self.msr_sctlr.next();
+        [self.hvc.next().va, msr.va, msr.pa].into_iter().chain(accesses).collect()
+    }
+}

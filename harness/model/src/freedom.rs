@@ -1,0 +1,81 @@
+//! What a hypervisor may do otherwise than ours, by name and with the reason. A target says which it takes; ours takes none.
+
+/// Makes [`Freedom`] from its table.
+macro_rules! table_of_freedoms {
+    ($($(#[$doc:meta])* $variant:ident = $name:literal, $reason:literal;)*) => {
+        /// A rule that does not hold of every hypervisor.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum Freedom { $($(#[$doc])* $variant,)* }
+
+        impl Freedom {
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$variant),*];
+
+            /// Its name.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name),* }
+            }
+
+            /// What is allowed, and why.
+            #[must_use]
+            pub const fn reason(self) -> &'static str {
+                match self { $(Self::$variant => $reason),* }
+            }
+        }
+    };
+}
+
+table_of_freedoms! {
+    /// HCR_EL2.E2H = 1.
+    E2h = "e2h",
+        "EL2 may run with HCR_EL2.E2H = 1: its registers and its stage 1 then have the layout of EL1's, in which they are read.";
+    /// HCR_EL2.SWIO = 0.
+    SetWay = "set-way",
+        "HCR_EL2.SWIO may be 0: where stage 2 is on (HCR_EL2.VM = 1), `DC ISW` of EL1 cleans what it invalidates all the same.";
+    /// Masters that nothing holds.
+    Masters = "masters",
+        "Devices may reach all memory: the hypervisor has no driver of an SMMU, and does not promise to hold them.";
+    /// EL2 maps all that it borrows.
+    MapsLoans = "maps-loans",
+        "EL2 may map what the host has lent as soon as it is lent, not only while it is pinned.";
+    /// The host reads EL2's code.
+    ReadableCode = "readable-code",
+        "The host may have the code of EL2 mapped, neither writable nor executable: it is that of the kernel's image.";
+    /// Another error.
+    Error = "error",
+        "What is refused may be refused with another error.";
+}
+
+/// Those that a target takes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Freedoms(&'static [Freedom]);
+
+impl Freedoms {
+    /// These.
+    #[must_use]
+    pub const fn new(taken: &'static [Freedom]) -> Self {
+        Self(taken)
+    }
+
+    /// Whether `freedom` is among them.
+    #[must_use]
+    pub fn allow(&self, freedom: Freedom) -> bool {
+        self.0.contains(&freedom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ours_takes_none_and_names_are_distinct() {
+        assert!(Freedom::ALL.iter().all(|freedom| !Freedoms::default().allow(*freedom)));
+        for (index, one) in Freedom::ALL.iter().enumerate() {
+            assert!(Freedom::ALL[..index].iter().all(|other| other.name() != one.name()));
+            assert!(one.reason().ends_with('.'));
+        }
+        assert!(Freedoms::new(&[Freedom::E2h]).allow(Freedom::E2h));
+    }
+}

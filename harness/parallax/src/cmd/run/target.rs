@@ -1,0 +1,84 @@
+//! What to run on.
+
+use std::path::Path;
+use std::time::Duration;
+
+use parallax_engine::status::{Failure, Status};
+use parallax_engine::{Mode, live};
+use parallax_linux::kernel_and_busybox;
+use parallax_machine::{Backend, CancellationToken, Pkvm, PkvmConfig};
+use parallax_suite::cases::Case;
+
+use crate::cli::{Run, Target};
+use crate::cmd::output::value_name;
+
+/// How long a kernel may take to boot, in wall time.
+const BOOT: Duration = Duration::from_secs(240);
+
+/// Refuses what the target of `args` cannot do.
+pub(super) fn check(args: &Run) -> Result<(), Failure> {
+    match args.target {
+        Target::Hyp if args.kernel.is_some() => {
+            Err(Failure::usage("--kernel is the kernel of --target pkvm".to_owned()))
+        }
+        Target::Pkvm if args.mode == Mode::Stream || !args.export.is_empty() || args.record.is_some() => {
+            let what =
+                "--target pkvm has neither --mode stream nor --export nor --record: no plugin watches it";
+            Err(Failure::usage(what.to_owned()))
+        }
+        Target::Hyp | Target::Pkvm => Ok(()),
+    }
+}
+
+/// What boots the machines of `cases`; what has to be built in the source tree at `root` is built.
+pub(super) fn backend(
+    args: &Run,
+    root: &Path,
+    cases: &[Case],
+    cancel: &CancellationToken,
+) -> Result<Box<dyn Backend>, Failure> {
+    match args.target {
+        Target::Hyp => {
+            let hyp = live::build(root, cases.iter().map(|case| &case.trace), cancel)?;
+            let events = !args.without_events;
+            let hyp = if events { live::with_events(hyp, root).map_err(with_remedy)? } else { hyp };
+            Ok(Box::new(hyp))
+        }
+        Target::Pkvm => {
+            let (kernel, busybox) = kernel_and_busybox(args.kernel.as_deref(), &root.join("target/linux"))?;
+            let revision = kernel.display().to_string();
+            let config = PkvmConfig { kernel, busybox, limit: BOOT };
+            Ok(Box::new(Pkvm { config, revision, cancel: cancel.clone() }))
+        }
+    }
+}
+
+/// Whether goldens say what is agreed of `cases` on this target. What a kernel has touched when it comes to rest is not the same in every
+/// boot.
+pub(super) fn has_agreed(args: &Run, cases: &[Case]) -> bool {
+    let target = value_name(args.target);
+    args.target == Target::Hyp && cases.iter().all(|case| case.target() == target)
+}
+
+/// What to do where there is no plugin; who ended its build knows why there is none.
+fn with_remedy(failure: Failure) -> Failure {
+    match failure.status {
+        Status::Interrupted => failure,
+        _ => Failure {
+            message: failure.message + "; --without-events does without check `protocol`",
+            ..failure
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_ends_the_build_of_the_plugin_is_given_no_advice() {
+        let advised = |status| with_remedy(Failure { status, message: "no plugin".to_owned() }).message;
+        assert_eq!(advised(Status::Interrupted), "no plugin");
+        assert_eq!(advised(Status::Setup), "no plugin; --without-events does without check `protocol`");
+    }
+}
