@@ -170,7 +170,11 @@ impl Round {
                     1 => generator.closing(),
                     _ => generator.service(),
                 };
-                queue.truncate(if ending == 0 { room - end } else { room });
+                // Half a round of service would leave something behind for the last one.
+                if ending == 0 && queue.len() > room - end {
+                    (ending, queue) = (1, generator.closing());
+                }
+                queue.truncate(room);
                 continue;
             }
             if cancel.is_cancelled() {

@@ -90,8 +90,10 @@ pub enum Kind {
     },
     /// A secure monitor call by EL2.
     Smc {
-        /// x0: the function id.
-        function: u64,
+        /// w0: the function id.
+        function: u32,
+        /// x2: of CPU_ON and CPU_SUSPEND where the CPU starts.
+        entry: u64,
         /// x3: of PSCI's CPU_ON and CPU_SUSPEND the context id, which the CPU has in x0 when it starts.
         context: u64,
     },

@@ -51,7 +51,11 @@ fn kinds() -> impl Strategy<Value = Kind> {
         word().prop_map(|address| Kind::Unlock { address }),
         word().prop_map(|number| Kind::Op { number }),
         word().prop_map(|pa| Kind::Touch { pa: PhysAddr::new(pa) }),
-        any::<[u64; 2]>().prop_map(|[function, context]| Kind::Smc { function, context }),
+        any::<[u64; 3]>().prop_map(|[function, entry, context]| Kind::Smc {
+            function: function as u32,
+            entry,
+            context
+        }),
         (proptest::sample::select(DcOp::ALL), word()).prop_map(|(op, operand)| Kind::Dc { op, operand }),
         (proptest::sample::select(HintKind::ALL), word(), word())
             .prop_map(|(kind, location, value)| Kind::Hint { kind, location, value: value.min(!location) }),

@@ -55,8 +55,8 @@ fn kind() -> impl Strategy<Value = Kind> {
             .prop_map(|(kind, location, value)| Kind::Hint { kind, location, value }),
         1 => address().prop_map(|pa| Kind::Touch { pa: PhysAddr::new(pa) }),
         1 => (select(DcOp::ALL), address()).prop_map(|(op, operand)| Kind::Dc { op, operand }),
-        1 => (select(&[0xc400_0003, 0x8400_0001]), address())
-            .prop_map(|(function, context)| Kind::Smc { function, context }),
+        1 => (select(&[0xc400_0003_u64, 0x8400_0001]), address())
+            .prop_map(|(function, context)| Kind::Smc { function: function as u32, entry: context, context }),
         1 => address().prop_map(|address| Kind::Lock { address }),
         1 => address().prop_map(|address| Kind::Unlock { address }),
         2 => select(&[Kind::Synced, Kind::Return, Kind::Enter]),

@@ -94,7 +94,7 @@ pub mod kind {
     pub const LOAD: u8 = 10;
     /// A DC by address or by set and way of EL2 that is about to be executed. a: the instruction word, value: its operand.
     pub const DC: u8 = 11;
-    /// An SMC of EL2 that is about to be executed. a: x0, value: x3.
+    /// An SMC of EL2 that is about to be executed. a: x0, b: x2, value: x3.
     pub const SMC: u8 = 12;
 }
 

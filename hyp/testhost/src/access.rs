@@ -3,6 +3,7 @@
 use core::arch::asm;
 use core::sync::atomic::{Ordering, fence};
 
+use crate::kept::{self, FLAGS, held};
 use crate::vectors::{Trap, guarded_call};
 
 /// An access: where, and the value that goes in or comes out.
@@ -20,15 +21,24 @@ macro_rules! access {
             // SAFETY: `perform` passes a live access.
             let access = unsafe { &mut *access };
             let [mut v, mut w] = access.value;
+            let mut flags = FLAGS;
+            let (x9, x10, x11, x12, x13, x14, x15, x16, x17): (u64, u64, u64, u64, u64, u64, u64, u64, u64);
             // SAFETY: the harness asks for this access to an address of its choosing; what it breaks is its own.
             unsafe {
                 asm!(
+                    "msr nzcv, {flags}",
                     $($line),+,
+                    "mrs {flags}, nzcv",
                     "/* {va} {v} {w} {status:w} */",
                     va = in(reg) access.va, v = inout(reg) v, w = inout(reg) w, status = out(reg) _,
+                    flags = inout(reg) flags,
+                    inout("x9") held(9) => x9, inout("x10") held(10) => x10, inout("x11") held(11) => x11,
+                    inout("x12") held(12) => x12, inout("x13") held(13) => x13, inout("x14") held(14) => x14,
+                    inout("x15") held(15) => x15, inout("x16") held(16) => x16, inout("x17") held(17) => x17,
                     options(nostack)
                 );
             }
+            kept::check(9, &[x9, x10, x11, x12, x13, x14, x15, x16, x17], flags);
             access.value = [v, w];
         }
     )+ };

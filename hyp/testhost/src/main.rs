@@ -10,6 +10,7 @@
 //! | [`cpus`], [`gic`], [`time`] | the other CPUs, waking them, waiting without burning virtual time |
 //! | [`pci`], [`edu`], [`dma`], [`evtq`] | finding DMA devices, using them, what the SMMU said |
 //! | [`access`], [`calls`], [`race`], [`probe`], [`perform`], [`mailbox`] | the requests |
+//! | [`kept`] | registers that a visit to the hypervisor must leave alone |
 #![no_std]
 #![no_main]
 
@@ -21,6 +22,7 @@ mod dma;
 mod edu;
 mod evtq;
 mod gic;
+mod kept;
 mod mailbox;
 mod mmu;
 mod pci;

@@ -202,11 +202,11 @@ impl Watcher {
     /// A call to the firmware.
     fn calls(&self, instruction: &Instruction<'_>, record: Record) {
         let (ring, shared) = (Arc::clone(&self.ring), Arc::clone(&self.shared));
-        let registers = [0, 3].map(|number| self.registers.general(number));
+        let registers = [0, 2, 3].map(|number| self.registers.general(number));
         let callback = move |_| {
             if ring.enabled() {
-                let [a, value] = registers.each_ref().map(|register| value_of(register, &ring));
-                ring.push(Record { cpu: shared.cpu(), a, value, ..record });
+                let [a, b, value] = registers.each_ref().map(|register| value_of(register, &ring));
+                ring.push(Record { cpu: shared.cpu(), a, b, value, ..record });
             }
         };
         instruction.register_execute_callback_flags(callback, CallbackFlags::QEMU_PLUGIN_CB_R_REGS);

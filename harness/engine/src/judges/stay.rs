@@ -13,6 +13,8 @@ use crate::judge::{Judge, Moment, Performed, StepView};
 
 /// Instructions at EL2 that any operation may take. The longest that is allowed looks at 1024 streams.
 const ANY: u64 = 2_000_000;
+/// Accesses to the SMMU's registers that the test host makes for an access of a device: it looks at the event queue before and after.
+const FOR_A_DEVICE: u64 = 8;
 /// And those for each page that it names: a page of all tables, with an invalidation of its own.
 const A_PAGE: u64 = 8_000;
 
@@ -35,7 +37,8 @@ fn limit(operation: &Operation) -> Option<u64> {
         return None;
     }
     let pages = operation.footprint().pages.map_or(0, |span| span.size / PAGE_SIZE);
-    Some(pages.saturating_mul(A_PAGE).saturating_add(ANY))
+    let times = if operation.is_device() { FOR_A_DEVICE } else { 1 };
+    Some(pages.saturating_mul(A_PAGE).saturating_add(ANY * times))
 }
 
 impl Judge for Stay {

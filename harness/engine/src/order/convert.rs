@@ -135,7 +135,9 @@ impl Converter {
                 Some(Kind::Tlbi { op: TlbiOp::from_encoding(op1, crm, op2)?, operand: record.value })
             }
             kind::DC => self.dc(record),
-            kind::SMC => Some(Kind::Smc { function: record.a, context: record.value }),
+            kind::SMC => {
+                Some(Kind::Smc { function: record.a as u32, entry: record.b, context: record.value })
+            }
             kind::BARRIER => Some(Kind::Barrier(barrier(record.a)?)),
             kind::MSR => Some(Kind::SysregWrite { reg: sysreg(record.a)?, value: record.value }),
             kind::ERET => Some(Kind::Return),

@@ -251,7 +251,11 @@ fn named(name: &str, fields: &mut Fields<'_, '_>) -> Result<Option<Kind>, Error>
             op: fields.flag("a cache maintenance operation", DcOp::from_name)?,
             operand: fields.hex("value")?,
         },
-        "smc" => Kind::Smc { function: fields.hex("function")?, context: fields.hex("context")? },
+        "smc" => Kind::Smc {
+            function: fields.small("function", u64::from(u32::MAX))? as u32,
+            entry: fields.hex("entry")?,
+            context: fields.hex("context")?,
+        },
         "sysreg-write" | "msr" => Kind::SysregWrite {
             reg: fields.choice("sysreg", "a translation register", Sysreg::from_name)?,
             value: fields.hex("value")?,

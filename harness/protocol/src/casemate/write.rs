@@ -92,8 +92,9 @@ fn fields(line: &mut Line<'_>, kind: Kind) {
             line.flag(op.name());
             line.hex("value", operand);
         }
-        Kind::Smc { function, context } => {
-            line.hex("function", function);
+        Kind::Smc { function, entry, context } => {
+            line.hex("function", function.into());
+            line.hex("entry", entry);
             line.hex("context", context);
         }
         Kind::SysregWrite { reg, value } | Kind::SysregRead { reg, value } => {

@@ -149,7 +149,7 @@ impl Checker {
     }
 
     /// Memory of the host's, at `area`.
-    fn host_base(&mut self, at: Site, name: &'static str, area: Area) {
+    pub(super) fn host_base(&mut self, at: Site, name: &'static str, area: Area) {
         if area.0 == 0 {
             return;
         }

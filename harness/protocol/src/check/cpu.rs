@@ -37,6 +37,8 @@ pub(super) struct Cpu {
     pub(super) loads_ordered: u64,
     /// When it last read EVENTQ_PROD, and where.
     pub(super) eventq_prod: Option<(u64, Site)>,
+    /// When it last read a record of the SMMU's event queue, and where.
+    pub(super) event_read: Option<(u64, Site)>,
     /// Entries with a TLBI that no DSB has completed, with the time of the store that made each unclean.
     pub(super) sent: Vec<(u32, u64)>,
     /// Locks that it holds, and where it took each.

@@ -8,6 +8,8 @@ use super::rule::Rule;
 
 /// EVENTQ_PROD, in register page 1, and where it stands in page 0 for an SMMU without one.
 pub(super) const EVENTQ_PROD: [u32; 2] = [0x1_00a8, 0xa8];
+/// EVENTQ_CONS, in the same places.
+pub(super) const EVENTQ_CONS: [u32; 2] = [0x1_00ac, 0xac];
 /// Base addresses: bits 51:5.
 const ADDRESS: u64 = 0x000f_ffff_ffff_ffe0;
 /// Bytes of a record.
@@ -21,7 +23,9 @@ impl Checker {
         if base == 0 || pa.wrapping_sub(base) >= size {
             return;
         }
+        let time = self.time;
         let cpu = self.cpus.of(at.cpu);
+        cpu.event_read = Some((time, at));
         let (since, what) = match cpu.eventq_prod {
             Some((read, _)) if cpu.loads_ordered > read => return,
             Some((_, since)) => (Some(since), "a record is read, and nothing orders that behind EVENTQ_PROD"),
@@ -30,5 +34,15 @@ impl Checker {
         let missing = "a load of EVENTQ_PROD, then DMB LD (or a DSB for loads), then those of the record";
         let subject = Subject::Page { pa: PhysAddr::new(pa) };
         self.report(Rule::EventUnordered, subject, at, since, what.to_owned(), missing.to_owned());
+    }
+    /// EVENTQ_CONS is written: the SMMU may write records anew.
+    pub(super) fn events_given_back(&mut self, at: Site) {
+        let cpu = self.cpus.of(at.cpu);
+        let Some((_, since)) = cpu.event_read.take_if(|(read, _)| *read > cpu.loads_ordered) else { return };
+        let what = "EVENTQ_CONS is written, and nothing orders that behind the load of a record".to_owned();
+        let missing = "DMB (or a DSB for loads) between the loads of the record and the store to EVENTQ_CONS"
+            .to_owned();
+        let subject = Subject::Register("SMMU_EVENTQ_CONS");
+        self.report(Rule::EventUnordered, subject, at, Some(since), what, missing);
     }
 }

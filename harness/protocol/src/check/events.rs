@@ -33,7 +33,7 @@ impl Checker {
                 self.gic_base(at, register, value);
                 self.gic_write(at, register, frame.get(), value);
             }
-            Kind::GicRead { register, frame, value } => self.gic_read(register, frame.get(), value),
+            Kind::GicRead { register, frame, value } => self.gic_read(at, register, frame.get(), value),
             Kind::SmmuRead { offset, size, value } => self.smmu_read(at, offset, size, value),
             Kind::Command(command) => self.bare_command(at, command),
             Kind::Synced => self.bare_synced(),
@@ -49,7 +49,10 @@ impl Checker {
             Kind::Return => self.returned(at),
             Kind::Hint { kind, location, value } => self.hint(at, kind, location, value),
             Kind::Dc { op, operand } => self.dc(at, op, operand),
-            Kind::Smc { function, context, .. } => self.smc(at, function, context),
+            Kind::Smc { function, entry, context } => {
+                self.smc_allowed(at, function.into(), entry);
+                self.smc(at, function.into(), context);
+            }
             Kind::Op { .. } => {}
         }
     }

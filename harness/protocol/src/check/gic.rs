@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use parallax_addr::{PAGE_SIZE, PhysAddr};
-use parallax_gic::{Cbaser, Command, CommandKind, LpiTables, RawRedistributor};
+use parallax_addr::{PAGE_SIZE, PhysAddr, Span};
+use parallax_gic::{Baser, Cbaser, Command, CommandKind, LpiTables, RawRedistributor};
 
 use super::bases::{Area, overlaps, says_lent};
 use super::checker::Checker;
@@ -89,7 +89,8 @@ impl Gic {
         user.then(|| ("LPI tables in use".to_owned(), "GICR_CTLR read with EnableLPIs = 0 and RWP = 0"))
     }
 
-    fn perform(&mut self, command: &Command) {
+    /// Gives the ITT that the ITS has from here on, if it is one.
+    fn perform(&mut self, command: &Command) -> Option<Area> {
         let field = |name| command.field(name).unwrap_or(0);
         match command.kind() {
             CommandKind::Mapc if field("V") != 0 && self.targets.len() < MOST => {
@@ -104,7 +105,9 @@ impl Gic {
                 }
                 if field("V") != 0 && self.itts.len() < MOST {
                     // An entry has a byte at least: how many is the ITS's own business.
-                    self.itts.insert(device, (field("ITT_addr"), 2 << field("Size")));
+                    let itt = (field("ITT_addr"), 2 << field("Size"));
+                    self.itts.insert(device, itt);
+                    return Some(itt);
                 }
             }
             CommandKind::Sync => {
@@ -116,6 +119,7 @@ impl Gic {
             }
             _ => {}
         }
+        None
     }
 
     /// The ITS has another table: it was disabled, and quiescent. Its queue stands as it was.
@@ -151,11 +155,15 @@ impl Checker {
     pub(super) fn gic_write(&mut self, at: Site, register: GicRegister, frame: u64, value: u64) {
         match register {
             GicRegister::GitsCbaser => {
+                self.given_cleared(at, "GITS_CBASER", Cbaser(value).memory());
                 // IHI 0069, 12.19: a write of it clears GITS_CREADR.
                 (self.gic.creadr, self.gic.cwriter, self.gic.stored) = (0, 0, None);
                 self.gic.queue = Cbaser(value).memory().map(|queue| (queue.base.get(), queue.size));
             }
-            GicRegister::GitsBaser => self.gic.forget_devices(),
+            GicRegister::GitsBaser => {
+                self.given_cleared(at, "GITS_BASER<n>", Baser(value).memory());
+                self.gic.forget_devices();
+            }
             GicRegister::GitsCwriter => {
                 let dsb = self.cpus.of(at.cpu).dsb;
                 let early = |stored: &mut (u16, u64)| stored.0 == at.cpu && stored.1 > dsb;
@@ -170,10 +178,25 @@ impl Checker {
             }
             GicRegister::GicrPropbaser | GicRegister::GicrPendbaser => {
                 let Some(redistributor) = self.gic.redistributor(frame) else { return };
-                let is_pending = register == GicRegister::GicrPendbaser;
-                let base =
-                    if is_pending { &mut redistributor.pendbaser } else { &mut redistributor.propbaser };
+                let is_live = redistributor.tables.is_some();
+                let (name, base) = match register {
+                    GicRegister::GicrPendbaser => ("GICR_PENDBASER", &mut redistributor.pendbaser),
+                    _ => ("GICR_PROPBASER", &mut redistributor.propbaser),
+                };
                 *base = value;
+                if is_live {
+                    let what = "is written while EnableLPIs is set, or not seen clear".to_owned();
+                    let missing =
+                        "GICR_CTLR read with EnableLPIs = 0 and RWP = 0, or the write before EnableLPIs";
+                    self.report(
+                        Rule::GicLiveBase,
+                        Subject::Register(name),
+                        at,
+                        None,
+                        what,
+                        missing.to_owned(),
+                    );
+                }
             }
             GicRegister::GicrCtlr if value & ENABLE_LPIS != 0 => self.gic.use_tables(frame, true),
             GicRegister::GicrCtlr | GicRegister::GitsCreadr => {}
@@ -181,16 +204,29 @@ impl Checker {
     }
 
     /// A register of the GIC was read.
-    pub(super) fn gic_read(&mut self, register: GicRegister, frame: u64, value: u64) {
+    pub(super) fn gic_read(&mut self, at: Site, register: GicRegister, frame: u64, value: u64) {
         match register {
-            GicRegister::GitsCreadr => self.commands_consumed(value & OFFSET),
+            GicRegister::GitsCreadr => self.commands_consumed(at, value & OFFSET),
             GicRegister::GicrCtlr if value & (ENABLE_LPIS | RWP) == 0 => self.gic.use_tables(frame, false),
             _ => {}
         }
     }
 
+    /// The ITS is given `memory` by the register `name`: what it must not find there has been cleared, and is visible.
+    fn given_cleared(&mut self, at: Site, name: &'static str, memory: Option<Span<PhysAddr>>) {
+        let Some(memory) = memory else { return };
+        let dsb = self.cpus.of(at.cpu).dsb;
+        let stored = |page: &u64| self.memory.page(*page).and_then(|page| page.last);
+        let pages = self.memory.known(memory.base.get(), memory.size);
+        if pages.iter().filter_map(stored).any(|(cpu, time)| cpu == at.cpu && time > dsb) {
+            let what = "gives the ITS memory whose contents it may not see yet".to_owned();
+            let missing = "DSB between the stores to that memory and the one to the register".to_owned();
+            self.report(Rule::ItsUnordered, Subject::Register(name), at, None, what, missing);
+        }
+    }
+
     /// The ITS has come to `creadr`: the commands below it are performed.
-    fn commands_consumed(&mut self, creadr: u64) {
+    fn commands_consumed(&mut self, at: Site, creadr: u64) {
         let Some((base, size)) = self.gic.queue else { return };
         let from = self.gic.creadr;
         let ahead = |to: u64| (to % size + size - from % size) % size;
@@ -201,7 +237,9 @@ impl Checker {
         for _ in 0..ahead(creadr) / Command::BYTES {
             let slot = base.wrapping_add(self.gic.creadr);
             let command = Command([0, 8, 16, 24].map(|offset| self.memory.read(slot.wrapping_add(offset))));
-            self.gic.perform(&command);
+            if let Some(itt) = self.gic.perform(&command) {
+                self.host_base(at, "the ITT_addr of a MAPD", itt);
+            }
             self.gic.creadr = (self.gic.creadr + Command::BYTES) % size;
         }
     }

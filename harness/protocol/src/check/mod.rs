@@ -48,6 +48,7 @@ mod look;
 mod memory;
 mod owners;
 mod rule;
+mod smc;
 mod smmu;
 mod smmu_state;
 mod stream;

@@ -114,7 +114,8 @@ rules! {
             is not in its page pool, or that is a table, the page states or another one's queue there (of the SMMU's \
             queues: anything but what is set apart for them); or EVENTQ_BASE is, or names memory that is neither \
             in the pool nor lent by the host and pinned; or GICR_PROPBASER, GICR_PENDBASER or the address of an MSI of \
-            the SMMU's names the hypervisor's memory or memory that the host has not lent, pinned",
+            the SMMU's, or the ITT_addr of a MAPD when that is seen consumed, names the hypervisor's memory or memory that the host has \
+            not lent, pinned",
         source: "IHI 0070, 3.5 and 6.3; IHI 0069, 12.11 and 12.19; docs/masters.md",
     }
     LockTwice = "lock-twice" {
@@ -202,9 +203,10 @@ rules! {
         source: "IHI 0070, 4.1 to 4.7; docs/viommu.md",
     }
     EventUnordered = "event-unordered" {
-        summary: "A record of the SMMU's event queue was read before the index that tells of it.",
+        summary: "A record of the SMMU's event queue was read before the index that tells of it, or after it was given back.",
         broken_when: "a CPU loads from the memory that EVENTQ_BASE names, with no DMB or DSB for loads (not non-shareable) \
-            since its last load of EVENTQ_PROD",
+            since its last load of EVENTQ_PROD; or it stores to EVENTQ_CONS with none since its last load of a record, whose place \
+            the SMMU may then write anew",
         source: "IHI 0070, 3.5.2; DDI 0487, B2.3",
     }
     Unsynchronised = "unsynchronised" {
@@ -246,10 +248,24 @@ rules! {
             or a CPU first returns to EL1 when that is so of a line of the host's device tree",
         source: "DDI 0487, B2.10 and D7.5; DEN0022, 6.4",
     }
+    SmcForbidden = "smc-forbidden" {
+        summary: "EL2 asked the firmware for what it must not ask for.",
+        broken_when: "SMC, where the hypervisor's image is known, has a function id (bit 30 aside) that is none of SMCCC_VERSION, \
+            SMCCC_ARCH_FEATURES, ARCH_WORKAROUND_1 to 3, PSCI's (but for SYSTEM_SUSPEND and those that no host needs) and TRNG's; or CPU_ON \
+            or CPU_SUSPEND has an entry point outside of the image: firmware starts a CPU at EL2 there",
+        source: "DEN0028, 6 and 7; DEN0022, 5.1; DEN0098, 2",
+    }
     ItsUnordered = "its-unordered" {
         summary: "The ITS was told of a command before its store was visible.",
-        broken_when: "GITS_CWRITER is written after a store to the ITS's command queue, with no DSB for stores between the two",
+        broken_when: "GITS_CWRITER is written after a store to the ITS's command queue, or GITS_CBASER or GITS_BASER<n> (with Valid = 1) \
+            after one to the memory that it names, with no DSB for stores between the two",
         source: "IHI 0069, 5.3 and 12.19 (GITS_CWRITER); DDI 0487, B2.3.12",
+    }
+    GicLiveBase = "gic-live-base" {
+        summary: "A redistributor was given other LPI tables while it uses its own.",
+        broken_when: "GICR_PROPBASER or GICR_PENDBASER is written after GICR_CTLR.EnableLPIs was set, and before GICR_CTLR is read \
+            with EnableLPIs and RWP clear",
+        source: "IHI 0069, 12.11 (GICR_PROPBASER, GICR_PENDBASER)",
     }
     GicReturned = "gic-returned" {
         summary: "The GIC's memory was given back to the host before the GIC had left it.",

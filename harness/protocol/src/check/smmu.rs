@@ -5,7 +5,7 @@ use parallax_smmu::command::{Command, CommandKind};
 use parallax_smmu::idr::{Idr0, Idr5};
 
 use super::checker::Checker;
-use super::event_queue::EVENTQ_PROD;
+use super::event_queue::{EVENTQ_CONS, EVENTQ_PROD};
 use super::finding::{Site, Subject};
 use super::rule::Rule;
 use super::smmu_state::Queue;
@@ -77,6 +77,7 @@ impl Checker {
             }
             EVENTQ_BASE | 0xa4 => smmu.eventq_base = merged(smmu.eventq_base, offset & 4, size, value),
             CMDQ_PROD => self.produce(at, value as u32),
+            _ if EVENTQ_CONS.contains(&offset) => self.events_given_back(at),
             CMDQ_CONS if !smmu.cmdqen => self.reset_indices(value as u32),
             _ => {}
         }

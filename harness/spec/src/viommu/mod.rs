@@ -159,7 +159,9 @@ impl Viommu {
                     DmaAccess::Write { sid, ipa, len, .. } => (sid, ipa, len, true),
                 };
                 let data = operation.data();
-                Some(self.dma(sid.get(), Span::new(ipa, len), (write, data.as_ref()), outcome, at))
+                let next = self.dma(sid.get(), Span::new(ipa, len), (write, data.as_ref()), outcome, at);
+                // Whoever asks a device looks at the event queue behind it: what is under way goes on meanwhile.
+                Some(Next { lends: next.lends || matches!(self.smmu, Enable::Soon(_)), ..next })
             }
             _ => {
                 // What is given away is written by others, until it comes back.
