@@ -21,7 +21,7 @@ Examples:
   parallax run traces/bad --without-faults            the same operations on a hypervisor in order
   parallax run --repeat 20 traces/good/dma.trace      twenty times the same bytes
   parallax run --machine cpus=2 --machine smmu.map=pages
-  parallax run --target pkvm traces/pkvm              on an unmodified Linux with pKVM
+  parallax run --target pkvm --kernel 7.3 traces/pkvm  on an unmodified Linux with pKVM
   parallax run --partition 2/5                        every fifth trace from the second on
 
 Exit status: 0 as agreed, 1 diverged or a check failed, 2 malformed trace, 125 could not build or
