@@ -37,11 +37,22 @@ fn with_numbers(line: &str) -> String {
 /// The text of `trace`: its operations in canonical form, what stands before them as it is in `text`.
 fn printed(trace: &Trace, text: &str) -> String {
     let first = trace.ops.first().map_or(0, |op| op.line - 1);
-    let mut printed: String = text.lines().take(first).map(|line| format!("{line}\n")).collect();
+    let is_heading = |line: &&str| !line.trim_start_matches('\u{feff}').trim_start().starts_with("together");
+    let before = text.lines().take(first).filter(is_heading);
+    let mut printed: String = before.map(|line| format!("{line}\n")).collect();
+    let mut left = 0;
     for op in &trace.ops {
+        if let Some(at_once) = &op.at_once {
+            printed += &format!("together {}\n", at_once.schedule);
+            left = at_once.count;
+        }
         match &op.expect {
             Some(outcome) => printed += &format!("{op} => {outcome}\n"),
             None => printed += &format!("{op}\n"),
+        }
+        if left > 0 {
+            left -= 1;
+            printed += if left == 0 { "end\n" } else { "" };
         }
     }
     printed
