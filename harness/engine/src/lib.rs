@@ -15,6 +15,7 @@
 //! | [`project`] | the source tree that is worked in |
 #![forbid(unsafe_code)]
 
+mod at_once;
 mod catching_up;
 mod error;
 pub mod event_text;

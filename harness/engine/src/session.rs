@@ -3,7 +3,7 @@
 use parallax_abi::journal::{Record, kind};
 use parallax_addr::Symbol;
 use parallax_machine::recording::{Recorder, RecordingMem};
-use parallax_machine::{Machine, MachineError, Registers, Turn};
+use parallax_machine::{Machine, MachineError, Registers};
 use parallax_model::canonical::Canonical;
 use parallax_model::{BlockSize, Context, Delta, Finding, Line, Reporter, Snapshot, View, state_lines};
 use parallax_ops::{Answer, Batch, CpuId, Operation, Order};
@@ -16,7 +16,6 @@ use crate::judges::{self, Protocol, Spec, Unseen};
 use crate::observer::Observer;
 use crate::order::{Exported, Requirements};
 use crate::recorded;
-use crate::scheduler::scheduler;
 use crate::stream::Stream;
 
 /// What one operation did.
@@ -59,6 +58,7 @@ pub struct Together {
 }
 
 /// What came of a look.
+#[derive(Default)]
 pub(crate) struct Look {
     lines: Vec<Line>,
     findings: Vec<Finding>,
@@ -189,45 +189,6 @@ impl<'m> Session<'m> {
         Ok(Together { outcomes, findings: look.findings, changed: look.changed })
     }
 
-    /// Performs the first of `ops`, and those that are to be performed at once with it: as many steps.
-    ///
-    /// # Errors
-    /// As [`Self::step`] and [`Self::at_once`].
-    pub fn next(&mut self, ops: &[Op]) -> Result<Vec<Step>, SessionError> {
-        match ops {
-            [] => Ok(Vec::new()),
-            [Op { at_once: Some(at_once), .. }, ..] => {
-                let ops: Vec<&Op> = ops.iter().take(at_once.count).collect();
-                Ok(self.at_once(&ops, &mut scheduler(&at_once.schedule))?.0)
-            }
-            [op, ..] => Ok(vec![self.step(op)?]),
-        }
-    }
-
-    /// Has `ops` performed at once, each by a CPU of its own, of which one goes on at a time, as `choose` says
-    /// ([`AtOnce::perform_at_once`](parallax_machine::AtOnce::perform_at_once)), and looks at what all of them did: the last step
-    /// has what changed and what was found.
-    ///
-    /// # Errors
-    /// As [`Self::step`]; or the machine's CPUs cannot be let go one at a time.
-    pub fn at_once(
-        &mut self,
-        ops: &[&Op],
-        choose: &mut dyn FnMut(&[CpuId]) -> CpuId,
-    ) -> Result<(Vec<Step>, Vec<Turn>), SessionError> {
-        let operations = ops.iter().map(|op| self.operation(op)).collect::<Result<Vec<_>, _>>()?;
-        let batch = batch(ops, &operations, Order::AtOnce);
-        self.announce(&batch);
-        let machine = self.machine.at_once().ok_or(SessionError::NotAtOnce)?;
-        let (answers, turns) = machine.perform_at_once(&batch, choose)?;
-        let (look, events) = self.look_at(ops, &operations, &answers, Order::AtOnce)?;
-        let Some((last, others)) = answers.split_last() else { return Err(SessionError::NoResponse) };
-        let nothing = || Look { lines: Vec::new(), findings: Vec::new(), changed: false };
-        let mut steps: Vec<Step> = others.iter().map(|answer| nothing().step(answer, Vec::new())).collect();
-        steps.push(look.step(last, events));
-        Ok((steps, turns))
-    }
-
     /// Performs `ops` and looks at what they did.
     fn perform(
         &mut self,
@@ -243,7 +204,7 @@ impl<'m> Session<'m> {
     }
 
     /// Looks at what `ops`, which are `operations` here, did, and were answered with.
-    fn look_at(
+    pub(crate) fn look_at(
         &mut self,
         ops: &[&Op],
         operations: &[Operation],
@@ -260,7 +221,7 @@ impl<'m> Session<'m> {
     }
 
     /// Shows the judges what stands before `batch`.
-    fn announce(&mut self, batch: &Batch) {
+    pub(crate) fn announce(&mut self, batch: &Batch) {
         self.judges.iter_mut().for_each(|judge| judge.before(batch, self.machine.memory()));
     }
 
