@@ -124,7 +124,9 @@ impl MachineError {
     #[must_use]
     pub fn class(&self) -> FailureClass {
         match self {
-            Self::Cancelled | Self::Toolchain(ToolchainError::Cancelled) => FailureClass::Cancelled,
+            Self::Cancelled | Self::Toolchain(ToolchainError::Cancelled) | Self::Rsp(RspError::Cancelled) => {
+                FailureClass::Cancelled
+            }
             Self::NotStarted(cause) if cause.class() == FailureClass::Cancelled => FailureClass::Cancelled,
             Self::Boot(cause) => cause.class(),
             Self::Config(_) => FailureClass::Usage,
@@ -203,7 +205,10 @@ mod tests {
 
     #[test]
     fn what_the_user_ends_is_interrupted_wherever_it_was() {
-        for cancelled in [MachineError::Cancelled, MachineError::Toolchain(ToolchainError::Cancelled)] {
+        let waiting = MachineError::Rsp(RspError::Cancelled);
+        for cancelled in
+            [MachineError::Cancelled, MachineError::Toolchain(ToolchainError::Cancelled), waiting]
+        {
             assert_eq!(cancelled.class(), FailureClass::Cancelled);
         }
         assert_eq!(class_in_boot(MachineError::Cancelled), FailureClass::Cancelled);

@@ -25,6 +25,8 @@ use crate::target::Registers;
 const CONNECT: Duration = Duration::from_secs(2);
 /// Bytes that are asked for at once.
 const PART: usize = 2048;
+/// Pages that are read, at most: tables that map 8 GiB page by page, and half a gigabyte here.
+const MOST_PAGES: usize = 1 << 12;
 
 /// Where a gdbstub listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,7 +69,8 @@ pub struct Attached {
     registers: RegisterSet,
     /// What the gdbstub calls the groups of CPUs.
     processes: BTreeSet<String>,
-    /// Pages that were read; none where there is no memory.
+    cancel: CancellationToken,
+    /// Pages that were read, at most [`MOST_PAGES`]; none where there is no memory.
     pages: RefCell<BTreeMap<PhysAddr, Option<Box<[u8]>>>>,
 }
 
@@ -95,7 +98,8 @@ impl Attached {
             found.map(|registers| (client, registers, processes(&threads)))
         });
         let (client, registers, processes) = connected?;
-        Ok(Self { runtime, client: RefCell::new(client), registers, processes, pages: RefCell::default() })
+        let (client, cancel, pages) = (RefCell::new(client), cancel.clone(), RefCell::default());
+        Ok(Self { runtime, client, registers, processes, cancel, pages })
     }
 
     async fn look_up(client: &mut Client, threads: &[String]) -> Result<RegisterSet, MachineError> {
@@ -113,6 +117,21 @@ impl Attached {
         let client = self.client.get_mut();
         let read = self.registers.read(client, smmu.map(PhysAddr::get), None);
         Ok(self.runtime.block_on(read)?)
+    }
+
+    /// Whether all that was asked for was read.
+    ///
+    /// # Errors
+    /// The user ended it, or there was more than is read.
+    pub fn complete(&self) -> Result<(), MachineError> {
+        if self.cancel.is_cancelled() {
+            return Err(MachineError::Cancelled);
+        }
+        if self.pages.borrow().len() >= MOST_PAGES {
+            let text = format!("its tables are more than {MOST_PAGES} pages, and no more are read");
+            return Err(MachineError::Contract(text));
+        }
+        Ok(())
     }
 
     /// The page at `pa`; nothing if there is no memory.
@@ -137,6 +156,9 @@ impl PhysMem for Attached {
         let mut rest = buf;
         while !rest.is_empty() {
             let mut pages = self.pages.borrow_mut();
+            if pages.len() >= MOST_PAGES && !pages.contains_key(&at.page()) || self.cancel.is_cancelled() {
+                return Err(error);
+            }
             let page = pages.entry(at.page()).or_insert_with(|| self.page(at.page()));
             let bytes = page.as_ref().and_then(|page| page.get(at.offset() as usize..)).ok_or(error)?;
             let len = bytes.len().min(rest.len());
@@ -162,11 +184,15 @@ fn processes(threads: &[String]) -> BTreeSet<String> {
     threads.iter().filter_map(process).collect()
 }
 
-/// Lets the machine go on. Memory is virtual again for who comes next.
+/// Lets the machine go on, also where the user has ended the command. Memory is virtual again for who comes next.
 async fn detach(client: &mut Client, processes: &BTreeSet<String>) -> Result<(), RspError> {
-    client.command("Qqemu.PhyMemMode:0").await?;
-    for process in processes {
-        client.command(&format!("D;{process}")).await?;
+    let memory = std::iter::once("Qqemu.PhyMemMode:0".to_owned());
+    for request in memory.chain(processes.iter().map(|process| format!("D;{process}"))) {
+        match client.command(&request).await {
+            // It was sent, and nobody waits for the answer.
+            Err(RspError::Cancelled) => {}
+            answer => answer?,
+        }
     }
     Ok(())
 }

@@ -24,6 +24,8 @@ use super::target::{Register, TargetDescription, TargetError};
 
 /// How many bytes of requests are under way at most. QEMU reads 4096 at once.
 const WINDOW: usize = 3072;
+/// CPUs of a machine, at most: QEMU's `virt` has up to 512.
+const MOST_THREADS: usize = 512;
 /// Replies of a machine that stands still take microseconds; this is for a host that is very busy.
 const REPLY_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -299,6 +301,10 @@ impl Client {
             match reply.split_first() {
                 Some((b'm', list)) => {
                     ids.extend(String::from_utf8_lossy(list).split(',').map(str::to_owned));
+                    if ids.len() > MOST_THREADS {
+                        let reply = format!("more than {MOST_THREADS} threads");
+                        return Err(RspError::Refused { request: request.to_owned(), reply });
+                    }
                     request = "qsThreadInfo";
                 }
                 Some((b'l', _)) => return Ok(ids),

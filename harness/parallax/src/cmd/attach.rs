@@ -29,6 +29,7 @@ pub(super) fn attach(args: &Attach) -> Result<Status> {
     let registers = machine.registers(args.smmu).map_err(failure)?;
     let snapshot = snapshot(&machine, &registers);
     let mut text = tables(args, &machine, &registers, &snapshot);
+    machine.complete().map_err(failure)?;
     drop(machine);
     for fault in &snapshot.faults {
         let _infallible = writeln!(text, "cannot be read: {fault}");

@@ -1,6 +1,6 @@
 //! Memory of the host's that the GIC uses, from when it is told of it until it has left it (IHI 0069, 5.3 and 12.11).
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use parallax_addr::{PAGE_SIZE, PhysAddr, Span};
 use parallax_gic::{Baser, Cbaser, Command, CommandKind, LpiTables, RawRedistributor};
@@ -24,8 +24,8 @@ const MOST: usize = 1024;
 #[derive(Debug)]
 struct Leaving {
     itt: Area,
-    /// Redistributors that may still use it: no SYNC has named them since.
-    waits: BTreeSet<u64>,
+    /// The number of the MAPD that took it out.
+    since: u64,
 }
 
 /// The LPI tables of a redistributor.
@@ -50,8 +50,12 @@ pub(super) struct Gic {
     /// ITTs by DeviceID.
     itts: Map<u32, Area>,
     leaving: Vec<Leaving>,
-    /// Redistributors that a MAPC has named.
-    targets: BTreeSet<u64>,
+    /// Commands that were performed: their numbers, from 1.
+    performed: u64,
+    /// Redistributors that a MAPC has named, and the number of the last SYNC for each; that of the MAPC where none came since.
+    targets: BTreeMap<u64, u64>,
+    /// The number of the last SYNC.
+    synced: u64,
     redistributors: Map<u64, Redistributor>,
     /// How many of these have their tables.
     enabled: usize,
@@ -80,7 +84,8 @@ impl Gic {
                 "MAPD with V = 0 consumed, then a SYNC",
             ));
         }
-        if self.leaving.iter().any(|leaving| held(&leaving.itt)) {
+        let settled = self.settled();
+        if self.leaving.iter().any(|leaving| leaving.since > settled && held(&leaving.itt)) {
             let missing = "a SYNC for each redistributor behind the MAPD, and GITS_CREADR read behind both";
             return Some(("an ITT that a MAPD took out".to_owned(), missing));
         }
@@ -89,19 +94,30 @@ impl Gic {
         user.then(|| ("LPI tables in use".to_owned(), "GICR_CTLR read with EnableLPIs = 0 and RWP = 0"))
     }
 
+    /// The number of the last command of which a SYNC for each redistributor has told that it is done everywhere.
+    fn settled(&self) -> u64 {
+        self.targets.values().copied().min().unwrap_or(self.synced)
+    }
+
     /// Gives the ITT that the ITS has from here on, if it is one.
     fn perform(&mut self, command: &Command) -> Option<Area> {
+        self.performed += 1;
         let field = |name| command.field(name).unwrap_or(0);
         match command.kind() {
             CommandKind::Mapc if field("V") != 0 && self.targets.len() < MOST => {
-                self.targets.insert(field("RDbase"));
+                self.targets.entry(field("RDbase")).or_insert(self.performed);
             }
             CommandKind::Mapd => {
                 let device = field("DeviceID") as u32;
-                if let Some(itt) = self.itts.remove(&device)
-                    && self.leaving.len() < MOST
-                {
-                    self.leaving.push(Leaving { itt, waits: self.targets.clone() });
+                if let Some(itt) = self.itts.remove(&device) {
+                    if self.leaving.len() >= MOST {
+                        let settled = self.settled();
+                        self.leaving.retain(|leaving| leaving.since > settled);
+                        // The oldest ones are followed no longer: half of them, so that this comes seldom.
+                        let left = self.leaving.len();
+                        self.leaving.drain(..left.saturating_sub(MOST / 2));
+                    }
+                    self.leaving.push(Leaving { itt, since: self.performed });
                 }
                 if field("V") != 0 && self.itts.len() < MOST {
                     // An entry has a byte at least: how many is the ITS's own business.
@@ -111,11 +127,10 @@ impl Gic {
                 }
             }
             CommandKind::Sync => {
-                let target = field("RDbase");
-                self.leaving.retain_mut(|leaving| {
-                    leaving.waits.remove(&target);
-                    !leaving.waits.is_empty()
-                });
+                self.synced = self.performed;
+                if let Some(last) = self.targets.get_mut(&field("RDbase")) {
+                    *last = self.performed;
+                }
             }
             _ => {}
         }
