@@ -1,5 +1,13 @@
 //! What a hypervisor may do otherwise than ours, by name and with the reason. A target says which it takes; ours takes none.
 
+use parallax_abi::errno::{EINVAL, EPERM};
+
+/// A number that is too large for where it is looked up: no error of ours.
+pub const ERANGE: i64 = -34;
+
+/// What [`Freedom::FarFrame`] allows: an error of ours, and the one that may stand in its place.
+const FAR_FRAME: [(i64, i64); 3] = [(EPERM, ERANGE), (EINVAL, ERANGE), (EPERM, EINVAL)];
+
 /// Makes [`Freedom`] from its table.
 macro_rules! table_of_freedoms {
     ($($(#[$doc:meta])* $variant:ident = $name:literal, $reason:literal;)*) => {
@@ -42,9 +50,9 @@ table_of_freedoms! {
     /// The host reads EL2's code.
     ReadableCode = "readable-code",
         "The host may have the code of EL2 mapped, neither writable nor executable: it is that of the kernel's image.";
-    /// Another error.
-    Error = "error",
-        "What is refused may be refused with another error.";
+    /// Another error for frames that are nowhere.
+    FarFrame = "far-frame",
+        "Page frames beyond the host's address space may be refused with ERANGE, where ours are refused with EPERM or EINVAL, and with EINVAL in place of EPERM.";
 }
 
 /// Those that a target takes.
@@ -63,10 +71,20 @@ impl Freedoms {
     pub fn allow(&self, freedom: Freedom) -> bool {
         self.0.contains(&freedom)
     }
+
+    /// By which of them a call may be refused with `got` where ours is with `ours`; `far` says whether it names page frames beyond
+    /// the host's address space.
+    #[must_use]
+    pub fn of_error(&self, ours: i64, got: i64, far: bool) -> Option<Freedom> {
+        let known = far && FAR_FRAME.contains(&(ours, got)) && self.allow(Freedom::FarFrame);
+        known.then_some(Freedom::FarFrame)
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use parallax_abi::errno::{EBUSY, ENOMEM};
+
     use super::*;
 
     #[test]
@@ -77,5 +95,20 @@ mod tests {
             assert!(one.reason().ends_with('.'));
         }
         assert!(Freedoms::new(&[Freedom::E2h]).allow(Freedom::E2h));
+    }
+
+    #[test]
+    fn only_named_errors_stand_for_ours() {
+        let all = Freedoms::new(Freedom::ALL);
+        for (ours, got) in FAR_FRAME {
+            assert_eq!(all.of_error(ours, got, true), Some(Freedom::FarFrame));
+            assert_eq!(all.of_error(ours, got, false), None);
+            assert_eq!(Freedoms::default().of_error(ours, got, true), None);
+        }
+        for (ours, got) in
+            [(EINVAL, EPERM), (EPERM, EBUSY), (EBUSY, ERANGE), (ENOMEM, ERANGE), (ERANGE, EPERM)]
+        {
+            assert_eq!(all.of_error(ours, got, true), None);
+        }
     }
 }

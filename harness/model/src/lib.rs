@@ -55,7 +55,7 @@ pub use checks::{Checks, check};
 pub use context::Context;
 pub use delta::{Delta, state_lines};
 pub use finding::{Finding, Violation};
-pub use freedom::{Freedom, Freedoms};
+pub use freedom::{ERANGE, Freedom, Freedoms};
 pub use gic_state::GicState;
 pub use golden::Golden;
 pub use golden_line::{FindingLine, GoldenLine};

@@ -2,10 +2,13 @@
 
 use parallax_addr::{HypVa, Ipa, Pfn, PhysAddr, Point, Span};
 use parallax_model::leaf::OWNER_HYP;
-use parallax_model::{Context, Finding, Freedom, Rule, SmmuMode, SmmuState, Snapshot, Space, Violation, run};
+use parallax_model::{
+    Context, Finding, Freedom, Freedoms, Rule, SmmuMode, SmmuState, Snapshot, Space, Violation, run,
+};
 use parallax_ops::{Operation, Outcome};
 use parallax_vmsa::PhysMem;
 
+use crate::call::specified;
 use crate::page::Page;
 use crate::step::{Board, Wrong, next};
 use crate::tables::Free;
@@ -106,7 +109,9 @@ impl Judge {
             let free = free.filter(|_| !pages_of(operation).is_some_and(|pages| is_annotated(after, pages)));
             let of_pages = Board { lent: board.lent || here, free, ..board };
             let next = of_smmu.unwrap_or_else(|| next(operation, outcome, &view, of_pages));
-            if let Some(wrong) = next.wrong.filter(|wrong| !is_another_error(wrong, outcome, context)) {
+            if let Some(wrong) = next.wrong.filter(|wrong| {
+                !is_another_error(wrong, outcome, context.freedoms, is_far(operation, &observed))
+            }) {
                 findings.push(result(operation, outcome, &wrong, around));
             }
             effects.extend(next.effects);
@@ -143,10 +148,16 @@ const fn is_an_answer(operation: &Operation, outcome: &Outcome) -> bool {
     !call || !matches!(outcome, Outcome::Timeout | Outcome::Unknown(_))
 }
 
-/// Whether it was refused as it should be, only with another error, by a hypervisor that may.
-fn is_another_error(wrong: &Wrong, outcome: &Outcome, context: &Context) -> bool {
-    let errors = matches!((&wrong.expected, outcome), (Outcome::Error(_), Outcome::Error(_)));
-    errors && context.freedoms.allow(Freedom::Error)
+/// Whether `operation` is a call that names page frames beyond the host's address space.
+fn is_far(operation: &Operation, view: &dyn View) -> bool {
+    let named = operation.call().and_then(specified).map(|(_, named)| named);
+    named.is_some_and(|named| named.pfn.saturating_add(named.nr) > view.frames())
+}
+
+/// Whether it was refused as it should be, only with another error that its hypervisor may give.
+fn is_another_error(wrong: &Wrong, outcome: &Outcome, freedoms: Freedoms, far: bool) -> bool {
+    let (Outcome::Error(ours), Outcome::Error(got)) = (&wrong.expected, outcome) else { return false };
+    freedoms.of_error(*ours, *got, far).is_some()
 }
 
 /// The finding that `operation` should have ended otherwise.
@@ -309,5 +320,29 @@ fn lent(wanted: Page, is: Page) -> Option<u16> {
         Page::Host if pins == 0 => Some(0),
         Page::Lent { .. } => is.all_pins()?.checked_sub(pins),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use parallax_abi::errno::{EBUSY, EINVAL, EPERM};
+    use parallax_model::ERANGE;
+
+    use super::*;
+
+    #[test]
+    fn an_error_that_no_freedom_names_stays_a_finding() {
+        let wrong = |error| Wrong { rule: String::new(), says: "", expected: Outcome::Error(error) };
+        let all = Freedoms::new(Freedom::ALL);
+        let allowed = |ours, got, far| is_another_error(&wrong(ours), &Outcome::Error(got), all, far);
+        assert!(allowed(EPERM, ERANGE, true) && allowed(EINVAL, ERANGE, true));
+        assert!(
+            !allowed(EPERM, ERANGE, false)
+                && !allowed(EPERM, EINVAL, false)
+                && !allowed(EINVAL, EPERM, true)
+                && !allowed(EBUSY, ERANGE, true)
+        );
+        assert!(!is_another_error(&wrong(EPERM), &Outcome::Ok { value: None }, all, true));
+        assert!(!is_another_error(&wrong(EPERM), &Outcome::Error(ERANGE), Freedoms::default(), true));
     }
 }

@@ -48,7 +48,7 @@ pub(super) struct Structure {
     /// Its size in bytes.
     pub(super) size: u64,
     /// Name, first bit and bits of each member, those of a nested structure without a name among them; 0 bits where that is not known.
-    members: Vec<(String, u64, u64)>,
+    pub(super) members: Vec<(String, u64, u64)>,
 }
 
 impl Structure {
@@ -203,14 +203,14 @@ fn word(bytes: &[u8], at: usize) -> Option<u32> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use parallax_hostile::{cases, changed};
     use proptest::prelude::*;
 
     use super::*;
 
     /// `struct hyp_page { u16 refcount; u8 order; unsigned __host: 4, __hyp: 4; }`, behind some padding.
-    fn image() -> Vec<u8> {
+    pub(in crate::backend::pkvm) fn image() -> Vec<u8> {
         let strings = b"\0u16\0u8\0hyp_page\0refcount\0order\0__host\0__hyp\0";
         let name = |word: &str| {
             let word = format!("\0{word}\0");

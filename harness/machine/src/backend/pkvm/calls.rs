@@ -47,3 +47,38 @@ impl Calls {
         self.0.get(name).copied()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use parallax_addr::PhysAddr;
+    use parallax_vmsa::SparseMem;
+
+    use super::*;
+
+    const TEXT: &str = "ffff800080000000 T _text\nffff800080006000 d __kvm_nvhe_host_hcall\n\
+        ffff800080001000 t __kvm_nvhe_handle___pkvm_host_share_hyp\n\
+        ffff800080001100 t __kvm_nvhe_handle___kvm_vcpu_run\n  40200000-4020ffff : Kernel code\nend\n";
+    /// What EL2's addresses have more than the kernel's.
+    const MOVED: u64 = 0x1000_0000;
+
+    fn read(entries: &[u64]) -> Result<Calls, MachineError> {
+        let mut memory = SparseMem::new();
+        let table = PhysAddr::new(0x4020_6000);
+        memory.write_u64(table.wrapping_add(8 * MOST), 0);
+        for (number, entry) in (0..).zip(entries) {
+            memory.write_u64(table.wrapping_add(8 * number), *entry);
+        }
+        Calls::read(&Kernel::parse(TEXT.as_bytes()).unwrap(), &memory, MOVED)
+    }
+
+    #[test]
+    fn a_number_is_the_place_in_the_table() {
+        let [share, run] = [0x1000, 0x1100].map(|at| 0xffff_8000_8000_0000_u64 + at + MOVED);
+        let calls = read(&[run, 0, share, 0x55, run]).unwrap();
+        assert_eq!(calls.id("__pkvm_host_share_hyp"), Some(FAST | 2));
+        assert_eq!((calls.id("__kvm_vcpu_run"), calls.id("__pkvm_host_donate_hyp")), (Some(FAST), None));
+        // What is no handler ends the table.
+        assert_eq!(read(&[run, 0x55, share]).unwrap().id("__pkvm_host_share_hyp"), None);
+        assert!(read(&[0x55]).unwrap_err().to_string().contains("host_hcall"));
+    }
+}

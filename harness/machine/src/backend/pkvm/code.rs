@@ -90,3 +90,48 @@ impl Code {
         [self.hvc.next().va, msr.va, msr.pa].into_iter().chain(accesses).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use parallax_vmsa::SparseMem;
+
+    use super::*;
+
+    const TEXT: &str = "ffff800080000000 T _text\nffff800080002000 D _etext\n\
+        40200000-40201fff : Kernel code\nend\n";
+
+    /// The code in which `words` stand at byte offsets.
+    fn find(words: &[(u64, u32)], text: &str) -> Result<Code, MachineError> {
+        let mut memory = SparseMem::new();
+        let mut code = vec![0_u8; 0x2000];
+        for (at, word) in words {
+            code[*at as usize..][..4].copy_from_slice(&word.to_le_bytes());
+        }
+        memory.write(PhysAddr::new(0x4020_0000), &code);
+        let el2 = Span::new(PhysAddr::new(0x4020_0000), 0x1000);
+        Code::find(&Kernel::parse(text.as_bytes()).unwrap(), &memory, el2)
+    }
+
+    #[test]
+    fn an_instruction_of_el2s_is_not_taken() {
+        let [hvc, ldr] = CONDUIT;
+        let mine = [(0x1100, hvc), (0x1104, ldr), (0x1200, MSR_SCTLR[0]), (0x1300, LOADS[3][0])];
+        let el2 = [(0x100, hvc), (0x104, ldr), (0x200, MSR_SCTLR[0]), (0x300, STORES[0][0])];
+        let code = find(&[&mine[..], &el2].concat(), TEXT).unwrap();
+        let at = |offset: u64| Instruction { va: 0xffff_8000_8000_0000 + offset, pa: 0x4020_0000 + offset };
+        assert_eq!((code.hvc, code.msr_sctlr), (at(0x1100), at(0x1200)));
+        assert_eq!(
+            (code.access(8, false), code.access(1, true), code.access(3, true)),
+            (Some(at(0x1300)), None, None)
+        );
+        assert!(code.stops().contains(&at(0x1304).pa));
+        assert!(find(&el2, TEXT).unwrap_err().to_string().contains("hvc #0"));
+        assert!(find(&mine[..2], TEXT).unwrap_err().to_string().contains("sctlr_el1"));
+    }
+
+    #[test]
+    fn more_code_than_can_be_is_refused() {
+        let text = TEXT.replace("ffff800080002000", "ffff8000f0002000");
+        assert!(find(&[], &text).unwrap_err().to_string().contains("128 MiB"));
+    }
+}

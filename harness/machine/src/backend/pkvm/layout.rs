@@ -26,7 +26,7 @@ const FREEDOMS: &[Freedom] = &[
     Freedom::Masters,
     Freedom::MapsLoans,
     Freedom::ReadableCode,
-    Freedom::Error,
+    Freedom::FarFrame,
 ];
 /// An entry of the host's stage 2 that gives a page to the hypervisor, by the form that it has.
 const HYP_OWNS: [(u64, OwnerForm); 2] = [(2 << 60 | 1 << 1, OwnerForm::Typed), (1 << 2, OwnerForm::Plain)];
@@ -140,3 +140,7 @@ fn format(page: &Structure) -> Result<PageFormat, MachineError> {
         share_count: first(&["host_share_guest_count"]),
     })
 }
+
+#[cfg(test)]
+#[path = "layout_tests.rs"]
+mod tests;
