@@ -32,6 +32,7 @@ pub mod recorded;
 mod run;
 mod scheduler;
 mod session;
+pub mod side;
 pub mod status;
 mod stream;
 mod streaming;

@@ -6,6 +6,7 @@
 //! | [`mod@capture`], [`told`] | makes a snapshot from registers and memory, decoding only what changed; where the hypervisor's state is |
 //! | [`canonical`], [`lane`], [`registers`] | the canonical form and its text |
 //! | [`delta`] | what changed between two snapshots |
+//! | [`face`] | what two hypervisors are compared by |
 //! | [`checks`], [`mod@check`], [`rule`], [`finding`], [`views`], [`reporter`], [`context`], [`freedom`] | what must always hold, and what to say where it does not |
 //! | [`attrs`] | the effective memory attributes, CPU beside SMMU |
 //! | [`raw`] | descriptors and table addresses, for people |
@@ -19,6 +20,7 @@ pub mod check;
 pub mod checks;
 pub mod context;
 pub mod delta;
+pub mod face;
 pub mod finding;
 pub mod freedom;
 mod gic_lines;
@@ -54,6 +56,7 @@ pub use checks::told::check_told_off;
 pub use checks::{Checks, check};
 pub use context::Context;
 pub use delta::{Delta, state_lines};
+pub use face::{Difference, Face};
 pub use finding::{Finding, Violation};
 pub use freedom::{ERANGE, Freedom, Freedoms};
 pub use gic_state::GicState;

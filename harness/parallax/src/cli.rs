@@ -46,7 +46,7 @@ pub use self::linux::Linux;
 pub use self::linux_machine::LinuxMachine;
 pub use self::report::Report;
 pub use self::review::Review;
-pub use self::run::{Run, Target};
+pub use self::run::{On, Run, Target};
 pub use self::schedules::Schedules;
 pub use self::tools::{Build, Completions, Doctor, Faults, Man, Schema};
 

@@ -6,6 +6,7 @@
 //! | [`cases`] | which traces: files and folders |
 //! | [`selection`] | which of them are run, on which machines |
 //! | [`jobs`] | many traces side by side, against their goldens |
+//! | [`compare`] | a trace on several hypervisors, side by side |
 //! | [`source`] | states one after the other, from a trace or a recording |
 //! | [`bisect`] | which commit broke a trace |
 //! | [`explanation`] | what an operation of a trace did |
@@ -15,6 +16,7 @@
 
 pub mod bisect;
 pub mod cases;
+pub mod compare;
 pub mod coverage;
 pub mod explanation;
 pub mod jobs;

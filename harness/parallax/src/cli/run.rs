@@ -1,6 +1,7 @@
 //! Arguments of `run`.
 
 use std::ffi::OsString;
+use std::fmt;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
@@ -51,9 +52,10 @@ pub struct Run {
     /// How to drive the machine
     #[arg(long, value_enum, default_value_t)]
     pub mode: Mode,
-    /// What to run on
-    #[arg(long, value_enum, default_value_t)]
-    pub target: Target,
+    /// What to run on: `hyp`, `pkvm`, or `pkvm:KERNEL` as `--kernel` names it. Several are compared with the first, operation by
+    /// operation
+    #[arg(long, value_name = "TARGET", value_delimiter = ',', default_value = "hyp", value_parser = on)]
+    pub target: Vec<On>,
     /// The kernel of target `pkvm`: an arm64 Image, or a folder of target/linux [default: target/linux/Image]
     #[arg(long, value_name = "IMAGE|NAME")]
     pub kernel: Option<PathBuf>,
@@ -100,4 +102,64 @@ pub enum Target {
     Hyp,
     /// An unmodified Linux with pKVM; `--kernel` says which.
     Pkvm,
+}
+
+/// A target, and what it runs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct On {
+    /// The target.
+    pub target: Target,
+    /// Its kernel, if one is named.
+    pub kernel: Option<PathBuf>,
+}
+
+impl fmt::Display for On {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.target.to_possible_value().as_ref().map_or("", |value| value.get_name()))?;
+        self.kernel.as_ref().map_or(Ok(()), |kernel| write!(f, ":{}", kernel.display()))
+    }
+}
+
+/// `hyp`, `pkvm` or `pkvm:7.3`.
+fn on(text: &str) -> Result<On, String> {
+    let (name, kernel) = text.split_once(':').map_or((text, None), |(name, kernel)| (name, Some(kernel)));
+    if name == "spec" {
+        return Err("the specification judges every target by itself: name hyp and pkvm only".to_owned());
+    }
+    let target = Target::from_str(name, false)
+        .map_err(|_| format!("no target `{name}`; there are hyp, pkvm and pkvm:KERNEL"))?;
+    match kernel {
+        Some("") => Err("behind `:` there must be a kernel, such as pkvm:7.3".to_owned()),
+        Some(_) if target == Target::Hyp => Err("hyp has no kernel: leave `:` out".to_owned()),
+        kernel => Ok(On { target, kernel: kernel.map(PathBuf::from) }),
+    }
+}
+
+impl Run {
+    /// The target, or the first of several.
+    #[must_use]
+    pub fn on(&self) -> On {
+        self.target.first().cloned().unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_target_may_name_its_kernel() {
+        let named = |text: &str| on(text).map(|on| on.to_string());
+        for text in ["hyp", "pkvm", "pkvm:7.3", "pkvm:a/b:c"] {
+            assert_eq!(named(text).as_deref(), Ok(text));
+        }
+        for (text, says) in [
+            ("xen", "no target"),
+            ("hyp:7.3", "no kernel"),
+            ("pkvm:", "must be a kernel"),
+            ("spec", "judges"),
+        ] {
+            assert!(named(text).unwrap_err().contains(says), "{text}");
+        }
+    }
 }

@@ -9,6 +9,7 @@
 //! all as agreed in 0.9 s
 //! ```
 
+mod compare;
 mod options;
 mod target;
 
@@ -66,7 +67,7 @@ fn not_run(format: Format, error: &anyhow::Error) -> Result<String> {
 
 fn perform(args: &Run) -> Result<Status> {
     let begin = Instant::now();
-    let mut cases = cases::load_for(&args.traces, &value_name(args.target))?;
+    let mut cases = cases::load_for(&args.traces, &value_name(args.on().target))?;
     if args.without_faults {
         cases.iter_mut().for_each(|case| case.trace.switch_fault_off());
     }
@@ -79,6 +80,9 @@ fn perform(args: &Run) -> Result<Status> {
     if args.record.is_some() && cases.len() != 1 {
         let message = format!("--record takes one trace, {} are named", cases.len());
         return Err(Failure::usage(message).into());
+    }
+    if args.target.len() > 1 {
+        return compare::run(args, &cases);
     }
     let export = options::export(args, cases.len())?;
     refuse_inputs(args, export.as_ref().map(|export| export.path.as_path()), &cases)?;

@@ -6,7 +6,7 @@ use parallax_machine::CancellationToken;
 use parallax_suite::jobs::{Export, ExportForm, GoldenMode, Options, job_count};
 
 use crate::cli::require::requirements;
-use crate::cli::{Run, Target};
+use crate::cli::{On, Run, Target};
 use crate::cmd::output::value_name;
 
 /// All of it; `export` is where the events of the one trace go, and goldens say what is `agreed` or do not.
@@ -24,7 +24,7 @@ pub(super) fn options(
         repeat: usize::from(args.repeat),
         mode: args.mode,
         flags: flags(args),
-        events: !args.without_events && args.target == Target::Hyp,
+        events: !args.without_events && args.on().target == Target::Hyp,
         require: requirements(&args.require),
         cancel,
     }
@@ -49,8 +49,8 @@ fn flags(args: &Run) -> Vec<String> {
     if args.mode != Mode::Step {
         flags.extend(["--mode".to_owned(), value_name(args.mode)]);
     }
-    if args.target != Target::default() {
-        flags.extend(["--target".to_owned(), value_name(args.target)]);
+    if args.on() != On::default() {
+        flags.extend(["--target".to_owned(), args.on().to_string()]);
     }
     if let Some(kernel) = &args.kernel {
         flags.extend(["--kernel".to_owned(), kernel.display().to_string()]);

@@ -9,7 +9,7 @@ use parallax_linux::kernel_and_busybox;
 use parallax_machine::{Backend, CancellationToken, Pkvm, PkvmConfig};
 use parallax_suite::cases::Case;
 
-use crate::cli::{Run, Target};
+use crate::cli::{On, Run, Target};
 use crate::cmd::output::value_name;
 
 /// How long a kernel may take to boot, in wall time.
@@ -17,9 +17,13 @@ const BOOT: Duration = Duration::from_secs(240);
 
 /// Refuses what the target of `args` cannot do.
 pub(super) fn check(args: &Run) -> Result<(), Failure> {
-    match args.target {
+    let on = args.on();
+    match on.target {
         Target::Hyp if args.kernel.is_some() => {
             Err(Failure::usage("--kernel is the kernel of --target pkvm".to_owned()))
+        }
+        Target::Pkvm if args.kernel.is_some() && on.kernel.is_some() => {
+            Err(Failure::usage(format!("--target {on} names its kernel: leave --kernel out")))
         }
         Target::Pkvm if args.mode == Mode::Stream || !args.export.is_empty() || args.record.is_some() => {
             let what =
@@ -37,15 +41,26 @@ pub(super) fn backend(
     cases: &[Case],
     cancel: &CancellationToken,
 ) -> Result<Box<dyn Backend>, Failure> {
-    match args.target {
-        Target::Hyp => {
-            let hyp = live::build(root, cases.iter().map(|case| &case.trace), cancel)?;
-            let events = !args.without_events;
-            let hyp = if events { live::with_events(hyp, root).map_err(with_remedy)? } else { hyp };
-            Ok(Box::new(hyp))
-        }
+    let on = args.on();
+    if on.target == Target::Hyp && !args.without_events {
+        let hyp = live::build(root, cases.iter().map(|case| &case.trace), cancel)?;
+        return Ok(Box::new(live::with_events(hyp, root).map_err(with_remedy)?));
+    }
+    let kernel = on.kernel.or_else(|| args.kernel.clone());
+    without_plugin(&On { kernel, ..on }, root, cases, cancel)
+}
+
+/// What boots the machines of `cases` on `on`, without a plugin.
+pub(super) fn without_plugin(
+    on: &On,
+    root: &Path,
+    cases: &[Case],
+    cancel: &CancellationToken,
+) -> Result<Box<dyn Backend>, Failure> {
+    match on.target {
+        Target::Hyp => Ok(Box::new(live::build(root, cases.iter().map(|case| &case.trace), cancel)?)),
         Target::Pkvm => {
-            let (kernel, busybox) = kernel_and_busybox(args.kernel.as_deref(), &root.join("target/linux"))?;
+            let (kernel, busybox) = kernel_and_busybox(on.kernel.as_deref(), &root.join("target/linux"))?;
             let revision = kernel.display().to_string();
             let config = PkvmConfig { kernel, busybox, limit: BOOT };
             Ok(Box::new(Pkvm { config, revision, cancel: cancel.clone() }))
@@ -56,8 +71,8 @@ pub(super) fn backend(
 /// Whether goldens say what is agreed of `cases` on this target. What a kernel has touched when it comes to rest is not the same in every
 /// boot.
 pub(super) fn has_agreed(args: &Run, cases: &[Case]) -> bool {
-    let target = value_name(args.target);
-    args.target == Target::Hyp && cases.iter().all(|case| case.target() == target)
+    let target = value_name(args.on().target);
+    args.on().target == Target::Hyp && cases.iter().all(|case| case.target() == target)
 }
 
 /// What to do where there is no plugin; who ended its build knows why there is none.
