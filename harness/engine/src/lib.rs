@@ -41,7 +41,7 @@ pub mod visible;
 pub use error::SessionError;
 pub use finding::{ReportedFinding, Reproducer};
 pub use judge::{Judge, Moment, Performed, StepView};
-pub use judges::{Protocol, Sentinel};
+pub use judges::{Protocol, Sentinel, host_tree};
 pub use mode::Mode;
 pub use observer::Observer;
 pub use run::{RunOptions, TraceRun, run_trace};

@@ -1,5 +1,6 @@
 //! Snapshots of one machine, each made with what the one before it taught.
 
+use parallax_addr::{PAGE_SIZE, PhysAddr};
 use parallax_machine::{Registers, Target};
 use parallax_model::{CaptureCache, Context, Freedom, GicCache, Snapshot, Span, Told, capture};
 use parallax_trace::spec::{HostView, SmmuFails};
@@ -65,6 +66,7 @@ fn context(target: &Target) -> Context {
         lpis: named(&["its", "gicr"]),
         masters: if freedoms.allow(Freedom::Masters) { Vec::new() } else { named(&["fwcfg", "virtio"]) },
         common: named(&["uart", "gicd"]),
+        donated: hyp.donate_mmio.iter().map(|page| Span::new(PhysAddr::new(*page), PAGE_SIZE)).collect(),
         smmu_fails: target.description.config.smmu_fails != SmmuFails::Never,
         freedoms,
         loaded: tree.map_or_else(Vec::new, |tree| tree.loaded()),

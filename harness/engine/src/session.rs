@@ -138,6 +138,7 @@ impl<'m> Session<'m> {
         let unseen = (!events.is_empty()).then(|| Unseen::new(&now, memory)).flatten();
         let mut judges = judges::all(ram, machine.target(), symbols);
         if asked_only {
+            judges.push(Box::new(judges::Tree::new(machine.target())));
             judges.push(Box::new(Spec::default()));
         }
         judges.extend(further);

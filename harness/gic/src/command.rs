@@ -129,6 +129,18 @@ impl Command {
         let place = self.kind().places().iter().find(|place| place.name == name)?;
         Some(place.value(&self.0))
     }
+
+    /// The bits that are set and belong to no field of this command: RES0, or of a number without a meaning all of them.
+    #[must_use]
+    pub fn reserved(&self) -> [u64; 4] {
+        let mut known = [0xff, 0, 0, 0];
+        for place in self.kind().places() {
+            known[place.word] |= u64::MAX >> (63 - (place.hi - place.lo)) << place.lo;
+        }
+        let mut rest = self.0;
+        rest.iter_mut().zip(known).for_each(|(word, known)| *word &= !known);
+        rest
+    }
 }
 
 impl fmt::Display for Command {
@@ -172,6 +184,15 @@ mod tests {
         }
         assert_eq!(Command(cases[0].0).field("ITT_addr"), Some(0x4602_1000));
         assert_eq!(Command(cases[0].0).field("ICID"), None);
+    }
+
+    #[test]
+    fn bits_of_no_field_are_reserved() {
+        let int = |first: u64, event: u64| Command([first, event, 0, 0]).reserved();
+        assert_eq!(int(3 | 9 << 32, 7), [0; 4]);
+        assert_eq!(int(3 | 0x100, 7 | 1 << 32), [0x100, 1 << 32, 0, 0]);
+        assert_eq!(Command([0xa, u64::MAX, 0xffff, 1]).reserved(), [0, 0, 0, 1]);
+        assert_eq!(Command([8, 0x1f, 1 << 63 | 0xf_ffff_ffff_ff00, 0]).reserved(), [0; 4]);
     }
 
     #[test]

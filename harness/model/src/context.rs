@@ -31,6 +31,8 @@ pub struct Context {
     pub masters: Vec<Span<PhysAddr>>,
     /// Registers that EL2 and the host both use: the console's, and the GIC distributor's, in which EL2 makes an interrupt pending.
     pub common: Vec<Span<PhysAddr>>,
+    /// Registers that the boot option `donate_mmio=` takes from the host, whatever its device tree says.
+    pub donated: Vec<Span<PhysAddr>>,
     /// The machine's SMMU stops performing commands: whoever uses it has to close it.
     pub smmu_fails: bool,
     /// What the hypervisor may do otherwise than ours.
@@ -77,6 +79,7 @@ mod tests {
             masters: Vec::new(),
             common: Vec::new(),
             loaded: Vec::new(),
+            donated: Vec::new(),
             smmu_fails: false,
             freedoms: crate::Freedoms::default(),
         };

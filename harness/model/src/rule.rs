@@ -99,6 +99,7 @@ table_of_rules! {
         OwnershipOwner = "owner", "A stage-2 entry names another owner than the page states.", "docs/ownership.md";
         OwnershipEl2Unpinned = "el2-unpinned", "EL2 maps a page that it has borrowed and not pinned.", "docs/ownership.md";
         OwnershipLoaded = "loaded", "The hypervisor has memory that the device tree gives a purpose.", "Devicetree Specification, 3.5.4";
+        OwnershipTree = "tree", "The device tree that the host gets does not reserve memory of the hypervisor.", "Devicetree Specification, 3.5.4";
         OwnershipEl2Mapped = "el2-mapped", "EL2 maps a page that is not the hypervisor's.", "docs/ownership.md";
         OwnershipEl2Device = "el2-device", "EL2 uses registers that the host's table does not keep from the host.", "docs/ownership.md";
         OwnershipEl2Missing = "el2-missing", "EL2 does not map a page that it owns or has pinned.", "docs/ownership.md";
@@ -115,6 +116,7 @@ table_of_rules! {
         ReachItt = "itt", "The ITS writes an ITT to memory that the host has not lent, or that is not pinned.", "IHI 0069, 5.3";
         ReachLpiTable = "lpi-table", "A redistributor's LPI table is in memory that the host has not lent, or that is not pinned.", "IHI 0069, 12.11";
         ReachUnheld = "unheld", "The host may program a master that nothing holds.", "docs/masters.md";
+        ReachTree = "tree", "The device tree that the host gets names registers that the host may not use.", "docs/masters.md";
     }
     Sentinel {
         SentinelUnseen = "unseen", "Memory of the hypervisor changed, and no store of EL2 did it.", "docs/checks.md";
@@ -130,6 +132,7 @@ table_of_rules! {
         SanityUnreadable = "unreadable", "A table or a structure of the SMMU cannot be read.", "DDI 0487, D8.2; IHI 0070, 3.3";
         SanityAlignment = "alignment", "A base address is no multiple of its structure's size.", "DDI 0487, D24.2; IHI 0070, 6.3";
         SanityCoherence = "coherence", "A table or queue is not written and read through the same caches.", "DDI 0487, B2.10; IHI 0070, 6.3.11";
+        SanityTree = "tree", "The device tree that the host gets cannot be read, or names a node that is not there.", "Devicetree Specification, 2.3.3";
     }
     Access {
         AccessStale = "stale", "An access succeeded although the tables refuse it.", "DDI 0487, D8.16; IHI 0070, 3.17";

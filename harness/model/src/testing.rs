@@ -81,6 +81,7 @@ pub(crate) fn context() -> Context {
         masters: Vec::new(),
         common: vec![UART.cast()],
         loaded: Vec::new(),
+        donated: Vec::new(),
         smmu_fails: false,
         freedoms: crate::Freedoms::default(),
     }

@@ -1,15 +1,31 @@
 //! The `parallax` command: see [`parallax::cmd`].
 #![forbid(unsafe_code)]
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
 use parallax::cmd::Cli;
+use parallax_engine::status::Status;
 use parallax_engine::visible;
 
+/// Prints the help, or what is wrong with the arguments.
+fn help(asked: &clap::Error) -> ExitCode {
+    match asked.print() {
+        Err(cause) if cause.kind() != ErrorKind::BrokenPipe => {
+            let _ = writeln!(anstream::stderr(), "error: the help cannot be written: {cause}");
+            Status::Setup.into()
+        }
+        _ => ExitCode::from(u8::try_from(asked.exit_code()).unwrap_or(2)),
+    }
+}
+
 fn main() -> ExitCode {
-    let status = parallax::cmd::main(&Cli::parse()).unwrap_or_else(|error| {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(asked) => return help(&asked),
+    };
+    let status = parallax::cmd::main(&cli).unwrap_or_else(|error| {
         // What is wrong is told in the words of what was read.
         let what = visible::lines(&format!("{error:#}"));
         let (red, plain) = (parallax::cli::ERROR.render(), parallax::cli::ERROR.render_reset());

@@ -52,7 +52,7 @@ impl Case {
 }
 
 /// The largest trace, in bytes.
-const MAX_SIZE: u64 = 64 << 20;
+pub(crate) const MAX_SIZE: u64 = 64 << 20;
 
 /// What the user named cannot be run.
 #[derive(Debug, thiserror::Error)]

@@ -11,6 +11,7 @@ use parallax_engine::{Observer, Session};
 use parallax_machine::recording::Replay;
 use parallax_machine::{Backend, CancellationToken, Machine, MachineError, Registers};
 use parallax_model::{Context, Snapshot};
+use parallax_report::regular;
 use parallax_vmsa::PhysMem;
 
 use crate::cases::{self, Case};
@@ -61,6 +62,9 @@ impl Source {
         if path.is_dir() {
             return Err(Failure::usage(format!("{}: a folder; name one trace or recording", path.display())));
         }
+        // A pipe may have no writer, and would be waited for.
+        regular::check(path, cases::MAX_SIZE)
+            .map_err(|cause| Failure::usage(format!("{}: {cause}", path.display())))?;
         let mut cases = cases::load(&[path.to_owned()])?;
         let mut case = cases.pop().ok_or_else(|| Failure::usage("no trace"))?;
         if !machine.is_empty() {

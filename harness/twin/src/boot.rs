@@ -251,6 +251,7 @@ fn context(
         lpis: Vec::new(),
         masters: Vec::new(),
         common: Vec::new(),
+        donated: Vec::new(),
         smmu_fails: false,
         freedoms: parallax_model::Freedoms::default(),
         loaded: Vec::new(),

@@ -5,6 +5,7 @@ mod data;
 mod evidence;
 mod exception;
 mod expected;
+mod host_tree;
 mod image;
 mod invariants;
 mod protocol;
@@ -19,6 +20,8 @@ use parallax_machine::Target;
 use parallax_machine::symbols::Symbols;
 use parallax_model::Span;
 
+pub(crate) use host_tree::Tree;
+pub use host_tree::host_tree;
 pub use protocol::Protocol;
 pub use sentinel::Sentinel;
 pub(crate) use spec::Spec;

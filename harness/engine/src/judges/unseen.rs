@@ -235,6 +235,7 @@ mod tests {
             masters: Vec::new(),
             common: Vec::new(),
             loaded: Vec::new(),
+            donated: Vec::new(),
             smmu_fails: false,
             freedoms: parallax_model::Freedoms::default(),
         };

@@ -8,6 +8,7 @@ mod again;
 pub mod coherence;
 mod control;
 mod findings;
+pub mod host_tree;
 pub mod image;
 pub mod isolation;
 pub mod ownership;

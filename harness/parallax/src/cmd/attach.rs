@@ -108,6 +108,7 @@ fn context() -> Context {
         lpis: Vec::new(),
         masters: Vec::new(),
         common: Vec::new(),
+        donated: Vec::new(),
         smmu_fails: false,
         freedoms: parallax_model::Freedoms::default(),
         loaded: Vec::new(),

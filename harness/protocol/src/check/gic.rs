@@ -252,11 +252,28 @@ impl Checker {
         for _ in 0..ahead(creadr) / Command::BYTES {
             let slot = base.wrapping_add(self.gic.creadr);
             let command = Command([0, 8, 16, 24].map(|offset| self.memory.read(slot.wrapping_add(offset))));
+            self.legal_command(at, &command);
             if let Some(itt) = self.gic.perform(&command) {
                 self.host_base(at, "the ITT_addr of a MAPD", itt);
             }
             self.gic.creadr = (self.gic.creadr + Command::BYTES) % size;
         }
+    }
+
+    /// The ITS has performed `command`: all its bits are those of fields that somebody has looked at.
+    fn legal_command(&mut self, at: Site, command: &Command) {
+        let unknown = matches!(command.kind(), CommandKind::Unknown(_));
+        if !unknown && command.reserved() == [0; 4] {
+            return;
+        }
+        let (subject, what) = (Subject::Register("GITS_CREADR"), format!("the ITS was given {command}"));
+        let missing = if unknown {
+            "a command number that the ITS has".to_owned()
+        } else {
+            let [one, two, three, four] = command.reserved();
+            format!("zeros in the bits of no field: {one:#x} {two:#x} {three:#x} {four:#x}")
+        };
+        self.report(Rule::ItsCommand, subject, at, None, what, missing);
     }
 
     /// The dword at `pa` went from `old` to `new`: if it is the state of a page, the page may have been given back.

@@ -261,6 +261,12 @@ rules! {
             after one to the memory that it names, with no DSB for stores between the two",
         source: "IHI 0069, 5.3 and 12.19 (GITS_CWRITER); DDI 0487, B2.3.12",
     }
+    ItsCommand = "its-command" {
+        summary: "The ITS was given a command with bits that belong to no field.",
+        broken_when: "GITS_CREADR is read behind a command whose number has no meaning, or that has a bit set which is RES0 in it: \
+            what the host wrote was passed on as it was",
+        source: "IHI 0069, 5.3",
+    }
     GicLiveBase = "gic-live-base" {
         summary: "A redistributor was given other LPI tables while it uses its own.",
         broken_when: "GICR_PROPBASER or GICR_PENDBASER is written after GICR_CTLR.EnableLPIs was set, and before GICR_CTLR is read \

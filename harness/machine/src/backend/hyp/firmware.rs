@@ -55,6 +55,8 @@ pub(super) fn leave(
         ("GERROR_IRQ_CFG0", msi),
         ("EVENTQ_IRQ_CFG0", msi + 4),
         ("PRIQ_IRQ_CFG0", msi + 8),
+        // EVENTQ_IRQEN, PRIQ_IRQEN, GERROR_IRQEN.
+        ("IRQ_CTRL", 0b111),
         // SMMUEN, EVENTQEN, CMDQEN.
         ("CR0", 0b1101),
     ];
