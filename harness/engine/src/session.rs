@@ -135,7 +135,9 @@ impl<'m> Session<'m> {
         let now = observer.observe(read.as_ref().map_or(memory, |read| read), &registers);
         let (state, context, symbols) = (&now, observer.context(), machine.symbols());
         let at = Moment { state, context, memory, events: &events, symbols };
-        let unseen = (!events.is_empty()).then(|| Unseen::new(&now, memory)).flatten();
+        // Stores to the stack are not in the journal; where other hypervisors have theirs is not told.
+        let replayed = !events.is_empty() && machine.target().info.is_some();
+        let unseen = replayed.then(|| Unseen::new(&now, memory)).flatten();
         let mut judges = judges::all(ram, machine.target(), symbols);
         if asked_only {
             judges.push(Box::new(judges::Tree::new(machine.target())));

@@ -96,6 +96,14 @@ impl Journal {
         self.ring.word(offset_of!(Header, own_end)).store(own.end, Ordering::Release);
     }
 
+    /// Tells a plugin that was not told by its arguments where the hypervisor is: virtual addresses of its `image`, the physical one of its
+    /// first page, `entry`, and the virtual one of its `vectors`. It must not have run yet.
+    pub fn watch(&self, image: Range<u64>, entry: u64, vectors: u64) {
+        for (index, value) in [(0, image.start), (2, entry), (3, vectors), (1, image.end)] {
+            self.ring.word(offset_of!(Header, places) + 8 * index).store(value, Ordering::Release);
+        }
+    }
+
     /// The records since the last call, in the order of what happened. The machine must stand still.
     ///
     /// # Errors

@@ -22,6 +22,40 @@ pub struct Told {
     pub owners: OwnerForm,
     /// What it may do otherwise than ours.
     pub freedoms: Freedoms,
+    /// The locks that protect its tables, as far as they are known.
+    pub locks: [Option<TreeLock>; 3],
+}
+
+/// A lock in the hypervisor's memory, which its stores take and give back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TreeLock {
+    /// Whose tables it protects.
+    pub tree: Tree,
+    /// Its first byte.
+    pub at: PhysAddr,
+    /// What it looks like.
+    pub form: LockForm,
+}
+
+/// Tables with a lock of their own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tree {
+    /// The host's stage 2.
+    Host,
+    /// EL2's stage 1.
+    El2,
+    /// The SMMU's stage 2.
+    Smmu,
+}
+
+/// What a lock looks like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LockForm {
+    /// A byte, which is 1 while the lock is taken.
+    Byte,
+    /// Two little-endian numbers of 16 bits: who has it, and the next ticket. A store of both draws a ticket, one of the first alone gives the
+    /// lock to the next.
+    Ticket,
 }
 
 impl From<&HypInfo> for Told {
@@ -37,6 +71,7 @@ impl From<&HypInfo> for Told {
             pools: Some(info.pools_pa).filter(|pools| !pools.contains(&0)),
             owners: OwnerForm::Typed,
             freedoms: Freedoms::default(),
+            locks: [None; 3],
         }
     }
 }

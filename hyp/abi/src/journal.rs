@@ -9,7 +9,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 /// [`Header::magic`]: `PLXJOURN` read as little-endian bytes.
 pub const MAGIC: u64 = u64::from_le_bytes(*b"PLXJOURN");
 /// [`Header::version`].
-pub const VERSION: u64 = 4;
+pub const VERSION: u64 = 5;
 /// Offset of the first record in the file, in bytes.
 pub const RECORDS: usize = 4096;
 
@@ -56,6 +56,10 @@ pub struct Header {
     pub advanced: u64,
     /// What `head` was then; by the plugin.
     pub advanced_head: u64,
+    /// Where the hypervisor is, where the plugin was not told by its arguments: the first virtual address of its image and the first behind
+    /// it, the physical address of the image's first page, which also runs there, and the virtual address of EL2's vectors. All 0 while that is
+    /// not known. By the harness, the second one last, before the hypervisor's first instruction.
+    pub places: [u64; 4],
 }
 
 /// What made a journal worthless.

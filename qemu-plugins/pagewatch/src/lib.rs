@@ -4,7 +4,8 @@
 //! ([`ring`]), and every instruction with a virtual address in `A..B`, the hypervisor's image, is watched, as is the
 //! image's first page where it runs with the MMU off, at the physical address `E`. Other exception levels do not use
 //! these addresses. Loads and stores by SP are left out: a stack is no table and no device. `M` is the test host's mark,
-//! the one instruction of EL1 that is watched.
+//! the one instruction of EL1 that is watched. Without `low` it is the journal that says where the hypervisor is, before that
+//! runs.
 //!
 //! QEMU runs all CPUs on one thread (`-accel tcg,thread=single`), so the order of records is the order of what
 //! happened. The callback of a memory access runs after the access, all others before their instruction.
@@ -56,15 +57,17 @@ impl Register for Pagewatch {
             Err(_) if self.coverage.is_some() => return Ok(()),
             journal => journal?,
         };
-        let places = Places {
-            image: number("low")?..number("high")?,
-            entry: number("entry")?,
-            vectors: number("vectors")?,
-            mark: number("mark")?,
+        let places = match argument(args, "low") {
+            Err(_) => None,
+            Ok(_) => Some(Places {
+                image: number("low")?..number("high")?,
+                entry: number("entry")?,
+                vectors: number("vectors")?,
+            }),
         };
         let ring = Ring::open(journal.as_ref()).map_err(|_| invalid(args))?;
         let cpus = info.system.as_ref().map_or(1, |system| system.max_vcpus);
-        self.watcher = Some(Watcher::new(ring, places, cpus));
+        self.watcher = Some(Watcher::new(ring, places, number("mark")?, cpus));
         Ok(())
     }
 }

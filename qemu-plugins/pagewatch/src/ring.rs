@@ -17,6 +17,8 @@ use std::time::Duration;
 use memmap2::{MmapOptions, MmapRaw};
 use parallax_abi::journal::{Header, MAGIC, RECORDS, Record, VERSION, error, kind};
 
+use crate::watch::Places;
+
 /// How long to sleep while the ring is full.
 const NAP: Duration = Duration::from_micros(50);
 
@@ -83,6 +85,14 @@ impl Ring {
             _ if (start..end).contains(&pa) => Owner::Own,
             _ => Owner::Foreign,
         }
+    }
+
+    /// Where the hypervisor is, as far as the harness has said.
+    pub(crate) fn places(&self) -> Option<Places> {
+        let word = |index: usize| self.word(offset_of!(Header, places) + 8 * index);
+        let end = word(1).load(Ordering::Acquire);
+        let [start, entry, vectors] = [0, 2, 3].map(|index| word(index).load(Ordering::Relaxed));
+        (end != 0).then_some(Places { image: start..end, entry, vectors })
     }
 
     /// How many instructions were counted.

@@ -20,7 +20,8 @@ const PAGE: u64 = 0x1000;
 /// Size of the smallest block of the tables that the hypervisor boots on, in bytes.
 const BOOT_BLOCK: u64 = 0x20_0000;
 
-/// Virtual addresses that matter.
+/// Where the hypervisor is.
+#[derive(Clone)]
 pub(crate) struct Places {
     /// The hypervisor's image.
     pub(crate) image: Range<u64>,
@@ -28,8 +29,6 @@ pub(crate) struct Places {
     pub(crate) entry: u64,
     /// EL2's vectors.
     pub(crate) vectors: u64,
-    /// Where the test host says that an operation is over.
-    pub(crate) mark: u64,
 }
 
 impl Places {
@@ -65,7 +64,10 @@ impl Shared {
 /// Decides what is recorded.
 pub(crate) struct Watcher {
     ring: Arc<Ring>,
-    places: Places,
+    /// What the arguments say; without it the harness says it in the journal, later.
+    places: Option<Places>,
+    /// Virtual address where the test host says that an operation is over.
+    mark: u64,
     shared: Arc<Shared>,
     /// Known when the first CPU is.
     registers: Registers,
@@ -75,9 +77,9 @@ pub(crate) struct Watcher {
 
 impl Watcher {
     /// For a machine of `cpus` CPUs.
-    pub(crate) fn new(ring: Ring, places: Places, cpus: i64) -> Self {
+    pub(crate) fn new(ring: Ring, places: Option<Places>, mark: u64, cpus: i64) -> Self {
         let (ring, shared) = (Arc::new(ring), Arc::default());
-        Self { ring, places, shared, registers: Registers::default(), many: cpus > 1 }
+        Self { ring, places, mark, shared, registers: Registers::default(), many: cpus > 1 }
     }
 
     /// Looks registers up. To be called when a CPU is initialised; the handles are the same for every CPU.
@@ -88,7 +90,8 @@ impl Watcher {
 
     /// Has QEMU call back for what is worth a record in `block`.
     pub(crate) fn watch(&self, block: &TranslationBlock<'_>) {
-        let watched = self.places.linked(block.vaddr()).is_some();
+        let Some(places) = self.places.clone().or_else(|| self.ring.places()) else { return };
+        let watched = places.linked(block.vaddr()).is_some();
         if self.many && (watched || self.holds_mark(block)) {
             let (ring, shared) = (Arc::clone(&self.ring), Arc::clone(&self.shared));
             let register = self.registers.mpidr();
@@ -103,7 +106,7 @@ impl Watcher {
         // which QEMU goes on behind it in another block: what may be one ends its group.
         let mut group = None;
         for (instruction, left) in block.instructions().zip((0..block.size()).rev()) {
-            let ends = self.watch_instruction(&instruction) || left == 0;
+            let ends = self.watch_instruction(&places, &instruction) || left == 0;
             let (first, size) = group.take().map_or((instruction, 1), |(first, size)| (first, size + 1));
             if watched && ends {
                 self.count(&first, size);
@@ -114,24 +117,24 @@ impl Watcher {
     }
 
     fn holds_mark(&self, block: &TranslationBlock<'_>) -> bool {
-        block.instructions().any(|instruction| instruction.vaddr() == self.places.mark)
+        block.instructions().any(|instruction| instruction.vaddr() == self.mark)
     }
 
     /// Says whether the instruction may access a device.
-    fn watch_instruction(&self, instruction: &Instruction<'_>) -> bool {
+    fn watch_instruction(&self, places: &Places, instruction: &Instruction<'_>) -> bool {
         let pc = instruction.vaddr();
-        if pc == self.places.mark {
+        if pc == self.mark {
             self.mark(instruction, pc);
             return false;
         }
-        let Some(pc) = self.places.linked(pc) else { return false };
+        let Some(pc) = places.linked(pc) else { return false };
         let mut bytes = [0; 4];
         if instruction.read_data(&mut bytes) != bytes.len() {
             self.ring.fail(error::REGISTER);
             return false;
         }
         let code = u32::from_le_bytes(bytes);
-        let offset = pc.wrapping_sub(self.places.vectors);
+        let offset = pc.wrapping_sub(places.vectors);
         if offset < VECTORS.0 && offset.is_multiple_of(VECTORS.1) {
             self.plain(instruction, Record { kind: kind::VECTOR, pc, a: offset, ..Record::default() });
         }

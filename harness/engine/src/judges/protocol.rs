@@ -16,19 +16,18 @@ impl Protocol {
     /// For `machine`, which has just booted, if a plugin saw that; `require` is what is asked for beyond the architecture. With `export`, [`Self::exported`] is to have all events.
     ///
     /// # Errors
-    /// The image does not tell where its locks are, or the machine cannot be read.
+    /// The machine cannot be read.
     pub fn new(
         machine: &mut dyn Machine,
         booted_with_events: bool,
         export: bool,
         require: Requirements,
     ) -> Result<Self, MachineError> {
-        // What happens elsewhere than in our hypervisor has no names that the rules know.
-        if !booted_with_events || machine.target().info.is_none() {
+        if !booted_with_events {
             return Ok(Self(None));
         }
         let bbm = machine.journal().map_or(Ok(0), |journal| journal.bbm_level())?;
-        Ok(Self(Some(Order::new(machine.target(), machine.symbols(), bbm, export, require)?)))
+        Ok(Self(Some(Order::new(machine.target(), machine.symbols(), bbm, export, require))))
     }
 
     /// What is wrong with the order of `events`.

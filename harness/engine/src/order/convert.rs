@@ -3,19 +3,15 @@
 //! Each record is at most one event. What the rules say nothing of is left out: stores to other memory than the page
 //! pool, the image and the boot tables, devices other than the SMMU, registers that translation does not hang on.
 
-use parallax_abi::info::HypInfo;
 use parallax_abi::journal::{Record, kind};
-use parallax_addr::PhysAddr;
+use parallax_addr::{PhysAddr, Span};
 use parallax_gic::raw::{BASERS, gicr, gits};
-use parallax_machine::symbols::{Image, SymbolError, Symbols};
+use parallax_machine::symbols::{Image, Symbols};
+use parallax_model::{LockForm, Told, Tree, TreeLock};
 use parallax_protocol::{Barrier, DcOp, Dsb, GicRegister, Kind, Sysreg, TlbiOp};
 
 /// Symbols around the tables that the hypervisor boots on.
 const BOOT_TABLES: [&str; 2] = ["__boot_tables", "__boot_tables_end"];
-/// The variable that holds the hypervisor's locks.
-const HYP: &str = "HYP";
-/// Its locks that protect trees.
-const LOCKS: [&str; 3] = ["host", "el2", "smmu"];
 
 /// Where registers of the GIC are: first byte and bytes of the ITS's and of all redistributors'; no bytes where there is
 /// none.
@@ -72,39 +68,38 @@ pub(super) struct Converter {
     gic: Gic,
     /// The device tree that the host gets.
     tree: (u64, u64),
-    /// Name and physical address.
-    locks: Vec<(String, u64)>,
+    locks: Vec<TreeLock>,
     /// Addresses of store-release instructions, in order.
     releases: Vec<u64>,
 }
 
 impl Converter {
-    /// For a machine that has booted, with the `symbols` of its images.
-    ///
-    /// # Errors
-    /// The image does not tell where its locks are.
-    pub(super) fn new(info: &HypInfo, gic: Gic, symbols: Option<&Symbols>) -> Result<Self, SymbolError> {
+    /// For a machine that has booted, of whose hypervisor `told` is known, with the `symbols` of its images. The host got its device tree
+    /// at `tree`.
+    pub(super) fn new(told: &Told, tree: (u64, u64), gic: Gic, symbols: Option<&Symbols>) -> Self {
         let image = symbols.map(|symbols| &symbols.hyp);
-        let linear = Linear { va: info.image_va, pa: info.image_pa, size: info.image_size };
-        let physical = |va: u64| va.wrapping_sub(info.image_va).wrapping_add(info.image_pa);
+        let layout = &told.layout;
+        let linear =
+            Linear { va: layout.image_va.get(), pa: layout.image.base.get(), size: layout.image.size };
+        let physical = |va: u64| va.wrapping_sub(linear.va).wrapping_add(linear.pa);
+        let ends = |span: Span<PhysAddr>| (span.base.get(), span.end().get());
         let boot = BOOT_TABLES
             .map(|name| image.and_then(|image| image.symbol(name)).map_or(0, |va| physical(va.get())));
-        let locks = image.map(|image| image.locks(HYP, &LOCKS)).transpose()?.unwrap_or_default();
-        Ok(Self {
-            memory: [(info.pool_pa, info.pool_pa.saturating_add(info.pool_size)), (boot[0], boot[1])],
+        Self {
+            memory: [ends(layout.pool), (boot[0], boot[1])],
             image: linear,
-            linear_offset: info.linear_offset,
-            smmu: (info.smmu_pa, info.smmu_size),
+            linear_offset: layout.linear_offset,
+            smmu: (layout.smmu.base.get(), layout.smmu.size),
             gic,
-            tree: (info.tree_pa, info.tree_pa.saturating_add(info.tree_size)),
-            locks: locks.into_iter().map(|lock| (lock.name, physical(lock.address.get()))).collect(),
+            tree,
+            locks: told.locks.into_iter().flatten().collect(),
             releases: image.map_or_else(Vec::new, releases),
-        })
+        }
     }
 
-    /// Physical address of the lock called `name`.
-    pub(super) fn lock(&self, name: &str) -> Option<u64> {
-        self.locks.iter().find(|(known, _)| known == name).map(|(_, pa)| *pa)
+    /// Physical address of the lock of `tree`.
+    pub(super) fn lock(&self, tree: Tree) -> Option<u64> {
+        self.locks.iter().find(|lock| lock.tree == tree).map(|lock| lock.at.get())
     }
 
     /// What `record` means.
@@ -152,9 +147,8 @@ impl Converter {
             let release = self.releases.binary_search(&record.pc).is_ok();
             return Some(Kind::Store { pa: PhysAddr::new(pa), value, size, release });
         }
-        let lock = size == 1 && self.locks.iter().any(|(_, lock)| *lock == pa);
-        if lock {
-            return Some(if value == 0 { Kind::Unlock { address: pa } } else { Kind::Lock { address: pa } });
+        if let Some(takes) = self.locks.iter().find_map(|lock| taken(lock, (pa, size, value))) {
+            return Some(if takes { Kind::Lock { address: pa } } else { Kind::Unlock { address: pa } });
         }
         self.is_cleaned(pa).then_some(Kind::Touch { pa: PhysAddr::new(pa) })
     }
@@ -188,6 +182,21 @@ impl Converter {
     fn is_cleaned(&self, pa: u64) -> bool {
         let image = (self.image.pa, self.image.pa.saturating_add(self.image.size));
         self.memory.iter().chain([&image, &self.tree]).any(|(from, to)| (*from..*to).contains(&pa))
+    }
+}
+
+/// Whether the store of `size` bytes of `value` at `pa` takes `lock` or gives it back; nothing if it is of other memory. A ticket is drawn for a
+/// lock that nobody has, as one CPU runs at a time.
+fn taken(lock: &TreeLock, (pa, size, value): (u64, u8, u64)) -> Option<bool> {
+    if lock.at.get() != pa {
+        return None;
+    }
+    match (lock.form, size) {
+        (LockForm::Byte, 1) => Some(value != 0),
+        // Where nothing is drawn the lock is made.
+        (LockForm::Ticket, 4) => (value >> 16 & 0xffff != value & 0xffff).then_some(true),
+        (LockForm::Ticket, 2) => Some(false),
+        _ => None,
     }
 }
 
@@ -254,7 +263,10 @@ mod tests {
             smmu: (0x0905_0000, 0x2_0000),
             gic: Gic { its: (0x0808_0000, 0x2_0000), gicr: (0x080a_0000, 0x10_0000) },
             tree: (0x4880_0000, 0x4881_0000),
-            locks: vec![("host".to_owned(), 0x4020_5000)],
+            locks: vec![
+                TreeLock { tree: Tree::Host, at: PhysAddr::new(0x4020_5000), form: LockForm::Byte },
+                TreeLock { tree: Tree::El2, at: PhysAddr::new(0x4020_6000), form: LockForm::Ticket },
+            ],
             releases: vec![0xa000_0000_0010],
         }
     }
@@ -285,6 +297,15 @@ mod tests {
         assert_eq!(of(kind::STORE, 0, address, 0, 1), Some(Kind::Unlock { address }));
         let touched = Kind::Touch { pa: PhysAddr::new(address) };
         assert_eq!(of(kind::STORE, 0, address, 0, 8), Some(touched));
+    }
+
+    #[test]
+    fn a_ticket_is_drawn_by_a_word_and_given_on_by_half_of_it() {
+        let address = 0x4020_6000;
+        assert_eq!(of(kind::STORE, 0, address, 0x8_0007, 4), Some(Kind::Lock { address }));
+        assert_eq!(of(kind::STORE, 0, address, 8, 2), Some(Kind::Unlock { address }));
+        let touched = Kind::Touch { pa: PhysAddr::new(address) };
+        assert_eq!(of(kind::STORE, 0, address, 0, 4), Some(touched), "it is made");
     }
 
     #[test]

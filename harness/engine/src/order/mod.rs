@@ -10,12 +10,11 @@ mod text;
 
 use std::collections::BTreeMap;
 
-use parallax_abi::info::HypInfo;
 use parallax_abi::journal::Record;
 use parallax_addr::PAGE_SIZE;
 use parallax_machine::Target;
-use parallax_machine::symbols::{SymbolError, Symbols};
-use parallax_model::{AddressMap, Rule, Violation};
+use parallax_machine::symbols::Symbols;
+use parallax_model::{AddressMap, Layout, Rule, Tree, Violation};
 use parallax_protocol::{self as protocol, Checker, Config, Event, HintKind, Kind, Regime, Sysreg};
 
 use self::convert::{Converter, Gic};
@@ -29,7 +28,9 @@ const BBM: u32 = 52;
 #[derive(Debug)]
 pub struct Order {
     converter: Converter,
-    info: HypInfo,
+    layout: Layout,
+    /// The page-state array, where its entries are those of our ABI: first byte, bytes.
+    states: Option<(u64, u64)>,
     checker: Checker,
     seq: u64,
     booted: bool,
@@ -44,26 +45,27 @@ impl Order {
     /// For a machine that has booted, `target`; `bbm` is the level of FEAT_BBM of its CPUs, `require` what is asked
     /// for beyond the architecture. With `export`, [`Self::exported`] is
     /// to have all events.
-    ///
-    /// # Errors
-    /// The image does not tell where its locks are.
+    #[must_use]
     pub fn new(
         target: &Target,
         symbols: Option<&Symbols>,
         bbm: u8,
         export: bool,
         require: Requirements,
-    ) -> Result<Self, SymbolError> {
+    ) -> Self {
         let info = &target.info_or_zero();
+        let layout = target.told.layout;
         let region = |name| {
             let region = target.description.regions.iter().find(|region| region.name == name);
             region.map_or((0, 0), |region| (region.base.get(), region.size))
         };
         let gic = Gic { its: region("its"), gicr: region("gicr") };
-        let converter = Converter::new(info, gic, symbols)?;
+        let tree = (info.tree_pa, info.tree_pa.saturating_add(info.tree_size));
+        let converter = Converter::new(&target.told, tree, gic, symbols);
         let mut order = Self {
             converter,
-            info: *info,
+            layout,
+            states: target.info.map(|info| (info.vmemmap_pa, info.vmemmap_nr.saturating_mul(8))),
             checker: Checker::new(Config { require, ..Config::default() }),
             seq: 0,
             booted: false,
@@ -74,16 +76,23 @@ impl Order {
         let reg = Sysreg::IdAa64mmfr2El1;
         order.event(0, 0, Kind::SysregRead { reg, value: u64::from(bbm) << BBM }, None);
         for (kind, location, value) in [
-            (HintKind::SetImage, info.image_pa, info.image_size),
-            (HintKind::SetPool, info.pool_pa, info.pool_size),
+            (HintKind::SetImage, layout.image.base.get(), layout.image.size),
+            (HintKind::SetPool, layout.pool.base.get(), layout.pool.size),
+        ] {
+            order.event(0, 0, Kind::Hint { kind, location, value }, None);
+        }
+        // What other hypervisors have of these is not known.
+        for (kind, location, value) in [
             (HintKind::SetCommandQueue, info.cmdq_pa, info.cmdq_size),
             (HintKind::SetEventQueue, info.evtq_pa, info.evtq_size),
             (HintKind::SetTree, info.tree_pa, info.tree_size),
             (HintKind::SetPageStates, info.vmemmap_pa, info.vmemmap_first_pfn),
         ] {
-            order.event(0, 0, Kind::Hint { kind, location, value }, None);
+            if target.info.is_some() {
+                order.event(0, 0, Kind::Hint { kind, location, value }, None);
+            }
         }
-        Ok(order)
+        order
     }
 
     /// The boot is over: from here on trees are written under their locks, which one CPU alone needs not.
@@ -95,8 +104,9 @@ impl Order {
 
     /// Tells the checker that the page-state array is written under both the host's lock and EL2's.
     fn lock_pages(&mut self) {
-        let (first, bytes) = (self.info.vmemmap_pa, self.info.vmemmap_nr.saturating_mul(8));
-        let locks: Vec<u64> = ["host", "el2"].iter().filter_map(|name| self.converter.lock(name)).collect();
+        let Some((first, bytes)) = self.states else { return };
+        let locks: Vec<u64> =
+            [Tree::Host, Tree::El2].into_iter().filter_map(|tree| self.converter.lock(tree)).collect();
         for location in (first..first.saturating_add(bytes)).step_by(PAGE_SIZE as usize) {
             for &value in &locks {
                 self.event(0, 0, Kind::Hint { kind: HintKind::SetPageLock, location, value }, None);
@@ -109,10 +119,10 @@ impl Order {
         let new: Vec<(u64, Regime)> = self.checker.without_lock().collect();
         for (location, regime) in new {
             let lock = match regime {
-                Regime::Cpu(0) => "host",
+                Regime::Cpu(0) => Tree::Host,
                 Regime::Cpu(_) => continue,
-                Regime::El2 => "el2",
-                Regime::Smmu(_) => "smmu",
+                Regime::El2 => Tree::El2,
+                Regime::Smmu(_) => Tree::Smmu,
             };
             if let Some(value) = self.converter.lock(lock) {
                 self.event(0, 0, Kind::Hint { kind: HintKind::SetRootLock, location, value }, None);
@@ -140,7 +150,7 @@ impl Order {
             let function = text::function(finding.at.pc, symbols);
             let site = self.sites.entry((finding.rule, function.clone())).or_default();
             if site.is_empty() {
-                fresh.push(text::violation(finding, &function, &self.info, names));
+                fresh.push(text::violation(finding, &function, &self.layout, names));
             }
             site.push(index);
         }

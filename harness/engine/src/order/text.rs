@@ -1,10 +1,9 @@
 //! What is told of a broken rule: in a golden the rule, the entry and the function; to a person also the lines of the
 //! source and what was missing.
 
-use parallax_abi::info::HypInfo;
 use parallax_addr::{ImageVa, Ipa, PAGE_SIZE, PhysAddr};
 use parallax_machine::symbols::Symbols;
-use parallax_model::{AddressMap, Rule, Space, Span, Violation};
+use parallax_model::{AddressMap, Layout, Rule, Space, Span, Violation};
 use parallax_protocol::{self as protocol, Regime, Subject};
 
 use crate::event_text;
@@ -19,7 +18,7 @@ pub(super) fn function(pc: u64, symbols: Option<&Symbols>) -> String {
 pub(super) fn violation(
     found: &protocol::Finding,
     function: &str,
-    info: &HypInfo,
+    layout: &Layout,
     names: &AddressMap,
 ) -> Violation {
     let (space, span, message) = match found.subject {
@@ -62,7 +61,7 @@ pub(super) fn violation(
     };
     let subject = match space {
         Space::Cpu | Space::Smmu => names.span(span.cast::<Ipa>()),
-        Space::El2 => el2(span, info, names),
+        Space::El2 => el2(span, layout, names),
         Space::Ste => format!("{:#x}", span.base),
         // Which page of the pool is chance.
         Space::Page if matches!(found.subject, Subject::Page { .. }) => {
@@ -77,12 +76,12 @@ pub(super) fn violation(
 }
 
 /// Virtual addresses at EL2: the linear map by what it shows, the rest by what it is.
-fn el2(span: Span, info: &HypInfo, names: &AddressMap) -> String {
+fn el2(span: Span, layout: &Layout, names: &AddressMap) -> String {
     let within = |base: u64, size: u64| span.base >= base && span.base - base < size;
-    let linear = Span::new(PhysAddr::new(span.base.wrapping_sub(info.linear_offset)), span.size);
-    if within(info.image_va, info.image_size) {
+    let linear = Span::new(PhysAddr::new(span.base.wrapping_sub(layout.linear_offset)), span.size);
+    if within(layout.image_va.get(), layout.image.size) {
         "hyp".to_owned()
-    } else if span.base >= info.linear_offset && names.region_name(linear.base).is_some() {
+    } else if span.base >= layout.linear_offset && names.region_name(linear.base).is_some() {
         format!("linear:{}", names.span(linear))
     } else {
         format!("{:#x}", span.base)

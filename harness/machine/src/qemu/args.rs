@@ -22,16 +22,23 @@ const NO_MARK: u64 = u64::MAX;
 pub struct Pagewatch {
     /// The shared library.
     pub library: PathBuf,
-    /// Virtual addresses of the hypervisor's image: the first, and the first behind it.
+    /// Where the hypervisor is; without it the journal says it, later.
+    pub places: Option<Places>,
+    /// Virtual address of the test host's mark, where there is one.
+    pub mark: Option<ImageVa>,
+    /// What it notes.
+    pub notes: Notes,
+}
+
+/// Where a hypervisor is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Places {
+    /// Virtual addresses of its image: the first, and the first behind it.
     pub image: (ImageVa, ImageVa),
     /// Physical address of the image's first page, which also runs there.
     pub entry: PhysAddr,
     /// Virtual address of EL2's vectors.
     pub vectors: ImageVa,
-    /// Virtual address of the test host's mark, where there is one.
-    pub mark: Option<ImageVa>,
-    /// What it notes.
-    pub notes: Notes,
 }
 
 /// What the plugin notes.
@@ -173,10 +180,11 @@ impl Args {
             value.push(format!(",{key}="));
             value.push(doubled(file));
         }
-        let Pagewatch { image: (low, high), entry, vectors, mark, .. } = plugin;
-        value.push(format!(",low={low:#x},high={high:#x},entry={entry:#x}"));
-        let mark = mark.map_or(NO_MARK, ImageVa::get);
-        value.push(format!(",vectors={vectors:#x},mark={mark:#x}"));
+        if let Some(Places { image: (low, high), entry, vectors }) = plugin.places {
+            value.push(format!(",low={low:#x},high={high:#x},entry={entry:#x},vectors={vectors:#x}"));
+        }
+        let mark = plugin.mark.map_or(NO_MARK, ImageVa::get);
+        value.push(format!(",mark={mark:#x}"));
         self.0.extend(["-plugin".into(), value]);
     }
 
@@ -241,14 +249,7 @@ mod tests {
     #[test]
     fn only_qemus_of_the_newer_api_get_the_other_library() {
         let library = PathBuf::from("a/libpagewatch.so");
-        let plugin = Pagewatch {
-            library,
-            image: (ImageVa::new(0), ImageVa::new(0)),
-            entry: PhysAddr::new(0),
-            vectors: ImageVa::new(0),
-            mark: None,
-            notes: Notes::Events,
-        };
+        let plugin = Pagewatch { library, places: None, mark: None, notes: Notes::Events };
         let made_for = |major, minor| plugin.made_for(Version { major, minor, micro: 9 }).library;
         assert_eq!(made_for(11, 0), plugin.library);
         assert_eq!(made_for(11, 1), Path::new("a/libpagewatch-api7.so"));

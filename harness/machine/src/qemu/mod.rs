@@ -21,7 +21,7 @@ use parallax_trace::spec::{MachineSpec, TreeFile};
 use parallax_trace::tree::TreeError;
 use tempfile::TempDir;
 
-pub use self::args::{Notes, Pagewatch};
+pub use self::args::{Notes, Pagewatch, Places};
 pub use self::version::Version;
 use crate::coverage::Coverage;
 use crate::journal::Journal;
@@ -110,8 +110,11 @@ impl Watched {
         dir: &Path,
     ) -> io::Result<(Self, Vec<(&'static str, UnlinkedFile)>)> {
         let Some(plugin) = plugin else { return Ok((Self::Nothing, Vec::new())) };
-        let code =
-            (plugin.notes != Notes::Events).then(|| Coverage::create(dir, plugin.image)).transpose()?;
+        let code = plugin
+            .places
+            .filter(|_| plugin.notes != Notes::Events)
+            .map(|places| Coverage::create(dir, places.image))
+            .transpose()?;
         let (code, file) = code.unzip();
         let mut files: Vec<_> = file.map(|file| ("coverage", file)).into_iter().collect();
         let watched = match (plugin.notes, code) {

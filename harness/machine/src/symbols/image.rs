@@ -68,10 +68,14 @@ impl fmt::Display for Place {
     }
 }
 
-/// An ELF file.
+/// An ELF file, or code that lies in memory and whose functions are known by name alone.
+#[derive(Default)]
 pub struct Image {
     path: PathBuf,
-    loader: Loader,
+    /// Its line table, if it has one.
+    loader: Option<Loader>,
+    /// Its functions in order of address, where there is no line table.
+    functions: Vec<(ImageVa, String)>,
     symbols: BTreeMap<String, ImageVa>,
     code: Vec<(ImageVa, Vec<u8>)>,
     extent: (ImageVa, ImageVa),
@@ -104,7 +108,17 @@ impl Image {
             .filter_map(|symbol| Some((symbol.name().ok()?.to_owned(), ImageVa::new(symbol.address()))))
             .collect();
         let loader = Loader::new(path).map_err(|error| format(error.to_string()))?;
-        Ok(Self { path: path.to_owned(), loader, symbols, code, extent })
+        let (loader, functions) = (Some(loader), Vec::new());
+        Ok(Self { path: path.to_owned(), loader, functions, symbols, code, extent })
+    }
+
+    /// `code`, which runs at `base`, with its `symbols`.
+    #[must_use]
+    pub fn of_symbols(base: ImageVa, code: Vec<u8>, symbols: BTreeMap<String, ImageVa>) -> Self {
+        let extent = (base, base.wrapping_add(code.len() as u64));
+        let mut functions: Vec<_> = symbols.iter().map(|(name, address)| (*address, name.clone())).collect();
+        functions.sort_unstable();
+        Self { functions, symbols, code: vec![(base, code)], extent, ..Self::default() }
     }
 
     /// The address of the symbol called `name` (not demangled).
@@ -180,10 +194,11 @@ impl Image {
     /// that belongs to no function.
     #[must_use]
     pub fn places(&self, address: ImageVa) -> Vec<Place> {
-        let symbol = self.loader.find_symbol_info(address.get());
+        let Some(loader) = &self.loader else { return self.place_of_function(address).into_iter().collect() };
+        let symbol = loader.find_symbol_info(address.get());
         let offset = symbol.as_ref().map(|symbol| address.get().wrapping_sub(symbol.address()));
         let mut places = Vec::new();
-        if let Ok(mut frames) = self.loader.find_frames(address.get()) {
+        if let Ok(mut frames) = loader.find_frames(address.get()) {
             while let Ok(Some(frame)) = frames.next() {
                 let Some(function) = frame.function.as_ref().and_then(|name| name.demangle().ok()) else {
                     continue;
@@ -193,7 +208,7 @@ impl Image {
             }
         }
         if places.is_empty() {
-            let line = self.loader.find_location(address.get()).ok().flatten();
+            let line = loader.find_location(address.get()).ok().flatten();
             let line = line.and_then(|at| Some((shown(at.file?).to_owned(), at.line?)));
             places.extend(symbol.map(|symbol| {
                 let name = addr2line::demangle_auto(symbol.name().into(), None);
@@ -204,6 +219,14 @@ impl Image {
             outermost.offset = offset;
         }
         places
+    }
+
+    /// The function at `address`, by its name alone.
+    fn place_of_function(&self, address: ImageVa) -> Option<Place> {
+        let (start, name) =
+            self.functions[..self.functions.partition_point(|(start, _)| *start <= address)].last()?;
+        let offset = self.is_code(address).then(|| address.offset_from(*start))?;
+        Some(Place { function: name.clone(), offset, line: None })
     }
 }
 
@@ -247,6 +270,17 @@ mod tests {
     fn a_missing_symbol_is_named() {
         let error = own_image().required("no_such_symbol").unwrap_err();
         assert!(error.to_string().ends_with("symbol no_such_symbol is missing"), "{error}");
+    }
+
+    #[test]
+    fn a_function_without_a_line_table_is_found_by_its_symbol() {
+        let symbols =
+            [("second", 0x1010), ("first", 0x1000)].map(|(name, at)| (name.to_owned(), ImageVa::new(at)));
+        let image = Image::of_symbols(ImageVa::new(0x1000), vec![0; 0x20], symbols.into());
+        let at =
+            |address| image.places(ImageVa::new(address)).iter().map(Place::to_string).collect::<Vec<_>>();
+        assert_eq!([at(0x100c), at(0x1010)], [["first+0xc"], ["second+0x0"]]);
+        assert!(at(0xffc).is_empty() && at(0x1020).is_empty());
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! A page that changes hands is not of two at once: who loses it has lost it before the other one gets it.
 //!
 //! What is looked at is one stay at EL2. A page that EL2 borrows stays mapped for the host, so only a page that one side
-//! gains and the other loses in the same stay has changed hands. Whose memory it is, the output addresses of leaves say.
+//! gains and the other loses in the same stay has changed hands; an entry that is broken and made again gains nothing. Whose memory it is, the output addresses of leaves say.
 
 use std::collections::BTreeMap;
 
@@ -94,13 +94,17 @@ impl Checker {
             return;
         }
         for who in [Who::Host, Who::Devices] {
-            let mut others: BTreeMap<u64, &Move> = BTreeMap::new();
+            // The first move of each page, and the last.
+            let mut others: BTreeMap<u64, (&Move, &Move)> = BTreeMap::new();
             for one in moves.iter().filter(|one| one.who == who) {
                 for (pa, _) in own.range(one.pa..one.pa.saturating_add(one.size)) {
-                    others.insert(*pa, one);
+                    others.entry(*pa).or_insert((one, one)).1 = one;
                 }
             }
-            for (pa, other) in others {
+            for (pa, (first, other)) in others {
+                if first.mapped != other.mapped {
+                    continue;
+                }
                 let own = own[&pa];
                 let (gained, lost) = if own.mapped { (own, other) } else { (other, own) };
                 if own.mapped == other.mapped || gained.time > lost.time {

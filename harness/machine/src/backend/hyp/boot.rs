@@ -6,6 +6,7 @@ use parallax_abi::info::{HypInfo, INFO_SYMBOL, MAGIC, PANIC_SYMBOL, VERSION};
 use parallax_abi::journal::{MARK_SYMBOL, VECTORS_SYMBOL};
 use parallax_abi::mailbox::{IDLE_SYMBOL, MAILBOX_SYMBOL, STUCK_SYMBOL, WAIT_SYMBOL};
 use parallax_addr::{HypVa, ImageVa, PAGE_SIZE, PhysAddr};
+use parallax_model::{LockForm, Tree, TreeLock};
 use parallax_trace::spec::{Firmware, HYP_BASE, MachineSpec, PAYLOAD_BASE, Region, regions};
 use parallax_vmsa::{PhysMem, Regime, SysRegs, translate};
 use tokio::runtime::{Builder, Runtime};
@@ -17,7 +18,7 @@ use super::registers::RegisterSet;
 use super::report::not_started;
 use super::{BootOptions, Live, StopPoints, firmware};
 use crate::error::MachineError;
-use crate::qemu::{Notes, Pagewatch, Qemu, QemuError, Watched};
+use crate::qemu::{Notes, Pagewatch, Places, Qemu, QemuError, Watched};
 use crate::qmp::Qmp;
 use crate::ram::MappedRam;
 use crate::rsp::{Client, RspError};
@@ -27,6 +28,10 @@ use crate::toolchain::BuiltImages;
 
 /// What a hypervisor prints of a boot option that it does not know, or of a value of it.
 const OPTION_REFUSED: [&str; 2] = ["unknown boot option `", "bad value in boot option `"];
+
+/// The variable that holds the hypervisor's locks, and those that protect tables.
+const HYP: &str = "HYP";
+const LOCKS: [(&str, Tree); 3] = [("host", Tree::Host), ("el2", Tree::El2), ("smmu", Tree::Smmu)];
 
 impl Live {
     /// Boots `images` on a machine made by `config` and waits until the test host is ready.
@@ -117,10 +122,21 @@ impl Live {
                 )));
             }
             let own = info.image_pa..info.pool_pa + info.pool_size;
+            self.target.told.locks = locks(&info, &self.symbols)?;
             journal.watch_loads(own, info.evtq_pa..info.evtq_pa.saturating_add(info.evtq_size));
         }
         Ok(())
     }
+}
+
+/// The locks of the hypervisor that `info` describes.
+fn locks(info: &HypInfo, symbols: &Symbols) -> Result<[Option<TreeLock>; 3], MachineError> {
+    let found = symbols.hyp.locks(HYP, &LOCKS.map(|(name, _)| name))?;
+    Ok(LOCKS.map(|(name, tree)| {
+        let lock = found.iter().find(|lock| lock.name == name)?;
+        let at = PhysAddr::new(lock.address.get().wrapping_sub(info.image_va).wrapping_add(info.image_pa));
+        Some(TreeLock { tree, at, form: LockForm::Byte })
+    }))
 }
 
 /// What the plugin has to know of the images, and the address of the mark.
@@ -131,9 +147,11 @@ pub(crate) fn pagewatch(
 ) -> Result<Pagewatch, MachineError> {
     Ok(Pagewatch {
         library: library.to_owned(),
-        image: symbols.hyp.extent(),
-        entry: HYP_BASE,
-        vectors: symbols.hyp.required(VECTORS_SYMBOL)?,
+        places: Some(Places {
+            image: symbols.hyp.extent(),
+            entry: HYP_BASE,
+            vectors: symbols.hyp.required(VECTORS_SYMBOL)?,
+        }),
         mark,
         notes: Notes::Events,
     })

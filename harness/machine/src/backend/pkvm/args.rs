@@ -36,6 +36,9 @@ pub(super) fn arguments(
     args.pair("-serial", "chardev:channel0");
     args.0.extend(["-kernel".into(), paths.hyp.into(), "-initrd".into(), initrd.into()]);
     args.pair("-append", APPEND);
+    if let Some((plugin, files)) = paths.plugin {
+        args.plugin(plugin, files);
+    }
     args.0
 }
 

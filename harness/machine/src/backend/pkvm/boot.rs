@@ -2,11 +2,13 @@
 
 use std::fs::{self, File};
 use std::io::{Read, Seek, SeekFrom};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use parallax_addr::Span;
+use parallax_addr::{ImageVa, Span};
+use parallax_model::Layout;
 use parallax_trace::spec::{MachineSpec, Region, SmmuMode, regions};
+use parallax_vmsa::PhysMem;
 use tokio::runtime::Builder;
 use tokio_util::sync::CancellationToken;
 
@@ -15,12 +17,14 @@ use super::calls::Calls;
 use super::code::Code;
 use super::inject::{Set, Waiting};
 use super::kernel::{self, Kernel, not_found};
+use super::watch::Places;
 use super::{Config, Live, args, initrd, layout};
 use crate::backend::hyp::registers::RegisterSet;
 use crate::backend::hyp::report::not_started;
 use crate::error::MachineError;
-use crate::qemu::{Files, Qemu, QemuError};
+use crate::qemu::{Files, Notes, Pagewatch, Qemu, QemuError, Watched};
 use crate::rsp::{Client, RspError, StopReply, TargetDescription};
+use crate::symbols::{Image, Symbols};
 use crate::target::{Description, Target};
 
 /// The largest kernel image that is believed.
@@ -33,10 +37,28 @@ const IDLE: &str = "cpu_do_idle";
 const PANIC: &str = "nvhe_hyp_panic_handler";
 
 impl Live {
-    /// Boots `config` on the machine `spec`, whose devices are not used, and has every CPU wait.
+    /// Boots `config` on the machine `spec`, whose devices are not used, and has every CPU wait. With a plugin it is the second boot
+    /// that comes of it.
     pub(super) fn boot(
         spec: &MachineSpec,
         config: &Config,
+        cancel: &CancellationToken,
+    ) -> Result<Self, MachineError> {
+        let first = Self::boot_once(spec, config, None, cancel)?;
+        match (&config.plugin, first.places) {
+            (Some(library), Some(places)) => {
+                drop(first);
+                Self::boot_once(spec, config, Some((library, places)), cancel)
+            }
+            _ => Ok(first),
+        }
+    }
+
+    /// The same, once; with a plugin and what it must know of.
+    fn boot_once(
+        spec: &MachineSpec,
+        config: &Config,
+        plugin: Option<(&PathBuf, Places)>,
         cancel: &CancellationToken,
     ) -> Result<Self, MachineError> {
         spec.check()?;
@@ -53,7 +75,13 @@ impl Live {
         let (archive, channel) = (folder.path().join("initrd"), folder.path().join("channel"));
         fs::write(&archive, initrd::initrd(&config.busybox)?).map_err(start("writing its initramfs"))?;
         let files = Files { hyp: &config.kernel, payload: Path::new(""), tree: None };
-        let (mut qemu, ram, _) = Qemu::launch(spec.mem_bytes, &files, None, |paths| {
+        let pagewatch = plugin.map(|(library, _)| Pagewatch {
+            library: library.clone(),
+            places: None,
+            mark: None,
+            notes: Notes::Events,
+        });
+        let (mut qemu, ram, watched) = Qemu::launch(spec.mem_bytes, &files, pagewatch.as_ref(), |paths| {
             args::arguments(spec, paths, &archive, &channel)
         })?;
         let connected = runtime.block_on(connect(&mut qemu, &spec.cpu, cancel));
@@ -62,6 +90,9 @@ impl Live {
         let set =
             Set::find(&target).map_err(|name| MachineError::Foreign(format!("QEMU has no register {name}")));
         let set = set.map_err(failed)?;
+        if let (Some((_, places)), Watched::Journal(journal, _)) = (plugin, &watched) {
+            runtime.block_on(places.tell(&mut client, &ram, journal, config.limit)).map_err(failed)?;
+        }
         let text = runtime.block_on(listen(&mut client, &channel, config.limit));
         let text = match text {
             Err(MachineError::Hang { waiting_for, limit, .. }) => {
@@ -84,6 +115,7 @@ impl Live {
             client,
             qemu,
             ram,
+            watched,
             registers,
             set,
             cpus,
@@ -91,6 +123,8 @@ impl Live {
             target: Target::unknown(),
             calls: Calls::default(),
             code: None,
+            symbols: None,
+            places: None,
             panic: 0,
         };
         live.finish(spec, &kernel, &btf).map_err(failed)?;
@@ -123,8 +157,21 @@ impl Live {
         let text = kernel.part(["_text", "_etext"]).unwrap_or_default();
         let description = describe(&self.qemu.version().to_string(), spec, text);
         self.target = Target { description, told, info: None };
+        self.symbols =
+            Some(Symbols { hyp: el2(kernel, &told.layout, &self.ram, moved)?, payload: Image::default() });
+        self.places = Some(Places::of(kernel, told.layout.image)?);
         Ok(())
     }
+}
+
+/// EL2's code at its own addresses, with the functions that the kernel names. It has what is at virtual address 0 of the kernel at
+/// `moved`.
+fn el2(kernel: &Kernel, layout: &Layout, memory: &dyn PhysMem, moved: u64) -> Result<Image, MachineError> {
+    let mut code = vec![0; layout.image.size as usize];
+    memory.read(layout.image.base, &mut code)?;
+    let symbols =
+        kernel.el2_symbols("").map(|(name, va)| (name.to_owned(), ImageVa::new(va.wrapping_add(moved))));
+    Ok(Image::of_symbols(ImageVa::new(layout.image_va.get()), code, symbols.collect()))
 }
 
 /// What was booted. The hypervisor leaves the SMMU to the host.

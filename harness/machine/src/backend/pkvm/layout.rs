@@ -1,7 +1,9 @@
 //! Where the hypervisor is and where it keeps its state, from the kernel's symbols and types and EL2's own tables.
 
 use parallax_addr::{HypVa, Ipa, PAGE_SHIFT, PAGE_SIZE, PhysAddr, Span};
-use parallax_model::{Field, Freedom, Freedoms, Layout, OwnerForm, PageArray, PageFormat, Told};
+use parallax_model::{
+    Field, Freedom, Freedoms, Layout, LockForm, OwnerForm, PageArray, PageFormat, Told, Tree, TreeLock,
+};
 use parallax_vmsa::mem::read_u64;
 use parallax_vmsa::{PhysMem, Regime, SysRegs, translate};
 
@@ -82,7 +84,14 @@ pub(super) fn told(
     let layout =
         Layout { image, image_va, pool, parts, linear_offset, described: memory_of_el2, ..Layout::default() };
     let pages = Some(PageArray { pa: first, first_pfn, nr, format });
-    Ok(Told { layout, pages, pools: None, owners, freedoms: Freedoms::new(FREEDOMS) })
+    let lock = |tree, at| Some(TreeLock { tree, at, form: LockForm::Ticket });
+    let of_host = structure("host_mmu")?.offset("lock").ok_or_else(|| not_found("host_mmu.lock in BTF"))?;
+    let locks = [
+        lock(Tree::Host, kernel.el2_place("host_mmu")?.wrapping_add(of_host)),
+        lock(Tree::El2, kernel.el2_place("pkvm_pgd_lock")?),
+        None,
+    ];
+    Ok(Told { layout, pages, pools: None, owners, freedoms: Freedoms::new(FREEDOMS), locks })
 }
 
 fn regime<E: std::fmt::Display>(

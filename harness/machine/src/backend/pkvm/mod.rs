@@ -17,6 +17,7 @@ mod inject;
 mod kernel;
 mod layout;
 mod perform;
+mod watch;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -30,13 +31,16 @@ use tokio_util::sync::CancellationToken;
 use self::calls::Calls;
 use self::code::Code;
 use self::inject::{Set, Waiting};
+use self::watch::Places;
 use crate::backend::Backend;
 use crate::backend::hyp::registers::RegisterSet;
 use crate::error::MachineError;
+use crate::extensions::Journal;
 use crate::machine::Machine;
-use crate::qemu::Qemu;
+use crate::qemu::{Qemu, Watched};
 use crate::ram::MappedRam;
 use crate::rsp::Client;
+use crate::symbols::Symbols;
 use crate::target::{Registers, Target};
 
 /// A kernel to boot.
@@ -46,6 +50,8 @@ pub struct Config {
     pub kernel: PathBuf,
     /// A static busybox of its architecture.
     pub busybox: PathBuf,
+    /// The plugin that is to watch EL2, if any: it is booted twice then.
+    pub plugin: Option<PathBuf>,
     /// It must have booted after so long, in wall time.
     pub limit: Duration,
 }
@@ -78,12 +84,16 @@ struct Live {
     client: Client,
     qemu: Qemu,
     ram: MappedRam,
+    watched: Watched,
     registers: RegisterSet,
     set: Set,
     cpus: Vec<Waiting>,
     target: Target,
     calls: Calls,
     code: Option<Code>,
+    /// Known once it has booted.
+    symbols: Option<Symbols>,
+    places: Option<Places>,
     /// Where the kernel is told that the hypervisor panicked.
     panic: u64,
 }
@@ -116,5 +126,13 @@ impl Machine for Live {
 
     fn memory(&self) -> &dyn PhysMem {
         &self.ram
+    }
+
+    fn symbols(&self) -> Option<&Symbols> {
+        self.symbols.as_ref()
+    }
+
+    fn journal(&mut self) -> Option<&mut dyn Journal> {
+        if matches!(self.watched, Watched::Journal(..)) { Some(self) } else { None }
     }
 }

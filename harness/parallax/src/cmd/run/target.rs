@@ -1,12 +1,12 @@
 //! What to run on.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use parallax_engine::status::{Failure, Status};
 use parallax_engine::{Mode, live};
 use parallax_linux::kernel_and_busybox;
-use parallax_machine::{Backend, CancellationToken, Pkvm, PkvmConfig};
+use parallax_machine::{Backend, CancellationToken, MachineError, Pkvm, PkvmConfig, toolchain};
 use parallax_suite::cases::Case;
 
 use crate::cli::{On, Run, Target};
@@ -25,9 +25,8 @@ pub(super) fn check(args: &Run) -> Result<(), Failure> {
         Target::Pkvm if args.kernel.is_some() && on.kernel.is_some() => {
             Err(Failure::usage(format!("--target {on} names its kernel: leave --kernel out")))
         }
-        Target::Pkvm if args.mode == Mode::Stream || !args.export.is_empty() || args.record.is_some() => {
-            let what =
-                "--target pkvm has neither --mode stream nor --export nor --record: no plugin watches it";
+        Target::Pkvm if args.mode == Mode::Stream || args.record.is_some() => {
+            let what = "--target pkvm has neither --mode stream nor --record";
             Err(Failure::usage(what.to_owned()))
         }
         Target::Hyp | Target::Pkvm => Ok(()),
@@ -42,12 +41,28 @@ pub(super) fn backend(
     cancel: &CancellationToken,
 ) -> Result<Box<dyn Backend>, Failure> {
     let on = args.on();
-    if on.target == Target::Hyp && !args.without_events {
-        let hyp = live::build(root, cases.iter().map(|case| &case.trace), cancel)?;
-        return Ok(Box::new(live::with_events(hyp, root).map_err(with_remedy)?));
+    let on = On { kernel: on.kernel.or_else(|| args.kernel.clone()), ..on };
+    if args.without_events {
+        return without_plugin(&on, root, cases, cancel);
     }
-    let kernel = on.kernel.or_else(|| args.kernel.clone());
-    without_plugin(&On { kernel, ..on }, root, cases, cancel)
+    match on.target {
+        Target::Hyp => {
+            let hyp = live::build(root, cases.iter().map(|case| &case.trace), cancel)?;
+            Ok(Box::new(live::with_events(hyp, root).map_err(with_remedy)?))
+        }
+        Target::Pkvm => {
+            let plugin = toolchain::plugin(root, cancel).map_err(MachineError::from).map_err(Failure::from);
+            Ok(Box::new(pkvm(&on, root, Some(plugin.map_err(with_remedy)?), cancel)?))
+        }
+    }
+}
+
+/// What boots an unmodified Linux with pKVM, watched by `plugin`.
+fn pkvm(on: &On, root: &Path, plugin: Option<PathBuf>, cancel: &CancellationToken) -> Result<Pkvm, Failure> {
+    let (kernel, busybox) = kernel_and_busybox(on.kernel.as_deref(), &root.join("target/linux"))?;
+    let revision = kernel.display().to_string();
+    let config = PkvmConfig { kernel, busybox, plugin, limit: BOOT };
+    Ok(Pkvm { config, revision, cancel: cancel.clone() })
 }
 
 /// What boots the machines of `cases` on `on`, without a plugin.
@@ -59,12 +74,7 @@ pub(super) fn without_plugin(
 ) -> Result<Box<dyn Backend>, Failure> {
     match on.target {
         Target::Hyp => Ok(Box::new(live::build(root, cases.iter().map(|case| &case.trace), cancel)?)),
-        Target::Pkvm => {
-            let (kernel, busybox) = kernel_and_busybox(on.kernel.as_deref(), &root.join("target/linux"))?;
-            let revision = kernel.display().to_string();
-            let config = PkvmConfig { kernel, busybox, limit: BOOT };
-            Ok(Box::new(Pkvm { config, revision, cancel: cancel.clone() }))
-        }
+        Target::Pkvm => Ok(Box::new(pkvm(on, root, None, cancel)?)),
     }
 }
 
