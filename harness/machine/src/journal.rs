@@ -92,8 +92,8 @@ impl Journal {
     pub fn watch_loads(&self, own: Range<u64>, events: Range<u64>) {
         self.ring.word(offset_of!(Header, events_start)).store(events.start, Ordering::Relaxed);
         self.ring.word(offset_of!(Header, events_end)).store(events.end, Ordering::Relaxed);
-        self.ring.word(offset_of!(Header, own_start)).store(own.start, Ordering::Relaxed);
-        self.ring.word(offset_of!(Header, own_end)).store(own.end, Ordering::Release);
+        self.ring.word(offset_of!(Header, own)).store(own.start, Ordering::Relaxed);
+        self.ring.word(offset_of!(Header, own) + 8).store(own.end, Ordering::Release);
     }
 
     /// Tells a plugin that was not told by its arguments where the hypervisor is: virtual addresses of its `image`, the physical one of its

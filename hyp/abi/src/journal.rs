@@ -44,11 +44,9 @@ pub struct Header {
     pub events_start: u64,
     /// See `events_start`.
     pub events_end: u64,
-    /// Physical addresses of the hypervisor's own memory, from here to before `own_end`; both 0 while they are not
+    /// Physical addresses of the hypervisor's own memory, the first and the first behind it; both 0 while they are not
     /// known. By the harness. Loads from elsewhere are recorded once they are known.
-    pub own_start: u64,
-    /// See `own_start`.
-    pub own_end: u64,
+    pub own: [u64; 2],
     /// Instructions executed at EL2 since recording began, by all CPUs; by the plugin.
     pub instructions: u64,
     /// What `instructions` was when EL2 last did what can be seen outside: a store, a TLBI, a return to the host; by the
@@ -93,7 +91,7 @@ pub mod kind {
     /// The test host has answered a request. a: its slot, b: instructions executed at EL2 since recording began,
     /// by all CPUs.
     pub const MARK: u8 = 9;
-    /// A load of EL2 from memory outside of [`Header::own_start`](super::Header::own_start), or from the SMMU's event queue. a: virtual address,
+    /// A load of EL2 from memory outside of [`Header::own`](super::Header::own), or from the SMMU's event queue. a: virtual address,
     /// b: physical address, value: what it gave.
     pub const LOAD: u8 = 10;
     /// A DC by address or by set and way of EL2 that is about to be executed. a: the instruction word, value: its operand.

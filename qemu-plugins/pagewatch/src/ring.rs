@@ -75,8 +75,8 @@ impl Ring {
 
     /// Whose memory the physical address `pa` is.
     pub(crate) fn owner(&self, pa: u64) -> Owner {
-        let end = self.word(offset_of!(Header, own_end)).load(Ordering::Acquire);
-        let start = self.word(offset_of!(Header, own_start)).load(Ordering::Relaxed);
+        let end = self.word(offset_of!(Header, own) + 8).load(Ordering::Acquire);
+        let start = self.word(offset_of!(Header, own)).load(Ordering::Relaxed);
         let events_start = self.word(offset_of!(Header, events_start)).load(Ordering::Relaxed);
         let events_end = self.word(offset_of!(Header, events_end)).load(Ordering::Relaxed);
         match end {
