@@ -82,7 +82,7 @@ def news(db, night):
 def totals(db, night):
     """Measures that are sums over the night."""
     operations, seconds = db.execute(
-        "select sum(operations), sum(seconds) from cell where night = ? and operations > 0", (night,)).fetchone()
+        "select sum(operations), sum(seconds) from cell where night = ? and traces > 0 and operations > 0", (night,)).fetchone()
     caught, faults = db.execute("select sum(caught), count(*) from fault where night = ?", (night,)).fetchone()
     sums = {"operations a second": operations and operations / seconds,
             "faults caught": caught if faults else None, "faults tried": faults or None}

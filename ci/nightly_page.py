@@ -61,7 +61,7 @@ def cell(value):
 
 
 def table(heads, rows):
-    numbers = [bool(rows) and all(isinstance(row[n], (int, float)) for row in rows) for n in range(len(heads))]
+    numbers = [bool(rows) and all(row[n] == "" or isinstance(row[n], (int, float)) for row in rows) for n in range(len(heads))]
     head = "".join(f'<th scope="col"{" class=n" if number else ""}>{html.escape(word)}</th>' for word, number in zip(heads, numbers))
     return f"<table><thead><tr>{head}</tr></thead><tbody>" + "".join("<tr>" + "".join(map(cell, row)) + "</tr>" for row in rows) + "</tbody></table>"
 
@@ -122,12 +122,15 @@ def write(db, path):
             if points or each:
                 parts.append(section(f"Trend: {form}, part {part}", curves(points), folded))
         rows = db.execute("select status, name, traces, operations, round(seconds, 1) from cell where night = ?", (last,)).fetchall()
-        words = lambda status: ("good", "✓ in order") if status == 0 else ("bad", f"✗ exit status {status}")
+        # Whether a step is in order is for what is known of it to say: of some another exit status than 0 is right.
+        problems = dict(db.execute("select cell, min(flaky) from problem where night = ? group by cell", (last,)))
+        words = lambda name: {None: ("good", "✓ in order"), 1: ("flaky", "~ flaky"), 0: ("bad", "✗ not in order")}[problems.get(name)]
         qemus = ", ".join(row[0] for row in db.execute("select version from qemu where night = ? order by version", (last,)))
         of = ", ".join(row[0] for row in db.execute("select part from part where night = ? order by part", (last,)))
         on = (f"QEMU {qemus}" if qemus else "") + (f"; put together of the parts {of}" if of else "")
-        parts.append(section(f"What night {last} ran", f"<p class=soft>{html.escape(on)}</p>" if on else "", table(["", "what", "traces", "operations", "seconds"],
-                                                            [(words(status), *row) for status, *row in rows])))
+        parts.append(section(f"What night {last} ran", f"<p class=soft>{html.escape(on)}</p>" if on else "", table(["", "what", "traces", "operations", "seconds", "exit status"],
+                                                            [(words(name), name, traces or "", operations or "", seconds, status)
+                                                             for status, name, traces, operations, seconds in rows])))
         when = lambda seconds: time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(seconds))
         count = lambda night, flaky: db.execute("select count(*) from problem where night = ? and flaky = ?", (night, flaky)).fetchone()[0]
         parts.append(section("Nights", table(["night", "", "begun", "revision", "form", "part", "seconds", "not in order", "flaky"], [

@@ -28,6 +28,8 @@ BARE, BARE_SUITES = "bare machines, ci/run and ci/test", ["bookworm", "trixie", 
 SERIES = ["7.2", "7.3"]
 # A trace that is not in order is run so often again; no more traces of a cell than that.
 AGAIN, AGAIN_TRACES = 2, 10
+# Commands of parallax that say how many operations they performed, besides `run`.
+COUNTED = [("attack",), ("fuzz",)]
 # Anything else that is not in order is run once more, if it took no longer than this.
 AGAIN_SECONDS = 600
 # Good traces in whose events Casemate sees what it does not allow (docs/protocol.md), with its own words.
@@ -118,8 +120,6 @@ class Night:
         except (ValueError, KeyError):
             reports = []
         operations = sum(report["operations"] for report in reports)
-        self.db.execute("insert into cell values (?,?,?,?,?,?)",
-                        (self.id, name, len(reports), operations, seconds, status))
         # A bad trace without its fault may well change nothing: that nothing is found is what counts.
         fine = ("same", "checked", "nothing") if "--without-faults" in words else ("same", "checked")
         wrong = [report for report in reports if report["verdict"] not in fine]
@@ -133,7 +133,12 @@ class Night:
         if not reports or (status and not wrong):
             # No result at all, or what is wrong is about no trace that ran: a golden that belongs to none.
             self.problem(name, "(all)", (err or out).strip()[-2000:] or f"exit status {status}", False)
+        self.done(name, len(reports), operations, seconds, status)
         return reports
+
+    def done(self, name, traces, operations, seconds, status):
+        """What was run is in the history once all is there that is not in order of it."""
+        self.db.execute("insert into cell values (?,?,?,?,?,?)", (self.id, name, traces, operations, seconds, status))
 
     def problem(self, cell, trace, text, flaky):
         self.bad |= not flaky
@@ -149,7 +154,7 @@ class Night:
         if status == cannot:
             say((err or out).strip().rpartition("\n")[2])
             return None
-        self.db.execute("insert into cell values (?,?,0,0,?,?)", (self.id, name, seconds, status))
+        counted = re.search(r"\b(\d+) operations\b", out) if words[1:2] in COUNTED else None
         if status != expect:
             text = f"exit status {status}, not {expect}\n{(out + err).strip()[-1500:]}"
             flaky = False
@@ -157,6 +162,7 @@ class Night:
                 again, out, _ = run(*words, env=env)
                 flaky = again == expect
             self.problem(name, " ".join(Path(word).name for word in words), text, flaky)
+        self.done(name, 0, int(counted[1]) if counted else 0, seconds, status)
         return out
 
     def measure(self, name, value):
@@ -271,7 +277,7 @@ class Night:
             taken += status == 0
             if known not in words if known else status:
                 self.problem(CASEMATE, trace, words or f"exit status {status}", False)
-        self.db.execute("insert into cell values (?,?,?,0,?,?)", (self.id, CASEMATE, taken, time.monotonic() - begin, 0))
+        self.done(CASEMATE, taken, 0, time.monotonic() - begin, 0)
 
     def bare(self):
         """Bare machines do what README.md says, where such can be made."""
