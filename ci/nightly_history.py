@@ -1,5 +1,5 @@
 """The history of ci/nightly: who may write to it, what is new in it, and the parts of a night put together."""
-import fcntl, sqlite3
+import fcntl, re, sqlite3
 from pathlib import Path
 
 TABLES = (Path(__file__).resolve().parent / "nightly.sql").read_text()
@@ -35,6 +35,13 @@ def write(folder):
     return read(folder), lock
 
 
+def same(text, other):
+    """Whether two texts of a problem say the same. What each side says at the place of a finding, in brackets behind it, is shown
+    and not compared: a neighbour changes it."""
+    without = lambda text: re.sub(r" \[(?:cpu|smmu|page|el2|ste|device): .*", "", text)
+    return without(text) == without(other)
+
+
 def last_of(db, night):
     """The last night before `night` of its form and part that got to its end."""
     form, part = db.execute("select form, part from night where id = ?", (night,)).fetchone()
@@ -61,7 +68,7 @@ def news(db, night):
                        ("gone", before.keys() - now.keys())]:
         for key in sorted(some):
             text, flaky = now.get(key) or before[key]
-            changed = kind == "still there" and now[key] != before[key]
+            changed = kind == "still there" and not (same(now[key][0], before[key][0]) and now[key][1] == before[key][1])
             lines.append(f"{kind}{', otherwise than before' if changed else ''}{', flaky' if flaky else ''}: "
                          f"{key[0]}: {key[1]}: {text.splitlines()[0]}")
     names = lambda table, which: {row[0] for row in db.execute(f"select {table} from {table.split('.')[0]} where night = ?",

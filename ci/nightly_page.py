@@ -79,7 +79,7 @@ def last_night(db, night):
     for flaky, *what in db.execute("select flaky, cell, trace, text from problem where night = ? order by flaky, cell, trace", (number,)):
         word = ("flaky", "~ flaky") if flaky else ("bad", "✗ not in order")
         before = known.get(tuple(what[:2]))
-        rows.append((word, "new" if before is None else "still" if before == what[2] else "still, otherwise", *what))
+        rows.append((word, "new" if before is None else "still" if nightly_history.same(before, what[2]) else "still, otherwise", *what))
     missed = [(name,) for (name,) in db.execute("select name from fault where night = ? and not caught order by name", (number,))]
     parts = [table(["", "since the night before", "where", "trace", "what"], rows) if rows else "<p>Nothing to look at.</p>"]
     if missed:
