@@ -5,24 +5,24 @@ use similar::TextDiff;
 /// Lines shown around a difference.
 const CONTEXT: usize = 3;
 
-/// The difference as `-` and `+` lines with some lines around them; empty when there is none. Where the lines around
+/// The difference as `-` and `+` lines with some lines around them; empty when there is none: how the last line ends is none. Where the lines around
 /// do not reach back to the operation that the first one belongs to, the line with `@@` names it.
 #[must_use]
 pub fn unified(old: &str, new: &str) -> String {
-    let diff = TextDiff::from_lines(old, new);
-    let lines: Vec<&str> = old.lines().collect();
+    let (old, new): (Vec<&str>, Vec<&str>) = (old.lines().collect(), new.lines().collect());
+    let diff = TextDiff::from_slices(&old, &new);
     let mut text = String::new();
-    for hunk in diff.unified_diff().context_radius(CONTEXT).missing_newline_hint(false).iter_hunks() {
-        let hunk_text = hunk.to_string();
-        let (header, rest) = hunk_text.split_once('\n').unwrap_or((&hunk_text, ""));
-        text.push_str(header);
+    for hunk in diff.unified_diff().context_radius(CONTEXT).iter_hunks() {
+        text.push_str(&hunk.header().to_string());
         let first = hunk.ops().first().map_or(0, |op| op.old_range().start);
-        if let Some(operation) = operation(&lines, first) {
+        if let Some(operation) = operation(&old, first) {
             text.push(' ');
             text.push_str(operation);
         }
         text.push('\n');
-        text.push_str(rest);
+        for change in hunk.iter_changes() {
+            text.push_str(&format!("{}{}\n", change.tag(), change.value()));
+        }
     }
     text
 }
@@ -44,6 +44,13 @@ mod tests {
         assert_eq!(unified("a\nb\n", "a\nb\n"), "");
         let diff = unified("a\nb\n", "a\nc\n");
         assert!(diff.contains("-b\n+c\n"), "{diff}");
+    }
+
+    #[test]
+    fn how_the_last_line_ends_is_no_difference() {
+        assert_eq!(unified("1: x -> ok", "1: x -> ok\n"), "");
+        assert_eq!(unified("1: x -> ok", "1: x -> ok\n   a"), "@@ -1 +1,2 @@\n 1: x -> ok\n+   a\n");
+        assert_eq!(unified("", "a"), "@@ -0,0 +1 @@\n+a\n");
     }
 
     #[test]
