@@ -68,6 +68,12 @@ impl ReportedFinding {
         Self { line, op, finding, detail: Vec::new(), reproduce: reproduce.clone() }
     }
 
+    /// Whether `other`, perhaps of another run, is the same: what each side says there, and how it is shown again, may differ.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.line == other.line && self.finding.identity() == other.finding.identity()
+    }
+
     /// The command that shows it again.
     #[must_use]
     pub const fn reproduce(&self) -> &Reproducer {

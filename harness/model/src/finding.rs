@@ -112,6 +112,14 @@ impl Finding {
         self
     }
 
+    /// It without what each side says there, which is shown and not compared: the same after the same operation is the same
+    /// finding.
+    #[must_use]
+    pub fn identity(&self) -> String {
+        let gap = if self.subject.is_empty() { "" } else { " " };
+        format!("{} {}{gap}{}: {}", self.rule, self.space.name(), self.subject, self.words())
+    }
+
     /// What it is about, in a few words: its pages by number, or what else it is.
     #[must_use]
     pub fn about(&self) -> String {
@@ -149,11 +157,7 @@ impl Finding {
 
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.rule, self.space.name())?;
-        if !self.subject.is_empty() {
-            write!(f, " {}", self.subject)?;
-        }
-        write!(f, ": {} [{}]", self.words(), self.views)
+        write!(f, "{} [{}]", self.identity(), self.views)
     }
 }
 

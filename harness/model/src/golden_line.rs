@@ -42,6 +42,15 @@ impl<'a> GoldenLine<'a> {
         }
     }
 
+    /// What of `line` is compared with another one: of a finding its [identity](FindingLine::identity), else all of it.
+    #[must_use]
+    pub fn compared(line: &'a str) -> &'a str {
+        match Self::of(line) {
+            Self::Finding(finding) => &line[..FINDING.len() + finding.identity().len()],
+            _ => line,
+        }
+    }
+
     /// The findings of a golden's text.
     pub fn findings(text: &'a str) -> impl Iterator<Item = FindingLine<'a>> {
         text.lines().filter_map(|line| match Self::of(line) {
@@ -52,6 +61,12 @@ impl<'a> GoldenLine<'a> {
 }
 
 impl<'a> FindingLine<'a> {
+    /// The finding that reads `text`.
+    #[must_use]
+    pub const fn new(text: &'a str) -> Self {
+        Self(text)
+    }
+
     /// Its rule as it stands there, `check/rule`.
     #[must_use]
     pub fn rule_text(self) -> &'a str {
@@ -69,6 +84,12 @@ impl<'a> FindingLine<'a> {
     #[must_use]
     pub fn rule(self) -> Option<Rule> {
         Rule::from_text(self.rule_text())
+    }
+
+    /// The finding without what each side says at its place: the same after the same operation is the same finding.
+    #[must_use]
+    pub fn identity(self) -> &'a str {
+        self.0.rsplit_once(" [").map_or(self.0, |(identity, _)| identity)
     }
 
     /// The whole finding.
@@ -91,6 +112,9 @@ mod tests {
         assert_eq!(GoldenLine::of("   cpu  ram - x"), GoldenLine::Change("cpu  ram - x"));
         let GoldenLine::Finding(found) = GoldenLine::of(&line) else { panic!("a finding") };
         assert_eq!((found.rule(), found.text()), (Some(Rule::SyncExtra), finding));
+        assert_eq!(found.identity(), "sync/extra smmu ram+0x0..+0x1000: wrong");
+        assert_eq!(GoldenLine::compared(&line), "   ! sync/extra smmu ram+0x0..+0x1000: wrong");
+        assert_eq!(GoldenLine::compared("   cpu  ram [x"), "   cpu  ram [x");
         let text = format!("boot\n{line}\n4: nop -> ok\n   ! protocol/rule x\n   ! other/rule x\n");
         let rules: Vec<_> = GoldenLine::findings(&text).map(|line| (line.check(), line.rule())).collect();
         assert_eq!(

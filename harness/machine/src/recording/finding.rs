@@ -3,7 +3,7 @@
 use std::fmt;
 
 use parallax_addr::Point;
-use parallax_model::{Finding, Rule, Side, Space, Span, Views, Violation};
+use parallax_model::{Finding, FindingLine, Rule, Side, Space, Span, Views, Violation};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -27,6 +27,15 @@ impl RecordedFinding {
         match self {
             Self::Typed(finding) => Some(finding),
             Self::Told(_) => None,
+        }
+    }
+
+    /// The finding without what each side says at its place.
+    #[must_use]
+    pub fn identity(&self) -> String {
+        match self {
+            Self::Typed(finding) => finding.identity(),
+            Self::Told(text) => FindingLine::new(text).identity().to_owned(),
         }
     }
 }

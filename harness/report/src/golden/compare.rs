@@ -31,7 +31,7 @@ pub fn compare(place: &Place, text: &str, events: bool) -> Result<Comparison, Go
         agreed = without(&agreed, is_of_events);
     }
     Ok(match file::body(text) {
-        text if agreed == text => Comparison::Same,
+        text if text_diff::same(&agreed, text) => Comparison::Same,
         text => Comparison::Different { diff: text_diff::unified(&agreed, text) },
     })
 }
@@ -51,7 +51,7 @@ pub fn needs_events(place: &Place) -> Result<bool, GoldenError> {
 pub fn beside_findings(place: &Place, text: &str) -> Result<String, GoldenError> {
     let Some(agreed) = file::text(&place.golden)? else { return Ok(String::new()) };
     let [agreed, now] = [&agreed, file::body(text)].map(|text| without(text, |_| true));
-    Ok(if agreed == now { String::new() } else { text_diff::unified(&agreed, &now) })
+    Ok(text_diff::unified(&agreed, &now))
 }
 
 /// A golden without findings of which `is_left_out` holds; and without its boot, if there was nothing else to say of that.

@@ -68,7 +68,7 @@ pub fn since(root: &Path, traces: &[PathBuf], revision: &str) -> Result<Since, G
         let old =
             git.output(&["show", &format!("{commit}:{name}")]).ok().map(|bytes| text(&bytes)).transpose()?;
         let what = match (old, file::text(&golden)?) {
-            (Some(old), Some(new)) if old == new => continue,
+            (Some(old), Some(new)) if text_diff::same(&old, &new) => continue,
             (Some(old), Some(new)) => What::Changed(text_diff::unified(&old, &new)),
             (None, Some(new)) => What::New(new),
             (Some(_), None) => What::Removed,

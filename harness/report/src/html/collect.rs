@@ -176,10 +176,10 @@ fn attribute_table(snapshot: &Snapshot, context: &Context) -> String {
 
 /// A finding with its page and with what both sides say there.
 fn shown(recorded: &RecordedFinding, intern: &mut Intern) -> Shown {
-    let text = intern.text(&recorded.to_string());
+    let (text, identity) = (intern.text(&recorded.to_string()), intern.text(&recorded.identity()));
     let Some(finding) = recorded.finding() else {
         let views = vec![("owner", "not known: the recording has only the finding's text".to_owned())];
-        return Shown { text, meaning: None, page: None, views, about: None, story: None };
+        return Shown { text, identity, meaning: None, page: None, views, about: None, story: None };
     };
     let page = finding.page().map(|page| page.base.get());
     let about = match finding.space {
@@ -189,5 +189,5 @@ fn shown(recorded: &RecordedFinding, intern: &mut Intern) -> Shown {
     let views = finding.views().iter();
     let views = views.map(|(side, view)| (side.name(), visible::line(view).into_owned())).collect();
     let meaning = Some(intern.text(&finding.rule.explanation().replace('`', "\"")));
-    Shown { text, meaning, page, views, about, story: None }
+    Shown { text, identity, meaning, page, views, about, story: None }
 }

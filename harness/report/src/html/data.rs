@@ -51,6 +51,9 @@ impl Performed {
 #[derive(Serialize)]
 pub(super) struct Shown {
     pub(super) text: usize,
+    /// What of it is compared with another recording.
+    #[serde(skip)]
+    pub(super) identity: usize,
     /// What the rule means, a number of [`super::intern::Intern`].
     pub(super) meaning: Option<usize>,
     /// The page, where it has one.

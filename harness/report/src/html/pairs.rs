@@ -36,7 +36,7 @@ fn both(left: &Recorded, a: usize, right: &Recorded, b: usize) -> Pair {
     let (one, other): (&Performed, &Performed) = (&left.ops[a], &right.ops[b]);
     let result = if one.result == other.result { 0 } else { RESULT };
     let state = if one.changes == other.changes && one.lines == other.lines { 0 } else { STATE };
-    let texts = |op: &Performed| -> Vec<usize> { op.findings.iter().map(|found| found.text).collect() };
-    let findings = if texts(one) == texts(other) { 0 } else { FINDINGS };
+    let found = |op: &Performed| -> Vec<usize> { op.findings.iter().map(|found| found.identity).collect() };
+    let findings = if found(one) == found(other) { 0 } else { FINDINGS };
     Pair(Some(a), Some(b), result | state | findings)
 }

@@ -12,7 +12,7 @@ use super::mode::BisectMode;
 use super::report::{BadOperation, Report, SCHEMA, Suspect};
 use super::search::Narrowed;
 use super::story::comparable;
-use super::trial::first_operation;
+use super::trial::{first_operation, fresh};
 use super::trials::{Trials, reproducer};
 use crate::explanation;
 
@@ -74,8 +74,7 @@ fn operation(trials: &mut Trials<'_>, good: &Commit, bad: &Commit) -> Result<Opt
         return Ok(None);
     };
     let Some((line, text)) = first_operation(&old.run, &new.run) else { return Ok(None) };
-    let fresh = |found: &&ReportedFinding| found.line == line && !old.run.findings.contains(found);
-    let found: Vec<&ReportedFinding> = new.run.findings.iter().filter(fresh).collect();
+    let found: Vec<&ReportedFinding> = fresh(&old.run, &new.run).filter(|found| found.line == line).collect();
     let findings = found.iter().map(|found| FindingForm::from(*found)).collect();
     let wanted = found.first().map(|found| wanted(&found.finding)).unwrap_or_default();
     let (mut story, mut story_difference) = (String::new(), String::new());

@@ -4,8 +4,10 @@ use parallax_engine::Mode;
 use parallax_engine::Reproducer;
 use parallax_engine::order::Requirements;
 use parallax_engine::status::{Failure, Status};
-use parallax_engine::{RunOptions, TraceRun, run_trace};
+use parallax_engine::{ReportedFinding, RunOptions, TraceRun, run_trace};
 use parallax_machine::Backend;
+use parallax_model::GoldenLine;
+use parallax_report::text_diff;
 
 use super::mode::BisectMode;
 use super::search::Verdict;
@@ -66,10 +68,15 @@ fn judge(bad_trace: bool, run: &TraceRun, mode: BisectMode, golden: Option<&str>
     let same = match (mode, golden) {
         (BisectMode::Findings, _) | (_, None) => run.findings.is_empty() != bad_trace,
         (BisectMode::Golden | BisectMode::Range, Some(golden)) => {
-            golden.trim_matches('\n') == run.golden.trim_matches('\n')
+            text_diff::same(golden.trim_matches('\n'), run.golden.trim_matches('\n'))
         }
     };
     if same { Verdict::Good } else { Verdict::Bad }
+}
+
+/// What `bad` has found and `good` has not.
+pub fn fresh<'b>(good: &TraceRun, bad: &'b TraceRun) -> impl Iterator<Item = &'b ReportedFinding> {
+    bad.findings.iter().filter(|found| !good.findings.iter().any(|known| known.is_same(found)))
 }
 
 /// Line and text of the first operation after which `bad` is not as `good`: the first new finding's, or else the
@@ -80,7 +87,7 @@ pub fn first_operation(good: &TraceRun, bad: &TraceRun) -> Option<(usize, String
     if good.golden.is_empty() || bad.golden.is_empty() && bad.findings.is_empty() {
         return None;
     }
-    if let Some(new) = bad.findings.iter().find(|found| !good.findings.contains(found)) {
+    if let Some(new) = fresh(good, bad).next() {
         return Some((new.line, new.op.clone()));
     }
     // Lines of an operation are those up to the next header: the operation before the first difference in either.
@@ -89,7 +96,9 @@ pub fn first_operation(good: &TraceRun, bad: &TraceRun) -> Option<(usize, String
     loop {
         match (agreed.next(), now.next()) {
             (None, None) => return None,
-            (Some(old), Some(new)) if old == new => operation = header(new).or(operation),
+            (Some(old), Some(new)) if GoldenLine::compared(old) == GoldenLine::compared(new) => {
+                operation = header(new).or(operation);
+            }
             (old, new) => {
                 let (old, new) = (old.map(header), new.map(header));
                 // Two headers: the operation itself came out otherwise. One: the operation before lost or gained a line.
@@ -113,6 +122,7 @@ fn header(line: &str) -> Option<(usize, String)> {
 #[cfg(test)]
 mod tests {
     use parallax_machine::MachineError;
+    use parallax_model::{Rule, Space, Span, Views, Violation};
 
     use super::*;
 
@@ -132,6 +142,30 @@ mod tests {
         ] {
             assert_eq!(first_operation(&good, &came_out(bad)).unwrap().0, line, "{bad}");
         }
+    }
+
+    #[test]
+    fn a_finding_whose_neighbour_changed_is_not_new() {
+        let found = |smmu: &str, revision: &str| {
+            let violation = Violation {
+                rule: Rule::SyncExtra,
+                space: Space::Smmu,
+                span: Span::new(0x1000, 0x1000),
+                subject: "ram".to_owned(),
+                message: "devices reach it".to_owned(),
+                function: None,
+            };
+            let finding = violation.with_views(None, Views::new("RWX", smmu));
+            let reproducer = Reproducer::on_revision(revision, ["run", "x.trace"]);
+            let golden = format!("4: nop -> ok\n   ! {finding}\n");
+            let findings = vec![ReportedFinding::new(4, "nop", finding, &reproducer)];
+            TraceRun { findings, ..came_out(&golden) }
+        };
+        let (good, bad) = (found("RW", "a"), found("R-", "b"));
+        assert_eq!(first_operation(&good, &bad), None);
+        assert_eq!(judge(true, &bad, BisectMode::Golden, Some(&good.golden)), Verdict::Good);
+        let more = TraceRun { findings: Vec::new(), ..came_out("4: nop -> ok\n") };
+        assert_eq!(first_operation(&more, &bad), Some((4, "nop".to_owned())));
     }
 
     #[test]
