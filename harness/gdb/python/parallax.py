@@ -7,7 +7,7 @@ descriptors of a stage-2 or EL2 stage-1 table with the 4 KiB granule, and of IHI
     ptable ADDRESS [LEVEL] [s1]  the entries of a table that are not zero
     pste ADDRESS               a stream table entry in memory
     op N                       go to the moment after the operation in line N, and show where that is
-    check                      everything that must hold, now; an error if it does not
+    check                      everything that must hold, now, and what was found up to here; an error if there is any
     $desc(VALUE [, LEVEL])     a descriptor as a string, for print
 """
 
@@ -180,7 +180,7 @@ class Op(gdb.Command):
 
 
 class Check(gdb.Command):
-    """check: everything that must hold, now; an error when something does not, so that a script in batch mode fails."""
+    """check: everything that must hold, now, and what was found up to here; an error when there is any, so that a script in batch mode fails."""
 
     def __init__(self):
         super().__init__("check", gdb.COMMAND_STATUS)

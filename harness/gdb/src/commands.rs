@@ -14,7 +14,7 @@ smmu sid N          the stream table entry of a StreamID
 smmu walk SID IPA   what the SMMU makes of a device's address
 page PFN            a page frame: its state, its owner, every mapping of it
 diff [N]            what the operation in line N changed; without N the last one performed
-check               everything that must hold, now
+check               everything that must hold, now; and what was found up to here
 explain IPA         who changed the entries that translate an address
 phys [on|off]       take addresses as physical, as QEMU's Qqemu.PhyMemMode does
 stay                after `op N`, have the next `stepi` stay there: shows an editor where that is

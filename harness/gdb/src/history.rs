@@ -88,6 +88,17 @@ pub(super) fn after_text(list: &[Named], performed: usize) -> String {
     }
 }
 
+/// What was found after the boot and the operations of `list` behind it: `found` has lines for each of them, as far as they were
+/// performed.
+pub(super) fn found<'a>(list: &[Named], found: impl IntoIterator<Item = &'a [String]>) -> String {
+    let mut out = String::new();
+    for (performed, lines) in found.into_iter().enumerate().filter(|(_, lines)| !lines.is_empty()) {
+        let _ = writeln!(out, "  {}", after_text(list, performed));
+        lines.iter().for_each(|line| _ = writeln!(out, "  {line}"));
+    }
+    out
+}
+
 /// The operations as a source file in which each stands in its own line; and those lines, with the end's behind them.
 /// Lines that do not ascend, or that would make a file of no use, are counted from 1 instead.
 pub(super) fn source(list: &[Named]) -> (String, Vec<u64>) {
@@ -136,6 +147,13 @@ mod tests {
         let (text, lines) = source(&[named(4_000_000_000, "a\nb"), named(1, "c")]);
         assert_eq!(text, "a\\nb -> ok\nc -> ok\n# the end\n");
         assert_eq!(lines, [1, 2, 3]);
+    }
+
+    #[test]
+    fn what_was_found_stands_below_its_operation() {
+        let (operations, lines) = ([named(1, "a"), named(3, "b")], ["! x".to_owned()]);
+        assert_eq!(found(&operations, [&[][..], &lines, &[]]), "  after 1: a -> ok\n  ! x\n");
+        assert_eq!(found(&operations, [&lines[..]]), "  after the boot\n  ! x\n");
     }
 
     #[test]

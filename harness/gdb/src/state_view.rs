@@ -252,24 +252,21 @@ impl StateView<'_> {
         }
     }
 
-    /// `check`: everything that must hold, now, which is at `moment`.
+    /// `check`: everything that must hold, now, which is at `moment`; and what was found up to then.
     pub(super) fn check(&self, moment: &Moment) -> String {
         let findings = check(self.snapshot, self.context);
-        if findings.is_empty() {
+        if findings.is_empty() && moment.found.is_empty() {
             return "nothing found\n".to_owned();
         }
-        let mut out = format!(
-            "{}
-",
-            moment.when
-        );
+        let mut out = String::new();
+        if !findings.is_empty() {
+            let _ = writeln!(out, "{}", moment.when);
+        }
         for finding in findings {
-            let _ = writeln!(
-                out,
-                "! {finding}
-  {}",
-                finding.about()
-            );
+            let _ = writeln!(out, "! {finding}\n  {}", finding.about());
+        }
+        if !moment.found.is_empty() {
+            let _ = write!(out, "found up to here\n{}", moment.found);
         }
         let _ = writeln!(out, "reproduce: {}", moment.reproducer);
         out

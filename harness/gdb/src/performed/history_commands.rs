@@ -136,8 +136,11 @@ impl Performed<'_> {
         let registers = self.session.machine_mut().registers().map_err(lost)?;
         let memory = self.session.machine().memory();
         let performed = self.steps.len();
+        let steps = self.steps.iter().map(|(_, found)| &found[..]);
+        let found = history::found(&self.operations, std::iter::once(&self.booted[..]).chain(steps));
         let moment = match self.begun.as_ref().and_then(|_| self.operations.get(performed)) {
             Some(under_way) => Moment {
+                found,
                 when: format!("in the middle of {}, whose end may mend it", under_way.shown()),
                 reproducer: format!(
                     "parallax gdb {}, then `op {}` and go on to here",
@@ -146,6 +149,7 @@ impl Performed<'_> {
                 ),
             },
             None => Moment {
+                found,
                 when: history::after_text(&self.operations, performed),
                 reproducer: self.reproducer(),
             },

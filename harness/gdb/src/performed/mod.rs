@@ -17,7 +17,7 @@ use parallax_abi::journal::{Record, kind};
 use parallax_engine::{Begun, Session, Step};
 use parallax_machine::rsp::hex;
 use parallax_machine::{Debug, MachineError, Stand, Stops};
-use parallax_model::Line;
+use parallax_model::{Finding, Line};
 use parallax_trace::Op;
 
 use crate::{Debuggee, Lost, Motion, Point, PointKind, Stop};
@@ -47,6 +47,8 @@ pub struct Performed<'m> {
     states: StateViews,
     ops: &'m [Op],
     operations: Vec<Named>,
+    /// What was found after the boot.
+    booted: Vec<String>,
     /// What each operation that was performed did, and what was found then, with all that there is to say of it.
     steps: Vec<(Vec<Line>, Vec<String>)>,
     begun: Option<Begun>,
@@ -68,25 +70,38 @@ fn lost(error: impl ToString) -> Lost {
     Lost(error.to_string())
 }
 
+/// A finding with all that there is to say of it.
+fn said(session: &Session<'_>, finding: &Finding) -> Vec<String> {
+    let detail = session.detail(finding).into_iter().map(|line| format!("    {line}"));
+    std::iter::once(format!("! {finding}")).chain(detail).collect()
+}
+
 /// A reply that is no refusal.
 fn done(reply: &[u8]) -> bool {
     reply == b"OK"
 }
 
 impl<'m> Performed<'m> {
-    /// For a machine that has booted, and the operations of its trace, which is `file`.
-    pub fn new(mut session: Session<'m>, ops: &'m [Op], file: String) -> Result<Self, MachineError> {
+    /// For a machine that has booted, after which `found` was found, and the operations of its trace, which is `file`.
+    pub fn new(
+        mut session: Session<'m>,
+        found: &[Finding],
+        ops: &'m [Op],
+        file: String,
+    ) -> Result<Self, MachineError> {
         let states = StateViews::new(session.machine().target());
         let debug = session.machine_mut().debug();
         let debug = debug.ok_or_else(|| MachineError::Contract("no debugger has a way in".to_owned()))?;
         let (mut documents, stops) = (debug.documents()?, debug.stops());
         registers::complete(&mut documents, states.info.smmu_pa != 0);
         let named = |op: &Op| Named { line: op.line as u64, text: op.to_string(), result: None };
+        let booted = found.iter().flat_map(|finding| said(&session, finding)).collect();
         Ok(Self {
             session,
             file,
             states,
             ops,
+            booted,
             operations: ops.iter().map(named).collect(),
             steps: Vec::new(),
             begun: None,
@@ -137,11 +152,7 @@ impl<'m> Performed<'m> {
         }
         let found = if step.findings.is_empty() { "" } else { "  !" };
         self.operations[number].result = Some(format!("{}{found}", step.outcome.without_value()));
-        let said = step.findings.iter().flat_map(|finding| {
-            let detail = self.session.detail(finding).into_iter().map(|line| format!("    {line}"));
-            std::iter::once(format!("! {finding}")).chain(detail)
-        });
-        let said = said.collect();
+        let said = step.findings.iter().flat_map(|finding| said(&self.session, finding)).collect();
         self.steps.push((step.lines, said));
     }
 

@@ -69,7 +69,11 @@ impl Recorded {
         for line in &lines {
             let _ = writeln!(out, "   {line}");
         }
-        if lines.is_empty() {
+        let found = self.found.get(performed as usize).map_or(&[][..], Vec::as_slice);
+        for finding in found {
+            let _ = writeln!(out, "   {finding}");
+        }
+        if lines.is_empty() && found.is_empty() {
             out.push_str("   nothing\n");
         }
         Ok(out)
@@ -112,7 +116,9 @@ impl Recorded {
             command => {
                 let performed = self.position() as usize;
                 let line = performed.checked_sub(1).map_or(0, |index| self.operations[index].line);
+                let found = self.found.iter().take(performed + 1).map(Vec::as_slice);
                 let moment = Moment {
+                    found: history::found(&self.operations, found),
                     when: history::after_text(&self.operations, performed),
                     reproducer: format!("parallax gdb {}, then `op {line}` and `check`", self.file),
                 };

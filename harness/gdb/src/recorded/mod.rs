@@ -33,6 +33,8 @@ pub struct Recorded {
     /// The file's name, for a person.
     file: String,
     operations: Vec<Named>,
+    /// What was found after the boot, and after each of them.
+    found: Vec<Vec<String>>,
     events: bool,
     states: StateViews,
     description: String,
@@ -56,16 +58,20 @@ impl Recorded {
     pub fn new(replay: Replay, file: String, cancelled: &dyn Fn() -> bool) -> Result<Self, RecordingError> {
         let listed = replay.operations(cancelled)?;
         let events = listed.iter().any(|listed| listed.events);
-        let operations = listed.into_iter().skip(1).map(|listed| {
-            let result = recorded::result_of(&listed.text, listed.response.as_ref());
-            Named { line: u64::from(listed.line), text: listed.text, result: Some(result) }
+        let operations = listed.iter().skip(1).map(|listed| {
+            let mark = if listed.findings.is_empty() { "" } else { "  !" };
+            let result = recorded::result_of(&listed.text, listed.response.as_ref()) + mark;
+            Named { line: u64::from(listed.line), text: listed.text.clone(), result: Some(result) }
         });
         let operations = operations.collect();
+        let marked = |findings: Vec<String>| findings.iter().map(|finding| format!("! {finding}")).collect();
+        let found = listed.into_iter().map(|listed| marked(listed.findings)).collect();
         let states = StateViews::new(replay.target());
         Ok(Self {
             replay,
             file,
             operations,
+            found,
             events,
             states,
             description: registers::description(),

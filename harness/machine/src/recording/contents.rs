@@ -4,12 +4,12 @@ use parallax_abi::mailbox::Response;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use super::RecordingError;
 use super::format::ResponseLine;
-use super::limit::{MAX_REQUESTS, limited};
+use super::limit::{MAX_ALL_FINDINGS, MAX_FINDINGS, MAX_REQUESTS, limited};
 use super::reader::{Replay, lines_from, parse, read_line};
+use super::{RecordedFinding, RecordingError};
 
-/// How much of an operation's text is kept, in bytes.
+/// How much of an operation's text is kept, and of a finding's, in bytes.
 const TEXT: usize = 512;
 
 /// An operation in the list of them.
@@ -23,6 +23,8 @@ pub struct Listed {
     pub response: Option<Response>,
     /// Whether the recording says what happened inside of it.
     pub events: bool,
+    /// What was found after it and not before, in one line each.
+    pub findings: Vec<String>,
 }
 
 /// The fields of a line that are kept; the others are skipped.
@@ -33,6 +35,14 @@ struct Line {
     #[serde(deserialize_with = "limited::<_, _, MAX_REQUESTS>")]
     responses: Vec<ResponseLine>,
     events: Option<IgnoredAny>,
+    #[serde(default, deserialize_with = "limited::<_, _, MAX_FINDINGS>")]
+    findings: Vec<RecordedFinding>,
+}
+
+/// So much of `text` as is kept.
+fn start_of(mut text: String) -> String {
+    text.truncate(text.floor_char_boundary(TEXT));
+    text
 }
 
 impl Replay {
@@ -44,7 +54,7 @@ impl Replay {
         let entries = self.last() + 1;
         let mut lines = lines_from(&self.data, self.frames[0])
             .map_err(|source| RecordingError::Io { path: self.path.clone(), source })?;
-        let mut list = Vec::new();
+        let (mut list, mut found) = (Vec::new(), 0_u64);
         read_line(&mut lines, &self.path, 1)?;
         for number in 0..entries {
             let line = number + 2;
@@ -56,11 +66,16 @@ impl Replay {
                 line,
                 what: "the recording ends here".to_owned(),
             })?;
-            let Line { line, mut text, responses, events } = parse(&text, &self.path, line)?;
-            let end = (0..=TEXT.min(text.len())).rev().find(|&end| text.is_char_boundary(end));
-            text.truncate(end.unwrap_or(0));
+            let at = line;
+            let Line { line, text, responses, events, findings } = parse(&text, &self.path, at)?;
+            found += findings.len() as u64;
+            if found > MAX_ALL_FINDINGS {
+                let what = format!("more than {MAX_ALL_FINDINGS} findings up to here");
+                return Err(RecordingError::Line { path: self.path.clone(), line: at, what });
+            }
             let response = responses.first().map(|first| first.0);
-            list.push(Listed { line, text, response, events: events.is_some() });
+            let findings = findings.iter().map(|finding| start_of(finding.to_string())).collect();
+            list.push(Listed { line, text: start_of(text), response, events: events.is_some(), findings });
         }
         // A frame has its checksum at its end: what is read up to its last line only has not been checked.
         while read_line(&mut lines, &self.path, entries + 2)?.is_some() {

@@ -66,9 +66,9 @@ pub(super) fn gdb(args: &Gdb) -> Result<Status> {
             let root = project::root(std::slice::from_ref(&case.place.golden))?;
             let hyp = live::with_events(live::build(&root, [&case.trace], &server.cancel)?, &root)?;
             let mut machine = hyp.boot(&case.trace.machine).map_err(Failure::from)?;
-            let (session, _) =
+            let (session, found) =
                 parallax_engine::Session::start(machine.as_mut(), None).map_err(Failure::from)?;
-            let mut performed = Performed::new(session, &case.trace.ops, path.display().to_string())
+            let mut performed = Performed::new(session, &found, &case.trace.ops, path.display().to_string())
                 .map_err(Failure::from)?;
             let images = hyp.images_of(&case.trace.machine).map_err(Failure::from)?;
             server.announce(path, None, Some(images))?;

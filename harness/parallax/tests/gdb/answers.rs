@@ -253,3 +253,31 @@ fn what_is_found_is_told_with_its_operation_and_a_way_to_see_it_again() {
         assert!(!well && !text.contains("not reached"), "{text}");
     }
 }
+
+#[test]
+fn what_an_operation_was_found_to_do_is_not_forgotten_when_the_state_is_in_order() {
+    let trace = "traces/bad/smmu_no_tlbi.trace";
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("stale.plx").display().to_string();
+    let run =
+        Command::new(program()).args(["run", trace, "--record", &path]).current_dir(root()).output().unwrap();
+    assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+    for source in [trace, &path] {
+        let server = Server::start(&[source, "--port", "0"]);
+        let (text, well) = server.script("op 6\nmonitor diff\ncheck\n");
+        assert!(!well, "a script in batch mode does not fail:\n{text}");
+        assert_in_order(
+            &text,
+            &[
+                "after 6: dma_write sid=8 ipa=ram+0x4000000 value=2 -> ok  !",
+                "   ! access/stale smmu",
+                "found up to here",
+                "  after 5: host_donate_hyp pfn=ram+0x4000 -> ok  !\n  ! protocol/released-unclean smmu",
+                "  after 6: dma_write",
+                "  ! access/stale smmu",
+                "reproduce: parallax ",
+            ],
+        );
+        assert!(!text.contains("nothing found"), "{text}");
+    }
+}
