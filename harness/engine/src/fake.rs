@@ -13,6 +13,7 @@ use parallax_ops::{self as ops, Batch};
 pub fn description(spec: &MachineSpec) -> Description {
     Description {
         qemu_version: "10.0.2".to_owned(),
+        images: "1d".to_owned(),
         config: spec.clone(),
         regions: regions(spec.mem_bytes),
         payload: Region::new("host", PAYLOAD_BASE, 0x1_0000),

@@ -125,7 +125,8 @@ mod tests {
         let [hyp_elf, payload_elf, hyp_img, payload_img] =
             ["hyp.elf", "payload.elf", "hyp.img", "payload.img"].map(|name| root.path().join(name));
         let repo_root = root.path().to_owned();
-        let images = BuiltImages { repo_root, hyp_elf, payload_elf, hyp_img, payload_img };
+        let id = String::new();
+        let images = BuiltImages { repo_root, id, hyp_elf, payload_elf, hyp_img, payload_img };
         let text = commands(None, Some(&images), Path::new("/printers.py"));
         let tree = format!("set substitute-path /parallax {}\n", word(&root.path().canonicalize().unwrap()));
         assert!(text.contains(&tree) && text.contains("a\\ tree"), "{text}");

@@ -17,6 +17,9 @@ pub struct Description {
     pub qemu_version: String,
     /// What was booted.
     pub config: MachineSpec,
+    /// What tells the hypervisor's images from all others ([`crate::toolchain::BuiltImages::id`]); empty where it is not known.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub images: String,
     /// The machine's regions, in order of address, without overlap.
     pub regions: Vec<Region>,
     /// The test host's image in RAM (inside region `ram`), its zero-initialised data included.
@@ -70,8 +73,9 @@ impl Target {
     /// A machine of which nothing is known yet.
     pub(crate) fn unknown() -> Self {
         let (regions, payload) = (Vec::new(), Region::new("host", PhysAddr::new(0), 0));
+        let (qemu_version, images) = (String::new(), String::new());
         let description =
-            Description { qemu_version: String::new(), config: MachineSpec::default(), regions, payload };
+            Description { qemu_version, config: MachineSpec::default(), images, regions, payload };
         Self { description, told: Told::default(), info: None }
     }
 

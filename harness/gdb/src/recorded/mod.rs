@@ -92,6 +92,11 @@ impl Recorded {
         self.events
     }
 
+    /// What tells the images that ran from all others; nothing where the recording does not say.
+    pub fn images(&self) -> Option<&str> {
+        Some(self.replay.target().description.images.as_str()).filter(|id| !id.is_empty())
+    }
+
     /// Revision of the hypervisor's source.
     pub fn revision(&self) -> &str {
         self.replay.revision()

@@ -24,7 +24,8 @@ use crate::target::{CpuRegisters, Description};
 /// | 2 | [`Entry::events`], [`Entry::findings`] as texts, [`Footer::sites`] |
 /// | 3 | [`Entry::findings`] with rule, space, span, page, views, function and message |
 /// | 4 | [`Entry::others`], [`SysRegs::control`], [`Entry::gic`]; later [`HypInfo::pools_pa`], [`HypInfo::tree_pa`], 0 where they are absent |
-pub const SCHEMA: u32 = 4;
+/// | 5 | [`Description::images`] |
+pub const SCHEMA: u32 = 5;
 /// The oldest schema with findings that are more than texts.
 pub const TYPED_FINDINGS: u32 = 3;
 /// The oldest schema that is read.

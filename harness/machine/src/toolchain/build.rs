@@ -4,7 +4,6 @@
 //! copied to a folder named after its contents, which never changes afterwards.
 
 use std::fs::{self, File, TryLockError};
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, Read};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -14,6 +13,7 @@ use std::time::{Duration, SystemTime};
 
 use parallax_trace::spec::MachineSpec;
 use rustix::process::{Pid, Signal, kill_process_group};
+use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
 
 use super::{PROFILE, Sources, TARGET, Toolchain, ToolchainError, flatten, paths};
@@ -23,7 +23,7 @@ const TAIL_LINES: usize = 60;
 /// How long a wait goes on before it is looked whether the user cancelled it.
 const LOOK: Duration = Duration::from_millis(20);
 /// How many earlier builds of each variant are kept.
-const KEPT: usize = 8;
+const KEPT: usize = 32;
 /// Offset and value of the magic number in an arm64 Image header.
 const IMAGE_MAGIC: (usize, &[u8]) = (0x38, b"ARM\x64");
 
@@ -63,6 +63,8 @@ impl Variant {
 pub struct BuiltImages {
     /// The root of the repository that it was built from.
     pub repo_root: PathBuf,
+    /// What tells them from all others: the SHA-256 of the two ELF files, one behind the other.
+    pub id: String,
     /// The hypervisor's ELF file.
     pub hyp_elf: PathBuf,
     /// The test host's ELF file.
@@ -81,15 +83,45 @@ impl BuiltImages {
         toolchain.sources(&self.repo_root)
     }
 
-    fn in_folder(repo_root: &Path, dir: &Path) -> Self {
-        Self {
-            repo_root: repo_root.to_owned(),
-            hyp_elf: dir.join("hyp.elf"),
-            payload_elf: dir.join("testhost.elf"),
-            hyp_img: dir.join("hyp.img"),
-            payload_img: dir.join("testhost.img"),
-        }
+    /// Those in four files: the ELF files of the hypervisor and of the test host, and their flat images.
+    ///
+    /// # Errors
+    /// An ELF file cannot be read.
+    pub fn of_files(repo_root: &Path, files: [PathBuf; 4]) -> io::Result<Self> {
+        let id = id_of(&fs::read(&files[0])?, &fs::read(&files[1])?);
+        Ok(Self::named(repo_root, id, files))
     }
+
+    fn named(repo_root: &Path, id: String, files: [PathBuf; 4]) -> Self {
+        let [hyp_elf, payload_elf, hyp_img, payload_img] = files;
+        Self { repo_root: repo_root.to_owned(), id, hyp_elf, payload_elf, hyp_img, payload_img }
+    }
+}
+
+/// The four files of images in `dir`.
+fn files_in(dir: &Path) -> [PathBuf; 4] {
+    ["hyp.elf", "testhost.elf", "hyp.img", "testhost.img"].map(|name| dir.join(name))
+}
+
+/// [`BuiltImages::id`] of images with these ELF files.
+fn id_of(hyp_elf: &[u8], payload_elf: &[u8]) -> String {
+    let digest = Sha256::new().chain_update(hyp_elf).chain_update(payload_elf).finalize();
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The images called `id`, where the tree at `repo_root` built them once and they are still kept.
+#[must_use]
+pub fn kept(repo_root: &Path, variant: Variant, id: &str) -> Option<BuiltImages> {
+    if id.is_empty() || !id.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return None;
+    }
+    let dir = folder(repo_root, variant).join(id);
+    BuiltImages::of_files(repo_root, files_in(&dir)).ok().filter(|images| images.id == id)
+}
+
+/// Where the tree at `repo_root` keeps what it built.
+fn folder(repo_root: &Path, variant: Variant) -> PathBuf {
+    repo_root.join("target/parallax").join(variant.folder())
 }
 
 /// Name of the test host's crate. A bisection also builds revisions that have it under its earlier name.
@@ -107,7 +139,7 @@ pub fn build(
     cancel: &CancellationToken,
 ) -> Result<BuiltImages, ToolchainError> {
     let toolchain = Toolchain::find(repo_root)?;
-    let folder = repo_root.join("target/parallax").join(variant.folder());
+    let folder = folder(repo_root, variant);
     let _lock = lock(&folder, cancel)?;
     let mut command = toolchain.cargo("build", repo_root)?;
     let test_host = test_host(repo_root);
@@ -123,7 +155,7 @@ pub fn build(
 /// No compiler, or clippy found something.
 pub fn clippy(repo_root: &Path, variant: Variant, cancel: &CancellationToken) -> Result<(), ToolchainError> {
     let toolchain = Toolchain::find(repo_root)?;
-    let _lock = lock(&repo_root.join("target/parallax").join(variant.folder()), cancel)?;
+    let _lock = lock(&folder(repo_root, variant), cancel)?;
     let mut command = toolchain.cargo("clippy", repo_root)?;
     command.args(["-p", "hyp", "-p", test_host(repo_root)]);
     command.args(variant.features()).args(["--", "-D", "warnings"]);
@@ -209,10 +241,9 @@ fn store(repo_root: &Path, folder: &Path, hyp: &Path, payload: &Path) -> Result<
             return Err(ToolchainError::Paths { elf: path.to_owned(), folder });
         }
     }
-    let mut hasher = DefaultHasher::new();
-    (&hyp_elf, &payload_elf).hash(&mut hasher);
-    let dir = folder.join(format!("{:016x}", hasher.finish()));
-    let images = BuiltImages::in_folder(repo_root, &dir);
+    let id = id_of(&hyp_elf, &payload_elf);
+    let dir = folder.join(&id);
+    let images = BuiltImages::named(repo_root, id, files_in(&dir));
     if dir.is_dir() {
         return Ok(images);
     }
@@ -225,13 +256,7 @@ fn store(repo_root: &Path, folder: &Path, hyp: &Path, payload: &Path) -> Result<
     }
     let payload_img = image(payload, &payload_elf)?;
     let new = tempfile::Builder::new().prefix(".new-").tempdir_in(folder).map_err(at(folder))?;
-    let unfinished = BuiltImages::in_folder(repo_root, new.path());
-    for (path, bytes) in [
-        (&unfinished.hyp_elf, &hyp_elf),
-        (&unfinished.payload_elf, &payload_elf),
-        (&unfinished.hyp_img, &hyp_img),
-        (&unfinished.payload_img, &payload_img),
-    ] {
+    for (path, bytes) in files_in(new.path()).iter().zip([&hyp_elf, &payload_elf, &hyp_img, &payload_img]) {
         fs::write(path, bytes).map_err(at(path))?;
     }
     fs::rename(new.keep(), &dir).map_err(at(&dir))?;
@@ -308,6 +333,23 @@ mod tests {
         let _held = lock(&place, &CancellationToken::new()).unwrap();
         assert!(matches!(lock(&place, &cancelled_soon()), Err(ToolchainError::Cancelled)));
         assert!(begin.elapsed() < Duration::from_secs(30), "neither the command nor the lock was waited for");
+    }
+
+    #[test]
+    fn kept_images_are_found_by_what_is_in_them() {
+        let root = tempfile::tempdir().unwrap();
+        let id = id_of(b"hyp", b"host");
+        let dir = folder(root.path(), Variant::Normal).join(&id);
+        fs::create_dir_all(&dir).unwrap();
+        for (file, bytes) in files_in(&dir).iter().zip(["hyp", "host", "", ""]) {
+            fs::write(file, bytes).unwrap();
+        }
+        let found = |id: &str| kept(root.path(), Variant::Normal, id).map(|images| images.id);
+        assert_eq!(found(&id), Some(id.clone()));
+        assert_eq!(kept(root.path(), Variant::Faults, &id), None);
+        assert_eq!((found(""), found(".."), found(&id[1..])), (None, None, None));
+        fs::write(&files_in(&dir)[0], "another").unwrap();
+        assert_eq!(found(&id), None, "what is there is not what it is called after");
     }
 
     #[test]

@@ -14,7 +14,7 @@ use std::process::Command;
 
 use crate::programs::find_program;
 
-pub use self::build::{BuiltImages, Variant, build, clippy};
+pub use self::build::{BuiltImages, Variant, build, clippy, kept};
 pub use self::flatten::{FlattenError, flatten};
 pub use self::paths::Sources;
 pub use self::plugin::{clippy_plugin, newer_api, plugin};

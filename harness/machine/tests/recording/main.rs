@@ -30,6 +30,7 @@ fn description() -> Description {
     let config = MachineSpec::default();
     Description {
         qemu_version: "10.0.2".into(),
+        images: "1d".into(),
         regions: regions(config.mem_bytes),
         payload: Region::new("host", PhysAddr::new(0x4300_0000), 0x1000),
         config,
@@ -267,7 +268,7 @@ fn another_schema_is_refused_by_its_number() {
 fn a_recording_of_the_first_schema_is_still_read() {
     let (_dir, path) = recorded();
     let lines = lines_of(&path);
-    let header = lines[0].replace("\"parallax_recording\":4", "\"parallax_recording\":1");
+    let header = lines[0].replace("\"parallax_recording\":5", "\"parallax_recording\":1");
     assert_ne!(header, lines[0]);
     // The boot has neither events nor findings here, so its line is what the first schema wrote.
     handmade(&path, &[&header, &lines[1], "{\"entries\":1}\n"]);
@@ -280,7 +281,7 @@ fn a_recording_of_the_first_schema_is_still_read() {
 fn the_findings_of_the_second_schema_are_texts_and_stay_texts() {
     let (_dir, path) = recorded();
     let lines = lines_of(&path);
-    let old = lines[0].replace("\"parallax_recording\":4", "\"parallax_recording\":2");
+    let old = lines[0].replace("\"parallax_recording\":5", "\"parallax_recording\":2");
     let (before, _) = lines[2].split_once("\"findings\":").expect("a finding");
     let text = "sync/extra smmu ram: devices reach it";
     let told = format!("{before}\"findings\":[\"{text}\"]}}\n");

@@ -77,16 +77,30 @@ pub(super) fn gdb(args: &Gdb) -> Result<Status> {
     }
 }
 
-/// The images of a recorded machine, if this is the source tree that they were built from.
+/// The images of a recorded machine, where they are still there or this source tree builds them.
 fn images_of(recorded: &Recorded, cancel: &CancellationToken) -> Option<toolchain::BuiltImages> {
-    let revision = recorded.revision();
-    let root = project::root(&[]).ok().filter(|root| {
-        project::revision(root) == revision || project::same_sources(root, revision, &SOURCES)
-    });
-    let images = root.and_then(|root| toolchain::build(&root, recorded.variant(), cancel).ok());
+    let (revision, variant) = (recorded.revision(), recorded.variant());
+    let root = project::root(&[]).ok();
+    let built = |root: &Path| toolchain::build(root, variant, cancel).ok();
+    let images = match (root, recorded.images()) {
+        (None, _) => None,
+        (Some(root), Some(id)) => built(&root).filter(|images| images.id == id).or_else(|| {
+            let kept = toolchain::kept(&root, variant, id)?;
+            anstream::eprintln!(
+                "the hypervisor's sources are not those of the recording: functions and line numbers are those of what ran, \
+                 and the text of a line is what the source tree has there now"
+            );
+            Some(kept)
+        }),
+        // The first recordings say no more than the revision.
+        (Some(root), None) => Some(root)
+            .filter(|root| project::same_sources(root, revision, &SOURCES))
+            .and_then(|root| built(&root)),
+    };
     if images.is_none() {
         anstream::eprintln!(
-            "no symbols of the hypervisor: it was recorded at revision {}, and here is no source tree of that which builds",
+            "no symbols of the hypervisor: it was recorded at revision {}; what ran is not what this source tree builds, \
+             and no longer kept under target/parallax",
             visible::line(revision)
         );
     }

@@ -1,11 +1,13 @@
 //! What gdb is answered: to commands that are wrong, about entries of every kind, on several CPUs, of what is found.
 
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 
 use tempfile::TempDir;
 
 use super::program::program;
+use super::recorded;
 use super::server::{Server, assert_in_order, record, root};
 
 /// Commands that are wrong, each with what must be said to it.
@@ -280,4 +282,21 @@ fn what_an_operation_was_found_to_do_is_not_forgotten_when_the_state_is_in_order
         );
         assert!(!text.contains("nothing found"), "{text}");
     }
+}
+
+#[test]
+fn a_recording_of_other_images_is_not_shown_with_the_symbols_of_these() {
+    let folder = TempDir::new().unwrap();
+    let path = record(&folder, "donate", &[]);
+    let has_symbols = || {
+        let server = Server::start(&[&path, "--port", "0"]);
+        fs::read_to_string(&server.commands).unwrap().contains("hyp.elf")
+    };
+    assert!(has_symbols());
+    // The revision stays the same, as that of a tree with changes does whatever is changed.
+    let mut lines = recorded::lines(Path::new(&path));
+    let (before, id) = lines[0].split_once("\"images\":\"").expect("what tells the images");
+    lines[0] = format!("{before}\"images\":\"{}{}", "0".repeat(64), &id[64..]);
+    recorded::write(Path::new(&path), &lines);
+    assert!(!has_symbols());
 }

@@ -8,5 +8,7 @@ mod editor;
 mod hostile;
 #[path = "../program/mod.rs"]
 mod program;
+#[path = "../recorded/mod.rs"]
+mod recorded;
 mod server;
 mod sessions;

@@ -9,6 +9,7 @@ use parallax_machine::recording::Recorder;
 use parallax_trace::Trace;
 
 /// Records `trace` on a machine that does everything it is asked.
+#[allow(dead_code, reason = "not every test makes them")]
 pub(crate) fn record(path: &Path, trace: &str) {
     let trace = Trace::parse("test", trace).expect("a trace");
     let mut machine = fake::Fake::new(&trace.machine, fake::all_ok);

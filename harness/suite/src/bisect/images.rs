@@ -86,10 +86,10 @@ impl<'a> Images<'a> {
         let place = self.folder.join("images").join(format!("{}-{variant}", commit.key));
         let tree = self.tree();
         let root = tree.join(&self.repository.prefix);
-        let images = named(&root, &place);
+        let images = || BuiltImages::of_files(&root, FILES.map(|name| place.join(name))).map_err(at(&place));
         if place.is_dir() {
-            if paths::are_in_file(&images.hyp_elf) {
-                return Ok(Ok(images));
+            if paths::are_in_file(&place.join(FILES[0])) {
+                return images().map(Ok);
             }
             // Built by a Parallax whose images had the paths of a folder that is no longer known.
             fs::remove_dir_all(&place).map_err(at(&place))?;
@@ -99,7 +99,7 @@ impl<'a> Images<'a> {
         let result = self.build(&root, &place);
         self.leave(commit, &tree)?;
         match result {
-            Ok(()) => Ok(Ok(images)),
+            Ok(()) => images().map(Ok),
             Err(ToolchainError::Failed { command, tail, .. }) => {
                 let error = tail.lines().find(|line| line.starts_with("error")).unwrap_or("it failed");
                 Ok(Err(format!("does not build: {error} (`{command}`)")))
@@ -180,11 +180,6 @@ impl<'a> Images<'a> {
         }
         fs::rename(new.keep(), place).map_err(io)
     }
-}
-
-fn named(root: &Path, folder: &Path) -> BuiltImages {
-    let [hyp_elf, payload_elf, hyp_img, payload_img] = FILES.map(|name| folder.join(name));
-    BuiltImages { repo_root: root.to_owned(), hyp_elf, payload_elf, hyp_img, payload_img }
 }
 
 /// Makes room for one more.

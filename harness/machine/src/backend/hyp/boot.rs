@@ -71,7 +71,7 @@ impl Live {
             let loaded = [images.hyp_img.as_path(), images.payload_img.as_path()];
             firmware::leave(&runtime, &mut client, &ram, &config, loaded)?;
         }
-        let description = describe(&qemu, config, &symbols);
+        let description = describe(&qemu, config, images, &symbols);
         let mut live = Self {
             runtime,
             client,
@@ -205,10 +205,11 @@ fn fitting(cause: MachineError) -> MachineError {
     }
 }
 
-fn describe(qemu: &Qemu, config: MachineSpec, symbols: &Symbols) -> Description {
+fn describe(qemu: &Qemu, config: MachineSpec, images: &BuiltImages, symbols: &Symbols) -> Description {
     let end = symbols.payload.extent().1.get().next_multiple_of(PAGE_SIZE);
     Description {
         qemu_version: qemu.version().to_string(),
+        images: images.id.clone(),
         regions: regions(config.mem_bytes),
         payload: Region::new("host", PAYLOAD_BASE, end.saturating_sub(PAYLOAD_BASE.get())),
         config,

@@ -119,6 +119,7 @@ impl Linux {
         qemu.hide();
         let description = Description {
             qemu_version: qemu.version().to_string(),
+            images: images.id.clone(),
             regions: regions(memory),
             payload: Region::new("host", LINUX_BASE, 0x1000),
             config: spec.clone(),

@@ -181,6 +181,7 @@ fn describe(qemu_version: &str, spec: &MachineSpec, text: Span<parallax_addr::Ph
     config.devices.clear();
     Description {
         qemu_version: qemu_version.to_owned(),
+        images: String::new(),
         regions: regions(spec.mem_bytes),
         payload: Region::new("host", text.base, text.size),
         config,
