@@ -4,23 +4,21 @@ use parallax_abi::journal::{Record, kind};
 use parallax_addr::ImageVa;
 use parallax_machine::symbols::{Place, Symbols};
 
-/// What happened, and where in the source.
+/// What happened, and where in the source: the instruction is `instruction`, and its address is `described` so, if it is.
 #[must_use]
-pub fn line(record: &Record, symbols: Option<&Symbols>) -> String {
-    let place = symbols
-        .map_or_else(|| format!("{:#x}", record.pc), |symbols| place(ImageVa::new(record.pc), symbols));
+pub fn line(record: &Record, described: Option<&str>, instruction: &str) -> String {
+    let pc = ImageVa::new(record.pc);
+    let place = described.map_or_else(|| format!("{pc:#x}"), |all| place_in(pc, all));
     let digits = 2 + 2 * usize::from(record.size);
-    let instruction =
-        || symbols.and_then(|symbols| symbols.instruction(ImageVa::new(record.pc))).unwrap_or_default();
     let what = match record.kind {
         kind::STORE => format!("store      {:#014x} = {:#0digits$x}", record.b, record.value),
         kind::LOAD => format!("load       {:#014x} gave {:#0digits$x}", record.b, record.value),
         kind::MMIO_WRITE => format!("device     {:#014x} = {:#0digits$x}", record.b, record.value),
         kind::MMIO_READ => format!("device     {:#014x} gave {:#0digits$x}", record.b, record.value),
-        kind::TLBI => format!("invalidate {}, operand {:#x}", instruction(), record.value),
-        kind::BARRIER => format!("barrier    {}", instruction()),
-        kind::MSR => format!("register   {}, value {:#x}", instruction(), record.value),
-        kind::DC => format!("cache      {}, operand {:#x}", instruction(), record.value),
+        kind::TLBI => format!("invalidate {instruction}, operand {:#x}", record.value),
+        kind::BARRIER => format!("barrier    {instruction}"),
+        kind::MSR => format!("register   {instruction}, value {:#x}", record.value),
+        kind::DC => format!("cache      {instruction}, operand {:#x}", record.value),
         kind::SMC => format!("firmware   smc {:#x}, x3 {:#x}", record.a, record.value),
         kind::ERET => "return     to the host".to_owned(),
         kind::VECTOR => format!("enter      vector {:#05x}", record.a),
@@ -40,9 +38,12 @@ const WRAPPERS: [&str; 2] = ["hyp/src/hw.rs", "hyp/core/src/faulty/"];
 /// those of libraries. All there is to say if none is left.
 #[must_use]
 pub fn place(address: ImageVa, symbols: &Symbols) -> String {
-    let all = symbols.describe(address);
-    let lines = source_lines(&all);
-    if lines.is_empty() { all } else { format!("{address:#x} {}", lines.join(" < ")) }
+    place_in(address, &symbols.describe(address))
+}
+
+fn place_in(address: ImageVa, all: &str) -> String {
+    let lines = source_lines(all);
+    if lines.is_empty() { all.to_owned() } else { format!("{address:#x} {}", lines.join(" < ")) }
 }
 
 /// The innermost function at `address` that is the hypervisor's own and no wrapper of an instruction.

@@ -35,7 +35,7 @@ pub use self::bench::{Bench, BenchLinux, BenchWhat};
 pub use self::bisect::{Bisect, BisectFormat};
 pub use self::check::Check;
 pub use self::coverage::Coverage;
-pub use self::diff::{Diff, Ignore};
+pub use self::diff::{Compared, Diff, Ignore};
 pub use self::dump::{Dump, DumpView};
 pub use self::events::Events;
 pub use self::explain::Explain;

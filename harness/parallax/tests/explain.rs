@@ -103,4 +103,12 @@ fn a_recording_tells_the_same_as_its_trace() {
     assert!(told.contains("now 0x2000000000000002  annotated hyp"), "{told}");
     assert!(told.contains("then  cpu0 tlbi ipas2e1is") && told.contains("CMD_TLBI_S2_IPA"), "{told}");
     assert!(!told.contains("nothing in this operation"), "{told}");
+    let events = parallax(&format!("events {recording} --op {line}"));
+    assert_eq!(events, parallax(&format!("events {trace} --op {line}")));
+    assert!(events.contains("invalidate tlbi ipas2e1is"), "{events}");
+    // A recording does not say how many instructions there were before its first operation.
+    let counted = |source: &str| {
+        parallax(&format!("events {source}")).lines().skip(2).map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(counted(recording), counted(trace));
 }

@@ -12,9 +12,10 @@ use program::program;
 
 const TRACE: &str = "host_share_hyp pfn=ram+0x10\nnop\n";
 /// Every command that reads a recording to its end, and all of it.
-const COMMANDS: [&str; 5] = [
+const COMMANDS: [&str; 6] = [
     "dump a.plx",
     "diff a.plx plain.plx",
+    "events a.plx",
     "explain a.plx --op 2",
     "report a.plx -o -",
     "report a.plx --perfetto -",

@@ -5,6 +5,7 @@
 //! | [`golden`] | the goldens |
 //! | [`report`] | findings and verdicts, in every form |
 //! | [`event_order`] | what is wrong in the order of events of a file |
+//! | [`operation_events`] | invalidations, barriers and SMMU commands of an operation, in order |
 //! | [`explain`] | who changed an entry, and what invalidation followed |
 //! | [`html`] | a recording as a page that opens from disk, and as a trace for Perfetto |
 //! | [`text_diff`], [`text_table`] | two texts compared; tables for people |
@@ -17,6 +18,7 @@ pub mod event_order;
 pub mod explain;
 pub mod golden;
 pub mod html;
+pub mod operation_events;
 pub mod regular;
 pub mod report;
 pub mod text_diff;

@@ -3,14 +3,16 @@
 use std::ops::ControlFlow;
 use std::path::Path;
 
+use parallax_abi::journal::Record;
 use parallax_engine::live;
 use parallax_engine::project;
 use parallax_engine::recorded;
 use parallax_engine::status::Failure;
 use parallax_engine::{Observer, Session};
 use parallax_machine::recording::Replay;
-use parallax_machine::{Backend, CancellationToken, Machine, MachineError, Registers};
-use parallax_model::{Context, Snapshot};
+use parallax_machine::{Backend, CancellationToken, Machine, MachineError, Registers, Target};
+use parallax_model::{Context, Finding, Snapshot, Span};
+use parallax_report::operation_events::{self, Code};
 use parallax_report::regular;
 use parallax_vmsa::PhysMem;
 
@@ -26,6 +28,16 @@ pub struct Moment<'a> {
     pub result: &'a str,
     /// The state.
     pub snapshot: &'a Snapshot,
+    /// What was found after it and not before, as goldens have it.
+    pub findings: &'a [String],
+    /// What the plugin saw of it; nothing without one.
+    pub events: &'a [Record],
+    /// Instructions at EL2 since power-on, where that is known.
+    pub executed: Option<u64>,
+    /// The SMMU's command queue.
+    pub queue: Span,
+    /// Who knows the instructions that the events name.
+    pub code: Code<'a>,
     /// The registers.
     pub registers: &'a Registers,
     /// Physical memory; of a recording only what the snapshot read.
@@ -73,42 +85,61 @@ impl Source {
         Ok(Self::Trace(Box::new(case)))
     }
 
-    /// Shows each state to `visit`, from the boot on, until it breaks off.
+    /// Shows each state to `visit`, from the boot on, until it breaks off. A trace is performed with the plugin if `events` are
+    /// wanted; a recording has those that were recorded.
     ///
     /// # Errors
     /// The machine cannot be built, booted or read; the recording is damaged.
     pub fn visit(
         self,
+        events: bool,
         cancel: &CancellationToken,
         visit: impl FnMut(&Moment<'_>) -> ControlFlow<()>,
     ) -> Result<(), Failure> {
         match self {
-            Self::Trace(case) => perform(&case, cancel, visit),
+            Self::Trace(case) => perform(&case, events, cancel, visit),
             Self::Recording(replay) => replay_all(*replay, cancel, visit),
         }
     }
 }
 
+fn queue_of(target: &Target) -> Span {
+    let info = target.info_or_zero();
+    Span::new(info.cmdq_pa, info.cmdq_size)
+}
+
 fn perform(
     case: &Case,
+    events: bool,
     cancel: &CancellationToken,
     mut visit: impl FnMut(&Moment<'_>) -> ControlFlow<()>,
 ) -> Result<(), Failure> {
     let root = project::root(std::slice::from_ref(&case.place.golden))?;
-    let mut machine = live::build(&root, [&case.trace], cancel)?.boot(&case.trace.machine)?;
-    let (mut session, _) = Session::start(machine.as_mut(), None)?;
-    let mut show = |session: &Session<'_>, line: usize, text: &str, result: &str| {
+    let hyp = live::build(&root, [&case.trace], cancel)?;
+    let hyp = if events { live::with_events(hyp, &root)? } else { hyp };
+    let mut machine = hyp.boot(&case.trace.machine)?;
+    let (mut session, found) = Session::start(machine.as_mut(), None)?;
+    let booted = Some(session.boot_instructions()).filter(|count| *count != 0);
+    let mut show = |session: &Session<'_>,
+                    (line, text, result): (usize, &str, &str),
+                    findings: &[Finding],
+                    events: &[Record]| {
         visit(&Moment {
             line,
             text,
             result,
+            findings: &findings.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            events,
+            executed: operation_events::instructions(events).or(booted.filter(|_| line == 0)),
+            queue: queue_of(session.machine().target()),
+            code: Code::Live(session.machine().symbols()),
             snapshot: session.snapshot(),
             registers: session.registers(),
             memory: session.machine().memory(),
             context: session.context(),
         })
     };
-    if show(&session, 0, "boot", "").is_break() {
+    if show(&session, (0, "boot", ""), &found, &[]).is_break() {
         return Ok(());
     }
     let mut rest = &case.trace.ops[..];
@@ -117,7 +148,7 @@ fn perform(
         let (done, others) = rest.split_at(steps.len());
         for (op, step) in done.iter().zip(steps) {
             let result = step.outcome.without_value().to_string();
-            if show(&session, op.line, &op.to_string(), &result).is_break() {
+            if show(&session, (op.line, &op.to_string(), &result), &step.findings, &step.events).is_break() {
                 return Ok(());
             }
         }
@@ -143,6 +174,11 @@ fn replay_all(
             line: operation.line as usize,
             text: &operation.text,
             result: &recorded::result(operation),
+            findings: &operation.findings.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            events: &operation.events,
+            executed: operation_events::instructions(&operation.events),
+            queue: queue_of(replay.target()),
+            code: Code::Recorded(&replay),
             snapshot: &snapshot,
             registers: &registers,
             memory: replay.memory(),

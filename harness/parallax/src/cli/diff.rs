@@ -7,7 +7,8 @@ use clap::{Args, ValueEnum};
 pub(crate) const EXAMPLE: &str = "\
 Examples:
   parallax diff before.plx after.plx
-  parallax diff traces/good/split_2m.trace --right smmu.map=pages --ignore block-size
+  parallax diff before.plx after.plx --only tables --only findings
+  parallax diff traces/good/split_2m.trace --right smmu.map=pages --only tables --ignore block-size
 
 Exit status: 0 the same, 1 different.";
 
@@ -20,6 +21,9 @@ pub struct Diff {
     /// Another one [default: A again, for another machine]
     #[arg(value_name = "B")]
     pub right: Option<PathBuf>,
+    /// Compare only this; may be given several times [default: all of it]
+    #[arg(long, value_enum, value_name = "WHAT")]
+    pub only: Vec<Compared>,
     /// What does not count
     #[arg(long, value_enum, value_name = "WHAT")]
     pub ignore: Vec<Ignore>,
@@ -29,6 +33,21 @@ pub struct Diff {
     /// Change the machine of trace B
     #[arg(long = "right", value_name = "KEY=VALUE")]
     pub right_machine: Vec<String>,
+}
+
+/// What of an operation is compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Compared {
+    /// What changed in tables, page states and registers.
+    Tables,
+    /// How it ended.
+    Results,
+    /// What the checks found after it.
+    Findings,
+    /// Invalidations, barriers and SMMU commands, in order.
+    Events,
+    /// How many instructions and stores there were at EL2.
+    Counts,
 }
 
 /// What does not count in a comparison.

@@ -6,47 +6,63 @@
 //! @@ -8,3 +8,3 @@
 //!  host_donate_hyp pfn=ram+0x20 -> ok
 //! -   smmu ram+0x20000..+0x21000   - RW normal 4K
+//! -   event cpu0 SMMU CMD_TLBI_S2_IPA
+//! +   ! sync/extra smmu ram+0x20000..+0x21000: devices reach what the host's table gives to another [...]
 //! ```
 
 use std::fmt::Write;
 use std::ops::ControlFlow;
 
 use anyhow::Result;
+use clap::ValueEnum;
 use parallax_engine::status::{Failure, Status};
 use parallax_machine::CancellationToken;
 use parallax_model::canonical::Canonical;
-use parallax_model::{BlockSize, Delta, View, state_lines};
+use parallax_model::{BlockSize, Check, Delta, GoldenLine, View, state_lines};
+use parallax_report::operation_events;
 use parallax_report::text_diff;
-use parallax_suite::source::Source;
+use parallax_suite::source::{Moment, Source};
 
 use super::output::print;
-use crate::cli::{Diff, Ignore};
+use crate::cli::{Compared, Diff, Ignore};
 use crate::interrupt;
 
 /// The longest text that is compared, in bytes.
 const MAX_TEXT: usize = 64 << 20;
+/// What stands before an event.
+const EVENT: &str = "   event ";
+/// What stands before the counts.
+const COUNTS: &str = "   at EL2: ";
+
+/// Whether a line is of some part.
+type IsOf = fn(&str) -> bool;
+
+/// What a side may say nothing of, and its lines: the first recordings of which bits of EL2's control registers are set, and
+/// what was recorded without the plugin of what happened inside of operations. Then it is no difference.
+const PARTS: [(&str, IsOf); 2] = [("EL2 controls", is_of_controls), ("events", is_of_events)];
 
 /// Runs it.
 pub(super) fn diff(args: &Diff) -> Result<Status> {
     let cancel = interrupt::token()?;
     let ignored = args.ignore.contains(&Ignore::BlockSize);
     let block_size = if ignored { BlockSize::Ignored } else { BlockSize::Shown };
+    let wanted = if args.only.is_empty() { Compared::value_variants() } else { &args.only };
     // Both are read before either is performed: a mistake in the second one shows at once.
     let left = Source::open(&args.left, &args.left_machine)?;
     let right_path = args.right.as_ref().unwrap_or(&args.left);
     let right = Source::open(right_path, &args.right_machine)?;
-    let left = history(left, block_size, &cancel)?;
-    let right = history(right, block_size, &cancel)?;
+    let mut left = history(left, wanted, block_size, &cancel)?;
+    let mut right = history(right, wanted, block_size, &cancel)?;
     let mut note = String::new();
-    let (left, right) = match (left.controls, right.controls) {
-        (true, false) | (false, true) => {
-            let without = if left.controls { right_path } else { &args.left };
-            note = format!("{} has no EL2 controls: they are not compared\n", without.display());
-            (without_controls(&left.text), without_controls(&right.text))
+    for (index, (what, is_of)) in PARTS.into_iter().enumerate() {
+        if left.has[index] != right.has[index] {
+            let without = if left.has[index] { right_path } else { &args.left };
+            let _ = writeln!(note, "{} has no {what}: they are not compared", without.display());
+            left.leave_out(is_of);
+            right.leave_out(is_of);
         }
-        _ => (left.text, right.text),
-    };
-    let difference = text_diff::unified(&left, &right);
+    }
+    let difference = text_diff::unified(&left.text, &right.text);
     if difference.is_empty() {
         print(&note)?;
         return Ok(Status::Same);
@@ -58,44 +74,94 @@ pub(super) fn diff(args: &Diff) -> Result<Status> {
 /// What one side did.
 struct History {
     text: String,
-    /// Whether it says which bits of EL2's control registers are set: the first recordings do not.
-    controls: bool,
+    /// Whether it says anything of each of [`PARTS`].
+    has: [bool; 2],
 }
 
-/// The state after boot, and what each operation changed. Operations have no line numbers here: those are the
+impl History {
+    fn leave_out(&mut self, is_of: IsOf) {
+        self.text = self.text.split_inclusive('\n').filter(|line| !is_of(line)).collect();
+    }
+}
+
+/// What `wanted` names of the state after boot, and of each operation. Operations have no line numbers here: those are the
 /// trace's business, and two traces may differ in comments only.
-fn history(source: Source, block_size: BlockSize, cancel: &CancellationToken) -> Result<History, Failure> {
-    let mut text = String::new();
-    let mut controls = false;
+fn history(
+    source: Source,
+    wanted: &[Compared],
+    block_size: BlockSize,
+    cancel: &CancellationToken,
+) -> Result<History, Failure> {
+    let mut told = History { text: String::new(), has: [false; 2] };
     let mut before: Option<Canonical> = None;
-    source.visit(cancel, |moment| {
-        controls |= moment.snapshot.cpus.iter().any(|cpu| cpu.registers.control.is_some());
-        let form = Canonical::of(moment.snapshot, block_size);
-        let symbols = &moment.context.symbols;
-        let lines = match &before {
-            None => state_lines(moment.snapshot, symbols, View::All, block_size),
-            Some(before) => Delta::of(before, &form).lines(symbols, View::All),
-        };
+    let mut executed = None;
+    let wants = |what| wanted.contains(&what);
+    let events = [Compared::Findings, Compared::Events, Compared::Counts].into_iter().any(wants);
+    source.visit(events, cancel, |moment| {
+        told.has[0] |=
+            wants(Compared::Tables) && moment.snapshot.cpus.iter().any(|cpu| cpu.registers.control.is_some());
+        told.has[1] |= events && !moment.events.is_empty();
+        let text = &mut told.text;
         // Writing to a string cannot fail.
         let _ = match moment.result {
-            "" => writeln!(text, "{}", moment.text),
+            result if result.is_empty() || !wants(Compared::Results) => writeln!(text, "{}", moment.text),
             result => writeln!(text, "{} -> {result}", moment.text),
         };
-        for line in lines {
-            let _ = writeln!(text, "   {line}");
+        if wants(Compared::Tables) {
+            let form = Canonical::of(moment.snapshot, block_size);
+            let symbols = &moment.context.symbols;
+            let lines = match &before {
+                None => state_lines(moment.snapshot, symbols, View::All, block_size),
+                Some(before) => Delta::of(before, &form).lines(symbols, View::All),
+            };
+            lines.iter().for_each(|line| _ = writeln!(text, "   {line}"));
+            before = Some(form);
         }
-        before = Some(form);
+        if wants(Compared::Findings) {
+            moment.findings.iter().for_each(|finding| _ = writeln!(text, "   ! {finding}"));
+        }
+        // A recording does not tell it of the boot.
+        let now = moment.executed.filter(|_| moment.line != 0);
+        let spent = now.zip(executed).map(|(now, before): (u64, u64)| now.saturating_sub(before));
+        tell_events(text, moment, wants, spent);
+        executed = now.or(executed);
         if text.len() > MAX_TEXT { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     })?;
-    if text.len() > MAX_TEXT {
+    if told.text.len() > MAX_TEXT {
         return Err(Failure::usage(format!("more than {} MiB of changes on one side", MAX_TEXT >> 20)));
     }
-    Ok(History { text, controls })
+    Ok(told)
 }
 
-/// `text` without what it says of EL2's controls.
-fn without_controls(text: &str) -> String {
-    text.split_inclusive('\n').filter(|line| !line.contains("EL2 controls:")).collect()
+/// What happened inside of an operation with so many `instructions`, if that is known.
+fn tell_events(
+    text: &mut String,
+    moment: &Moment<'_>,
+    wants: impl Fn(Compared) -> bool,
+    instructions: Option<u64>,
+) {
+    let Moment { events, queue, code, .. } = *moment;
+    let (counts, lines) = operation_events::counts_and_lines(events, queue, code, usize::MAX);
+    if wants(Compared::Events) {
+        lines.iter().for_each(|line| _ = writeln!(text, "{EVENT}{line}"));
+    }
+    if wants(Compared::Counts) && !events.is_empty() {
+        let instructions = instructions.map(|count| format!("{count} instructions, ")).unwrap_or_default();
+        let _ = writeln!(text, "{COUNTS}{instructions}{} stores", counts.stores());
+    }
+}
+
+fn is_of_controls(line: &str) -> bool {
+    line.contains("EL2 controls:")
+}
+
+/// Whether only a run with the plugin can have `line`.
+fn is_of_events(line: &str) -> bool {
+    let found = |line| match GoldenLine::of(line) {
+        GoldenLine::Finding(finding) => finding.check().is_some_and(Check::needs_events),
+        _ => false,
+    };
+    line.starts_with(EVENT) || line.starts_with(COUNTS) || found(line)
 }
 
 #[cfg(test)]
@@ -103,8 +169,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn controls_are_left_out_where_one_side_has_none() {
-        let text = "boot\n   cpu0 EL2 controls: HCR_EL2=VM\n   regs SMMU_CR0\n";
-        assert_eq!(without_controls(text), "boot\n   regs SMMU_CR0\n");
+    fn what_one_side_does_not_tell_is_left_out_of_both() {
+        let text = "boot\n   cpu0 EL2 controls: HCR_EL2=VM\n   regs SMMU_CR0\nnop -> ok\n   ! sync/extra x\n   \
+                    ! protocol/missing-dsb x\n   event cpu0 dsb ish\n   at EL2: 3 instructions, 1 stores\n";
+        let mut told = History { text: text.to_owned(), has: [true; 2] };
+        told.leave_out(is_of_controls);
+        told.leave_out(is_of_events);
+        assert_eq!(told.text, "boot\n   regs SMMU_CR0\nnop -> ok\n   ! sync/extra x\n");
     }
 }

@@ -24,7 +24,7 @@ pub(super) fn dump(args: &Dump) -> Result<Status> {
     let source = Source::open(&args.source, &[])?;
     let mut text = None;
     let mut lines = Vec::new();
-    source.visit(&cancel, |moment| {
+    source.visit(false, &cancel, |moment| {
         lines.push(moment.line);
         let wanted = args.op.is_none_or(|op| op == moment.line);
         if wanted {

@@ -5,16 +5,13 @@
 //!  4     host_donate_hyp pfn=ram+0x4100 -> ok     612           71      2     7         0    3
 //! ```
 
+use std::ops::ControlFlow;
+
 use anyhow::Result;
 use parallax_abi::journal::{Record, kind};
-use parallax_engine::Session;
-use parallax_engine::event_text;
-use parallax_engine::live;
-use parallax_engine::project;
 use parallax_engine::status::{Failure, Status};
-use parallax_machine::Backend;
 use parallax_report::text_table;
-use parallax_suite::cases;
+use parallax_suite::source::Source;
 
 use super::output::print;
 use crate::cli;
@@ -22,35 +19,40 @@ use crate::interrupt;
 
 /// Runs it.
 pub(super) fn events(args: &cli::Events) -> Result<Status> {
-    let cases = cases::load(std::slice::from_ref(&args.trace)).map_err(Failure::from)?;
-    let [case] = &cases[..] else { return Err(Failure::usage("name one trace").into()) };
-    if let Some(line) = args.op
+    let source = Source::open(&args.source, &[])?;
+    if let (Some(line), Source::Trace(case)) = (args.op, &source)
         && !case.trace.ops.iter().any(|op| op.line == line)
     {
-        return Err(Failure::usage(format!("no operation in line {line}")).into());
+        return Err(unknown(line).into());
     }
-    let cancel = interrupt::token()?;
-    let root = project::root(std::slice::from_ref(&case.place.golden))?;
-    let hyp = live::with_events(live::build(&root, [&case.trace], &cancel)?, &root)?;
-    let mut machine = hyp.boot(&case.trace.machine).map_err(Failure::from)?;
-    let (mut session, _) = Session::start(machine.as_mut(), None).map_err(Failure::from)?;
-    let mut rows = Vec::new();
-    let mut instructions = session.boot_instructions();
-    let mut steps = Vec::new();
-    while steps.len() < case.trace.ops.len() {
-        steps.extend(session.next(&case.trace.ops[steps.len()..]).map_err(Failure::from)?);
-    }
-    for (op, step) in case.trace.ops.iter().zip(steps) {
-        let total = step.events.iter().rev().find(|record| record.kind == kind::MARK).map(|record| record.b);
-        let spent = total.unwrap_or(instructions) - instructions;
-        instructions += spent;
-        let title = format!("{op} -> {}", step.outcome.without_value());
-        if args.op == Some(op.line) {
-            let list = |record| event_text::line(record, session.machine().symbols()) + "\n";
-            print(&format!("{}: {title}\n{}", op.line, step.events.iter().map(list).collect::<String>()))?;
-            return Ok(Status::Same);
+    let (mut rows, mut listed) = (Vec::new(), None);
+    let (mut before, mut any) = (None, false);
+    source.visit(true, &interrupt::token()?, |moment| {
+        let title = format!("{} -> {}", moment.text, moment.result);
+        if args.op == Some(moment.line) && moment.line != 0 {
+            let list = moment.events.iter().map(|record| moment.code.line(record) + "\n");
+            listed = Some(format!("{}: {title}\n{}", moment.line, list.collect::<String>()));
+            return ControlFlow::Break(());
         }
-        rows.push(row(op.line, title, spent, &step.events));
+        let now = moment.executed.or(before);
+        if moment.line != 0 {
+            any |= !moment.events.is_empty();
+            let spent = now.zip(before).map(|(now, before): (u64, u64)| now.saturating_sub(before));
+            rows.push(row(moment.line, title, spent, moment.events));
+        }
+        before = now;
+        ControlFlow::Continue(())
+    })?;
+    if let Some(line) = args.op {
+        print(&listed.ok_or_else(|| unknown(line))?)?;
+        return Ok(Status::Same);
+    }
+    if !any && !rows.is_empty() {
+        let path = args.source.display();
+        let message = format!(
+            "{path}: recorded without the plugin: record it again (parallax run TRACE --record {path})"
+        );
+        return Err(Failure::usage(message).into());
     }
     let header = ["line", "operation", "instructions", "stores", "TLBI", "barriers", "MSR", "device"]
         .map(String::from);
@@ -58,13 +60,17 @@ pub(super) fn events(args: &cli::Events) -> Result<Status> {
     Ok(Status::Same)
 }
 
-fn row(line: usize, title: String, instructions: u64, records: &[Record]) -> [String; 8] {
+fn unknown(line: usize) -> Failure {
+    Failure::usage(format!("no operation in line {line}"))
+}
+
+fn row(line: usize, title: String, instructions: Option<u64>, records: &[Record]) -> [String; 8] {
     let count =
         |kinds: &[u8]| records.iter().filter(|record| kinds.contains(&record.kind)).count().to_string();
     [
         line.to_string(),
         title,
-        instructions.to_string(),
+        instructions.map_or_else(|| "-".to_owned(), |count| count.to_string()),
         count(&[kind::STORE]),
         count(&[kind::TLBI]),
         count(&[kind::BARRIER]),

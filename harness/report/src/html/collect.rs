@@ -1,6 +1,5 @@
 //! Reads a recording for the page.
 
-use parallax_abi::journal::kind;
 use parallax_addr::{Ipa, Point};
 use parallax_engine::Observer;
 use parallax_engine::recorded;
@@ -19,10 +18,14 @@ use parallax_model::{
 use super::data::{About, Performed, Recorded, Shown};
 use super::intern::Intern;
 use super::opened::Opened;
-use super::{events, story};
+use super::story;
+use crate::operation_events::{self, Code};
 
 /// The most changes, events and findings of all operations that a page may have.
 const MAX_ITEMS: usize = 1 << 22;
+
+/// No more lines of events are kept of one operation.
+const LINES: usize = 64;
 
 /// Reads a recording from its beginning.
 pub(super) fn recorded(opened: Opened, intern: &mut Intern, step: &dyn Fn()) -> Result<Recorded, Failure> {
@@ -50,8 +53,9 @@ pub(super) fn recorded(opened: Opened, intern: &mut Intern, step: &dyn Fn()) -> 
             attributes = intern.text(&attribute_table(&snapshot, context));
         }
         let operation = replay.operation();
-        let (counts, events) = events::counts_and_lines(&operation.events, queue, &replay);
-        let total = operation.events.iter().rev().find(|event| event.kind == kind::MARK).map(|event| event.b);
+        let (counts, events) =
+            operation_events::counts_and_lines(&operation.events, queue, Code::Recorded(&replay), LINES);
+        let total = operation_events::instructions(&operation.events);
         let findings = operation.findings.iter().map(|finding| shown(finding, intern)).collect();
         ops.push(Performed {
             line: operation.line,

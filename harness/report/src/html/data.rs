@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::events;
+use crate::operation_events::Counts;
 
 /// A recording.
 #[derive(Serialize)]
@@ -32,7 +32,7 @@ pub(super) struct Performed {
     pub(super) changes: Vec<i64>,
     /// Changes of registers and of EL2's stage 1.
     pub(super) lines: Vec<usize>,
-    pub(super) counts: events::Counts,
+    pub(super) counts: Counts,
     pub(super) events: Vec<usize>,
     /// The attribute table, as JSON text.
     pub(super) attributes: usize,

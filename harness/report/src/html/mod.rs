@@ -6,7 +6,6 @@
 //! | [`data`] | what the page has of it |
 //! | [`intern`] | texts that occur often, each once |
 //! | [`story`] | which stores brought about what a finding is about |
-//! | [`events`] | invalidations, barriers and SMMU commands of an operation as text |
 //! | [`pairs`] | which operation of one recording belongs to which of another |
 //! | [`perfetto`] | operations and events of each CPU as a Chrome trace |
 //!
@@ -14,7 +13,6 @@
 
 mod collect;
 mod data;
-mod events;
 mod intern;
 mod opened;
 mod pairs;

@@ -1,0 +1,49 @@
+//! `parallax diff` of two recordings whose tables are the same at every moment: one lacks an invalidation.
+
+mod program;
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use program::program;
+
+/// Exit status and what it prints.
+fn parallax(args: &[&str]) -> (i32, String) {
+    let output = Command::new(program()).args(args).current_dir("../..").output().expect("the command runs");
+    let text =
+        String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    (output.status.code().unwrap_or(-1), text)
+}
+
+#[test]
+fn a_missing_invalidation_is_a_difference_even_where_no_table_differs() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = |name: &str| folder.path().join(name).display().to_string();
+    let (trace, whole, lacking) = (at("bad/x.trace"), at("whole.plx"), at("lacking.plx"));
+    fs::create_dir(Path::new(&trace).parent().expect("a folder")).expect("a folder");
+    fs::write(&trace, "fault smmu_no_tlbi\nhost_donate_hyp pfn=ram+0x4000 => ok\n").expect("a trace");
+    let (status, said) = parallax(&["run", &trace, "--no-golden", "--without-faults", "--record", &whole]);
+    assert_eq!(status, 0, "{said}");
+    let (_, said) = parallax(&["run", &trace, "--no-golden", "--record", &lacking]);
+    assert!(Path::new(&lacking).is_file(), "{said}");
+
+    let (status, text) = parallax(&["diff", &whole, &lacking]);
+    assert_eq!(status, 1, "{text}");
+    for line in [
+        "\n-   event cpu0 SMMU CMD_TLBI_S2_IPA",
+        "\n+   ! protocol/released-unclean smmu ram+0x4000000..+0x4001000: ",
+    ] {
+        assert!(text.contains(line), "{line:?} is not in\n{text}");
+    }
+    for (only, status) in [("tables", 0), ("results", 0), ("findings", 1), ("events", 1), ("counts", 1)] {
+        let (came, text) = parallax(&["diff", &whole, &lacking, "--only", only]);
+        assert_eq!((came, text.is_empty()), (status, status == 0), "--only {only}: {text}");
+    }
+    assert_eq!(parallax(&["diff", &lacking, &lacking]), (0, String::new()));
+    assert_eq!(
+        parallax(&["diff", &lacking, &trace]),
+        (0, String::new()),
+        "a trace is what was recorded of it"
+    );
+}
