@@ -7,7 +7,7 @@ use parallax_addr::{AddressMap, Ipa};
 use parallax_smmu::{Config, Ste};
 use parallax_vmsa::{AnnotationType, MemAttr, MemType, S2Xn, Shareability};
 
-use crate::leaf::{OWNER_GUEST, OWNER_HYP, S2Entry, S2Leaf};
+use crate::leaf::{OWNER_GUEST, OWNER_HYP, S2Entry};
 use crate::page::PageState;
 use crate::smmu_state::Stream;
 
@@ -132,17 +132,17 @@ fn letter(allowed: bool, letter: char) -> char {
     if allowed { letter } else { '-' }
 }
 
-/// Permissions of a stage-2 leaf: `RWX` for CPUs; for devices, which do not execute, `RW`, and `xn` said apart.
-fn put_permissions(text: &mut String, leaf: &S2Leaf, lane: Lane) {
-    text.extend([letter(leaf.read, 'R'), letter(leaf.write, 'W')]);
+/// Permissions of a stage-2 entry: `RWX` for CPUs; for devices, which do not execute, `RW`, and `xn` said apart.
+pub(crate) fn put_permissions(text: &mut String, read: bool, write: bool, execute: S2Xn, lane: Lane) {
+    text.extend([letter(read, 'R'), letter(write, 'W')]);
     if lane == Lane::Cpu {
-        text.push(match leaf.exec() {
+        text.push(match execute {
             S2Xn::All => 'X',
             S2Xn::None => '-',
             S2Xn::El0Only => 'u',
             S2Xn::El1Only => 'k',
         });
-    } else if leaf.xn != 0 {
+    } else if execute != S2Xn::All {
         *text += " xn";
     }
 }
@@ -153,7 +153,7 @@ pub fn s2_entry(entry: &S2Entry, ipa: Ipa, lane: Lane, symbols: &AddressMap) -> 
     match entry {
         S2Entry::Mapped(leaf) => {
             let mut text = String::with_capacity(TEXT);
-            put_permissions(&mut text, leaf, lane);
+            put_permissions(&mut text, leaf.read, leaf.write, leaf.exec(), lane);
             text.push(' ');
             text += &mem_attr(leaf.mem());
             put_oddities(&mut text, leaf.shareability(), leaf.af, leaf.contiguous, leaf.sw);

@@ -7,7 +7,7 @@ use parallax_vmsa::desc::{self, Form, Kind, Level};
 use parallax_vmsa::regime::Stage2Controls;
 use parallax_vmsa::stage1::TableAttrs;
 use parallax_vmsa::walk::Visit;
-use parallax_vmsa::{PhysMem, Regime, S2Xn, Shareability, Stage, Stage1Attrs, Stage2Attrs, SysRegs, walk};
+use parallax_vmsa::{PhysMem, Regime, Shareability, Stage, Stage1Attrs, Stage2Attrs, SysRegs, walk};
 
 use crate::lane::{self, Lane};
 use crate::leaf::S2Entry;
@@ -68,13 +68,8 @@ impl Table {
         let (letters, memory, af, sw) = match self.stage {
             Stage::Two(Stage2Controls { fwb, .. }) => {
                 let attrs = Stage2Attrs::decode(desc, block, fwb);
-                let execute = match attrs.xn {
-                    S2Xn::All => "X",
-                    S2Xn::None => "-",
-                    S2Xn::El0Only => "u",
-                    S2Xn::El1Only => "k",
-                };
-                let letters = [flag(attrs.read, "R"), flag(attrs.write, "W"), execute].concat();
+                let mut letters = String::new();
+                lane::put_permissions(&mut letters, attrs.read, attrs.write, attrs.xn, self.lane);
                 (letters, attrs.mem.to_string(), attrs.af, attrs.sw)
             }
             Stage::One(controls) => {
@@ -174,6 +169,9 @@ mod tests {
         assert_eq!(TABLE.meaning(0x2000_0000_0000_0002), "annotated hyp");
         assert_eq!(TABLE.meaning(0x4002_07ff), "maps 0x40020000, RWX Normal-WB ISH");
         assert_eq!(TABLE.meaning(0x0040_0000_4002_0347), "maps 0x40020000, R-- Device-nGnRE ISH AF=0");
+        let smmu = Table { lane: Lane::Smmu, ..TABLE };
+        assert_eq!(smmu.meaning(0x4002_07ff), "maps 0x40020000, RW Normal-WB ISH");
+        assert_eq!(smmu.meaning(0x0040_0000_4002_07ff), "maps 0x40020000, RW xn Normal-WB ISH");
         let upper = Level::new(2).map(|level| Table { level, ..TABLE }.meaning(0x4040_6003));
         assert_eq!(upper.as_deref(), Some("table at 0x40406000"));
         let controls = Stage1Controls { mair: 0x04ff, hpd: false, wxn: true, e2h: false };

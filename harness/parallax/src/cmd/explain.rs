@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! smmu L3 ram+0x20000..+0x21000
-//!   was 0x00000000400207ff  maps 0x40020000, RWX Normal-WB ISH
+//!   was 0x00000000400207ff  maps 0x40020000, RW Normal-WB ISH
 //!   now 0x0000000000000000  empty
 //!   by  cpu0, <Tree>::replace (hyp/core/src/pgtable/tree.rs:232)
 //! then  cpu0 CMD_TLBI_S2_IPA VMID=0x0 Address=0x40020000

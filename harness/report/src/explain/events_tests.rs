@@ -78,7 +78,7 @@ fn an_entry_is_told_with_its_meaning_its_place_and_what_drops_it() {
     );
     let expected = "
 smmu L3 0x40201000..0x40202000
-  was 0x00000000402017ff  maps 0x40201000, RWX Normal-WB ISH
+  was 0x00000000402017ff  maps 0x40201000, RW Normal-WB ISH
   now 0x0000000000000000  empty
   by  cpu0, <Tree>::replace (hyp/core/src/tree.rs:7)
       in f+0x4 (hyp/src/a.rs:2)
