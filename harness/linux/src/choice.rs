@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use parallax_engine::status::{Failure, Status};
+use parallax_trace::spec::MEMORY;
 
 use crate::kernel;
 use crate::modules::{self, Module};
@@ -61,9 +62,10 @@ pub fn choose(args: &LinuxSpec, linux: &Path, own_initrd: bool) -> Result<Choice
 /// The Image that `kernel` stands for, or the usual one, and a busybox for it; `linux` is the folder where ci/fetch-linux puts kernels.
 ///
 /// # Errors
-/// One of them is not there.
+/// One of them is not there, or the Image is none.
 pub fn kernel_and_busybox(kernel: Option<&Path>, linux: &Path) -> Result<(PathBuf, PathBuf), Failure> {
     let (image, own) = image(kernel, linux)?;
+    kernel::release(&image, *MEMORY.end()).map_err(Failure::usage)?;
     let busybox = busybox(own.as_deref(), linux)?;
     Ok((image, busybox))
 }
