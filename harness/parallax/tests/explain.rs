@@ -103,6 +103,10 @@ fn a_recording_tells_the_same_as_its_trace() {
     assert!(told.contains("now 0x2000000000000002  annotated hyp"), "{told}");
     assert!(told.contains("then  cpu0 tlbi ipas2e1is") && told.contains("CMD_TLBI_S2_IPA"), "{told}");
     assert!(!told.contains("nothing in this operation"), "{told}");
+    for (args, named) in [("--ipa ram+0x20000", "--ipa 0x40020000"), ("--sid 8", "--sid 0x8")] {
+        let told = parallax(&format!("explain {recording} --op {line} {args}"));
+        assert_eq!(told, parallax(&format!("explain {recording} --op {line} {named}")));
+    }
     let events = parallax(&format!("events {recording} --op {line}"));
     assert_eq!(events, parallax(&format!("events {trace} --op {line}")));
     assert!(events.contains("invalidate tlbi ipas2e1is"), "{events}");

@@ -3,10 +3,12 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use parallax_addr::Expr;
 
 pub(crate) const EXAMPLE: &str = "\
 Examples:
   parallax explain traces/good/donate.trace --op 4
+  parallax explain traces/good/donate.trace --op 4 --ipa ram+0x20000
   parallax explain traces/good/donate.trace --op 4 --ipa 0x40020000
   parallax explain traces/bad/viommu_ste_unchecked.trace --op 9 --sid 8
   parallax explain share.plx --op 3                   a recording (parallax run TRACE --record share.plx)
@@ -22,18 +24,15 @@ pub struct Explain {
     /// Line of the operation
     #[arg(long, value_name = "LINE")]
     pub op: usize,
-    /// Only entries that translate this input address (hexadecimal)
-    #[arg(long, value_name = "ADDRESS", value_parser = hexadecimal)]
-    pub ipa: Option<u64>,
-    /// Only the stream table entry of this stream (hexadecimal)
+    /// Only entries that translate this input address, such as 0x40020000 or ram+0x20000
+    #[arg(long, value_name = "ADDRESS")]
+    pub ipa: Option<Expr>,
+    /// Only the stream table entry of this stream, such as 8 or 0x8
     #[arg(long, value_name = "STREAM", value_parser = stream_id)]
     pub sid: Option<u32>,
 }
 
 fn stream_id(text: &str) -> Result<u32, String> {
-    u32::from_str_radix(text.strip_prefix("0x").unwrap_or(text), 16).map_err(|error| error.to_string())
-}
-
-fn hexadecimal(text: &str) -> Result<u64, String> {
-    u64::from_str_radix(text.strip_prefix("0x").unwrap_or(text), 16).map_err(|error| error.to_string())
+    let number = parallax_addr::parse_number(text).ok_or("expected a number, such as 8 or 0x8")?;
+    u32::try_from(number).map_err(|_| "a StreamID has at most 32 bits".to_owned())
 }

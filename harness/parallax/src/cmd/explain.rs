@@ -13,10 +13,13 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
+use parallax_addr::Expr;
 use parallax_engine::Reproducer;
 use parallax_engine::live;
 use parallax_engine::project;
-use parallax_engine::status::Status;
+use parallax_engine::status::{Failure, Status};
+use parallax_machine::recording::Replay;
+use parallax_machine::{Machine, MachineError};
 use parallax_report::explain::Wanted;
 use parallax_suite::cases::Case;
 use parallax_suite::explanation::{self, Explanation};
@@ -33,7 +36,8 @@ pub(super) fn explain(args: &cli::Explain) -> Result<Status> {
         Source::Recording(_) => args.source.clone(),
         Source::Trace(case) => record(&case, args.op, folder.path())?,
     };
-    let wanted = Wanted { ipa: args.ipa, sid: args.sid };
+    let ipa = args.ipa.as_ref().map(|ipa| address(ipa, &path)).transpose()?;
+    let wanted = Wanted { ipa, sid: args.sid };
     let Explanation { story, findings } = explanation::of_recording(&path, &args.source, args.op, wanted)?;
     let found: String = findings.iter().map(|finding| format!("found {finding}\n")).collect();
     let found = if found.is_empty() { found } else { format!("\n{found}reproduce: {}\n", reproducer(args)) };
@@ -41,11 +45,18 @@ pub(super) fn explain(args: &cli::Explain) -> Result<Status> {
     Ok(Status::Same)
 }
 
+/// Where `ipa` is on the machine of the recording at `path`.
+fn address(ipa: &Expr, path: &Path) -> Result<u64, Failure> {
+    let replay = Replay::open(path).map_err(MachineError::from)?;
+    let place = replay.target().address_map().bytes(ipa);
+    place.map_err(|error| Failure::usage(format!("--ipa {ipa}: {error}")))
+}
+
 /// The command that tells the same again.
 fn reproducer(args: &cli::Explain) -> Reproducer {
     let source = args.source.to_string_lossy().into_owned();
     let mut words = vec!["explain".to_owned(), source, "--op".to_owned(), args.op.to_string()];
-    words.extend(args.ipa.into_iter().flat_map(|ipa| ["--ipa".to_owned(), format!("{ipa:#x}")]));
+    words.extend(args.ipa.iter().flat_map(|ipa| ["--ipa".to_owned(), ipa.to_string()]));
     words.extend(args.sid.into_iter().flat_map(|sid| ["--sid".to_owned(), format!("{sid:#x}")]));
     Reproducer::new(words)
 }
