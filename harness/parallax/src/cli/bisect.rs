@@ -31,7 +31,7 @@ pub struct Bisect {
     /// What makes a revision bad
     #[arg(long, value_enum, default_value_t)]
     pub mode: BisectMode,
-    /// How to tell what was found
+    /// The form of the output
     #[arg(long, value_enum, default_value_t)]
     pub format: BisectFormat,
     /// Keep the worktrees of the revisions that were built
@@ -39,7 +39,7 @@ pub struct Bisect {
     pub keep: bool,
 }
 
-/// How a bisection is told.
+/// The form of a bisection's report.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum BisectFormat {
     /// For a person.

@@ -23,10 +23,10 @@ pub struct Check {
     /// Events in Casemate's format
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
-    /// FEAT_BBM level of the CPUs, where the file does not tell
+    /// FEAT_BBM level of the CPUs, where the file does not say
     #[arg(long, value_name = "LEVEL", default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=2))]
     pub cpu_bbm: u8,
-    /// IDR3.BBML of the SMMU, where the file does not tell
+    /// IDR3.BBML of the SMMU, where the file does not say
     #[arg(long, value_name = "LEVEL", default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=2))]
     pub smmu_bbm: u8,
     /// Ask for more than the architecture does, for CPUs that need it

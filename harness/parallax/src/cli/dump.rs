@@ -22,7 +22,7 @@ pub struct Dump {
     /// What to show
     #[arg(long, value_enum, default_value_t)]
     pub view: DumpView,
-    /// Also show which memory type each side makes of an access
+    /// Also show the effective memory type of an access on each side
     #[arg(long)]
     pub attrs: bool,
 }

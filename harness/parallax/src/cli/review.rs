@@ -18,7 +18,7 @@ pub struct Review {
     /// Traces, pending goldens (*.snap.new), or folders of either [default: all of the project]
     #[arg(value_name = "PATH")]
     pub paths: Vec<PathBuf>,
-    /// Only tell what waits, and what kinds of lines differ
+    /// Only list what waits, and what kinds of lines differ
     #[arg(long)]
     pub list: bool,
 }

@@ -37,10 +37,10 @@ pub struct Run {
     /// How many traces at a time [default: one for each core]
     #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub jobs: Option<u16>,
-    /// How to tell the results
+    /// The form of the output
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,
-    /// Also tell what is agreed anew since a commit: goldens that changed, came and went; with `--format markdown`
+    /// Also list the goldens that were changed, added or removed since a commit; with `--format markdown`
     #[arg(long, value_name = "REV", conflicts_with = "accept")]
     pub since: Option<String>,
     /// Record the run of a single trace

@@ -79,9 +79,9 @@ commands! {
     Attack(cli::Attack), cli::attack::EXAMPLE => attack::attack;
     /// Perform every operation in every state of a few pages, as the specification has them, all states checked
     Explore(cli::Explore), cli::explore::EXAMPLE => explore::explore;
-    /// Perform weighted random operations that know the state, all states checked, led by what they reach
+    /// Perform weighted random operations that know the state, all states checked, guided by coverage
     Fuzz(cli::Fuzz), cli::fuzz::EXAMPLE => fuzz::fuzz;
-    /// Perform two operations at once, under schedules that are drawn: which CPU goes on until which point
+    /// Perform two operations at once, under random schedules: which CPU runs until which point
     Schedules(cli::Schedules), cli::schedules::EXAMPLE => schedules::schedules;
     /// Print what each call needs, how it is refused, and what it does
     Spec(cli::Spec), cli::explore::SPEC_EXAMPLE => explore::spec;
@@ -93,11 +93,11 @@ commands! {
     Diff(cli::Diff), cli::diff::EXAMPLE => diff::diff;
     /// Judge the order of events in a Casemate file
     Check(cli::Check), cli::check::EXAMPLE => check::check;
-    /// Tell what the hypervisor did during each operation: stores, invalidations, barriers, instructions
+    /// List what the hypervisor did during each operation: stores, invalidations, barriers, instructions
     Events(cli::Events), cli::events::EXAMPLE => events::events;
-    /// Tell which stores of an operation changed tables, from where in the source, and what invalidation followed
+    /// Show which stores of an operation changed tables, from where in the source, and what invalidation followed
     Explain(cli::Explain), cli::explain::EXAMPLE => explain::explain;
-    /// Tell which lines of the hypervisor no trace reaches
+    /// List the lines of the hypervisor that no trace reaches
     Coverage(cli::Coverage), cli::coverage::EXAMPLE => coverage::coverage;
     /// Serve gdb: a trace that is performed, or a recording that also goes back
     Gdb(cli::Gdb), cli::gdb::EXAMPLE => gdb::gdb;
@@ -111,7 +111,7 @@ commands! {
     Linux(cli::Linux), cli::linux::EXAMPLE => linux::linux;
     /// Measure how fast it is, as ratios within one run
     Bench(cli::Bench), cli::bench::EXAMPLE => bench::bench;
-    /// Tell what is missing on this machine, and the command that mends it
+    /// List what is missing on this machine, and the command that mends it
     Doctor(cli::Doctor), cli::tools::DOCTOR_EXAMPLE => doctor::doctor;
     /// Print the JSON Schema of what is printed as JSON, or list what there is
     Schema(cli::Schema), cli::tools::SCHEMA_EXAMPLE => schema::schema;

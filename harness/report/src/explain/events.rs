@@ -96,7 +96,7 @@ impl Narration<'_, '_> {
             }
             kind::MMIO_WRITE if self.register(event) == Some(CMDQ_PROD) && self.queue.untold => {
                 self.queue = Queue { waiting: Some(event.value & INDEX), ..Queue::default() };
-                let text = format!("CMDQ_PROD = {:#x}: the SMMU is told of them", event.value & INDEX);
+                let text = format!("CMDQ_PROD = {:#x}: commands submitted", event.value & INDEX);
                 self.mention(event, &text);
             }
             kind::MMIO_READ

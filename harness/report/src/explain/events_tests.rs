@@ -85,7 +85,7 @@ smmu L3 0x40201000..0x40202000
       > 0x10: stlr x0, [x1]
 then  cpu0 CMD_TLBI_S2_IPA VMID=0x0 Address=0x40201000  <Tree>::replace (hyp/core/src/tree.rs:7)
 then  cpu0 CMD_SYNC                                     <Tree>::replace (hyp/core/src/tree.rs:7)
-then  cpu0 CMDQ_PROD = 0x2: the SMMU is told of them
+then  cpu0 CMDQ_PROD = 0x2: commands submitted
 then  cpu0 CMDQ_CONS = 0x2: all consumed
 ";
     assert_eq!(text, expected);

@@ -1,5 +1,5 @@
 //! Results as Markdown, for a comment on a pull request or a summary page: what kinds of lines changed first, then
-//! what is not in order and what is agreed anew, folded, then a table of everything, folded too.
+//! what is not in order and which goldens changed, folded, then a table of everything, folded too.
 //!
 //! Names and texts that come from files stand in code or are escaped: they can neither mention anybody nor open or
 //! close anything.
@@ -45,7 +45,7 @@ pub fn markdown(reports: &[TraceReport], beside: &Beside) -> String {
         line(&mut page, format_args!("\n**{}** where none is agreed.", counted(found, "finding")));
     }
     if let Some(since) = &beside.since {
-        page.push_str(&agreed_anew(since));
+        page.push_str(&goldens_changed(since));
     }
     for orphan in &beside.orphans {
         line(&mut page, format_args!("\n{}: {ORPHAN}.", code(orphan)));
@@ -152,12 +152,12 @@ fn section(report: &TraceReport, room: usize) -> Section {
     Section::new(&report.label, &format!("{}{kinds}", report.verdict.word()), &text)
 }
 
-/// What is agreed anew since a revision, in a paragraph.
-fn agreed_anew(since: &Since) -> String {
+/// Which goldens changed since a revision, in a paragraph.
+fn goldens_changed(since: &Since) -> String {
     let changes = &since.changes;
     let revision = code(&since.revision);
     if changes.is_empty() {
-        return format!("\nNothing is agreed anew since {revision}.\n");
+        return format!("\nNo golden changed since {revision}.\n");
     }
     let diffs = |change: &Change| match &change.what {
         What::Changed(diff) => Some(diff.clone()),
@@ -178,7 +178,7 @@ fn agreed_anew(since: &Since) -> String {
         .collect();
     parts.extend((new > 0).then(|| format!("{new} new")));
     parts.extend((!removed.is_empty()).then(|| format!("{} removed", removed.len())));
-    let mut text = format!("\nAgreed anew since {revision}: **{}**.\n", parts.join("; "));
+    let mut text = format!("\nGoldens changed since {revision}: **{}**.\n", parts.join("; "));
     if !removed.is_empty() {
         let shown = removed.len().min(50);
         let more = removed.len() - shown;
@@ -192,7 +192,7 @@ fn agreed_anew(since: &Since) -> String {
 fn agreed(change: &Change, room: usize) -> Section {
     let (what, inside) = match &change.what {
         What::Changed(diff) => {
-            (format!("agreed anew ({})", Kinds::of_diff(diff)), fenced("diff", diff, room))
+            (format!("golden changed ({})", Kinds::of_diff(diff)), fenced("diff", diff, room))
         }
         What::New(text) => {
             let is_operation = |line: &&str| matches!(GoldenLine::of(line), GoldenLine::Operation(_));

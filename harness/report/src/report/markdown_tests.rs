@@ -73,16 +73,16 @@ fn the_kinds_of_changes_are_said_first() {
 }
 
 #[test]
-fn what_a_pull_request_agrees_anew_is_told_though_the_run_is_in_order() {
+fn goldens_that_a_pull_request_changes_are_listed_though_the_run_is_in_order() {
     let beside = since(vec![
         change("changed", What::Changed(SMMU.to_owned())),
         change("gone", What::Removed),
         change("new", What::New("2: host_share_hyp pfn=ram+0x10 -> ok\n   ! sync/extra x".to_owned())),
     ]);
     let reports = ["changed", "new", "d"].map(|name| same(&format!("traces/good/{name}.trace")));
-    agreed("agreed_anew", &markdown(&reports, &beside));
+    agreed("goldens_changed", &markdown(&reports, &beside));
     let nothing = markdown(&reports, &since(Vec::new()));
-    assert!(nothing.contains("Nothing is agreed anew since `origin/main`."), "{nothing}");
+    assert!(nothing.contains("No golden changed since `origin/main`."), "{nothing}");
     let orphans = Beside { orphans: vec!["golden/good/x.snap".to_owned()], ..Beside::default() };
     assert!(markdown(&reports, &orphans).contains("`golden/good/x.snap`: no trace refers to it"));
 }
