@@ -31,11 +31,11 @@ pub(crate) fn handle(esr: u64, regs: &mut HostRegs) {
         Machine.dsb_ish();
         return;
     }
-    let ipa = Ipa((sysreg::read!("hpfar_el2") & FIPA) << 8);
-    if esr & FSC_CLASS == TRANSLATION && mmio::perform(esr, ipa, regs) {
+    let ipa = || Ipa((sysreg::read!("hpfar_el2") & FIPA) << 8);
+    if esr & FSC_CLASS == TRANSLATION && mmio::perform(esr, ipa(), regs) {
         return;
     }
-    let mended = esr & FSC_CLASS == TRANSLATION && hyp().host_abort(ipa);
+    let mended = esr & FSC_CLASS == TRANSLATION && hyp().host_abort(ipa());
     if !mended {
         inject::abort(esr);
     } else if faulty::is_stepped_over(false) && mmio::is_opaque(esr) {

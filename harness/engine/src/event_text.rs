@@ -18,6 +18,7 @@ pub fn line(record: &Record, described: Option<&str>, instruction: &str) -> Stri
         kind::TLBI => format!("invalidate {instruction}, operand {:#x}", record.value),
         kind::BARRIER => format!("barrier    {instruction}"),
         kind::MSR => format!("register   {instruction}, value {:#x}", record.value),
+        kind::MRS => format!("register   {instruction} gives {:#x}", record.value),
         kind::DC => format!("cache      {instruction}, operand {:#x}", record.value),
         kind::SMC => format!("firmware   smc {:#x}, x3 {:#x}", record.a, record.value),
         kind::ERET => "return     to the host".to_owned(),

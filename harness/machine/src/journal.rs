@@ -90,8 +90,8 @@ impl Journal {
     /// Has the plugin record loads too, except from `own`, the physical addresses of the hypervisor's own memory, less
     /// `events`, those of the SMMU's event queue.
     pub fn watch_loads(&self, own: Range<u64>, events: Range<u64>) {
-        self.ring.word(offset_of!(Header, events_start)).store(events.start, Ordering::Relaxed);
-        self.ring.word(offset_of!(Header, events_end)).store(events.end, Ordering::Relaxed);
+        self.ring.word(offset_of!(Header, events)).store(events.start, Ordering::Relaxed);
+        self.ring.word(offset_of!(Header, events) + 8).store(events.end, Ordering::Relaxed);
         self.ring.word(offset_of!(Header, own)).store(own.start, Ordering::Relaxed);
         self.ring.word(offset_of!(Header, own) + 8).store(own.end, Ordering::Release);
     }

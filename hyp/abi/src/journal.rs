@@ -39,11 +39,9 @@ pub struct Header {
     pub waits: u64,
     /// A number of [`error`]; by the plugin. Whatever it is, the records are not the whole truth if it is not 0.
     pub error: u64,
-    /// Physical addresses of the SMMU's event queue, from here to before `events_end`: memory of the hypervisor's that a
+    /// Physical addresses of the SMMU's event queue, the first and the first behind it: memory of the hypervisor's that a
     /// device writes. Loads from it are recorded too. By the harness, before the next two.
-    pub events_start: u64,
-    /// See `events_start`.
-    pub events_end: u64,
+    pub events: [u64; 2],
     /// Physical addresses of the hypervisor's own memory, the first and the first behind it; both 0 while they are not
     /// known. By the harness. Loads from elsewhere are recorded once they are known.
     pub own: [u64; 2],
@@ -98,6 +96,8 @@ pub mod kind {
     pub const DC: u8 = 11;
     /// An SMC of EL2 that is about to be executed. a: x0, b: x2, value: x3.
     pub const SMC: u8 = 12;
+    /// An MRS of EL2 that is about to be executed, of ESR_EL2, FAR_EL2 or HPFAR_EL2. a: the instruction word, value: what it gives.
+    pub const MRS: u8 = 13;
 }
 
 /// One thing that happened.

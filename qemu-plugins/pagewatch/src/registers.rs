@@ -11,6 +11,8 @@ use std::sync::Arc;
 use qemu_plugin::sys::{GArray, qemu_plugin_get_registers, qemu_plugin_reg_descriptor};
 use qemu_plugin::{RegisterDescriptor, Result};
 
+use crate::word::SYNDROME;
+
 unsafe extern "C" {
     fn g_array_get_element_size(array: *mut GArray) -> c_uint;
     fn g_array_free(array: *mut GArray, with_elements: c_int) -> *mut c_char;
@@ -21,11 +23,12 @@ const MPIDR: [&str; 2] = ["MPIDR_EL1", "VMPIDR_EL2"];
 
 type Handle = Arc<RegisterDescriptor<'static>>;
 
-/// X0 to X30 and MPIDR_EL1, where they are known.
+/// X0 to X30, MPIDR_EL1, and those that tell of an exception, where they are known.
 #[derive(Default)]
 pub(crate) struct Registers {
     general: [Option<Handle>; 31],
     mpidr: [Option<Handle>; 2],
+    syndrome: [Option<Handle>; SYNDROME.len()],
 }
 
 impl Registers {
@@ -39,6 +42,8 @@ impl Registers {
                 *slot = Some(Arc::new(register));
             } else if let Some(which) = mpidr {
                 found.mpidr[which] = Some(Arc::new(register));
+            } else if let Some(which) = SYNDROME.iter().position(|(_, name)| *name == register.name) {
+                found.syndrome[which] = Some(Arc::new(register));
             }
         }
         Ok(found)
@@ -50,6 +55,11 @@ impl Registers {
             31 => Value::Zero,
             _ => Value::of(self.general.get(usize::from(number)).cloned().flatten()),
         }
+    }
+
+    /// Number `which` of [`SYNDROME`].
+    pub(crate) fn syndrome(&self, which: usize) -> Value {
+        Value::of(self.syndrome.get(which).cloned().flatten())
     }
 
     /// MPIDR_EL1. Its lowest byte is the CPU's number.

@@ -77,8 +77,9 @@ impl Ring {
     pub(crate) fn owner(&self, pa: u64) -> Owner {
         let end = self.word(offset_of!(Header, own) + 8).load(Ordering::Acquire);
         let start = self.word(offset_of!(Header, own)).load(Ordering::Relaxed);
-        let events_start = self.word(offset_of!(Header, events_start)).load(Ordering::Relaxed);
-        let events_end = self.word(offset_of!(Header, events_end)).load(Ordering::Relaxed);
+        let events = offset_of!(Header, events);
+        let [events_start, events_end] =
+            [events, events + 8].map(|offset| self.word(offset).load(Ordering::Relaxed));
         match end {
             0 => Owner::Unknown,
             _ if (events_start..events_end).contains(&pa) => Owner::Foreign,

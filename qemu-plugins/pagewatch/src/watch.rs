@@ -145,6 +145,8 @@ impl Watcher {
             self.plain(instruction, with_word(kind::BARRIER));
         } else if word::is_msr(code) && concerns_translation(code) {
             self.with_operand(instruction, with_word(kind::MSR), word::rt(code));
+        } else if let Some(which) = word::syndrome(code) {
+            self.reads(instruction, with_word(kind::MRS), which);
         } else if word::is_dc(code) {
             self.with_operand(instruction, with_word(kind::DC), word::rt(code));
         } else if word::is_smc(code) {
@@ -195,6 +197,18 @@ impl Watcher {
         let callback = move |_| {
             // Whatever is invalidated or switched may lead elsewhere from now on.
             shared.memory.forget();
+            if ring.enabled() {
+                ring.push(Record { cpu: shared.cpu(), value: value_of(&register, &ring), ..record });
+            }
+        };
+        instruction.register_execute_callback_flags(callback, CallbackFlags::QEMU_PLUGIN_CB_R_REGS);
+    }
+
+    /// A read of a register that tells of an exception, number `which` of them.
+    fn reads(&self, instruction: &Instruction<'_>, record: Record, which: usize) {
+        let (ring, shared) = (Arc::clone(&self.ring), Arc::clone(&self.shared));
+        let register = self.registers.syndrome(which);
+        let callback = move |_| {
             if ring.enabled() {
                 ring.push(Record { cpu: shared.cpu(), value: value_of(&register, &ring), ..record });
             }

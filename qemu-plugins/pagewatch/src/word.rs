@@ -15,6 +15,15 @@ pub(crate) const fn is_msr(word: u32) -> bool {
     word & 0xfff0_0000 == 0xd510_0000
 }
 
+/// MRS of ESR_EL2, FAR_EL2 or HPFAR_EL2: which of [`SYNDROME`].
+pub(crate) fn syndrome(word: u32) -> Option<usize> {
+    SYNDROME.iter().position(|(code, _)| word & !31 == *code)
+}
+
+/// Registers that tell of an exception: the word of an MRS to X0, and QEMU's name.
+pub(crate) const SYNDROME: [(u32, &str); 3] =
+    [(0xd53c_5200, "ESR_EL2"), (0xd53c_6000, "FAR_EL2"), (0xd53c_6080, "HPFAR_EL2")];
+
 /// DC that cleans or invalidates (C5.3), which has CRm 6, 10, 11, 12 or 14.
 pub(crate) const fn is_dc(word: u32) -> bool {
     word & 0xfff8_f000 == 0xd508_7000 && matches!(word >> 8 & 15, 6 | 10..=12 | 14)

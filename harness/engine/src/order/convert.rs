@@ -135,6 +135,7 @@ impl Converter {
             }
             kind::BARRIER => Some(Kind::Barrier(barrier(record.a)?)),
             kind::MSR => Some(Kind::SysregWrite { reg: sysreg(record.a)?, value: record.value }),
+            kind::MRS => Some(Kind::SysregRead { reg: syndrome(record.a)?, value: record.value }),
             kind::ERET => Some(Kind::Return),
             kind::VECTOR => Some(Kind::Enter),
             _ => None,
@@ -249,6 +250,17 @@ fn sysreg(word: u64) -> Option<Sysreg> {
     }
 }
 
+/// The register that tells of an exception and that an MRS of EL2 reads (DDI 0487, D24.2).
+fn syndrome(word: u64) -> Option<Sysreg> {
+    let Fields { op1, crn, crm, op2 } = Fields::of(word);
+    match (op1, crn, crm, op2) {
+        (4, 5, 2, 0) => Some(Sysreg::EsrEl2),
+        (4, 6, 0, 0) => Some(Sysreg::FarEl2),
+        (4, 6, 0, 4) => Some(Sysreg::HpfarEl2),
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -288,6 +300,8 @@ mod tests {
         let vttbr = Kind::SysregWrite { reg: Sysreg::VttbrEl2, value: POOL };
         assert_eq!(of(kind::MSR, 0xd51c_2100, 0, POOL, 0), Some(vttbr));
         assert_eq!(of(kind::MSR, 0xd51c_c000, 0, 0, 0), None, "VBAR_EL2");
+        let hpfar = Kind::SysregRead { reg: Sysreg::HpfarEl2, value: 9 };
+        assert_eq!(of(kind::MRS, 0xd53c_6080, 0, 9, 0), Some(hpfar), "mrs x0, hpfar_el2");
     }
 
     #[test]

@@ -232,7 +232,8 @@ rules! {
     }
     SmmuOpen = "smmu-open" {
         summary: "The SMMU was turned off while GBPA lets transactions pass.",
-        broken_when: "SMMUEN goes from 1 to 0 before GBPA.ABORT was read as 1 with Update 0",
+        broken_when: "SMMUEN goes from 1 to 0 before GBPA.ABORT was read as 1 with Update 0; where the hypervisor's image is known, also \
+            from what nobody has read or written, and before what GBPA holds was read: firmware may leave it on and open",
         source: "IHI 0070, 3.11 and 6.3.14",
     }
     UnknownRegister = "unknown-register" {

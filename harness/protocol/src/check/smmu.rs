@@ -44,8 +44,12 @@ impl Checker {
                 smmu.cmdqen = value >> 3 & 1 != 0;
                 let enabled = value & 1 != 0;
                 let before = smmu.smmuen.replace(enabled);
-                if before == Some(true) && !enabled && smmu.gbpa_abort == Some(false) {
-                    let what = "SMMUEN cleared while GBPA.ABORT is 0: every transaction passes".to_owned();
+                // What nobody has looked at may be as firmware leaves it: on, and open. A log without an image may begin anywhere.
+                let unknown = self.areas.image.is_some();
+                let (on, open) = (before.unwrap_or(unknown), !smmu.gbpa_abort.unwrap_or(!unknown));
+                if on && !enabled && open {
+                    let is = if smmu.gbpa_abort.is_none() { "is not known to be 1" } else { "is 0" };
+                    let what = format!("SMMUEN cleared while GBPA.ABORT {is}: every transaction passes");
                     let missing = "GBPA.ABORT set, and its Update seen 0".to_owned();
                     self.report(Rule::SmmuOpen, Subject::Register("SMMU_CR0"), at, None, what, missing);
                 }
