@@ -61,14 +61,30 @@ fields! {
     Cbaser {
         /// Size: pages of 4 KiB, less one.
         size [7:0] u8;
+        /// Shareability: 1 is inner shareable.
+        shareability [11:10] u8;
         /// Physical_Address.
         physical_address [51:12] addr;
+        /// InnerCache.
+        inner_cache [61:59] u8;
         /// Valid.
         valid [63:63] bool;
     }
 }
 
+/// Whether an ITS uses memory with InnerCache `inner` and Shareability `shareability` as write-back (0b011, 0b101 and 0b111) and inner
+/// shareable.
+const fn is_coherent(inner: u8, shareability: u8) -> bool {
+    matches!(inner, 0b011 | 0b101 | 0b111) && shareability == 1
+}
+
 impl Cbaser {
+    /// The ITS reads the queue through the caches of the CPUs.
+    #[must_use]
+    pub const fn is_coherent(&self) -> bool {
+        is_coherent(self.inner_cache(), self.shareability())
+    }
+
     /// The queue's memory, if there is one.
     #[must_use]
     pub fn memory(&self) -> Option<Span<PhysAddr>> {
@@ -95,10 +111,14 @@ fields! {
         size [7:0] u8;
         /// Page_Size: 0 for 4 KiB, 1 for 16 KiB, 2 and 3 for 64 KiB.
         page_size [9:8] u8;
+        /// Shareability: 1 is inner shareable.
+        shareability [11:10] u8;
         /// Entry_Size: bytes of an entry, less one.
         entry_size [52:48] u8;
         /// Type: 0 no table, 1 devices, 2 vPEs, 4 collections.
         table_type [58:56] u8;
+        /// InnerCache.
+        inner_cache [61:59] u8;
         /// Indirect: the table has two levels.
         indirect [62:62] bool;
         /// Valid.
@@ -107,6 +127,12 @@ fields! {
 }
 
 impl Baser {
+    /// The ITS reads and writes the table through the caches of the CPUs.
+    #[must_use]
+    pub const fn is_coherent(&self) -> bool {
+        is_coherent(self.inner_cache(), self.shareability())
+    }
+
     /// Bytes of a page.
     #[must_use]
     pub const fn page_bytes(&self) -> u64 {
@@ -151,6 +177,8 @@ mod tests {
         let cbaser = Cbaser(1 << 63 | 0x4601_0000 | 3);
         assert_eq!(cbaser.memory(), Some(Span::new(PhysAddr::new(0x4601_0000), 0x4000)));
         assert_eq!(Cbaser(0x4601_0000).memory(), None);
+        let coherent = |inner: u64, shareability: u64| Cbaser(inner << 59 | shareability << 10).is_coherent();
+        assert!(coherent(7, 1) && coherent(3, 1) && !coherent(1, 1) && !coherent(6, 1) && !coherent(7, 0));
         assert_eq!((offset(0xffff_ffff_ffff_ffe1), stalled(1)), (0xf_ffe0, true));
     }
 

@@ -57,6 +57,8 @@ pub struct ItsState {
     pub frame: Span<PhysAddr>,
     /// The command queue, if GITS_CBASER is valid.
     pub queue: Option<Span<PhysAddr>>,
+    /// Valid bases of the queue and of tables that the ITS does not use as write-back, inner shareable memory, by name.
+    pub incoherent: Vec<String>,
     /// Tables whose GITS_BASER<n> is valid.
     pub tables: Vec<ItsTable>,
     /// Devices that are mapped, in order.

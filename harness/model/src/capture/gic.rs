@@ -72,12 +72,19 @@ fn its(mem: &dyn PhysMem, raw: &RawIts, faults: &mut Vec<String>) -> ItsState {
         enabled: ItsCtlr(raw.ctlr.into()).enabled(),
         frame: Span::new(PhysAddr::new(raw.base), gits::FRAME),
         queue: Cbaser(raw.cbaser).memory(),
+        incoherent: Vec::new(),
         tables: Vec::new(),
         devices: Vec::new(),
         collections: Vec::new(),
         events: Vec::new(),
     };
+    if state.queue.is_some() && !Cbaser(raw.cbaser).is_coherent() {
+        state.incoherent.push("GITS_CBASER".to_owned());
+    }
     for (index, baser) in (0..).zip(raw.basers) {
+        if Baser(baser).valid() && !Baser(baser).is_coherent() {
+            state.incoherent.push(format!("GITS_BASER{index}"));
+        }
         let Some(table) = Table::read(mem, Baser(baser), typer) else { continue };
         if let Some(fault) = table.fault {
             faults.push(format!("GITS_BASER{index}: {fault}"));

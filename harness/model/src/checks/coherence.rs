@@ -31,6 +31,10 @@ pub fn check(snapshot: &Snapshot, context: &Context) -> Vec<Finding> {
         accesses(&mut findings, smmu);
         walks(&mut findings, smmu);
     }
+    for name in snapshot.gic.iter().flat_map(|gic| &gic.its).flat_map(|its| &its.incoherent) {
+        let message = format!("{name}.InnerCache and Shareability are not write-back, inner shareable");
+        findings.add_of_registers(Rule::SanityCoherence, &message);
+    }
     findings.list
 }
 

@@ -189,6 +189,7 @@ mod tests {
         let table = |index, kind, first| ItsTable { index, kind, first, second: Vec::new() };
         state.gic = Some(Arc::new(GicState {
             its: Some(ItsState {
+                incoherent: Vec::new(),
                 enabled: true,
                 frame: Span::new(FRAME.base, 0x8000),
                 queue: Some(pool(0)),

@@ -96,7 +96,7 @@ impl Checker {
         let last = page.last.replace((at.cpu, time));
         let role = page.role;
         self.gic.stored(at.cpu, pa, time);
-        if self.gic.holds_anything() {
+        if self.gic.holds_anything() || self.smmu.live.has_events() {
             self.state_stored(at, pa & !7, old, new);
         }
         match role {

@@ -283,6 +283,7 @@ impl Checker {
         }
         let Some(page) = self.page_of_state(pa) else { return };
         let memory = page.saturating_mul(PAGE_SIZE);
+        self.event_page_returned(at, memory);
         let Some((who, missing)) = self.gic.holder((memory, PAGE_SIZE)) else { return };
         let subject = Subject::Memory { pa: PhysAddr::new(memory) };
         let what = format!("given back to the host: it is of {who}");

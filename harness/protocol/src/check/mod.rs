@@ -50,6 +50,7 @@ mod owners;
 mod rule;
 mod smc;
 mod smmu;
+mod smmu_live;
 mod smmu_state;
 mod stream;
 mod structure;

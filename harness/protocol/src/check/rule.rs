@@ -236,6 +236,18 @@ rules! {
             from what nobody has read or written, and before what GBPA holds was read: firmware may leave it on and open",
         source: "IHI 0070, 3.11 and 6.3.14",
     }
+    SmmuLiveBase = "smmu-live-base" {
+        summary: "The SMMU was given another table or queue while it uses its own.",
+        broken_when: "STRTAB_BASE, STRTAB_BASE_CFG, CMDQ_BASE or EVENTQ_BASE is written after CR0.SMMUEN, CMDQEN or EVENTQEN was set, and \
+            before CR0ACK is read with that bit clear, behind a write of CR0 with it clear",
+        source: "IHI 0070, 6.3.9, 6.3.24 to 6.3.27",
+    }
+    SmmuReturned = "smmu-returned" {
+        summary: "Memory of the SMMU's event queue was given back to the host before the SMMU had left it.",
+        broken_when: "the state of a page says that it is not lent by the host any more, or not pinned, while it is of the queue at EVENTQ_BASE \
+            and CR0ACK.EVENTQEN was not read as 0 since CR0.EVENTQEN was cleared",
+        source: "IHI 0070, 6.3.10; docs/viommu.md",
+    }
     UnknownRegister = "unknown-register" {
         summary: "A register was read where the syndrome leaves it UNKNOWN.",
         broken_when: "HPFAR_EL2 is read after ESR_EL2 told of an abort that is no translation, access flag or address size \

@@ -16,6 +16,7 @@ const IDR0: u32 = 0x00;
 const IDR3: u32 = 0x0c;
 const IDR5: u32 = 0x14;
 const CR0: u32 = 0x20;
+const CR0ACK: u32 = 0x24;
 const GBPA: u32 = 0x44;
 const STRTAB_BASE: u32 = 0x80;
 const STRTAB_BASE_CFG: u32 = 0x88;
@@ -38,9 +39,11 @@ fn merged(old: u64, half: u32, size: u8, value: u64) -> u64 {
 
 impl Checker {
     pub(super) fn smmu_write(&mut self, at: Site, offset: u32, size: u8, value: u64) {
+        self.base_written(at, offset);
         let smmu = &mut self.smmu;
         match offset {
             CR0 => {
+                smmu.live.asked(value as u32);
                 smmu.cmdqen = value >> 3 & 1 != 0;
                 let enabled = value & 1 != 0;
                 let before = smmu.smmuen.replace(enabled);
@@ -95,6 +98,7 @@ impl Checker {
             IDR0 => self.smmu.idr0 = Some(Idr0([value & 0xffff_ffff])),
             IDR3 => self.config.smmu_bbm = (value >> 11 & 3) as u8,
             CR0 => self.smmu.smmuen = Some(value & 1 != 0),
+            CR0ACK => self.smmu.live.told(value as u32),
             GBPA if value >> 31 & 1 == 0 => self.smmu.gbpa_abort = Some(value >> 20 & 1 != 0),
             IDR5 => self.smmu.idr5 = Idr5([value & 0xffff_ffff]),
             // A pair of registers read at once has CONS in the upper half.

@@ -6,6 +6,7 @@ use parallax_addr::PAGE_SIZE;
 use parallax_smmu::idr::{Idr0, Idr5};
 
 use super::first_use::SmmuInherited;
+use super::smmu_live::Live;
 use super::structure::{Contexts, Stream, Structure};
 use crate::map::Map;
 
@@ -27,6 +28,7 @@ pub(super) struct Smmu {
     /// GBPA.ABORT as it was last read with Update 0.
     pub(super) gbpa_abort: Option<bool>,
     pub(super) inherited: SmmuInherited,
+    pub(super) live: Live,
     pub(super) cmdqen: bool,
     pub(super) queue: Option<Queue>,
     pub(super) cmdq_base: u64,
@@ -62,6 +64,7 @@ impl Default for Smmu {
             smmuen: None,
             gbpa_abort: None,
             inherited: SmmuInherited::default(),
+            live: Live::default(),
             cmdqen: false,
             queue: None,
             cmdq_base: 0,
