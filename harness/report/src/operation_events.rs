@@ -57,7 +57,8 @@ impl Code<'_> {
 /// Instructions at EL2 since power-on until the end of the operation with these events, where they say how many.
 #[must_use]
 pub fn instructions(events: &[Record]) -> Option<u64> {
-    events.iter().rev().find(|event| event.kind == kind::MARK).map(|event| event.b)
+    let ends = |event: &&Record| matches!(event.kind, kind::MARK | kind::ERET);
+    events.iter().rev().find(ends).map(|event| event.b)
 }
 
 /// The counts of `events` and at most `most` lines of them, with the command queue at `queue`.

@@ -112,12 +112,24 @@ fn perform(
     case: &Case,
     events: bool,
     cancel: &CancellationToken,
-    mut visit: impl FnMut(&Moment<'_>) -> ControlFlow<()>,
+    visit: impl FnMut(&Moment<'_>) -> ControlFlow<()>,
 ) -> Result<(), Failure> {
     let root = project::root(std::slice::from_ref(&case.place.golden))?;
     let hyp = live::build(&root, [&case.trace], cancel)?;
     let hyp = if events { live::with_events(hyp, &root)? } else { hyp };
-    let mut machine = hyp.boot(&case.trace.machine)?;
+    perform_on(&hyp, case, visit)
+}
+
+/// Performs `case` on a machine of `backend`, and shows each state to `visit`, from the boot on, until it breaks off.
+///
+/// # Errors
+/// The machine cannot be booted or read.
+pub fn perform_on(
+    backend: &dyn Backend,
+    case: &Case,
+    mut visit: impl FnMut(&Moment<'_>) -> ControlFlow<()>,
+) -> Result<(), Failure> {
+    let mut machine = backend.boot(&case.trace.machine)?;
     let (mut session, found) = Session::start(machine.as_mut(), None)?;
     let booted = Some(session.boot_instructions()).filter(|count| *count != 0);
     let mut show = |session: &Session<'_>,

@@ -4,10 +4,13 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::run::On;
+
 pub(crate) const EXAMPLE: &str = "\
 Examples:
   parallax events traces/good/donate.trace            what each operation did, counted
   parallax events traces/good/donate.trace --op 6     every event of the operation in line 6
+  parallax events --target pkvm:7.3 traces/pkvm/share.trace   on an unmodified Linux with pKVM
   parallax events donate.plx                          of a recording";
 
 /// Arguments of `events`.
@@ -19,4 +22,7 @@ pub struct Events {
     /// List every event of the operation in this line, instead of counting
     #[arg(long, value_name = "LINE")]
     pub op: Option<usize>,
+    /// What to perform a trace on: `hyp`, `pkvm`, or `pkvm:KERNEL` as `parallax run --kernel` names it
+    #[arg(long, value_name = "TARGET", default_value = "hyp", value_parser = super::run::on)]
+    pub target: On,
 }

@@ -121,7 +121,7 @@ impl fmt::Display for On {
 }
 
 /// `hyp`, `pkvm` or `pkvm:7.3`.
-fn on(text: &str) -> Result<On, String> {
+pub(super) fn on(text: &str) -> Result<On, String> {
     let (name, kernel) = text.split_once(':').map_or((text, None), |(name, kernel)| (name, Some(kernel)));
     if name == "spec" {
         return Err("the specification judges every target by itself: name hyp and pkvm only".to_owned());

@@ -9,12 +9,14 @@ use std::ops::ControlFlow;
 
 use anyhow::Result;
 use parallax_abi::journal::{Record, kind};
+use parallax_engine::project;
 use parallax_engine::status::{Failure, Status};
 use parallax_report::text_table;
-use parallax_suite::source::Source;
+use parallax_suite::source::{self, Moment, Source};
 
 use super::output::print;
-use crate::cli;
+use super::run::target;
+use crate::cli::{self, Target};
 use crate::interrupt;
 
 /// Runs it.
@@ -27,7 +29,8 @@ pub(super) fn events(args: &cli::Events) -> Result<Status> {
     }
     let (mut rows, mut listed) = (Vec::new(), None);
     let (mut before, mut any) = (None, false);
-    source.visit(true, &interrupt::token()?, |moment| {
+    let cancel = interrupt::token()?;
+    let visit = |moment: &Moment<'_>| {
         let title = format!("{} -> {}", moment.text, moment.result);
         if args.op == Some(moment.line) && moment.line != 0 {
             let list = moment.events.iter().map(|record| moment.code.line(record) + "\n");
@@ -42,7 +45,20 @@ pub(super) fn events(args: &cli::Events) -> Result<Status> {
         }
         before = now;
         ControlFlow::Continue(())
-    })?;
+    };
+    match (args.target.target, source) {
+        (Target::Hyp, source) => source.visit(true, &cancel, visit)?,
+        (Target::Pkvm, Source::Trace(case)) => {
+            let root = project::root(std::slice::from_ref(&case.place.golden))?;
+            source::perform_on(&target::pkvm_with_events(&args.target, &root, &cancel)?, &case, visit)?;
+        }
+        (Target::Pkvm, Source::Recording(_)) => {
+            return Err(Failure::usage(
+                "a recording was made on what it was made on: leave --target out".to_owned(),
+            )
+            .into());
+        }
+    }
     if let Some(line) = args.op {
         print(&listed.ok_or_else(|| unknown(line))?)?;
         return Ok(Status::Same);

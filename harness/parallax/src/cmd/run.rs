@@ -11,7 +11,7 @@
 
 mod compare;
 mod options;
-mod target;
+pub(super) mod target;
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;

@@ -51,10 +51,23 @@ pub(super) fn backend(
             Ok(Box::new(live::with_events(hyp, root).map_err(with_remedy)?))
         }
         Target::Pkvm => {
-            let plugin = toolchain::plugin(root, cancel).map_err(MachineError::from).map_err(Failure::from);
-            Ok(Box::new(pkvm(&on, root, Some(plugin.map_err(with_remedy)?), cancel)?))
+            let plugin = plugin(root, cancel).map_err(with_remedy)?;
+            Ok(Box::new(pkvm(&on, root, Some(plugin), cancel)?))
         }
     }
+}
+
+/// What boots an unmodified Linux with pKVM, watched by the plugin.
+pub(in crate::cmd) fn pkvm_with_events(
+    on: &On,
+    root: &Path,
+    cancel: &CancellationToken,
+) -> Result<Pkvm, Failure> {
+    pkvm(on, root, Some(plugin(root, cancel)?), cancel)
+}
+
+fn plugin(root: &Path, cancel: &CancellationToken) -> Result<PathBuf, Failure> {
+    Ok(toolchain::plugin(root, cancel).map_err(MachineError::from)?)
 }
 
 /// What boots an unmodified Linux with pKVM, watched by `plugin`.
