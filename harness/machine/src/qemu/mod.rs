@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::OnceLock;
 
+use parallax_abi::journal::Record;
 use parallax_trace::spec::{MachineSpec, TreeFile};
 use parallax_trace::tree::TreeError;
 use tempfile::TempDir;
@@ -24,7 +25,7 @@ use tempfile::TempDir;
 pub use self::args::{Notes, Pagewatch, Places};
 pub use self::version::Version;
 use crate::coverage::Coverage;
-use crate::journal::Journal;
+use crate::journal::{Journal, JournalError};
 use crate::programs::find_program;
 use crate::ram::MappedRam;
 use crate::unlinked::UnlinkedFile;
@@ -104,6 +105,17 @@ pub enum Watched {
 }
 
 impl Watched {
+    /// The records since the last call, in the order of what happened; none without a journal. The machine must stand still.
+    ///
+    /// # Errors
+    /// The journal cannot be believed.
+    pub fn events(&self) -> Result<Vec<Record>, JournalError> {
+        match self {
+            Self::Journal(journal, _) => journal.read(),
+            Self::Nothing | Self::Coverage(_) => Ok(Vec::new()),
+        }
+    }
+
     /// Makes what `plugin` shall write to, and its files, each with the plugin's key for it.
     fn create(
         plugin: Option<&Pagewatch>,

@@ -73,3 +73,46 @@ fn references(findings: &mut Findings<'_>, tree: &HostTree) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use parallax_addr::PhysAddr;
+
+    use super::*;
+    use crate::host_tree::TreeNode;
+    use crate::testing::*;
+
+    fn node(path: &str, span: Span) -> TreeNode {
+        TreeNode { path: path.to_owned(), regs: vec![span.cast::<PhysAddr>()], ..TreeNode::default() }
+    }
+
+    /// What is found after `plant` has changed the tree of a clean state, whose SMMU is hidden.
+    fn planted(plant: impl FnOnce(&mut Vec<TreeNode>)) -> Vec<Rule> {
+        let reserved = |path: &str, span| TreeNode { no_map: true, ..node(path, span) };
+        let mut nodes = vec![
+            reserved("/reserved-memory/hypervisor", IMAGE),
+            reserved("/reserved-memory/hypervisor-pool", POOL),
+            node("/memory@40000000", RAM),
+            TreeNode { phandle: Some(1), ..node("/uart@9000000", UART) },
+        ];
+        plant(&mut nodes);
+        check_host_tree(&HostTree { nodes }, &clean(), &context()).iter().map(|found| found.rule).collect()
+    }
+
+    #[test]
+    fn each_thing_that_the_tree_must_not_say_is_found() {
+        assert_eq!(planted(|_| ()), []);
+        assert_eq!(planted(|nodes| drop(nodes.remove(1))), [Rule::OwnershipTree], "the pool is not reserved");
+        assert_eq!(planted(|nodes| nodes[0].no_map = false), [Rule::OwnershipTree], "the host may map it");
+        assert_eq!(
+            planted(|nodes| nodes[0].regs[0].size -= 0x1000),
+            [Rule::OwnershipTree],
+            "a page is missing"
+        );
+        assert_eq!(planted(|nodes| nodes.push(node("/smmuv3@9050000", SMMU))), [Rule::ReachTree]);
+        let refer =
+            |phandle| move |nodes: &mut Vec<TreeNode>| nodes[3].refers = vec![("iommus", vec![phandle])];
+        assert_eq!(planted(refer(1)), []);
+        assert_eq!(planted(refer(2)), [Rule::SanityTree]);
+    }
+}

@@ -286,10 +286,7 @@ impl Machine for Live {
 
 impl Journal for Live {
     fn events(&mut self) -> Result<Vec<Record>, MachineError> {
-        match &self.watched {
-            Watched::Journal(journal, _) => Ok(journal.read()?),
-            Watched::Nothing | Watched::Coverage(_) => Ok(Vec::new()),
-        }
+        Ok(self.watched.events()?)
     }
 
     fn bbm_level(&mut self) -> Result<u8, MachineError> {

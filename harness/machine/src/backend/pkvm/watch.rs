@@ -15,7 +15,6 @@ use super::Live;
 use super::kernel::Kernel;
 use crate::error::MachineError;
 use crate::extensions::Journal;
-use crate::qemu::Watched;
 use crate::rsp::{Client, StopReply};
 
 /// EL2's vectors for exceptions from the host.
@@ -72,10 +71,7 @@ impl Places {
 
 impl Journal for Live {
     fn events(&mut self) -> Result<Vec<Record>, MachineError> {
-        match &self.watched {
-            Watched::Journal(journal, _) => Ok(journal.read()?),
-            Watched::Nothing | Watched::Coverage(_) => Ok(Vec::new()),
-        }
+        Ok(self.watched.events()?)
     }
 
     fn bbm_level(&mut self) -> Result<u8, MachineError> {
