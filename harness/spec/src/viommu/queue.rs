@@ -79,6 +79,10 @@ impl Commands {
             _ => {
                 self.cons = Some(value & INDEX);
                 self.error = Some(value & !INDEX != 0);
+                if self.behind && self.error == Some(true) {
+                    // It stands at that command, unless the host has acknowledged it: GERROR tells which.
+                    self.gerror = None;
+                }
                 self.behind &= self.wrapped(self.cons) != self.wrapped(self.prod);
                 None
             }
@@ -103,6 +107,10 @@ impl Commands {
     /// GERRORN is written.
     pub(super) const fn acknowledge(&mut self, value: u64) {
         self.gerrorn = Some(value & 1);
+        if self.behind {
+            // An error may have been there before, or may come.
+            self.gerror = None;
+        }
     }
 
     /// The queue is turned off: how far it came does not change any more.
