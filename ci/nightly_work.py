@@ -28,6 +28,9 @@ BARE, BARE_SUITES = "bare machines, ci/run and ci/test", ["bookworm", "trixie", 
 SERIES = ["7.2", "7.3"]
 # A trace that is not in order is run so often again; no more traces of a cell than that.
 AGAIN, AGAIN_TRACES = 2, 10
+MUTANTS = "small changes of the hypervisor"
+# In how many nights all of them have had their turn.
+MUTANT_PARTS = 64
 # Commands of parallax that say how many operations they performed, besides `run`.
 COUNTED = [("attack",), ("fuzz",)]
 # Anything else that is not in order is run once more, if it took no longer than this.
@@ -249,6 +252,8 @@ class Night:
             schedules = os.environ.get("PARALLAX_SCHEDULES", "4000")
             self.step("two operations at once", PARALLAX, "schedules", "--schedules", schedules, "--seed", os.environ.get("PARALLAX_SEED", "1"))
         if self.mine():
+            self.mutants()
+        if self.mine():
             self.step("bisections of known faults", "ci/bisect")
         if self.mine():
             self.step("a source tree that was moved", "ci/moved")
@@ -297,6 +302,25 @@ class Night:
             if count("LF"):
                 self.measure("lines of the hypervisor", count("LF"))
                 self.measure("lines reached, percent", 100 * count("LH") / count("LF"))
+
+    def mutants(self):
+        """A part of all small changes of the hypervisor, another one each night, where `cargo mutants` is installed. One that no trace
+        sees is no error of the night: it is in the file."""
+        if run("cargo", "mutants", "--version")[0] != 0:
+            return say(f"NOT RUN: {MUTANTS}: there is no `cargo mutants` (docs/mutants.md)")
+        part, file = f"{self.id % MUTANT_PARTS + 1}/{MUTANT_PARTS}", ROOT / "target/nightly-mutants.jsonl"
+        begin = time.monotonic()
+        say(f"{MUTANTS}, part {part}")
+        status, out, err = run(PARALLAX, "mutants", "--shard", part, "--time", "40m", "--save", str(file))
+        if status not in (0, 1):
+            self.problem(MUTANTS, "mutants", f"exit status {status}\n{(out + err).strip()[-1500:]}", False)
+        self.done(MUTANTS, 0, 0, time.monotonic() - begin, status if status not in (0, 1) else 0)
+        if status in (0, 1) and file.is_file():
+            fates = [json.loads(line)["fate"] for line in file.read_text().splitlines()]
+            differ = [fate for fate in fates if fate not in ("unviable", "equal")]
+            if differ:
+                self.measure("mutants tried", len(differ))
+                self.measure("mutants seen, percent", 100 * (1 - differ.count("survived") / len(differ)))
 
     def instructions(self):
         out = self.step("instructions of each operation", PARALLAX, "bench", "--quick")

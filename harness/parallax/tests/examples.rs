@@ -29,6 +29,10 @@ const NOT_HERE: &[(&str, &str)] = &[
     ("explore --fault", "it finds something, and writes it here: ci/test finds it"),
     ("schedules", "minutes, or it finds something, and writes it here: ci/test does both"),
     ("coverage", "all traces: ci/test"),
+    (
+        "mutants",
+        "it builds the hypervisor again and again, and needs `cargo mutants`: harness/suite, the night",
+    ),
     ("gdb traces", "it waits for gdb: tests/gdb"),
     ("gdb donate.plx", "it waits for gdb: tests/gdb"),
     ("build", "it takes the lock of every build: ci/test"),

@@ -11,6 +11,7 @@
 //! | [`bisect`] | which commit broke a trace |
 //! | [`explanation`] | what an operation of a trace did |
 //! | [`coverage`] | which lines of the hypervisor traces reach |
+//! | [`mutants`] | whether traces see a small change of the hypervisor |
 //! | [`schema`] | the published forms of what is printed as JSON |
 #![forbid(unsafe_code)]
 
@@ -21,6 +22,7 @@ pub mod coverage;
 pub mod explanation;
 pub mod jobs;
 pub mod made_for;
+pub mod mutants;
 pub mod schema;
 pub mod selection;
 pub mod source;

@@ -19,6 +19,7 @@ mod fuzz;
 mod gdb;
 mod linux;
 mod man;
+mod mutants;
 mod output;
 mod outputs;
 mod progress;
@@ -99,6 +100,8 @@ commands! {
     Explain(cli::Explain), cli::explain::EXAMPLE => explain::explain;
     /// List the lines of the hypervisor that no trace reaches
     Coverage(cli::Coverage), cli::coverage::EXAMPLE => coverage::coverage;
+    /// Make small changes of the hypervisor, one at a time, and see whether the traces notice
+    Mutants(cli::Mutants), cli::mutants::EXAMPLE => mutants::mutants;
     /// Serve gdb: a trace that is performed, or a recording that also goes back
     Gdb(cli::Gdb), cli::gdb::EXAMPLE => gdb::gdb;
     /// Write a recording as a page that opens from disk, or as a trace for Perfetto
