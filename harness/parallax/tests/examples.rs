@@ -62,7 +62,7 @@ fn words(root: &Path, folder: &Path, example: &str) -> Vec<String> {
     let command =
         example.split("  ").next().and_then(|command| command.split('>').next()).unwrap_or_default();
     let place = |word: &str| {
-        let made = [".plx", ".cm", ".html", ".json"].iter().any(|end| word.ends_with(end));
+        let made = [".plx", ".cm", ".html", ".json", ".parts"].iter().any(|end| word.ends_with(end));
         if made && !root.join(word).exists() {
             folder.join(word).display().to_string()
         } else {

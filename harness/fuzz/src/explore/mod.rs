@@ -6,6 +6,7 @@
 
 mod action;
 mod fresh;
+pub mod kept;
 mod performed;
 pub(crate) mod smmu;
 mod tour;

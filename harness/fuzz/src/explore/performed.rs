@@ -7,7 +7,7 @@ use parallax_report::text_table;
 use parallax_spec::Page;
 use parallax_spec::graph::Edge;
 
-use super::Exploration;
+use super::{Exploration, Shard};
 
 /// Which transitions were performed, and how many operations that took.
 #[derive(Clone, Debug, Default)]
@@ -22,7 +22,8 @@ pub struct Performed {
 
 impl Performed {
     /// Nothing of `exploration` yet.
-    pub(super) fn of(exploration: &Exploration) -> Self {
+    #[must_use]
+    pub fn of(exploration: &Exploration) -> Self {
         Self { operations: 0, untouched: 0, taken: vec![BTreeSet::new(); exploration.graph.states.len()] }
     }
 
@@ -31,8 +32,19 @@ impl Performed {
         self.taken[state].insert(edge.operation);
     }
 
-    pub(super) fn add(&mut self, other: &Self) {
+    /// Counts what was performed in `shard` before: its transitions, without those on the way to them.
+    pub fn count_before(&mut self, exploration: &Exploration, shard: Shard) {
+        for (state, edges) in exploration.graph.edges.iter().enumerate() {
+            if state % shard.count == shard.index {
+                edges.iter().for_each(|edge| self.count(state, edge));
+            }
+        }
+    }
+
+    /// Counts what `other` counted.
+    pub fn add(&mut self, other: &Self) {
         self.operations += other.operations;
+        self.untouched += other.untouched;
         for (mine, theirs) in self.taken.iter_mut().zip(&other.taken) {
             mine.extend(theirs);
         }

@@ -93,7 +93,8 @@ impl Exploration {
         let results = Mutex::new(Vec::new());
         std::thread::scope(|scope| {
             for job in 0..jobs {
-                let part = Shard { index: shard.index * jobs + job, count: shard.count * jobs };
+                // Whatever the number of jobs, a shard is the same states.
+                let part = Shard { index: shard.index + shard.count * job, count: shard.count * jobs };
                 let results = &results;
                 scope.spawn(move || {
                     let machine = self.machine().machine;

@@ -14,6 +14,7 @@ Examples:
   parallax explore --page 0x6000 --page 0x6001 --pins 3
   parallax explore --smmu                          two streams of an SMMU of the host's own
   parallax explore --shard 2/4 --jobs 2
+  parallax explore --resume explored.parts         goes on where an earlier one was ended
   parallax explore --fault host_donate_checks_first_page_only --save found.trace
 
 What is found comes with the shortest way to it, as a trace.
@@ -44,6 +45,9 @@ pub struct Explore {
     /// Only part I of N parts of about the same size: together they are all
     #[arg(long, value_name = "I/N", value_parser = shard)]
     pub shard: Option<Shard>,
+    /// Note in this file which parts were performed, and leave out those that are in it: for a run that was ended to go on
+    #[arg(long, value_name = "FILE", conflicts_with = "shard")]
+    pub resume: Option<PathBuf>,
     /// Switch a fault of the hypervisor on: then something must be found (`parallax faults` lists them)
     #[arg(long, value_name = "NAME", value_parser = FaultName, hide_possible_values = true)]
     pub fault: Option<Fault>,

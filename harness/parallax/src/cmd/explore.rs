@@ -9,6 +9,7 @@
 //! nothing found
 //! ```
 
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -17,8 +18,10 @@ use parallax_engine::live;
 use parallax_engine::project;
 use parallax_engine::status::{Failure, Status};
 use parallax_engine::visible;
+use parallax_fuzz::explore::kept::{Kept, KeptError};
 use parallax_fuzz::explore::{Exploration, Found, PAGES, Performed, Shard, summary};
-use parallax_machine::{Backend, CancellationToken};
+use parallax_machine::toolchain::Variant;
+use parallax_machine::{Backend, CancellationToken, Hyp};
 use parallax_suite::jobs::job_count;
 
 use super::output::print;
@@ -54,11 +57,10 @@ pub(super) fn explore(args: &Explore) -> Result<Status> {
     }
     let cancel = interrupt::token()?;
     let root = project::root(&[])?;
-    let shard = args.shard.unwrap_or(Shard { index: 0, count: 1 });
     let backend = live::build(&root, [&exploration.machine()], &cancel)?;
     let backend = live::with_events(backend, &root)?;
-    let jobs = job_count(args.jobs);
-    let (performed, found) = with_progress(&exploration, (shard, jobs), &backend, &cancel)?;
+    let parts = parts(args, &exploration, &backend)?;
+    let (performed, found) = with_progress(&exploration, parts, job_count(args.jobs), &backend, &cancel)?;
     print(&summary(&exploration, &performed))?;
     let Some(found) = found else {
         print("nothing found\n")?;
@@ -76,6 +78,38 @@ pub(super) fn explore(args: &Explore) -> Result<Status> {
     Ok(Status::Diverged)
 }
 
+/// What to perform, part by part.
+struct Parts {
+    left: Vec<Shard>,
+    /// What was performed before.
+    before: Performed,
+    /// The file that says so, and its name.
+    kept: Option<(Kept, PathBuf)>,
+}
+
+fn parts(args: &Explore, exploration: &Exploration, backend: &Hyp) -> Result<Parts> {
+    let mut before = Performed::of(exploration);
+    let Some(path) = &args.resume else {
+        let left = vec![args.shard.unwrap_or(Shard { index: 0, count: 1 })];
+        return Ok(Parts { left, before, kept: None });
+    };
+    let variant = Variant::of(&exploration.machine().machine);
+    let images = backend.images(variant).map_or("", |images| &images.id);
+    let kept = Kept::open(path, exploration, images).map_err(|error| match error {
+        KeptError::Other(why) => {
+            Failure::usage(format!("--resume {}: {why}: name another file", path.display()))
+        }
+        KeptError::Io(error) => Failure::file(path.display(), &error),
+    })?;
+    let shard = |index| Shard { index, count: kept.parts };
+    let (done, left): (Vec<usize>, Vec<usize>) = (0..kept.parts).partition(|part| kept.done.contains(part));
+    done.iter().for_each(|part| before.count_before(exploration, shard(*part)));
+    if !done.is_empty() {
+        print(&format!("{} of {} parts were performed before\n", done.len(), kept.parts))?;
+    }
+    Ok(Parts { left: left.into_iter().map(shard).collect(), before, kept: Some((kept, path.clone())) })
+}
+
 fn tell(exploration: &Exploration, found: &Found) -> Result<()> {
     let state = exploration.label(found.state);
     let mut text = format!("found in the state [{state}]\n");
@@ -91,24 +125,37 @@ fn tell(exploration: &Exploration, found: &Found) -> Result<()> {
 
 fn with_progress(
     exploration: &Exploration,
-    (shard, jobs): (Shard, usize),
+    parts: Parts,
+    jobs: usize,
     backend: &dyn Backend,
     cancel: &CancellationToken,
 ) -> Result<(Performed, Option<Found>), Failure> {
-    let total = exploration.graph.transitions() / shard.count;
-    let bar = progress::bar(total as u64, "exploring {wide_bar} {human_pos}/{human_len}, {elapsed}");
+    let Parts { left, before: mut performed, mut kept } = parts;
+    let transitions = exploration.graph.transitions() as u64;
+    let total: u64 = left.iter().map(|shard| transitions / shard.count as u64).sum();
+    let bar = progress::bar(total, "exploring {wide_bar} {human_pos}/{human_len}, {elapsed}");
     let (done, over) = (AtomicU64::new(0), AtomicBool::new(false));
     let result = std::thread::scope(|scope| {
         scope.spawn(|| {
             while !over.load(Ordering::Relaxed) {
-                bar.set_position(done.load(Ordering::Relaxed).min(total as u64));
+                bar.set_position(done.load(Ordering::Relaxed).min(total));
                 std::thread::sleep(Duration::from_millis(100));
             }
         });
-        let result = exploration.run(shard, jobs, backend, cancel, &done);
+        let result = left.into_iter().try_fold(None, |found, shard| {
+            if found.is_some() {
+                return Ok(found);
+            }
+            let (part, found) = exploration.run(shard, jobs, backend, cancel, &done)?;
+            performed.add(&part);
+            if let (Some((kept, path)), None) = (&mut kept, &found) {
+                kept.add(shard.index).map_err(|error| Failure::file(path.display(), &error))?;
+            }
+            Ok(found)
+        });
         over.store(true, Ordering::Relaxed);
         result
     });
     bar.finish_and_clear();
-    result.map_err(Failure::from)
+    result.map(|found| (performed, found))
 }
