@@ -84,15 +84,22 @@ impl Means<'_> {
             }
         };
         at_boot.iter().for_each(|finding| add(finding.rule.to_string(), 0));
-        for (op, number) in trace.ops.iter().zip(1..) {
+        let (mut rest, mut number) = (&trace.ops[..], 0);
+        while !rest.is_empty() {
             if self.cancel.is_cancelled() {
                 return Err(MachineError::Cancelled);
             }
-            match session.step(op) {
-                Ok(step) => step.findings.iter().for_each(|finding| add(finding.rule.to_string(), number)),
+            match session.next(rest) {
+                Ok(steps) => {
+                    rest = &rest[steps.len().clamp(1, rest.len())..];
+                    for step in steps {
+                        number += 1;
+                        step.findings.iter().for_each(|finding| add(finding.rule.to_string(), number));
+                    }
+                }
                 Err(SessionError::Machine(MachineError::Cancelled)) => return Err(MachineError::Cancelled),
                 Err(_) => {
-                    add(END.to_owned(), number);
+                    add(END.to_owned(), number + 1);
                     break;
                 }
             }
