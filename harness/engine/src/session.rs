@@ -141,8 +141,8 @@ impl<'m> Session<'m> {
         let mut judges = judges::all(ram, machine.target(), symbols);
         if asked_only {
             judges.push(Box::new(judges::Tree::new(machine.target())));
-            judges.push(Box::new(Spec::default()));
         }
+        judges.push(Box::new(if asked_only { Spec::default() } else { Spec::beside() }));
         judges.extend(further);
         let mut reporter = Reporter::default();
         let mut findings = reporter.fresh(judges.iter_mut().flat_map(|judge| judge.boot(&at)).collect());

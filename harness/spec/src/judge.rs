@@ -35,9 +35,17 @@ pub struct Judge {
     /// Pages of which it is not known how many of their pins are for devices.
     unsure: Unsure,
     viommu: Option<Viommu>,
+    /// Others change the state between two looks, too: pages are judged that an operation names, and no others.
+    beside: bool,
 }
 
 impl Judge {
+    /// Of a machine that does more than it is asked for. Nobody else uses the pages that operations name.
+    #[must_use]
+    pub fn beside() -> Self {
+        Self { beside: true, ..Self::default() }
+    }
+
     /// What is wrong with `performed`, operations one after the other and how each ended, or with what they left.
     pub fn judge<'a>(
         &mut self,
@@ -49,10 +57,18 @@ impl Judge {
         if before.layout.described.is_empty() {
             return Vec::new();
         }
-        let mut viommu = self.viommu.take().or_else(|| emulated_smmu(before, context));
-        let (mut findings, effects, lends) = self.perform(around, viommu.as_mut(), performed);
+        let emulated = || emulated_smmu(before, context).filter(|_| !self.beside);
+        let mut viommu = self.viommu.take().or_else(emulated);
+        let (mut findings, effects, lends) = self.perform(around, viommu.as_mut(), performed.clone());
         self.viommu = viommu;
-        let spans = to_look_at(around, &effects);
+        let mut spans: Vec<Span<PhysAddr>> = effects.iter().map(|effect| effect.span).collect();
+        if self.beside {
+            let named = performed.filter_map(|(operation, _)| operation.footprint().pages);
+            spans.extend(named.map(Span::cast));
+        } else {
+            spans.extend(differences(around));
+        }
+        let spans = disjoint(spans);
         let held = self.held.after(&effects);
         let observed = Observed { snapshot: before, context, held: &self.held };
         let expected = After { before: &observed, effects: &effects };
@@ -175,11 +191,10 @@ fn result(operation: &Operation, outcome: &Outcome, wrong: &Wrong, around: Aroun
     Violation { rule, space, span, subject, message, function: None }.in_state(around.after, around.context)
 }
 
-/// What changed in any record, and what should have: pages, disjoint and in order.
-fn to_look_at(around: Around<'_>, effects: &[Effect]) -> Vec<Span<PhysAddr>> {
+/// What changed in any record.
+fn differences(around: Around<'_>) -> Vec<Span<PhysAddr>> {
     let Around { before, after, .. } = around;
-    let mut spans: Vec<Span<PhysAddr>> = effects.iter().map(|effect| effect.span).collect();
-    spans.extend(run::differences(before.pages(), after.pages()));
+    let mut spans = run::differences(before.pages(), after.pages());
     spans.extend(run::differences(before.host(), after.host()).into_iter().map(Span::cast));
     for (old, new) in tables(before).zip(tables(after)) {
         spans.extend(run::differences(old, new).into_iter().map(Span::cast));
@@ -189,6 +204,11 @@ fn to_look_at(around: Around<'_>, effects: &[Effect]) -> Vec<Span<PhysAddr>> {
         Some(Span::new(PhysAddr::new(u64::checked_sub(span.base.number(), linear)?), span.size))
     };
     spans.extend(run::differences(before.el2(), after.el2()).into_iter().filter_map(physical));
+    spans
+}
+
+/// `spans` in order, those that touch or overlap made one.
+fn disjoint(mut spans: Vec<Span<PhysAddr>>) -> Vec<Span<PhysAddr>> {
     spans.retain(|span| !span.is_empty());
     spans.sort_unstable();
     let mut disjoint: Vec<Span<PhysAddr>> = Vec::with_capacity(spans.len());

@@ -7,6 +7,11 @@ use parallax_spec::Around;
 use crate::judge::{Judge, StepView};
 
 impl Spec {
+    /// The same of a machine that does more than it is asked for: what operations name is judged, and nothing else.
+    pub(crate) fn beside() -> Self {
+        Self(parallax_spec::Judge::beside())
+    }
+
     /// What was `performed` at once must have happened in some order, one after the other (linearizability). Nothing is wrong if one
     /// order explains how all of them ended and what they left; otherwise it is told what is wrong if they had happened as they stand.
     fn in_some_order(&mut self, around: Around<'_>, performed: &[(&Operation, &Outcome)]) -> Vec<Finding> {
@@ -36,7 +41,7 @@ fn orders(count: usize) -> Vec<Vec<usize>> {
         .fold(vec![Vec::new()], |orders, next| orders.iter().flat_map(|order| longer(order, next)).collect())
 }
 
-/// Holds every step against the specification. The machine must do nothing between two looks but what it is asked for.
+/// Holds every step against the specification.
 #[derive(Default)]
 pub(crate) struct Spec(parallax_spec::Judge);
 
