@@ -250,6 +250,7 @@ class Night:
             self.step("two operations at once", PARALLAX, "schedules", "--schedules", schedules, "--seed", os.environ.get("PARALLAX_SEED", "1"))
         if self.mine():
             self.step("bisections of known faults", "ci/bisect")
+            self.step("attach beside Xen", "ci/xen", cannot=125)
         if self.mine():
             self.step("a source tree that was moved", "ci/moved")
             self.step("examples of adding an operation, a check and a command", "ci/examples")
