@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use parallax_engine::Mode;
+use parallax_engine::status::Failure;
 
 use parallax_report::report::Format;
 
@@ -23,6 +24,7 @@ Examples:
   parallax run --repeat 20 traces/good/dma.trace      twenty times the same bytes
   parallax run --machine cpus=2 --machine smmu.map=pages
   parallax run --target pkvm --kernel 7.3 traces/pkvm  on an unmodified Linux with pKVM
+  parallax run --target pkvm:7.3 traces/pkvm/share.trace --record share.plx
   parallax run --partition 2/5                        every fifth trace from the second on
 
 Exit status: 0 as agreed, 1 diverged or a check failed, 2 malformed trace, 125 could not build or
@@ -59,6 +61,9 @@ pub struct Run {
     /// The kernel of target `pkvm`: an arm64 Image, or a folder of target/linux [default: target/linux/Image]
     #[arg(long, value_name = "IMAGE|NAME")]
     pub kernel: Option<PathBuf>,
+    /// The ELF file of that kernel, with DWARF: functions then come with their source lines
+    #[arg(long, value_name = "FILE")]
+    pub vmlinux: Option<PathBuf>,
     /// Take results that differ as the new goldens
     #[arg(long, conflicts_with = "no_golden")]
     pub accept: bool,
@@ -111,6 +116,16 @@ pub struct On {
     pub target: Target,
     /// Its kernel, if one is named.
     pub kernel: Option<PathBuf>,
+}
+
+impl On {
+    /// Refuses `vmlinux`, the ELF file of a kernel, where there is none.
+    pub(crate) fn check(&self, vmlinux: Option<&PathBuf>) -> Result<(), Failure> {
+        match (self.target, vmlinux) {
+            (Target::Hyp, Some(_)) => Err(Failure::usage("--vmlinux is of the kernel of --target pkvm")),
+            _ => Ok(()),
+        }
+    }
 }
 
 impl fmt::Display for On {
