@@ -8,6 +8,7 @@ use parallax_engine::{Mode, live};
 use parallax_linux::kernel_and_busybox;
 use parallax_machine::{Backend, CancellationToken, MachineError, Pkvm, PkvmConfig, toolchain};
 use parallax_suite::cases::Case;
+use parallax_trace::Trace;
 
 use crate::cli::{On, Run, Target};
 use crate::cmd::output::value_name;
@@ -69,6 +70,28 @@ pub(in crate::cmd) fn pkvm_with_events(
     cancel: &CancellationToken,
 ) -> Result<Pkvm, Failure> {
     Ok(with_lines(pkvm(on, root, Some(plugin(root, cancel)?), cancel)?, vmlinux))
+}
+
+/// What boots `on` for traces without faults: without the plugin, and with it.
+pub(in crate::cmd) fn both(
+    on: &On,
+    root: &Path,
+    cancel: &CancellationToken,
+) -> Result<[Box<dyn Backend>; 2], Failure> {
+    Ok(match on.target {
+        Target::Hyp => {
+            let trace = Trace::parse(
+                "", "nop
+",
+            )
+            .map_err(|error| Failure::usage(error.to_string()))?;
+            let hyp = || live::build(root, [&trace], cancel);
+            [Box::new(hyp()?), Box::new(live::with_events(hyp()?, root)?)]
+        }
+        Target::Pkvm => {
+            [Box::new(pkvm(on, root, None, cancel)?), Box::new(pkvm_with_events(on, None, root, cancel)?)]
+        }
+    })
 }
 
 /// `pkvm` with the source lines of `vmlinux`.
