@@ -163,6 +163,14 @@ mod tests {
     use super::*;
 
     #[test]
+    fn only_a_kernel_has_an_elf_file_with_lines() {
+        let file = PathBuf::from("vmlinux");
+        let refused = On::default().check(Some(&file)).unwrap_err().message;
+        assert!(refused.starts_with("--vmlinux is of the kernel"), "{refused}");
+        assert!(On::default().check(None).is_ok() && on("pkvm:7.3").unwrap().check(Some(&file)).is_ok());
+    }
+
+    #[test]
     fn a_target_may_name_its_kernel() {
         let named = |text: &str| on(text).map(|on| on.to_string());
         for text in ["hyp", "pkvm", "pkvm:7.3", "pkvm:a/b:c"] {
