@@ -3,7 +3,7 @@
 //! Five questions: how many operations a second with and without looking (and how many when gdb does the looking), what
 //! an operation costs in stream mode and whether that depends on how much is mapped, how long one look takes, how
 //! many events a second the order of events is judged of, and how many instructions the hypervisor spends on an
-//! operation. [`linux`] compares a Linux alone with one under the hypervisor.
+//! operation. [`linux`] compares a Linux alone with one under the hypervisor, [`targets`] one hypervisor with another.
 #![forbid(unsafe_code)]
 
 mod checker;
@@ -15,6 +15,7 @@ pub mod linux;
 mod rates;
 mod ratio;
 mod setup;
+pub mod targets;
 mod volume;
 
 use parallax_engine::status::Failure;

@@ -69,13 +69,22 @@ fn source_line(frame: &str) -> Option<&str> {
     Some(frame.rsplit_once('(')?.1.trim_end_matches(')'))
 }
 
-/// The frames of a described address that [`place`] is made from: `<Tree>::set (hyp/core/src/tree.rs:9)`.
+/// The frames of a described address that [`place`] is made from: `<Tree>::set (hyp/core/src/tree.rs:9)`. Code that is not of our source
+/// has all of its own.
 #[must_use]
 pub fn frames(described: &str) -> Vec<&str> {
-    let frames = described.split_once(' ').map_or("", |(_, frames)| frames).split(" in ");
-    let shown =
-        |frame: &&str| source_line(frame).is_some_and(|line| line.starts_with("hyp/") && !is_wrapper(line));
-    frames.filter(shown).take(LINES).collect()
+    let frames = || described.split_once(' ').map_or("", |(_, frames)| frames).split(" in ");
+    let is_ours = |frame: &&str| source_line(frame).is_some_and(|line| line.starts_with("hyp/"));
+    if frames().any(|frame| is_ours(&frame)) {
+        let shown = |frame: &&str| is_ours(frame) && !source_line(frame).is_some_and(is_wrapper);
+        return frames().filter(shown).take(LINES).collect();
+    }
+    let is_foreign = |frame: &&str| {
+        let in_library = |line: &str| line.starts_with("library/") || line.starts_with('/');
+        // `(in no image)` is no frame.
+        !frame.starts_with('(') && !frame.is_empty() && !source_line(frame).is_some_and(in_library)
+    };
+    frames().filter(is_foreign).take(LINES).collect()
 }
 
 #[cfg(test)]
@@ -89,5 +98,15 @@ mod tests {
         assert_eq!(source_lines(described), ["hyp/core/src/tree.rs:263", "hyp/src/a.rs:2"]);
         assert_eq!(frames(described), ["<Tree>::split (hyp/core/src/tree.rs:263)", "f+0x4 (hyp/src/a.rs:2)"]);
         assert!(source_lines("0x10 (in no image)").is_empty());
+    }
+
+    #[test]
+    fn a_function_of_another_hypervisor_is_shown_with_and_without_a_line() {
+        assert_eq!(frames("0x10 set_pte+0x44"), ["set_pte+0x44"]);
+        let described = "0x10 store (arch/pte.h:3) in set_pte+0x44 (arch/pte.c:7)";
+        assert_eq!(frames(described), ["store (arch/pte.h:3)", "set_pte+0x44 (arch/pte.c:7)"]);
+        for none in ["0x10", "0x10 (in no image)", "0x10 copy+0x4 (library/core/src/a.rs:9)"] {
+            assert_eq!(frames(none), [""; 0], "{none}");
+        }
     }
 }

@@ -34,6 +34,8 @@ pub struct Face {
     state: Option<(Ownership, Ownership)>,
     /// It is in the hypervisor's image.
     code: bool,
+    /// It has registers of what reaches memory by itself: of the SMMU, of the GIC, of a master.
+    master: bool,
     freedoms: Freedoms,
 }
 
@@ -92,6 +94,8 @@ impl Face {
             el2: (described && !layout.is_own(page)).then(mapped),
             state: state.map(|state| (state.host, state.hyp)),
             code: layout.image.contains(page),
+            master: context.lpis.iter().chain(&context.masters).any(|span| span.contains(page))
+                || layout.smmu.contains(page),
             freedoms: context.freedoms,
         }
     }
@@ -115,6 +119,13 @@ impl Face {
         may.then_some(Freedom::ReadableCode)
     }
 
+    /// What allows it to leave the page to the host where `other` takes it.
+    fn may_leave(&self, other: &Self) -> Option<Freedom> {
+        let registers = matches!(&self.host, Host::Reaches(Some(rights)) if rights.starts_with("RW- "));
+        let held = matches!(other.host, Host::Owner(_)) && other.master && self.state.is_none();
+        (registers && held && self.freedoms.allow(Freedom::Masters)).then_some(Freedom::Masters)
+    }
+
     /// What `other`, which another hypervisor says of the same page, says otherwise. What one of them does not know is not
     /// compared.
     #[must_use]
@@ -132,7 +143,8 @@ impl Face {
             (Host::Reaches(None), Host::Reaches(_)) | (Host::Reaches(_), Host::Reaches(None))
         );
         if self.host != other.host && !on_demand {
-            let freedom = self.may_reach().or_else(|| other.may_reach());
+            let code = self.may_reach().or_else(|| other.may_reach());
+            let freedom = code.or_else(|| self.may_leave(other)).or_else(|| other.may_leave(self));
             add("host", reach(&self.host), reach(&other.host), freedom);
         }
         if let (Some(one), Some(two)) = (&self.el2, &other.el2)
@@ -169,6 +181,7 @@ mod tests {
             el2: Some(el2.map(str::to_owned)),
             state: Some((state, hyp)),
             code: false,
+            master: false,
             freedoms: Freedoms::new(freedoms),
         }
     }
@@ -223,5 +236,26 @@ mod tests {
         assert_eq!(taken.differences(&code)[0].freedom, Some(Freedom::ReadableCode));
         let written = Face { host: reached(Some("RW- memory")), ..code };
         assert_eq!(taken.differences(&written)[0].freedom, None);
+    }
+
+    #[test]
+    fn only_registers_of_a_master_may_be_left_to_the_host() {
+        let mmio =
+            |host, freedoms| Face { state: None, el2: None, ..face(host, None, Ownership::NoPage, freedoms) };
+        let taken = Face { master: true, ..mmio(Host::Owner("donation to 1".to_owned()), &[]) };
+        let left = |rights, freedoms| mmio(reached(Some(rights)), freedoms);
+        let freedom = |one: &Face, two: &Face| {
+            let (there, back) = (one.differences(two), two.differences(one));
+            assert_eq!((there.len(), there[0].freedom), (1, back[0].freedom));
+            there[0].freedom
+        };
+        let masters = &[Freedom::Masters];
+        assert_eq!(freedom(&taken, &left("RW- memory", masters)), Some(Freedom::Masters));
+        assert_eq!(freedom(&taken, &left("RW- memory", &[])), None);
+        assert_eq!(freedom(&taken, &left("RWX memory", masters)), None);
+        assert_eq!(freedom(&Face { master: false, ..taken.clone() }, &left("RW- memory", masters)), None);
+        let described = Some((Ownership::Owned, Ownership::NoPage));
+        let memory = Face { state: described, ..left("RW- memory", masters) };
+        assert_eq!(freedom(&taken, &memory), None);
     }
 }

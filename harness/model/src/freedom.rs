@@ -1,6 +1,8 @@
 //! What a hypervisor may do otherwise than ours, by name and with the reason. A target says which it takes; ours takes none.
 
 use parallax_abi::errno::{EINVAL, EPERM};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A number that is too large for where it is looked up: no error of ours.
 pub const ERANGE: i64 = -34;
@@ -43,7 +45,7 @@ table_of_freedoms! {
         "HCR_EL2.SWIO may be 0: where stage 2 is on (HCR_EL2.VM = 1), `DC ISW` of EL1 cleans what it invalidates all the same.";
     /// Masters that nothing holds.
     Masters = "masters",
-        "Devices may reach all memory: the hypervisor has no driver of an SMMU, and does not promise to hold them.";
+        "Devices may reach all memory: the hypervisor has no driver of an SMMU, and does not promise to hold them. Their registers may be the host's.";
     /// EL2 maps all that it borrows.
     MapsLoans = "maps-loans",
         "EL2 may map what the host has lent as soon as it is lent, not only while it is pinned.";
@@ -55,21 +57,26 @@ table_of_freedoms! {
         "Page frames beyond the host's address space may be refused with ERANGE, where ours are refused with EPERM or EINVAL, and with EINVAL in place of EPERM.";
 }
 
-/// Those that a target takes.
+/// Those that a target takes, a bit for each.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Freedoms(&'static [Freedom]);
+pub struct Freedoms(u32);
 
 impl Freedoms {
     /// These.
     #[must_use]
-    pub const fn new(taken: &'static [Freedom]) -> Self {
-        Self(taken)
+    pub const fn new(taken: &[Freedom]) -> Self {
+        let (mut bits, mut index) = (0, 0);
+        while index < taken.len() {
+            bits |= 1 << taken[index] as u32;
+            index += 1;
+        }
+        Self(bits)
     }
 
     /// Whether `freedom` is among them.
     #[must_use]
-    pub fn allow(&self, freedom: Freedom) -> bool {
-        self.0.contains(&freedom)
+    pub const fn allow(&self, freedom: Freedom) -> bool {
+        self.0 & 1 << freedom as u32 != 0
     }
 
     /// By which of them a call may be refused with `got` where ours is with `ours`; `far` says whether it names page frames beyond
@@ -78,6 +85,25 @@ impl Freedoms {
     pub fn of_error(&self, ours: i64, got: i64, far: bool) -> Option<Freedom> {
         let known = far && FAR_FRAME.contains(&(ours, got)) && self.allow(Freedom::FarFrame);
         known.then_some(Freedom::FarFrame)
+    }
+}
+
+/// A list of names.
+impl Serialize for Freedoms {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let taken = Freedom::ALL.iter().filter(|freedom| self.allow(**freedom));
+        serializer.collect_seq(taken.map(|freedom| freedom.name()))
+    }
+}
+
+impl<'de> Deserialize<'de> for Freedoms {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut taken = Vec::new();
+        for name in Vec::<String>::deserialize(deserializer)? {
+            let known = Freedom::ALL.iter().find(|freedom| freedom.name() == name);
+            taken.push(*known.ok_or_else(|| D::Error::custom(format!("there is no freedom `{name}`")))?);
+        }
+        Ok(Self::new(&taken))
     }
 }
 
@@ -95,6 +121,16 @@ mod tests {
             assert!(one.reason().ends_with('.'));
         }
         assert!(Freedoms::new(&[Freedom::E2h]).allow(Freedom::E2h));
+    }
+
+    #[test]
+    fn they_are_written_by_name_and_read_again() {
+        let some = Freedoms::new(&[Freedom::Masters, Freedom::FarFrame]);
+        let text = serde_json::to_string(&some).unwrap();
+        assert_eq!(text, r#"["masters","far-frame"]"#);
+        assert_eq!(serde_json::from_str::<Freedoms>(&text).unwrap(), some);
+        let error = serde_json::from_str::<Freedoms>(r#"["all"]"#).unwrap_err().to_string();
+        assert!(error.starts_with("there is no freedom `all`"), "{error}");
     }
 
     #[test]

@@ -4,13 +4,15 @@
 
 use parallax_abi::info::HypInfo;
 use parallax_addr::PhysAddr;
+use serde::{Deserialize, Serialize};
 
 use crate::freedom::Freedoms;
 use crate::page::{Ownership, PageState};
 use crate::snapshot::Layout;
 
 /// Where to look for the state of a hypervisor, and how to read what stands there.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Told {
     /// Where the hypervisor and its parts are.
     pub layout: Layout,
@@ -27,7 +29,8 @@ pub struct Told {
 }
 
 /// A lock in the hypervisor's memory, which its stores take and give back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct TreeLock {
     /// Whose tables it protects.
     pub tree: Tree,
@@ -38,7 +41,8 @@ pub struct TreeLock {
 }
 
 /// Tables with a lock of their own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Tree {
     /// The host's stage 2.
     Host,
@@ -49,7 +53,8 @@ pub enum Tree {
 }
 
 /// What a lock looks like.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum LockForm {
     /// A byte, which is 1 while the lock is taken.
     Byte,
@@ -77,7 +82,8 @@ impl From<&HypInfo> for Told {
 }
 
 /// An array with an entry for each page frame.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct PageArray {
     /// Its first byte.
     pub pa: PhysAddr,
@@ -90,7 +96,8 @@ pub struct PageArray {
 }
 
 /// A field of an entry of at most 64 bits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Field {
     /// Its lowest bit.
     pub shift: u8,
@@ -110,7 +117,8 @@ impl Field {
 /// What an entry of a page-state array looks like, a little-endian number.
 ///
 /// A relation that the array does not hold stands in the software bits of the party's own table, bits 56:55 of a leaf.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct PageFormat {
     /// Bytes of an entry: 1 to 8.
     pub size: u8,
@@ -161,7 +169,8 @@ impl PageFormat {
 }
 
 /// How an invalid entry of the host's stage 2 that is not 0 names a page's owner.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum OwnerForm {
     /// A type in bits 63:60 and, for a donation, the owner in bits 3:1.
     #[default]

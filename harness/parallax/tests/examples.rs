@@ -18,6 +18,7 @@ const NOT_HERE: &[(&str, &str)] = &[
     ("run --repeat 20", "twenty runs: ci/test"),
     ("run --machine", "all traces"),
     ("run --target pkvm", "it boots Linuxes: ci/test runs three of these traces"),
+    ("explain --target pkvm", "it boots a Linux twice: docs/pkvm.md shows what comes out"),
     ("events --target pkvm", "it boots a Linux twice: ci/test runs it"),
     ("run --partition", "a fifth of all traces"),
     ("accept", "it would take what waits in this source tree: its own tests"),

@@ -6,6 +6,7 @@ use parallax_abi::info::HypInfo;
 use parallax_abi::journal::Record;
 use parallax_abi::mailbox::{Request, Response};
 use parallax_gic::RawGic;
+use parallax_model::Told;
 use parallax_vmsa::SysRegs;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 
@@ -25,7 +26,8 @@ use crate::target::{CpuRegisters, Description};
 /// | 3 | [`Entry::findings`] with rule, space, span, page, views, function and message |
 /// | 4 | [`Entry::others`], [`SysRegs::control`], [`Entry::gic`]; later [`HypInfo::pools_pa`], [`HypInfo::tree_pa`], 0 where they are absent |
 /// | 5 | [`Description::images`] |
-pub const SCHEMA: u32 = 5;
+/// | 6 | [`Header::told`] |
+pub const SCHEMA: u32 = 6;
 /// The oldest schema with findings that are more than texts.
 pub const TYPED_FINDINGS: u32 = 3;
 /// The oldest schema that is read.
@@ -42,9 +44,12 @@ pub struct Header {
     pub revision: String,
     /// The machine.
     pub machine: Description,
-    /// What the hypervisor says of itself.
+    /// What our hypervisor says of itself; all of it 0 of another one.
     #[serde(with = "HypInfoLine")]
     pub info: HypInfo,
+    /// What is known of another hypervisor; absent of ours.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub told: Option<Told>,
     /// [`KEYFRAME_EVERY`] of the writer.
     pub keyframe_every: u64,
 }

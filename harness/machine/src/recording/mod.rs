@@ -85,12 +85,6 @@ pub enum RecordingError {
         /// Why.
         source: std::io::Error,
     },
-    /// The hypervisor is none whose state a recording can tell where to look for.
-    #[error("{}: a run on this target cannot be recorded; leave --record out", path.display())]
-    Foreign {
-        /// The file.
-        path: PathBuf,
-    },
     /// The file is no recording, or is damaged.
     #[error("{}: {what}", path.display())]
     Malformed {

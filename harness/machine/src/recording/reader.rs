@@ -118,7 +118,11 @@ impl Replay {
             return Err(malformed("cut off: operations are missing"));
         }
         let lines = lines_from(&data, frames[1]).map_err(failed)?;
-        let target = Target::new(header.machine.clone(), header.info);
+        let machine = header.machine.clone();
+        let target = match header.told {
+            Some(told) => Target { description: machine, told, info: None },
+            None => Target::new(machine, header.info),
+        };
         let mut replay = Self {
             target,
             path: path.to_owned(),

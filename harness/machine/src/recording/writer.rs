@@ -43,7 +43,6 @@ impl Recorder {
     /// # Errors
     /// No file can be made beside `path`.
     pub fn create(path: &Path, revision: &str, target: &Target) -> Result<Self, RecordingError> {
-        let info = target.info.ok_or_else(|| RecordingError::Foreign { path: path.to_owned() })?;
         if std::fs::metadata(path).is_ok_and(|there| !there.is_file()) {
             let source = std::io::Error::new(std::io::ErrorKind::InvalidInput, "it is there and is no file");
             return Err(RecordingError::Io { path: path.to_owned(), source });
@@ -67,7 +66,8 @@ impl Recorder {
             parallax_recording: SCHEMA,
             revision: revision.to_owned(),
             machine: target.description.clone(),
-            info,
+            info: target.info_or_zero(),
+            told: target.info.is_none().then_some(target.told),
             keyframe_every: KEYFRAME_EVERY,
         })?;
         recorder.end_frame()?;

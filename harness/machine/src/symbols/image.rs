@@ -74,7 +74,11 @@ pub struct Image {
     path: PathBuf,
     /// Its line table, if it has one.
     loader: Option<Loader>,
-    /// Its functions in order of address, where there is no line table.
+    /// What its addresses have more than those of the line table.
+    moved: u64,
+    /// How a person calls a file of the line table; `shown`, if it is not another one.
+    file: Option<fn(&str) -> String>,
+    /// Its functions in order of address, where they are not those of the line table.
     functions: Vec<(ImageVa, String)>,
     symbols: BTreeMap<String, ImageVa>,
     code: Vec<(ImageVa, Vec<u8>)>,
@@ -108,8 +112,16 @@ impl Image {
             .filter_map(|symbol| Some((symbol.name().ok()?.to_owned(), ImageVa::new(symbol.address()))))
             .collect();
         let loader = Loader::new(path).map_err(|error| format(error.to_string()))?;
-        let (loader, functions) = (Some(loader), Vec::new());
-        Ok(Self { path: path.to_owned(), loader, functions, symbols, code, extent })
+        Ok(Self {
+            path: path.to_owned(),
+            loader: Some(loader),
+            moved: 0,
+            file: None,
+            functions: Vec::new(),
+            symbols,
+            code,
+            extent,
+        })
     }
 
     /// `code`, which runs at `base`, with its `symbols`.
@@ -119,6 +131,17 @@ impl Image {
         let mut functions: Vec<_> = symbols.iter().map(|(name, address)| (*address, name.clone())).collect();
         functions.sort_unstable();
         Self { functions, symbols, code: vec![(base, code)], extent, ..Self::default() }
+    }
+
+    /// The same with the line table of the ELF file at `path`, whose addresses are less than those here by `moved`. Its files are called
+    /// as `file` says.
+    ///
+    /// # Errors
+    /// It cannot be read, or has no line table that is understood.
+    pub fn with_lines(self, path: &Path, moved: u64, file: fn(&str) -> String) -> Result<Self, SymbolError> {
+        let format = |what: String| SymbolError::Format { path: path.to_owned(), what };
+        let loader = Loader::new(path).map_err(|error| format(error.to_string()))?;
+        Ok(Self { loader: Some(loader), moved, file: Some(file), ..self })
     }
 
     /// The address of the symbol called `name` (not demangled).
@@ -194,39 +217,44 @@ impl Image {
     /// that belongs to no function.
     #[must_use]
     pub fn places(&self, address: ImageVa) -> Vec<Place> {
-        let Some(loader) = &self.loader else { return self.place_of_function(address).into_iter().collect() };
-        let symbol = loader.find_symbol_info(address.get());
-        let offset = symbol.as_ref().map(|symbol| address.get().wrapping_sub(symbol.address()));
+        let named = self.place_of_function(address);
+        let Some(loader) = &self.loader else { return named.into_iter().collect() };
+        let at = address.get().wrapping_sub(self.moved);
+        let file = self.file.unwrap_or(|file| shown(file).to_owned());
         let mut places = Vec::new();
-        if let Ok(mut frames) = loader.find_frames(address.get()) {
+        if let Ok(mut frames) = loader.find_frames(at) {
             while let Ok(Some(frame)) = frames.next() {
                 let Some(function) = frame.function.as_ref().and_then(|name| name.demangle().ok()) else {
                     continue;
                 };
-                let line = frame.location.and_then(|at| Some((shown(at.file?).to_owned(), at.line?)));
+                let line = frame.location.and_then(|at| Some((file(at.file?), at.line?)));
                 places.push(Place { function: readable(&function), offset: None, line });
             }
         }
         if places.is_empty() {
-            let line = loader.find_location(address.get()).ok().flatten();
-            let line = line.and_then(|at| Some((shown(at.file?).to_owned(), at.line?)));
-            places.extend(symbol.map(|symbol| {
-                let name = addr2line::demangle_auto(symbol.name().into(), None);
-                Place { function: readable(&name), offset: None, line }
-            }));
+            let line = loader.find_location(at).ok().flatten();
+            let line = line.and_then(|at| Some((file(at.file?), at.line?)));
+            places.extend(named.as_ref().map(|named| Place { line, ..named.clone() }));
         }
         if let Some(outermost) = places.last_mut() {
-            outermost.offset = offset;
+            outermost.offset = named.and_then(|named| named.offset);
         }
         places
     }
 
-    /// The function at `address`, by its name alone.
+    /// The function at `address`, by its symbol alone.
     fn place_of_function(&self, address: ImageVa) -> Option<Place> {
+        let named =
+            |name: &str, offset| Place { function: name.to_owned(), offset: Some(offset), line: None };
+        if let (Some(loader), true) = (&self.loader, self.functions.is_empty()) {
+            let symbol = loader.find_symbol_info(address.get().wrapping_sub(self.moved))?;
+            let name = readable(&addr2line::demangle_auto(symbol.name().into(), None));
+            return Some(named(&name, address.get().wrapping_sub(self.moved).wrapping_sub(symbol.address())));
+        }
         let (start, name) =
             self.functions[..self.functions.partition_point(|(start, _)| *start <= address)].last()?;
-        let offset = self.is_code(address).then(|| address.offset_from(*start))?;
-        Some(Place { function: name.clone(), offset, line: None })
+        let offset = self.is_code(address).then(|| address.offset_from(*start))??;
+        Some(named(name, offset))
     }
 }
 
@@ -281,6 +309,27 @@ mod tests {
             |address| image.places(ImageVa::new(address)).iter().map(Place::to_string).collect::<Vec<_>>();
         assert_eq!([at(0x100c), at(0x1010)], [["first+0xc"], ["second+0x0"]]);
         assert!(at(0xffc).is_empty() && at(0x1020).is_empty());
+    }
+
+    #[test]
+    fn a_line_table_may_be_of_other_addresses() {
+        let (own, moved) = (own_image(), 0x1_0000_0000);
+        let (_, there) = own.symbols.iter().find(|(name, _)| name.contains("landmark")).unwrap();
+        let here = there.wrapping_add(moved);
+        let symbols = BTreeMap::from([("its_name".to_owned(), here)]);
+        let path = std::env::current_exe().unwrap();
+        let image = Image::of_symbols(here, vec![0; 0x20], symbols)
+            .with_lines(&path, moved, |_| "a.rs".to_owned())
+            .unwrap();
+        let (own, places) = (own.places(*there), image.places(here));
+        assert!(!own.is_empty() && own.len() == places.len());
+        for (one, other) in own.iter().zip(&places) {
+            let line = one.line.as_ref().map(|(_, line)| ("a.rs".to_owned(), *line));
+            assert_eq!(
+                (&one.function, one.offset, line),
+                (&other.function, other.offset, other.line.clone())
+            );
+        }
     }
 
     #[test]

@@ -16,7 +16,10 @@ use parallax_machine::recording::{
     Change, Operation, RecordedFinding, Recorder, RecordingError, RecordingMem, Replay, Search,
 };
 use parallax_machine::{CpuRegisters, Description, Machine, MachineError, Registers, Target};
-use parallax_model::{Rule, Space, Span, Views, Violation};
+use parallax_model::{
+    Field, Freedom, Freedoms, LockForm, OwnerForm, PageArray, PageFormat, Rule, Space, Span, Told, Tree,
+    TreeLock, Views, Violation,
+};
 use parallax_ops::{self as ops, Batch, CpuId};
 use parallax_smmu::RawRegs;
 use parallax_trace::spec::{MachineSpec, RAM_BASE, Region, regions};
@@ -93,6 +96,30 @@ fn record(path: &Path) {
         recorder.add(&operation, &registers, &seen).unwrap();
     }
     recorder.finish().unwrap();
+}
+
+#[test]
+fn what_is_known_of_another_hypervisor_is_read_again() {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("a.plx");
+    let field = Field { shift: 24, bits: 2 };
+    let format =
+        PageFormat { size: 4, host: Some(field), hyp_inverted: None, refcount: field, share_count: None };
+    let lock = TreeLock { tree: Tree::El2, at: PhysAddr::new(0x4300_0010), form: LockForm::Ticket };
+    let pages = PageArray { pa: PhysAddr::new(0x5f60_0000), first_pfn: 0x40000, nr: 0x100, format };
+    let told = Told {
+        pages: Some(pages),
+        owners: OwnerForm::Plain,
+        freedoms: Freedoms::new(&[Freedom::E2h, Freedom::MapsLoans]),
+        locks: [None, Some(lock), None],
+        ..Told::default()
+    };
+    let target = Target { description: description(), told, info: None };
+    let mut recorder = Recorder::create(&path, "r1", &target).unwrap();
+    let (operation, registers, memory) = step(0);
+    recorder.add(&operation, &registers, &RecordingMem::new(&memory)).unwrap();
+    recorder.finish().unwrap();
+    assert_eq!(Replay::open(&path).unwrap().target(), &target);
 }
 
 fn recorded() -> (TempDir, PathBuf) {
@@ -268,7 +295,7 @@ fn another_schema_is_refused_by_its_number() {
 fn a_recording_of_the_first_schema_is_still_read() {
     let (_dir, path) = recorded();
     let lines = lines_of(&path);
-    let header = lines[0].replace("\"parallax_recording\":5", "\"parallax_recording\":1");
+    let header = lines[0].replace("\"parallax_recording\":6", "\"parallax_recording\":1");
     assert_ne!(header, lines[0]);
     // The boot has neither events nor findings here, so its line is what the first schema wrote.
     handmade(&path, &[&header, &lines[1], "{\"entries\":1}\n"]);
@@ -281,7 +308,7 @@ fn a_recording_of_the_first_schema_is_still_read() {
 fn the_findings_of_the_second_schema_are_texts_and_stay_texts() {
     let (_dir, path) = recorded();
     let lines = lines_of(&path);
-    let old = lines[0].replace("\"parallax_recording\":5", "\"parallax_recording\":2");
+    let old = lines[0].replace("\"parallax_recording\":6", "\"parallax_recording\":2");
     let (before, _) = lines[2].split_once("\"findings\":").expect("a finding");
     let text = "sync/extra smmu ram: devices reach it";
     let told = format!("{before}\"findings\":[\"{text}\"]}}\n");

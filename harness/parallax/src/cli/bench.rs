@@ -3,11 +3,13 @@
 use clap::{Args, Subcommand};
 
 use super::linux_machine::LinuxMachine;
+use super::run::On;
 
 pub(crate) const EXAMPLE: &str = "\
 Examples:
   parallax bench
   parallax bench --quick
+  parallax bench --target hyp,pkvm:7.3                 the same operations on several hypervisors
   parallax bench linux --smmu-host emulated --passthrough 0
 
 The times depend on the machine and on what else runs there; the ratios are what counts.";
@@ -18,6 +20,9 @@ pub struct Bench {
     /// A tenth of the operations: less exact, sooner done
     #[arg(long)]
     pub quick: bool,
+    /// Measure these side by side instead: `hyp`, `pkvm`, or `pkvm:KERNEL` as `parallax run --kernel` names it
+    #[arg(long, value_name = "TARGET", value_delimiter = ',', value_parser = super::run::on)]
+    pub target: Vec<On>,
     /// Something else.
     #[command(subcommand)]
     pub what: Option<BenchWhat>,

@@ -10,6 +10,7 @@ Examples:
   parallax bisect --good v0.1 --trace traces/good/donate.trace
   parallax bisect --good v0.1 --bad main --trace traces/good/donate.trace --mode golden
   parallax bisect --good v0.1 --trace traces/good/split_2m.trace --format markdown > report.md
+  parallax bisect --kernels target/linux --trace traces/pkvm/el2_page.trace    the pKVM of several Linuxes
 
 The hypervisor and the test host are those of each revision; the harness is this one. docs/bisect.md shows a report.
 Without it: git bisect run parallax run --no-golden TRACE
@@ -20,8 +21,8 @@ Exit status: 0 found, 1 only narrowed down, 2 usage, 125 an end of the range cou
 #[derive(Debug, Args)]
 pub struct Bisect {
     /// A revision in which the trace is in order
-    #[arg(long, value_name = "REV")]
-    pub good: String,
+    #[arg(long, value_name = "REV", required_unless_present = "kernels")]
+    pub good: Option<String>,
     /// A revision in which it is not; it must descend from the good one
     #[arg(long, value_name = "REV", default_value = "HEAD")]
     pub bad: String,
@@ -31,6 +32,10 @@ pub struct Bisect {
     /// What makes a revision bad
     #[arg(long, value_enum, default_value_t)]
     pub mode: BisectMode,
+    /// In place of revisions: kernels with pKVM, each in a folder of its own below this one, as ci/fetch-linux makes them. They are tried in
+    /// the order of their versions; bad is what does not behave as the first
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["good", "bad", "mode", "format", "keep"])]
+    pub kernels: Option<PathBuf>,
     /// The form of the output
     #[arg(long, value_enum, default_value_t)]
     pub format: BisectFormat,

@@ -25,4 +25,7 @@ pub struct Events {
     /// What to perform a trace on: `hyp`, `pkvm`, or `pkvm:KERNEL` as `parallax run --kernel` names it
     #[arg(long, value_name = "TARGET", default_value = "hyp", value_parser = super::run::on)]
     pub target: On,
+    /// The ELF file of that kernel, with DWARF: functions then come with their source lines
+    #[arg(long, value_name = "FILE")]
+    pub vmlinux: Option<PathBuf>,
 }

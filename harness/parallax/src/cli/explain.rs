@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::Args;
 use parallax_addr::Expr;
 
+use super::run::On;
+
 pub(crate) const EXAMPLE: &str = "\
 Examples:
   parallax explain traces/good/donate.trace --op 4
@@ -12,6 +14,7 @@ Examples:
   parallax explain traces/good/donate.trace --op 4 --ipa 0x40020000
   parallax explain traces/bad/viommu_ste_unchecked.trace --op 9 --sid 8
   parallax explain share.plx --op 3                   a recording (parallax run TRACE --record share.plx)
+  parallax explain --target pkvm:7.3 traces/pkvm/share.trace --op 7   on an unmodified Linux with pKVM
 
 docs/explain.md shows three faults.";
 
@@ -30,6 +33,12 @@ pub struct Explain {
     /// Only the stream table entry of this stream, such as 8 or 0x8
     #[arg(long, value_name = "STREAM", value_parser = stream_id)]
     pub sid: Option<u32>,
+    /// What to perform a trace on: `hyp`, `pkvm`, or `pkvm:KERNEL` as `parallax run --kernel` names it
+    #[arg(long, value_name = "TARGET", default_value = "hyp", value_parser = super::run::on)]
+    pub target: On,
+    /// The ELF file of that kernel, with DWARF: functions then come with their source lines
+    #[arg(long, value_name = "FILE")]
+    pub vmlinux: Option<PathBuf>,
 }
 
 fn stream_id(text: &str) -> Result<u32, String> {

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use parallax_engine::Mode;
+use parallax_engine::status::Failure;
 
 use parallax_report::report::Format;
 
@@ -23,6 +24,7 @@ Examples:
   parallax run --repeat 20 traces/good/dma.trace      twenty times the same bytes
   parallax run --machine cpus=2 --machine smmu.map=pages
   parallax run --target pkvm --kernel 7.3 traces/pkvm  on an unmodified Linux with pKVM
+  parallax run --target pkvm:7.3 traces/pkvm/share.trace --record share.plx
   parallax run --partition 2/5                        every fifth trace from the second on
 
 Exit status: 0 as agreed, 1 diverged or a check failed, 2 malformed trace, 125 could not build or
@@ -59,6 +61,9 @@ pub struct Run {
     /// The kernel of target `pkvm`: an arm64 Image, or a folder of target/linux [default: target/linux/Image]
     #[arg(long, value_name = "IMAGE|NAME")]
     pub kernel: Option<PathBuf>,
+    /// The ELF file of that kernel, with DWARF: functions then come with their source lines
+    #[arg(long, value_name = "FILE")]
+    pub vmlinux: Option<PathBuf>,
     /// Take results that differ as the new goldens
     #[arg(long, conflicts_with = "no_golden")]
     pub accept: bool,
@@ -113,6 +118,16 @@ pub struct On {
     pub kernel: Option<PathBuf>,
 }
 
+impl On {
+    /// Refuses `vmlinux`, the ELF file of a kernel, where there is none.
+    pub(crate) fn check(&self, vmlinux: Option<&PathBuf>) -> Result<(), Failure> {
+        match (self.target, vmlinux) {
+            (Target::Hyp, Some(_)) => Err(Failure::usage("--vmlinux is of the kernel of --target pkvm")),
+            _ => Ok(()),
+        }
+    }
+}
+
 impl fmt::Display for On {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.target.to_possible_value().as_ref().map_or("", |value| value.get_name()))?;
@@ -146,6 +161,14 @@ impl Run {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_a_kernel_has_an_elf_file_with_lines() {
+        let file = PathBuf::from("vmlinux");
+        let refused = On::default().check(Some(&file)).unwrap_err().message;
+        assert!(refused.starts_with("--vmlinux is of the kernel"), "{refused}");
+        assert!(On::default().check(None).is_ok() && on("pkvm:7.3").unwrap().check(Some(&file)).is_ok());
+    }
 
     #[test]
     fn a_target_may_name_its_kernel() {

@@ -4,12 +4,14 @@ use std::time::Duration;
 
 use anyhow::Result;
 use parallax_bench::linux::{self, Comparison};
+use parallax_bench::targets::{self, Column};
 use parallax_bench::{MEASUREMENTS, Setup};
 use parallax_engine::project;
 use parallax_engine::status::Status;
 use parallax_linux::LinuxSpec;
 
 use super::output::print;
+use super::run::target;
 use crate::cli::{Bench, BenchLinux, BenchWhat};
 use crate::interrupt;
 
@@ -20,6 +22,15 @@ pub(super) fn bench(args: &Bench) -> Result<Status> {
     }
     let cancel = interrupt::token()?;
     let root = project::root(&[])?;
+    if !args.target.is_empty() {
+        let mut columns = Vec::new();
+        for on in &args.target {
+            let [plain, watched] = target::both(on, &root, &cancel)?;
+            columns.push(Column { name: on.to_string(), plain, watched });
+        }
+        print(&targets::measure(&columns, args.quick, &cancel)?)?;
+        return Ok(Status::Same);
+    }
     let setup = Setup::build(&root, args.quick, cancel)?;
     for measure in MEASUREMENTS {
         print(&measure(&setup)?)?;

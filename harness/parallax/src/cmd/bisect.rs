@@ -8,8 +8,12 @@
 //!   line 4: host_donate_hyp pfn=ram+0x20
 //! ```
 //!
+//! With `--kernels` it is one of several kernels, and their pKVM is what is tried.
+//!
 //! The hypervisor and the test host come from each revision; the harness, the plugin and (but for `--mode range`) the
 //! trace and its golden are those of the working tree.
+
+mod kernels;
 
 use anyhow::Result;
 use parallax_engine::status::Status;
@@ -22,8 +26,11 @@ use crate::interrupt;
 /// Runs it.
 pub(super) fn bisect(args: &cli::Bisect) -> Result<Status> {
     let cancel = interrupt::token()?;
+    if let Some(folder) = &args.kernels {
+        return kernels::bisect(folder, &args.trace, &cancel);
+    }
     let request = Request {
-        good: args.good.clone(),
+        good: args.good.clone().unwrap_or_default(),
         bad: args.bad.clone(),
         trace: args.trace.clone(),
         mode: args.mode,

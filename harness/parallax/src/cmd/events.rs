@@ -21,6 +21,7 @@ use crate::interrupt;
 
 /// Runs it.
 pub(super) fn events(args: &cli::Events) -> Result<Status> {
+    args.target.check(args.vmlinux.as_ref())?;
     let source = Source::open(&args.source, &[])?;
     if let (Some(line), Source::Trace(case)) = (args.op, &source)
         && !case.trace.ops.iter().any(|op| op.line == line)
@@ -50,13 +51,12 @@ pub(super) fn events(args: &cli::Events) -> Result<Status> {
         (Target::Hyp, source) => source.visit(true, &cancel, visit)?,
         (Target::Pkvm, Source::Trace(case)) => {
             let root = project::root(std::slice::from_ref(&case.place.golden))?;
-            source::perform_on(&target::pkvm_with_events(&args.target, &root, &cancel)?, &case, visit)?;
+            let vmlinux = args.vmlinux.as_ref();
+            let pkvm = target::pkvm_with_events(&args.target, vmlinux, &root, &cancel)?;
+            source::perform_on(&pkvm, &case, visit)?;
         }
         (Target::Pkvm, Source::Recording(_)) => {
-            return Err(Failure::usage(
-                "a recording was made on what it was made on: leave --target out".to_owned(),
-            )
-            .into());
+            return Err(Failure::usage(target::OF_A_RECORDING).into());
         }
     }
     if let Some(line) = args.op {

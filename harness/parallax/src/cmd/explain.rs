@@ -19,22 +19,25 @@ use parallax_engine::live;
 use parallax_engine::project;
 use parallax_engine::status::{Failure, Status};
 use parallax_machine::recording::Replay;
-use parallax_machine::{Machine, MachineError};
+use parallax_machine::{Backend, Machine, MachineError};
 use parallax_report::explain::Wanted;
 use parallax_suite::cases::Case;
 use parallax_suite::explanation::{self, Explanation};
 use parallax_suite::source::Source;
 
 use super::output::print;
-use crate::cli;
+use super::run::target;
+use crate::cli::{self, On, Target};
 use crate::interrupt;
 
 /// Runs it.
 pub(super) fn explain(args: &cli::Explain) -> Result<Status> {
+    args.target.check(args.vmlinux.as_ref())?;
     let folder = tempfile::tempdir()?;
-    let path = match Source::open(&args.source, &[])? {
-        Source::Recording(_) => args.source.clone(),
-        Source::Trace(case) => record(&case, args.op, folder.path())?,
+    let path = match (Source::open(&args.source, &[])?, args.target.target) {
+        (Source::Recording(_), Target::Hyp) => args.source.clone(),
+        (Source::Recording(_), Target::Pkvm) => return Err(Failure::usage(target::OF_A_RECORDING).into()),
+        (Source::Trace(case), _) => record(&case, args, folder.path())?,
     };
     let ipa = args.ipa.as_ref().map(|ipa| address(ipa, &path)).transpose()?;
     let wanted = Wanted { ipa, sid: args.sid };
@@ -56,15 +59,26 @@ fn address(ipa: &Expr, path: &Path) -> Result<u64, Failure> {
 fn reproducer(args: &cli::Explain) -> Reproducer {
     let source = args.source.to_string_lossy().into_owned();
     let mut words = vec!["explain".to_owned(), source, "--op".to_owned(), args.op.to_string()];
+    if args.target != On::default() {
+        words.extend(["--target".to_owned(), args.target.to_string()]);
+    }
+    if let Some(vmlinux) = &args.vmlinux {
+        words.extend(["--vmlinux".to_owned(), vmlinux.display().to_string()]);
+    }
     words.extend(args.ipa.iter().flat_map(|ipa| ["--ipa".to_owned(), ipa.to_string()]));
     words.extend(args.sid.into_iter().flat_map(|sid| ["--sid".to_owned(), format!("{sid:#x}")]));
     Reproducer::new(words)
 }
 
-/// Builds what `case` needs, and records it into `folder`, up to the operation in line `op`.
-fn record(case: &Case, op: usize, folder: &Path) -> Result<PathBuf> {
+/// Builds what `case` needs, and records it into `folder`, up to the operation that `args` name.
+fn record(case: &Case, args: &cli::Explain, folder: &Path) -> Result<PathBuf> {
     let cancel = interrupt::token()?;
     let root = project::root(std::slice::from_ref(&case.place.golden))?;
-    let hyp = live::with_events(live::build(&root, [&case.trace], &cancel)?, &root)?;
-    explanation::record(&hyp, case, op, folder)
+    let backend: Box<dyn Backend> = match args.target.target {
+        Target::Hyp => Box::new(live::with_events(live::build(&root, [&case.trace], &cancel)?, &root)?),
+        Target::Pkvm => {
+            Box::new(target::pkvm_with_events(&args.target, args.vmlinux.as_ref(), &root, &cancel)?)
+        }
+    };
+    explanation::record(&*backend, case, args.op, folder)
 }

@@ -21,7 +21,7 @@ use parallax_engine::visible;
 use parallax_gdb::session::{self, Session};
 use parallax_gdb::{Debuggee, Ending, Listener, Performed, Recorded, serve};
 use parallax_machine::toolchain::{self, Variant};
-use parallax_machine::{Backend, CancellationToken, MachineError};
+use parallax_machine::{Backend, CancellationToken, Machine, MachineError};
 use parallax_suite::source::Source;
 
 use super::output::{print, print_as_it_is};
@@ -44,6 +44,11 @@ pub(super) fn gdb(args: &Gdb) -> Result<Status> {
     let server = Server { listener, session, once: args.once, cancel };
     match source {
         Source::Recording(replay) => {
+            if replay.target().info.is_none() {
+                let what =
+                    "a recording of another hypervisor; dump, diff, explain, events and report read it";
+                return Err(Failure::usage(format!("{}: {what}", path.display())).into());
+            }
             let cancelled = || server.cancel.is_cancelled();
             let mut recorded = Recorded::new(*replay, path.display().to_string(), &cancelled)
                 .map_err(|error| Failure::from(MachineError::from(error)))?;

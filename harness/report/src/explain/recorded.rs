@@ -4,7 +4,6 @@ use parallax_addr::ImageVa;
 use parallax_engine::status::Failure;
 use parallax_machine::recording::Replay;
 use parallax_machine::{Machine, MachineError};
-use parallax_model::Span;
 use parallax_model::table_map::{Table, ste_arrays, tables};
 use parallax_smmu::strtab::SteArray;
 
@@ -23,7 +22,7 @@ pub fn story(before: &mut Replay, after: &mut Replay, wanted: Wanted) -> Result<
     let mut streams = all_streams(before)?;
     let new_streams = all_streams(after)?;
     streams.extend(new_streams.into_iter().filter(|array| !streams.contains(array)).collect::<Vec<_>>());
-    let info = after.target().info_or_zero();
+    let layout = after.target().told.layout;
     let names = after.target().address_map();
     let context = OperationContext {
         before: before.memory(),
@@ -31,9 +30,9 @@ pub fn story(before: &mut Replay, after: &mut Replay, wanted: Wanted) -> Result<
         new_tables: &new,
         streams: &streams,
         map: &names,
-        commands: Span::new(info.cmdq_pa, info.cmdq_size),
-        smmu: Span::new(info.smmu_pa, info.smmu_size),
-        linear: info.linear_offset,
+        commands: layout.cmdq.cast(),
+        smmu: layout.smmu.cast(),
+        linear: layout.linear_offset,
         site: &|pc| after.site(ImageVa::new(pc)),
     };
     Ok(events_text(&context, wanted, &after.operation().events))

@@ -1,6 +1,6 @@
 //! Which commit broke a trace: the history ([`history`]), the search in it ([`search`]), the images of its revisions
 //! ([`images`]), what a trace makes of one ([`trial`]), what its operations did ([`story`]) and the report ([`report`]).
-//! [`bisect`] does it all.
+//! [`bisect`] does it all; [`row`] does it with hypervisors that are there instead of commits.
 
 mod bisection;
 pub mod history;
@@ -9,6 +9,7 @@ mod mode;
 mod outcome;
 pub mod report;
 mod request;
+pub mod row;
 pub mod search;
 pub mod story;
 pub mod trial;

@@ -18,7 +18,7 @@ use super::code::Code;
 use super::inject::{Set, Waiting};
 use super::kernel::{self, Kernel, not_found};
 use super::watch::Places;
-use super::{Config, Live, args, initrd, layout};
+use super::{Config, Live, args, initrd, layout, lines};
 use crate::backend::hyp::registers::RegisterSet;
 use crate::backend::hyp::report::not_started;
 use crate::error::MachineError;
@@ -127,12 +127,17 @@ impl Live {
             places: None,
             panic: 0,
         };
-        live.finish(spec, &kernel, &btf).map_err(failed)?;
+        live.finish((spec, config), &kernel, &btf).map_err(failed)?;
         Ok(live)
     }
 
     /// Finds out where everything is, and sets the breakpoints.
-    fn finish(&mut self, spec: &MachineSpec, kernel: &Kernel, btf: &Btf<'_>) -> Result<(), MachineError> {
+    fn finish(
+        &mut self,
+        (spec, config): (&MachineSpec, &Config),
+        kernel: &Kernel,
+        btf: &Btf<'_>,
+    ) -> Result<(), MachineError> {
         let registers = self.runtime.block_on(self.registers.read(&mut self.client, None, None))?;
         let told = layout::told(kernel, btf, &self.ram, &registers.sys)?;
         // The kernel's image is in EL2's linear map where it is at EL2.
@@ -157,8 +162,11 @@ impl Live {
         let text = kernel.part(["_text", "_etext"]).unwrap_or_default();
         let description = describe(&self.qemu.version().to_string(), spec, text);
         self.target = Target { description, told, info: None };
-        self.symbols =
-            Some(Symbols { hyp: el2(kernel, &told.layout, &self.ram, moved)?, payload: Image::default() });
+        let mut hyp = el2(kernel, &told.layout, &self.ram, moved)?;
+        if let Some(vmlinux) = &config.vmlinux {
+            hyp = lines::with_lines(hyp, vmlinux, kernel, moved)?;
+        }
+        self.symbols = Some(Symbols { hyp, payload: Image::default() });
         self.places = Some(Places::of(kernel, told.layout.image)?);
         Ok(())
     }

@@ -81,6 +81,11 @@ impl Kernel {
         self.symbols.iter().filter_map(named)
     }
 
+    /// EL2's symbols by their whole names, and their addresses.
+    pub(super) fn el2_symbols_in_full(&self) -> impl Iterator<Item = (&str, u64)> {
+        self.symbols.iter().filter(|(name, _)| name.starts_with(EL2)).map(|(name, va)| (name.as_str(), *va))
+    }
+
     /// The physical address of its first byte, and of what is at virtual address `va` of its image.
     pub(super) fn physical(&self, va: u64) -> Result<PhysAddr, MachineError> {
         let code = self.code.ok_or_else(|| not_found("`Kernel code` in /proc/iomem"))?;

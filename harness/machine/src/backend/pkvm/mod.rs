@@ -16,6 +16,7 @@ mod initrd;
 mod inject;
 mod kernel;
 mod layout;
+mod lines;
 mod perform;
 mod watch;
 
@@ -50,6 +51,8 @@ pub struct Config {
     pub kernel: PathBuf,
     /// A static busybox of its architecture.
     pub busybox: PathBuf,
+    /// Its ELF file with DWARF, if source lines are wanted.
+    pub vmlinux: Option<PathBuf>,
     /// The plugin that is to watch EL2, if any: it is booted twice then.
     pub plugin: Option<PathBuf>,
     /// It must have booted after so long, in wall time.

@@ -71,6 +71,7 @@ pub(super) fn run(args: &Run, cases: &[Case]) -> Result<Status> {
 fn check(args: &Run) -> Result<(), Failure> {
     let refused = [
         ("--kernel", args.kernel.is_some()),
+        ("--vmlinux", args.vmlinux.is_some()),
         ("--mode stream", args.mode == Mode::Stream),
         ("--format", args.format != Format::Human),
         ("--accept", args.accept),

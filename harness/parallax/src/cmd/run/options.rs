@@ -55,6 +55,9 @@ fn flags(args: &Run) -> Vec<String> {
     if let Some(kernel) = &args.kernel {
         flags.extend(["--kernel".to_owned(), kernel.display().to_string()]);
     }
+    if let Some(vmlinux) = &args.vmlinux {
+        flags.extend(["--vmlinux".to_owned(), vmlinux.display().to_string()]);
+    }
     flags.extend(args.machine.iter().flat_map(|keys| ["--machine".to_owned(), keys.clone()]));
     flags.extend(args.require.iter().flat_map(|what| ["--require".to_owned(), value_name(*what)]));
     let switches = [("--without-faults", args.without_faults), ("--without-events", args.without_events)];

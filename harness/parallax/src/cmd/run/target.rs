@@ -8,16 +8,21 @@ use parallax_engine::{Mode, live};
 use parallax_linux::kernel_and_busybox;
 use parallax_machine::{Backend, CancellationToken, MachineError, Pkvm, PkvmConfig, toolchain};
 use parallax_suite::cases::Case;
+use parallax_trace::Trace;
 
 use crate::cli::{On, Run, Target};
 use crate::cmd::output::value_name;
 
+/// What is said to who names a target for a recording.
+pub(in crate::cmd) const OF_A_RECORDING: &str =
+    "a recording was made on what it was made on: leave --target out";
 /// How long a kernel may take to boot, in wall time.
 const BOOT: Duration = Duration::from_secs(240);
 
 /// Refuses what the target of `args` cannot do.
 pub(super) fn check(args: &Run) -> Result<(), Failure> {
     let on = args.on();
+    on.check(args.vmlinux.as_ref())?;
     match on.target {
         Target::Hyp if args.kernel.is_some() => {
             Err(Failure::usage("--kernel is the kernel of --target pkvm".to_owned()))
@@ -25,9 +30,8 @@ pub(super) fn check(args: &Run) -> Result<(), Failure> {
         Target::Pkvm if args.kernel.is_some() && on.kernel.is_some() => {
             Err(Failure::usage(format!("--target {on} names its kernel: leave --kernel out")))
         }
-        Target::Pkvm if args.mode == Mode::Stream || args.record.is_some() => {
-            let what = "--target pkvm has neither --mode stream nor --record";
-            Err(Failure::usage(what.to_owned()))
+        Target::Pkvm if args.mode == Mode::Stream => {
+            Err(Failure::usage("--target pkvm has no --mode stream".to_owned()))
         }
         Target::Hyp | Target::Pkvm => Ok(()),
     }
@@ -42,7 +46,7 @@ pub(super) fn backend(
 ) -> Result<Box<dyn Backend>, Failure> {
     let on = args.on();
     let on = On { kernel: on.kernel.or_else(|| args.kernel.clone()), ..on };
-    if args.without_events {
+    if args.without_events && args.vmlinux.is_none() {
         return without_plugin(&on, root, cases, cancel);
     }
     match on.target {
@@ -51,19 +55,49 @@ pub(super) fn backend(
             Ok(Box::new(live::with_events(hyp, root).map_err(with_remedy)?))
         }
         Target::Pkvm => {
-            let plugin = plugin(root, cancel).map_err(with_remedy)?;
-            Ok(Box::new(pkvm(&on, root, Some(plugin), cancel)?))
+            let plugin = (!args.without_events).then(|| plugin(root, cancel)).transpose();
+            let pkvm = pkvm(&on, root, plugin.map_err(with_remedy)?, cancel)?;
+            Ok(Box::new(with_lines(pkvm, args.vmlinux.as_ref())))
         }
     }
 }
 
-/// What boots an unmodified Linux with pKVM, watched by the plugin.
+/// What boots an unmodified Linux with pKVM, watched by the plugin; its source lines come from `vmlinux`.
 pub(in crate::cmd) fn pkvm_with_events(
     on: &On,
+    vmlinux: Option<&PathBuf>,
     root: &Path,
     cancel: &CancellationToken,
 ) -> Result<Pkvm, Failure> {
-    pkvm(on, root, Some(plugin(root, cancel)?), cancel)
+    Ok(with_lines(pkvm(on, root, Some(plugin(root, cancel)?), cancel)?, vmlinux))
+}
+
+/// What boots `on` for traces without faults: without the plugin, and with it.
+pub(in crate::cmd) fn both(
+    on: &On,
+    root: &Path,
+    cancel: &CancellationToken,
+) -> Result<[Box<dyn Backend>; 2], Failure> {
+    Ok(match on.target {
+        Target::Hyp => {
+            let trace = Trace::parse(
+                "", "nop
+",
+            )
+            .map_err(|error| Failure::usage(error.to_string()))?;
+            let hyp = || live::build(root, [&trace], cancel);
+            [Box::new(hyp()?), Box::new(live::with_events(hyp()?, root)?)]
+        }
+        Target::Pkvm => {
+            [Box::new(pkvm(on, root, None, cancel)?), Box::new(pkvm_with_events(on, None, root, cancel)?)]
+        }
+    })
+}
+
+/// `pkvm` with the source lines of `vmlinux`.
+fn with_lines(mut pkvm: Pkvm, vmlinux: Option<&PathBuf>) -> Pkvm {
+    pkvm.config.vmlinux = vmlinux.cloned();
+    pkvm
 }
 
 fn plugin(root: &Path, cancel: &CancellationToken) -> Result<PathBuf, Failure> {
@@ -74,7 +108,7 @@ fn plugin(root: &Path, cancel: &CancellationToken) -> Result<PathBuf, Failure> {
 fn pkvm(on: &On, root: &Path, plugin: Option<PathBuf>, cancel: &CancellationToken) -> Result<Pkvm, Failure> {
     let (kernel, busybox) = kernel_and_busybox(on.kernel.as_deref(), &root.join("target/linux"))?;
     let revision = kernel.display().to_string();
-    let config = PkvmConfig { kernel, busybox, plugin, limit: BOOT };
+    let config = PkvmConfig { kernel, busybox, vmlinux: None, plugin, limit: BOOT };
     Ok(Pkvm { config, revision, cancel: cancel.clone() })
 }
 

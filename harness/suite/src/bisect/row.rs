@@ -1,0 +1,274 @@
+//! Which of several hypervisors in a row is the first that behaves otherwise than those before it, and in which operation.
+//!
+//! The first of the row is what the others are held against: by the results of a trace, by the pages that it names and by what is
+//! found ([`crate::compare`]). They are taken to have changed once: the row is searched as the commits of a history are.
+
+use std::fmt::Write;
+use std::path::Path;
+
+use anyhow::Result;
+use parallax_engine::side::{Watched, watch};
+use parallax_engine::status::{Failure, Status};
+use parallax_engine::visible;
+use parallax_machine::{Backend, CancellationToken, MachineError};
+use parallax_report::explain::Wanted;
+use parallax_report::text_diff;
+use parallax_trace::Op;
+
+use super::search::{Verdict, search};
+use super::story::comparable;
+use crate::cases::Case;
+use crate::compare::{Cell, rows};
+use crate::explanation;
+
+/// No more operations are told of.
+const MOST_TOLD: usize = 12;
+
+/// A hypervisor of the row.
+pub struct Member {
+    /// What it is called.
+    pub name: String,
+    /// What boots it.
+    pub plain: Box<dyn Backend>,
+    /// What boots it with the plugin.
+    pub watched: Box<dyn Backend>,
+}
+
+/// An operation after which two of them are not the same.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Apart {
+    /// Its line in the trace; 0 is the boot.
+    pub line: usize,
+    /// Its text.
+    pub text: String,
+    /// What is otherwise, a line each.
+    pub what: Vec<String>,
+}
+
+/// What came of the search in `row`, for a person, and whether one of the row is named.
+///
+/// # Errors
+/// An end of the row cannot be booted, or the user cancelled.
+pub fn first_otherwise(
+    case: &Case,
+    source: &Path,
+    row: &[Member],
+    cancel: &CancellationToken,
+) -> Result<(String, bool)> {
+    let [first, others @ ..] = row else { return Err(Failure::usage("no hypervisor").into()) };
+    let Some(last) = others.last() else {
+        return Err(
+            Failure::usage(format!("only {} is there: nothing to compare it with", first.name)).into()
+        );
+    };
+    let ops = &case.trace.ops;
+    let mut tried = Vec::new();
+    let reference = ran(first, case, cancel)?;
+    if let Some(failure) = unbooted(&reference) {
+        return Err(end(&first.name, failure).into());
+    }
+    note(&mut tried, first, "what the others are held against");
+    let mut known: Vec<Vec<Apart>> = vec![Vec::new(); others.len()];
+    let mut judge = |index: usize| -> Result<Verdict, Failure> {
+        let member = &others[index];
+        let there = ran(member, case, cancel)?;
+        if let Some(failure) = unbooted(&there) {
+            note(&mut tried, member, &format!("skipped: {}", failure.in_short()));
+            return Ok(Verdict::Skip(failure.in_short()));
+        }
+        known[index] = apart(ops, &reference, &there);
+        match known[index].first() {
+            None => note(&mut tried, member, "as that"),
+            Some(Apart { line: 0, .. }) => note(&mut tried, member, "otherwise, from the boot on"),
+            Some(Apart { line, .. }) => note(&mut tried, member, &format!("otherwise, from line {line} on")),
+        }
+        Ok(if known[index].is_empty() { Verdict::Good } else { Verdict::Bad })
+    };
+    match judge(others.len() - 1)? {
+        Verdict::Bad => (),
+        Verdict::Good => {
+            let text = format!("{}: {} does as {}\n", case.place.label, last.name, first.name);
+            return Ok((text, false));
+        }
+        Verdict::Skip(why) => {
+            let message = format!("the last one, {}, cannot be tried: {why}", last.name);
+            return Err(Failure { status: Status::Setup, message }.into());
+        }
+    }
+    let narrowed = search(others.len(), |_| false, judge)?;
+    let (before, found) = (&row[narrowed.first], &others[narrowed.last]);
+    let mut text = format!("{}: the first that behaves otherwise is {}\n", case.place.label, found.name);
+    if narrowed.first != narrowed.last {
+        let skipped: Vec<&str> =
+            others[narrowed.first..narrowed.last].iter().map(|member| member.name.as_str()).collect();
+        _ = writeln!(text, "or one that could not be tried: {}", skipped.join(", "));
+    }
+    _ = writeln!(text, "the last that does as {}: {}", first.name, before.name);
+    _ = writeln!(text, "\nwhat is otherwise ({} / {})", first.name, found.name);
+    for apart in known[narrowed.last].iter().take(MOST_TOLD) {
+        let line = if apart.line == 0 { String::new() } else { format!("line {}: ", apart.line) };
+        _ = writeln!(text, "  {line}{}", apart.text);
+        apart.what.iter().for_each(|what| _ = writeln!(text, "    {}", visible::line(what)));
+    }
+    if let Some(apart) = known[narrowed.last].iter().find(|apart| apart.line != 0) {
+        let story = |member: &Member| story(member, case, source, apart.line);
+        let difference = text_diff::unified(&story(before), &story(found));
+        if !difference.is_empty() {
+            _ = writeln!(
+                text,
+                "\nline {}, its entries and what followed (- {}, + {})",
+                apart.line, before.name, found.name
+            );
+            difference.lines().for_each(|line| _ = writeln!(text, "  {line}"));
+        }
+    }
+    _ = writeln!(text, "\ntried");
+    tried.iter().for_each(|line| _ = writeln!(text, "  {line}"));
+    Ok((text, narrowed.first == narrowed.last))
+}
+
+fn note(tried: &mut Vec<String>, member: &Member, what: &str) {
+    let line = format!("{:<12} {}", member.name, visible::line(what));
+    eprintln!("{line}");
+    tried.push(line);
+}
+
+/// What `member` makes of `case`.
+fn ran(member: &Member, case: &Case, cancel: &CancellationToken) -> Result<Watched, Failure> {
+    let booted: Result<_, MachineError> = member.plain.boot(&case.trace.machine);
+    let watched = match booted {
+        Ok(mut machine) => watch(&case.trace.ops, machine.as_mut()),
+        Err(error) => Watched { failure: Some(error.into()), ..Watched::default() },
+    };
+    if cancel.is_cancelled() {
+        return Err(Failure { status: Status::Interrupted, message: "interrupted".to_owned() });
+    }
+    Ok(watched)
+}
+
+/// Why it did not come as far as to be looked at.
+fn unbooted(watched: &Watched) -> Option<&Failure> {
+    watched.failure.as_ref().filter(|_| watched.seen.is_empty())
+}
+
+fn end(name: &str, failure: &Failure) -> Failure {
+    let message = format!("the first one, {name}, cannot be tried: {}", failure.in_short());
+    Failure { status: Status::Setup, message }
+}
+
+/// The boot and the operations of `ops` in which `other` is not as `one`.
+fn apart(ops: &[Op], one: &Watched, other: &Watched) -> Vec<Apart> {
+    let rows = rows(ops, &[without_failure(one), without_failure(other)]);
+    let mut all = Vec::new();
+    for (at, row) in rows.into_iter().enumerate() {
+        let [first, second] = &row.cells[..] else { continue };
+        let mut what: Vec<String> = second.differences.iter().map(|(text, _)| text.clone()).collect();
+        what.extend(second.apart.filter(|why| *why != "not comparable").map(str::to_owned));
+        let (here, there) = (rules(one, at), rules(other, at));
+        let only = |these: &[String], those: &[String]| -> Vec<String> {
+            these.iter().filter(|rule| !those.contains(rule)).cloned().collect()
+        };
+        what.extend(only(&there, &here).into_iter().map(|rule| format!("found now: {rule}")));
+        what.extend(only(&here, &there).into_iter().map(|rule| format!("not found any more: {rule}")));
+        let end = ended(first, second, (one, other), at);
+        let ends = end.is_some();
+        what.extend(end);
+        if !what.is_empty() {
+            all.push(Apart { line: row.line, text: row.text, what });
+        }
+        if ends {
+            break;
+        }
+    }
+    all
+}
+
+/// `watched` as far as it got.
+fn without_failure(watched: &Watched) -> Watched {
+    Watched {
+        pages: watched.pages.clone(),
+        far: watched.far.clone(),
+        seen: watched.seen.clone(),
+        freedoms: watched.freedoms,
+        failure: None,
+    }
+}
+
+/// The rules that were broken in row `at`. How often, and where exactly, may differ from boot to boot.
+fn rules(watched: &Watched, at: usize) -> Vec<String> {
+    let found = watched.seen.get(at).map(|seen| &seen.findings[..]).unwrap_or_default();
+    let mut rules: Vec<String> =
+        found.iter().map(|found| format!("{} {}", found.rule, found.message)).collect();
+    rules.sort();
+    rules.dedup();
+    rules
+}
+
+/// What is to be said where one of both did not get to row `at`.
+fn ended(first: &Cell, second: &Cell, (one, other): (&Watched, &Watched), at: usize) -> Option<String> {
+    let reached = |watched: &Watched| at < watched.seen.len();
+    let why = |watched: &Watched| {
+        let failure = watched.failure.as_ref().map(Failure::in_short).unwrap_or_default();
+        format!("it ended: {failure}")
+    };
+    let outcome = |cell: &Cell| cell.outcome.clone().unwrap_or_default();
+    match (reached(one), reached(other)) {
+        (true, false) => Some(format!("{} / {}", outcome(first), why(other))),
+        (false, true) => Some(format!("{} / {}", why(one), outcome(second))),
+        _ => None,
+    }
+}
+
+/// What the operation in line `line` did to tables, made so that two can be compared; empty where that cannot be told.
+fn story(member: &Member, case: &Case, source: &Path, line: usize) -> String {
+    let told = explanation::story(&*member.watched, case, source, line, Wanted::default());
+    told.map(|story| comparable(&story)).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use parallax_engine::side::Seen;
+    use parallax_trace::{Outcome, Trace};
+
+    use super::*;
+
+    fn watched(results: &[&str]) -> Watched {
+        let seen = |outcome| Seen { outcome, faces: Vec::new(), findings: Vec::new() };
+        let results = results.iter().map(|text| match *text {
+            "ok" => Outcome::Ok { value: None },
+            number => Outcome::Error(number.parse().unwrap()),
+        });
+        Watched {
+            seen: std::iter::once(None).chain(results.map(Some)).map(seen).collect(),
+            ..Watched::default()
+        }
+    }
+
+    /// Line and text of the one operation that is otherwise.
+    fn only(all: Vec<Apart>) -> (usize, String) {
+        let [Apart { line, what, .. }] = &all[..] else { panic!("{all:?}") };
+        (*line, what.join("; "))
+    }
+
+    fn ops() -> Vec<Op> {
+        Trace::parse("", "host_share_hyp pfn=ram\nhost_share_hyp pfn=ram\n").unwrap().ops
+    }
+
+    #[test]
+    fn the_first_result_that_is_otherwise_is_told() {
+        let other = only(apart(&ops(), &watched(&["ok", "-1"]), &watched(&["ok", "-22"])));
+        assert_eq!(other, (2, "result: EPERM / EINVAL".to_owned()));
+        assert_eq!(apart(&ops(), &watched(&["ok", "-1"]), &watched(&["ok", "-1"])), []);
+    }
+
+    #[test]
+    fn one_that_ends_early_is_otherwise_where_it_ended() {
+        let failure = || Failure { status: Status::Diverged, message: "a panic".to_owned() };
+        let short = || Watched { failure: Some(failure()), ..watched(&["ok"]) };
+        let other = only(apart(&ops(), &watched(&["ok", "-1"]), &short()));
+        assert_eq!(other, (2, "EPERM / it ended: a panic".to_owned()));
+        let other = only(apart(&ops(), &short(), &watched(&["ok", "-1"])));
+        assert_eq!(other, (2, "it ended: a panic / EPERM".to_owned()));
+        assert_eq!(apart(&ops(), &short(), &short()), []);
+    }
+}
