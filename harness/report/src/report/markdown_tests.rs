@@ -5,7 +5,7 @@ use parallax_engine::Reproducer;
 use super::super::samples::sample;
 use super::*;
 
-const TABLES: &str = "\
+const CPU: &str = "\
 @@ -4,3 +4,3 @@ 3: host_donate_hyp pfn=ram+0x20 -> ok
     cpu  ram+0x20000..+0x21000   - RWX normal 4K
 -   cpu  ram+0x20000..+0x21000   + annotated hyp
@@ -59,7 +59,7 @@ fn what_is_wrong_has_a_section_and_everything_a_row() {
 fn the_kinds_of_changes_are_said_first() {
     for (diff, said) in [
         (RESULTS, "only results changed"),
-        (TABLES, "only tables changed"),
+        (CPU, "only CPU changed"),
         (SMMU, "only SMMU changed"),
         (EVENTS, "only events changed"),
         (&format!("{RESULTS}{SMMU}"), "results, SMMU changed"),
@@ -69,7 +69,7 @@ fn the_kinds_of_changes_are_said_first() {
         assert!(page.contains(&format!("<code>traces/good/c.trace</code>: diverged ({said})")), "{page}");
         assert!(page.contains(diff), "{page}");
     }
-    agreed("only_tables", &page(&[diverged("traces/good/c.trace", TABLES)]));
+    agreed("only_cpu", &page(&[diverged("traces/good/c.trace", CPU)]));
 }
 
 #[test]
