@@ -218,10 +218,10 @@ class Night:
             if self.mine():
                 self.step(f"a hostile host finds {fault}", PARALLAX, "attack", "--fault", fault, expect=1)
         if self.mine():
-            pages = [] if self.short else ["--page", "0x6000", "--page", "0x6001", "--page", "0x61ff", "--page", "0x6200"]
+            pages = [] if self.short else ["--page", "ram+0x6000", "--page", "ram+0x6001", "--page", "ram+0x61ff", "--page", "ram+0x6200"]
             self.step("every operation in every state of a few pages", PARALLAX, "explore", *pages)
         if self.mine():
-            pages = [] if self.short else ["--page", "0x6000", "--page", "0x6001"]
+            pages = [] if self.short else ["--page", "ram+0x6000", "--page", "ram+0x6001"]
             self.step("the same with an SMMU of the host's own", PARALLAX, "explore", "--smmu", *pages)
         if self.mine():
             self.casemate()
