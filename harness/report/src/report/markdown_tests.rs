@@ -73,6 +73,21 @@ fn the_kinds_of_changes_are_said_first() {
 }
 
 #[test]
+fn forty_traces_in_which_the_same_is_wrong_fit_one_screen_with_an_example() {
+    let found = |n: usize| {
+        let label = format!("traces/good/number_{n}.trace");
+        let verdict = Verdict::UnexpectedFindings { diff: SMMU.to_owned() };
+        TraceReport { label, verdict, ..sample().swap_remove(1) }
+    };
+    let page = page(&(0..40).map(found).collect::<Vec<_>>());
+    let open = page.split("<details>").next().unwrap();
+    assert!(open.contains("**40 × `smmu … - RW normal 4K` gone"), "{open}");
+    assert!(open.contains("\n+   ! sync/extra smmu") && open.contains(&format!("\n{SMMU}")), "{open}");
+    assert!(page.contains("<details><summary>40 traces</summary>"), "{page}");
+    assert!(open.lines().count() <= 40, "{open}");
+}
+
+#[test]
 fn goldens_that_a_pull_request_changes_are_listed_though_the_run_is_in_order() {
     let beside = since(vec![
         change("changed", What::Changed(SMMU.to_owned())),

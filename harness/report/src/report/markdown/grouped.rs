@@ -18,7 +18,7 @@ const SHOWN: usize = 6;
 const BESIDE: usize = 3;
 
 /// Groups of what changed, with its difference and its section; `what` is one of them.
-pub(super) fn grouped(all: Vec<(Changed, Option<&str>, Section)>, what: &str) -> Vec<Part> {
+pub(super) fn grouped(all: Vec<(Changed, Option<String>, Section)>, what: &str) -> Vec<Part> {
     let (mut changed, mut diffs, mut sections) = (Vec::new(), Vec::new(), Vec::new());
     for (one, diff, section) in all {
         changed.push(one);
@@ -35,7 +35,8 @@ pub(super) fn grouped(all: Vec<(Changed, Option<&str>, Section)>, what: &str) ->
     };
     for (index, group) in several.iter().enumerate().take(SHOWN) {
         let mut head = format!("\n{}\n", title(group));
-        let example = group.members.first().and_then(|member| diffs[*member]).filter(|_| index == 0);
+        let example =
+            group.members.first().and_then(|member| diffs[*member].as_deref()).filter(|_| index == 0);
         if let Some(diff) = example {
             let lines: Vec<&str> = diff.lines().take(EXAMPLE).collect();
             head = head + "\n" + &fenced("diff", &lines.join("\n"), EXAMPLE_BYTES);

@@ -58,10 +58,11 @@ pub fn markdown(reports: &[TraceReport], beside: &Beside) -> String {
     let changes: Vec<&Change> = changes.filter(|change| change.what != What::Removed).collect();
     let sections = wrong.len() + changes.len();
     let room = (LIMIT / 2 / sections.max(1)).clamp(DIFF_LEAST, DIFF_LIMIT);
-    let wrong = wrong.iter().map(|report| (report.changed(), diff(report), section(report, room)));
+    let wrong = wrong.iter().map(|report| (report.changed(), example(report), section(report, room)));
     let mut parts = grouped(wrong.collect(), "trace");
-    let changes =
-        changes.iter().map(|change| (changed_golden(change), diff_of(change), agreed(change, room)));
+    let changes = changes
+        .iter()
+        .map(|change| (changed_golden(change), diff_of(change).map(str::to_owned), agreed(change, room)));
     parts.extend(grouped(changes.collect(), "golden"));
     pack(&mut page, &parts, &table(reports));
     page
@@ -69,6 +70,17 @@ pub fn markdown(reports: &[TraceReport], beside: &Beside) -> String {
 
 fn diff(report: &TraceReport) -> Option<&str> {
     if let Verdict::Diverged { diff } = &report.verdict { Some(diff) } else { None }
+}
+
+/// What is not as agreed of a trace, as the example of others: what was found, and the difference.
+fn example(report: &TraceReport) -> Option<String> {
+    let found = report.news().iter().map(|found| format!("+   ! {}\n", found.finding));
+    let found: String = found.collect();
+    match &report.verdict {
+        Verdict::Diverged { diff } => Some(diff.clone()),
+        Verdict::UnexpectedFindings { diff } => Some(found + diff),
+        _ => None,
+    }
 }
 
 fn diff_of(change: &Change) -> Option<&str> {
