@@ -29,7 +29,8 @@ create table if not exists problem(
     cell text not null,
     trace text not null,
     text text not null,
-    flaky integer not null);       -- 1: came out in order when run again
+    flaky integer not null,        -- 1: came out in order when run again
+    change text not null default ''); -- what changed, without addresses: the same of traces in which the same changed
 create table if not exists fault(
     night integer not null references night(id),
     name text not null,

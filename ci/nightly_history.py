@@ -21,6 +21,9 @@ def read(folder):
     folder.mkdir(parents=True, exist_ok=True)
     db = sqlite3.connect(folder / "history.sqlite", isolation_level=None)
     db.executescript(TABLES)
+    # A history of before there was that column.
+    if "change" not in [row[1] for row in db.execute("pragma table_info(problem)")]:
+        db.execute("alter table problem add column change text not null default ''")
     return db
 
 
@@ -42,6 +45,14 @@ def same(text, other):
     return without(text) == without(other)
 
 
+def together(rows, key):
+    """Rows with the same `key` together, in the order in which they come first; those without one each alone."""
+    groups = {}
+    for row in rows:
+        groups.setdefault(key(row) or row, []).append(row)
+    return list(groups.values())
+
+
 def last_of(db, night):
     """The last night before `night` of its form and part that got to its end."""
     form, part = db.execute("select form, part from night where id = ?", (night,)).fetchone()
@@ -61,16 +72,20 @@ def news(db, night):
     """What is not in order now and was (or was not there) last night, and the other way round, as lines of text."""
     last = last_of(db, night)
     problems = lambda which: {row[:2]: row[2:] for row in db.execute(
-        "select cell, trace, text, flaky from problem where night = ?", (which,))}
+        "select cell, trace, text, flaky, change from problem where night = ?", (which,))}
     now, before = problems(night), problems(last) if last else {}
     lines = [f"night {which} did not get to its end" for which in killed(db, night)]
     for kind, some in [("new", now.keys() - before.keys()), ("still there", now.keys() & before.keys()),
                        ("gone", before.keys() - now.keys())]:
-        for key in sorted(some):
-            text, flaky = now.get(key) or before[key]
+        rows = []
+        # Good traces first.
+        for key in sorted(some, key=lambda key: (key[0], "/bad/" in key[1], key[1])):
+            text, flaky, change = now.get(key) or before[key]
             changed = kind == "still there" and not (same(now[key][0], before[key][0]) and now[key][1] == before[key][1])
-            lines.append(f"{kind}{', otherwise than before' if changed else ''}{', flaky' if flaky else ''}: "
-                         f"{key[0]}: {key[1]}: {text.splitlines()[0]}")
+            words = f"{kind}{', otherwise than before' if changed else ''}{', flaky' if flaky else ''}: {key[0]}: "
+            rows.append((words, change, key[1], text.splitlines()[0]))
+        for (words, change, trace, text), *more in together(rows, lambda row: row[1] and row[:2]):
+            lines.append(f"{words}{trace} and {len(more)} more: {change}" if more else f"{words}{trace}: {text}")
     names = lambda table, which: {row[0] for row in db.execute(f"select {table} from {table.split('.')[0]} where night = ?",
                                                                (which,))}
     for table, what in [("cell.name", "what was run"), ("qemu.version", "QEMU")] if last else []:

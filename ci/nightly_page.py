@@ -52,7 +52,24 @@ def curve(name, points):
             f'<g fill="currentColor">{dots}</g></svg></figure>')
 
 
+class Html(str):
+    """Text that is HTML already."""
+
+
+def grouped(rows):
+    """Rows of the same change as one: the first one's text is open, the others are folded."""
+    word, since, where, trace, text, change = rows[0]
+    if len(rows) == 1:
+        return word, since, where, trace, text
+    others = "".join(f"<li>{html.escape(row[3])}<pre>{html.escape(row[4])}</pre></li>" for row in rows[1:])
+    what = Html(f"<b>{html.escape(change)}</b><pre>{html.escape(text)}</pre>"
+                f"<details><summary>the same in {len(rows) - 1} more</summary><ul>{others}</ul></details>")
+    return word, since, where, f"{trace} and {len(rows) - 1} more", what
+
+
 def cell(value):
+    if isinstance(value, Html):
+        return f"<td>{value}</td>"
     if isinstance(value, tuple):
         return f'<td class="w {value[0]}">{html.escape(value[1])}</td>'
     if isinstance(value, (int, float)):
@@ -76,10 +93,14 @@ def last_night(db, night):
     known = {row[:2]: row[2] for row in db.execute("select cell, trace, text from problem where night = ?",
                                                    (nightly_history.last_of(db, number),))}
     rows = []
-    for flaky, *what in db.execute("select flaky, cell, trace, text from problem where night = ? order by flaky, cell, trace", (number,)):
+    # Good traces come first; those in which the same changed are one row.
+    for flaky, cell_name, trace, text, change in db.execute(
+            "select flaky, cell, trace, text, change from problem where night = ? order by flaky, cell, trace like 'traces/bad/%', rowid", (number,)):
         word = ("flaky", "~ flaky") if flaky else ("bad", "✗ not in order")
-        before = known.get(tuple(what[:2]))
-        rows.append((word, "new" if before is None else "still" if nightly_history.same(before, what[2]) else "still, otherwise", *what))
+        before = known.get((cell_name, trace))
+        since = "new" if before is None else "still" if nightly_history.same(before, text) else "still, otherwise"
+        rows.append((word, since, cell_name, trace, text, change))
+    rows = [grouped(group) for group in nightly_history.together(rows, lambda row: row[5] and (*row[:3], row[5]))]
     missed = [(name,) for (name,) in db.execute("select name from fault where night = ? and not caught order by name", (number,))]
     parts = [table(["", "since the night before", "where", "trace", "what"], rows) if rows else "<p>Nothing to look at.</p>"]
     if missed:

@@ -119,9 +119,13 @@ class Night:
         status, out, err = run(PARALLAX, "run", "--format", "json", *words, *(traces or ["traces/good"]), env=env)
         seconds = time.monotonic() - begin
         try:
-            reports = json.loads(out)["traces"]
+            document = json.loads(out)
+            reports = document["traces"]
         except (ValueError, KeyError):
-            reports = []
+            document, reports = {}, []
+        # Traces in which the same is not as agreed are one thing to look at.
+        change = {trace: ", ".join(f"{shape['count']} × {shape['text']}" for shape in alike["what"])
+                  for alike in document.get("changes", []) for trace in alike["traces"]}
         operations = sum(report["operations"] for report in reports)
         # A bad trace without its fault may well change nothing: that nothing is found is what counts.
         fine = ("same", "checked", "nothing") if "--without-faults" in words else ("same", "checked")
@@ -129,10 +133,11 @@ class Night:
         for number, report in enumerate(wrong):
             again = [run(PARALLAX, "run", "--format", "json", *words, report["trace"], env=env)[0]
                      for _ in range(AGAIN if number < AGAIN_TRACES else 0)]
-            told = [f"after line {found['line']}: {found['text']}\n  {found['reproduce']}" for found in report["findings"]]
+            told = ["\n  ".join([f"after line {found['line']}: {found['text']}", *found.get("detail", []), found["reproduce"]])
+                    for found in report["findings"]]
             text = "\n".join([report["verdict"], *told, report.get("message") or "", report.get("diff") or ""])
             report["flaky"] = 0 in again
-            self.problem(name, report["trace"], text.strip()[:2000], report["flaky"])
+            self.problem(name, report["trace"], text.strip()[:2000], report["flaky"], change.get(report["trace"], ""))
         if not reports or (status and not wrong):
             # No result at all, or what is wrong is about no trace that ran: a golden that belongs to none.
             self.problem(name, "(all)", (err or out).strip()[-2000:] or f"exit status {status}", False)
@@ -143,9 +148,9 @@ class Night:
         """What was run is in the history once all is there that is not in order of it."""
         self.db.execute("insert into cell values (?,?,?,?,?,?)", (self.id, name, traces, operations, seconds, status))
 
-    def problem(self, cell, trace, text, flaky):
+    def problem(self, cell, trace, text, flaky, change=""):
         self.bad |= not flaky
-        self.db.execute("insert into problem values (?,?,?,?,?)", (self.id, cell, trace, text, flaky))
+        self.db.execute("insert into problem values (?,?,?,?,?,?)", (self.id, cell, trace, text, flaky, change))
         say(f"{'flaky' if flaky else 'NOT IN ORDER'}: {cell}: {trace}: {text.splitlines()[0]}")
 
     def step(self, name, *words, expect=0, env=None, cannot=None):
@@ -216,10 +221,10 @@ class Night:
             if self.mine():
                 self.step(f"a hostile host finds {fault}", PARALLAX, "attack", "--fault", fault, expect=1)
         if self.mine():
-            pages = [] if self.short else ["--page", "0x6000", "--page", "0x6001", "--page", "0x61ff", "--page", "0x6200"]
+            pages = [] if self.short else ["--page", "ram+0x6000", "--page", "ram+0x6001", "--page", "ram+0x61ff", "--page", "ram+0x6200"]
             self.step("every operation in every state of a few pages", PARALLAX, "explore", *pages)
         if self.mine():
-            pages = [] if self.short else ["--page", "0x6000", "--page", "0x6001"]
+            pages = [] if self.short else ["--page", "ram+0x6000", "--page", "ram+0x6001"]
             self.step("the same with an SMMU of the host's own", PARALLAX, "explore", "--smmu", *pages)
         if self.mine():
             self.casemate()

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use parallax_machine::toolchain::{self, Variant, build as build_images};
+use parallax_machine::toolchain::{self, Making, Variant};
 use parallax_machine::{CancellationToken, Hyp, MachineError};
 use parallax_trace::Trace;
 
@@ -18,6 +18,20 @@ pub fn build<'a>(
     traces: impl IntoIterator<Item = &'a Trace>,
     cancel: &CancellationToken,
 ) -> Result<Hyp, Failure> {
+    made(root, traces, Making::Whole, cancel).map(|(hyp, _)| hyp)
+}
+
+/// [`build`], in one way or the other; also gives what tells the images from all others.
+///
+/// # Errors
+/// They cannot be built.
+pub fn made<'a>(
+    root: &Path,
+    traces: impl IntoIterator<Item = &'a Trace>,
+    making: Making,
+    cancel: &CancellationToken,
+) -> Result<(Hyp, Vec<String>), Failure> {
+    let mut ids = Vec::new();
     let mut hyp = Hyp::new(&project::revision(root), cancel);
     let (mut normal, mut faults) = (false, false);
     for trace in traces {
@@ -25,11 +39,12 @@ pub fn build<'a>(
     }
     for (wanted, variant) in [(normal, Variant::Normal), (faults, Variant::Faults)] {
         if wanted {
-            let images = build_images(root, variant, cancel).map_err(MachineError::from)?;
+            let images = toolchain::make(root, variant, making, cancel).map_err(MachineError::from)?;
+            ids.push(images.id.clone());
             hyp = hyp.with_images(variant, images);
         }
     }
-    Ok(hyp)
+    Ok((hyp, ids))
 }
 
 /// Builds the plugin too, in the source tree at `root`, and has every machine of `hyp` record its events.

@@ -9,17 +9,25 @@ use parallax_trace::Trace;
 
 use crate::judge::Performed;
 
-fn findings(findings: &[Finding]) -> Vec<RecordedFinding> {
-    findings.iter().cloned().map(RecordedFinding::from).collect()
+/// What there is to say of a finding beyond its text.
+pub(crate) type Detail<'a> = &'a dyn Fn(&Finding) -> Vec<String>;
+
+fn findings(findings: &[Finding], detail: Detail<'_>) -> Vec<RecordedFinding> {
+    findings.iter().map(|finding| RecordedFinding::with_detail(finding.clone(), detail(finding))).collect()
 }
 
 /// The boot, and what was found after it.
-pub(crate) fn boot(found: &[Finding]) -> Operation {
-    Operation { text: "boot".to_owned(), findings: findings(found), ..Default::default() }
+pub(crate) fn boot(found: &[Finding], detail: Detail<'_>) -> Operation {
+    Operation { text: "boot".to_owned(), findings: findings(found, detail), ..Default::default() }
 }
 
 /// What was `performed` between two looks, what was answered to it, and what was found after it.
-pub(crate) fn operations(performed: &[Performed<'_>], events: &[Record], found: &[Finding]) -> Operation {
+pub(crate) fn operations(
+    performed: &[Performed<'_>],
+    events: &[Record],
+    found: &[Finding],
+    detail: Detail<'_>,
+) -> Operation {
     let texts: Vec<String> = performed.iter().map(|one| one.op.to_string()).collect();
     Operation {
         line: performed.first().map_or(0, |one| u32::try_from(one.op.line).unwrap_or(u32::MAX)),
@@ -27,7 +35,7 @@ pub(crate) fn operations(performed: &[Performed<'_>], events: &[Record], found: 
         requests: performed.iter().map(|one| one.operation.request(one.op.cpu)).collect(),
         responses: performed.iter().map(|one| one.answer.response).collect(),
         events: events.to_vec(),
-        findings: findings(found),
+        findings: findings(found, detail),
     }
 }
 

@@ -148,7 +148,7 @@ impl<'m> Session<'m> {
         let mut findings = reporter.fresh(judges.iter_mut().flat_map(|judge| judge.boot(&at)).collect());
         findings.extend(protocol.boot(&at));
         if let Some((recorder, read)) = recorder.as_mut().zip(read) {
-            let boot = recorded::boot(&findings);
+            let boot = recorded::boot(&findings, &|finding| protocol.detail(finding, symbols));
             recorder.add(&boot, &registers, &read).map_err(MachineError::from)?;
         }
         let boot_instructions =
@@ -312,7 +312,8 @@ impl<'m> Session<'m> {
         }
 
         if let Some((recorder, read)) = self.recorder.as_mut().zip(read) {
-            let operations = recorded::operations(performed, events, &findings);
+            let detail = |finding: &Finding| self.protocol.detail(finding, symbols);
+            let operations = recorded::operations(performed, events, &findings, &detail);
             if let Some(symbols) = symbols {
                 recorder.note_code(&operations, symbols);
             }

@@ -8,12 +8,17 @@ descriptors of a stage-2 or EL2 stage-1 table with the 4 KiB granule, and of IHI
     pste ADDRESS               a stream table entry in memory
     op N                       go to the moment after the operation in line N, and show where that is
     check                      everything that must hold, now, and what was found up to here; an error if there is any
+    pbreak FUNCTION            a breakpoint wherever a function begins, generic and inlined ones too; Tab completes names
     $desc(VALUE [, LEVEL])     a descriptor as a string, for print
 """
 
+import os
 import sys
 
 import gdb
+
+# A name and the addresses where it begins, in each line.
+FUNCTIONS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "functions.txt")
 
 S2AP = {0: "--", 1: "R-", 2: "-W", 3: "RW"}
 STAGE2_MEMATTR = {0: "Device-nGnRnE", 1: "Device-nGnRE", 2: "Device-nGRE", 3: "Device-GRE", 5: "Normal-NC", 15: "Normal-WB"}
@@ -190,6 +195,48 @@ class Check(gdb.Command):
             raise gdb.GdbError("that must not be")
 
 
+def functions():
+    """Where functions begin, by name; nothing in a recording."""
+    try:
+        with open(FUNCTIONS, encoding="utf-8") as lines:
+            pairs = [line.rstrip("\n").split("\t") for line in lines]
+    except OSError:
+        return {}
+    return {name: [int(place, 0) for place in places.split()] for name, places in pairs}
+
+
+def ends(name):
+    """What a function may be called by: its whole path, or the end of it."""
+    parts = name.split("::")
+    return ["::".join(parts[at:]) for at in range(len(parts))]
+
+
+class Pbreak(gdb.Command):
+    """pbreak FUNCTION: a breakpoint wherever a function of the hypervisor or the test host begins, generic and inlined ones too."""
+
+    def __init__(self):
+        super().__init__("pbreak", gdb.COMMAND_BREAKPOINTS)
+
+    def invoke(self, text, from_tty):
+        wanted = text.strip()
+        known = functions()
+        if not known:
+            raise gdb.GdbError("a recording has no functions to stop at; `parallax gdb TRACE` has")
+        found = {name: places for name, places in known.items() if wanted in ends(name)}
+        if not found:
+            raise gdb.GdbError("no function is called %s; Tab shows names" % (wanted or "so"))
+        for name, places in sorted(found.items()):
+            print("%s begins in %d place%s" % (name, len(places), "" if len(places) == 1 else "s"))
+            for place in places:
+                gdb.Breakpoint("*%#x" % place)
+
+    def complete(self, text, word):
+        names = {end for name in functions() for end in ends(name)}
+        # gdb puts the completion in place of `word`, which begins behind the last colon.
+        head = text[: len(text) - len(word)]
+        return sorted(name[len(head) :] for name in names if name.startswith(text))
+
+
 class Desc(gdb.Function):
     """$desc(VALUE [, LEVEL]): a descriptor as a string."""
 
@@ -240,7 +287,7 @@ def lookup(value):
     return None
 
 
-for command in (Pdesc, Ptable, Pste, Op, Check, Desc):
+for command in (Pdesc, Ptable, Pste, Op, Check, Pbreak, Desc):
     command()
 lookup.__name__ = "parallax"
 gdb.pretty_printers[:] = [known for known in gdb.pretty_printers if getattr(known, "__name__", "") != "parallax"]

@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use parallax_machine::symbols::Image;
 use parallax_machine::toolchain::{BuiltImages, Sources};
 
 use crate::program;
@@ -65,11 +66,27 @@ impl Session {
         address: &str,
     ) -> Result<Commands> {
         let printers = self.folder.path().join("parallax.py");
+        // In a recording no instruction but those of its events is ever come to.
+        if let (None, Some(images)) = (program, images) {
+            self.write("functions.txt", functions(images)?.as_bytes())?;
+        }
         let mut text = commands(program, images, &printers);
         let alone = self.write("editor.gdb", text.as_bytes())?;
         let _ = writeln!(text, "target remote {address}");
         Ok(Commands { alone, connected: self.write("gdbinit", text.as_bytes())? })
     }
+}
+
+/// Every function of the hypervisor and of the test host in a line: its name, and where it begins.
+fn functions(images: &BuiltImages) -> Result<String> {
+    let mut text = String::new();
+    for elf in [&images.hyp_elf, &images.payload_elf] {
+        for (name, places) in Image::load(elf)?.beginnings() {
+            let places: Vec<String> = places.iter().map(|place| format!("{:#x}", place.get())).collect();
+            let _ = writeln!(text, "{name}\t{}", places.join(" "));
+        }
+    }
+    Ok(text)
 }
 
 /// `path` as one word of a command of gdb's.

@@ -87,13 +87,13 @@ fn image(kernel: Option<&Path>, linux: &Path) -> Result<(PathBuf, Option<PathBuf
     match name {
         _ if kernel.exists() => Ok((kernel.to_owned(), None)),
         Some(name) => Err(unknown(name, linux)),
-        None => Err(missing(&format!("no kernel at {}", kernel.display()), linux)),
+        None => Err(Failure::usage(format!("--kernel {}: there is no such file", kernel.display()))),
     }
 }
 
 /// `name` is neither a file nor a kernel below `linux`.
 fn unknown(name: &str, linux: &Path) -> Failure {
-    let mut text = format!("no kernel {name}: neither a file nor a folder of {}", linux.display());
+    let mut text = format!("--kernel {name}: neither a file nor a folder of {}", linux.display());
     let names: Vec<_> = folders(linux)
         .iter()
         .filter_map(|folder| Some(folder.file_name()?.to_string_lossy().into_owned()))
@@ -105,8 +105,7 @@ fn unknown(name: &str, linux: &Path) -> Failure {
         Some(series) => format!("`ci/fetch-linux --series {series}` fetches it, if there is one"),
         None => "`ci/fetch-linux --help` tells how to fetch one".to_owned(),
     };
-    let message = format!("{text}; {way}");
-    Failure { status: Status::Setup, message }
+    Failure::usage(format!("{text}; {way}"))
 }
 
 /// The series of a version: 7.3 of 7.3.4.

@@ -320,7 +320,7 @@ fn nop() -> Op {
 fn stops(linux: &mut Linux, plan: &Plan) -> Result<BTreeMap<ImageVa, String>, MachineError> {
     let mut stops = BTreeMap::new();
     for name in &plan.at {
-        let number = name.strip_prefix("0x").and_then(|digits| u64::from_str_radix(digits, 16).ok());
+        let number = parallax_addr::parse_number(name);
         if let Some(address) = number.map(ImageVa::new).or_else(|| linux.function(name).map(Into::into)) {
             linux.stop_at(address)?;
             stops.insert(address, name.clone());

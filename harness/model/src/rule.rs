@@ -88,7 +88,7 @@ table_of_rules! {
         IsolationWritableCode = "writable-code", "EL2 may write what it executes.", "DDI 0487, D8.4";
         IsolationEl2Constants = "el2-constants", "EL2 may write its own constants.", "DDI 0487, D8.4";
         IsolationEl2Guard = "el2-guard", "Nothing keeps a stack of EL2's from growing into what lies below it.", "docs/checks.md";
-        IsolationStreamOpen = "stream-open", "A stream is open although the host was told that its SMMU is off.", "IHI 0070, 6.3.9";
+        IsolationStreamOpen = "stream-open", "A stream is open although the SMMU reads as off to the host.", "IHI 0070, 6.3.9";
         IsolationControl = "control", "A register of EL2's does not keep from the host what it must, on one CPU or on all.", "DDI 0487, D24.2";
         IsolationContents = "contents", "Memory of the hypervisor that nobody may write has changed.", "docs/attack.md";
     }

@@ -25,6 +25,7 @@ pub(crate) mod review;
 pub(crate) mod run;
 pub(crate) mod schedules;
 pub(crate) mod tools;
+pub(crate) mod watch;
 
 use anstyle::{AnsiColor, Style};
 use clap::builder::Styles;
@@ -51,6 +52,7 @@ pub use self::review::Review;
 pub use self::run::{On, Run, Target};
 pub use self::schedules::Schedules;
 pub use self::tools::{Build, Completions, Doctor, Faults, Man, Schema};
+pub use self::watch::Watch;
 
 /// How the word `error:` looks.
 pub const ERROR: Style = AnsiColor::Red.on_default().bold();

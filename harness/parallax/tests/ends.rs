@@ -12,6 +12,7 @@ use program::program;
 const NOT_THERE: &[(&str, i32)] = &[
     ("run nowhere.trace", 2),
     ("run --mode odd", 2),
+    ("watch nowhere.trace", 2),
     ("accept nowhere", 2),
     ("bisect --good HEAD --trace nowhere", 2),
     ("attach --gdb nowhere.sock", 125),
@@ -32,7 +33,8 @@ const NOT_THERE: &[(&str, i32)] = &[
     ("schema nowhere", 2),
     ("completions nowhere", 2),
     ("bench nowhere", 2),
-    ("linux --kernel nowhere", 125),
+    ("linux --kernel nowhere", 2),
+    ("linux --kernel ./nowhere/Image", 2),
     ("odd", 2),
 ];
 const ESCAPE: char = '\u{1b}';

@@ -21,6 +21,7 @@ const NOT_HERE: &[(&str, &str)] = &[
     ("explain --target pkvm", "it boots a Linux twice: docs/pkvm.md shows what comes out"),
     ("events --target pkvm", "it boots a Linux twice: ci/test runs it"),
     ("run --partition", "a fifth of all traces"),
+    ("watch", "it ends with Ctrl-C only: tests/watch.rs"),
     ("accept", "it would take what waits in this source tree: its own tests"),
     ("review", "it needs a terminal: tests/terminal"),
     ("bisect", "it builds revisions: its own tests"),

@@ -1,4 +1,4 @@
-//! docs/explain.md and the README show what `parallax explain` prints, and a recording tells the same as its trace.
+//! docs/explain.md and docs/start.md show what `parallax explain` prints, and a recording tells the same as its trace.
 //!
 //! What any change of the hypervisor moves is not compared: line numbers, addresses of code and of tables, positions
 //! in a queue, and the instructions around the one that is shown.
@@ -11,10 +11,12 @@ use std::process::Command;
 
 use program::program;
 
-/// The pages, and how an output begins there. The README's are no `console` blocks, which another test compares word by
+/// The pages, and how an output begins there. Those of the start are no `console` blocks, which another test compares word by
 /// word.
-const PAGES: [(&str, &str); 2] =
-    [("docs/explain.md", "```console\n$ parallax explain "), ("README.md", "```text\n$ parallax explain ")];
+const PAGES: [(&str, &str); 2] = [
+    ("docs/explain.md", "```console\n$ parallax explain "),
+    ("docs/start.md", "```text\n$ parallax explain "),
+];
 
 fn root() -> PathBuf {
     PathBuf::from("../..")
@@ -41,6 +43,16 @@ fn steady_line(line: &str) -> String {
     if let Some(instruction) = line.strip_prefix("      > ") {
         // The mnemonic: registers are the compiler's choice.
         return instruction.split_whitespace().nth(1).unwrap_or_default().to_owned();
+    }
+    if line.starts_with("      ") {
+        // What there is to say of a finding: which event of the run it was moves with anything.
+        let number = |word: &str| word.starts_with("0x") || word.trim_end_matches(')').parse::<u64>().is_ok();
+        let words = line.split_whitespace().map(|word| match word.split_once(".rs:") {
+            Some((file, _)) => file.to_owned(),
+            None if number(word) => "N".to_owned(),
+            None => word.to_owned(),
+        });
+        return words.collect::<Vec<_>>().join(" ");
     }
     let instruction = line.starts_with("then");
     let place_of_table = line.contains("table at ");

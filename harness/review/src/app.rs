@@ -3,6 +3,7 @@
 //! Nothing is written before the end: until then every decision can be taken back.
 
 use crate::item::Item;
+use crate::sorted::{Part, sorted};
 
 /// What is to become of a result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,8 +24,17 @@ pub(super) enum Action {
     },
     /// Reject.
     Reject,
+    /// Accept all of the group that are not decided of; with findings only if it says so.
+    AcceptGroup {
+        /// Also where findings are in it.
+        even_with_findings: bool,
+    },
+    /// Reject all of the group that are not decided of.
+    RejectGroup,
     /// Go on without a decision.
     Next,
+    /// Go on behind the group.
+    NextGroup,
     /// Go back.
     Previous,
     /// Take the last decision back.
@@ -79,12 +89,14 @@ const CONTEXT: usize = 3;
 /// A review.
 #[derive(Debug)]
 pub(super) struct App {
-    /// The results; never empty.
+    /// The results, group by group; never empty.
     pub items: Vec<Item>,
+    /// The groups: which of the results, and what changed in them.
+    pub groups: Vec<Part>,
     /// What was decided of each.
     pub decisions: Vec<Option<Decision>>,
-    /// In which order, to take it back.
-    history: Vec<(usize, Option<Decision>)>,
+    /// In which order, to take it back: what each key decided, with what had been decided before.
+    history: Vec<Vec<(usize, Option<Decision>)>>,
     /// Which one is shown.
     pub at: usize,
     /// The first line shown.
@@ -101,8 +113,10 @@ impl App {
     /// A review of `items`, at least one.
     pub(super) fn new(items: Vec<Item>) -> Self {
         let decisions = vec![None; items.len()];
+        let (items, groups) = sorted(items);
         Self {
             items,
+            groups,
             decisions,
             history: Vec::new(),
             at: 0,
@@ -116,6 +130,12 @@ impl App {
     /// The result that is shown.
     pub(super) fn item(&self) -> &Item {
         &self.items[self.at]
+    }
+
+    /// The group of the result that is shown, and its number.
+    pub(super) fn group(&self) -> (usize, &Part) {
+        let is_here = |(_, group): &(usize, &Part)| group.range.contains(&self.at);
+        self.groups.iter().enumerate().find(is_here).unwrap_or((0, &self.groups[0]))
     }
 
     /// The rows to show: all of them, or those near a difference. A gap is `None`.
@@ -163,7 +183,14 @@ impl App {
             (Screen::Summary | Screen::Help, _) => self.screen = Screen::Result,
             (_, Action::Accept { even_with_findings }) => self.accept(even_with_findings),
             (_, Action::Reject) => self.decide(Decision::Reject),
+            (_, Action::AcceptGroup { even_with_findings }) => self.accept_group(even_with_findings),
+            (_, Action::RejectGroup) => {
+                let members = self.undecided();
+                self.decide_all(members, Decision::Reject);
+                self.forward_to(self.group().1.range.end);
+            }
             (_, Action::Next) => self.forward(),
+            (_, Action::NextGroup) => self.forward_to(self.group().1.range.end),
             (_, Action::Previous) => self.go(self.at.saturating_sub(1)),
             (_, Action::Undo) => self.undo(),
             (_, Action::Scroll(lines)) => self.scroll_by(lines),
@@ -191,18 +218,51 @@ impl App {
         }
     }
 
+    /// Those of the group of which nothing is decided yet.
+    fn undecided(&self) -> Vec<usize> {
+        self.group().1.range.clone().filter(|at| self.decisions[*at].is_none()).collect()
+    }
+
+    /// What cannot be accepted is left, and is shown.
+    fn accept_group(&mut self, even_with_findings: bool) {
+        let end = self.group().1.range.end;
+        let objects = |at: &usize| {
+            let mut objections = self.items[*at].objections.iter();
+            objections.any(|objection| !(even_with_findings && objection.can_be_overruled()))
+        };
+        let (left, taken): (Vec<usize>, Vec<usize>) = self.undecided().into_iter().partition(objects);
+        let count = taken.len();
+        self.decide_all(taken, Decision::Accept);
+        match left.first() {
+            None => self.forward_to(end),
+            Some(first) => {
+                self.go(*first);
+                let objection = self.item().objections.first().map(ToString::to_string).unwrap_or_default();
+                self.message = format!("{count} accepted, {} left: this one: {objection}", left.len());
+            }
+        }
+    }
+
     fn decide(&mut self, decision: Decision) {
-        self.history.push((self.at, self.decisions[self.at]));
-        self.decisions[self.at] = Some(decision);
+        self.decide_all(vec![self.at], decision);
         self.forward();
+    }
+
+    fn decide_all(&mut self, members: Vec<usize>, decision: Decision) {
+        if members.is_empty() {
+            return;
+        }
+        let before = members.iter().map(|at| (*at, self.decisions[*at])).collect();
+        self.history.push(before);
+        members.into_iter().for_each(|at| self.decisions[at] = Some(decision));
     }
 
     fn undo(&mut self) {
         match self.history.pop() {
             None => "nothing to take back".clone_into(&mut self.message),
-            Some((at, before)) => {
-                self.decisions[at] = before;
-                self.go(at);
+            Some(before) => {
+                before.iter().for_each(|(at, decision)| self.decisions[*at] = *decision);
+                self.go(before.first().map_or(self.at, |(at, _)| *at));
                 self.screen = Screen::Result;
                 "taken back".clone_into(&mut self.message);
             }
@@ -210,8 +270,12 @@ impl App {
     }
 
     fn forward(&mut self) {
-        if self.at + 1 < self.items.len() {
-            self.go(self.at + 1);
+        self.forward_to(self.at + 1);
+    }
+
+    fn forward_to(&mut self, at: usize) {
+        if at < self.items.len() {
+            self.go(at);
         } else {
             self.screen = Screen::Summary;
         }

@@ -129,3 +129,55 @@ fn only_what_differs_is_shown_unless_asked_for_all() {
     app.act(Action::NextChange);
     assert_eq!(app.message, "no difference further down");
 }
+
+const OTHER: &str = "2: host_share_hyp pfn=ram+0x10 -> ok\n3: host_unshare_hyp pfn=ram+0x11 -> EPERM\n   smmu a\n4: nop -> ok\n";
+const GROUP: Action = Action::AcceptGroup { even_with_findings: false };
+
+/// Three results in which the same line went, and one with another result.
+fn grouped() -> App {
+    app(&[("bad/a.trace", NEW), ("good/b.trace", OTHER), ("good/c.trace", NEW), ("good/d.trace", NEW)])
+}
+
+#[test]
+fn what_changed_alike_is_one_group_with_good_traces_first() {
+    let app = grouped();
+    let names: Vec<_> = app.items.iter().map(|item| item.trace.display().to_string()).collect();
+    assert_eq!(
+        names,
+        ["c", "d", "a", "b"]
+            .map(|name| { format!("traces/{}/{name}.trace", if name == "a" { "bad" } else { "good" }) })
+    );
+    let what: Vec<_> = app.groups.iter().map(|group| group.what.join(" ")).collect();
+    assert_eq!(
+        what,
+        ["3 × smmu a gone after host_unshare_hyp", "1 × host_unshare_hyp -> EPERM instead of ok"]
+    );
+}
+
+#[test]
+fn a_group_is_accepted_and_taken_back_as_a_whole() {
+    let mut app = grouped();
+    app.act(GROUP);
+    assert_eq!((app.at, app.counts()), (3, (3, 0)));
+    app.act(Action::RejectGroup);
+    assert_eq!((app.screen.clone(), app.counts()), (Screen::Summary, (3, 1)));
+    app.act(Action::Undo);
+    app.act(Action::Undo);
+    assert_eq!((app.at, app.counts()), (0, (0, 0)));
+    app.act(Action::Reject);
+    app.act(GROUP);
+    assert_eq!((app.at, app.counts()), (3, (2, 1)), "what was decided stays");
+    app.act(Action::Previous);
+    app.act(Action::NextGroup);
+    assert_eq!((app.at, app.counts()), (3, (2, 1)));
+}
+
+#[test]
+fn what_cannot_be_accepted_with_its_group_is_left_and_shown() {
+    let mut app = app(&[("bad/b.trace", FOUND), ("good/a.trace", FOUND)]);
+    app.act(GROUP);
+    assert_eq!((app.at, &app.decisions[..]), (0, &[None, Some(Decision::Accept)][..]));
+    assert_eq!(app.message, "1 accepted, 1 left: this one: 1 finding");
+    app.act(Action::AcceptGroup { even_with_findings: true });
+    assert_eq!((app.screen.clone(), app.counts()), (Screen::Summary, (2, 0)));
+}

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use similar::{ChangeTag, TextDiff};
 
 use parallax_engine::Reproducer;
-use parallax_report::golden::{self, GoldenError, Kinds, Objection};
+use parallax_report::golden::{self, Changed, GoldenError, Kinds, Objection, Shape};
 use parallax_report::text_diff;
 
 /// A line on either side, or on both.
@@ -67,6 +67,16 @@ impl Item {
         let what = if self.fresh { "no golden yet".to_owned() } else { self.kinds.to_string() };
         let objections = self.objections.iter().map(|objection| format!("; {objection}"));
         std::iter::once(what).chain(objections).collect()
+    }
+
+    /// In what it differs, to be grouped with others.
+    pub fn changed(&self) -> Changed {
+        let [old, new] = self.read.each_ref().map(|text| text.as_deref().unwrap_or_default());
+        let label = self.trace.to_string_lossy();
+        if self.fresh {
+            return Changed::new(&label, "").and([Shape::whole(&format!("no golden of {label} yet"))]);
+        }
+        Changed::new(&label, &text_diff::unified(old, new))
     }
 
     /// The command that comes to this result again.

@@ -1,4 +1,4 @@
-//! Behind `parallax review`: going through the results that wait, one trace at a time, in a terminal.
+//! Behind `parallax review`: going through the results that wait, one change at a time, in a terminal.
 //!
 //! The files are those of `cargo insta review`. Decisions are written at the end, all together; leaving with Ctrl-C
 //! writes nothing.
@@ -8,6 +8,7 @@
 mod app;
 mod explain;
 mod item;
+mod sorted;
 mod tick;
 mod view;
 
@@ -61,14 +62,18 @@ pub fn review(root: &Path, items: Vec<Item>, cancel: &CancellationToken) -> Resu
     if decided? { write(&app).map(Some) } else { Ok(None) }
 }
 
-/// One line an item.
+/// What changed, and below it one line an item.
 ///
 /// # Errors
 /// None.
-pub fn listed(items: &[Item]) -> Result<String, std::fmt::Error> {
+pub fn listed(items: Vec<Item>) -> Result<String, std::fmt::Error> {
     let mut text = String::new();
-    for item in items {
-        writeln!(text, "{}  {}", item.trace.display(), item.summary())?;
+    let (items, parts) = sorted::sorted(items);
+    for part in parts {
+        writeln!(text, "{}", part.what.join("\n"))?;
+        for item in &items[part.range] {
+            writeln!(text, "    {}  {}", item.trace.display(), item.summary())?;
+        }
     }
     Ok(text)
 }
@@ -119,6 +124,10 @@ fn action(key: KeyEvent, page: isize) -> Action {
         KeyCode::Char('a') => Action::Accept { even_with_findings: false },
         KeyCode::Char('A') => Action::Accept { even_with_findings: true },
         KeyCode::Char('r') => Action::Reject,
+        KeyCode::Char('g') => Action::AcceptGroup { even_with_findings: false },
+        KeyCode::Char('G') => Action::AcceptGroup { even_with_findings: true },
+        KeyCode::Char('R') => Action::RejectGroup,
+        KeyCode::Char('S') => Action::NextGroup,
         KeyCode::Char('s' | 'n') | KeyCode::Right => Action::Next,
         KeyCode::Char('p') | KeyCode::Left => Action::Previous,
         KeyCode::Char('u') => Action::Undo,

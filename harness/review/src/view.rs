@@ -11,8 +11,10 @@ use crate::item::Row;
 
 /// Below this width old and new stand one below the other.
 const SIDE_BY_SIDE: u16 = 100;
-/// Lines around the result: two of a header and one free, the columns' names, the keys.
-pub(super) const AROUND: isize = 5;
+/// Lines around the result: those of a header, the columns' names, the keys.
+pub(super) const AROUND: isize = 6;
+/// Lines of the header.
+const HEADER: u16 = 4;
 
 const OLD: Style = Style::new().fg(Color::Red);
 const NEW: Style = Style::new().fg(Color::Green);
@@ -25,6 +27,9 @@ pub(super) const KEYS: &[(&str, &str)] = &[
     ("A", "accept even with findings"),
     ("r", "reject: the result is removed, the golden stays"),
     ("s, n, →", "skip: it goes on waiting"),
+    ("g", "accept the group: all in which nothing else changed"),
+    ("G", "accept the group even with findings"),
+    ("R, S", "reject the group, skip it"),
     ("p, ←", "back to the one before"),
     ("u", "take the last decision back"),
     ("j, k, ↓, ↑", "a line down, up"),
@@ -38,7 +43,7 @@ pub(super) const KEYS: &[(&str, &str)] = &[
 
 /// Draws what is on the screen.
 pub(super) fn draw(frame: &mut Frame<'_>, app: &App) {
-    let areas = Layout::vertical([Constraint::Length(3), Constraint::Min(1), Constraint::Length(1)]);
+    let areas = Layout::vertical([Constraint::Length(HEADER), Constraint::Min(1), Constraint::Length(1)]);
     let [head, body, foot] = areas.areas(frame.area());
     header(frame, app, head);
     match &app.screen {
@@ -62,6 +67,9 @@ fn header(frame: &mut Frame<'_>, app: &App, area: Rect) {
         return;
     }
     let item = app.item();
+    let (number, group) = app.group();
+    let in_group = format!("group {}/{}: ", number + 1, app.groups.len());
+    let what = Line::from(vec![Span::styled(in_group, DIM), Span::styled(group.what.join(", "), BOLD)]);
     let mut title = vec![Span::styled(format!("{}/{} ", app.at + 1, app.items.len()), DIM)];
     match app.decisions[app.at] {
         Some(Decision::Accept) => title.push(Span::styled("accepted ", NEW)),
@@ -71,7 +79,7 @@ fn header(frame: &mut Frame<'_>, app: &App, area: Rect) {
     title.push(Span::styled(item.trace.display().to_string(), BOLD));
     let style = if item.objections.is_empty() { Style::new() } else { OLD.add_modifier(Modifier::BOLD) };
     let reproducer = Line::styled(format!("reproduce: {}", item.reproducer()), DIM);
-    let lines = vec![Line::from(title), Line::styled(item.summary(), style), reproducer];
+    let lines = vec![what, Line::from(title), Line::styled(item.summary(), style), reproducer];
     frame.render_widget(Paragraph::new(lines), area);
 }
 
@@ -83,8 +91,17 @@ fn footer(app: &App, width: u16) -> Line<'_> {
     let keys = match app.screen {
         Screen::Result => {
             let last = "? keys  q end";
-            let more =
-                ["a accept", "r reject", "s skip", "p back", "u undo", "e explain", "c next change", "w all"];
+            let more = [
+                "a accept",
+                "r reject",
+                "s skip",
+                "g accept group",
+                "u undo",
+                "e explain",
+                "p back",
+                "c next change",
+                "w all",
+            ];
             let mut text = String::new();
             for key in more {
                 if text.len() + key.len() + 2 + last.len() <= usize::from(width) {
@@ -245,7 +262,7 @@ mod tests {
     #[test]
     fn a_wide_terminal_shows_both_sides_in_one_line() {
         let text = shown(&app(), 120, 12);
-        let line = text.lines().find(|line| line.contains("EPERM")).expect(&text);
+        let line = text.lines().find(|line| line.contains("│+")).expect(&text);
         assert!(line.contains("- 3: host_unshare_hyp pfn=ram+0x11 -> ok"), "{text}");
         assert!(line.contains("+ 3: host_unshare_hyp pfn=ram+0x11 -> EPERM"), "{text}");
         assert!(text.contains("results, SMMU changed"), "{text}");

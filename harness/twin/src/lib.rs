@@ -2,7 +2,7 @@
 //!
 //! `hyp-core` is generic over memory, barriers and the SMMU. Here it runs on memory that the harness's decoders read, so that
 //! what it leaves there is looked at with the same eyes as a machine under QEMU: a snapshot, the checks of every state, the
-//! specification; and a TLB for the CPUs and one for the SMMU that forget only what they are told to. A step takes some
+//! specification; and a TLB for the CPUs and one for the SMMU that forget only what is invalidated. A step takes some
 //! microseconds, so that scopes can be visited that are too large for a machine, and two CPUs under thousands of schedules.
 //!
 //! What is not here: the host's registers, exceptions, the order of events, the SMMU's driver and the emulated SMMU and ITS.

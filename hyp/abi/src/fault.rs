@@ -249,7 +249,7 @@ faults! {
     ViommuBudgetIgnored = 127, "viommu_budget_ignored";
     /// The host's performance counters count what EL2 does.
     PmuCountsEl2 = 128, "pmu_counts_el2";
-    /// What a user process of the host may not reach is told as a translation fault, which its kernel takes for its own.
+    /// What a user process of the host may not reach is reported as a translation fault, which its kernel takes for its own.
     UserAbortAsFault = 129, "user_abort_as_fault";
     /// The host has QEMU's fw_cfg, which writes memory past both stage 2 and the SMMU.
     FwCfgLeftToHost = 130, "fwcfg_left_to_host";
@@ -321,7 +321,7 @@ faults! {
     AbortSpsrWrong = 171, "abort_spsr_wrong";
     /// FAR_EL1 has the page of an abort, and not the byte.
     AbortFarLost = 172, "abort_far_lost";
-    /// A store that was refused is told as a load.
+    /// A store that was refused is reported as a load.
     AbortWriteAsRead = 173, "abort_write_as_read";
     /// A load from an emulated register is not extended by its sign.
     EmulatedSignLost = 174, "emulated_sign_lost";

@@ -9,13 +9,18 @@ use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::format::Hex;
-use super::limit::{MAX_VIEWS, limited};
+use super::limit::{MAX_DETAIL, MAX_VIEWS, limited};
 
 /// A finding of a recording.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RecordedFinding {
     /// As it was found.
-    Typed(Finding),
+    Typed {
+        /// It.
+        finding: Finding,
+        /// What there was to say of it beyond that, line by line: what was missing, where, since when.
+        detail: Vec<String>,
+    },
     /// What a recording of schema 2 says of one: its text as a golden has it, in which nothing is looked for.
     Told(String),
 }
@@ -25,16 +30,31 @@ impl RecordedFinding {
     #[must_use]
     pub const fn finding(&self) -> Option<&Finding> {
         match self {
-            Self::Typed(finding) => Some(finding),
+            Self::Typed { finding, .. } => Some(finding),
             Self::Told(_) => None,
         }
+    }
+
+    /// What there was to say of it beyond its text, line by line.
+    #[must_use]
+    pub fn detail(&self) -> &[String] {
+        match self {
+            Self::Typed { detail, .. } => detail,
+            Self::Told(_) => &[],
+        }
+    }
+
+    /// A finding of which there is `detail` to say.
+    #[must_use]
+    pub const fn with_detail(finding: Finding, detail: Vec<String>) -> Self {
+        Self::Typed { finding, detail }
     }
 
     /// The finding without what each side says at its place.
     #[must_use]
     pub fn identity(&self) -> String {
         match self {
-            Self::Typed(finding) => finding.identity(),
+            Self::Typed { finding, .. } => finding.identity(),
             Self::Told(text) => FindingLine::new(text).identity().to_owned(),
         }
     }
@@ -42,7 +62,7 @@ impl RecordedFinding {
 
 impl From<Finding> for RecordedFinding {
     fn from(finding: Finding) -> Self {
-        Self::Typed(finding)
+        Self::with_detail(finding, Vec::new())
     }
 }
 
@@ -50,7 +70,7 @@ impl From<Finding> for RecordedFinding {
 impl fmt::Display for RecordedFinding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Typed(finding) => finding.fmt(f),
+            Self::Typed { finding, .. } => finding.fmt(f),
             Self::Told(text) => f.write_str(text),
         }
     }
@@ -72,6 +92,12 @@ struct FindingFields {
     /// Side and what it says.
     #[serde(deserialize_with = "limited::<_, _, MAX_VIEWS>")]
     views: Vec<(Side, String)>,
+    #[serde(
+        default,
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "limited::<_, _, MAX_DETAIL>"
+    )]
+    detail: Vec<String>,
 }
 
 /// [`Span`] on a line: its first address, and the one behind its last.
@@ -94,29 +120,31 @@ impl Range {
     }
 }
 
-impl From<&Finding> for FindingFields {
-    fn from(finding: &Finding) -> Self {
+impl FindingFields {
+    fn of(finding: &Finding, detail: &[String]) -> Self {
         let Violation { rule, space, span, subject, message, function } = Violation::clone(finding);
         let views = finding.views().iter().map(|(side, view)| (side, view.to_owned())).collect();
         let page = finding.page().map(Range::from);
-        Self { rule, space, span: span.into(), subject, message, function, page, views }
+        let detail = detail.to_vec();
+        Self { rule, space, span: span.into(), subject, message, function, page, views, detail }
     }
 }
 
 impl FindingFields {
-    fn finding<E: Error>(self) -> Result<Finding, E> {
-        let Self { rule, space, span, subject, message, function, page, views } = self;
+    fn finding<E: Error>(self) -> Result<RecordedFinding, E> {
+        let Self { rule, space, span, subject, message, function, page, views, detail } = self;
         let violation = Violation { rule, space, span: span.span()?, subject, message, function };
         let views = Views::from_list(views);
         let views = views.ok_or_else(|| E::custom("a finding without what both sides say"))?;
-        Ok(violation.with_views(page.map(Range::span).transpose()?, views))
+        let finding = violation.with_views(page.map(Range::span).transpose()?, views);
+        Ok(RecordedFinding::Typed { finding, detail })
     }
 }
 
 impl Serialize for RecordedFinding {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
-            Self::Typed(finding) => FindingFields::from(finding).serialize(serializer),
+            Self::Typed { finding, detail } => FindingFields::of(finding, detail).serialize(serializer),
             Self::Told(text) => serializer.serialize_str(text),
         }
     }
@@ -139,7 +167,7 @@ impl<'de> Deserialize<'de> for RecordedFinding {
 
             fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<RecordedFinding, A::Error> {
                 let fields = FindingFields::deserialize(MapAccessDeserializer::new(map))?;
-                fields.finding().map(RecordedFinding::Typed)
+                fields.finding()
             }
         }
 
@@ -165,6 +193,10 @@ mod tests {
         );
         let page = read.finding().and_then(Finding::page);
         assert_eq!(page, Some(Span::new(PhysAddr::new(0x4002_0000), 0x1000)));
+        let detailed = LINE.replace("\"unmapped\"]]", "\"unmapped\"]],\"detail\":[\"missing: a DSB\"]");
+        let read: RecordedFinding = serde_json::from_str(&detailed).unwrap();
+        assert_eq!(read.detail(), ["missing: a DSB"]);
+        assert_eq!(serde_json::to_string(&read).unwrap(), detailed);
     }
 
     #[test]

@@ -26,7 +26,7 @@ use crate::target::{CpuRegisters, Description};
 /// | 3 | [`Entry::findings`] with rule, space, span, page, views, function and message |
 /// | 4 | [`Entry::others`], [`SysRegs::control`], [`Entry::gic`]; later [`HypInfo::pools_pa`], [`HypInfo::tree_pa`], 0 where they are absent |
 /// | 5 | [`Description::images`] |
-/// | 6 | [`Header::told`] |
+/// | 6 | [`Header::told`]; findings with `detail`: what was missing, where, since when |
 pub const SCHEMA: u32 = 6;
 /// The oldest schema with findings that are more than texts.
 pub const TYPED_FINDINGS: u32 = 3;

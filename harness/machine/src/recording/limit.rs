@@ -54,6 +54,8 @@ limits! {
     MAX_ALL_FINDINGS: u64 = 1 << 18, "findings";
     /// The most views of a finding.
     MAX_VIEWS: usize = 1 << 8, "views of a finding";
+    /// The most lines beyond its text that a finding has.
+    MAX_DETAIL: usize = 1 << 10, "lines beyond its text of a finding";
     /// The highest number of instructions: no machine performs more.
     MAX_INSTRUCTIONS: u64 = 1 << 56, "instructions that an event counts";
 }

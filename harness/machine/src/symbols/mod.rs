@@ -3,6 +3,7 @@
 //! [`Image`] is one ELF file; [`Symbols`] knows both images of a machine and turns any program counter into a line of
 //! text. Paths are shown relative to the repository.
 
+mod beginnings;
 mod disasm;
 mod image;
 mod locks;

@@ -16,7 +16,7 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
 
-use super::{PROFILE, Sources, TARGET, Toolchain, ToolchainError, flatten, paths};
+use super::{PROFILE, Sources, TARGET, Toolchain, ToolchainError, flatten, paths, sources};
 
 /// How many lines of a failed build are shown.
 const TAIL_LINES: usize = 60;
@@ -129,7 +129,30 @@ fn test_host(repo_root: &Path) -> &'static str {
     if repo_root.join("hyp/testhost").is_dir() { "testhost" } else { "payload" }
 }
 
-/// Builds the hypervisor and the test host of the repository at `repo_root`.
+/// What of the tree decides what the images are.
+const FOLDERS: [&str; 1] = ["hyp"];
+
+/// How the images are made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Making {
+    /// As they are meant to be: what goldens, recordings and figures are about.
+    #[default]
+    Whole,
+    /// Quickly: less optimised, and only what changed. What it does is the same, where its instructions are is not.
+    Quick,
+}
+
+impl Making {
+    const fn profile(self) -> &'static str {
+        match self {
+            Self::Whole => PROFILE,
+            Self::Quick => "quick",
+        }
+    }
+}
+
+/// Builds the hypervisor and the test host of the repository at `repo_root`; what was built of the same sources once is taken
+/// from what is kept.
 ///
 /// # Errors
 /// No compiler, a build that fails, or an image that cannot be used.
@@ -138,15 +161,46 @@ pub fn build(
     variant: Variant,
     cancel: &CancellationToken,
 ) -> Result<BuiltImages, ToolchainError> {
+    make(repo_root, variant, Making::Whole, cancel)
+}
+
+/// [`build`], made in one way or the other.
+///
+/// # Errors
+/// As [`build`].
+pub fn make(
+    repo_root: &Path,
+    variant: Variant,
+    making: Making,
+    cancel: &CancellationToken,
+) -> Result<BuiltImages, ToolchainError> {
     let toolchain = Toolchain::find(repo_root)?;
     let folder = folder(repo_root, variant);
+    let notes = folder.with_file_name("sources").join(variant.folder());
+    let words = [making.profile(), variant.folder(), toolchain.rustc()];
+    let digest = || sources::digest(repo_root, &FOLDERS, toolchain.rustc(), &words);
+    let before = digest();
+    if let Some(images) = before.as_ref().and_then(|before| known(repo_root, variant, &notes, before)) {
+        return Ok(images);
+    }
     let _lock = lock(&folder, cancel)?;
-    let mut command = toolchain.cargo("build", repo_root)?;
+    let mut command = toolchain.cargo_with("build", repo_root, making.profile())?;
     let test_host = test_host(repo_root);
     command.args(["-p", "hyp", "-p", test_host]).args(variant.features());
     run(command, cancel)?;
-    let built = repo_root.join("target/hyp").join(TARGET).join(PROFILE);
-    store(repo_root, &folder, &built.join("hyp"), &built.join(test_host))
+    let built = repo_root.join("target/hyp").join(TARGET).join(making.profile());
+    let images = store(repo_root, &folder, &built.join("hyp"), &built.join(test_host))?;
+    // Of sources that changed meanwhile nobody knows which ones were built.
+    if let Some(before) = before.filter(|before| digest().as_ref() == Some(before)) {
+        sources::note(&notes, &before, &images.id);
+    }
+    Ok(images)
+}
+
+/// The images of the sources with `digest`, where they were built once and are still kept.
+fn known(repo_root: &Path, variant: Variant, notes: &Path, digest: &str) -> Option<BuiltImages> {
+    let images = kept(repo_root, variant, &sources::known(notes, digest)?)?;
+    [&images.hyp_img, &images.payload_img].iter().all(|path| path.is_file()).then_some(images)
 }
 
 /// Runs clippy on the hypervisor and the test host; warnings are errors.
@@ -350,6 +404,26 @@ mod tests {
         assert_eq!((found(""), found(".."), found(&id[1..])), (None, None, None));
         fs::write(&files_in(&dir)[0], "another").unwrap();
         assert_eq!(found(&id), None, "what is there is not what it is called after");
+    }
+
+    #[test]
+    fn what_was_built_of_the_same_sources_is_taken_as_it_is() {
+        let root = tempfile::tempdir().unwrap();
+        let id = id_of(b"hyp", b"host");
+        let dir = folder(root.path(), Variant::Normal).join(&id);
+        fs::create_dir_all(&dir).unwrap();
+        for (file, bytes) in files_in(&dir).iter().zip(["hyp", "host", "", ""]) {
+            fs::write(file, bytes).unwrap();
+        }
+        let notes = root.path().join("notes");
+        let found =
+            |digest: &str| known(root.path(), Variant::Normal, &notes, digest).map(|images| images.id);
+        assert_eq!(found("sources"), None);
+        sources::note(&notes, "sources", &id).unwrap();
+        assert_eq!(found("sources"), Some(id));
+        assert_eq!(found("others"), None);
+        fs::remove_file(&files_in(&dir)[2]).unwrap();
+        assert_eq!(found("sources"), None, "a file of it is gone");
     }
 
     #[test]

@@ -8,13 +8,14 @@ mod build;
 mod flatten;
 pub mod paths;
 mod plugin;
+mod sources;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::programs::find_program;
 
-pub use self::build::{BuiltImages, Variant, build, clippy, kept};
+pub use self::build::{BuiltImages, Making, Variant, build, clippy, kept, make};
 pub use self::flatten::{FlattenError, flatten};
 pub use self::paths::Sources;
 pub use self::plugin::{clippy_plugin, newer_api, plugin};
@@ -124,11 +125,15 @@ impl Toolchain {
     /// The folders that sources come from, in builds of the tree at `repo_root`.
     #[must_use]
     pub fn sources(self, repo_root: &Path) -> Vec<Sources> {
-        let rustc = match self {
+        paths::folders(repo_root, sysroot(self.rustc(), repo_root).as_deref())
+    }
+
+    /// The compiler.
+    const fn rustc(self) -> &'static str {
+        match self {
             Self::Library => "rustc",
             Self::DebianBuildStd => DEBIANS_RUSTC,
-        };
-        paths::folders(repo_root, sysroot(rustc, repo_root).as_deref())
+        }
     }
 
     /// `cargo SUBCOMMAND` for the target, without packages and features. What an outer cargo or its user set for
@@ -137,6 +142,15 @@ impl Toolchain {
     /// # Errors
     /// [`ToolchainError::Name`].
     pub fn cargo(self, subcommand: &str, repo_root: &Path) -> Result<Command, ToolchainError> {
+        self.cargo_with(subcommand, repo_root, PROFILE)
+    }
+
+    fn cargo_with(
+        self,
+        subcommand: &str,
+        repo_root: &Path,
+        profile: &str,
+    ) -> Result<Command, ToolchainError> {
         let mut command = match self {
             Self::Library => Command::new("cargo"),
             Self::DebianBuildStd => Command::new("/usr/bin/cargo"),
@@ -158,7 +172,7 @@ impl Toolchain {
                 "-Zbuild-std-features=compiler-builtins-mem",
             ]);
         }
-        command.args(["--target", TARGET, "--profile", PROFILE, "--target-dir", "target/hyp"]);
+        command.args(["--target", TARGET, "--profile", profile, "--target-dir", "target/hyp"]);
         command.args(["--config", &paths::setting(&self.sources(repo_root))?]);
         Ok(command)
     }

@@ -11,7 +11,7 @@ use super::fault::FaultName;
 pub(crate) const EXAMPLE: &str = "\
 Examples:
   parallax explore                                 three pages, about ten seconds
-  parallax explore --page 0x6000 --page 0x6001 --pins 3
+  parallax explore --page ram+0x6000 --page ram+0x6001 --pins 3
   parallax explore --smmu                          two streams of an SMMU of the host's own
   parallax explore --shard 2/4 --jobs 2
   parallax explore --resume explored.parts         goes on where an earlier one was ended
@@ -29,7 +29,7 @@ Examples:
 /// Arguments of `explore`.
 #[derive(Debug, Args)]
 pub struct Explore {
-    /// A page, as a frame of 4 KiB from the first one of memory on, with or without `ram+`; up to five [default: 0x6000, 0x6001, 0x61ff]
+    /// A page frame, such as ram+0x6000 or 0x46000; up to five [default: ram+0x6000, ram+0x6001, ram+0x61ff]
     #[arg(long = "page", value_name = "FRAME", value_parser = frame)]
     pub pages: Vec<u64>,
     /// Give the host an SMMU of its own, with two streams that it turns off, aborts, lets by and translates; then one page
@@ -64,9 +64,14 @@ pub struct Spec {
     pub call: Option<String>,
 }
 
+/// The first page frame of the machine's memory.
+const RAM: u64 = 0x4000_0000 >> 12;
+
+/// The frame that `text` names, from the first one of memory on.
 fn frame(text: &str) -> Result<u64, String> {
-    parallax_addr::parse_number(text.strip_prefix("ram+").unwrap_or(text))
-        .ok_or_else(|| "expected a number, such as 0x6000 or ram+0x6000".to_owned())
+    let (text, first) = text.strip_prefix("ram+").map_or((text, RAM), |offset| (offset, 0));
+    let number = parallax_addr::parse_number(text).and_then(|number| number.checked_sub(first));
+    number.ok_or_else(|| "expected a page frame of memory, such as ram+0x6000 or 0x46000".to_owned())
 }
 
 pub(super) fn shard(text: &str) -> Result<Shard, String> {
@@ -76,4 +81,18 @@ pub(super) fn shard(text: &str) -> Result<Shard, String> {
         .filter(|(part, parts): &(usize, usize)| (1..=*parts).contains(part) && *parts <= 1024)
         .map(|(part, count)| Shard { index: part - 1, count })
         .ok_or_else(|| "expected a part and how many there are, such as 2/4".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::frame;
+
+    #[test]
+    fn a_page_is_named_as_everywhere_else() {
+        assert_eq!(frame("ram+0x6000"), Ok(0x6000));
+        assert_eq!(frame("0x46000"), Ok(0x6000));
+        for text in ["0x6000", "ram+", "pool+0x1", "x"] {
+            assert!(frame(text).is_err(), "{text}");
+        }
+    }
 }

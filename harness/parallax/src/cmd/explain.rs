@@ -18,7 +18,7 @@ use parallax_engine::Reproducer;
 use parallax_engine::live;
 use parallax_engine::project;
 use parallax_engine::status::{Failure, Status};
-use parallax_machine::recording::Replay;
+use parallax_machine::recording::{RecordedFinding, Replay};
 use parallax_machine::{Backend, Machine, MachineError};
 use parallax_report::explain::Wanted;
 use parallax_suite::cases::Case;
@@ -42,10 +42,16 @@ pub(super) fn explain(args: &cli::Explain) -> Result<Status> {
     let ipa = args.ipa.as_ref().map(|ipa| address(ipa, &path)).transpose()?;
     let wanted = Wanted { ipa, sid: args.sid };
     let Explanation { story, findings } = explanation::of_recording(&path, &args.source, args.op, wanted)?;
-    let found: String = findings.iter().map(|finding| format!("found {finding}\n")).collect();
+    let found: String = findings.iter().map(found).collect();
     let found = if found.is_empty() { found } else { format!("\n{found}reproduce: {}\n", reproducer(args)) };
     print(&(story + &found))?;
     Ok(Status::Same)
+}
+
+/// A finding, and below it what was missing, where and since when.
+fn found(finding: &RecordedFinding) -> String {
+    let detail = finding.detail().iter().map(|line| format!("      {line}\n"));
+    format!("found {finding}\n{}", detail.collect::<String>())
 }
 
 /// Where `ipa` is on the machine of the recording at `path`.

@@ -29,6 +29,7 @@ mod run;
 mod schedules;
 mod schema;
 mod shell;
+mod watch;
 
 use anyhow::{Error, Result};
 use clap::{CommandFactory, Parser, Subcommand};
@@ -70,6 +71,8 @@ macro_rules! commands {
 commands! {
     /// Perform traces, check every state, and compare with the goldens
     Run(cli::Run), cli::run::EXAMPLE => run::run;
+    /// Perform traces again at each save of a source, and show what differs from the goldens
+    Watch(cli::Watch), cli::watch::EXAMPLE => watch::watch;
     /// Take results that differ from their goldens
     Accept(cli::Accept), cli::accept::EXAMPLE => accept::accept;
     /// Go through results that wait for a review, old and new side by side, in a terminal

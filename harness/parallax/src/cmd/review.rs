@@ -24,7 +24,7 @@ pub(super) fn review(args: &Review) -> Result<Status> {
         return Ok(Status::Same);
     }
     if args.list {
-        print(&parallax_review::listed(&items)?)?;
+        print(&parallax_review::listed(items)?)?;
         return Ok(Status::Diverged);
     }
     if !std::io::stdin().is_terminal() || !std::io::stdout().is_terminal() {

@@ -123,6 +123,29 @@ fn a_whole_review_leaves_what_cargo_insta_would_leave() {
 }
 
 #[test]
+fn one_key_accepts_all_in_which_the_same_changed() {
+    let root = project();
+    for name in ["b", "c"] {
+        let path = root.path().join(format!("traces/good/{name}.trace"));
+        let changed = SHARE.replacen("EPERM", "ok", 1);
+        fs::write(&path, trace(&changed)).unwrap();
+        let place = Place::of(&path);
+        golden::save(&place, &place.golden, SHARE).unwrap();
+        golden::save(&place, &place.pending(), &changed).unwrap();
+    }
+    let mut terminal = Terminal::start(command(root.path()), 100, 20);
+    agreed("group", &terminal.until("group 1/4: 3 × host_share_hyp -> ok instead of EPERM"));
+    terminal.keys("g");
+    terminal.until("4/6 traces/good/found.trace");
+    terminal.keys("qq");
+    assert_eq!(terminal.ended(), 1);
+    terminal.until("3 accepted, 0 rejected, 3 go on waiting");
+    let waiting = files(root.path()).into_iter().filter(|(name, _)| name.ends_with(".new"));
+    let waiting: Vec<String> = waiting.map(|(name, _)| name).collect();
+    assert_eq!(waiting, ["found.snap.new", "gone.snap.new", "new.snap.new"]);
+}
+
+#[test]
 fn a_narrow_terminal_and_one_that_changes_its_size_show_everything() {
     let root = project();
     let mut terminal = Terminal::start(command(root.path()), 60, 18);

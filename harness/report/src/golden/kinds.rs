@@ -10,8 +10,12 @@ use parallax_model::GoldenLine;
 pub(super) enum Kind {
     /// Operations and their results.
     Results,
-    /// The CPU's tables and the page states: lanes `cpu`, `el2`, `page`.
-    Tables,
+    /// The host's stage 2: lane `cpu`.
+    Cpu,
+    /// EL2's stage 1: lane `el2`.
+    El2,
+    /// Page states: lane `page`.
+    Pages,
     /// The SMMU: lanes `smmu`, `ste`, `regs`.
     Smmu,
     /// Findings about the order of events.
@@ -24,7 +28,9 @@ impl Kind {
     const fn name(self) -> &'static str {
         match self {
             Self::Results => "results",
-            Self::Tables => "tables",
+            Self::Cpu => "CPU",
+            Self::El2 => "EL2",
+            Self::Pages => "page states",
             Self::Smmu => "SMMU",
             Self::Events => "events",
             Self::Findings => "findings",
@@ -32,14 +38,16 @@ impl Kind {
     }
 
     /// The kind of a golden's line.
-    fn of(line: &str) -> Self {
+    pub(super) fn of(line: &str) -> Self {
         match GoldenLine::of(line) {
             GoldenLine::Boot | GoldenLine::Operation(_) => Self::Results,
             GoldenLine::Finding(finding) if super::compare::is_of_events(finding) => Self::Events,
             GoldenLine::Finding(_) => Self::Findings,
             GoldenLine::Change(change) => match change.split_whitespace().next() {
                 Some("smmu" | "ste" | "regs") => Self::Smmu,
-                _ => Self::Tables,
+                Some("el2") => Self::El2,
+                Some("page") => Self::Pages,
+                _ => Self::Cpu,
             },
         }
     }
@@ -65,7 +73,7 @@ impl Kinds {
     }
 }
 
-/// `only SMMU changed`, or `tables, SMMU changed`.
+/// `only SMMU changed`, or `CPU, SMMU changed`.
 impl fmt::Display for Kinds {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names: Vec<&str> = self.0.iter().map(|kind| kind.name()).collect();
@@ -88,7 +96,9 @@ mod tests {
     #[test]
     fn a_change_of_one_kind_is_said_to_be_only_that() {
         assert_eq!(said(" 2: x\n-3: y -> ok\n+3: y -> EPERM\n"), "only results changed");
-        assert_eq!(said("@@ -1 +1 @@\n 2: x\n-   cpu  a\n+   page b\n"), "only tables changed");
+        assert_eq!(said("@@ -1 +1 @@\n 2: x\n-   cpu  a\n"), "only CPU changed");
+        assert_eq!(said("+   el2  a\n-   el2  b\n"), "only EL2 changed");
+        assert_eq!(said("+   page a\n"), "only page states changed");
         assert_eq!(said("+   smmu a\n-   ste  b\n"), "only SMMU changed");
         assert_eq!(said("+   ! protocol/missing_dsb cpu a: …\n"), "only events changed");
         assert_eq!(said("+   ! sync/extra smmu a: …\n"), "only findings changed");
@@ -96,9 +106,12 @@ mod tests {
 
     #[test]
     fn several_kinds_are_all_named() {
-        assert_eq!(said("-   cpu  a\n-   smmu a\n"), "tables, SMMU changed");
+        assert_eq!(
+            said("-   cpu  a\n-   smmu a\n+   page b\n+   el2  c\n"),
+            "CPU, EL2, page states, SMMU changed"
+        );
         let both = Kinds::of_diff("-   cpu  a\n").and(&Kinds::of_diff("-3: x\n"));
-        assert_eq!(both.to_string(), "results, tables changed");
+        assert_eq!(both.to_string(), "results, CPU changed");
         assert_eq!(said(" 2: x\n"), "nothing changed");
     }
 }

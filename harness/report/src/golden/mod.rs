@@ -7,20 +7,24 @@
 mod compare;
 mod error;
 mod file;
+mod groups;
 mod guard;
 mod header;
 mod kinds;
 mod orphans;
 mod place;
+mod shape;
 mod since;
 mod waiting;
 
 pub use compare::{Comparison, beside_findings, compare, needs_events};
 pub use error::GoldenError;
 pub use file::{accept, findings_in, reject, save, text};
+pub use groups::{Changed, Group, groups};
 pub use guard::{Objection, objections};
 pub use kinds::Kinds;
 pub use orphans::{orphan_names, orphans};
 pub use place::{Place, pending_under, trace_of};
+pub use shape::Shape;
 pub use since::{Change, Since, What, since};
 pub use waiting::{pending_in, pending_of_all};

@@ -18,7 +18,7 @@ use parallax_model::{
 use super::data::{About, Performed, Recorded, Shown};
 use super::intern::Intern;
 use super::opened::Opened;
-use super::story;
+use super::{order, story};
 use crate::operation_events::{self, Code};
 
 /// The most changes, events and findings of all operations that a page may have.
@@ -57,6 +57,7 @@ pub(super) fn recorded(opened: Opened, intern: &mut Intern, step: &dyn Fn()) -> 
             operation_events::counts_and_lines(&operation.events, queue, Code::Recorded(&replay), LINES);
         let total = operation_events::instructions(&operation.events);
         let findings = operation.findings.iter().map(|finding| shown(finding, intern)).collect();
+        let order = order::happened(operation, queue, &replay, intern);
         ops.push(Performed {
             line: operation.line,
             text: intern.text(&operation.text),
@@ -68,6 +69,7 @@ pub(super) fn recorded(opened: Opened, intern: &mut Intern, step: &dyn Fn()) -> 
             events: events.iter().map(|line| intern.text(line)).collect(),
             attributes,
             findings,
+            order,
         });
         held += ops.last().map_or(0, Performed::items);
         if held > MAX_ITEMS {
@@ -183,7 +185,8 @@ fn shown(recorded: &RecordedFinding, intern: &mut Intern) -> Shown {
     let (text, identity) = (intern.text(&recorded.to_string()), intern.text(&recorded.identity()));
     let Some(finding) = recorded.finding() else {
         let views = vec![("owner", "not known: the recording has only the finding's text".to_owned())];
-        return Shown { text, identity, meaning: None, page: None, views, about: None, story: None };
+        let detail = Vec::new();
+        return Shown { text, identity, detail, meaning: None, page: None, views, about: None, story: None };
     };
     let page = finding.page().map(|page| page.base.get());
     let about = match finding.space {
@@ -193,5 +196,6 @@ fn shown(recorded: &RecordedFinding, intern: &mut Intern) -> Shown {
     let views = finding.views().iter();
     let views = views.map(|(side, view)| (side.name(), visible::line(view).into_owned())).collect();
     let meaning = Some(intern.text(&finding.rule.explanation().replace('`', "\"")));
-    Shown { text, identity, meaning, page, views, about, story: None }
+    let detail = recorded.detail().iter().map(|line| intern.text(line)).collect();
+    Shown { text, identity, detail, meaning, page, views, about, story: None }
 }

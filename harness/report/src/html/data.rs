@@ -38,12 +38,19 @@ pub(super) struct Performed {
     pub(super) attributes: usize,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) findings: Vec<Shown>,
+    /// What it did, in order, where a rule of the order was broken.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) order: Vec<Happened>,
 }
+
+/// Something that happened inside of an operation: kind, CPU, a number of [`super::intern::Intern`], and whether a rule was broken there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub(super) struct Happened(pub(super) u8, pub(super) u8, pub(super) usize, pub(super) bool);
 
 impl Performed {
     /// How much there is to it.
     pub(super) fn items(&self) -> usize {
-        self.changes.len() / 5 + self.lines.len() + self.events.len() + self.findings.len()
+        self.changes.len() / 5 + self.lines.len() + self.events.len() + self.findings.len() + self.order.len()
     }
 }
 
@@ -54,6 +61,9 @@ pub(super) struct Shown {
     /// What of it is compared with another recording.
     #[serde(skip)]
     pub(super) identity: usize,
+    /// What there is to say of it beyond that: what was missing, where, since when.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) detail: Vec<usize>,
     /// What the rule means, a number of [`super::intern::Intern`].
     pub(super) meaning: Option<usize>,
     /// The page, where it has one.

@@ -6,6 +6,7 @@
 //! | [`data`] | what the page has of it |
 //! | [`intern`] | texts that occur often, each once |
 //! | [`story`] | which stores brought about what a finding is about |
+//! | [`order`] | what an operation did, in order, where a rule of the order was broken |
 //! | [`pairs`] | which operation of one recording belongs to which of another |
 //! | [`perfetto`] | operations and events of each CPU as a Chrome trace |
 //!
@@ -15,6 +16,7 @@ mod collect;
 mod data;
 mod intern;
 mod opened;
+mod order;
 mod pairs;
 pub mod perfetto;
 mod story;
@@ -28,18 +30,19 @@ pub use self::opened::Opened;
 
 const FRAME: &str = include_str!("assets/page.html");
 const STYLE: [&str; 2] = [include_str!("assets/colours.css"), include_str!("assets/layout.css")];
-const PROGRAM: [&str; 7] = [
+const PROGRAM: [&str; 8] = [
     include_str!("assets/state.js"),
     include_str!("assets/names.js"),
     include_str!("assets/list.js"),
     include_str!("assets/lanes.js"),
     include_str!("assets/panels.js"),
+    include_str!("assets/order.js"),
     include_str!("assets/findings.js"),
     include_str!("assets/main.js"),
 ];
 
 /// Version of the data in the page.
-const SCHEMA: u32 = 2;
+const SCHEMA: u32 = 3;
 
 #[derive(Serialize)]
 struct Document {

@@ -10,6 +10,11 @@ use parallax_engine::status::Status;
 use parallax_engine::visible;
 
 use super::{ORPHAN, TraceReport, Verdict};
+use crate::golden::{self, Changed};
+
+/// Groups of changes that are shown, and what of each.
+const GROUPS: usize = 8;
+const SHAPES: usize = 3;
 
 const GREEN: Style = AnsiColor::Green.on_default();
 const RED: Style = AnsiColor::Red.on_default().bold();
@@ -63,6 +68,39 @@ impl<W: Write> Human<W> {
         Ok(())
     }
 
+    /// What is not as agreed, in groups, where that is more than one thing to read.
+    fn changes(&mut self, reports: &[TraceReport]) -> io::Result<()> {
+        let wrong = reports.iter().filter(|report| report.verdict.status() != Status::Same);
+        let changed: Vec<Changed> = wrong.map(TraceReport::changed).collect();
+        if changed.len() < 2 {
+            return Ok(());
+        }
+        writeln!(
+            self.out,
+            "\nwhat is not as agreed, the same together (`parallax review` goes through it):"
+        )?;
+        let groups = golden::groups(&changed);
+        for group in groups.iter().take(GROUPS) {
+            let shapes = group.shapes.iter().take(SHAPES);
+            let what: Vec<String> = shapes.map(|(shape, count)| format!("{count} × {shape}")).collect();
+            let more = match group.shapes.len().saturating_sub(SHAPES) {
+                0 => String::new(),
+                more => format!(", and {more} more"),
+            };
+            writeln!(self.out, "  {}{more}", visible::line(&what.join(", ")))?;
+            let first = group.members.first().map_or("", |member| &changed[*member].label);
+            let rest = match group.members.len() {
+                0 | 1 => String::new(),
+                count => format!(" and {} more", count - 1),
+            };
+            writeln!(self.out, "      {DIM}{}{rest}{DIM:#}", visible::line(first))?;
+        }
+        match groups.len().saturating_sub(GROUPS) {
+            0 => Ok(()),
+            more => writeln!(self.out, "  and {more} more groups"),
+        }
+    }
+
     fn finding(&mut self, found: &ReportedFinding) -> io::Result<()> {
         let lines = found.lines();
         let (first, rest) = lines.split_first().map_or(("", &[][..]), |(first, rest)| (first.as_str(), rest));
@@ -109,6 +147,7 @@ impl<W: Write> Human<W> {
             Status::Diverged | Status::Usage => (RED, "not as agreed"),
         };
         writeln!(self.out, "\n{}", table.trim_fmt())?;
+        self.changes(reports)?;
         writeln!(self.out, "\n{style}{verdict}{style:#} in {seconds:.1} s")
     }
 }
@@ -169,6 +208,23 @@ mod tests {
         assert_eq!(words("good"), ["good", "3", "0", "3", "9", "1"]);
         assert_eq!(words("bad"), ["bad", "1", "1", "0", "3", "1"]);
         assert!(text.ends_with("not as agreed in 2.0 s\n"), "{text}");
+    }
+
+    #[test]
+    fn what_changed_alike_is_one_line_of_the_summary() {
+        let diverged = |label: &str| TraceReport {
+            label: label.to_owned(),
+            verdict: Verdict::Diverged {
+                diff: " 2: nop -> ok\n-   cpu  ram+0x0..+0x1000   + RWX\n".to_owned(),
+            },
+            ..sample()[2].clone()
+        };
+        let reports = ["traces/bad/x.trace", "traces/good/y.trace", "traces/good/z.trace"].map(diverged);
+        let text = plain(|human| human.summary(&reports, &[], Duration::from_secs(2)).unwrap());
+        let expected = "  3 × cpu … + RWX gone after nop\n      traces/good/y.trace and 2 more\n";
+        assert!(text.contains(expected), "{text}");
+        let one = plain(|human| human.summary(&reports[..1], &[], Duration::from_secs(2)).unwrap());
+        assert!(!one.contains("the same together"), "{one}");
     }
 
     #[test]

@@ -5,9 +5,10 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{FindingForm, TraceReport, Verdict};
+use crate::golden::{self, Changed};
 
 /// Version of the form; docs/exports.md says when it is raised.
-pub const SCHEMA: u32 = 5;
+pub const SCHEMA: u32 = 6;
 
 /// What came of `parallax run`.
 #[derive(Serialize, JsonSchema)]
@@ -27,6 +28,8 @@ pub struct Document<'a> {
     error: Option<&'a str>,
     /// All traces that were run, in order.
     traces: Vec<Entry<'a>>,
+    /// What is not as agreed, the same change together: good traces first.
+    changes: Vec<Alike>,
     /// Goldens in the folders that were run that no trace refers to; each makes the exit status another than 0.
     orphans: &'a [String],
 }
@@ -58,14 +61,47 @@ struct Entry<'a> {
     message: Option<&'a str>,
 }
 
+/// Traces in which the same is not as agreed.
+#[derive(Serialize, JsonSchema)]
+struct Alike {
+    /// What changed; what is in most of the traces first.
+    what: Vec<Shape>,
+    /// The traces: in none of them is anything else not as agreed. The first one shows all of it.
+    traces: Vec<String>,
+}
+
+/// A change without its addresses.
+#[derive(Serialize, JsonSchema)]
+struct Shape {
+    /// It, as a line.
+    text: String,
+    /// In how many of the traces.
+    count: usize,
+}
+
+fn changes(reports: &[TraceReport]) -> Vec<Alike> {
+    let wrong = reports.iter().filter(|report| report.verdict.status() != Status::Same);
+    let changed: Vec<Changed> = wrong.map(TraceReport::changed).collect();
+    let alike = |group: &golden::Group| Alike {
+        what: group
+            .shapes
+            .iter()
+            .map(|(shape, count)| Shape { text: shape.to_string(), count: *count })
+            .collect(),
+        traces: group.members.iter().map(|member| changed[*member].label.clone()).collect(),
+    };
+    golden::groups(&changed).iter().map(alike).collect()
+}
+
 fn text(
     status: Status,
     error: Option<&str>,
     traces: Vec<Entry<'_>>,
+    changes: Vec<Alike>,
     orphans: &[String],
 ) -> serde_json::Result<String> {
     let document =
-        Document { document: "run", schema: SCHEMA, status: status.code(), error, traces, orphans };
+        Document { document: "run", schema: SCHEMA, status: status.code(), error, traces, changes, orphans };
     serde_json::to_string_pretty(&document)
 }
 
@@ -84,7 +120,7 @@ pub fn json(reports: &[TraceReport], status: Status, orphans: &[String]) -> serd
         diff: if let Verdict::Diverged { diff } = &report.verdict { Some(diff) } else { None },
         message: if let Verdict::Failed { message, .. } = &report.verdict { Some(message) } else { None },
     });
-    text(status, None, traces.collect(), orphans)
+    text(status, None, traces.collect(), changes(reports), orphans)
 }
 
 /// That nothing could be run, as the same object.
@@ -92,7 +128,7 @@ pub fn json(reports: &[TraceReport], status: Status, orphans: &[String]) -> serd
 /// # Errors
 /// As [`json`].
 pub fn json_failure(failure: &Failure) -> serde_json::Result<String> {
-    text(failure.status, Some(&failure.message), Vec::new(), &[])
+    text(failure.status, Some(&failure.message), Vec::new(), Vec::new(), &[])
 }
 
 #[cfg(test)]
@@ -112,6 +148,9 @@ mod tests {
         assert_eq!(value["status"], 1);
         assert_eq!(value["traces"].as_array().unwrap().len(), 4);
         assert_eq!(value["traces"][2]["diff"], "-a\n+b\n");
+        assert_eq!(value["changes"].as_array().unwrap().len(), 3);
+        assert_eq!(value["changes"][0]["what"][0]["text"], "sync/extra smmu new after host_donate_hyp");
+        assert_eq!(value["changes"][0]["traces"][0], "traces/good/b.trace");
         assert!(value["traces"][3]["message"].as_str().unwrap().contains("did not boot"));
     }
 

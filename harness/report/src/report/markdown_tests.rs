@@ -5,7 +5,7 @@ use parallax_engine::Reproducer;
 use super::super::samples::sample;
 use super::*;
 
-const TABLES: &str = "\
+const CPU: &str = "\
 @@ -4,3 +4,3 @@ 3: host_donate_hyp pfn=ram+0x20 -> ok
     cpu  ram+0x20000..+0x21000   - RWX normal 4K
 -   cpu  ram+0x20000..+0x21000   + annotated hyp
@@ -59,7 +59,7 @@ fn what_is_wrong_has_a_section_and_everything_a_row() {
 fn the_kinds_of_changes_are_said_first() {
     for (diff, said) in [
         (RESULTS, "only results changed"),
-        (TABLES, "only tables changed"),
+        (CPU, "only CPU changed"),
         (SMMU, "only SMMU changed"),
         (EVENTS, "only events changed"),
         (&format!("{RESULTS}{SMMU}"), "results, SMMU changed"),
@@ -69,7 +69,22 @@ fn the_kinds_of_changes_are_said_first() {
         assert!(page.contains(&format!("<code>traces/good/c.trace</code>: diverged ({said})")), "{page}");
         assert!(page.contains(diff), "{page}");
     }
-    agreed("only_tables", &page(&[diverged("traces/good/c.trace", TABLES)]));
+    agreed("only_cpu", &page(&[diverged("traces/good/c.trace", CPU)]));
+}
+
+#[test]
+fn forty_traces_in_which_the_same_is_wrong_fit_one_screen_with_an_example() {
+    let found = |n: usize| {
+        let label = format!("traces/good/number_{n}.trace");
+        let verdict = Verdict::UnexpectedFindings { diff: SMMU.to_owned() };
+        TraceReport { label, verdict, ..sample().swap_remove(1) }
+    };
+    let page = page(&(0..40).map(found).collect::<Vec<_>>());
+    let open = page.split("<details>").next().unwrap();
+    assert!(open.contains("**40 × `smmu … - RW normal 4K` gone"), "{open}");
+    assert!(open.contains("\n+   ! sync/extra smmu") && open.contains(&format!("\n{SMMU}")), "{open}");
+    assert!(page.contains("<details><summary>40 traces</summary>"), "{page}");
+    assert!(open.lines().count() <= 40, "{open}");
 }
 
 #[test]

@@ -5,6 +5,8 @@ use std::time::Duration;
 use parallax_engine::status::Status;
 use parallax_engine::{ReportedFinding, Reproducer};
 
+use crate::golden::{Changed, Shape};
+
 /// What a golden without a trace means and what to do.
 pub const ORPHAN: &str = "no trace refers to it: remove it, or bring its trace back";
 
@@ -129,6 +131,24 @@ impl TraceReport {
     #[must_use]
     pub fn advice(&self) -> String {
         self.verdict.advice(&self.name_here)
+    }
+
+    /// In what it is not as agreed, to be grouped with others.
+    #[must_use]
+    pub fn changed(&self) -> Changed {
+        let changed = |diff| Changed::new(&self.label, diff);
+        match &self.verdict {
+            Verdict::Diverged { diff } => changed(diff),
+            Verdict::UnexpectedFindings { diff } => {
+                let shape =
+                    |found: &ReportedFinding| Shape::new_finding(&found.finding.to_string(), &found.op);
+                changed(diff).and(self.findings.iter().map(shape))
+            }
+            Verdict::Failed { message, .. } => changed("").and([Shape::whole(message)]),
+            // A new golden is read as a whole, so each is alone.
+            Verdict::New => changed("").and([Shape::whole(&format!("no golden of {} yet", self.label))]),
+            verdict => changed("").and([Shape::whole(&verdict.advice(&self.name_here))]),
+        }
     }
 
     /// Findings to be shown: those of a bad trace that is as agreed are no news.

@@ -13,15 +13,15 @@ use crate::cases::Case;
 pub(super) fn judge(case: &Case, run: &TraceRun, options: &Options) -> Result<Verdict, GoldenError> {
     let (place, mode) = (&case.place, options.golden);
     let found = !case.is_bad() && !run.findings.is_empty();
+    let settled = || if mode.writes() { golden::reject(&place.pending()) } else { Ok(()) };
+    let leave = |verdict| if mode.writes() { leave(place, &run.golden, verdict) } else { verdict };
     if !run.checked && mode != GoldenMode::Ignore {
-        golden::reject(&place.pending())?;
+        settled()?;
         return Ok(Verdict::Nothing);
     }
     let missed = case.is_bad() && run.findings.is_empty();
     if missed && (options.events || !golden::needs_events(place)?) {
-        if mode != GoldenMode::Ignore {
-            golden::reject(&place.pending())?;
-        }
+        settled()?;
         return Ok(Verdict::Clean);
     }
     if mode == GoldenMode::Ignore {
@@ -31,20 +31,20 @@ pub(super) fn judge(case: &Case, run: &TraceRun, options: &Options) -> Result<Ve
     let comparison = golden::compare(place, &run.golden, options.events)?;
     match (comparison, mode) {
         (Comparison::Same, _) => {
-            golden::reject(&place.pending())?;
+            settled()?;
             Ok(Verdict::Same)
         }
         (Comparison::Missing | Comparison::Different { .. }, _) if found => {
             let diff = golden::beside_findings(place, &run.golden)?;
-            Ok(leave(place, &run.golden, Verdict::UnexpectedFindings { diff }))
+            Ok(leave(Verdict::UnexpectedFindings { diff }))
         }
         (_, GoldenMode::Accept) => {
             golden::save(place, &place.golden, &run.golden)?;
             golden::reject(&place.pending())?;
             Ok(Verdict::Accepted)
         }
-        (Comparison::Missing, _) => Ok(leave(place, &run.golden, Verdict::New)),
-        (Comparison::Different { diff }, _) => Ok(leave(place, &run.golden, Verdict::Diverged { diff })),
+        (Comparison::Missing, _) => Ok(leave(Verdict::New)),
+        (Comparison::Different { diff }, _) => Ok(leave(Verdict::Diverged { diff })),
     }
 }
 

@@ -13,10 +13,19 @@ pub enum GoldenMode {
     /// Compare; leave what differs for a review.
     #[default]
     Compare,
+    /// Compare; leave nothing.
+    Look,
     /// Take what came out.
     Accept,
     /// Leave them alone.
     Ignore,
+}
+
+impl GoldenMode {
+    /// Whether something may be written to or removed from beside a golden.
+    pub(super) const fn writes(self) -> bool {
+        matches!(self, Self::Compare | Self::Accept)
+    }
 }
 
 /// How to write down the events of a run.

@@ -33,6 +33,7 @@ function finding(side, op, found) {
   const button = saver(run, 'Save ' + base + '.trace');
   list.append(make('dt', {}, 'reproduce'), make('dd', {}, `parallax run ${quoted(base + '.trace')} --no-golden  `, button));
   const node = make('div', { class: 'finding', role: 'group', 'aria-label': 'Finding ' + rule }, make('h4', {}, '▲ ' + (PAIRED ? 'AB'[side] + ': ' : '') + rule), make('p', {}, rest));
+  for (const id of found.detail || []) node.append(make('p', { class: 'why' }, TEXTS[id]));
   if (found.meaning !== null) node.append(make('p', { class: 'meaning' }, TEXTS[found.meaning]));
   node.append(list);
   const { story } = found, cause = story && run.ops[story.op];
@@ -51,9 +52,9 @@ function finding(side, op, found) {
 function findings() {
   const all = findingsOf(chosen), nodes = all.map(({ side, found }) => finding(side, opOf(chosen, side), found));
   fill('findings', ...nodes);
-  fill('brief', ...all.slice(0, 4).map(({ side, found }, n) => {
+  fill('brief', ...all.slice(0, 4).flatMap(({ side, found }, n) => {
     const button = make('button', { type: 'button', title: TEXTS[found.text] }, '▲ ' + (PAIRED ? 'AB'[side] + ': ' : '') + TEXTS[found.text]);
     button.addEventListener('click', () => { nodes[n].scrollIntoView({ block: 'start' }); nodes[n].querySelector('button').focus({ preventScroll: true }); });
-    return button;
+    return [button, ...(found.detail || []).slice(0, 4).map((id) => make('div', { class: 'why' }, TEXTS[id]))];
   }), ...(all.length > 4 ? [make('span', { class: 'del' }, `and ${all.length - 4} more below`)] : []));
 }

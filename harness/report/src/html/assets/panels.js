@@ -34,8 +34,8 @@ function panels() {
   const note = !PAIRED ? [] : [make('b', { class: 'note' + (words.length ? ' del' : '') }, words.length ? '≠ ' + words.join(', ') : 'A and B did the same here')];
   fill('facts', ...note, ...facts);
   fill('changes', ...each((op) => { const lines = changeLines(op); return lines.length ? lines : [none('Nothing.')]; }));
-  fill('events', ...each((op) => op.events.length ? op.events.map((id) => make('div', {}, TEXTS[id])) : [none(op.counts.some(Boolean) ? 'None.' : 'None recorded.')]));
-  streams(); attributes(); owners();
+  fill('events', ...each((op, side) => eventsOf(side).length ? eventsOf(side) : [none(op.counts.some(Boolean) ? 'None.' : 'None recorded.')]));
+  order(); streams(); attributes(); owners();
 }
 function streams() {
   const rows = RUNS.flatMap((_, side) => stateAt(chosen, side).ste.map(([from, to, id]) => {

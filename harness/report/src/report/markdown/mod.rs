@@ -1,8 +1,10 @@
 //! Results as Markdown, for a comment on a pull request or a summary page: what kinds of lines changed first, then
-//! what is not in order and which goldens changed, folded, then a table of everything, folded too.
-//!
-//! Names and texts that come from files stand in code or are escaped: they can neither mention anybody nor open or
-//! close anything.
+//! what is not in order and which goldens changed, in groups of the same change; then a table of everything.
+//! One example is open, all else is folded.
+
+mod escape;
+mod grouped;
+mod pack;
 
 use std::fmt::Write;
 
@@ -10,10 +12,12 @@ use parallax_engine::status::Status;
 use parallax_model::GoldenLine;
 
 use super::{ORPHAN, TraceReport, Verdict};
-use crate::golden::{Change, Kinds, Since, What};
+use crate::golden::{Change, Changed, Kinds, Shape, Since, What};
 
-/// GitHub takes comments of up to 65,536 characters; some are left for whoever posts it.
-const LIMIT: usize = 60_000;
+use self::escape::{code, fenced, html};
+use self::grouped::grouped;
+use self::pack::{LIMIT, Section, pack};
+
 /// A difference longer than this is cut, in bytes; where there are many, each may have less.
 const DIFF_LIMIT: usize = 8_000;
 /// What each difference may have at least, in bytes.
@@ -54,64 +58,39 @@ pub fn markdown(reports: &[TraceReport], beside: &Beside) -> String {
     let changes: Vec<&Change> = changes.filter(|change| change.what != What::Removed).collect();
     let sections = wrong.len() + changes.len();
     let room = (LIMIT / 2 / sections.max(1)).clamp(DIFF_LEAST, DIFF_LIMIT);
-    let wrong = wrong.into_iter().map(|report| section(report, room));
-    let all: Vec<Section> = wrong.chain(changes.into_iter().map(|change| agreed(change, room))).collect();
-    let table = table(reports);
-    folded(&mut page, &all, &table);
+    let wrong = wrong.iter().map(|report| (report.changed(), example(report), section(report, room)));
+    let mut parts = grouped(wrong.collect(), "trace");
+    let changes = changes
+        .iter()
+        .map(|change| (changed_golden(change), diff_of(change).map(str::to_owned), agreed(change, room)));
+    parts.extend(grouped(changes.collect(), "golden"));
+    pack(&mut page, &parts, &table(reports));
     page
-}
-
-/// As many of `sections` as fit, the titles of the others, and `table` if that fits, too.
-fn folded(page: &mut String, sections: &[Section], table: &str) {
-    // Behind each section there must be room for the titles of the others.
-    let titles: usize = sections.iter().map(|section| section.title.len() + 6).sum();
-    let mut left = titles.min(LIMIT / 2);
-    let mut rest = sections;
-    while let [section, others @ ..] = rest {
-        left = left.saturating_sub(section.title.len() + 6);
-        if page.len() + section.text.len() + left + 200 > LIMIT {
-            break;
-        }
-        page.push_str(&section.text);
-        rest = others;
-    }
-    if !rest.is_empty() {
-        let more = rest.len();
-        line(
-            page,
-            format_args!("\n{more} more, too long for one comment; `parallax run` shows them whole:\n"),
-        );
-        for (index, section) in rest.iter().enumerate() {
-            if page.len() + section.title.len() + 200 > LIMIT {
-                line(page, format_args!("- … and {} more", rest.len() - index));
-                break;
-            }
-            line(page, format_args!("- {}", section.title));
-        }
-    }
-    if page.len() + table.len() + 100 <= LIMIT {
-        page.push_str(table);
-    } else {
-        line(page, format_args!("\nThe table of all traces is left out: too long."));
-    }
-}
-
-/// A folded part of the page.
-struct Section {
-    title: String,
-    text: String,
-}
-
-impl Section {
-    fn new(label: &str, what: &str, inside: &str) -> Self {
-        let title = format!("<code>{}</code>: {what}", html(label));
-        let text = format!("\n<details><summary>{title}</summary>\n\n{inside}</details>\n");
-        Self { title, text }
-    }
 }
 
 fn diff(report: &TraceReport) -> Option<&str> {
     if let Verdict::Diverged { diff } = &report.verdict { Some(diff) } else { None }
+}
+
+/// What is not as agreed of a trace, as the example of others: what was found, and the difference.
+fn example(report: &TraceReport) -> Option<String> {
+    let found = report.news().iter().map(|found| format!("+   ! {}\n", found.finding));
+    let found: String = found.collect();
+    match &report.verdict {
+        Verdict::Diverged { diff } => Some(diff.clone()),
+        Verdict::UnexpectedFindings { diff } => Some(found + diff),
+        _ => None,
+    }
+}
+
+fn diff_of(change: &Change) -> Option<&str> {
+    if let What::Changed(diff) = &change.what { Some(diff) } else { None }
+}
+
+fn changed_golden(change: &Change) -> Changed {
+    let changed = Changed::new(&change.label, diff_of(change).unwrap_or_default());
+    let new = matches!(change.what, What::New(_)).then(|| Shape::whole(&format!("{} is new", change.label)));
+    changed.and(new)
 }
 
 fn kinds(diffs: &[&str]) -> Kinds {
@@ -159,15 +138,10 @@ fn goldens_changed(since: &Since) -> String {
     if changes.is_empty() {
         return format!("\nNo golden changed since {revision}.\n");
     }
-    let diffs = |change: &Change| match &change.what {
-        What::Changed(diff) => Some(diff.clone()),
-        What::New(_) | What::Removed => None,
-    };
-    let diffs: Vec<String> = changes.iter().filter_map(diffs).collect();
+    let diffs: Vec<&str> = changes.iter().filter_map(diff_of).collect();
     let mut parts = Vec::new();
     if !diffs.is_empty() {
-        let kinds = kinds(&diffs.iter().map(String::as_str).collect::<Vec<_>>());
-        parts.push(format!("{kinds} in {}", counted(diffs.len(), "golden")));
+        parts.push(format!("{} in {}", kinds(&diffs), counted(diffs.len(), "golden")));
     }
     let count = |what: fn(&What) -> bool| changes.iter().filter(|change| what(&change.what)).count();
     let new = count(|what| matches!(what, What::New(_)));
@@ -206,57 +180,6 @@ fn agreed(change: &Change, room: usize) -> Section {
     Section::new(&change.label, &what, &inside)
 }
 
-/// A block of code, cut to `room` bytes, in which nothing can end it.
-fn fenced(language: &str, text: &str, room: usize) -> String {
-    let (text, cut) = shortened(text.trim_end(), room);
-    let fence = "`".repeat(longest_run(text).max(2) + 1);
-    let mut block = format!("{fence}{language}\n{text}\n{fence}\n");
-    if cut > 0 {
-        line(&mut block, format_args!("\n… and {cut} more lines."));
-    }
-    block
-}
-
-/// The first lines, as many as fit, and how many were left out.
-fn shortened(text: &str, room: usize) -> (&str, usize) {
-    if text.len() <= room {
-        return (text, 0);
-    }
-    let fits = text.char_indices().take_while(|(at, _)| *at < room).filter(|(_, c)| *c == '\n').last();
-    let end = fits.map_or(0, |(at, _)| at);
-    (&text[..end], text[end..].trim_start_matches('\n').lines().count())
-}
-
-/// `text` in a line as code, in which nothing can end it.
-fn code(text: &str) -> String {
-    let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    let (ticks, space) = match longest_run(&text) {
-        0 => (1, ""),
-        run => (run + 1, " "),
-    };
-    let ticks = "`".repeat(ticks);
-    format!("{ticks}{space}{text}{space}{ticks}")
-}
-
-/// How many backticks stand side by side, at most.
-fn longest_run(text: &str) -> usize {
-    text.split(|c| c != '`').map(str::len).max().unwrap_or(0)
-}
-
-/// `text` where HTML is read.
-fn html(text: &str) -> String {
-    let escaped = |c: char| match c {
-        '&' => "&amp;".to_owned(),
-        '<' => "&lt;".to_owned(),
-        '>' => "&gt;".to_owned(),
-        // Markdown is read inside of HTML's elements, too.
-        '`' | '*' | '[' | ']' | '@' | '#' | '|' | '~' | '\\' => format!("&#{};", u32::from(c)),
-        c if c.is_control() => " ".to_owned(),
-        c => c.to_string(),
-    };
-    text.chars().map(escaped).collect()
-}
-
 fn table(reports: &[TraceReport]) -> String {
     let mut text = format!("\n<details><summary>All of {}</summary>\n\n", counted(reports.len(), "trace"));
     text.push_str("| trace | result | operations | findings |\n| --- | --- | ---: | ---: |\n");
@@ -274,5 +197,5 @@ fn line(page: &mut String, text: std::fmt::Arguments<'_>) {
 }
 
 #[cfg(test)]
-#[path = "markdown_tests.rs"]
+#[path = "../markdown_tests.rs"]
 mod tests;

@@ -1,0 +1,109 @@
+//! Files that are saved while somebody works on them.
+
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
+use parallax_machine::CancellationToken;
+
+/// An editor writes a file in several steps, and people save several files at once: so long nothing must happen.
+const QUIET: Duration = Duration::from_millis(60);
+/// How long a wait goes on before it is looked whether the user cancelled it.
+const LOOK: Duration = Duration::from_millis(50);
+/// How names of files end that anything depends on.
+const ENDS: [&str; 7] = ["rs", "toml", "ld", "S", "dts", "trace", "snap"];
+
+/// Saves in some folders.
+pub(crate) struct Saves {
+    saved: Receiver<Instant>,
+    cancel: CancellationToken,
+    /// What is under way, which a save ends.
+    round: Arc<Mutex<CancellationToken>>,
+    _watcher: RecommendedWatcher,
+}
+
+impl Saves {
+    /// Those in `folders` and below, until `cancel`.
+    ///
+    /// # Errors
+    /// The system cannot watch them.
+    pub(crate) fn of(folders: &[PathBuf], cancel: &CancellationToken) -> Result<Self> {
+        let (sender, saved) = mpsc::channel();
+        let round = Arc::new(Mutex::new(cancel.child_token()));
+        let under_way = Arc::clone(&round);
+        let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+            if event.is_ok_and(|event| matters(&event)) {
+                under_way.lock().unwrap_or_else(PoisonError::into_inner).cancel();
+                // Nobody waits any more at the end.
+                let _ = sender.send(Instant::now());
+            }
+        })
+        .context("files cannot be watched here")?;
+        for folder in folders {
+            watcher
+                .watch(folder, RecursiveMode::Recursive)
+                .with_context(|| format!("{}: cannot be watched", folder.display()))?;
+        }
+        Ok(Self { saved, cancel: cancel.clone(), round, _watcher: watcher })
+    }
+
+    /// A token for what is done now: the next save ends it.
+    pub(crate) fn round(&self) -> CancellationToken {
+        let token = self.cancel.child_token();
+        *self.round.lock().unwrap_or_else(PoisonError::into_inner) = token.clone();
+        token
+    }
+
+    /// Waits for a save, and until nothing more is saved: when the first was. Nothing once it is cancelled.
+    pub(crate) fn next(&self) -> Option<Instant> {
+        let first = loop {
+            if self.cancel.is_cancelled() {
+                return None;
+            }
+            match self.saved.recv_timeout(LOOK) {
+                Ok(at) => break at,
+                Err(RecvTimeoutError::Timeout) => (),
+                Err(RecvTimeoutError::Disconnected) => return None,
+            }
+        };
+        while !self.cancel.is_cancelled() && self.saved.recv_timeout(QUIET).is_ok() {}
+        Some(first)
+    }
+}
+
+/// Whether something depends on what changed.
+fn matters(event: &notify::Event) -> bool {
+    !matches!(event.kind, EventKind::Access(_)) && event.paths.iter().any(|path| is_source(path))
+}
+
+fn is_source(path: &Path) -> bool {
+    path.extension().and_then(|end| end.to_str()).is_some_and(|end| ENDS.contains(&end))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn saves_are_one_when_they_come_together_and_end_what_is_under_way() {
+        let folder = tempfile::tempdir().unwrap();
+        let cancel = CancellationToken::new();
+        let saves = Saves::of(&[folder.path().to_owned()], &cancel).unwrap();
+        let round = saves.round();
+        std::fs::write(folder.path().join("notes.txt~"), "x").unwrap();
+        std::fs::write(folder.path().join("a.snap.new"), "x").unwrap();
+        std::thread::sleep(QUIET);
+        assert!(!round.is_cancelled(), "nothing depends on these");
+        let begin = Instant::now();
+        for name in ["a.rs", "b.trace", "a.rs"] {
+            std::fs::write(folder.path().join(name), "x").unwrap();
+        }
+        assert!(saves.next().unwrap() >= begin);
+        assert!(round.is_cancelled() && !saves.round().is_cancelled());
+        cancel.cancel();
+        assert_eq!(saves.next(), None);
+    }
+}
