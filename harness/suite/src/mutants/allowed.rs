@@ -4,11 +4,11 @@
 //! # a comment
 //! hyp/core/src/pgtable/tree.rs
 //!   because more pages than needed are kept free, and nothing depends on how many
-//!     replace + with * in Tree<M>::room
+//!     replace + with * in Tree<M>::room: let room = needed + spare;
 //! ```
 //!
-//! A mutant is named by its change and its function, not by its line, so that a change elsewhere in the file does not touch the
-//! list; an entry stands for all that are called so. One of which every mutant was tried and seen must go from the list.
+//! A mutant is named by its change, its function and the text of its line, not by the line's number, so that a change elsewhere in
+//! the file does not touch the list; an entry stands for all that are called so. One of which every mutant was tried and seen must go from the list.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -67,15 +67,15 @@ impl Allowed {
         let mut names: BTreeMap<(String, String), bool> = BTreeMap::new();
         let mut differences = Vec::new();
         for Tried { mutant, fate } in tried {
-            let name = (mutant.file.clone(), mutant.what.clone());
+            let name = (mutant.file.clone(), format!("{}: {}", mutant.what, mutant.source));
             let survived = *fate == Fate::Survived;
             if survived && !self.0.contains(&name) {
-                differences.push(format!("{}: no trace sees it, and it is not listed", mutant.name()));
+                differences.push(format!("{}: not listed, and no trace sees\n    {}", mutant.name(), name.1));
             }
             *names.entry(name).or_default() |= survived;
         }
         let stale = self.0.iter().filter(|name| names.get(name) == Some(&false));
-        differences.extend(stale.map(|(file, what)| format!("{file}: {what}: listed, and a trace sees it")));
+        differences.extend(stale.map(|(file, what)| format!("{file}: listed, and a trace sees\n    {what}")));
         differences
     }
 }
@@ -85,13 +85,15 @@ mod tests {
     use super::super::list::{Mutant, Position, Span};
     use super::*;
 
-    const LIST: &str =
-        "# why\nhyp/a.rs\n  because nothing depends on it\n    replace + with - in a\n    delete ! in b\n";
+    const LIST: &str = "# why\nhyp/a.rs\n  because nothing depends on it\n    replace + with - in a: x + y\n    delete ! in b: x + y\n";
 
     fn tried(what: &str, fate: Fate) -> Tried {
         let at = Position { line: 3, column: 7 };
         let (file, what, span) = ("hyp/a.rs".to_owned(), what.to_owned(), Span { start: at, end: at });
-        Tried { mutant: Mutant { file, what, span, replacement: String::new() }, fate }
+        Tried {
+            mutant: Mutant { file, what, source: "x + y".to_owned(), span, replacement: String::new() },
+            fate,
+        }
     }
 
     #[test]
@@ -104,9 +106,9 @@ mod tests {
         assert_eq!(compare(&both), [""; 0], "one of that name");
         assert_eq!(
             compare(&[tried("delete ! in b", seen)]),
-            ["hyp/a.rs: delete ! in b: listed, and a trace sees it"]
+            ["hyp/a.rs: listed, and a trace sees\n    delete ! in b: x + y"]
         );
-        let other = "hyp/a.rs:3:7: replace + with * in a: no trace sees it, and it is not listed";
+        let other = "hyp/a.rs:3:7: replace + with * in a: not listed, and no trace sees\n    replace + with * in a: x + y";
         assert_eq!(compare(&[tried("replace + with * in a", survived)]), [other]);
     }
 

@@ -133,7 +133,13 @@ mod tests {
         let at = Position { line: 3, column: 7 };
         let (file, what) = ("hyp/a.rs".to_owned(), "replace + with -".to_owned());
         Tried {
-            mutant: Mutant { file, what, span: Span { start: at, end: at }, replacement: "-".to_owned() },
+            mutant: Mutant {
+                file,
+                what,
+                source: String::new(),
+                span: Span { start: at, end: at },
+                replacement: "-".to_owned(),
+            },
             fate,
         }
     }

@@ -1,5 +1,6 @@
 //! Which mutants there are: `cargo mutants --list` says it, without building anything.
 
+use std::fs;
 use std::io::Write;
 use std::path::Path;
 use std::process::Command;
@@ -21,6 +22,8 @@ pub struct Mutant {
     pub file: String,
     /// What is changed, without where: `replace && with || in Hyp<H, S, R>::hold_pages`.
     pub what: String,
+    /// The line that it begins in, without what stands around it.
+    pub source: String,
     /// Line and column, from 1 on, where the change begins, and where it ends.
     pub span: Span,
     /// What stands there then.
@@ -119,9 +122,17 @@ pub fn list(root: &Path, wanted: &Wanted) -> Result<Vec<Mutant>, Failure> {
     // Of a patch that changes no line of the hypervisor it prints nothing at all.
     let text = String::from_utf8_lossy(&output.stdout);
     let text = if text.trim().is_empty() { "[]" } else { text.trim() };
-    parse(text).map_err(|error| {
+    let mut mutants = parse(text).map_err(|error| {
         setup(format!("`cargo mutants --list --json` says something else than expected: {error}"))
-    })
+    })?;
+    mutants.iter_mut().for_each(|mutant| mutant.source = source(root, mutant));
+    Ok(mutants)
+}
+
+fn source(root: &Path, mutant: &Mutant) -> String {
+    let text = fs::read_to_string(root.join(&mutant.file)).unwrap_or_default();
+    let line = text.lines().nth(mutant.span.start.line.saturating_sub(1));
+    line.unwrap_or_default().trim().to_owned()
 }
 
 /// What differs in the hypervisor from `commit`, in a file.
@@ -149,7 +160,7 @@ impl From<Listed> for Mutant {
     fn from(Listed { file, name, replacement, span }: Listed) -> Self {
         let place = format!("{file}:{}:{}: ", span.start.line, span.start.column);
         let what = name.strip_prefix(&place).unwrap_or(&name).to_owned();
-        Self { file, what, span, replacement }
+        Self { file, what, source: String::new(), span, replacement }
     }
 }
 
@@ -162,7 +173,8 @@ mod tests {
     fn mutant(start: (usize, usize), end: (usize, usize), replacement: &str) -> Mutant {
         let at = |(line, column)| Position { line, column };
         let span = Span { start: at(start), end: at(end) };
-        Mutant { file: String::new(), what: String::new(), span, replacement: replacement.to_owned() }
+        let (file, what, source) = Default::default();
+        Mutant { file, what, source, span, replacement: replacement.to_owned() }
     }
 
     #[test]

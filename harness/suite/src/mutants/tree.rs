@@ -143,7 +143,7 @@ mod tests {
         let at = |column| Position { line: 1, column };
         let span = Span { start: at(3), end: at(4) };
         let (file, what, replacement) = ("hyp/a.rs".to_owned(), String::new(), "-".to_owned());
-        let mutant = Mutant { file, what, span, replacement };
+        let mutant = Mutant { file, what, source: String::new(), span, replacement };
         let read = |root: &Path| fs::read_to_string(root.join("hyp/a.rs")).unwrap();
         let planted = tree.plant(&mutant).unwrap();
         assert_eq!((read(&tree.root), read(from)), ("a - b\n".to_owned(), "a + b\n".to_owned()));
