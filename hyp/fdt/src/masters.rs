@@ -8,7 +8,7 @@ use crate::walk::{Bus, word};
 use crate::{Editor, FdtError, Node};
 
 /// Devices that never access memory on their own, by `compatible`.
-const HARMLESS: [&str; 13] = [
+const HARMLESS: [&str; 14] = [
     "arm,pl011",
     "arm,sbsa-uart",
     "ns16550a",
@@ -22,6 +22,7 @@ const HARMLESS: [&str; 13] = [
     "arm,gic-v2m-frame",
     "fixed-clock",
     "cfi-flash",
+    "simple-bus",
 ];
 /// Masters that the hypervisor knows how to hold: the first SMMU of the tree, the GIC, and an ITS below that.
 pub(crate) const SMMU: &str = "arm,smmu-v3";
@@ -69,6 +70,9 @@ impl Editor<'_> {
             }
             let held = held(node) || gic == Some(bus.node) && tree.is_compatible(node, ITS)?;
             if !held && tree.is_master(node, phandle)? && tree.tell(node, bus, &mut taken)? {
+                // What is below it leaves the tree with it, and is a master where it is, like any that no tree names.
+                let inner = Bus { node, outer: Some(bus), cells: tree.cells(node)? };
+                tree.walk_below(&inner, &mut |tree, at, bus| tree.tell(at, bus, &mut taken).and(Ok(true)))?;
                 tree.remove(node)?;
                 return Ok(false);
             }
@@ -81,18 +85,14 @@ impl Editor<'_> {
         if self.is_bridge(node)? {
             return Ok(!self.maps_all(node, smmu)?);
         }
-        let harmless = self.is_any(node, &HARMLESS)?;
-        Ok(!harmless && !self.is_bus(node)? && !self.is_behind(node, smmu)?)
+        // A bus that does nothing but lead to its children.
+        let bus = self.property(node, "ranges")?.is_some() && self.property(node, "reg")?.is_none();
+        Ok(!bus && !self.is_any(node, &HARMLESS)? && !self.is_behind(node, smmu)?)
     }
 
     /// Whether `node` is a host bridge.
     fn is_bridge(&self, node: Node) -> Result<bool, FdtError> {
         Ok(self.value(node, "device_type")?.starts_with(b"pci"))
-    }
-
-    /// Whether `node` does nothing but lead to its children.
-    fn is_bus(&self, node: Node) -> Result<bool, FdtError> {
-        Ok(self.property(node, "ranges")?.is_some() && self.property(node, "reg")?.is_none())
     }
 
     /// Whether all IDs of the device's `iommus` are the SMMU's.

@@ -45,6 +45,34 @@ fn has(tree: &[u8], path: &str) -> bool {
 }
 
 #[test]
+fn what_is_below_a_master_goes_with_it() {
+    let mut tree = tree(|root| {
+        for (name, model) in [("target-module@9020000", "ti,sysc"), ("soc@b000000", "simple-bus")] {
+            root.node(name, |bus| {
+                bus.text("compatible", model);
+                bus.cells("#address-cells", &[1]);
+                bus.cells("#size-cells", &[1]);
+                bus.cells("ranges", &[]);
+                bus.cells("reg", &[0, 0x902_0000, 0, 0x10]);
+                bus.device("fw-cfg@9020000", "qemu,fw-cfg-mmio", &[0x902_0000, 0x18]);
+                bus.device("pl011@9000000", "arm,pl011", &[0x900_0000, 0x1000]);
+            });
+        }
+    });
+    let fw_cfg = ("fw-cfg@9020000".to_owned(), 0x902_0000, 0x18);
+    let module = ("target-module@9020000".to_owned(), 0x902_0000, 0x10);
+    let uart = ("pl011@9000000".to_owned(), 0x900_0000, 0x1000);
+    assert_eq!(taken(&mut tree), [module, fw_cfg.clone(), uart, fw_cfg]);
+    let there = [
+        "/target-module@9020000",
+        "/soc@b000000",
+        "/soc@b000000/pl011@9000000",
+        "/soc@b000000/fw-cfg@9020000",
+    ];
+    assert_eq!(there.map(|path| has(&tree, path)), [false, true, true, false]);
+}
+
+#[test]
 fn a_master_goes_and_what_is_harmless_stays() {
     let mut tree = tree(|root| {
         root.device("fw-cfg@9020000", "qemu,fw-cfg-mmio", &[0, 0x902_0000, 0, 0x18]);

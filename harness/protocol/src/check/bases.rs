@@ -155,9 +155,7 @@ impl Checker {
         }
         let what = if overlaps(self.areas.image, area) || overlaps(self.areas.pool, area) {
             "the hypervisor's memory"
-        } else if (area.0 / PAGE_SIZE..=(area.0.saturating_add(area.1 - 1)) / PAGE_SIZE)
-            .any(|page| self.is_lent(page) == Some(false))
-        {
+        } else if self.has_unlent(area.0 / PAGE_SIZE, area.0.saturating_add(area.1 - 1) / PAGE_SIZE) {
             "memory that the host has not lent, or that is not pinned"
         } else {
             return;
@@ -171,6 +169,15 @@ impl Checker {
         let entry = array.checked_add(page.checked_sub(first)?.checked_mul(8)?)?;
         self.guards.get(&(entry / PAGE_SIZE))?;
         Some(says_lent(self.memory.read(entry)))
+    }
+
+    /// Whether a page from number `first` to `last` is known not to be lent. Only those whose states are known are looked at: an
+    /// event may name more than there are.
+    fn has_unlent(&self, first: u64, last: u64) -> bool {
+        let states = PAGE_SIZE / 8;
+        self.guards.keys().filter_map(|page| self.page_of_state(page * PAGE_SIZE)).any(|known| {
+            (known.max(first)..=last.min(known + states - 1)).any(|page| self.is_lent(page) == Some(false))
+        })
     }
 
     /// The number of the page whose state stands at `pa`, if it is one.

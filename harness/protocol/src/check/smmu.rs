@@ -24,6 +24,8 @@ const CMDQ_BASE: u32 = 0x90;
 const CMDQ_PROD: u32 = 0x98;
 const CMDQ_CONS: u32 = 0x9c;
 const EVENTQ_BASE: u32 = 0xa0;
+/// CMDQ_CONS.ERR.
+const ERR: u32 = 0x7f << 24;
 
 /// Base addresses: bits 51:5.
 const ADDRESS: u64 = 0x000f_ffff_ffff_ffe0;
@@ -130,8 +132,9 @@ impl Checker {
         let size = 1_u64 << queue.log2;
         // The command of this slot that was given last, if it is still waiting.
         let ahead = (slot + size - smmu.cons % size) % size;
-        if smmu.cons + ahead < smmu.prod {
-            let index = smmu.cons + ahead;
+        let index = smmu.cons + ahead;
+        // The SMMU stands still at a command that it refuses, until GERRORN is written: another may be put there (7.1).
+        if index < smmu.prod && smmu.refused != Some(index) {
             let what = "written while the SMMU had not consumed it".to_owned();
             let missing = "CMDQ_CONS seen past it".to_owned();
             self.report(Rule::CommandOverwritten, Subject::Command(index), at, None, what, missing);
@@ -178,6 +181,7 @@ impl Checker {
         let round = 2_u64 << queue.log2;
         let seen = u64::from(value & 0xf_ffff) % round;
         let cons = self.smmu.cons + (seen + round - self.smmu.cons % round) % round;
+        self.smmu.refused = (value & ERR != 0 && cons < self.smmu.prod).then_some(cons);
         if cons <= self.smmu.prod && cons > self.smmu.cons {
             self.smmu.cons = cons;
             self.consumed(cons);

@@ -77,11 +77,19 @@ pub(super) fn break_commands(
         _ if info.smmu_pa == 0 => return Ok(()),
         SmmuFails::Never => return Ok(()),
         SmmuFails::Refuses => ("CMDQ_BASE", last | LOG2SIZE),
-        // SMMUEN, EVENTQEN.
-        SmmuFails::Silent => ("CR0", 0b0101),
+        SmmuFails::Silent => {
+            let cr0 = PhysAddr::new(info.smmu_pa).get() + CR0;
+            let bytes = runtime.block_on(client.read_memory(cr0, 4))?;
+            let now = bytes.first_chunk().map_or(0, |bytes| u32::from_le_bytes(*bytes));
+            ("CR0", u64::from(now & !CMDQEN))
+        }
     };
     Ok(runtime.block_on(set(client, PhysAddr::new(info.smmu_pa), &[value]))?)
 }
+
+/// Where CR0 is, and its bit for the command queue.
+const CR0: u64 = 0x20;
+const CMDQEN: u32 = 1 << 3;
 
 /// Writes registers of the SMMU at `base`, by name.
 async fn set(client: &mut Client, base: PhysAddr, values: &[(&str, u64)]) -> Result<(), RspError> {
