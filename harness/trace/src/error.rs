@@ -56,14 +56,30 @@ impl TraceError {
 impl fmt::Display for TraceError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { path, line, column, expected, .. } = self;
-        let found = printable(&self.found);
+        let found = part(&self.found, 0);
         writeln!(f, "{path}:{line}:{column}: found {found}, expected {expected}")?;
         let number = line.to_string();
         let margin = " ".repeat(number.len());
+        // Of a long line what stands around the culprit.
+        let begin = if self.text.chars().count() > MOST { (column - 1).saturating_sub(BEFORE) } else { 0 };
+        let at = column - 1 - begin + usize::from(begin != 0);
+        let width = self.width.min(MOST.saturating_sub(at).max(1));
         writeln!(f, "{margin} |")?;
-        writeln!(f, "{number} | {}", printable(&self.text))?;
-        write!(f, "{margin} | {}{}", " ".repeat(column - 1), "^".repeat(self.width))
+        writeln!(f, "{number} | {}", part(&self.text, begin))?;
+        write!(f, "{margin} | {}{}", " ".repeat(at), "^".repeat(width))
     }
+}
+
+/// Most characters of a line that are shown, and how many of them stand before the culprit.
+const MOST: usize = 160;
+const BEFORE: usize = 40;
+
+/// The characters of `text` from number `begin` on, as many as are shown, printable; `…` stands for what is left out.
+fn part(text: &str, begin: usize) -> String {
+    let mut chars = text.chars().skip(begin);
+    let shown: String = chars.by_ref().take(MOST).collect();
+    let left_out = |is_it| if is_it { "…" } else { "" };
+    format!("{}{}{}", left_out(begin != 0), printable(&shown), left_out(chars.next().is_some()))
 }
 
 /// `text` with nothing in it that a terminal would obey; of the same length in characters.
@@ -97,6 +113,18 @@ mod tests {
         let text = "nop \x1b[2J";
         let error = TraceError::new("t", 1, text, Problem::new(4..8, format!("`{}`", &text[4..]), "nothing"));
         assert!(!error.to_string().contains('\x1b'), "{error}");
+    }
+
+    #[test]
+    fn of_a_long_line_the_part_around_the_culprit_is_shown() {
+        let text = format!("nop {} x {}", "a".repeat(500), "b".repeat(3_000_000));
+        let error = TraceError::new("t", 1, &text, Problem::new(505..506, "`x`", "nothing")).to_string();
+        let lines: Vec<&str> = error.lines().collect();
+        assert_eq!(lines[2].chars().filter(|c| *c == '…').count(), 2);
+        let at = |line: &str, what| line.chars().position(|c| c == what).unwrap();
+        assert_eq!(at(lines[2], 'x'), at(lines[3], '^'), "{error}");
+        let found = Problem::new(4..3_000_000, text[4..].to_owned(), "nothing");
+        assert!(TraceError::new("t", 1, &text, found).to_string().len() < 1000);
     }
 
     #[test]

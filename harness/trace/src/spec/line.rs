@@ -70,8 +70,21 @@ pub(super) fn list<T>(
     parts.collect()
 }
 
-/// An MMIO page that is given away before anything runs: its address must be known from the machine alone.
-pub(super) fn mmio_page(value: &Token<'_>) -> Result<u64, Problem> {
+/// MMIO pages that are given away before anything runs, each once.
+pub(super) fn mmio_pages(value: &Token<'_>) -> Result<Vec<u64>, Problem> {
+    let named = |part: &Token<'_>| Ok((mmio_page(part)?, part.span.clone(), format!("`{}`", part.text)));
+    let mut pages = Vec::new();
+    for (page, span, text) in list(value, named)? {
+        if pages.contains(&page) {
+            return Err(Problem::new(span, text, "each page once"));
+        }
+        pages.push(page);
+    }
+    Ok(pages)
+}
+
+/// One of them: its address must be known from the machine alone.
+fn mmio_page(value: &Token<'_>) -> Result<u64, Problem> {
     let expected = "the address of a 4 KiB page of MMIO, such as mmio:rtc";
     let wrong = || Problem::new(value.span.clone(), format!("`{}`", value.text), expected);
     let address = match parse_expr(value).map_err(|_| wrong())? {
@@ -148,6 +161,7 @@ mod tests {
             ("donate_mmio=mmio:rtc,mmio:nope", 21, "`mmio:nope`"),
             ("donate_mmio=mmio:rtc+4", 12, "`mmio:rtc+4`"),
             ("donate_mmio=ram", 12, "`ram`"),
+            ("donate_mmio=mmio:rtc,0x9010000", 21, "`0x9010000`"),
             ("devices=edu@1,nvme@2", 14, "`nvme@2`"),
             ("devices=edu@bus1,edu@bus1", 8, "`edu@bus1,edu@bus1`"),
             ("colour=red", 0, "`colour=`"),

@@ -1,6 +1,6 @@
 //! The one table of what a machine line can say.
 
-use super::line::{bounded, choice, devices, list, mmio_page, size};
+use super::line::{bounded, choice, devices, mmio_pages, size};
 use super::size::Size;
 use super::{
     CPUS, DmaDevice, Firmware, HostView, HypOptions, MEMORY, MachineSpec, MapMode, MmioPolicy, SID_BITS,
@@ -152,7 +152,7 @@ pub static OPTIONS: [MachineOption; 16] = [
         boot: true,
         meaning: "addresses of MMIO pages that the hypervisor takes before the host runs, `,` between",
         range: no_range,
-        set: |spec, value| list(value, mmio_page).map(|pages| spec.hyp.donate_mmio = pages),
+        set: |spec, value| mmio_pages(value).map(|pages| spec.hyp.donate_mmio = pages),
         print: |spec| {
             let pages: Vec<String> = spec.hyp.donate_mmio.iter().map(|page| format!("{page:#x}")).collect();
             Some(pages.join(",")).filter(|pages| !pages.is_empty())
