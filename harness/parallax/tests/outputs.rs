@@ -58,6 +58,9 @@ fn what_a_command_reads_it_does_not_write() {
     let folder = folder();
     let before = files(folder.path());
     for args in [
+        "explore --resume @/a.trace --save @/a.trace",
+        "mutants @/a.trace --save @/a.trace --list",
+        "mutants @/a.trace --allow @/lcov/summary.txt --save @/lcov/summary.txt --list",
         "run @/a.trace --record @/a.trace",
         "run @/a.trace --record @/./a.trace",
         "run @/a.trace --record @/a.trace.hard",

@@ -25,7 +25,7 @@ use parallax_machine::{Backend, CancellationToken, Hyp};
 use parallax_suite::jobs::job_count;
 
 use super::output::print;
-use super::outputs::{can_be_saved, save};
+use super::outputs::{apart, can_be_saved, save};
 use super::progress;
 use crate::cli::{Explore, Spec};
 use crate::interrupt;
@@ -43,6 +43,9 @@ pub(super) fn spec(args: &Spec) -> Result<Status> {
 
 /// Explores.
 pub(super) fn explore(args: &Explore) -> Result<Status> {
+    let written = [("--resume", &args.resume), ("--save", &args.save)];
+    let written: Vec<_> = written.iter().filter_map(|(name, path)| Some((*name, path.as_deref()?))).collect();
+    apart(&written, &[])?;
     can_be_saved(args.save.as_ref())?;
     let exploration = match (args.smmu, &args.pages[..]) {
         (false, []) => Exploration::new(&PAGES, args.pins, args.fault),
