@@ -82,6 +82,9 @@ proptest! {
         write(&path, &text);
         let pages = pages(&text);
         if let Some((target, told_first)) = ending(&text, || told(&path, &pages)) {
+            // A changed number of entries at the end may leave lines that nobody reads.
+            let read: String = text.split_inclusive('\n').take(1 + told_first.len()).collect();
+            let pages = self::pages(&read);
             prop_assert!(pages.iter().all(|pa| pa.get().is_multiple_of(4096)), "{pages:x?}");
             let mut recorder = Recorder::create(&anew, "r1", &target).unwrap();
             for (operation, registers, memory) in &told_first {
