@@ -47,3 +47,18 @@ fn a_missing_invalidation_is_a_difference_even_where_no_table_differs() {
         "a trace is what was recorded of it"
     );
 }
+
+#[test]
+fn a_revision_is_held_against_the_working_tree() {
+    let trace = "traces/good/donate.trace";
+    let (status, text) = parallax(&["diff", trace, "--rev", "no-such-revision"]);
+    assert_eq!(status, 2, "{text}");
+    assert!(text.contains("no commit is called `no-such-revision` here"), "{text}");
+    let folder = tempfile::tempdir().expect("a folder");
+    let recording = folder.path().join("x.plx").display().to_string();
+    let (status, text) = parallax(&["run", trace, "--no-golden", "--record", &recording]);
+    assert_eq!(status, 0, "{text}");
+    let (status, text) = parallax(&["diff", &recording, "--rev", "HEAD"]);
+    assert_eq!(status, 2, "{text}");
+    assert!(text.contains("--rev wants a trace"), "{text}");
+}

@@ -12,6 +12,7 @@
 //! | [`explanation`] | what an operation of a trace did |
 //! | [`coverage`] | which lines of the hypervisor traces reach |
 //! | [`mutants`] | whether traces see a small change of the hypervisor |
+//! | [`revision`] | a trace on the hypervisor of another revision |
 //! | [`schema`] | the published forms of what is printed as JSON |
 #![forbid(unsafe_code)]
 
@@ -23,6 +24,7 @@ pub mod explanation;
 pub mod jobs;
 pub mod made_for;
 pub mod mutants;
+pub mod revision;
 pub mod schema;
 pub mod selection;
 pub mod source;

@@ -6,6 +6,7 @@
 
 mod build;
 mod flatten;
+mod images;
 pub mod paths;
 mod plugin;
 mod sources;
@@ -15,8 +16,9 @@ use std::process::Command;
 
 use crate::programs::find_program;
 
-pub use self::build::{BuiltImages, Making, Variant, build, clippy, kept, make};
+pub use self::build::{Making, build, clippy, make};
 pub use self::flatten::{FlattenError, flatten};
+pub use self::images::{BuiltImages, Variant, kept};
 pub use self::paths::Sources;
 pub use self::plugin::{clippy_plugin, newer_api, plugin};
 

@@ -8,6 +8,7 @@ pub(crate) const EXAMPLE: &str = "\
 Examples:
   parallax diff before.plx after.plx
   parallax diff before.plx after.plx --only tables --only findings
+  parallax diff traces/good/donate.trace --rev HEAD~1
   parallax diff traces/good/split_2m.trace --right smmu.map=pages --only tables --ignore block-size
 
 Exit status: 0 the same, 1 different.";
@@ -27,6 +28,9 @@ pub struct Diff {
     /// What does not count
     #[arg(long, value_enum, value_name = "WHAT")]
     pub ignore: Vec<Ignore>,
+    /// Perform trace A on the hypervisor of this revision; B is A as it is now, unless named
+    #[arg(long, value_name = "REV")]
+    pub rev: Option<String>,
     /// Change the machine of trace A
     #[arg(long = "left", value_name = "KEY=VALUE")]
     pub left_machine: Vec<String>,

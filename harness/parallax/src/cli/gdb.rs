@@ -7,6 +7,7 @@ use clap::Args;
 pub(crate) const EXAMPLE: &str = "\
 Examples:
   parallax gdb traces/good/donate.trace       boots it; continue in gdb performs the operations
+  parallax gdb traces/good/donate.trace --debug
   parallax gdb donate.plx --port 0            a recording; reverse-continue goes back
   parallax gdb --print-gdbinit                commands that load symbols and printers
 
@@ -27,6 +28,9 @@ pub struct Gdb {
     /// End when the first client is gone
     #[arg(long)]
     pub once: bool,
+    /// Build the hypervisor less optimised: more variables can be read, and steps follow the source
+    #[arg(long, conflicts_with = "print_gdbinit")]
+    pub debug: bool,
     /// Print gdb commands that load the hypervisor's symbols, the test host's and the printers, and end
     #[arg(long, conflicts_with = "source")]
     pub print_gdbinit: bool,

@@ -16,11 +16,13 @@ use std::ops::ControlFlow;
 use anyhow::Result;
 use clap::ValueEnum;
 use parallax_engine::status::{Failure, Status};
+use parallax_engine::visible;
 use parallax_machine::CancellationToken;
 use parallax_model::canonical::Canonical;
 use parallax_model::{BlockSize, Check, Delta, GoldenLine, View, state_lines};
 use parallax_report::operation_events;
 use parallax_report::text_diff;
+use parallax_suite::revision;
 use parallax_suite::source::{Moment, Source};
 
 use super::output::print;
@@ -51,13 +53,23 @@ pub(super) fn diff(args: &Diff) -> Result<Status> {
     let left = Source::open(&args.left, &args.left_machine)?;
     let right_path = args.right.as_ref().unwrap_or(&args.left);
     let right = Source::open(right_path, &args.right_machine)?;
-    let mut left = history(left, wanted, block_size, &cancel)?;
-    let mut right = history(right, wanted, block_size, &cancel)?;
+    if args.rev.is_some() && matches!(left, Source::Recording(_)) {
+        let what = "a recording is of the revision that it was made of; --rev wants a trace";
+        return Err(Failure::usage(format!("{}: {what}", args.left.display())).into());
+    }
+    let rev = args.rev.as_deref();
+    let mut left = history(left, rev, wanted, block_size, &cancel)?;
+    let mut right = history(right, None, wanted, block_size, &cancel)?;
+    let mut left_name = args.left.display().to_string();
+    if let Some(rev) = rev {
+        left_name += &format!(" at {}", visible::line(rev));
+    }
     let mut note = String::new();
     for (index, (what, is_of)) in PARTS.into_iter().enumerate() {
         if left.has[index] != right.has[index] {
-            let without = if left.has[index] { right_path } else { &args.left };
-            let _ = writeln!(note, "{} has no {what}: they are not compared", without.display());
+            let right_name = right_path.display().to_string();
+            let without = if left.has[index] { &right_name } else { &left_name };
+            let _ = writeln!(note, "{without} has no {what}: they are not compared");
             left.leave_out(is_of);
             right.leave_out(is_of);
         }
@@ -67,7 +79,7 @@ pub(super) fn diff(args: &Diff) -> Result<Status> {
         print(&note)?;
         return Ok(Status::Same);
     }
-    print(&format!("--- {}\n+++ {}\n{difference}{note}", args.left.display(), right_path.display()))?;
+    print(&format!("--- {left_name}\n+++ {}\n{difference}{note}", right_path.display()))?;
     Ok(Status::Diverged)
 }
 
@@ -88,6 +100,7 @@ impl History {
 /// trace's business, and two traces may differ in comments only.
 fn history(
     source: Source,
+    rev: Option<&str>,
     wanted: &[Compared],
     block_size: BlockSize,
     cancel: &CancellationToken,
@@ -97,7 +110,7 @@ fn history(
     let mut executed = None;
     let wants = |what| wanted.contains(&what);
     let events = [Compared::Findings, Compared::Events, Compared::Counts].into_iter().any(wants);
-    source.visit(events, cancel, |moment| {
+    let see = |moment: &Moment<'_>| {
         told.has[0] |=
             wants(Compared::Tables) && moment.snapshot.cpus.iter().any(|cpu| cpu.registers.control.is_some());
         told.has[1] |= events && !moment.events.is_empty();
@@ -126,7 +139,11 @@ fn history(
         tell_events(text, moment, wants, spent);
         executed = now.or(executed);
         if text.len() > MAX_TEXT { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-    })?;
+    };
+    match (source, rev) {
+        (Source::Trace(case), Some(rev)) => revision::visit(&case, rev, events, cancel, see)?,
+        (source, _) => source.visit(events, cancel, see)?,
+    }
     if told.text.len() > MAX_TEXT {
         return Err(Failure::usage(format!("more than {} MiB of changes on one side", MAX_TEXT >> 20)));
     }

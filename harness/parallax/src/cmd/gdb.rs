@@ -20,7 +20,7 @@ use parallax_engine::status::{Failure, Status};
 use parallax_engine::visible;
 use parallax_gdb::session::{self, Session};
 use parallax_gdb::{Debuggee, Ending, Listener, Performed, Recorded, serve};
-use parallax_machine::toolchain::{self, Variant};
+use parallax_machine::toolchain::{self, Making, Variant};
 use parallax_machine::{Backend, CancellationToken, Machine, MachineError};
 use parallax_suite::source::Source;
 
@@ -39,6 +39,10 @@ pub(super) fn gdb(args: &Gdb) -> Result<Status> {
     }
     let path = args.source.as_deref().ok_or_else(|| Failure::usage("name a trace or a recording"))?;
     let source = Source::open(path, &[])?;
+    if args.debug && matches!(source, Source::Recording(_)) {
+        let what = "a recording is of the image that it was made of; --debug wants a trace";
+        return Err(Failure::usage(format!("{}: {what}", path.display())).into());
+    }
     let listener = Listener::open(args.port, args.socket.as_deref())?;
     let session = Session::new(&listener.name()?)?;
     let server = Server { listener, session, once: args.once, cancel };
@@ -69,7 +73,9 @@ pub(super) fn gdb(args: &Gdb) -> Result<Status> {
                 .into());
             }
             let root = project::root(std::slice::from_ref(&case.place.golden))?;
-            let hyp = live::with_events(live::build(&root, [&case.trace], &server.cancel)?, &root)?;
+            let making = if args.debug { Making::Debug } else { Making::Whole };
+            let (hyp, _) = live::made(&root, [&case.trace], making, &server.cancel)?;
+            let hyp = live::with_events(hyp, &root)?;
             let mut machine = hyp.boot(&case.trace.machine).map_err(Failure::from)?;
             let (session, found) =
                 parallax_engine::Session::start(machine.as_mut(), None).map_err(Failure::from)?;

@@ -130,3 +130,35 @@ fn a_live_run_stops_where_gdb_says() {
     );
     assert_eq!(server.ends(), Some(0));
 }
+
+#[test]
+fn a_function_that_is_generic_and_inlined_is_stopped_at_by_its_name() {
+    let mut server = Server::start(&["traces/good/donate.trace", "--port", "0", "--once"]);
+    let text = server.gdb(
+        "python\n\
+         try: gdb.execute('pbreak no_such_function')\n\
+         except gdb.error as error: print(error)\n\
+         end\n\
+         complete pbreak host_donate_\n\
+         pbreak host_donate_hyp\n\
+         continue\n\
+         p pfn\n\
+         info symbol $pc\n\
+         delete\n\
+         op 4\n",
+    );
+    assert_in_order(
+        &text,
+        &[
+            "no function is called no_such_function; Tab shows names",
+            "pbreak host_donate_hyp\n",
+            "<Hyp>::host_donate_hyp begins in ",
+            "Breakpoint 1 at 0xa0",
+            "Breakpoint 1, ",
+            "host_donate_hyp",
+            "$1 = 262176",
+            "after 4: host_donate_hyp pfn=ram+0x20 -> ok",
+        ],
+    );
+    assert_eq!(server.ends(), Some(0));
+}

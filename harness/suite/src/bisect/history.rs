@@ -87,6 +87,22 @@ impl Repository {
         self.git(&["show", &format!("{}:{}{path}", commit.id, self.prefix)]).ok().map(|text| text + "\n")
     }
 
+    /// What of an image's inputs differs between two commits.
+    ///
+    /// # Errors
+    /// Git refuses.
+    pub fn difference(&self, before: &str, after: &str) -> Result<String, Failure> {
+        self.git(&[&["diff", "--no-color", "--no-ext-diff", before, after, "--"], INPUTS].concat())
+    }
+
+    /// Whether the working tree has the inputs of an image as `commit` has them.
+    #[must_use]
+    pub fn stands_as(&self, commit: &Commit) -> bool {
+        let untracked = &["ls-files", "--others", "--exclude-standard", "--"];
+        self.git(&[&["diff", "--quiet", &commit.id, "--"], INPUTS].concat()).is_ok()
+            && self.git(&[untracked, INPUTS].concat()).is_ok_and(|files| files.is_empty())
+    }
+
     /// The good commit and those after it up to the bad one, in order. `files` are further files, below the root of the
     /// source tree, that a trial depends on.
     ///
@@ -111,6 +127,14 @@ impl Repository {
         let between =
             self.git(&["rev-list", "--first-parent", "--reverse", &format!("{good_id}..{bad_id}")])?;
         std::iter::once(good_id.as_str()).chain(between.lines()).map(|id| self.commit(id, files)).collect()
+    }
+
+    /// The commit that `revision` names.
+    ///
+    /// # Errors
+    /// There is no such commit.
+    pub fn revision(&self, revision: &str) -> Result<Commit, Failure> {
+        self.commit(&self.resolve(revision)?, &[])
     }
 
     fn resolve(&self, revision: &str) -> Result<String, Failure> {

@@ -53,7 +53,8 @@ impl<'a> Images<'a> {
         match lock.try_lock() {
             Ok(()) => (),
             Err(TryLockError::WouldBlock) => {
-                let message = "another bisection is at work in this source tree: wait for it";
+                let message =
+                    "a bisection or a diff of revisions is at work in this source tree: wait for it";
                 return Err(Failure { status: Status::Setup, message: message.to_owned() });
             }
             Err(TryLockError::Error(error)) => return Err(at(&path)(error)),

@@ -16,6 +16,9 @@ use super::trial::{first_operation, fresh};
 use super::trials::{Trials, reproducer};
 use crate::explanation;
 
+/// How many lines of a commit's own changes are shown: a page.
+const HUNK_LINES: usize = 40;
+
 /// What came of the search in `row`; the last good one is `row[last_good]`.
 pub(super) fn report(
     trials: &mut Trials<'_>,
@@ -59,13 +62,30 @@ pub(super) fn report(
 fn suspect(trials: &Trials<'_>, commit: &Commit) -> Suspect {
     let parent = commit.parents.first().cloned().unwrap_or_default();
     let stat = trials.repository.git(&["diff", "--stat", &parent, &commit.id, "--", "hyp"]);
+    let hunks = trials.repository.difference(&parent, &commit.id).unwrap_or_default();
     Suspect {
         commit: commit.id.clone(),
         subject: commit.subject.clone(),
         author: commit.author.clone(),
         changed: stat.unwrap_or_default(),
+        hunks: beginning(&hunks, &format!("git diff {} {}", short(&parent), commit.short())),
         merged: if commit.parents.len() > 1 { commit.parents.clone() } else { Vec::new() },
     }
+}
+
+fn short(id: &str) -> &str {
+    &id[..12.min(id.len())]
+}
+
+/// The first [`HUNK_LINES`] lines of `hunks`, and the `command` that shows all of them.
+fn beginning(hunks: &str, command: &str) -> String {
+    let lines: Vec<&str> = hunks.lines().collect();
+    let rest = lines.len().saturating_sub(HUNK_LINES);
+    let mut text = lines[..lines.len() - rest].join("\n");
+    if rest != 0 {
+        text += &format!("\n... and {rest} lines more: {command}");
+    }
+    text
 }
 
 /// The first operation after which `bad` is not as `good`, with its stores.

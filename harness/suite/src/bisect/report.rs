@@ -10,7 +10,7 @@ use super::history::Commit;
 use super::search::Verdict;
 
 /// Version of the JSON form; docs/exports.md says when it is raised.
-pub const SCHEMA: u32 = 5;
+pub const SCHEMA: u32 = 6;
 
 /// A revision that was tried.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
@@ -62,6 +62,8 @@ pub struct Suspect {
     pub author: String,
     /// What it changed of the hypervisor, as `git diff --stat` tells.
     pub changed: String,
+    /// What it changed of all that an image is built from, as `git diff` tells; of a long one the beginning.
+    pub hunks: String,
     /// Its parents, of a merge.
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     pub merged: Vec<String>,
@@ -135,10 +137,13 @@ impl Report {
         for suspect in &self.first_bad {
             text += &format!("  {}  {}\n  by {}\n", suspect.commit, suspect.subject, suspect.author);
             text += &indented(&suspect.changed);
+            if !suspect.hunks.is_empty() {
+                text += &format!("\n{}\n", indented(&suspect.hunks));
+            }
             text += &merge_advice(suspect, &self.trace, "  ");
         }
         text += &format!("\nlast good: {}\n", self.last_good);
-        self.sections(|title, body, _| {
+        self.sections(|title, body, _, _| {
             // Writing to a string cannot fail.
             let _ = write!(text, "\n{title}\n{}", indented(body));
         });
@@ -150,16 +155,25 @@ impl Report {
     pub fn markdown(&self) -> String {
         let mut text = format!("# {}\n\n", self.headline("`"));
         for suspect in &self.first_bad {
-            let Suspect { commit, subject, author, changed, .. } = suspect;
+            let Suspect { commit, subject, author, changed, hunks, .. } = suspect;
             text += &format!("- `{commit}` {subject} (by {author})\n");
             text += &merge_advice(suspect, &self.trace, "  ");
             if !changed.is_empty() {
                 text += &format!("\n```text\n{}\n```\n", changed.trim_end_matches('\n'));
             }
+            if !hunks.is_empty() {
+                text += &format!("\n````diff\n{}\n````\n", hunks.trim_end_matches('\n'));
+            }
         }
         text += &format!("\nLast good: `{}`\n", self.last_good);
-        self.sections(|title, body, kind| {
-            let _ = write!(text, "\n## {title}\n\n````{kind}\n{}\n````\n", body.trim_end_matches('\n'));
+        self.sections(|title, body, kind, long| {
+            let block = format!("````{kind}\n{}\n````\n", body.trim_end_matches('\n'));
+            let _ = if long {
+                let count = body.lines().count();
+                write!(text, "\n<details><summary>{title}: {count} lines</summary>\n\n{block}\n</details>\n")
+            } else {
+                write!(text, "\n## {title}\n\n{block}")
+            };
         });
         text
     }
@@ -172,32 +186,33 @@ impl Report {
         }
     }
 
-    /// Hands each part beyond the commits to `show`: title, text and the language of a code block.
-    fn sections(&self, mut show: impl FnMut(&str, &str, &str)) {
+    /// Hands each part beyond the commits to `show`: title, text, the language of a code block, and whether it is long. What says
+    /// why comes first; the long parts come last.
+    fn sections(&self, mut show: impl FnMut(&str, &str, &str, bool)) {
         if let Some(failure) = &self.failure {
-            show("it did not get to its end", failure, "text");
+            show("it did not get to its end", failure, "text", false);
         }
         if let Some(operation) = &self.operation {
-            let BadOperation { line, text, findings, story, story_difference } = operation;
-            show("first bad operation", &format!("line {line}: {text}\n"), "text");
+            let BadOperation { line, text, findings, story_difference, .. } = operation;
+            show("first bad operation", &format!("line {line}: {text}\n"), "text", false);
             if !findings.is_empty() {
-                show("found after it, and not in the good revision", &findings_text(findings), "text");
+                show("found after it, and not in the good revision", &findings_text(findings), "text", false);
             }
             if !story_difference.is_empty() {
-                show("what it does otherwise (- good, + bad)", story_difference, "diff");
-            }
-            if !story.is_empty() {
-                show("its entries and stores in the bad revision", story, "text");
+                show("what it does otherwise (- good, + bad)", story_difference, "diff", false);
             }
         }
-        if !self.difference.is_empty() {
-            show("the whole result (- good, + bad)", &self.difference, "diff");
-        }
+        show("to see it again", &self.reproduce, "sh", false);
         let tried: String = self.tried.iter().map(|tried| tried.line() + "\n").collect();
         let builds = if self.builds == 1 { "build" } else { "builds" };
         let title = format!("tried, in {} {builds} (mode {})", self.builds, self.mode);
-        show(&title, &tried, "text");
-        show("to see it again", &self.reproduce, "sh");
+        show(&title, &tried, "text", false);
+        if !self.difference.is_empty() {
+            show("the whole result (- good, + bad)", &self.difference, "diff", true);
+        }
+        if let Some(operation) = self.operation.as_ref().filter(|operation| !operation.story.is_empty()) {
+            show("its entries and stores in the bad revision", &operation.story, "text", true);
+        }
     }
 }
 
@@ -230,6 +245,7 @@ mod tests {
             subject: "a subject".to_owned(),
             author: "A".to_owned(),
             changed: " hyp/core/src/a.rs | 1 -\n".to_owned(),
+            hunks: "@@ -7 +6,0 @@ fn unmap\n-    self.tlb.flush();\n".to_owned(),
             merged: Vec::new(),
         };
         Report {
@@ -270,6 +286,10 @@ mod tests {
             for part in parts.into_iter().chain(["page 0x40020000..0x40021000", "smmu: RW normal 4K]"]) {
                 assert!(text.contains(part), "{part} is missing in\n{text}");
             }
+            // What the commit changed stands before what came of it, and the stores come last.
+            let at = |part: &str| text.find(part).unwrap_or_else(|| panic!("{part} is missing in\n{text}"));
+            assert!(at("-    self.tlb.flush();") < at("first bad operation"));
+            assert!(at("to see it again") < at("its entries and stores in the bad revision"));
         }
     }
 

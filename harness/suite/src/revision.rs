@@ -1,0 +1,45 @@
+//! A trace on the hypervisor of another revision, judged by the harness and the plugin of the working tree.
+
+use std::ops::ControlFlow;
+
+use parallax_engine::live;
+use parallax_engine::project;
+use parallax_engine::status::{Failure, Status};
+use parallax_machine::toolchain::Variant;
+use parallax_machine::{CancellationToken, Hyp};
+
+use crate::bisect::history::{Commit, Repository};
+use crate::bisect::images::Images;
+use crate::cases::Case;
+use crate::source::{self, Moment};
+
+/// Performs `case` on the hypervisor and the test host of `revision`, with the plugin if `events` are wanted, and shows each
+/// state to `visit`, from the boot on, until it breaks off. Images that a bisection built are not built again.
+///
+/// # Errors
+/// There is no such commit, or its hypervisor cannot be built, booted or read.
+pub fn visit(
+    case: &Case,
+    revision: &str,
+    events: bool,
+    cancel: &CancellationToken,
+    visit: impl FnMut(&Moment<'_>) -> ControlFlow<()>,
+) -> Result<(), Failure> {
+    let root = project::root(std::slice::from_ref(&case.place.golden))?;
+    let repository = Repository::open(&root)?;
+    let commit = repository.revision(revision)?;
+    let variant = Variant::of(&case.trace.machine);
+    let hyp = if repository.stands_as(&commit) {
+        live::build(&root, [&case.trace], cancel)?
+    } else {
+        let images = Images::open(&repository, variant, false, cancel)?.of(&commit)?;
+        let images = images.map_err(|why| of_it(&commit, Status::Setup, &why))?;
+        Hyp::new(commit.short(), cancel).with_images(variant, images)
+    };
+    let hyp = if events { live::with_events(hyp, &root)? } else { hyp };
+    source::perform_on(&hyp, case, visit).map_err(|failure| of_it(&commit, failure.status, &failure.message))
+}
+
+fn of_it(commit: &Commit, status: Status, why: &str) -> Failure {
+    Failure { status, message: format!("revision {}: {why}", commit.short()) }
+}
