@@ -36,9 +36,12 @@ function operations() {
 }
 const ops = operations();
 const expected = {
-  stale: { ops, special: true, name: 'report' },
+  stale: { ops, special: true, name: 'report', verdict: '▲ findings after 2', missing: 'missing: CMD_TLBI_S2_IPA of it with VMID 0, CMD_SYNC consumed' },
   skipped: { special: true, name: 'report-finding', bad: true },
   // Without the fault the page is gone for devices (3), their access aborts (4), and it comes back (5).
+  // Nothing is found; two loads and two stores are stopped by the tables.
+  clean: { verdict: '✓ nothing found 11 operations: 7 ok, 4 aborted', ends: { ok: 7, aborted: 4, refused: 0 } },
+  refused: { verdict: '1 refused', ends: { refused: 1 } },
   compare: { steps: 4, differ: ['3 state, findings', '4 result, findings', '5 state'], special: true, name: 'report-compare', bad: true },
   equal: { steps: ops.length + 1, differ: [], special: true },
   hostile: { safe: true },

@@ -24,6 +24,10 @@ export async function check(browser, page, expected = {}, pictures = null, wante
     milliseconds = Math.round(performance.now() - begin);
     if (milliseconds > LIMITS.milliseconds) problems.push(`interactive after ${milliseconds} ms, not within ${LIMITS.milliseconds}`);
     for (const id of VIEWS) if (!await look(`(() => { const node = document.getElementById('${id}'); return !!node && node.checkVisibility() && node.getBoundingClientRect().height > 0 && node.innerHTML !== ''; })()`)) problems.push(`view ${id} is missing`);
+    if (expected.verdict) {
+      holds('the verdict', (await text('about')).replace(/\s+/g, ' '), expected.verdict);
+      for (const [end, count] of Object.entries(expected.ends || {})) same(`${end} operations in the time line`, await look(`(document.querySelector('#time .bar-${end}')?.getAttribute('d').match(/M/g) || []).length`), count);
+    }
     if (enough()) return { problems };
     for (const [name, width] of Object.entries({ '1280': 1280, '1920': 1920, '800': 800 })) {
       await browser.size(width, 900);
@@ -40,6 +44,7 @@ export async function check(browser, page, expected = {}, pictures = null, wante
     await mouse(browser, { holds, text, problems });
     if (expected.ops) await operations(browser, { same, holds, text, expected });
     if (expected.differ) await differences(browser, { same, holds, text, expected });
+    if (expected.missing) await firstScreen(browser, { problems, shot, expected });
     if (expected.safe) {
       same('a page of a hostile recording', await look('String(window.owned)'), 'undefined');
       same('elements of a hostile recording', await look("document.querySelectorAll('img, iframe, #hostile').length"), 0);
@@ -49,6 +54,31 @@ export async function check(browser, page, expected = {}, pictures = null, wante
     if (expected.name) { await key('Home'); await key('n'); if (expected.name === 'report-finding') await look("document.querySelector('.finding details').open = true"); await shot(expected.name + '-dark.png'); }
   } catch (error) { problems.push(String(error)); }
   return { problems, milliseconds, bytes };
+}
+// What an order finding says is missing is read without scrolling, and the order is drawn: on a desk and on a phone, light and dark.
+async function firstScreen(browser, { problems, shot, expected }) {
+  const { key, look } = browser;
+  const drawn = async (where) => {
+    const rows = await look("[...document.querySelectorAll('#order svg text.row')].map((node) => node.textContent)");
+    for (const row of ['stores', 'locks', 'barriers']) if (!rows.includes(row)) problems.push(`the order, ${where}: no row of ${row}`);
+    if (!await look("!!document.querySelector('#order line.broke')")) problems.push(`the order, ${where}: no mark where the rule was broken`);
+  };
+  await key('Home'); await key('n');
+  for (const [width, height] of [[1280, 800], [390, 844]]) {
+    await browser.size(width, height);
+    for (const scheme of ['light', 'dark']) {
+      const where = `${width} px, ${scheme}`;
+      await look(`document.documentElement.dataset.theme !== '${scheme}' && document.getElementById('theme').click()`);
+      await look("document.querySelectorAll('main, body, html').forEach((node) => { node.scrollTop = 0; })");
+      const seen = await look(`[...document.querySelectorAll('#brief .why')].filter((node) => node.checkVisibility() && node.getBoundingClientRect().top >= 0 && node.getBoundingClientRect().bottom <= innerHeight).map((node) => node.innerText).join('\\n')`);
+      if (!seen.includes(expected.missing)) problems.push(`the first screen, ${where}: ${JSON.stringify(seen)} does not hold ${JSON.stringify(expected.missing)}`);
+      await looks(browser, problems, where);
+      await drawn(where);
+      await shot(`report-order-${width}-${scheme}.png`);
+    }
+  }
+  await look("document.documentElement.dataset.theme !== 'light' && document.getElementById('theme').click()");
+  await browser.size(1440, 1000);
 }
 async function keys(browser, { same, holds, text, problems, expected }) {
   const { key, look } = browser;

@@ -24,7 +24,7 @@ function row(index) {
   const step = shown[index], op = anyOp(step), found = findingsOf(step).length, differs = STEPS[step].differs;
   const node = make('div', { class: 'op', role: 'option', id: 'op-' + step, 'aria-selected': step === chosen, 'data-step': step, style: 'top:' + index * ROW + 'px',
     'aria-setsize': shown.length, 'aria-posinset': index + 1 },
-  make('span', { class: 'n' }, String(op.line)), make('span', { class: 't', title: TEXTS[op.text] }, TEXTS[op.text]), make('span', { class: 'r' }, TEXTS[op.result]));
+  make('span', { class: 'n' }, String(op.line)), make('span', { class: 't', title: TEXTS[op.text] }, TEXTS[op.text]), make('span', { class: 'r ' + endOf(op) }, TEXTS[op.result]));
   if (differs) node.append(make('span', { class: 'f', title: 'differs' }, '≠'));
   if (found) node.append(make('span', { class: 'f', title: found + ' findings' }, '▲' + found));
   return node;
@@ -46,20 +46,25 @@ function timeline() {
   const width = $('time').clientWidth - 32, height = 46, n = STEPS.length, svg = draw('svg', { viewBox: `0 0 ${width} ${height}`, role: 'img' });
   const x = (step) => (step + 0.5) / n * width, wide = Math.max(1, width / n - 1);
   const cost = (step) => (anyOp(step).instructions || 0) || (anyOp(step).changes.length ? 200 : 50);
-  // No more bars than pixels: of those that share one, the highest.
-  const bars = new Map();
-  for (let step = 1; step < n; step++) { const at = Math.round(x(step)); bars.set(at, Math.max(bars.get(at) || 0, cost(step))); }
-  const most = Math.log2(2 + [...bars.values()].reduce((a, b) => Math.max(a, b), 0));
-  let path = '';
-  for (const [at, value] of bars) { const high = 24 * Math.log2(2 + value) / most; path += `M${at - Math.min(wide, 24) / 2} ${height - 10}v${-high}h${Math.min(wide, 24)}v${high}z`; }
-  svg.append(draw('path', { d: path, fill: 'var(--memory)' }), draw('line', { x1: 0, x2: width, y1: height - 9.5, y2: height - 9.5, stroke: 'var(--line)' }));
+  // No more bars than pixels: of those that share one, the highest, and how the first ended that was not done.
+  const bars = new Map(), counts = { ok: 0, aborted: 0, refused: 0 };
+  for (let step = 1; step < n; step++) {
+    const at = Math.round(x(step)), [value, end] = bars.get(at) || [0, 'ok'], now = endOf(anyOp(step));
+    counts[now]++;
+    bars.set(at, [Math.max(value, cost(step)), end === 'ok' ? now : end]);
+  }
+  const most = Math.log2(2 + [...bars.values()].reduce((a, [b]) => Math.max(a, b), 0));
+  const paths = { ok: '', aborted: '', refused: '' };
+  for (const [at, [value, end]] of bars) { const high = 24 * Math.log2(2 + value) / most; paths[end] += `M${at - Math.min(wide, 24) / 2} ${height - 10}v${-high}h${Math.min(wide, 24)}v${high}z`; }
+  for (const [end, d] of Object.entries(paths)) if (d) svg.append(draw('path', { d, class: 'bar-' + end }));
+  svg.append(draw('line', { x1: 0, x2: width, y1: height - 9.5, y2: height - 9.5, stroke: 'var(--line)' }));
   for (const step of SPECIAL.slice(0, 2000)) {
     const bad = findingsOf(step).length;
     svg.append(draw('text', { x: x(step), y: 10, 'text-anchor': 'middle', style: 'fill:var(--bad)' }, bad ? '▲' : '≠'));
   }
   svg.append(draw('path', { id: 'now', stroke: 'var(--accent)', 'stroke-width': 2, fill: 'none' }));
   svg.append(draw('text', { x: 0, y: height }, 'boot'), draw('text', { x: width, y: height, 'text-anchor': 'end' }, 'line ' + anyOp(n - 1).line));
-  svg.setAttribute('aria-label', `${n - 1} operations, height is instructions at EL2 (logarithmic); ${SPECIAL.length} marked`);
+  svg.setAttribute('aria-label', `${n - 1} operations, ${counts.aborted} aborted (hollow), ${counts.refused} refused (grey); height is instructions at EL2 (logarithmic); ${SPECIAL.length} marked`);
   svg.addEventListener('click', (event) => choose(Math.min(n - 1, Math.max(0, Math.floor((event.clientX - svg.getBoundingClientRect().left) / svg.getBoundingClientRect().width * n)))));
   fill('time', svg);
   moveNow();

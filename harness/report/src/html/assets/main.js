@@ -47,8 +47,15 @@ function watchKeys() {
   $('theme').addEventListener('click', () => theme(document.documentElement.dataset.theme === 'dark' ? 'light' : 'dark'));
   addEventListener('resize', () => { timeline(); lanes(); rows(); owners(); });
 }
+// What came of a whole recording: whether something was found, and how its operations ended.
+function cameOut(run) {
+  const ops = run.ops.slice(1), found = ops.filter((op) => op.findings && op.findings.length).length + ((run.ops[0].findings || []).length ? 1 : 0);
+  const count = (end) => ops.filter((op) => endOf(op) === end).length;
+  const ended = ['ok', 'aborted', 'refused'].map((end) => [count(end), end]).filter(([number]) => number).map(([number, end]) => number.toLocaleString('en') + ' ' + end).join(', ');
+  return [make('b', { class: found ? 'verdict found' : 'verdict' }, found ? '▲ findings after ' + found.toLocaleString('en') : '✓ nothing found'), make('span', {}, ops.length.toLocaleString('en') + (ops.length === 1 ? ' operation' : ' operations') + (ended ? ': ' + ended : ''))];
+}
 function about() {
-  fill('about', ...RUNS.map((run, side) => make('div', {}, make('b', {}, (PAIRED ? 'AB'[side] + ' ' : '') + run.name), saver(run, 'Save trace'),
+  fill('about', ...RUNS.map((run, side) => make('div', {}, make('b', {}, (PAIRED ? 'AB'[side] + ' ' : '') + run.name), saver(run, 'Save trace'), ...cameOut(run),
     make('span', {}, run.machine.split(' ').filter((word) => /^(cpus|mem|smmu)/.test(word)).join(' ')),
     ...(run.fault ? [make('span', { class: 'del' }, 'fault ' + run.fault)] : []), make('span', {}, run.revision.slice(0, 24) + ', QEMU ' + run.qemu))));
 }

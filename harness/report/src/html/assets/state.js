@@ -68,6 +68,8 @@ const STEPS = PAIRED ? DATA.pairs.map(([a, b, d]) => ({ ops: [a, b], differs: a 
 const opOf = (step, side) => STEPS[step].ops[side] === null ? null : RUNS[side].ops[STEPS[step].ops[side]];
 const anyOp = (step) => opOf(step, 0) || opOf(step, 1);
 const findingsOf = (step) => RUNS.flatMap((_, side) => ((opOf(step, side) || {}).findings || []).map((found) => ({ side, found })));
+// How an operation ended: done, aborted (a load or store that the tables stopped) or refused (an error).
+const endOf = (op) => { const result = TEXTS[op.result]; return !result || /^ok\b/.test(result) ? 'ok' : /^abort\b/.test(result) ? 'aborted' : 'refused'; };
 // The state of a side after a step: of the last operation that it has there.
 function stateAt(step, side) {
   let at = step;
