@@ -130,7 +130,8 @@ pub fn drive(
     operations: &mut Operations,
 ) -> Result<(), SessionError> {
     let begin = Instant::now();
-    let full = if plan.commands { linux.function(COMMANDS_FULL).map(ImageVa::from) } else { None };
+    let full =
+        if plan.commands { linux.places(COMMANDS_FULL).first().copied().map(ImageVa::from) } else { None };
     if let Some(full) = full {
         linux.stop_at(full)?;
     }
@@ -320,8 +321,11 @@ fn nop() -> Op {
 fn stops(linux: &mut Linux, plan: &Plan) -> Result<BTreeMap<ImageVa, String>, MachineError> {
     let mut stops = BTreeMap::new();
     for name in &plan.at {
-        let number = parallax_addr::parse_number(name);
-        if let Some(address) = number.map(ImageVa::new).or_else(|| linux.function(name).map(Into::into)) {
+        let places = match parallax_addr::parse_number(name) {
+            Some(number) => vec![ImageVa::new(number)],
+            None => linux.places(name).into_iter().map(Into::into).collect(),
+        };
+        for address in places {
             linux.stop_at(address)?;
             stops.insert(address, name.clone());
         }

@@ -33,6 +33,17 @@ impl Image {
         });
         found
     }
+
+    /// Where the functions begin whose path is `path` or ends with it.
+    #[must_use]
+    pub fn begins(&self, path: &str) -> Vec<ImageVa> {
+        if let Some(address) = self.function(path) {
+            return vec![address];
+        }
+        let ends =
+            |name: &str| name.strip_suffix(path).is_some_and(|head| head.is_empty() || head.ends_with("::"));
+        self.beginnings().into_iter().filter(|(name, _)| ends(name)).flat_map(|(_, all)| all).collect()
+    }
 }
 
 /// The innermost of `places` in its callers. In which line of itself it is does not matter.
@@ -62,6 +73,8 @@ mod tests {
         let symbols =
             [("second", 0x1010), ("first", 0x1000)].map(|(name, at)| (name.to_owned(), ImageVa::new(at)));
         let image = Image::of_symbols(ImageVa::new(0x1000), vec![0; 0x20], symbols.into());
+        assert_eq!(image.begins("second"), [ImageVa::new(0x1010)]);
+        assert_eq!(image.begins("cond"), [], "an end of a name is no end of a path");
         let expected = [("first", 0x1000), ("second", 0x1010)]
             .map(|(name, at)| (name.to_owned(), vec![ImageVa::new(at)]));
         assert_eq!(image.beginnings(), expected.into());

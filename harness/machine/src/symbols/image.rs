@@ -160,6 +160,12 @@ impl Image {
         found.find(|(name, _)| ends(&of(name))).map(|(_, address)| *address)
     }
 
+    /// Where it begins.
+    #[must_use]
+    pub const fn base(&self) -> ImageVa {
+        self.extent.0
+    }
+
     /// The address of a symbol that must be there.
     ///
     /// # Errors

@@ -39,7 +39,7 @@ pub struct Linux {
     /// Stop and check all tables so often, in milliseconds of wall time; 0 for never
     #[arg(long, value_name = "MS", default_value_t = 100)]
     pub every: u32,
-    /// Also whenever a CPU comes to SYMBOL: a function of the hypervisor, an address (0x... or decimal), or, once the guest is in
+    /// Also whenever a CPU comes to SYMBOL: a function of the hypervisor (`host_donate_hyp+0x40`: behind its begin), a place in its image (`hyp+0x6744`), an address, or, once the guest is in
     /// userspace, a symbol of the kernel. Again and again; SIGUSR1 asks for one look
     #[arg(long, value_name = "SYMBOL", conflicts_with = "bare")]
     pub at: Vec<String>,

@@ -49,7 +49,13 @@ impl Linux {
         values[1..=args.len()].copy_from_slice(args);
         let set: Vec<Register> =
             below.arguments.iter().copied().chain([below.registers.pc, below.registers.cpsr]).collect();
-        match self.runtime.block_on(inject(&mut self.client, &set, &thread, values)) {
+        // The call is none of the kernel's: nobody asked to stop in it.
+        self.set_stops('z')?;
+        let made = self.runtime.block_on(inject(&mut self.client, &set, &thread, values));
+        if made.is_ok() {
+            self.set_stops('Z')?;
+        }
+        match made {
             Ok(Some(results)) => Ok(Some(results)),
             Ok(None) => Err(self.trapped()),
             Err(RspError::Timeout(_)) => Err(MachineError::Hang {
@@ -83,6 +89,14 @@ impl Linux {
     /// They are not all in RAM.
     pub fn write_memory(&self, pa: PhysAddr, bytes: &[u8]) -> Result<(), MemError> {
         self.ram.write(pa, bytes)
+    }
+
+    /// Sets (`Z`) or lifts (`z`) all stops that were asked for.
+    fn set_stops(&mut self, request: char) -> Result<(), MachineError> {
+        for address in &self.stops {
+            self.runtime.block_on(self.client.command(&format!("{request}1,{address:x},4")))?;
+        }
+        Ok(())
     }
 
     /// The thread of a CPU that executes the kernel; the machine runs on until there is one.

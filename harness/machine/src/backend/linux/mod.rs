@@ -249,9 +249,17 @@ impl Linux {
         HostSmmu::read_from_bytes(&bytes).ok()
     }
 
-    /// The address of a function of the hypervisor, by the end of its path.
+    /// Addresses in the hypervisor: where a function begins, by the end of its path, in each function that it was inlined
+    /// into; an offset behind that in bytes (`host_donate_hyp+0x40`), or in the image (`hyp+0x6744`).
     #[must_use]
-    pub fn function(&self, path: &str) -> Option<HypVa> {
-        self.below.as_ref()?.symbols.hyp.function(path).map(ImageVa::at_el2)
+    pub fn places(&self, text: &str) -> Vec<HypVa> {
+        let Some(below) = &self.below else { return Vec::new() };
+        let hyp = &below.symbols.hyp;
+        let (name, offset) = text.rsplit_once('+').unwrap_or((text, "0"));
+        let Some(offset) = parallax_addr::parse_number(offset) else { return Vec::new() };
+        let begins = if name == "hyp" { vec![hyp.base()] } else { hyp.begins(name) };
+        let places = begins.into_iter().filter_map(|begin| begin.checked_add(offset));
+        let places = places.filter(|at| hyp.is_code(*at) && at.get().is_multiple_of(4));
+        places.map(ImageVa::at_el2).collect()
     }
 }
