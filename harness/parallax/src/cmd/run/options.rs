@@ -73,6 +73,7 @@ const fn golden_mode(args: &Run, agreed: bool) -> GoldenMode {
     match (args.accept, args.no_golden || other) {
         (true, _) if agreed => GoldenMode::Accept,
         (true, _) | (false, true) => GoldenMode::Ignore,
+        (false, false) if args.look => GoldenMode::Look,
         (false, false) => GoldenMode::Compare,
     }
 }
