@@ -55,7 +55,8 @@ impl History {
         if !folder.join(FILE).is_file() {
             return Err(NightError::Unfit(format!("{} has no {FILE}", folder.display())));
         }
-        Self::open(folder, OpenFlags::SQLITE_OPEN_READ_ONLY, None)
+        // Of a night that was killed in the middle of a statement SQLite takes that back first, for which it writes.
+        Self::open(folder, OpenFlags::SQLITE_OPEN_READ_WRITE, None)
     }
 
     fn open(folder: &Path, flags: OpenFlags, lock: Option<File>) -> Result<Self, NightError> {

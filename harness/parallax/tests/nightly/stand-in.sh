@@ -15,7 +15,8 @@ run)
 faults)
     if [ -e once ]; then rm once; exit 125; fi ;;
 attack)
-    if [ -e hang ]; then echo $$ >pid; exec sleep 60; fi
+    # What a script started must end, too.
+    if [ -e hang ]; then sleep 60 & echo $! >pid; wait; fi
     case "$*" in
     *--fault*) cat attack-fault.json; exit 1 ;;
     *) cat attack.json ;;
