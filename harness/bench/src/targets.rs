@@ -111,13 +111,13 @@ pub fn instructions(columns: &[Column]) -> Result<Vec<Instructions>, Failure> {
     for column in columns {
         let mut measured = Measured::default();
         counts(&trace, &*column.watched, &mut measured)?;
-        let operations = trace.ops.iter().zip(measured.operations).skip(1);
-        all.extend(operations.map(|(op, (result, count))| Instructions {
-            target: column.name.clone(),
-            operation: format!("{op} => {result}"),
-            count,
-            without_smmu: None,
-        }));
+        for (op, (result, count)) in trace.ops.iter().zip(measured.operations).skip(1) {
+            let (target, mut operation) = (column.name.clone(), format!("{op} => {result}"));
+            if all.iter().any(|one: &Instructions| one.target == target && one.operation == operation) {
+                operation += ", again";
+            }
+            all.push(Instructions { target, operation, count, without_smmu: None });
+        }
     }
     Ok(all)
 }
