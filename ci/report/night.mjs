@@ -1,4 +1,4 @@
-// The page of the nights, made of a history of twelve of them.
+// The page of the nights, made of the history of twelve of them in nights.jsonl.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { looks, watch } from './problems.mjs';
@@ -10,8 +10,13 @@ export async function night(browser, page, pictures) {
     await browser.until("document.readyState === 'complete' && document.title.includes('night by night')");
     const text = await browser.look('document.body.innerText');
     for (const part of ['Night 12: ✗ not in order', '~ flaky', 'new', 'Faults that nothing caught', 'smmu_split_unordered', 'operations a second', 'lines reached, percent',
-      '▼ 1 (-1.4 %) since the night before', 'What else is new since night 11', 'changed: faults caught: 73 -> 72', 'QEMU 10.0.2, 11.1.3', 'devices reach what the host\'s table gives to another <b>&', '… not at its end', '✓ in order']) holds('the page of the nights', text, part);
-    same('curves', await browser.look("document.querySelectorAll('figure').length"), 10);
+      '▼ 1 (-1.4 %) since the night before', 'What else is new since night 11', 'changed: faults caught: 73 -> 72', 'QEMU 10.0.2, 11.1.3', 'devices reach what the host\'s table gives to another <b>&', '… not at its end', '✓ in order',
+      'parallax bisect --good v0.4-11-g05afaec --bad v0.4-12-g05afebd --trace traces/good/four_cpus.trace', 'explored transitions, a few pages', 'hyp: 430; pkvm:7.3: 655']) holds('the page of the nights', text, part);
+    same('curves', await browser.look("document.querySelectorAll('figure').length"), 14);
+    same('curves of which one is cut off', await browser.look(`[...document.querySelectorAll('figure svg')].filter((svg) => { const [, , wide, tall] = svg.getAttribute('viewBox').split(' ').map(Number);
+      return [...svg.querySelectorAll('text, circle')].some((node) => { const box = node.getBBox(); return box.x < 0 || box.y < 0 || box.x + box.width > wide || box.y + box.height > tall; }); }).length`), 0);
+    same('points without a title', await browser.look("[...document.querySelectorAll('circle')].filter((point) => !/^night \\d+: /.test(point.textContent)).length"), 0);
+    same('axes', await browser.look("[...document.querySelectorAll('figure svg')].filter((svg) => svg.querySelector('.axis') && svg.querySelectorAll('text').length >= 3).length"), 14);
     same('nights', await browser.look("document.querySelector('section:last-of-type').querySelectorAll('tbody tr').length"), 12);
     for (const scheme of ['light', 'dark']) {
       await browser.prefer(scheme);
@@ -32,6 +37,9 @@ export async function plantedNights(browser, page) {
     ['what is new, not told', 'changed: faults caught', '', /changed: faults caught/],
     ['a QEMU that is not named', 'QEMU 10.0.2, 11.1.3', 'QEMU 10.0.2', /11\.1\.3/],
     ['a curve left out', '<figure>', '<figure hidden>', /operations a second|curves/],
+    ['a point without a value', '<title>night 11: 73</title>', '', /points without a title/],
+    ['an axis left out', '<path class="axis"', '<path', /axes/],
+    ['a commit that nobody is led to', 'parallax bisect --good', '', /parallax bisect/],
     ['a text as elements', '&lt;b&gt;&amp;', '<b>&', /<b>/],
   ]) {
     const text = readFileSync(page, 'utf8'), file = page.replace('index.html', 'planted.html');

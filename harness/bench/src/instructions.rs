@@ -11,10 +11,14 @@ use parallax_engine::status::Failure;
 use parallax_machine::step;
 use parallax_trace::spec::{MachineSpec, SmmuMode};
 
+use crate::document::Instructions;
 use crate::setup::{PFN, Setup, hypercall, table};
 
-/// Measures, and renders what was measured.
-pub(crate) fn measure(setup: &Setup) -> Result<String, Failure> {
+/// Counts them.
+///
+/// # Errors
+/// A machine does not boot or perform them.
+pub fn of_operations(setup: &Setup) -> Result<Vec<Instructions>, Failure> {
     let operations: [(&str, Request); 8] = [
         ("host_share_hyp", hypercall(HOST_SHARE_HYP, &[PFN])),
         ("host_unshare_hyp", hypercall(HOST_UNSHARE_HYP, &[PFN])),
@@ -27,12 +31,24 @@ pub(crate) fn measure(setup: &Setup) -> Result<String, Failure> {
     ];
     let shadow = counts(setup, SmmuMode::Shadow, &operations)?;
     let off = counts(setup, SmmuMode::Off, &operations)?;
-    let rows: Vec<[String; 4]> = operations
-        .iter()
-        .zip(shadow.iter().zip(&off))
-        .map(|((name, _), (with, without))| {
-            let share = with.saturating_sub(*without);
-            [(*name).to_owned(), with.to_string(), without.to_string(), share.to_string()]
+    let all = operations.iter().zip(shadow.iter().zip(&off));
+    let counted = all.map(|((name, _), (with, without))| Instructions {
+        target: "hyp".to_owned(),
+        operation: (*name).to_owned(),
+        count: Some(*with as u64),
+        without_smmu: Some(*without as u64),
+    });
+    Ok(counted.collect())
+}
+
+/// Counts, and renders what was counted.
+pub(crate) fn measure(setup: &Setup) -> Result<String, Failure> {
+    let rows: Vec<[String; 4]> = of_operations(setup)?
+        .into_iter()
+        .map(|one| {
+            let [with, without] = [one.count, one.without_smmu].map(Option::unwrap_or_default);
+            let share = with.saturating_sub(without);
+            [one.operation, with.to_string(), without.to_string(), share.to_string()]
         })
         .collect();
     let header = ["instructions at EL2", "smmu=shadow", "smmu=off", "for the SMMU"];

@@ -8,9 +8,10 @@
 
 mod checker;
 mod cpu_time;
+pub mod document;
 mod dumps;
 mod gdb;
-mod instructions;
+pub mod instructions;
 pub mod linux;
 mod rates;
 mod ratio;

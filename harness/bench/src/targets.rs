@@ -12,6 +12,8 @@ use parallax_report::operation_events;
 use parallax_report::text_table;
 use parallax_trace::Trace;
 
+use crate::document::Instructions;
+
 /// A hypervisor, and what boots it.
 pub struct Column {
     /// What it is called.
@@ -97,6 +99,27 @@ pub fn measure(columns: &[Column], quick: bool, cancel: &CancellationToken) -> R
     });
     section("time of lending or taking back a page", times.collect());
     Ok(text.trim_end().to_owned() + "\n")
+}
+
+/// Instructions of the operations on each of `columns`, with their results.
+///
+/// # Errors
+/// One of them cannot be booted.
+pub fn instructions(columns: &[Column]) -> Result<Vec<Instructions>, Failure> {
+    let trace = Trace::parse("bench", TRACE).map_err(|error| Failure::usage(error.to_string()))?;
+    let mut all = Vec::new();
+    for column in columns {
+        let mut measured = Measured::default();
+        counts(&trace, &*column.watched, &mut measured)?;
+        for (op, (result, count)) in trace.ops.iter().zip(measured.operations).skip(1) {
+            let (target, mut operation) = (column.name.clone(), format!("{op} => {result}"));
+            if all.iter().any(|one: &Instructions| one.target == target && one.operation == operation) {
+                operation += ", again";
+            }
+            all.push(Instructions { target, operation, count, without_smmu: None });
+        }
+    }
+    Ok(all)
 }
 
 fn counts(trace: &Trace, backend: &dyn Backend, measured: &mut Measured) -> Result<(), Failure> {

@@ -16,12 +16,13 @@
 //! | [`fuzz`] | operations that are chosen by what every page is |
 //! | [`schedules`] | two operations at once, under schedules that are drawn |
 //! | [`score`] | who catches a switchable fault, and after how many operations |
-//! | [`plan`], [`summary()`] | all machines of a run; what came of it, for a person |
+//! | [`plan`], [`summary()`], [`document`] | all machines of a run; what came of it, for a person and for programs |
 #![forbid(unsafe_code)]
 
 mod act;
 mod commands;
 mod counts;
+pub mod document;
 mod entries;
 pub mod explore;
 pub mod fuzz;

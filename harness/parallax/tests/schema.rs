@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use jsonschema::Validator;
-use parallax_suite::schema::{ALL, Published};
+use parallax::schema::{ALL, named};
 use program::program;
 use serde_json::{Value, json};
 
@@ -70,7 +70,7 @@ fn only_words_may_change_within_a_version() {
 }
 
 fn validator(name: &str) -> Validator {
-    let text = Published::named(name).expect(name).text();
+    let text = named(name).expect(name).text();
     let schema = serde_json::from_str(&text).expect("JSON");
     jsonschema::draft202012::meta::validate(&schema).expect("a schema of the draft that it names");
     jsonschema::validator_for(&schema).expect("a schema")
@@ -220,6 +220,30 @@ fn every_end_of_a_run_keeps_to_the_schema() {
         findings(&document).next().expect("a finding")["reproduce"].as_str().expect("text").to_owned();
     let words = shlex::split(&again).expect("words of a shell");
     assert_eq!(words, ["parallax", "run", "--machine", "cpus=2", &diverged]);
+}
+
+#[test]
+fn what_other_commands_print_keeps_to_their_schemas() {
+    for (name, args, status) in [
+        ("attack", "--ops 500", 0),
+        ("attack", "--ops 5000 --fault viommu_ste_unchecked", 1),
+        ("fuzz", "--ops 500", 0),
+        ("fuzz", "--ops 20000 --fault host_donate_checks_first_page_only", 1),
+        ("explore", "--page ram+0x6000", 0),
+        ("explore", "--fault host_donate_checks_first_page_only", 1),
+        ("coverage", "traces/good/share.trace", 0),
+        ("coverage", "traces/good/share.trace --allow ci/uncovered.txt", 1),
+        ("bench", "", 0),
+    ] {
+        let mut command = Command::new(program());
+        command.current_dir(root()).args([name, "--format", "json"]).args(args.split_whitespace());
+        let output = command.output().expect("a command");
+        let document: Value = serde_json::from_slice(&output.stdout)
+            .unwrap_or_else(|error| panic!("{name}: {error}\n{}", String::from_utf8_lossy(&output.stderr)));
+        assert_eq!(wrong(&validator(name), &document), Vec::<String>::new(), "{name} {args}");
+        assert_eq!(output.status.code(), Some(status), "{name} {args}");
+        assert_eq!(document["status"].as_i64().unwrap_or_default(), i64::from(status), "{name} {args}");
+    }
 }
 
 #[test]

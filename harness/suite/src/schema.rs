@@ -4,10 +4,6 @@ use schemars::generate::SchemaSettings;
 use schemars::transform::RecursiveTransform;
 use schemars::{JsonSchema, Schema};
 
-use parallax_report::report;
-
-use crate::bisect;
-
 /// A form that is published.
 #[derive(Clone, Copy, Debug)]
 pub struct Published {
@@ -20,27 +16,11 @@ pub struct Published {
     generate: fn() -> Schema,
 }
 
-/// All of them.
-pub const ALL: &[Published] = &[
-    Published {
-        name: "run",
-        version: report::SCHEMA,
-        command: "parallax run --format json",
-        generate: schema_of::<report::Document<'_>>,
-    },
-    Published {
-        name: "bisect",
-        version: bisect::report::SCHEMA,
-        command: "parallax bisect --format json",
-        generate: schema_of::<bisect::report::Report>,
-    },
-];
-
 impl Published {
-    /// The form with this name.
+    /// The form that `T` is written in.
     #[must_use]
-    pub fn named(name: &str) -> Option<&'static Self> {
-        ALL.iter().find(|published| published.name == name)
+    pub const fn of<T: JsonSchema>(name: &'static str, version: u32, command: &'static str) -> Self {
+        Self { name, version, command, generate: schema_of::<T> }
     }
 
     /// Its file's name in docs/schema.

@@ -7,6 +7,7 @@ use parallax_abi::fault::Fault;
 
 use super::cpus::cpus;
 use super::fault::FaultName;
+use super::form::Form;
 
 pub(crate) const EXAMPLE: &str = "\
 Examples:
@@ -43,6 +44,9 @@ pub struct Attack {
     /// Write what was found as a trace, as short as it gets; with --replay all that was performed
     #[arg(long, value_name = "FILE")]
     pub save: Option<PathBuf>,
+    /// The form of the output
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Form,
 }
 
 fn replay(text: &str) -> Result<(u64, u64), String> {

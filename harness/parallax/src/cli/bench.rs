@@ -2,6 +2,7 @@
 
 use clap::{Args, Subcommand};
 
+use super::form::Form;
 use super::linux_machine::LinuxMachine;
 use super::run::On;
 
@@ -23,6 +24,9 @@ pub struct Bench {
     /// Measure these side by side instead: `hyp`, `pkvm`, or `pkvm:KERNEL` as `parallax run --kernel` names it
     #[arg(long, value_name = "TARGET", value_delimiter = ',', value_parser = super::run::on)]
     pub target: Vec<On>,
+    /// The form of the output; in JSON are the instructions of operations, and no times
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Form,
     /// Something else.
     #[command(subcommand)]
     pub what: Option<BenchWhat>,

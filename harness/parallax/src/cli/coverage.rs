@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::form::Form;
+
 pub(crate) const EXAMPLE: &str = "\
 Examples:
   parallax coverage                                   all traces: a table, and what is not reached
@@ -30,4 +32,7 @@ pub struct Coverage {
     /// How many traces at a time [default: one for each core]
     #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub jobs: Option<u16>,
+    /// The form of the output
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Form,
 }

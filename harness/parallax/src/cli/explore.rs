@@ -7,6 +7,7 @@ use parallax_abi::fault::Fault;
 use parallax_fuzz::explore::Shard;
 
 use super::fault::FaultName;
+use super::form::Form;
 
 pub(crate) const EXAMPLE: &str = "\
 Examples:
@@ -54,6 +55,9 @@ pub struct Explore {
     /// Write the trace of what was found here
     #[arg(long, value_name = "FILE")]
     pub save: Option<PathBuf>,
+    /// The form of the output
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Form,
 }
 
 /// Arguments of `spec`.

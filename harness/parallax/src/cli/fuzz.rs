@@ -9,6 +9,7 @@ use parallax_fuzz::explore::Shard;
 
 use super::explore::shard;
 use super::fault::FaultName;
+use super::form::Form;
 
 pub(crate) const EXAMPLE: &str = "\
 Examples:
@@ -52,6 +53,9 @@ pub struct Fuzz {
     /// Write what was found as a trace, as short as it gets
     #[arg(long, value_name = "FILE")]
     pub save: Option<PathBuf>,
+    /// The form of the output
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Form,
 }
 
 impl Fuzz {

@@ -70,6 +70,9 @@ pub struct Run {
     /// Check only; compare with no golden
     #[arg(long)]
     pub no_golden: bool,
+    /// Compare, but leave nothing that waits for a review beside the goldens
+    #[arg(long, conflicts_with_all = ["accept", "no_golden"])]
+    pub look: bool,
     /// Leave the faults of bad traces switched off: nothing may be found then. Compares with no golden
     #[arg(long, conflicts_with = "accept")]
     pub without_faults: bool,

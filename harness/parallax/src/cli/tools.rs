@@ -93,7 +93,7 @@ pub struct Schema {
 }
 
 fn schema_name() -> clap::builder::PossibleValuesParser {
-    parallax_suite::schema::ALL.iter().map(|published| published.name).collect::<Vec<_>>().into()
+    crate::schema::ALL.iter().map(|published| published.name).collect::<Vec<_>>().into()
 }
 
 pub(crate) const COMPLETIONS_EXAMPLE: &str = "\

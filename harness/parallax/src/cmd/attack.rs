@@ -16,12 +16,13 @@ use anyhow::Result;
 use parallax_engine::live;
 use parallax_engine::project;
 use parallax_engine::status::{Failure, Status};
+use parallax_fuzz::document::Attacked;
 use parallax_fuzz::{MACHINE_OPS, Plan, Report, summary, trouble_text};
 use parallax_machine::{Backend, CancellationToken};
 use parallax_suite::jobs::job_count;
 
-use super::output::print;
-use super::outputs::{can_be_saved, save};
+use super::output::{print, print_document};
+use super::outputs::{can_be_saved, save, save_silently};
 use super::progress;
 use crate::cli::Attack;
 use crate::interrupt;
@@ -38,6 +39,9 @@ pub(super) fn attack(args: &Attack) -> Result<Status> {
     // Of a replay only the last machine is of interest.
     let first = if args.replay.is_some() { plan.machines() - 1 } else { 0 };
     let report = run_with_progress(&plan, first, &backend, &cancel)?;
+    if args.format.is_json() {
+        return document(args, &plan, &report, &backend, &cancel);
+    }
     print(&summary(&plan, first, &report))?;
     let Some(trouble) = &report.trouble else {
         if let (Some(path), true) = (&args.save, args.replay.is_some()) {
@@ -64,6 +68,24 @@ pub(super) fn attack(args: &Attack) -> Result<Status> {
         }
     }
     Ok(Status::Diverged)
+}
+
+/// The same for programs. The trace of what was found is for `--save` alone.
+fn document(
+    args: &Attack,
+    plan: &Plan,
+    report: &Report,
+    backend: &dyn Backend,
+    cancel: &CancellationToken,
+) -> Result<Status> {
+    if let Some(path) = &args.save {
+        let shrink = args.replay.is_none();
+        let found = plan.trace(report, shrink, backend, cancel).map_err(Failure::from)?;
+        let text = found.map(|(text, _)| text).or_else(|| (!shrink).then(|| plan.performed(report)));
+        text.map_or(Ok(()), |text| save_silently(path, &text))?;
+    }
+    print_document(&Attacked::new(plan, report))?;
+    Ok(if report.trouble.is_some() { Status::Diverged } else { Status::Same })
 }
 
 /// Lines of a trace that are shown.

@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use anyhow::Result;
+use parallax_bench::document::Benched;
+use parallax_bench::instructions;
 use parallax_bench::linux::{self, Comparison};
 use parallax_bench::targets::{self, Column};
 use parallax_bench::{MEASUREMENTS, Setup};
@@ -10,7 +12,7 @@ use parallax_engine::project;
 use parallax_engine::status::Status;
 use parallax_linux::LinuxSpec;
 
-use super::output::print;
+use super::output::{print, print_document};
 use super::run::target;
 use crate::cli::{Bench, BenchLinux, BenchWhat};
 use crate::interrupt;
@@ -28,10 +30,18 @@ pub(super) fn bench(args: &Bench) -> Result<Status> {
             let [plain, watched] = target::both(on, &root, &cancel)?;
             columns.push(Column { name: on.to_string(), plain, watched });
         }
+        if args.format.is_json() {
+            print_document(&Benched::new(targets::instructions(&columns)?))?;
+            return Ok(Status::Same);
+        }
         print(&targets::measure(&columns, args.quick, &cancel)?)?;
         return Ok(Status::Same);
     }
     let setup = Setup::build(&root, args.quick, cancel)?;
+    if args.format.is_json() {
+        print_document(&Benched::new(instructions::of_operations(&setup)?))?;
+        return Ok(Status::Same);
+    }
     for measure in MEASUREMENTS {
         print(&measure(&setup)?)?;
     }

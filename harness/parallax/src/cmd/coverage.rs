@@ -23,12 +23,13 @@ use parallax_report::whole_file;
 use parallax_suite::cases::{self, Case};
 use parallax_suite::coverage::allowed::Allowed;
 use parallax_suite::coverage::built::{BuiltLines, Ran};
+use parallax_suite::coverage::document::Covered;
 use parallax_suite::coverage::{agreed, lcov, summary};
 use parallax_suite::jobs::{self, GoldenMode, Options, job_count};
 
-use super::output::print;
+use super::output::{print, print_document};
 use super::{outputs, progress};
-use crate::cli;
+use crate::cli::{self, Form};
 use crate::interrupt;
 
 /// What is written of all traces together: lines, and the table.
@@ -99,15 +100,19 @@ pub(super) fn coverage(args: &cli::Coverage) -> Result<Status> {
         save(folder, TOTAL, &lcov::text("total", &root, total.files()))?;
         save(folder, SUMMARY, &text)?;
     }
-    let (text, status) = match (&allowed, &args.allow) {
+    let (text, differences) = match (&allowed, &args.allow) {
         (Some(allowed), Some(path)) => {
             let compared = agreed::compare(allowed, path, total.files(), &root);
-            (compared.text, if compared.agreed { Status::Same } else { Status::Diverged })
+            (compared.text, Some(compared.differences))
         }
-        _ => (text, Status::Same),
+        _ => (text, None),
     };
-    print(&text)?;
-    Ok(status)
+    let agreed = differences.as_ref().is_none_or(Vec::is_empty);
+    match args.format {
+        Form::Human => print(&text)?,
+        Form::Json => print_document(&Covered::new(total.files(), differences))?,
+    }
+    Ok(if agreed { Status::Same } else { Status::Diverged })
 }
 
 /// Refuses to write over the list or a trace.

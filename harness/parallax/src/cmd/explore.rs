@@ -18,14 +18,15 @@ use parallax_engine::live;
 use parallax_engine::project;
 use parallax_engine::status::{Failure, Status};
 use parallax_engine::visible;
+use parallax_fuzz::document::Explored;
 use parallax_fuzz::explore::kept::{Kept, KeptError};
 use parallax_fuzz::explore::{Exploration, Found, PAGES, Performed, Shard, summary};
 use parallax_machine::toolchain::Variant;
 use parallax_machine::{Backend, CancellationToken, Hyp};
 use parallax_suite::jobs::job_count;
 
-use super::output::print;
-use super::outputs::{apart, can_be_saved, save};
+use super::output::{print, print_document};
+use super::outputs::{apart, can_be_saved, save, save_silently};
 use super::progress;
 use crate::cli::{Explore, Spec};
 use crate::interrupt;
@@ -64,6 +65,15 @@ pub(super) fn explore(args: &Explore) -> Result<Status> {
     let backend = live::with_events(backend, &root)?;
     let parts = parts(args, &exploration, &backend)?;
     let (performed, found) = with_progress(&exploration, parts, job_count(args.jobs), &backend, &cancel)?;
+    if args.format.is_json() {
+        let trace = |found: &Found| exploration.shown(found, &backend, &cancel).map_err(Failure::from);
+        let trace = found.as_ref().map(trace).transpose()?.map(|(trace, _)| trace);
+        if let (Some(path), Some(trace)) = (&args.save, &trace) {
+            save_silently(path, trace)?;
+        }
+        print_document(&Explored::new(&exploration, &performed, found.as_ref().zip(trace)))?;
+        return Ok(if found.is_some() { Status::Diverged } else { Status::Same });
+    }
     print(&summary(&exploration, &performed))?;
     let Some(found) = found else {
         print("nothing found\n")?;
@@ -108,7 +118,8 @@ fn parts(args: &Explore, exploration: &Exploration, backend: &Hyp) -> Result<Par
     let (done, left): (Vec<usize>, Vec<usize>) = (0..kept.parts).partition(|part| kept.done.contains(part));
     done.iter().for_each(|part| before.count_before(exploration, shard(*part)));
     if !done.is_empty() {
-        print(&format!("{} of {} parts were performed before\n", done.len(), kept.parts))?;
+        let text = format!("{} of {} parts were performed before\n", done.len(), kept.parts);
+        if args.format.is_json() { anstream::eprint!("{text}") } else { print(&text)? }
     }
     Ok(Parts { left: left.into_iter().map(shard).collect(), before, kept: Some((kept, path.clone())) })
 }

@@ -17,13 +17,14 @@ use anyhow::Result;
 use parallax_engine::live;
 use parallax_engine::project;
 use parallax_engine::status::{Failure, Status};
+use parallax_fuzz::document::Fuzzed;
 use parallax_fuzz::explore::Shard;
 use parallax_fuzz::fuzz::{self, Plan, Progress, Report, summary, trouble_text};
 use parallax_machine::{Backend, CancellationToken};
 use parallax_suite::jobs::job_count;
 
-use super::output::print;
-use super::outputs::{can_be_saved, save};
+use super::output::{print, print_document};
+use super::outputs::{can_be_saved, save, save_silently};
 use super::progress;
 use crate::cli::Fuzz;
 use crate::interrupt;
@@ -55,13 +56,21 @@ pub(super) fn fuzz(args: &Fuzz) -> Result<Status> {
         "{ops} operations in {seconds:.1} s, {:.0} ops/s, booting included",
         ops as f64 / seconds
     );
+    if args.format.is_json() {
+        if let Some(path) = &args.save {
+            let found = trace(&plan, &report, &backend, &cancel)?;
+            found.map_or(Ok(()), |(text, _)| save_silently(path, &with_trees(&text, &root)))?;
+        }
+        print_document(&Fuzzed::new(&plan, &report))?;
+        return Ok(if report.trouble.is_some() { Status::Diverged } else { Status::Same });
+    }
     print(&summary(&plan, &report))?;
     let Some(trouble) = &report.trouble else {
         print("nothing found\n")?;
         return Ok(Status::Same);
     };
     print(&trouble_text(&plan, trouble))?;
-    if let Some((text, shown)) = fuzz::found(&plan, &report, &backend, &cancel).map_err(Failure::from)? {
+    if let Some((text, shown)) = trace(&plan, &report, &backend, &cancel)? {
         if !shown {
             print(
                 "the trace below does not show it by itself: it takes operations without a stop between them\n",
@@ -70,6 +79,19 @@ pub(super) fn fuzz(args: &Fuzz) -> Result<Status> {
         tell(args.save.as_deref(), &with_trees(&text, &root))?;
     }
     Ok(Status::Diverged)
+}
+
+/// What was found as a trace, and whether that shows it.
+fn trace(
+    plan: &Plan,
+    report: &Report,
+    backend: &dyn Backend,
+    cancel: &CancellationToken,
+) -> Result<Option<(String, bool)>, Failure> {
+    if report.trouble.is_none() {
+        return Ok(None);
+    }
+    fuzz::found(plan, report, backend, cancel).map_err(Failure::from)
 }
 
 /// Writes or prints a trace.

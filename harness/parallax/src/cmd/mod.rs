@@ -20,6 +20,7 @@ mod gdb;
 mod linux;
 mod man;
 mod mutants;
+mod nightly;
 mod output;
 mod outputs;
 mod progress;
@@ -105,6 +106,8 @@ commands! {
     Coverage(cli::Coverage), cli::coverage::EXAMPLE => coverage::coverage;
     /// Make small changes of the hypervisor, one at a time, and see whether the traces notice
     Mutants(cli::Mutants), cli::mutants::EXAMPLE => mutants::mutants;
+    /// Do what takes too long for every change, and keep a history of it with a page
+    Nightly(cli::Nightly), cli::nightly::EXAMPLE => nightly::nightly;
     /// Serve gdb: a trace that is performed, or a recording that also goes back
     Gdb(cli::Gdb), cli::gdb::EXAMPLE => gdb::gdb;
     /// Write a recording as a page that opens from disk, or as a trace for Perfetto

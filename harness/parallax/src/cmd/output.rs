@@ -26,6 +26,11 @@ pub(super) fn print_as_it_is(text: &str) -> Result<()> {
     }
 }
 
+/// Writes `document`, which a program reads.
+pub(super) fn print_document(document: &impl serde::Serialize) -> Result<()> {
+    print_as_it_is(&(serde_json::to_string_pretty(document)? + "\n"))
+}
+
 /// Flushes what was `written` to the standard output in parts; that its reader went away is no error.
 pub(super) fn flushed(written: std::io::Result<()>) -> Result<()> {
     match written {

@@ -78,6 +78,12 @@ pub(super) fn save(path: &Path, text: &str) -> Result<()> {
     print(&format!("written to {}\n", path.display()))
 }
 
+/// The same where a program reads the output.
+pub(super) fn save_silently(path: &Path, text: &str) -> Result<()> {
+    let cannot = |error| Failure::file(format_args!("{}: cannot be written", path.display()), &error);
+    Ok(whole_file::write(path, text.as_bytes()).map_err(cannot)?)
+}
+
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::symlink;

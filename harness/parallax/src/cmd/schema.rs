@@ -8,16 +8,16 @@
 use anyhow::Result;
 use parallax_engine::status::{Failure, Status};
 use parallax_report::text_table;
-use parallax_suite::schema::{ALL, Published};
 
 use super::output::print_as_it_is;
 use crate::cli::Schema;
+use crate::schema::{ALL, Published, named};
 
 /// Runs it.
 pub(super) fn schema(args: &Schema) -> Result<Status> {
     let text = match &args.name {
         Some(name) => {
-            let published = Published::named(name);
+            let published = named(name);
             published.ok_or_else(|| Failure::usage(format!("no document is called `{name}`")))?.text()
         }
         None => list(),

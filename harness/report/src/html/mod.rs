@@ -8,6 +8,7 @@
 //! | [`story`] | which stores brought about what a finding is about |
 //! | [`order`] | what an operation did, in order, where a rule of the order was broken |
 //! | [`pairs`] | which operation of one recording belongs to which of another |
+//! | [`still`] | pages without a program: their frame and colours |
 //! | [`perfetto`] | operations and events of each CPU as a Chrome trace |
 //!
 //! The page's program and style are under `assets/`; nothing in it is loaded from anywhere.
@@ -19,6 +20,7 @@ mod opened;
 mod order;
 mod pairs;
 pub mod perfetto;
+pub mod still;
 mod story;
 
 use parallax_engine::status::Failure;

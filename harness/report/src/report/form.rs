@@ -1,9 +1,11 @@
 //! A finding in JSON: the same in every document that holds findings.
 
+use std::borrow::Cow;
+
 use parallax_addr::Point;
 use parallax_model::{Check, Space, Span};
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use parallax_engine::ReportedFinding;
 
@@ -11,27 +13,27 @@ use parallax_engine::ReportedFinding;
 const HEX: &str = "^0x[0-9a-f]{1,16}$";
 
 /// One thing that is wrong.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(rename = "Finding")]
 pub struct FindingForm {
     /// Line of the operation in the trace after which it was found; 0 is the state after boot.
-    line: usize,
+    pub line: usize,
     /// The operation; `boot` for the state after boot.
     #[schemars(length(min = 1))]
     operation: String,
     /// The whole finding in one line, as goldens hold it.
     #[schemars(length(min = 1))]
-    text: String,
+    pub text: String,
     /// The check.
     #[schemars(extend("enum" = names_of(Check::ALL, Check::name)))]
-    check: &'static str,
+    check: Cow<'static, str>,
     /// The rule within the check.
     #[schemars(length(min = 1))]
     rule: String,
     /// Which address space `span` is in: addresses of the host's CPUs, of devices, of EL2, physical ones, StreamIDs, or
     /// none (registers).
     #[schemars(extend("enum" = names_of(Space::ALL, Space::name)))]
-    space: &'static str,
+    space: Cow<'static, str>,
     /// The addresses concerned, in that space; the same twice for registers.
     span: Range,
     /// The same by name; empty for registers.
@@ -51,14 +53,14 @@ pub struct FindingForm {
     #[schemars(extend("allOf" = [has_side("cpu"), has_side("smmu")]))]
     views: Vec<ViewForm>,
     /// What else there is to say, line by line: source lines, and what was missing.
-    detail: Vec<String>,
+    pub detail: Vec<String>,
     /// The command that shows it again, for a shell.
     #[schemars(length(min = 1))]
-    reproduce: String,
+    pub reproduce: String,
 }
 
 /// Addresses from `from` on, up to and without `to`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 struct Range {
     /// The first one.
     #[schemars(regex(pattern = HEX))]
@@ -69,13 +71,13 @@ struct Range {
 }
 
 /// What one side says.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(rename = "View")]
 struct ViewForm {
     /// Whose: `cpu` and `smmu` are the two sides; `page` is the page-state array, `el2` EL2's own table, `ste` the
     /// stream table, `device` the device that wanted something.
     #[schemars(length(min = 1))]
-    side: &'static str,
+    side: Cow<'static, str>,
     /// What it says.
     #[schemars(length(min = 1))]
     view: String,
@@ -106,16 +108,18 @@ impl From<&ReportedFinding> for FindingForm {
             line: found.line,
             operation: found.op.clone(),
             text: finding.to_string(),
-            check: finding.rule.check().name(),
+            check: finding.rule.check().name().into(),
             rule: finding.rule.name().to_owned(),
-            space: finding.space.name(),
+            space: finding.space.name().into(),
             span: finding.span.into(),
             subject: finding.subject.clone(),
             page: finding.page().map(Range::from),
             about: finding.about(),
             message: finding.words(),
             function: finding.function.clone(),
-            views: views.map(|(side, view)| ViewForm { side: side.name(), view: view.to_owned() }).collect(),
+            views: views
+                .map(|(side, view)| ViewForm { side: side.name().into(), view: view.to_owned() })
+                .collect(),
             detail: found.detail.clone(),
             reproduce: found.reproduce().to_string(),
         }

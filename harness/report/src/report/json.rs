@@ -1,8 +1,10 @@
 //! Results as JSON: the same for the same results, so without times. docs/schema/run.*.json is its schema.
 
+use std::borrow::Cow;
+
 use parallax_engine::status::{Failure, Status};
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{FindingForm, TraceReport, Verdict};
 use crate::golden::{self, Changed};
@@ -11,72 +13,72 @@ use crate::golden::{self, Changed};
 pub const SCHEMA: u32 = 6;
 
 /// What came of `parallax run`.
-#[derive(Serialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[schemars(title = "parallax run --format json")]
-pub struct Document<'a> {
+pub struct Document {
     /// Which document this is.
     #[schemars(extend("const" = "run"))]
-    document: &'static str,
+    pub document: Cow<'static, str>,
     /// Version of the document's form.
     #[schemars(extend("const" = SCHEMA))]
-    schema: u32,
+    pub schema: u32,
     /// The exit status: 0 all as agreed, 1 not, 2 wrong usage, 125 could not build or start, 130 interrupted.
     #[schemars(extend("enum" = [0, 1, 2, 125, 130]))]
-    status: u8,
+    pub status: u8,
     /// Why nothing could be run.
     #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<&'a str>,
+    pub error: Option<String>,
     /// All traces that were run, in order.
-    traces: Vec<Entry<'a>>,
+    pub traces: Vec<Entry>,
     /// What is not as agreed, the same change together: good traces first.
-    changes: Vec<Alike>,
+    pub changes: Vec<Alike>,
     /// Goldens in the folders that were run that no trace refers to; each makes the exit status another than 0.
-    orphans: &'a [String],
+    pub orphans: Vec<String>,
 }
 
 /// What came of a trace.
-#[derive(Serialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[schemars(rename = "Trace")]
-struct Entry<'a> {
+pub struct Entry {
     /// Its name in the project.
     #[schemars(length(min = 1))]
-    trace: &'a str,
+    pub trace: String,
     /// Whether it switches a fault on, so that something must be found.
-    bad: bool,
+    pub bad: bool,
     /// What became of it; all but `same`, `checked` and `accepted` make the exit status another than 0.
     #[schemars(extend("enum" = Verdict::WORDS))]
-    verdict: &'static str,
+    pub verdict: Cow<'static, str>,
     /// How many operations were performed.
-    operations: usize,
+    pub operations: usize,
     /// The command that runs it again, for a shell.
     #[schemars(length(min = 1))]
-    reproduce: String,
+    pub reproduce: String,
     /// What was found, in order.
-    findings: Vec<FindingForm>,
+    pub findings: Vec<FindingForm>,
     /// How the result differs from the golden, of a trace that `diverged`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    diff: Option<&'a str>,
+    pub diff: Option<String>,
     /// What happened, of a trace that `failed`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    message: Option<&'a str>,
+    pub message: Option<String>,
 }
 
 /// Traces in which the same is not as agreed.
-#[derive(Serialize, JsonSchema)]
-struct Alike {
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Alike {
     /// What changed; what is in most of the traces first.
-    what: Vec<Shape>,
+    pub what: Vec<Shape>,
     /// The traces: in none of them is anything else not as agreed. The first one shows all of it.
-    traces: Vec<String>,
+    pub traces: Vec<String>,
 }
 
 /// A change without its addresses.
-#[derive(Serialize, JsonSchema)]
-struct Shape {
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Shape {
     /// It, as a line.
-    text: String,
+    pub text: String,
     /// In how many of the traces.
-    count: usize,
+    pub count: usize,
 }
 
 fn changes(reports: &[TraceReport]) -> Vec<Alike> {
@@ -95,13 +97,20 @@ fn changes(reports: &[TraceReport]) -> Vec<Alike> {
 
 fn text(
     status: Status,
-    error: Option<&str>,
-    traces: Vec<Entry<'_>>,
+    error: Option<String>,
+    traces: Vec<Entry>,
     changes: Vec<Alike>,
-    orphans: &[String],
+    orphans: Vec<String>,
 ) -> serde_json::Result<String> {
-    let document =
-        Document { document: "run", schema: SCHEMA, status: status.code(), error, traces, changes, orphans };
+    let document = Document {
+        document: "run".into(),
+        schema: SCHEMA,
+        status: status.code(),
+        error,
+        traces,
+        changes,
+        orphans,
+    };
     serde_json::to_string_pretty(&document)
 }
 
@@ -111,16 +120,20 @@ fn text(
 /// None in practice: nothing in a report is beyond JSON.
 pub fn json(reports: &[TraceReport], status: Status, orphans: &[String]) -> serde_json::Result<String> {
     let traces = reports.iter().map(|report| Entry {
-        trace: &report.label,
+        trace: report.label.clone(),
         bad: report.bad,
-        verdict: report.verdict.word(),
+        verdict: report.verdict.word().into(),
         operations: report.ops,
         reproduce: report.reproduce(),
         findings: report.findings.iter().map(FindingForm::from).collect(),
-        diff: if let Verdict::Diverged { diff } = &report.verdict { Some(diff) } else { None },
-        message: if let Verdict::Failed { message, .. } = &report.verdict { Some(message) } else { None },
+        diff: if let Verdict::Diverged { diff } = &report.verdict { Some(diff.clone()) } else { None },
+        message: if let Verdict::Failed { message, .. } = &report.verdict {
+            Some(message.clone())
+        } else {
+            None
+        },
     });
-    text(status, None, traces.collect(), changes(reports), orphans)
+    text(status, None, traces.collect(), changes(reports), orphans.to_vec())
 }
 
 /// That nothing could be run, as the same object.
@@ -128,7 +141,7 @@ pub fn json(reports: &[TraceReport], status: Status, orphans: &[String]) -> serd
 /// # Errors
 /// As [`json`].
 pub fn json_failure(failure: &Failure) -> serde_json::Result<String> {
-    text(failure.status, Some(&failure.message), Vec::new(), Vec::new(), &[])
+    text(failure.status, Some(failure.message.clone()), Vec::new(), Vec::new(), Vec::new())
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ pub use form::FindingForm;
 pub use format::Format;
 pub use github::{github, github_failure};
 pub use human::Human;
-pub use json::{Document, SCHEMA, json, json_failure};
+pub use json::{Alike, Document, Entry, SCHEMA, Shape, json, json_failure};
 pub use junit::{junit, junit_failure};
 pub use markdown::{Beside, markdown};
 pub use outcome::{ORPHAN, TraceReport, Verdict, status};

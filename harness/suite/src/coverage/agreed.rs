@@ -11,8 +11,8 @@ use super::{Files, summary};
 pub struct Comparison {
     /// The summary, and all that is not as agreed.
     pub text: String,
-    /// All is as agreed.
-    pub agreed: bool,
+    /// What is not as agreed, in a line each.
+    pub differences: Vec<String>,
 }
 
 /// Compares `files` of the source tree at `root` with the list `allowed`, which is in the file at `path`.
@@ -35,5 +35,5 @@ pub fn compare(allowed: &Allowed, path: &Path, files: &Files, root: &Path) -> Co
              take out what is listed and reached\n"
         ),
     };
-    Comparison { text, agreed: differences.is_empty() }
+    Comparison { text, differences: differences.iter().map(ToString::to_string).collect() }
 }

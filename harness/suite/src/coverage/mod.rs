@@ -7,6 +7,7 @@
 pub mod agreed;
 pub mod allowed;
 pub mod built;
+pub mod document;
 pub mod lcov;
 pub mod lines;
 pub mod summary;

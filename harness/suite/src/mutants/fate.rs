@@ -3,12 +3,12 @@
 use std::fmt;
 
 use parallax_engine::visible;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::list::Mutant;
 
 /// What became of a mutant.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "fate", rename_all = "kebab-case")]
 pub enum Fate {
     /// It does not build.
@@ -81,14 +81,19 @@ pub struct Tried {
 }
 
 /// As a line of JSON.
-#[derive(Serialize)]
-struct Line<'a> {
-    file: &'a str,
-    line: usize,
-    column: usize,
-    mutant: &'a str,
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Line {
+    /// The file.
+    pub file: String,
+    /// Where in it.
+    pub line: usize,
+    /// Where in the line.
+    pub column: usize,
+    /// The change.
+    pub mutant: String,
+    /// What became of it.
     #[serde(flatten)]
-    fate: &'a Fate,
+    pub fate: Fate,
 }
 
 impl Tried {
@@ -110,7 +115,8 @@ impl Tried {
     /// It cannot be written as JSON.
     pub fn json(&self) -> Result<String, serde_json::Error> {
         let Self { mutant: Mutant { file, what, span, .. }, fate } = self;
-        let line = Line { file, line: span.start.line, column: span.start.column, mutant: what, fate };
+        let (line, column) = (span.start.line, span.start.column);
+        let line = Line { file: file.clone(), line, column, mutant: what.clone(), fate: fate.clone() };
         Ok(serde_json::to_string(&line)? + "\n")
     }
 }
@@ -150,6 +156,7 @@ mod tests {
         assert_eq!(found.text(), "found     hyp/a.rs:3:7: replace + with -\n          t:4 reach/smmu\n");
         let json = r#"{"file":"hyp/a.rs","line":3,"column":7,"mutant":"replace + with -","fate":"survived"}"#;
         assert_eq!(tried(Fate::Survived).json().unwrap(), format!("{json}\n"));
+        assert_eq!(serde_json::from_str::<Line>(json).unwrap().fate, Fate::Survived);
         let all = [found, tried(Fate::Equal), tried(Fate::Survived)];
         assert_eq!(
             summary(&all),

@@ -73,6 +73,7 @@ const fn golden_mode(args: &Run, agreed: bool) -> GoldenMode {
     match (args.accept, args.no_golden || other) {
         (true, _) if agreed => GoldenMode::Accept,
         (true, _) | (false, true) => GoldenMode::Ignore,
+        (false, false) if args.look => GoldenMode::Look,
         (false, false) => GoldenMode::Compare,
     }
 }
@@ -81,8 +82,22 @@ const fn golden_mode(args: &Run, agreed: bool) -> GoldenMode {
 mod tests {
     use clap::Parser;
 
-    use super::flags;
+    use parallax_suite::jobs::GoldenMode;
+
+    use super::{flags, golden_mode};
     use crate::cmd::{Cli, Command};
+
+    #[test]
+    fn who_looks_leaves_nothing_for_a_review() {
+        let mode = |words: &str| {
+            let words = ["parallax", "run"].into_iter().chain(words.split_whitespace());
+            let Command::Run(args) = Cli::parse_from(words).command else { panic!("it is `run`") };
+            golden_mode(&args, true)
+        };
+        assert_eq!((mode(""), mode("--look")), (GoldenMode::Compare, GoldenMode::Look));
+        assert_eq!(mode("--look --machine cpus=2"), GoldenMode::Ignore);
+        assert!(Cli::try_parse_from(["parallax", "run", "--look", "--accept"]).is_err());
+    }
 
     #[test]
     fn a_run_is_repeated_with_what_makes_it_what_it_is() {

@@ -1,4 +1,4 @@
--- The history of ci/nightly; docs/nightly.md describes it.
+-- The history of nights; docs/nightly.md describes it.
 create table if not exists night(
     id integer primary key,
     started integer not null,      -- seconds since 1970

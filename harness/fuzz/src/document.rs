@@ -1,0 +1,227 @@
+//! What came of `attack`, `fuzz` and `explore`, for programs: the same for the same results, so without times.
+
+use std::borrow::Cow;
+
+use parallax_engine::status::Status;
+use parallax_engine::{ReportedFinding, Reproducer};
+use parallax_model::Finding;
+use parallax_report::report::FindingForm;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::explore::{Exploration, Found, Performed};
+use crate::fuzz;
+use crate::plan::{Plan, Report};
+use crate::round::Trouble;
+
+/// Version of these forms; docs/exports.md says when it is raised.
+pub const SCHEMA: u32 = 1;
+
+/// What came of `parallax attack`.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[schemars(title = "parallax attack --format json")]
+pub struct Attacked {
+    /// Which document this is.
+    #[schemars(extend("const" = "attack"))]
+    pub document: Cow<'static, str>,
+    /// Version of the document's form.
+    #[schemars(extend("const" = SCHEMA))]
+    pub schema: u32,
+    /// The exit status: 0 nothing was found, 1 something was.
+    #[schemars(extend("enum" = [0, 1]))]
+    pub status: u8,
+    /// What decided the operations.
+    pub seed: u64,
+    /// How many operations were performed.
+    pub operations: u64,
+    /// On how many machines.
+    pub machines: u64,
+    /// Stands for every operation, result and final state.
+    #[schemars(length(min = 1))]
+    pub digest: String,
+    /// What was found; null where nothing was.
+    pub found: Option<Seen>,
+}
+
+/// What came of `parallax fuzz`.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[schemars(title = "parallax fuzz --format json")]
+pub struct Fuzzed {
+    /// Which document this is.
+    #[schemars(extend("const" = "fuzz"))]
+    pub document: Cow<'static, str>,
+    /// Version of the document's form.
+    #[schemars(extend("const" = SCHEMA))]
+    pub schema: u32,
+    /// The exit status: 0 nothing was found, 1 something was.
+    #[schemars(extend("enum" = [0, 1]))]
+    pub status: u8,
+    /// What decided the operations.
+    pub seed: u64,
+    /// How many operations were performed.
+    pub operations: u64,
+    /// On how many machines.
+    pub machines: u64,
+    /// Instructions of the hypervisor that ran, each counted once.
+    pub instructions: u64,
+    /// Abstract states that came up.
+    pub states: u64,
+    /// Machines that were added to the corpus.
+    pub kept: u64,
+    /// Stands for every operation, result and final state.
+    #[schemars(length(min = 1))]
+    pub digest: String,
+    /// What was found; null where nothing was.
+    pub found: Option<Seen>,
+}
+
+/// What came of `parallax explore`.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[schemars(title = "parallax explore --format json")]
+pub struct Explored {
+    /// Which document this is.
+    #[schemars(extend("const" = "explore"))]
+    pub document: Cow<'static, str>,
+    /// Version of the document's form.
+    #[schemars(extend("const" = SCHEMA))]
+    pub schema: u32,
+    /// The exit status: 0 nothing was found, 1 something was.
+    #[schemars(extend("enum" = [0, 1]))]
+    pub status: u8,
+    /// The pages, devices and pins that states are made of.
+    #[schemars(length(min = 1))]
+    pub scope: String,
+    /// How many states there are.
+    pub states: usize,
+    /// How many transitions.
+    pub transitions: usize,
+    /// How many of them were performed.
+    pub performed: usize,
+    /// In how many operations.
+    pub operations: u64,
+    /// Transitions that were performed once more, on pages that nobody had touched.
+    pub untouched: u64,
+    /// What was found; null where nothing was.
+    pub found: Option<Wrong>,
+}
+
+/// What was found in a state.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Wrong {
+    /// The state.
+    #[schemars(length(min = 1))]
+    pub state: String,
+    /// The findings, in a line each; none where the machine came to its end.
+    pub findings: Vec<String>,
+    /// How the machine came to its end; null where it did not.
+    pub end: Option<String>,
+    /// The shortest way to it, as a trace.
+    #[schemars(length(min = 1))]
+    pub trace: String,
+}
+
+/// What was found.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Seen {
+    /// After how many operations.
+    pub after: u64,
+    /// It in one line.
+    #[schemars(length(min = 1))]
+    pub what: String,
+    /// The findings; none where the machine came to its end.
+    pub findings: Vec<FindingForm>,
+    /// How the machine came to its end; null where it did not.
+    pub end: Option<String>,
+    /// The command that shows it again, for a shell.
+    #[schemars(length(min = 1))]
+    pub reproduce: String,
+}
+
+impl Seen {
+    /// `trouble`, which `reproducer` shows again.
+    fn trouble(trouble: &Trouble, reproducer: &Reproducer) -> Self {
+        let line = usize::try_from(trouble.at).unwrap_or(usize::MAX);
+        let form = |finding: &Finding| {
+            FindingForm::from(&ReportedFinding::new(line, &trouble.op, finding.clone(), reproducer))
+        };
+        Self {
+            after: trouble.at,
+            what: trouble.key.clone(),
+            findings: trouble.findings.iter().map(form).collect(),
+            end: trouble.end.clone(),
+            reproduce: reproducer.to_string(),
+        }
+    }
+}
+
+const fn status<T>(found: Option<&T>) -> u8 {
+    if found.is_some() { Status::Diverged.code() } else { Status::Same.code() }
+}
+
+impl Attacked {
+    /// What came of `plan`.
+    #[must_use]
+    pub fn new(plan: &Plan, report: &Report) -> Self {
+        Self {
+            document: "attack".into(),
+            schema: SCHEMA,
+            status: status(report.trouble.as_ref()),
+            seed: plan.seed,
+            operations: report.counts.ops(),
+            machines: report.machines as u64,
+            digest: report.digest.clone(),
+            found: report
+                .trouble
+                .as_ref()
+                .map(|trouble| Seen::trouble(trouble, &plan.reproducer(trouble.at))),
+        }
+    }
+}
+
+impl Fuzzed {
+    /// What came of `plan`.
+    #[must_use]
+    pub fn new(plan: &fuzz::Plan, report: &fuzz::Report) -> Self {
+        Self {
+            document: "fuzz".into(),
+            schema: SCHEMA,
+            status: status(report.trouble.as_ref()),
+            seed: plan.seed,
+            operations: report.counts.ops(),
+            machines: report.machines,
+            instructions: report.instructions,
+            states: report.states,
+            kept: report.kept,
+            digest: report.digest.clone(),
+            found: report
+                .trouble
+                .as_ref()
+                .map(|trouble| Seen::trouble(trouble, &plan.reproducer(trouble.at))),
+        }
+    }
+}
+
+impl Explored {
+    /// What was `performed` of `exploration`, and what was found there, with the trace that shows it.
+    #[must_use]
+    pub fn new(exploration: &Exploration, performed: &Performed, found: Option<(&Found, String)>) -> Self {
+        let graph = &exploration.graph;
+        Self {
+            document: "explore".into(),
+            schema: SCHEMA,
+            status: status(found.as_ref()),
+            scope: exploration.scope(),
+            states: graph.states.len(),
+            transitions: graph.transitions(),
+            performed: performed.transitions(),
+            operations: performed.operations,
+            untouched: performed.untouched,
+            found: found.map(|(found, trace)| Wrong {
+                state: exploration.label(found.state).to_owned(),
+                findings: found.findings.iter().map(ToString::to_string).collect(),
+                end: found.end.as_ref().map(|end| end.text.clone()),
+                trace,
+            }),
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! The last night: what is not in order, whether it was so before, and what led to it.
+
+use std::path::Path;
+
+use parallax_report::html::still::escape;
+
+use super::Sources;
+use super::html::{Value, section, table};
+use super::ran::{log_link, word};
+use super::sources::revision;
+use crate::history::{Night, Problem};
+use crate::news::{Compared, Since, together};
+
+/// Traces that a `bisect` is given for.
+const BISECTIONS: usize = 5;
+
+/// Lines of a text that are open.
+const OPEN: usize = 5;
+
+/// A row of what is not in order.
+struct Row<'a> {
+    since: &'static str,
+    problem: &'a Problem,
+}
+
+/// The section of the night.
+pub(super) fn section_of(
+    nights: &[Night],
+    compared: Compared<'_>,
+    folder: &Path,
+    sources: &Sources,
+) -> String {
+    let night = compared.night;
+    let mut body = problems(compared, folder);
+    let missed: Vec<Vec<Value>> =
+        night.faults.iter().filter(|fault| !fault.caught).map(|fault| vec![(&fault.name).into()]).collect();
+    if !missed.is_empty() {
+        body += &format!("<h2>Faults that nothing caught</h2>{}", table(&["fault"], &missed));
+    }
+    body += &bisections(compared);
+    // The table above has what is not in order now.
+    let news: Vec<_> = compared.lines(nights).into_iter().filter(|line| !line.now).collect();
+    let before = compared.before.map(|before| before.night);
+    if news.is_empty() {
+        body += &before.map_or_else(
+            || "<p>The first night of this form.</p>".to_owned(),
+            |before| format!("<p>Nothing else is new since night {before}.</p>"),
+        );
+    } else {
+        let since = before.map(|before| format!(" since night {before}")).unwrap_or_default();
+        let lines: String = news.iter().map(|line| format!("<li>{}</li>", escape(&line.text))).collect();
+        body += &format!("<h2>What else is new{since}</h2><ul>{lines}</ul>\n");
+    }
+    body += &commits(compared, sources);
+    let (class, word) = word(night.status);
+    section(&format!("Night {}: {word}", night.night), &body, if class == "bad" { class } else { "" })
+}
+
+/// What is not in order: good traces come first, those in which the same changed are one row.
+fn problems(compared: Compared<'_>, folder: &Path) -> String {
+    let mut all: Vec<&Problem> = compared.night.problems.iter().collect();
+    all.sort_by_key(|problem| (problem.flaky, &problem.cell, problem.trace.starts_with("traces/bad/")));
+    let row = |problem| {
+        let since = match compared.since(problem) {
+            Since::New => "new",
+            Since::Still => "still",
+            Since::Otherwise => "still, otherwise",
+        };
+        Row { since, problem }
+    };
+    let groups = together(all.into_iter().map(row).collect(), |row| {
+        let Problem { cell, flaky, change, .. } = row.problem;
+        (!change.is_empty()).then_some((*flaky, row.since, cell, change))
+    });
+    if groups.is_empty() {
+        return "<p>Nothing to look at.</p>\n".to_owned();
+    }
+    let logs = folder.join("logs").join(compared.night.night.to_string());
+    let rows: Vec<Vec<Value>> =
+        groups.iter().filter_map(|group| cells(group, &logs, compared.night.night)).collect();
+    table(&["", "since the night before", "where", "trace", "what"], &rows)
+}
+
+/// The cells of a row of problems that are the same: the first one's text is open, the others are folded.
+fn cells(group: &[Row<'_>], logs: &Path, night: i64) -> Option<Vec<Value>> {
+    let [Row { since, problem }, more @ ..] = group else { return None };
+    let word =
+        if problem.flaky { Value::Word("flaky", "~ flaky") } else { Value::Word("bad", "✗ not in order") };
+    let (trace, what) = if more.is_empty() {
+        ((&problem.trace).into(), Value::Html(folded(&problem.text)))
+    } else {
+        let others: String = more
+            .iter()
+            .map(|Row { problem, .. }| {
+                format!("<li>{}<pre>{}</pre></li>", escape(&problem.trace), escape(&problem.text))
+            })
+            .collect();
+        let count = more.len();
+        let what = format!(
+            "<b>{}</b>{}<details><summary>the same in {count} more</summary><ul>{others}</ul></details>",
+            escape(&problem.change),
+            folded(&problem.text)
+        );
+        (Value::Text(format!("{} and {count} more", problem.trace)), Value::Html(what))
+    };
+    Some(vec![word, (*since).into(), log_link(logs, night, &problem.cell), trace, what])
+}
+
+/// A text with its first lines open; of a long one the others are folded.
+fn folded(text: &str) -> String {
+    let at = text.match_indices('\n').map(|(at, _)| at).nth(OPEN - 1);
+    match at.filter(|_| text.lines().count() > 2 * OPEN) {
+        None => format!("<pre>{}</pre>", escape(text)),
+        Some(at) => format!(
+            "<pre>{}</pre><details><summary>{} more lines</summary><pre>{}</pre></details>",
+            escape(&text[..at]),
+            text.lines().count() - OPEN,
+            escape(&text[at + 1..])
+        ),
+    }
+}
+
+/// The commands that find the commits of what is new in traces.
+fn bisections(compared: Compared<'_>) -> String {
+    let revisions =
+        compared.before.and_then(|before| revision(&before.revision)).zip(revision(&compared.night.revision));
+    let Some((good, bad)) = revisions.filter(|(good, bad)| good != bad) else { return String::new() };
+    let new = compared.night.problems.iter().filter(|problem| {
+        !problem.flaky && problem.trace.ends_with(".trace") && compared.since(problem) == Since::New
+    });
+    let mut traces: Vec<&str> = new.map(|problem| &*problem.trace).collect();
+    traces.sort_by_key(|trace| (trace.starts_with("traces/bad/"), *trace));
+    traces.dedup();
+    if traces.is_empty() {
+        return String::new();
+    }
+    let command = |trace: &&str| format!("parallax bisect --good {good} --bad {bad} --trace {trace}\n");
+    let commands: String = traces.iter().take(BISECTIONS).map(command).collect();
+    format!("<h2>Which commit did that</h2><pre class=\"code\">{}</pre>\n", escape(commands.trim_end()))
+}
+
+/// The commits since the night before.
+fn commits(compared: Compared<'_>, sources: &Sources) -> String {
+    let Some(before) = compared.before else { return String::new() };
+    let (lines, more) = sources.commits(&before.revision, &compared.night.revision);
+    if lines.is_empty() {
+        return String::new();
+    }
+    let count = lines.len() + more;
+    let more = if more == 0 { String::new() } else { format!("\nand {more} more") };
+    let text = escape(&(lines.join("\n") + &more));
+    let night = before.night;
+    format!(
+        "<details><summary>{count} commits since night {night}</summary><pre class=\"code\">{text}</pre></details>\n"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_text_is_folded() {
+        let text = |count: usize| (1..=count).map(|line| format!("l{line}\n")).collect::<String>();
+        assert!(!folded(&text(10)).contains("details"));
+        let long = folded(text(11).trim());
+        assert!(long.starts_with("<pre>l1\nl2\nl3\nl4\nl5</pre><details><summary>6 more lines"), "{long}");
+        assert!(long.contains("<pre>l6\n"));
+    }
+
+    #[test]
+    fn a_command_finds_the_commit_of_what_is_new_in_a_trace() {
+        let problem = |trace: &str, flaky| Problem {
+            cell: "c".to_owned(),
+            trace: trace.to_owned(),
+            text: "why".to_owned(),
+            flaky,
+            change: String::new(),
+        };
+        let before = Night { seconds: Some(1.0), ..Night::begun(0, "v1-3-gabc", "short", "1/1") };
+        let mut night = Night::begun(1, "v1-4-gdef-dirty", "short", "1/1");
+        night.problems = vec![
+            problem("traces/good/a.trace", false),
+            problem("traces/good/b.trace", true),
+            problem("(all)", false),
+        ];
+        let said = |before: &Night| bisections(Compared { night: &night, before: Some(before) });
+        let command = "parallax bisect --good v1-3-gabc --bad v1-4-gdef --trace traces/good/a.trace";
+        assert!(said(&before).contains(command));
+        assert_eq!(said(&before).matches("parallax bisect").count(), 1);
+        let known = Night { problems: night.problems.clone(), ..before };
+        assert_eq!(said(&known), "");
+    }
+}

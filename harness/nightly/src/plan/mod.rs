@@ -1,0 +1,207 @@
+//! What a night runs: pieces of work, which are dealt out in turn.
+//!
+//! | module | what is in it |
+//! | --- | --- |
+//! | [`form`] | how much of everything, and which part |
+//! | [`work`] | the kinds of work |
+//! | [`machines`] | traces on their own machines and on others |
+//! | [`known`] | what is known of single traces, faults and kernels |
+
+mod form;
+pub(crate) mod known;
+mod machines;
+mod work;
+
+pub use self::form::{Form, Partition};
+use self::known::{HOSTILE_FAULTS, PKVM, SERIES};
+pub use self::work::{Cell, Needs, Piece, Program, Reads, Step, Traces, Work};
+use crate::qemus::Qemu;
+
+/// What is called so in the history.
+pub(crate) const CASEMATE: &str = "Casemate takes the events of all good traces";
+pub(crate) const MUTANTS: &str = "small changes of the hypervisor";
+
+/// All pieces of a night. Whether something is there that a piece needs shows later: the parts of a night must agree on
+/// their turns.
+#[must_use]
+pub fn plan(form: Form, qemus: &[Qemu]) -> Vec<Piece> {
+    let mut pieces = machines::pieces(form, qemus);
+    pieces.extend(every_night(form).into_iter().map(|work| Piece(vec![work])));
+    if form == Form::Full {
+        pieces.extend(linux(qemus).into_iter().map(|step| Piece(vec![Work::Step(step)])));
+        pieces.extend(full_only());
+    }
+    pieces
+}
+
+/// What both forms have, one of them less of each.
+fn every_night(form: Form) -> Vec<Work> {
+    let short = form == Form::Short;
+    let either = |few: &'static str, all: &'static str| if short { few } else { all };
+    let mut all = vec![
+        Work::Cell(Cell {
+            name: "bad traces, faults switched off".to_owned(),
+            qemu: None,
+            words: vec!["--without-faults".to_owned()],
+            traces: Traces::BadWithoutFaults,
+        }),
+        Work::Step(Step::parallax("every switchable fault has a trace", "faults")),
+        Work::Step(Step::parallax(
+            "who catches which fault, after how many operations",
+            either(
+                "faults --score --fault smmu_no_tlbi --attack-ops 2000",
+                "faults --score --attack-ops 100000",
+            ),
+        )),
+    ];
+    let ops = either("5000", "100000");
+    for seed in 1..=if short { 1 } else { 4 } {
+        let name = format!("a hostile host, seed {seed}, {ops} operations");
+        let step = Step::parallax(name, &format!("attack --seed {seed} --ops {ops}"));
+        all.push(Work::Step(step.reading(Reads::Attack)));
+    }
+    // What a night reaches is there for the next one.
+    let long = either("fuzz --ops 20000", "fuzz --time 1h --corpus target/corpus");
+    all.push(Work::Step(Step::parallax("operations that know the state", long).reading(Reads::Fuzz)));
+    for fault in &HOSTILE_FAULTS[..if short { 1 } else { HOSTILE_FAULTS.len() }] {
+        let step =
+            Step::parallax(format!("a hostile host finds {fault}"), &format!("attack --fault {fault}"));
+        all.push(Work::Step(Step { expect: 1, ..step.reading(Reads::Attack) }));
+    }
+    let pages = "explore --page ram+0x6000 --page ram+0x6001 --page ram+0x61ff --page ram+0x6200";
+    let pages = either("explore", pages);
+    let explore = Step::parallax("every operation in every state of a few pages", pages);
+    all.push(Work::Step(explore.reading(Reads::Explore("a few pages"))));
+    let pages = either("explore --smmu", "explore --smmu --page ram+0x6000 --page ram+0x6001");
+    let explore = Step::parallax("the same with an SMMU of the host's own", pages);
+    all.push(Work::Step(explore.reading(Reads::Explore("an SMMU of the host's own"))));
+    all.push(Work::Casemate { every: if short { 6 } else { 1 } });
+    let coverage = Step::parallax("coverage", "coverage --allow ci/uncovered.txt");
+    all.push(Work::Step(coverage.reading(Reads::Coverage)));
+    all.push(Work::Step(Step::parallax("instructions of each operation", "bench").reading(Reads::Bench)));
+    all
+}
+
+/// Linux as the host, with each QEMU; and as the hypervisor.
+fn linux(qemus: &[Qemu]) -> Vec<Step> {
+    let mut all = Vec::new();
+    for qemu in qemus {
+        let version = &qemu.version;
+        let on = |step| Step { qemu: Some(qemu.clone()), ..step };
+        all.push(on(Step::other(format!("qemu {version}, Linux as the host, long"), "ci/linux-long", "")));
+        all.extend(SERIES.map(|series| {
+            let name = format!("qemu {version}, Linux {series} as the host, long");
+            let step = Step::other(name, "ci/linux-long", &format!("64 {series}"));
+            on(Step { needs: Needs::Kernel(series), ..step })
+        }));
+    }
+    let pkvm = |step| Step { needs: Needs::Kernel(PKVM), ..step };
+    let words = format!("run --target pkvm:{PKVM} -j1 traces/pkvm");
+    all.push(pkvm(Step::parallax(format!("traces on the pKVM of Linux {PKVM}"), &words)));
+    let words = format!("bench --target hyp,pkvm:{PKVM}");
+    let bench = Step::parallax(format!("instructions beside the pKVM of Linux {PKVM}"), &words);
+    all.push(pkvm(bench.reading(Reads::Bench)));
+    all
+}
+
+/// What a variable says, or what is usual.
+fn variable(name: &str, usual: &str) -> String {
+    std::env::var(name).unwrap_or_else(|_| usual.to_owned())
+}
+
+/// What the full form has beside.
+fn full_only() -> Vec<Piece> {
+    const CASES: &str = "PARALLAX_HOSTILE_CASES";
+    let steps = |steps: Vec<Step>| Piece(steps.into_iter().map(Work::Step).collect());
+    let crates =
+        "-p parallax-trace -p parallax-protocol -p parallax-machine -p parallax-report again_the_same";
+    let readers = Step::other(
+        "what is read from others, on changed inputs",
+        "cargo",
+        &format!("test --release {crates}"),
+    );
+    let clients = Step::other(
+        "a gdb server with hostile clients",
+        "cargo",
+        "test --release -p parallax --test gdb the_next_one_is_served",
+    );
+    let twin = "the hypervisor's core without a machine: 36,000,000 operations, 500,000 schedules";
+    let twin = Step::other(twin, "cargo", "test --release -p parallax-twin");
+    let (count, seed) = (variable("PARALLAX_SCHEDULES", "4000"), variable("PARALLAX_SEED", "1"));
+    let schedules =
+        Step::parallax("two operations at once", &format!("schedules --schedules {count} --seed {seed}"));
+    let xen = Step::other("attach beside Xen", "ci/xen", "");
+    let bare = Step::other("bare machines, ci/run and ci/test", "ci/bare", "bookworm trixie sid --test");
+    vec![
+        steps(vec![
+            readers.with(CASES, variable(CASES, "50000")),
+            clients.with(CASES, variable(CASES, "2000")),
+        ]),
+        steps(vec![twin.with("PARALLAX_TWIN_MACHINES", "1500").with("PARALLAX_TWIN_SCHEDULES", "400")]),
+        steps(vec![schedules]),
+        Piece(vec![Work::Mutants]),
+        steps(vec![
+            Step::other("bisections of known faults", "ci/bisect", ""),
+            Step { cannot: Some(125), ..xen },
+        ]),
+        steps(vec![
+            Step::other("a source tree that was moved", "ci/moved", ""),
+            Step::other("examples of adding an operation, a check and a command", "ci/examples", ""),
+        ]),
+        steps(vec![Step { cannot: Some(125), needs: Needs::BareMachines, ..bare }]),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn qemus(count: usize) -> Vec<Qemu> {
+        let qemu = |number| Qemu { version: format!("{number}.0"), program: "qemu".into() };
+        (0..count).map(qemu).collect()
+    }
+
+    fn names(pieces: &[Piece]) -> Vec<String> {
+        let name = |work: &Work| match work {
+            Work::Cell(cell) => cell.name.clone(),
+            Work::Step(step) => step.name.clone(),
+            other => format!("{other:?}"),
+        };
+        pieces.iter().flat_map(|piece| piece.0.iter().map(name)).collect()
+    }
+
+    #[test]
+    fn every_piece_is_of_one_part_and_has_a_name_of_its_own() {
+        for form in [Form::Short, Form::Full] {
+            let pieces = plan(form, &qemus(2));
+            let mut all = names(&pieces);
+            for of in [1, 3, 4, 100] {
+                let parts = (1..=of).map(|part| format!("{part}/{of}").parse::<Partition>().unwrap());
+                let dealt = parts.flat_map(|part| (0..pieces.len()).filter(move |index| part.has(*index)));
+                let mut dealt: Vec<usize> = dealt.collect();
+                dealt.sort_unstable();
+                assert_eq!(dealt, (0..pieces.len()).collect::<Vec<_>>());
+            }
+            all.sort_unstable();
+            let count = all.len();
+            all.dedup();
+            assert_eq!(all.len(), count);
+        }
+    }
+
+    #[test]
+    fn the_short_form_has_every_value_of_a_setting() {
+        let names = names(&plan(Form::Short, &qemus(1))).join("\n");
+        for value in ["smmu=shadow", "smmu=shared", "map=blocks", "map=pages", "cpus=1", "cpus=2", "cpus=4"] {
+            assert!(names.contains(value), "{value}");
+        }
+        assert_eq!(plan(Form::Full, &qemus(1)).len() - plan(Form::Full, &qemus(0)).len(), 2 + 24 + 3);
+    }
+
+    #[test]
+    fn a_part_that_is_none_is_refused() {
+        for part in ["0/3", "4/3", "x", "1", "/", "1/0"] {
+            assert!(part.parse::<Partition>().is_err(), "{part}");
+        }
+    }
+}
