@@ -88,9 +88,13 @@ impl Runner {
         let ended = self.wait(child);
         let (out, error) = (said(&mut out), said(&mut error));
         let seconds = begin.elapsed().as_secs_f64();
-        let status = ended?;
-        let end = format!("{error}{out}\n= exit status {status} after {seconds:.1} s\n\n");
+        let how = match &ended {
+            Ok(status) => format!("exit status {status}"),
+            Err(_) => "ended with the night".to_owned(),
+        };
+        let end = format!("{error}{out}\n= {how} after {seconds:.1} s\n\n");
         log_file.write_all(end.as_bytes()).map_err(NightError::io(log))?;
+        let status = ended?;
         Ok(Done { status, out, error, seconds })
     }
 

@@ -14,10 +14,11 @@ Examples:
   parallax nightly page                               write the page of the history again
   parallax nightly history
 
-`ci/nightly` sets the machine up, fetches kernels and builds before a night; docs/nightly.md tells what runs.
+`ci/nightly` sets the machine up, fetches kernels and builds before a night; docs/nightly.md tells
+what runs.
 
-Exit status: 0 in order (a flaky run is no error, but is listed), 1 something is not, 2 usage, 125 it is not built, or another
-night is at work in the same DIR, 130 interrupted, 143 terminated.";
+Exit status: 0 in order (a flaky run is no error, but is listed), 1 something is not, 2 usage,
+125 it is not built, or another night is at work in the same DIR, 130 interrupted, 143 terminated.";
 
 const RUN_EXAMPLE: &str = "\
 Examples:
@@ -25,19 +26,19 @@ Examples:
   parallax nightly run --short
   parallax nightly run --partition 2/4 --results part2
 
-All QEMUs that are found are used: on PATH and below target/tools, or those in the folders that PARALLAX_QEMUS names (with colons
-between) and no others.
+All QEMUs that are found are used: on PATH and below target/tools, or those in the folders that
+PARALLAX_QEMUS names (with colons between) and no others.
 
-Exit status: 0 in order (a flaky run is no error, but is listed), 1 something is not, 2 usage, 125 it is not built, or another
-night is at work in the same DIR, 130 interrupted, 143 terminated.";
+Exit status: 0 in order (a flaky run is no error, but is listed), 1 something is not, 2 usage,
+125 it is not built, or another night is at work in the same DIR, 130 interrupted, 143 terminated.";
 
 const MERGE_EXAMPLE: &str = "\
 Examples:
   parallax nightly merge part1 part2 part3 part4
   parallax nightly merge parts/1 parts/2 --results whole
 
-Exit status: 0 in order, 1 something is not, or a part is missing or did not get to its end, 2 not the parts of one night,
-125 another night is at work in the same DIR.";
+Exit status: 0 in order, 1 something is not, or a part is missing or did not get to its end,
+2 not the parts of one night, 125 another night is at work in the same DIR.";
 
 const PAGE_EXAMPLE: &str = "\
 Examples:

@@ -202,6 +202,8 @@ fn a_night_that_is_told_to_end_does_so_and_says_how() {
         assert_eq!(night.wait().expect("it ended").code(), Some(status));
         assert!(is_gone(&pid), "what the night ran is still there");
     }
+    let log = nights.text("results/logs/1/a-hostile-host-seed-1-5000-operations.txt");
+    assert!(log.contains("= ended with the night"), "{log}");
     let said = nights.night(&Plan::default(), 0);
     assert!(said.contains("night 1 did not get to its end") && said.contains("night 2 did not"), "{said}");
     assert!(nights.nights("results")[0].cells.len() > 4);
