@@ -22,7 +22,7 @@ A build with the feature `faults` contains these bugs; the trace switches one on
 `parallax run traces/bad` shows that each is caught, and `parallax run traces/bad --without-faults` that the same operations
 are in order without it. The check is named as in the golden, `check/rule`; [checks.md](checks.md) explains them.
 
-This page is made from the goldens: `UPDATE_DOCS=1 cargo test -p parallax --test docs` writes it anew.
+This page is made from the goldens: `UPDATE_DOCS=1 cargo test --release -p parallax --test docs` writes it anew.
 
 | fault | what it breaks | trace | caught by |
 | --- | --- | --- | --- |
@@ -35,7 +35,10 @@ fn hold(page: &str, text: &str) {
         fs::write(&path, text).unwrap();
     }
     let stands = fs::read_to_string(&path).unwrap_or_default();
-    assert!(stands == text, "docs/{page} is out of date: UPDATE_DOCS=1 cargo test -p parallax --test docs");
+    assert!(
+        stands == text,
+        "docs/{page} is out of date: UPDATE_DOCS=1 cargo test --release -p parallax --test docs"
+    );
 }
 
 /// `page` with `text` between the marks of its part `name`.
@@ -167,7 +170,12 @@ fn the_examples_of_adding_things_are_on_the_page_and_apply() {
         page = with_part(&page, name, &format!("```diff\n{}\n```\n", shown.join("\n")));
         let applies =
             Command::new("git").current_dir(root).args(["apply", "--check", &file]).output().unwrap();
-        assert!(applies.status.success(), "{file}: {}", String::from_utf8_lossy(&applies.stderr));
+        assert!(
+            applies.status.success(),
+            "{file} is an example on a page, and does not fit the sources any more. Mend it: apply it to a clean tree by hand, `git add \
+             -N .`, `git diff > {file}`, take it back, and run this with UPDATE_DOCS=1.\n{}",
+            String::from_utf8_lossy(&applies.stderr)
+        );
     }
     hold("DEVELOPING.md", &page);
 }

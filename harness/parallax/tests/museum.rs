@@ -17,7 +17,7 @@ Bugs that others found in their hypervisors, drivers and firmware, and the switc
 operations of it something is found, and which checks find it. [faults.md](faults.md) says what each fault breaks; [score.md](score.md) who else catches it.
 A bug that cannot be shown yet says what is missing.
 
-This page is made from docs/museum.json and the goldens: `UPDATE_DOCS=1 cargo test -p parallax --test museum` writes it anew.
+This page is made from docs/museum.json and the goldens: `UPDATE_DOCS=1 cargo test --release -p parallax --test museum` writes it anew.
 ";
 
 /// The trace of `fault`, after how many of its operations something is found, and by which rules.
@@ -63,6 +63,6 @@ fn the_museum_shows_what_the_goldens_hold() {
     let stands = fs::read_to_string(docs.join("museum.md")).unwrap_or_default();
     assert!(
         stands == page,
-        "docs/museum.md is out of date: UPDATE_DOCS=1 cargo test -p parallax --test museum"
+        "docs/museum.md is out of date: UPDATE_DOCS=1 cargo test --release -p parallax --test museum"
     );
 }

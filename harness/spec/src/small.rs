@@ -123,3 +123,32 @@ impl fmt::Display for Small {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::call::{CALLS, specified};
+
+    /// It takes a record off a queue, and names no page.
+    const NOT_PERFORMED: [&str; 1] = ["smmu_read_event"];
+
+    #[test]
+    fn every_call_that_is_specified_is_performed_by_an_exploration() {
+        let scope = Scope {
+            memory: vec![Pfn::new(0x46000)],
+            mmio: vec![Pfn::new(0x9000)],
+            streams: vec![StreamId::new(8)],
+            pins: 1,
+        };
+        let named = |operation: Operation| Some(specified(operation.call()?)?.0.word);
+        let performed: BTreeSet<&str> = scope.operations().into_iter().filter_map(named).collect();
+        let missing = CALLS.iter().map(|call| call.word).filter(|word| !performed.contains(word));
+        let missing: Vec<&str> = missing.filter(|word| !NOT_PERFORMED.contains(word)).collect();
+        assert!(
+            missing.is_empty(),
+            "Scope::operations lacks {missing:?}: `parallax explore` does not perform them"
+        );
+    }
+}

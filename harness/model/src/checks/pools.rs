@@ -18,9 +18,9 @@ use parallax_trace::spec::SmmuMode;
 #[must_use]
 pub fn check(snapshot: &Snapshot, context: &Context) -> Vec<Finding> {
     let mut findings = Findings::new(snapshot, context);
-    // While no stream has a stage 2, nothing leads to the SMMU's table, which is there all the same.
+    // While no stream has a stage 2, and while the SMMU is closed, nothing leads to its tables, which are there all the same.
     let all_seen =
-        context.smmu != SmmuMode::Shadow || snapshot.smmu.as_ref().is_none_or(|smmu| !smmu.tables.is_empty());
+        context.smmu == SmmuMode::Off || snapshot.smmu.as_ref().is_none_or(|smmu| !smmu.tables.is_empty());
     for pool in snapshot.pools.iter().flat_map(|pools| pools.iter()) {
         if let Some(broken) = &pool.broken {
             findings.add(Rule::OwnershipPool, Space::Page, pool.span, broken);

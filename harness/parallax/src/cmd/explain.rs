@@ -18,6 +18,7 @@ use parallax_engine::Reproducer;
 use parallax_engine::live;
 use parallax_engine::project;
 use parallax_engine::status::{Failure, Status};
+use parallax_engine::visible;
 use parallax_machine::recording::{RecordedFinding, Replay};
 use parallax_machine::{Backend, Machine, MachineError};
 use parallax_report::explain::Wanted;
@@ -44,8 +45,23 @@ pub(super) fn explain(args: &cli::Explain) -> Result<Status> {
     let Explanation { story, findings } = explanation::of_recording(&path, &args.source, args.op, wanted)?;
     let found: String = findings.iter().map(found).collect();
     let found = if found.is_empty() { found } else { format!("\n{found}reproduce: {}\n", reproducer(args)) };
-    print(&(story + &found))?;
+    let omitted = if story.contains(NO_STORE) { omission(args) } else { String::new() };
+    print(&(story + &omitted + &found))?;
     Ok(Status::Same)
+}
+
+/// What a story says of an operation that left all entries as they were.
+const NO_STORE: &str = "\nno store changed such an entry\n";
+
+/// Where to look on when what is wrong is that nothing was done.
+fn omission(args: &cli::Explain) -> String {
+    let source = visible::line(&args.source.to_string_lossy()).into_owned();
+    let on = if args.target == On::default() { String::new() } else { format!(" --target {}", args.target) };
+    let stores = format!("what it did store: `parallax events{on} {source} --op {}`\n", args.op);
+    if on.is_empty() && args.source.extension().is_none_or(|extension| extension != "plx") {
+        return stores + &format!("what another revision does: `parallax diff {source} --rev REV`\n");
+    }
+    stores
 }
 
 /// A finding, and below it what was missing, where and since when.

@@ -147,6 +147,11 @@ impl<W: Write> Human<W> {
             Status::Diverged | Status::Usage => (RED, "not as agreed"),
         };
         writeln!(self.out, "\n{}", table.trim_fmt())?;
+        for report in reports.iter().filter(|report| report.agreed_findings()) {
+            let (count, label) = (report.findings.len(), visible::line(&report.label));
+            let text = "its golden holds them, and a good trace's golden may not";
+            writeln!(self.out, "{YELLOW}{count} findings{YELLOW:#} in {label}: {text}")?;
+        }
         self.changes(reports)?;
         writeln!(self.out, "\n{style}{verdict}{style:#} in {seconds:.1} s")
     }

@@ -137,3 +137,35 @@ fn nothing_in_a_name_or_a_text_can_end_what_it_stands_in() {
     };
     agreed("hostile", &markdown(&[failed, diverged(evil, text), found], &beside));
 }
+
+#[test]
+fn what_decides_is_said_before_what_has_only_changed() {
+    let of = |label: &str, bad: bool, verdict: Verdict, found: bool| TraceReport {
+        label: label.to_owned(),
+        bad,
+        verdict,
+        findings: if found { sample().swap_remove(1).findings } else { Vec::new() },
+        ..same(label)
+    };
+    let failed = Verdict::Failed { status: Status::Diverged, message: "it is stuck\nand more".to_owned() };
+    let unexpected = Verdict::UnexpectedFindings { diff: String::new() };
+    let text = page(&[
+        of("traces/good/fails.trace", false, failed, false),
+        of("traces/good/finds.trace", false, unexpected, true),
+        of("traces/good/taken.trace", false, Verdict::Same, true),
+        of("traces/bad/other.trace", true, Verdict::Diverged { diff: CPU.to_owned() }, true),
+        of("traces/bad/missed.trace", true, Verdict::Clean, false),
+    ]);
+    let heads: Vec<&str> = text.lines().filter(|line| line.starts_with("**")).take(5).collect();
+    assert_eq!(
+        heads,
+        [
+            "**1 trace fails**: `traces/good/fails.trace`: `it is stuck`.",
+            "**1 finding in 1 good trace, where none is agreed**: `traces/good/finds.trace`.",
+            "**1 finding taken into the goldens of 1 good trace**: `traces/good/taken.trace`.",
+            "**1 fault is found no more**: `traces/bad/missed.trace`.",
+            "**only CPU changed**, in 1 of 5 traces.",
+        ],
+        "{text}"
+    );
+}

@@ -130,7 +130,20 @@ impl TraceReport {
     /// What the verdict means and what to do, see [`Verdict::advice`].
     #[must_use]
     pub fn advice(&self) -> String {
-        self.verdict.advice(&self.name_here)
+        let advice = self.verdict.advice(&self.name_here);
+        // Why stands before what to do about it. Of the boot there is no operation to explain.
+        match self.news().iter().find(|found| found.line != 0) {
+            Some(found) if matches!(self.verdict, Verdict::UnexpectedFindings { .. }) => {
+                format!("why: `parallax explain {} --op {}`\n{advice}", self.name_here, found.line)
+            }
+            _ => advice,
+        }
+    }
+
+    /// Whether it is a good trace whose golden holds what was found: somebody took that with `accept --even-with-findings`.
+    #[must_use]
+    pub fn agreed_findings(&self) -> bool {
+        !self.bad && matches!(self.verdict, Verdict::Same | Verdict::Accepted) && !self.findings.is_empty()
     }
 
     /// In what it is not as agreed, to be grouped with others.

@@ -138,7 +138,7 @@ impl Report {
             text += &format!("  {}  {}\n  by {}\n", suspect.commit, suspect.subject, suspect.author);
             text += &indented(&suspect.changed);
             if !suspect.hunks.is_empty() {
-                text += &format!("\n{}\n", indented(&suspect.hunks));
+                text += &format!("\n{}", indented(&suspect.hunks));
             }
             text += &merge_advice(suspect, &self.trace, "  ");
         }

@@ -40,13 +40,10 @@ pub fn markdown(reports: &[TraceReport], beside: &Beside) -> String {
         reports.iter().filter(|report| report.verdict.status() != Status::Same).collect();
     let count = reports.len();
     let mut page = format!("# Parallax: {}, {} not as agreed\n", counted(count, "trace"), wrong.len());
+    headlines(&mut page, reports);
     let changed: Vec<&str> = wrong.iter().filter_map(|report| diff(report)).collect();
     if !changed.is_empty() {
         line(&mut page, format_args!("\n**{}**, in {}.", kinds(&changed), of(changed.len(), count)));
-    }
-    let found: usize = wrong.iter().map(|report| report.news().len()).sum();
-    if found > 0 {
-        line(&mut page, format_args!("\n**{}** where none is agreed.", counted(found, "finding")));
     }
     if let Some(since) = &beside.since {
         page.push_str(&goldens_changed(since));
@@ -66,6 +63,67 @@ pub fn markdown(reports: &[TraceReport], beside: &Beside) -> String {
     parts.extend(grouped(changes.collect(), "golden"));
     pack(&mut page, &parts, &table(reports));
     page
+}
+
+/// What decides, before what has only changed: traces that fail, findings in good traces, faults that are found no more.
+fn headlines(page: &mut String, reports: &[TraceReport]) {
+    let some = |wanted: &dyn Fn(&TraceReport) -> bool| -> Vec<&TraceReport> {
+        reports.iter().filter(|report| wanted(report)).collect()
+    };
+    let found =
+        |reports: &[&TraceReport]| -> usize { reports.iter().map(|report| report.findings.len()).sum() };
+    let failed = some(&|report| matches!(report.verdict, Verdict::Failed { .. }));
+    if !failed.is_empty() {
+        let why = |report: &TraceReport| {
+            let advice = report.advice();
+            format!("{}: {}", code(&report.label), code(advice.lines().next().unwrap_or_default()))
+        };
+        headline(page, format_args!("{}", verb(failed.len(), "trace", "fails", "fail")), &failed, why);
+    }
+    let news =
+        some(&|report| !report.bad && report.verdict.status() != Status::Same && !report.findings.is_empty());
+    if !news.is_empty() {
+        let (findings, traces) = (counted(found(&news), "finding"), counted(news.len(), "good trace"));
+        headline(page, format_args!("{findings} in {traces}, where none is agreed"), &news, name);
+    }
+    let agreed = some(&TraceReport::agreed_findings);
+    if !agreed.is_empty() {
+        let (findings, traces) = (counted(found(&agreed), "finding"), counted(agreed.len(), "good trace"));
+        headline(page, format_args!("{findings} taken into the goldens of {traces}"), &agreed, name);
+    }
+    let clean = some(&|report| matches!(report.verdict, Verdict::Clean));
+    if !clean.is_empty() {
+        headline(
+            page,
+            format_args!("{} found no more", verb(clean.len(), "fault", "is", "are")),
+            &clean,
+            name,
+        );
+    }
+}
+
+/// A headline's traces that are named.
+const NAMED: usize = 8;
+
+fn headline(
+    page: &mut String,
+    what: std::fmt::Arguments<'_>,
+    reports: &[&TraceReport],
+    of: fn(&TraceReport) -> String,
+) {
+    let named: Vec<String> = reports.iter().take(NAMED).map(|report| of(report)).collect();
+    let more = reports.len().saturating_sub(NAMED);
+    let more = if more == 0 { String::new() } else { format!(" and {more} more") };
+    line(page, format_args!("\n**{what}**: {}{more}.", named.join(", ")));
+}
+
+fn name(report: &TraceReport) -> String {
+    code(&report.label)
+}
+
+/// `1 trace does`, `2 traces do`.
+fn verb(count: usize, what: &str, one: &str, many: &str) -> String {
+    format!("{} {}", counted(count, what), if count == 1 { one } else { many })
 }
 
 fn diff(report: &TraceReport) -> Option<&str> {
