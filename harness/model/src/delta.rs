@@ -3,9 +3,10 @@
 //! Removed and added runs are each maximal on their own: when a 1 GiB block is split for one page, one line says that
 //! the block went and a few say what stands there now.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use parallax_addr::{AddressMap, HypVa, Ipa, PhysAddr, Point, Span};
+use parallax_addr::{AddressMap, HypVa, Ipa, PhysAddr, Point, Span, VmHandle};
 
 use crate::canonical::{self, BlockSize, Canonical, Line, Sign};
 use crate::lane::{self, Lane, View};
@@ -85,6 +86,8 @@ pub struct Delta {
     pub el2: Changes<HypVa, S1Entry>,
     /// Page states, by physical address.
     pub pages: Changes<PhysAddr, PageState>,
+    /// The stage 2 of virtual machines, by IPA.
+    pub guests: BTreeMap<VmHandle, Changes<Ipa, S2Entry>>,
 }
 
 impl Delta {
@@ -110,6 +113,11 @@ impl Delta {
             let lines = if same { &[] } else { lines };
             lines.iter().filter(|line| !other.contains(line)).cloned().collect::<Vec<_>>()
         };
+        let guests: BTreeSet<VmHandle> = before.guests.keys().chain(after.guests.keys()).copied().collect();
+        let guest = |handle| {
+            let of = |form: &Canonical| form.guests.get(&handle).cloned().unwrap_or_default();
+            Changes::between(&of(before), &of(after))
+        };
         Self {
             layout: after.layout,
             cpu: Changes::between(&before.cpu, &after.cpu),
@@ -119,6 +127,7 @@ impl Delta {
             regs_added: not_in(&after.regs, &before.regs),
             el2: Changes::between(&before.el2, &after.el2),
             pages: Changes::between(&before.pages, &after.pages),
+            guests: guests.into_iter().map(|handle| (handle, guest(handle))).collect(),
         }
     }
 
@@ -138,6 +147,7 @@ impl Delta {
             && self.regs_added.is_empty()
             && self.el2.is_empty()
             && self.pages.is_empty()
+            && self.guests.values().all(Changes::is_empty)
     }
 
     /// The changes in `view` as lines: lanes in a fixed order, each in order of address.
@@ -183,6 +193,15 @@ impl Delta {
         if view.shows(Lane::Page) {
             for (sign, run) in self.pages.in_order() {
                 add(Lane::Page, 0, symbols.span(run.span()), sign, lane::page_state(&run.value));
+            }
+        }
+        if view.shows(Lane::Guest) {
+            for (handle, changes) in &self.guests {
+                for (sign, run) in changes.in_order() {
+                    let value = lane::s2_entry(&run.value, run.base, Lane::Guest, symbols);
+                    let subject = format!("{handle} {:#x}..{:#x}", run.base, run.end());
+                    add(Lane::Guest, 0, subject, sign, value);
+                }
             }
         }
         lines

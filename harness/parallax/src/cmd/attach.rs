@@ -61,6 +61,7 @@ fn tables(args: &Attach, machine: &Attached, registers: &Registers, snapshot: &S
         DumpView::Cpu => View::Cpu,
         DumpView::Smmu => View::Smmu,
         DumpView::El2 => View::El2,
+        DumpView::Guest => View::Guest,
         DumpView::All | DumpView::Raw => View::All,
     };
     if args.view == DumpView::Raw {
