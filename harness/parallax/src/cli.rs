@@ -33,7 +33,7 @@ use clap::builder::Styles;
 pub use self::accept::Accept;
 pub use self::attach::Attach;
 pub use self::attack::Attack;
-pub use self::bench::{Bench, BenchLinux, BenchWhat};
+pub use self::bench::{Bench, BenchFormat, BenchLinux, BenchWhat};
 pub use self::bisect::{Bisect, BisectFormat};
 pub use self::check::Check;
 pub use self::coverage::Coverage;

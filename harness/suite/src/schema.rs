@@ -4,7 +4,7 @@ use schemars::generate::SchemaSettings;
 use schemars::transform::RecursiveTransform;
 use schemars::{JsonSchema, Schema};
 
-use parallax_report::report;
+use parallax_report::{bench_targets, report};
 
 use crate::bisect;
 
@@ -33,6 +33,18 @@ pub const ALL: &[Published] = &[
         version: bisect::report::SCHEMA,
         command: "parallax bisect --format json",
         generate: schema_of::<bisect::report::Report>,
+    },
+    Published {
+        name: "bench-targets",
+        version: bench_targets::SCHEMA,
+        command: "parallax bench --target TARGETS --format json",
+        generate: schema_of::<bench_targets::Benched>,
+    },
+    Published {
+        name: "bisect-kernels",
+        version: bisect::ROW_SCHEMA,
+        command: "parallax bisect --kernels DIR --format json",
+        generate: schema_of::<bisect::RowReport>,
     },
 ];
 

@@ -1,6 +1,6 @@
 //! Arguments of `bench`.
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 
 use super::linux_machine::LinuxMachine;
 use super::run::On;
@@ -10,6 +10,7 @@ Examples:
   parallax bench
   parallax bench --quick
   parallax bench --target hyp,pkvm:7.3                 the same operations on several hypervisors
+  parallax bench --target pkvm:6.12,pkvm:7.3 --format json     the same for a program, kernel by kernel
   parallax bench linux --smmu-host emulated --passthrough 0
 
 The times depend on the machine and on what else runs there; the ratios are what counts.";
@@ -23,9 +24,22 @@ pub struct Bench {
     /// Measure these side by side instead: `hyp`, `pkvm`, or `pkvm:KERNEL` as `parallax run --kernel` names it
     #[arg(long, value_name = "TARGET", value_delimiter = ',', value_parser = super::run::on)]
     pub target: Vec<On>,
+    /// The form of the output
+    #[arg(long, value_enum, default_value_t, requires = "target")]
+    pub format: BenchFormat,
     /// Something else.
     #[command(subcommand)]
     pub what: Option<BenchWhat>,
+}
+
+/// The form of what is measured of several hypervisors.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum BenchFormat {
+    /// For a person.
+    #[default]
+    Human,
+    /// One JSON object.
+    Json,
 }
 
 /// What else can be measured.

@@ -10,9 +10,9 @@ use parallax_engine::project;
 use parallax_engine::status::Status;
 use parallax_linux::LinuxSpec;
 
-use super::output::print;
+use super::output::{print, print_as_it_is};
 use super::run::target;
-use crate::cli::{Bench, BenchLinux, BenchWhat};
+use crate::cli::{Bench, BenchFormat, BenchLinux, BenchWhat};
 use crate::interrupt;
 
 /// Runs it.
@@ -28,7 +28,11 @@ pub(super) fn bench(args: &Bench) -> Result<Status> {
             let [plain, watched] = target::both(on, &root, &cancel)?;
             columns.push(Column { name: on.to_string(), plain, watched });
         }
-        print(&targets::measure(&columns, args.quick, &cancel)?)?;
+        let benched = targets::measure(&columns, args.quick, &cancel)?;
+        match args.format {
+            BenchFormat::Human => print(&targets::text(&benched))?,
+            BenchFormat::Json => print_as_it_is(&benched.json()?)?,
+        }
         return Ok(Status::Same);
     }
     let setup = Setup::build(&root, args.quick, cancel)?;
