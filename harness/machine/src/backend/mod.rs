@@ -6,6 +6,7 @@
 //! and its machine is what it was: it is opened ([`crate::recording::Replay`]).
 
 pub mod attached;
+pub mod beside;
 pub mod hyp;
 pub mod linux;
 pub mod pkvm;
