@@ -23,7 +23,7 @@ pub struct Benched {
 /// What was measured of one.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct BenchedTarget {
-    /// What it is called: `hyp`, `pkvm:7.3`.
+    /// What it is called, as `--target` has it.
     pub target: String,
     /// The operations in their order; the same ones for all.
     pub operations: Vec<BenchedOperation>,

@@ -171,7 +171,7 @@ mod tests {
         RowReport {
             document: "bisect-kernels",
             schema: SCHEMA,
-            trace: "traces/pkvm/a.trace".to_owned(),
+            trace: "traces/a.trace".to_owned(),
             reference: "6.12".to_owned(),
             first_otherwise: otherwise.iter().map(|name| (*name).to_owned()).collect(),
             last_same: "6.13".to_owned(),
@@ -193,7 +193,7 @@ mod tests {
             }
         }
         assert!(sample(&["6.14", "7.0"]).human().contains("\nor one that could not be tried: 6.14\n"));
-        assert!(sample(&[]).human().starts_with("traces/pkvm/a.trace: 6.13 does as 6.12\n"));
+        assert!(sample(&[]).human().starts_with("traces/a.trace: 6.13 does as 6.12\n"));
         assert!(!sample(&[]).is_found() && report.is_found() && !sample(&["6.14", "7.0"]).is_found());
     }
 

@@ -230,7 +230,7 @@ pub static OPTIONS: [MachineOption; 17] = [
     MachineOption {
         key: "guest",
         boot: false,
-        meaning: "a virtual machine of the host's, which has run and used a few pages: `none`, `ordinary` (not protected from the host); only with an unmodified kernel: see [pkvm.md](pkvm.md#guests)",
+        meaning: "a virtual machine of the host's, which has run and used a few pages: `none`, `ordinary` (not protected from the host); only with an unmodified kernel",
         range: no_range,
         set: |spec, value| choice(value, Guest::NAMES).map(|guest| spec.guest = guest),
         print: |spec| printed(spec.guest, Guest::NAMES),
