@@ -23,6 +23,8 @@ pub enum Symbol {
     Host,
     /// `mmio:NAME`: a device.
     Mmio(String),
+    /// `call:NAME`: no place, but the number of a hypercall that the hypervisor itself has under this name.
+    Call(String),
 }
 
 impl Symbol {
@@ -35,7 +37,14 @@ impl Symbol {
             "pool" => Self::Pool,
             "hyp_gap" => Self::Gap,
             "host" => Self::Host,
-            _ => Self::Mmio(name.strip_prefix("mmio:").filter(|name| !name.is_empty())?.to_owned()),
+            _ => {
+                let (kind, name) = name.split_once(':').filter(|(_, name)| !name.is_empty())?;
+                match kind {
+                    "mmio" => Self::Mmio(name.to_owned()),
+                    "call" => Self::Call(name.to_owned()),
+                    _ => return None,
+                }
+            }
         })
     }
 }
@@ -49,6 +58,7 @@ impl fmt::Display for Symbol {
             Self::Gap => f.write_str("hyp_gap"),
             Self::Host => f.write_str("host"),
             Self::Mmio(name) => write!(f, "mmio:{name}"),
+            Self::Call(name) => write!(f, "call:{name}"),
         }
     }
 }
@@ -122,7 +132,7 @@ fn number(input: &mut &str) -> Result<u64> {
 
 fn base(input: &mut &str) -> Result<Base> {
     let name = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    let whole = (opt("mmio:"), take_while(1.., name)).take();
+    let whole = (opt(alt(("mmio:", "call:"))), take_while(1.., name)).take();
     let known = whole.verify_map(|name: &str| {
         let (stem, end) = name.strip_suffix("_end").map_or((name, false), |stem| (stem, true));
         Symbol::from_name(stem).map(|symbol| Base { symbol, end })

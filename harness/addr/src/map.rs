@@ -65,6 +65,16 @@ impl AddressMap {
         self
     }
 
+    /// The same with the numbers of hypercalls by name, which do not show.
+    #[must_use]
+    pub fn with_calls<'a>(mut self, calls: impl IntoIterator<Item = (&'a str, u64)>) -> Self {
+        let one = |(name, number): (&str, u64)| {
+            named(Symbol::Call(name.to_owned()), Span::new(PhysAddr::new(number), 1))
+        };
+        self.inner.extend(calls.into_iter().filter_map(one));
+        self
+    }
+
     /// Where `symbol` is; nothing if this machine has none.
     #[must_use]
     pub fn place(&self, symbol: &Symbol) -> Option<Span<PhysAddr>> {

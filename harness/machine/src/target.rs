@@ -61,13 +61,15 @@ pub struct Target {
     pub told: Told,
     /// What our hypervisor says of itself, read at the end of its boot; absent where another one runs.
     pub info: Option<HypInfo>,
+    /// Numbers of hypercalls by name, where the hypervisor itself tells them.
+    pub calls: Vec<(String, u64)>,
 }
 
 impl Target {
     /// A machine with our hypervisor, which says `info` of itself.
     #[must_use]
     pub fn new(description: Description, info: HypInfo) -> Self {
-        Self { description, told: Told::from(&info), info: Some(info) }
+        Self { description, told: Told::from(&info), info: Some(info), calls: Vec::new() }
     }
 
     /// A machine of which nothing is known yet.
@@ -76,7 +78,7 @@ impl Target {
         let (qemu_version, images) = (String::new(), String::new());
         let description =
             Description { qemu_version, config: MachineSpec::default(), images, regions, payload };
-        Self { description, told: Told::default(), info: None }
+        Self { description, told: Told::default(), info: None, calls: Vec::new() }
     }
 
     /// What our hypervisor says of itself, all of it 0 where another one runs.
@@ -97,6 +99,7 @@ impl Target {
             Some(_) => names.with_hypervisor(layout.image, layout.pool),
             None => names.with_image_and_pool(layout.image, layout.pool),
         };
-        names.with_host(span(&self.description.payload))
+        let calls = self.calls.iter().map(|(name, number)| (name.as_str(), *number));
+        names.with_host(span(&self.description.payload)).with_calls(calls)
     }
 }

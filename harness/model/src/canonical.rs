@@ -3,10 +3,11 @@
 //! Table addresses, queue indices and the pool's own bookkeeping are left out; block sizes can be. The full state
 //! ([`crate::state_lines`]) and differences ([`crate::Delta`]) are both written from it.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use parallax_addr::{AddressMap, HypVa, Ipa, PhysAddr, Span};
+use parallax_addr::{AddressMap, HypVa, Ipa, PhysAddr, Span, VmHandle};
 
 use crate::context::Context;
 use crate::lane::{self, Lane};
@@ -38,6 +39,7 @@ pub struct Canonical {
     pub(crate) ste: Runs<u64, Stream>,
     pub(crate) regs: Arc<[Register]>,
     pub(crate) pages: Runs<PhysAddr, PageState>,
+    pub(crate) guests: BTreeMap<VmHandle, Runs<Ipa, S2Entry>>,
 }
 
 impl Canonical {
@@ -51,6 +53,7 @@ impl Canonical {
             ste: Runs::default(),
             regs: Arc::default(),
             pages: Runs::default(),
+            guests: BTreeMap::new(),
         }
     }
 
@@ -68,7 +71,8 @@ impl Canonical {
         let same = before.cpus == snapshot.cpus
             && before.layout == snapshot.layout
             && old == new
-            && before.gic == snapshot.gic;
+            && before.gic == snapshot.gic
+            && before.guests == snapshot.guests;
         let regs = if same { Arc::clone(&self.regs) } else { registers::text(snapshot).into() };
         let pages = if before.layout == snapshot.layout && before.pages == snapshot.pages {
             self.pages.clone()
@@ -100,7 +104,12 @@ impl Canonical {
                     .collect(),
             ),
         };
+        let guests = snapshot.guest_spaces().map(|(handle, entries)| match block_size {
+            BlockSize::Shown => (handle, entries.clone()),
+            BlockSize::Ignored => (handle, run::map(entries, |run| without_size(run.value)).into()),
+        });
         Self {
+            guests: guests.collect(),
             layout: snapshot.layout,
             cpu,
             el2,

@@ -49,6 +49,9 @@ table_of_freedoms! {
     /// EL2 maps all that it borrows.
     MapsLoans = "maps-loans",
         "EL2 may map what the host has lent as soon as it is lent, not only while it is pinned.";
+    /// EL2 maps what it is given before the host has lost it.
+    MapsFirst = "maps-first",
+        "EL2 may map a page that the host gives away before the host's entry is cleared, in one stay: the host's entry is cleared before EL2 returns.";
     /// The host reads EL2's code.
     ReadableCode = "readable-code",
         "The host may have the code of EL2 mapped, neither writable nor executable: it is that of the kernel's image.";

@@ -26,6 +26,8 @@ pub enum Lane {
     Regs,
     /// Page states.
     Page,
+    /// The stage 2 of virtual machines.
+    Guest,
 }
 
 impl Lane {
@@ -39,6 +41,7 @@ impl Lane {
             Self::Ste => "ste",
             Self::Regs => "regs",
             Self::Page => "page",
+            Self::Guest => "guest",
         }
     }
 }
@@ -57,6 +60,8 @@ pub enum View {
     Smmu,
     /// EL2's own stage 1.
     El2,
+    /// The stage 2 of virtual machines.
+    Guest,
 }
 
 impl View {
@@ -69,6 +74,7 @@ impl View {
             Self::Cpu => matches!(lane, Lane::Cpu),
             Self::Smmu => matches!(lane, Lane::Smmu | Lane::Ste | Lane::Regs),
             Self::El2 => matches!(lane, Lane::El2),
+            Self::Guest => matches!(lane, Lane::Guest),
         }
     }
 }
@@ -135,7 +141,7 @@ fn letter(allowed: bool, letter: char) -> char {
 /// Permissions of a stage-2 entry: `RWX` for CPUs; for devices, which do not execute, `RW`, and `xn` said apart.
 pub(crate) fn put_permissions(text: &mut String, read: bool, write: bool, execute: S2Xn, lane: Lane) {
     text.extend([letter(read, 'R'), letter(write, 'W')]);
-    if lane == Lane::Cpu {
+    if matches!(lane, Lane::Cpu | Lane::Guest) {
         text.push(match execute {
             S2Xn::All => 'X',
             S2Xn::None => '-',
@@ -164,7 +170,7 @@ pub fn s2_entry(entry: &S2Entry, ipa: Ipa, lane: Lane, symbols: &AddressMap) -> 
                 text += &format!(" bits={:#x}", leaf.other);
             }
             put_block_size(&mut text, leaf.block);
-            if leaf.offset != 0 {
+            if leaf.offset != 0 || lane == Lane::Guest {
                 text += &format!(" -> {}", symbols.address(leaf.output(ipa)));
             }
             text

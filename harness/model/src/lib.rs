@@ -75,5 +75,5 @@ pub use run::Run;
 pub use runs::Runs;
 pub use smmu_state::{SmmuState, Stream};
 pub use snapshot::{CpuControl, Layout, Snapshot};
-pub use told::{Field, LockForm, OwnerForm, PageArray, PageFormat, Told, Tree, TreeLock};
+pub use told::{Field, GuestTable, LockForm, Member, OwnerForm, PageArray, PageFormat, Told, Tree, TreeLock};
 pub use views::{Side, Views};

@@ -31,6 +31,7 @@ impl Register {
 pub fn text(snapshot: &Snapshot) -> Vec<Register> {
     let mut lines: Vec<Register> =
         cpus(&snapshot.cpus).into_iter().map(|text| Register { text, address: None }).collect();
+    lines.extend(guests(snapshot).map(|text| Register { text, address: None }));
     if let Some(smmu) = &snapshot.smmu {
         lines.extend(self::smmu(&smmu.control, &snapshot.layout));
     }
@@ -38,6 +39,17 @@ pub fn text(snapshot: &Snapshot) -> Vec<Register> {
         lines.push(Register { text, address });
     }
     lines
+}
+
+/// What the hypervisor has of each virtual machine that decides of its addresses.
+fn guests(snapshot: &Snapshot) -> impl Iterator<Item = String> {
+    snapshot.guests.iter().flat_map(|guests| guests.iter()).map(|guest| {
+        let stage2 = match guest.root {
+            Some(_) => format!("input={} bits", guest.input_bits),
+            None => "no stage 2 yet".to_owned(),
+        };
+        format!("guest {}: VMID={} {stage2}", guest.handle, guest.vmid.get())
+    })
 }
 
 /// What the CPUs' registers say, in one line.

@@ -103,6 +103,8 @@ table_of_rules! {
         OwnershipEl2Mapped = "el2-mapped", "EL2 maps a page that is not the hypervisor's.", "docs/ownership.md";
         OwnershipEl2Device = "el2-device", "EL2 uses registers that the host's table does not keep from the host.", "docs/ownership.md";
         OwnershipEl2Missing = "el2-missing", "EL2 does not map a page that it owns or has pinned.", "docs/ownership.md";
+        OwnershipGuestPage = "guest-page", "A virtual machine's stage 2 maps a page that is not lent to it or its own.", "docs/ownership.md";
+        OwnershipGuestCount = "guest-count", "A page is lent to more or fewer virtual machines than map it.", "docs/ownership.md";
         OwnershipPool = "pool", "A page pool's list of free pages is broken, or their count is wrong.", "docs/checks.md";
         OwnershipPageFree = "page-free", "A table that is in use is on its pool's list of free pages.", "docs/checks.md";
         OwnershipPageLost = "page-lost", "A page of a pool is neither free nor in use.", "docs/checks.md";

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use parallax_abi::info::HypInfo;
-use parallax_addr::{HypVa, Ipa, PAGE_SIZE, PhysAddr, Span, VmHandle};
+use parallax_addr::{HypVa, Ipa, PAGE_SIZE, PhysAddr, Span, VmHandle, Vmid};
 use parallax_vmsa::SysRegs;
 use serde::{Deserialize, Serialize};
 
@@ -118,6 +118,22 @@ pub struct TableUse {
     pub smmu: bool,
     /// The SMMU's stream table.
     pub strtab: bool,
+    /// The stage 2 of a virtual machine.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub guest: bool,
+}
+
+/// A virtual machine, as the hypervisor has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Guest {
+    /// What the hypervisor calls it.
+    pub handle: VmHandle,
+    /// Whose translations those of its stage 2 are.
+    pub vmid: Vmid,
+    /// The root of its stage 2; none where it has none yet.
+    pub root: Option<PhysAddr>,
+    /// Bits of its addresses.
+    pub input_bits: u8,
 }
 
 /// A stage-2 table of the SMMU: its place in [`SmmuState::tables`].
@@ -166,6 +182,9 @@ pub struct Snapshot {
     pub gic: Option<Arc<GicState>>,
     /// Pages that the walks above read as tables, by physical address.
     pub tables: Runs<PhysAddr, TableUse>,
+    /// The virtual machines whose stage 2 the hypervisor has, by handle; absent where it is not known to have any. What they map is
+    /// in [`Self::spaces`].
+    pub guests: Option<Arc<[Guest]>>,
     /// What could not be read or decoded at all, in words.
     pub faults: Vec<String>,
 }
@@ -215,6 +234,14 @@ impl Snapshot {
     #[must_use]
     pub fn host(&self) -> &[Run<Ipa, S2Entry>] {
         self.stage2(AddressSpace::Host).unwrap_or_default()
+    }
+
+    /// Each virtual machine whose stage 2 is there, and what that maps.
+    pub fn guest_spaces(&self) -> impl Iterator<Item = (VmHandle, &Runs<Ipa, S2Entry>)> {
+        self.spaces.iter().filter_map(|(space, mapping)| match (space, mapping) {
+            (AddressSpace::Guest(handle), Mapping::Stage2(entries)) => Some((*handle, entries)),
+            _ => None,
+        })
     }
 
     /// EL2's stage 1, by virtual address; nothing where it is absent.

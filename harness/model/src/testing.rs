@@ -211,6 +211,7 @@ pub(crate) fn clean() -> Snapshot {
             TableUse { cpu: true, ..TableUse::default() },
         )]
         .into(),
+        guests: None,
         faults: Vec::new(),
     }
 }

@@ -26,6 +26,44 @@ pub struct Told {
     pub freedoms: Freedoms,
     /// The locks that protect its tables, as far as they are known.
     pub locks: [Option<TreeLock>; 3],
+    /// Entries of EL2's stage 1 that one CPU alone writes, by CPU: no lock protects them.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub own_entries: [Option<PhysAddr>; 8],
+    /// The table of virtual machines whose stage 2 it has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub guests: Option<GuestTable>,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+/// An array with the address, at EL2, of what is kept of each virtual machine; 0 where there is none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GuestTable {
+    /// Its first byte.
+    pub pa: PhysAddr,
+    /// How many entries it has.
+    pub nr: u64,
+    /// The virtual machine's handle.
+    pub handle: Member,
+    /// Its VMID.
+    pub vmid: Member,
+    /// The physical address of the root of its stage 2.
+    pub root: Member,
+    /// What is in VTCR_EL2 while it runs.
+    pub vtcr: Member,
+}
+
+/// A little-endian number in a structure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Member {
+    /// Its first byte, from the structure's on.
+    pub offset: u64,
+    /// Bytes: 1, 2, 4 or 8.
+    pub bytes: u8,
 }
 
 /// A lock in the hypervisor's memory, which its stores take and give back.
@@ -77,6 +115,8 @@ impl From<&HypInfo> for Told {
             owners: OwnerForm::Typed,
             freedoms: Freedoms::default(),
             locks: [None; 3],
+            own_entries: [None; 8],
+            guests: None,
         }
     }
 }

@@ -19,6 +19,6 @@ mod names;
 mod register;
 pub mod tlbi;
 
-pub use check::{Checker, Config, Finding, Regime, Requirements, Rule, Side, Site, Subject};
+pub use check::{Allowances, Checker, Config, Finding, Regime, Requirements, Rule, Side, Site, Subject};
 pub use event::{Barrier, DcOp, Dsb, Event, GicRegister, HintKind, Kind, Sysreg};
 pub use tlbi::TlbiOp;

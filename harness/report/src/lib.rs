@@ -9,10 +9,12 @@
 //! | [`explain`] | who changed an entry, and what invalidation followed |
 //! | [`html`] | a recording as a page that opens from disk, and as a trace for Perfetto |
 //! | [`text_diff`], [`text_table`] | two texts compared; tables for people |
+//! | [`bench_targets`] | what a measurement of several hypervisors gave, for programs |
 //! | [`walk`], [`regular`] | what is below a folder, and files that may be anything |
 //! | [`whole_file`] | files that are there whole or not at all |
 #![forbid(unsafe_code)]
 
+pub mod bench_targets;
 mod command_reader;
 pub mod event_order;
 pub mod explain;

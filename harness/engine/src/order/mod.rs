@@ -11,11 +11,13 @@ mod text;
 use std::collections::BTreeMap;
 
 use parallax_abi::journal::Record;
-use parallax_addr::PAGE_SIZE;
+use parallax_addr::{PAGE_SIZE, PhysAddr};
 use parallax_machine::Target;
 use parallax_machine::symbols::Symbols;
-use parallax_model::{AddressMap, Layout, Rule, Tree, Violation};
-use parallax_protocol::{self as protocol, Checker, Config, Event, HintKind, Kind, Regime, Sysreg};
+use parallax_model::{AddressMap, Freedom, Layout, Rule, Tree, Violation};
+use parallax_protocol::{
+    self as protocol, Allowances, Checker, Config, Event, HintKind, Kind, Regime, Sysreg,
+};
 
 use self::convert::{Converter, Gic};
 pub use self::export::Exported;
@@ -31,6 +33,8 @@ pub struct Order {
     layout: Layout,
     /// The page-state array, where its entries are those of our ABI: first byte, bytes.
     states: Option<(u64, u64)>,
+    /// Entries of EL2's stage 1 that one CPU alone writes, by CPU.
+    own_entries: [Option<PhysAddr>; 8],
     checker: Checker,
     seq: u64,
     booted: bool,
@@ -59,6 +63,7 @@ impl Order {
             let region = target.description.regions.iter().find(|region| region.name == name);
             region.map_or((0, 0), |region| (region.base.get(), region.size))
         };
+        let allow = Allowances { maps_first: target.told.freedoms.allow(Freedom::MapsFirst) };
         let gic = Gic { its: region("its"), gicr: region("gicr") };
         let tree = (info.tree_pa, info.tree_pa.saturating_add(info.tree_size));
         let converter = Converter::new(&target.told, tree, gic, symbols);
@@ -66,7 +71,8 @@ impl Order {
             converter,
             layout,
             states: target.info.map(|info| (info.vmemmap_pa, info.vmemmap_nr.saturating_mul(8))),
-            checker: Checker::new(Config { require, ..Config::default() }),
+            own_entries: target.told.own_entries,
+            checker: Checker::new(Config { require, allow, ..Config::default() }),
             seq: 0,
             booted: false,
             seen: 0,
@@ -99,6 +105,11 @@ impl Order {
     pub fn booted(&mut self) {
         self.booted = true;
         self.lock_trees();
+        for (cpu, entry) in (0..).zip(self.own_entries) {
+            let Some(entry) = entry else { continue };
+            let (kind, location) = (HintKind::SetPteThreadOwner, entry.get());
+            self.event(0, 0, Kind::Hint { kind, location, value: cpu }, None);
+        }
         self.lock_pages();
     }
 

@@ -3,7 +3,7 @@
 //! The machine stands still from the moment of the connection until [`Attached`] is dropped; nothing of it is changed, and it
 //! goes on then. Registers and memory are read by the protocol alone, so nothing has to be known of how QEMU was started.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::PathBuf;
@@ -16,6 +16,7 @@ use tokio::runtime::Runtime;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::beside::{Ram, RamFile};
 use super::hyp::registers::RegisterSet;
 use crate::error::MachineError;
 use crate::rsp::{Client, RspError};
@@ -70,6 +71,10 @@ pub struct Attached {
     /// What the gdbstub calls the groups of CPUs.
     processes: BTreeSet<String>,
     cancel: CancellationToken,
+    /// The file behind its memory, if that is known.
+    ram: Option<Ram>,
+    /// Whether a page of that was the same by the gdbstub.
+    is_its_ram: Cell<Option<bool>>,
     /// Pages that were read, at most [`MOST_PAGES`]; none where there is no memory.
     pages: RefCell<BTreeMap<PhysAddr, Option<Box<[u8]>>>>,
 }
@@ -99,7 +104,17 @@ impl Attached {
         });
         let (client, registers, processes) = connected?;
         let (client, cancel, pages) = (RefCell::new(client), cancel.clone(), RefCell::default());
-        Ok(Self { runtime, client, registers, processes, cancel, pages })
+        let (ram, is_its_ram) = (None, Cell::new(None));
+        Ok(Self { runtime, client, registers, processes, cancel, ram, is_its_ram, pages })
+    }
+
+    /// Reads memory from the file `ram` in place of the gdbstub, where it is in there.
+    ///
+    /// # Errors
+    /// It cannot be opened.
+    pub fn read_ram_from(&mut self, ram: &RamFile) -> Result<(), MachineError> {
+        self.ram = Some(Ram::open(ram).map_err(MachineError::Contract)?);
+        Ok(())
     }
 
     async fn look_up(client: &mut Client, threads: &[String]) -> Result<RegisterSet, MachineError> {
@@ -127,6 +142,10 @@ impl Attached {
         if self.cancel.is_cancelled() {
             return Err(MachineError::Cancelled);
         }
+        if self.is_its_ram.get() == Some(false) {
+            let text = "the file of --ram holds other bytes than the machine's memory: is it that of its memory-backend-file, with share=on, and where does it begin (FILE@ADDRESS)?";
+            return Err(MachineError::Contract(text.to_owned()));
+        }
         if self.pages.borrow().len() >= MOST_PAGES {
             let text = format!("its tables are more than {MOST_PAGES} pages, and no more are read");
             return Err(MachineError::Contract(text));
@@ -136,6 +155,15 @@ impl Attached {
 
     /// The page at `pa`; nothing if there is no memory.
     fn page(&self, pa: PhysAddr) -> Option<Box<[u8]>> {
+        let Some(page) = self.ram.as_ref().and_then(|ram| ram.page(pa)) else { return self.page_by_gdb(pa) };
+        if self.is_its_ram.get().is_none() {
+            self.is_its_ram.set(Some(self.page_by_gdb(pa).as_ref() == Some(&page)));
+        }
+        Some(page)
+    }
+
+    /// The same by the gdbstub.
+    fn page_by_gdb(&self, pa: PhysAddr) -> Option<Box<[u8]>> {
         let mut client = self.client.borrow_mut();
         let parts = (0..PAGE_SIZE as usize).step_by(PART);
         let read = async {

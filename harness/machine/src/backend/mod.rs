@@ -6,12 +6,13 @@
 //! and its machine is what it was: it is opened ([`crate::recording::Replay`]).
 
 pub mod attached;
+pub mod beside;
 pub mod hyp;
 pub mod linux;
 pub mod pkvm;
 mod replay;
 
-use parallax_trace::spec::MachineSpec;
+use parallax_trace::spec::{Guest, MachineSpec};
 
 use crate::error::MachineError;
 use crate::machine::Machine;
@@ -26,4 +27,13 @@ pub trait Backend: Sync {
 
     /// Revision of the hypervisor's source, for recordings.
     fn revision(&self) -> &str;
+}
+
+/// Refuses a machine whose host is to have virtual machines: our hypervisor has none.
+fn without_guests(spec: &MachineSpec) -> Result<(), MachineError> {
+    if spec.guest == Guest::None {
+        return Ok(());
+    }
+    let what = "guest= is for a kernel with a hypervisor of its own (see --target): this one has no virtual machines";
+    Err(MachineError::Foreign(what.to_owned()))
 }

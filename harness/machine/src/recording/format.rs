@@ -27,7 +27,8 @@ use crate::target::{CpuRegisters, Description};
 /// | 4 | [`Entry::others`], [`SysRegs::control`], [`Entry::gic`]; later [`HypInfo::pools_pa`], [`HypInfo::tree_pa`], 0 where they are absent |
 /// | 5 | [`Description::images`] |
 /// | 6 | [`Header::told`]; findings with `detail`: what was missing, where, since when |
-pub const SCHEMA: u32 = 6;
+/// | 7 | [`Told::guests`], [`parallax_trace::spec::MachineSpec::guest`] |
+pub const SCHEMA: u32 = 7;
 /// The oldest schema with findings that are more than texts.
 pub const TYPED_FINDINGS: u32 = 3;
 /// The oldest schema that is read.

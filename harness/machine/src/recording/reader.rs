@@ -120,7 +120,7 @@ impl Replay {
         let lines = lines_from(&data, frames[1]).map_err(failed)?;
         let machine = header.machine.clone();
         let target = match header.told {
-            Some(told) => Target { description: machine, told, info: None },
+            Some(told) => Target { description: machine, told, info: None, calls: Vec::new() },
             None => Target::new(machine, header.info),
         };
         let mut replay = Self {

@@ -17,8 +17,8 @@ use parallax_machine::recording::{
 };
 use parallax_machine::{CpuRegisters, Description, Machine, MachineError, Registers, Target};
 use parallax_model::{
-    Field, Freedom, Freedoms, LockForm, OwnerForm, PageArray, PageFormat, Rule, Space, Span, Told, Tree,
-    TreeLock, Views, Violation,
+    Field, Freedom, Freedoms, GuestTable, LockForm, Member, OwnerForm, PageArray, PageFormat, Rule, Space,
+    Span, Told, Tree, TreeLock, Views, Violation,
 };
 use parallax_ops::{self as ops, Batch, CpuId};
 use parallax_smmu::RawRegs;
@@ -112,9 +112,18 @@ fn what_is_known_of_another_hypervisor_is_read_again() {
         owners: OwnerForm::Plain,
         freedoms: Freedoms::new(&[Freedom::E2h, Freedom::MapsLoans]),
         locks: [None, Some(lock), None],
+        own_entries: [None, Some(PhysAddr::new(0x5f80_0010)), None, None, None, None, None, None],
+        guests: Some(GuestTable {
+            pa: PhysAddr::new(0x5f70_0000),
+            nr: 512,
+            handle: Member { offset: 8, bytes: 4 },
+            vmid: Member { offset: 16, bytes: 8 },
+            root: Member { offset: 24, bytes: 8 },
+            vtcr: Member { offset: 32, bytes: 8 },
+        }),
         ..Told::default()
     };
-    let target = Target { description: description(), told, info: None };
+    let target = Target { description: description(), told, info: None, calls: Vec::new() };
     let mut recorder = Recorder::create(&path, "r1", &target).unwrap();
     let (operation, registers, memory) = step(0);
     recorder.add(&operation, &registers, &RecordingMem::new(&memory)).unwrap();
@@ -295,7 +304,7 @@ fn another_schema_is_refused_by_its_number() {
 fn a_recording_of_the_first_schema_is_still_read() {
     let (_dir, path) = recorded();
     let lines = lines_of(&path);
-    let header = lines[0].replace("\"parallax_recording\":6", "\"parallax_recording\":1");
+    let header = lines[0].replace("\"parallax_recording\":7", "\"parallax_recording\":1");
     assert_ne!(header, lines[0]);
     // The boot has neither events nor findings here, so its line is what the first schema wrote.
     handmade(&path, &[&header, &lines[1], "{\"entries\":1}\n"]);
@@ -308,7 +317,7 @@ fn a_recording_of_the_first_schema_is_still_read() {
 fn the_findings_of_the_second_schema_are_texts_and_stay_texts() {
     let (_dir, path) = recorded();
     let lines = lines_of(&path);
-    let old = lines[0].replace("\"parallax_recording\":6", "\"parallax_recording\":2");
+    let old = lines[0].replace("\"parallax_recording\":7", "\"parallax_recording\":2");
     let (before, _) = lines[2].split_once("\"findings\":").expect("a finding");
     let text = "sync/extra smmu ram: devices reach it";
     let told = format!("{before}\"findings\":[\"{text}\"]}}\n");

@@ -5,6 +5,7 @@
 //! ([`PhysMem::written`]), only that is read: the work then follows what changed.
 
 mod gic;
+mod guests;
 mod held_by_tables;
 mod lane;
 mod pages;
@@ -37,6 +38,7 @@ pub struct CaptureCache {
     smmu: SmmuCache,
     pages: pages::PagesCache,
     pools: pools::PoolsCache,
+    guests: guests::GuestsCache,
     /// The pages that were read as tables.
     tables: Runs<PhysAddr, TableUse>,
 }
@@ -59,7 +61,9 @@ fn follow<E: Entry>(
 fn spaces(cache: &CaptureCache) -> BTreeMap<AddressSpace, Mapping> {
     let host = cache.cpu.as_ref().map(|lane| (AddressSpace::Host, Mapping::Stage2(lane.entries.clone())));
     let el2 = cache.el2.as_ref().map(|lane| (AddressSpace::El2, Mapping::Stage1(lane.entries.clone())));
-    host.into_iter().chain(el2).collect()
+    let guests = cache.guests.spaces();
+    let guests = guests.map(|(handle, entries)| (AddressSpace::Guest(handle), Mapping::Stage2(entries)));
+    host.into_iter().chain(el2).chain(guests).collect()
 }
 
 impl CaptureCache {
@@ -71,6 +75,7 @@ impl CaptureCache {
         add(self.el2.as_ref().map_or(&[], |lane| &lane.tables), TableUse { el2: true, ..user });
         self.smmu.lanes().for_each(|lane| add(&lane.tables, TableUse { smmu: true, ..user }));
         add(&self.smmu.strtab_pages(), TableUse { strtab: true, ..user });
+        self.guests.tables().for_each(|tables| add(tables, TableUse { guest: true, ..user }));
         all.sort_unstable_by_key(|(pa, _)| *pa);
         let mut tables = Vec::with_capacity(self.tables.len());
         for users in all.chunk_by(|one, two| one.0 == two.0) {
@@ -80,6 +85,7 @@ impl CaptureCache {
                 all.el2 |= user.el2;
                 all.smmu |= user.smmu;
                 all.strtab |= user.strtab;
+                all.guest |= user.guest;
             }
             run::push(&mut tables, Run::new(Span::new(users[0].0, PAGE_SIZE), all));
         }
@@ -113,7 +119,11 @@ pub fn capture(
         Some(raw) => cache.smmu.capture(mem, raw, &mut faults),
         None => (None, cache.smmu.forget()),
     };
-    if moved | other {
+    let (guests, some) = match &told.guests {
+        Some(table) => cache.guests.capture(mem, (table, &told.layout), (sys, told.owners), &mut faults),
+        None => (None, cache.guests.forget()),
+    };
+    if moved | other | some {
         cache.list_tables();
     }
     let array = told.pages.map(|array| (array.format, cache.pages.capture(mem, array, &mut faults)));
@@ -129,6 +139,7 @@ pub fn capture(
         smmu,
         gic: None,
         tables: cache.tables.clone(),
+        guests,
         faults,
     }
 }

@@ -32,7 +32,9 @@ const ALL: [Known; 9] = [
     Known {
         check: ownership::check,
         same: |old, new, _| {
-            old.pages == new.pages && old.layout == new.layout && same_host(old, new) && same_el2(old, new)
+            let guests = old.guests == new.guests && old.guest_spaces().eq(new.guest_spaces());
+            let own = old.layout == new.layout && same_host(old, new) && same_el2(old, new);
+            guests && own && old.pages == new.pages
         },
     },
     Known {

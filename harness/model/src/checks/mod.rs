@@ -8,6 +8,7 @@ mod again;
 pub mod coherence;
 mod control;
 mod findings;
+mod guests;
 pub mod host_tree;
 pub mod image;
 pub mod isolation;

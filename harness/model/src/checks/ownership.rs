@@ -7,6 +7,7 @@ use parallax_addr::{Ipa, PhysAddr, Span};
 use parallax_vmsa::{AnnotationType, MemType};
 
 use super::findings::Findings;
+use super::guests;
 use crate::check::Space;
 use crate::context::Context;
 use crate::finding::Finding;
@@ -29,6 +30,7 @@ pub fn check(snapshot: &Snapshot, context: &Context) -> Vec<Finding> {
     }
     el2(&mut findings);
     devices(&mut findings);
+    guests::check(&mut findings);
     missing(&mut findings);
     loaded(&mut findings, context);
     findings.list

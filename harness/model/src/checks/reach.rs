@@ -102,7 +102,7 @@ fn own_memory(findings: &mut Findings<'_>, own: &Own, others: &[Own]) {
         let message = format!("{what} is not in the hypervisor's memory");
         return findings.add(rule, Space::Page, span, &message);
     }
-    let translates = |user: &TableUse| user.cpu || user.el2 || user.smmu;
+    let translates = |user: &TableUse| user.cpu || user.el2 || user.smmu || user.guest;
     let tables = snapshot.tables.iter().filter(|run| translates(&run.value));
     let parts = tables.filter_map(|run| run.span().intersect(span));
     findings.add_once(rule, Space::Page, parts, &format!("{what} lies over a table that translates"));

@@ -61,6 +61,8 @@ fn nothing_is_found_in_clean_states() {
     assert_eq!(found(&shared), []);
 }
 
+mod guests;
+
 #[test]
 fn sync_sees_what_devices_keep() {
     let mut state = donated();

@@ -1,7 +1,10 @@
 //! What is taken from the documents that steps print. Their types are those of who prints them.
 
+use std::collections::BTreeSet;
+
 use parallax_bench::document::Benched;
 use parallax_fuzz::document::{Attacked, Explored, Fuzzed};
+use parallax_report::bench_targets::Benched as BenchedTargets;
 use parallax_suite::coverage::document::Covered;
 use serde::de::DeserializeOwned;
 
@@ -46,12 +49,31 @@ pub(super) fn read(reads: &Reads, text: &str) -> Option<Taken> {
         }
         Reads::Bench => {
             let benched: Benched = document(text)?;
-            let several = benched.instructions.iter().any(|one| one.target != "hyp");
-            let measures = benched.instructions.iter().filter_map(|one| {
-                let on = if several { format!(", on {}", one.target) } else { String::new() };
-                Some((format!("instructions of {}{on}", one.operation), one.count? as f64))
-            });
+            let measures = benched
+                .instructions
+                .iter()
+                .filter_map(|one| Some((format!("instructions of {}", one.operation), one.count? as f64)));
             Some(Taken { operations: 0, measures: measures.collect() })
+        }
+        Reads::BenchTargets => {
+            let (benched, mut names): (BenchedTargets, _) = (document(text)?, BTreeSet::new());
+            let mut measures = Vec::new();
+            for target in &benched.targets {
+                for one in &target.operations {
+                    let Some(count) = one.instructions else { continue };
+                    let name = |again: &str| {
+                        format!(
+                            "instructions of {} => {}{again}, on {}",
+                            one.operation, one.result, target.target
+                        )
+                    };
+                    // The same operation may end in the same way a second time, and cost something else.
+                    let name = if names.contains(&name("")) { name(", again") } else { name("") };
+                    names.insert(name.clone());
+                    measures.push((name, count as f64));
+                }
+            }
+            Some(Taken { operations: 0, measures })
         }
     }
 }
@@ -62,31 +84,48 @@ fn document<T: DeserializeOwned>(text: &str) -> Option<T> {
 
 #[cfg(test)]
 mod tests {
-    use parallax_bench::document::Instructions;
+    use parallax_report::bench_targets::{BenchedOperation, BenchedPages, BenchedTarget};
 
     use super::*;
 
     #[test]
-    fn instructions_are_called_by_their_target_where_there_are_several() {
-        let one = |target: &str, count| Instructions {
-            target: target.to_owned(),
+    fn instructions_are_called_by_their_target_and_each_has_a_name() {
+        let operation = |instructions| BenchedOperation {
             operation: "nop".to_owned(),
-            count,
-            without_smmu: None,
+            result: "ok".to_owned(),
+            instructions,
         };
-        let names = |all: Vec<Instructions>| {
-            let text = serde_json::to_string(&Benched::new(all)).unwrap();
-            let taken = read(&Reads::Bench, &text).unwrap();
-            taken.measures.into_iter().map(|(name, _)| name).collect::<Vec<_>>()
+        let target = |name: &str, operations| BenchedTarget {
+            target: name.to_owned(),
+            operations,
+            pages_at_boot: BenchedPages::default(),
+            pages_at_end: BenchedPages::default(),
+            performed_ns: 1,
+            judged_ns: 2,
         };
-        assert_eq!(names(vec![one("hyp", Some(3))]), ["instructions of nop"]);
-        let both = vec![one("hyp", Some(3)), one("pkvm:7.3", Some(4)), one("pkvm:7.3", None)];
-        assert_eq!(names(both), ["instructions of nop, on hyp", "instructions of nop, on pkvm:7.3"]);
+        let two = vec![operation(Some(3)), operation(Some(0)), operation(None)];
+        let benched =
+            BenchedTargets::of(vec![target("hyp", two), target("pkvm:7.3", vec![operation(Some(4))])]);
+        let taken = read(&Reads::BenchTargets, &serde_json::to_string(&benched).unwrap()).unwrap();
+        let names: Vec<&str> = taken.measures.iter().map(|(name, _)| name.as_str()).collect();
+        let expected = [
+            "instructions of nop => ok, on hyp",
+            "instructions of nop => ok, again, on hyp",
+            "instructions of nop => ok, on pkvm:7.3",
+        ];
+        assert_eq!(names, expected);
     }
 
     #[test]
     fn what_is_another_document_says_nothing() {
-        for reads in [Reads::Attack, Reads::Fuzz, Reads::Explore("x"), Reads::Coverage, Reads::Bench] {
+        for reads in [
+            Reads::Attack,
+            Reads::Fuzz,
+            Reads::Explore("x"),
+            Reads::Coverage,
+            Reads::Bench,
+            Reads::BenchTargets,
+        ] {
             assert_eq!(read(&reads, "seed 1, 5000 operations"), None);
         }
         assert_eq!(read(&Reads::Nothing, "anything"), Some(Taken::default()));

@@ -96,11 +96,11 @@ fn linux(qemus: &[Qemu]) -> Vec<Step> {
         }));
     }
     let pkvm = |step| Step { needs: Needs::Kernel(PKVM), ..step };
-    let words = format!("run --target pkvm:{PKVM} -j1 traces/pkvm");
+    let words = format!("run --target pkvm:{PKVM} -j1 traces/pkvm traces/guests");
     all.push(pkvm(Step::parallax(format!("traces on the pKVM of Linux {PKVM}"), &words)));
     let words = format!("bench --target hyp,pkvm:{PKVM}");
     let bench = Step::parallax(format!("instructions beside the pKVM of Linux {PKVM}"), &words);
-    all.push(pkvm(bench.reading(Reads::Bench)));
+    all.push(pkvm(bench.reading(Reads::BenchTargets)));
     all
 }
 

@@ -95,6 +95,8 @@ pub enum Reads {
     Coverage,
     /// Instructions of operations.
     Bench,
+    /// Instructions of operations on several targets.
+    BenchTargets,
 }
 
 /// What must be there for a step.

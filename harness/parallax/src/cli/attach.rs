@@ -1,8 +1,10 @@
 //! Arguments of `attach`.
 
+use std::path::PathBuf;
+
 use clap::Args;
 use parallax_addr::{AddressMap, PhysAddr, Span};
-use parallax_machine::GdbAddress;
+use parallax_machine::{GdbAddress, RamFile};
 use parallax_trace::spec::{MEMORY, regions};
 
 use super::DumpView;
@@ -11,6 +13,7 @@ pub(crate) const EXAMPLE: &str = "\
 Examples:
   parallax attach --gdb localhost:1234                       a QEMU that was started with -s
   parallax attach --gdb gdb.sock --smmu mmio:smmu            with its SMMUv3, at its place on the board `virt`
+  parallax attach --gdb :1234 --ram /dev/shm/ram --symbols System.map    memory from its file; names of EL2's addresses
   parallax attach --gdb :1234 --view raw                     every table and entry as it stands in memory
 
 The machine stands still while it is looked at, and goes on then. Nothing of it is changed.
@@ -27,9 +30,27 @@ pub struct Attach {
     /// Where the SMMUv3's registers are, such as 0x9050000, or mmio:smmu on the board `virt`; without it none is looked at
     #[arg(long, value_name = "ADDRESS", value_parser = address)]
     pub smmu: Option<PhysAddr>,
+    /// The file of QEMU's `memory-backend-file` (with share=on): memory is read from it, not by the gdbstub. FILE@ADDRESS where it does
+    /// not begin at 0x40000000
+    #[arg(long, value_name = "FILE")]
+    pub ram: Option<RamFile>,
+    /// Names of EL2's virtual addresses: an ELF file, or lines as in System.map and /proc/kallsyms
+    #[arg(long, value_name = "FILE")]
+    pub symbols: Option<PathBuf>,
+    /// What EL2's addresses have more than those of --symbols, such as 0x5f0000000000 (of 64 bits, it wraps)
+    #[arg(long, value_name = "NUMBER", requires = "symbols", default_value = "0", value_parser = number)]
+    pub moved: u64,
     /// What to show
     #[arg(long, value_enum, default_value_t = DumpView::All)]
     pub view: DumpView,
+}
+
+fn number(text: &str) -> Result<u64, String> {
+    let number = match text.strip_prefix("0x") {
+        Some(digits) => u64::from_str_radix(digits, 16).ok(),
+        None => text.parse().ok(),
+    };
+    number.ok_or_else(|| "a number of 64 bits".to_owned())
 }
 
 fn address(text: &str) -> Result<PhysAddr, String> {

@@ -11,6 +11,7 @@ Examples:
   parallax bench
   parallax bench --quick
   parallax bench --target hyp,pkvm:7.3                 the same operations on several hypervisors
+  parallax bench --target pkvm:6.12,pkvm:7.3 --format json     the same for a program, kernel by kernel
   parallax bench linux --smmu-host emulated --passthrough 0
 
 The times depend on the machine and on what else runs there; the ratios are what counts.";
@@ -24,14 +25,13 @@ pub struct Bench {
     /// Measure these side by side instead: `hyp`, `pkvm`, or `pkvm:KERNEL` as `parallax run --kernel` names it
     #[arg(long, value_name = "TARGET", value_delimiter = ',', value_parser = super::run::on)]
     pub target: Vec<On>,
-    /// The form of the output; in JSON are the instructions of operations, and no times
+    /// The form of the output; in JSON and without --target are the instructions of operations, and no times
     #[arg(long, value_enum, default_value_t)]
     pub format: Form,
     /// Something else.
     #[command(subcommand)]
     pub what: Option<BenchWhat>,
 }
-
 /// What else can be measured.
 #[derive(Debug, Subcommand)]
 pub enum BenchWhat {

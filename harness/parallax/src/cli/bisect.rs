@@ -11,6 +11,7 @@ Examples:
   parallax bisect --good v0.1 --bad main --trace traces/good/donate.trace --mode golden
   parallax bisect --good v0.1 --trace traces/good/split_2m.trace --format markdown > report.md
   parallax bisect --kernels target/linux --trace traces/pkvm/el2_page.trace    the pKVM of several Linuxes
+  parallax bisect --kernel-cmd ./build-kernel --kernel-names 1..64 --trace traces/pkvm/el2_page.trace
 
 The hypervisor and the test host are those of each revision; the harness is this one. docs/bisect.md shows a report.
 Without it: git bisect run parallax run --no-golden TRACE
@@ -21,7 +22,7 @@ Exit status: 0 found, 1 only narrowed down, 2 usage, 125 an end of the range cou
 #[derive(Debug, Args)]
 pub struct Bisect {
     /// A revision in which the trace is in order
-    #[arg(long, value_name = "REV", required_unless_present = "kernels")]
+    #[arg(long, value_name = "REV", required_unless_present_any = ["kernels", "kernel_cmd"])]
     pub good: Option<String>,
     /// A revision in which it is not; it must descend from the good one
     #[arg(long, value_name = "REV", default_value = "HEAD")]
@@ -34,8 +35,15 @@ pub struct Bisect {
     pub mode: BisectMode,
     /// In place of revisions: kernels with pKVM, each in a folder of its own below this one, as ci/fetch-linux makes them. They are tried in
     /// the order of their versions; bad is what does not behave as the first
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["good", "bad", "mode", "format", "keep"])]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["good", "bad", "mode", "keep"])]
     pub kernels: Option<PathBuf>,
+    /// The same, of kernels that a shell command makes when they are asked for: it gets the name of one in PARALLAX_KERNEL, and the
+    /// last line that it prints is that of an Image, or of a folder of target/linux. Exit status 125 skips one, any other but 0 ends the search
+    #[arg(long, value_name = "CMD", requires = "kernel_names", conflicts_with_all = ["good", "bad", "mode", "keep", "kernels"])]
+    pub kernel_cmd: Option<String>,
+    /// Their names in order, `,` between: commits, versions, or numbers as `1..64`
+    #[arg(long, value_name = "NAMES", requires = "kernel_cmd", value_delimiter = ',')]
+    pub kernel_names: Vec<String>,
     /// The form of the output
     #[arg(long, value_enum, default_value_t)]
     pub format: BisectFormat,

@@ -39,6 +39,8 @@ pub enum DumpView {
     Smmu,
     /// The hypervisor's own stage 1.
     El2,
+    /// The stage 2 of virtual machines.
+    Guest,
     /// Everything, page states included.
     All,
     /// Descriptors, and the addresses of the tables that hold them.

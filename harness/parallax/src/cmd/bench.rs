@@ -30,11 +30,12 @@ pub(super) fn bench(args: &Bench) -> Result<Status> {
             let [plain, watched] = target::both(on, &root, &cancel)?;
             columns.push(Column { name: on.to_string(), plain, watched });
         }
+        let benched = targets::measure(&columns, args.quick, &cancel)?;
         if args.format.is_json() {
-            print_document(&Benched::new(targets::instructions(&columns)?))?;
-            return Ok(Status::Same);
+            print_document(&benched)?;
+        } else {
+            print(&targets::text(&benched))?;
         }
-        print(&targets::measure(&columns, args.quick, &cancel)?)?;
         return Ok(Status::Same);
     }
     let setup = Setup::build(&root, args.quick, cancel)?;

@@ -8,12 +8,13 @@
 //!   line 4: host_donate_hyp pfn=ram+0x20
 //! ```
 //!
-//! With `--kernels` it is one of several kernels, and their pKVM is what is tried.
+//! With `--kernels` or `--kernel-cmd` it is one of several kernels, and their pKVM is what is tried.
 //!
 //! The hypervisor and the test host come from each revision; the harness, the plugin and (but for `--mode range`) the
 //! trace and its golden are those of the working tree.
 
 mod kernels;
+mod made;
 
 use anyhow::Result;
 use parallax_engine::status::Status;
@@ -26,8 +27,8 @@ use crate::interrupt;
 /// Runs it.
 pub(super) fn bisect(args: &cli::Bisect) -> Result<Status> {
     let cancel = interrupt::token()?;
-    if let Some(folder) = &args.kernels {
-        return kernels::bisect(folder, &args.trace, &cancel);
+    if args.kernels.is_some() || args.kernel_cmd.is_some() {
+        return kernels::bisect(args, &cancel);
     }
     let request = Request {
         good: args.good.clone().unwrap_or_default(),

@@ -62,6 +62,7 @@ fn render(args: &Dump, moment: &Moment<'_>) -> String {
         DumpView::Cpu => Some(View::Cpu),
         DumpView::Smmu => Some(View::Smmu),
         DumpView::El2 => Some(View::El2),
+        DumpView::Guest => Some(View::Guest),
         DumpView::All => Some(View::All),
         DumpView::Raw => None,
     };

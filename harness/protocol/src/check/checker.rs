@@ -20,6 +20,13 @@ pub struct Requirements {
     pub repeat_tlbi: bool,
 }
 
+/// What is not asked for of another hypervisor.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Allowances {
+    /// EL2 may map a page before the host has lost it, as long as it has when the stay ends in which both happen.
+    pub maps_first: bool,
+}
+
 /// What is known before the first event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Config {
@@ -29,13 +36,21 @@ pub struct Config {
     pub smmu_bbm: u8,
     /// What is asked for beyond the architecture.
     pub require: Requirements,
+    /// What is not asked for.
+    pub allow: Allowances,
     /// Pages of 4 KiB whose contents are followed; stores to more of them are counted as lost.
     pub max_pages: usize,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { cpu_bbm: 0, smmu_bbm: 0, require: Requirements::default(), max_pages: 1 << 18 }
+        Self {
+            cpu_bbm: 0,
+            smmu_bbm: 0,
+            require: Requirements::default(),
+            allow: Allowances::default(),
+            max_pages: 1 << 18,
+        }
     }
 }
 

@@ -61,7 +61,7 @@ mod tree_state;
 mod unclean;
 mod vmid;
 
-pub use self::checker::{Checker, Config, Requirements};
+pub use self::checker::{Allowances, Checker, Config, Requirements};
 pub use self::finding::{Finding, Regime, Site, Subject};
 pub use self::look::Side;
 pub use self::rule::Rule;

@@ -106,6 +106,9 @@ impl Checker {
                     continue;
                 }
                 let own = own[&pa];
+                if own.mapped && who == Who::Host && self.config.allow.maps_first {
+                    continue;
+                }
                 let (gained, lost) = if own.mapped { (own, other) } else { (other, own) };
                 if own.mapped == other.mapped || gained.time > lost.time {
                     continue;

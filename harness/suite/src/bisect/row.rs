@@ -3,49 +3,36 @@
 //! The first of the row is what the others are held against: by the results of a trace, by the pages that it names and by what is
 //! found ([`crate::compare`]). They are taken to have changed once: the row is searched as the commits of a history are.
 
-use std::fmt::Write;
 use std::path::Path;
 
 use anyhow::Result;
 use parallax_engine::side::{Watched, watch};
 use parallax_engine::status::{Failure, Status};
-use parallax_engine::visible;
-use parallax_machine::{Backend, CancellationToken, MachineError};
+use parallax_machine::{Backend, CancellationToken};
 use parallax_report::explain::Wanted;
 use parallax_report::text_diff;
 use parallax_trace::Op;
 
+use super::row_report::{Apart, RowReport, SCHEMA, TriedOne};
 use super::search::{Verdict, search};
 use super::story::comparable;
 use crate::cases::Case;
 use crate::compare::{Cell, rows};
 use crate::explanation;
 
-/// No more operations are told of.
-const MOST_TOLD: usize = 12;
-
 /// A hypervisor of the row.
 pub struct Member {
     /// What it is called.
     pub name: String,
+    /// Makes it, if it is not there yet; or says why it cannot be tried. An error ends the search.
+    pub make: Box<dyn Fn() -> Result<Option<String>, Failure>>,
     /// What boots it.
     pub plain: Box<dyn Backend>,
     /// What boots it with the plugin.
     pub watched: Box<dyn Backend>,
 }
 
-/// An operation after which two of them are not the same.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Apart {
-    /// Its line in the trace; 0 is the boot.
-    pub line: usize,
-    /// Its text.
-    pub text: String,
-    /// What is otherwise, a line each.
-    pub what: Vec<String>,
-}
-
-/// What came of the search in `row`, for a person, and whether one of the row is named.
+/// What came of the search in `row`.
 ///
 /// # Errors
 /// An end of the row cannot be booted, or the user cancelled.
@@ -54,7 +41,7 @@ pub fn first_otherwise(
     source: &Path,
     row: &[Member],
     cancel: &CancellationToken,
-) -> Result<(String, bool)> {
+) -> Result<RowReport> {
     let [first, others @ ..] = row else { return Err(Failure::usage("no hypervisor").into()) };
     let Some(last) = others.last() else {
         return Err(
@@ -67,29 +54,38 @@ pub fn first_otherwise(
     if let Some(failure) = unbooted(&reference) {
         return Err(end(&first.name, failure).into());
     }
-    note(&mut tried, first, "what the others are held against");
+    note(&mut tried, first, "first", None, None);
     let mut known: Vec<Vec<Apart>> = vec![Vec::new(); others.len()];
     let mut judge = |index: usize| -> Result<Verdict, Failure> {
         let member = &others[index];
         let there = ran(member, case, cancel)?;
         if let Some(failure) = unbooted(&there) {
-            note(&mut tried, member, &format!("skipped: {}", failure.in_short()));
+            note(&mut tried, member, "skipped", None, Some(failure.in_short()));
             return Ok(Verdict::Skip(failure.in_short()));
         }
         known[index] = apart(ops, &reference, &there);
         match known[index].first() {
-            None => note(&mut tried, member, "as that"),
-            Some(Apart { line: 0, .. }) => note(&mut tried, member, "otherwise, from the boot on"),
-            Some(Apart { line, .. }) => note(&mut tried, member, &format!("otherwise, from line {line} on")),
+            None => note(&mut tried, member, "same", None, None),
+            Some(Apart { line, .. }) => note(&mut tried, member, "otherwise", Some(*line), None),
         }
         Ok(if known[index].is_empty() { Verdict::Good } else { Verdict::Bad })
     };
-    match judge(others.len() - 1)? {
+    let verdict = judge(others.len() - 1)?;
+    let report = |tried, first_otherwise, last_same: &Member| RowReport {
+        document: "bisect-kernels",
+        schema: SCHEMA,
+        trace: case.place.label.clone(),
+        reference: first.name.clone(),
+        first_otherwise,
+        last_same: last_same.name.clone(),
+        apart: Vec::new(),
+        story_line: 0,
+        story_difference: String::new(),
+        tried,
+    };
+    match verdict {
         Verdict::Bad => (),
-        Verdict::Good => {
-            let text = format!("{}: {} does as {}\n", case.place.label, last.name, first.name);
-            return Ok((text, false));
-        }
+        Verdict::Good => return Ok(report(tried, Vec::new(), last)),
         Verdict::Skip(why) => {
             let message = format!("the last one, {}, cannot be tried: {why}", last.name);
             return Err(Failure { status: Status::Setup, message }.into());
@@ -97,48 +93,38 @@ pub fn first_otherwise(
     }
     let narrowed = search(others.len(), |_| false, judge)?;
     let (before, found) = (&row[narrowed.first], &others[narrowed.last]);
-    let mut text = format!("{}: the first that behaves otherwise is {}\n", case.place.label, found.name);
-    if narrowed.first != narrowed.last {
-        let skipped: Vec<&str> =
-            others[narrowed.first..narrowed.last].iter().map(|member| member.name.as_str()).collect();
-        _ = writeln!(text, "or one that could not be tried: {}", skipped.join(", "));
-    }
-    _ = writeln!(text, "the last that does as {}: {}", first.name, before.name);
-    _ = writeln!(text, "\nwhat is otherwise ({} / {})", first.name, found.name);
-    for apart in known[narrowed.last].iter().take(MOST_TOLD) {
-        let line = if apart.line == 0 { String::new() } else { format!("line {}: ", apart.line) };
-        _ = writeln!(text, "  {line}{}", apart.text);
-        apart.what.iter().for_each(|what| _ = writeln!(text, "    {}", visible::line(what)));
-    }
-    if let Some(apart) = known[narrowed.last].iter().find(|apart| apart.line != 0) {
+    let suspects = &others[narrowed.first..=narrowed.last];
+    let mut report = report(tried, suspects.iter().map(|member| member.name.clone()).collect(), before);
+    report.apart = known.swap_remove(narrowed.last);
+    if let Some(apart) = report.apart.iter().find(|apart| apart.line != 0) {
         let story = |member: &Member| story(member, case, source, apart.line);
-        let difference = text_diff::unified(&story(before), &story(found));
-        if !difference.is_empty() {
-            _ = writeln!(
-                text,
-                "\nline {}, its entries and what followed (- {}, + {})",
-                apart.line, before.name, found.name
-            );
-            difference.lines().for_each(|line| _ = writeln!(text, "  {line}"));
-        }
+        report.story_difference = text_diff::unified(&story(before), &story(found));
+        report.story_line = apart.line;
     }
-    _ = writeln!(text, "\ntried");
-    tried.iter().for_each(|line| _ = writeln!(text, "  {line}"));
-    Ok((text, narrowed.first == narrowed.last))
+    Ok(report)
 }
 
-fn note(tried: &mut Vec<String>, member: &Member, what: &str) {
-    let line = format!("{:<12} {}", member.name, visible::line(what));
-    eprintln!("{line}");
-    tried.push(line);
+fn note(
+    tried: &mut Vec<TriedOne>,
+    member: &Member,
+    verdict: &'static str,
+    line: Option<usize>,
+    reason: Option<String>,
+) {
+    let one = TriedOne { name: member.name.clone(), verdict, line, reason };
+    eprintln!("{}", one.text());
+    tried.push(one);
 }
 
 /// What `member` makes of `case`.
 fn ran(member: &Member, case: &Case, cancel: &CancellationToken) -> Result<Watched, Failure> {
-    let booted: Result<_, MachineError> = member.plain.boot(&case.trace.machine);
+    let booted = match (member.make)()? {
+        None => member.plain.boot(&case.trace.machine).map_err(Failure::from),
+        Some(why) => Err(Failure { status: Status::Setup, message: why }),
+    };
     let watched = match booted {
         Ok(mut machine) => watch(&case.trace.ops, machine.as_mut()),
-        Err(error) => Watched { failure: Some(error.into()), ..Watched::default() },
+        Err(failure) => Watched { failure: Some(failure), ..Watched::default() },
     };
     if cancel.is_cancelled() {
         return Err(Failure { status: Status::Interrupted, message: "interrupted".to_owned() });

@@ -123,7 +123,7 @@ pub(super) fn devices(value: &Token<'_>) -> Result<Vec<DmaDevice>, Problem> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Firmware, HostView, MapMode, MmioPolicy, SmmuFails, SmmuMode};
+    use super::super::{Firmware, Guest, HostView, MapMode, MmioPolicy, SmmuFails, SmmuMode};
     use super::*;
     use crate::syntax::parse_line;
 
@@ -136,7 +136,7 @@ mod tests {
         let config = machine(
             "cpus=4 mem=1G cpu=cortex-a53 smmu=shared smmu.map=pages smmu.mmio=prot smmu.sid_bits=9 \
              smmu.host=emulated donate_mmio=mmio:rtc,0x9030000 host_s2_pages=12 el2_free_pages=3 devices=edu@1,edu@3,edu@bus1 \
-             dtb=../trees/a.dts firmware=dirty smmu.fails=refuses",
+             dtb=../trees/a.dts firmware=dirty smmu.fails=refuses guest=ordinary",
         )
         .unwrap();
         assert_eq!((config.cpus, config.mem_bytes, config.cpu.as_str()), (4, 1 << 30, "cortex-a53"));
@@ -148,6 +148,7 @@ mod tests {
         assert_eq!(config.devices, [DmaDevice::Slot(1), DmaDevice::Slot(3), DmaDevice::BehindPort(2)]);
         assert_eq!(config.tree.map(|tree| tree.name).as_deref(), Some("../trees/a.dts"));
         assert_eq!((config.firmware, config.smmu_fails), (Firmware::Dirty, SmmuFails::Refuses));
+        assert_eq!(config.guest, Guest::Ordinary);
     }
 
     #[test]
@@ -184,7 +185,7 @@ mod tests {
         for line in [
             "cpus=1",
             "cpus=4 mem=1G cpu=cortex-a53 smmu=shared smmu.map=pages smmu.mmio=prot smmu.sid_bits=9 smmu.host=emulated \
-             donate_mmio=mmio:rtc,0x9030000 host_s2_pages=12 el2_free_pages=3 devices=edu@1,edu@3,edu@bus1 dtb=a.dts firmware=dirty smmu.fails=silent",
+             donate_mmio=mmio:rtc,0x9030000 host_s2_pages=12 el2_free_pages=3 devices=edu@1,edu@3,edu@bus1 dtb=a.dts firmware=dirty smmu.fails=silent guest=ordinary",
         ] {
             let parse = |line: &str| {
                 crate::Trace::parse("t", &format!("machine {line}\nsnapshot\n")).unwrap().machine

@@ -5,6 +5,7 @@
 
 mod before;
 mod board;
+mod guest;
 mod hyp;
 mod line;
 mod options;
@@ -18,6 +19,7 @@ pub use before::{Firmware, SmmuFails, TreeFile};
 pub use board::{
     ECAM_BASE, HYP_BASE, LINUX_BASE, PAYLOAD_BASE, RAM_BASE, Region, SMMU_BASE, device, device_names, regions,
 };
+pub use guest::Guest;
 pub use hyp::{HostView, HypOptions, MapMode, MmioPolicy, SmmuMode};
 pub(crate) use line::parse;
 pub use options::{MachineOption, OPTIONS};
@@ -79,6 +81,9 @@ pub struct MachineSpec {
     /// What the SMMU does with commands once the hypervisor has booted.
     #[serde(default, skip_serializing_if = "is_default")]
     pub smmu_fails: SmmuFails,
+    /// The host's virtual machine.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub guest: Guest,
     /// The hypervisor's boot options.
     pub hyp: HypOptions,
     /// Boot the build of the hypervisor that contains the switchable faults.
@@ -102,6 +107,7 @@ impl Default for MachineSpec {
             tree: None,
             firmware: Firmware::default(),
             smmu_fails: SmmuFails::default(),
+            guest: Guest::default(),
             hyp: HypOptions::default(),
             faults_build: false,
             extra: Vec::new(),

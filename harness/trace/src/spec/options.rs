@@ -3,8 +3,8 @@
 use super::line::{bounded, choice, devices, mmio_pages, size};
 use super::size::Size;
 use super::{
-    CPUS, DmaDevice, Firmware, HostView, HypOptions, MEMORY, MachineSpec, MapMode, MmioPolicy, SID_BITS,
-    SLOTS, SmmuFails, SmmuMode, TreeFile,
+    CPUS, DmaDevice, Firmware, Guest, HostView, HypOptions, MEMORY, MachineSpec, MapMode, MmioPolicy,
+    SID_BITS, SLOTS, SmmuFails, SmmuMode, TreeFile,
 };
 use crate::error::Problem;
 use crate::syntax::{Token, parse_number};
@@ -57,7 +57,7 @@ const fn no_range() -> String {
 }
 
 /// Every key, in the order in which a machine is written.
-pub static OPTIONS: [MachineOption; 16] = [
+pub static OPTIONS: [MachineOption; 17] = [
     MachineOption {
         key: "cpus",
         boot: false,
@@ -226,6 +226,15 @@ pub static OPTIONS: [MachineOption; 16] = [
         set: |spec, value| choice(value, SmmuFails::NAMES).map(|fails| spec.smmu_fails = fails),
         print: |spec| printed(spec.smmu_fails, SmmuFails::NAMES),
         unset: "`never`",
+    },
+    MachineOption {
+        key: "guest",
+        boot: false,
+        meaning: "a virtual machine of the host's, which has run and used a few pages: `none`, `ordinary` (not protected from the host); only with an unmodified kernel",
+        range: no_range,
+        set: |spec, value| choice(value, Guest::NAMES).map(|guest| spec.guest = guest),
+        print: |spec| printed(spec.guest, Guest::NAMES),
+        unset: "`none`",
     },
 ];
 

@@ -17,6 +17,7 @@ use super::mailbox::MailboxAt;
 use super::registers::RegisterSet;
 use super::report::not_started;
 use super::{BootOptions, Live, StopPoints, firmware};
+use crate::backend::without_guests;
 use crate::error::MachineError;
 use crate::qemu::{Notes, Pagewatch, Places, Qemu, QemuError, Watched};
 use crate::qmp::Qmp;
@@ -45,6 +46,7 @@ impl Live {
         options: BootOptions,
     ) -> Result<Self, MachineError> {
         config.check()?;
+        without_guests(&config)?;
         let symbols = Symbols::load(&images.hyp_elf, &images.payload_elf)?;
         let stops = StopPoints {
             wait: symbols.payload.required(WAIT_SYMBOL)?,

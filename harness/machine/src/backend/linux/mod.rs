@@ -32,6 +32,7 @@ use zerocopy::FromBytes;
 use crate::backend::hyp::boot::{pagewatch, read_info};
 use crate::backend::hyp::registers::RegisterSet;
 use crate::backend::hyp::report::not_started;
+use crate::backend::without_guests;
 use crate::cpu_clock::CpuClock;
 use crate::error::MachineError;
 use crate::qemu::{Files, Qemu, QemuError, Watched};
@@ -93,6 +94,7 @@ impl Linux {
         cancel: &CancellationToken,
     ) -> Result<Self, MachineError> {
         spec.check()?;
+        without_guests(spec)?;
         let runtime = Builder::new_current_thread().enable_all().build();
         let runtime = runtime
             .map_err(|source| QemuError::Start { what: "making a runtime for its sockets", source })?;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use parallax_addr::{ImageVa, Span};
 use parallax_model::Layout;
-use parallax_trace::spec::{MachineSpec, Region, SmmuMode, regions};
+use parallax_trace::spec::{Guest, MachineSpec, Region, SmmuMode, regions};
 use parallax_vmsa::PhysMem;
 use tokio::runtime::Builder;
 use tokio_util::sync::CancellationToken;
@@ -73,7 +73,8 @@ impl Live {
         let runtime = runtime.map_err(start("making a runtime for its sockets"))?;
         let folder = tempfile::tempdir().map_err(start("making a folder for its initramfs"))?;
         let (archive, channel) = (folder.path().join("initrd"), folder.path().join("channel"));
-        fs::write(&archive, initrd::initrd(&config.busybox)?).map_err(start("writing its initramfs"))?;
+        fs::write(&archive, initrd::initrd(&config.busybox, spec.guest)?)
+            .map_err(start("writing its initramfs"))?;
         let files = Files { hyp: &config.kernel, payload: Path::new(""), tree: None };
         let pagewatch = plugin.map(|(library, _)| Pagewatch {
             library: library.clone(),
@@ -106,6 +107,7 @@ impl Live {
             let what = format!("{} of {} CPUs came up", kernel.cpus, spec.cpus);
             return Err(failed(MachineError::Foreign(what)));
         }
+        guest(spec.guest, kernel.guest.as_deref()).map_err(failed)?;
         let cpus =
             runtime.block_on(park(&mut client, &set, kernel.symbol(IDLE).map_err(failed)?, config.limit));
         let cpus = cpus.map_err(failed)?;
@@ -139,10 +141,14 @@ impl Live {
         btf: &Btf<'_>,
     ) -> Result<(), MachineError> {
         let registers = self.runtime.block_on(self.registers.read(&mut self.client, None, None))?;
-        let told = layout::told(kernel, btf, &self.ram, &registers.sys)?;
+        let mut told = layout::told(kernel, btf, &self.ram, &registers.sys)?;
         // The kernel's image is in EL2's linear map where it is at EL2.
         let base = kernel.symbol("_text")?;
         let moved = kernel.physical(base)?.get().wrapping_sub(base).wrapping_add(told.layout.linear_offset);
+        for (entry, cpu) in told.own_entries.iter_mut().zip(&self.cpus) {
+            let at = cpu.per_cpu.map(|more| more.wrapping_add(moved));
+            *entry = at.and_then(|at| layout::own_entry(kernel, btf, (&self.ram, &registers.sys), at));
+        }
         self.calls = Calls::read(kernel, &self.ram, moved)?;
         let code = Code::find(kernel, &self.ram, told.layout.image)?;
         self.panic = kernel.symbol(PANIC)?;
@@ -161,7 +167,7 @@ impl Live {
         self.code = Some(code);
         let text = kernel.part(["_text", "_etext"]).unwrap_or_default();
         let description = describe(&self.qemu.version().to_string(), spec, text);
-        self.target = Target { description, told, info: None };
+        self.target = Target { description, told, info: None, calls: self.calls.named() };
         let mut hyp = el2(kernel, &told.layout, &self.ram, moved)?;
         if let Some(vmlinux) = &config.vmlinux {
             hyp = lines::with_lines(hyp, vmlinux, kernel, moved)?;
@@ -169,6 +175,20 @@ impl Live {
         self.symbols = Some(Symbols { hyp, payload: Image::default() });
         self.places = Some(Places::of(kernel, told.layout.image)?);
         Ok(())
+    }
+}
+
+/// Refuses a kernel in which the program with a virtual machine did not come to its end.
+fn guest(wanted: Guest, said: Option<&str>) -> Result<(), MachineError> {
+    match (wanted, said) {
+        (Guest::None, _) | (_, Some(kernel::GUEST_OK)) => Ok(()),
+        (_, said) => {
+            let said = said.unwrap_or("nothing");
+            let text = format!(
+                "guest=ordinary: the program that is to have a virtual machine by /dev/kvm (CONFIG_KVM=y) said: {said}"
+            );
+            Err(MachineError::Foreign(text))
+        }
     }
 }
 

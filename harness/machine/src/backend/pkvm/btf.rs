@@ -3,7 +3,7 @@
 //! Only what is asked for is read: a structure by its name, and its members with their places. The image is foreign: every step
 //! is bounded, and what does not fit is absent.
 
-use parallax_model::Field;
+use parallax_model::{Field, Member};
 
 /// The first bytes of it, little-endian: magic, version 1, no flags, a header of 24 bytes.
 const START: [u8; 8] = [0x9f, 0xeb, 1, 0, 24, 0, 0, 0];
@@ -133,7 +133,47 @@ impl<'a> Btf<'a> {
         })
     }
 
+    /// What members of members lead to, from the structure called `name` on: its place and its size in bytes.
+    pub(super) fn place(&self, name: &str, path: &[&str]) -> Option<Member> {
+        let mut starts = self.starts.iter().filter_map(|at| Some((*at, self.fixed(*at)?)));
+        let (mut at, mut fixed) =
+            starts.find(|(_, fixed)| fixed.kind == kind::STRUCT && self.name(fixed.name) == Some(name))?;
+        let (mut bit, mut bits) = (0_u64, 0);
+        for (step, name) in path.iter().enumerate() {
+            let (_, from, len, id) =
+                self.listed(at, &fixed)?.into_iter().find(|(known, ..)| known == name)?;
+            (bit, bits) = (bit.checked_add(from)?, len);
+            if step + 1 < path.len() {
+                (at, fixed) = self.structured(id)?;
+            }
+        }
+        let whole = bit.is_multiple_of(8) && matches!(bits, 8 | 16 | 32 | 64);
+        whole.then_some(Member { offset: bit / 8, bytes: (bits / 8) as u8 })
+    }
+
+    /// The structure that type `id` is.
+    fn structured(&self, mut id: u32) -> Option<(usize, Type)> {
+        for _ in 0..MOST_STEPS {
+            let (at, fixed) = self.numbered(id)?;
+            match fixed.kind {
+                kind::STRUCT | kind::UNION => return Some((at, fixed)),
+                kind::TYPEDEF | kind::VOLATILE | kind::CONST | kind::RESTRICT | kind::TYPE_TAG => {
+                    id = fixed.value;
+                }
+                _ => return None,
+            }
+        }
+        None
+    }
+
     fn members(&self, at: usize, fixed: &Type) -> Option<Structure> {
+        let listed = self.listed(at, fixed)?;
+        let members = listed.into_iter().map(|(name, bit, bits, _)| (name, bit, bits)).collect();
+        Some(Structure { size: fixed.value.into(), members })
+    }
+
+    /// Name, first bit, bits and type of each member.
+    fn listed(&self, at: usize, fixed: &Type) -> Option<Vec<(String, u64, u64, u32)>> {
         let mut members = Vec::new();
         let mut open = vec![(at, *fixed, 0_u64)];
         let mut steps = 0..MOST_STEPS;
@@ -151,7 +191,7 @@ impl<'a> Btf<'a> {
                     Some((at, inner)) if name.is_empty() => open.push((at, inner, bit)),
                     _ => {
                         let bits = if bits == 0 { self.bits(id).unwrap_or(0) } else { bits.into() };
-                        members.push((name.to_owned(), bit, bits));
+                        members.push((name.to_owned(), bit, bits, id));
                     }
                 }
                 if members.len() + open.len() > MOST_MEMBERS {
@@ -159,7 +199,7 @@ impl<'a> Btf<'a> {
                 }
             }
         }
-        Some(Structure { size: fixed.value.into(), members })
+        Some(members)
     }
 
     /// How many bits type `id` has.
@@ -243,7 +283,12 @@ pub(super) mod tests {
         assert_eq!(page.field("refcount"), field(0, 16));
         assert_eq!((page.field("__host"), page.field("__hyp")), (field(24, 4), field(28, 4)));
         assert_eq!(page.field("none"), None);
-        assert!(Btf::find(&image).unwrap().structure("other").is_none());
+        let btf = Btf::find(&image).unwrap();
+        assert!(btf.structure("other").is_none());
+        assert_eq!(btf.place("hyp_page", &["order"]), Some(Member { offset: 2, bytes: 1 }));
+        for path in [&["none"][..], &["order", "none"], &["__host"]] {
+            assert_eq!(btf.place("hyp_page", path), None, "{path:?}");
+        }
     }
 
     proptest! {
@@ -252,7 +297,7 @@ pub(super) mod tests {
         #[test]
         fn no_image_ends_in_a_panic(image in changed(vec![image()])) {
             if let Some(btf) = Btf::find(&image) {
-                let _ = btf.structure("hyp_page");
+                let _ = (btf.structure("hyp_page"), btf.place("hyp_page", &["order", "order"]));
                 (0..8).for_each(|id| _ = btf.bits(id));
             }
         }

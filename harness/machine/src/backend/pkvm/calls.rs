@@ -42,6 +42,11 @@ impl Calls {
         Ok(Self(calls))
     }
 
+    /// All of them by name.
+    pub(super) fn named(&self) -> Vec<(String, u64)> {
+        self.0.iter().map(|(name, id)| (name.clone(), *id)).collect()
+    }
+
     /// The id that calls `name`, if there is such a call.
     pub(super) fn id(&self, name: &str) -> Option<u64> {
         self.0.get(name).copied()

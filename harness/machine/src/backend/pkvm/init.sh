@@ -4,6 +4,7 @@
 #   cpus NUMBER         that came up
 #   ADDRESS TYPE NAME   lines of /proc/kallsyms
 #   FROM-TO : NAME      lines of /proc/iomem
+#   guest TEXT          of /guest, where there is one: `ok` once it has had a virtual machine run, or what became of it
 #   end
 /bin/busybox --install -s /bin
 export PATH=/bin
@@ -17,6 +18,17 @@ echo "release $(uname -r)"
 echo "cpus $(grep -c ^processor /proc/cpuinfo)"
 grep -E ' (__kvm_nvhe_[^ ]*|_text|_etext|__hyp_[^ ]*|hyp_mem_base|hyp_mem_size|cpu_do_idle|kvm_arm_init|nvhe_hyp_panic_handler)$' /proc/kallsyms
 grep -E 'System RAM|Kernel code' /proc/iomem
+if [ -x /guest ]; then
+    /guest >/said &
+    guest=$!
+    while kill -0 $guest 2>/dev/null && ! [ -s /said ]; do sleep 1; done
+    if [ -s /said ]; then
+        cat /said
+    else
+        wait $guest
+        echo "guest ended with $?"
+    fi
+fi
 echo end
 # So that each CPU wakes and idles again.
 for cpu in 0 1 2 3 4 5 6 7; do

@@ -2,6 +2,9 @@
 
 use std::path::Path;
 
+use parallax_trace::spec::Guest;
+
+use super::{kernel, vmm};
 use crate::cpio::Archive;
 use crate::error::MachineError;
 
@@ -10,8 +13,11 @@ const INIT: &str = include_str!("init.sh");
 /// The largest busybox that is believed.
 const MOST: u64 = 16 << 20;
 
-/// The archive, with the static `busybox` of the machine's architecture.
-pub(super) fn initrd(busybox: &Path) -> Result<Vec<u8>, MachineError> {
+/// The program that has a virtual machine.
+const GUEST: &str = "/guest";
+
+/// The archive, with the static `busybox` of the machine's architecture, for a host with `guest`.
+pub(super) fn initrd(busybox: &Path, guest: Guest) -> Result<Vec<u8>, MachineError> {
     let bytes = read(busybox, MOST)?;
     let mut archive = Archive::default();
     for folder in ["bin", "dev", "proc", "sys"] {
@@ -20,6 +26,9 @@ pub(super) fn initrd(busybox: &Path) -> Result<Vec<u8>, MachineError> {
     archive.device("dev/console", 5, 1);
     archive.file("bin/busybox", &bytes);
     archive.file("init", INIT.as_bytes());
+    if guest == Guest::Ordinary {
+        archive.file(&GUEST[1..], &vmm::program(GUEST, &format!("{} {}\n", kernel::GUEST, kernel::GUEST_OK)));
+    }
     Ok(archive.finish())
 }
 

@@ -33,6 +33,8 @@ pub(super) struct Set {
     vbar: Register,
     esr: Register,
     far: Register,
+    /// TPIDR_EL2, where the gdbstub has it.
+    tpidr_el2: Option<Register>,
 }
 
 impl Set {
@@ -49,6 +51,7 @@ impl Set {
             vbar: either("VBAR_EL1", "VBAR")?,
             esr: find("ESR_EL1")?,
             far: find("FAR_EL1")?,
+            tpidr_el2: find("TPIDR_EL2").ok(),
         })
     }
 
@@ -67,6 +70,8 @@ pub(super) struct Waiting {
     sctlr: u64,
     /// Where it takes an abort, with stage 1 off too.
     pub(super) vector: u64,
+    /// TPIDR_EL2: what EL2's addresses of this CPU's own variables have more than those that the symbols name.
+    pub(super) per_cpu: Option<u64>,
 }
 
 impl Waiting {
@@ -76,7 +81,11 @@ impl Waiting {
         let saved = client.read_registers(&set.all).await?;
         let system = client.read_registers(&[set.sctlr, set.vbar]).await?;
         let (sctlr, vector) = (system[0], system[1].wrapping_add(VECTOR));
-        Ok(Self { thread: thread.to_owned(), saved, sctlr, vector })
+        let per_cpu = match set.tpidr_el2 {
+            Some(register) => client.read_registers(&[register]).await?.first().copied(),
+            None => None,
+        };
+        Ok(Self { thread: thread.to_owned(), saved, sctlr, vector, per_cpu })
     }
 }
 

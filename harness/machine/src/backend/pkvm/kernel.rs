@@ -12,6 +12,9 @@ const MOST_SYMBOLS: usize = 1 << 14;
 const MOST_REGIONS: usize = 256;
 /// What the names of EL2's symbols begin with.
 const EL2: &str = "__kvm_nvhe_";
+/// What the line about the virtual machine begins with, and what it says where all went well.
+pub(super) const GUEST: &str = "guest";
+pub(super) const GUEST_OK: &str = "ok";
 /// The last line.
 const END: &str = "end";
 
@@ -22,6 +25,8 @@ pub(super) struct Kernel {
     pub(super) release: String,
     /// CPUs that came up.
     pub(super) cpus: usize,
+    /// What became of the program with a virtual machine, where there was one.
+    pub(super) guest: Option<String>,
     /// Virtual addresses of its symbols.
     symbols: BTreeMap<String, u64>,
     /// Physical addresses of its code.
@@ -41,6 +46,10 @@ impl Kernel {
         let text = String::from_utf8_lossy(text.get(..MOST_TEXT.min(text.len())).unwrap_or_default());
         let mut kernel = Self::default();
         for line in text.lines().map(str::trim).take_while(|line| *line != END) {
+            if let Some(said) = line.strip_prefix(GUEST).and_then(|rest| rest.strip_prefix(' ')) {
+                kernel.guest = Some(said.to_owned());
+                continue;
+            }
             let words: Vec<&str> = line.split_whitespace().take(4).collect();
             match words[..] {
                 ["release", release] => kernel.release = release.to_owned(),

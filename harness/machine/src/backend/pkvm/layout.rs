@@ -8,6 +8,7 @@ use parallax_vmsa::mem::read_u64;
 use parallax_vmsa::{PhysMem, Regime, SysRegs, translate};
 
 use super::btf::{Btf, Structure};
+use super::guests;
 use super::kernel::{Kernel, not_found};
 use crate::error::MachineError;
 
@@ -27,6 +28,7 @@ const FREEDOMS: &[Freedom] = &[
     Freedom::SetWay,
     Freedom::Masters,
     Freedom::MapsLoans,
+    Freedom::MapsFirst,
     Freedom::ReadableCode,
     Freedom::FarFrame,
 ];
@@ -91,7 +93,35 @@ pub(super) fn told(
         lock(Tree::El2, kernel.el2_place("pkvm_pgd_lock")?),
         None,
     ];
-    Ok(Told { layout, pages, pools: None, owners, freedoms: Freedoms::new(FREEDOMS), locks })
+    let guests = guests::table(kernel, btf, memory, linear_offset)?;
+    Ok(Told {
+        layout,
+        pages,
+        pools: None,
+        owners,
+        freedoms: Freedoms::new(FREEDOMS),
+        locks,
+        own_entries: [None; 8],
+        guests,
+    })
+}
+
+/// The entry of EL2's stage 1 by which a CPU, and no other, maps a page for a moment; none where it is not found. What the kernel has at
+/// virtual address 0 of its per-CPU variables, EL2 has at `moved` for this CPU.
+pub(super) fn own_entry(
+    kernel: &Kernel,
+    btf: &Btf<'_>,
+    (memory, sys): (&dyn PhysMem, &SysRegs),
+    moved: u64,
+) -> Option<PhysAddr> {
+    let el2 = Regime::el2_stage1(sys).ok()??;
+    let number = |va: u64| {
+        let place = translate(memory, &el2, HypVa::new(va).into()).ok()?.oa;
+        read_u64(memory, place).ok()
+    };
+    let slot = kernel.el2_symbol("fixmap_slots").ok()?.wrapping_add(moved);
+    let entry = number(slot.wrapping_add(btf.place("hyp_fixmap_slot", &["ptep"])?.offset))?;
+    translate(memory, &el2, HypVa::new(entry).into()).ok().map(|found| found.oa)
 }
 
 fn regime<E: std::fmt::Display>(

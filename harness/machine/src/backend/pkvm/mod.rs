@@ -12,12 +12,14 @@ mod boot;
 mod btf;
 mod calls;
 mod code;
+mod guests;
 mod initrd;
 mod inject;
 mod kernel;
 mod layout;
 mod lines;
 mod perform;
+mod vmm;
 mod watch;
 
 use std::path::PathBuf;

@@ -10,27 +10,44 @@ use parallax_machine::CancellationToken;
 use parallax_suite::bisect::row::{Member, first_otherwise};
 use parallax_suite::cases;
 
-use crate::cli::{On, Target};
-use crate::cmd::output::print;
+use super::made;
+use crate::cli::{self, BisectFormat, On, Target};
+use crate::cmd::output::{print, print_as_it_is};
 use crate::cmd::run::target;
 
 /// Runs it.
-pub(super) fn bisect(folder: &Path, trace: &Path, cancel: &CancellationToken) -> Result<Status> {
-    let mut cases = cases::load(&[trace.to_owned()]).map_err(Failure::from)?;
+pub(super) fn bisect(args: &cli::Bisect, cancel: &CancellationToken) -> Result<Status> {
+    let trace = &args.trace;
+    let mut cases = cases::load(std::slice::from_ref(trace)).map_err(Failure::from)?;
     let case = match (cases.pop(), cases.is_empty()) {
         (Some(case), true) => case,
         _ => return Err(Failure::usage("--trace takes one trace").into()),
     };
     let root = project::root(std::slice::from_ref(&case.place.golden))?;
+    let row = match (&args.kernels, &args.kernel_cmd) {
+        (Some(folder), _) => there(folder, &root, cancel)?,
+        (None, command) => {
+            made::row(command.as_deref().unwrap_or_default(), &args.kernel_names, &root, cancel)?
+        }
+    };
+    let report = first_otherwise(&case, trace, &row, cancel)?;
+    match args.format {
+        BisectFormat::Human => print(&report.human())?,
+        BisectFormat::Markdown => print(&report.markdown())?,
+        BisectFormat::Json => print_as_it_is(&report.json()?)?,
+    }
+    Ok(if report.is_found() { Status::Same } else { Status::Diverged })
+}
+
+/// Those below `folder`.
+fn there(folder: &Path, root: &Path, cancel: &CancellationToken) -> Result<Vec<Member>, Failure> {
     let mut row = Vec::new();
     for (name, image) in kernels(folder)? {
         let on = On { target: Target::Pkvm, kernel: Some(image) };
-        let [plain, watched] = target::both(&on, &root, cancel)?;
-        row.push(Member { name, plain, watched });
+        let [plain, watched] = target::both(&on, root, cancel)?;
+        row.push(Member { name, make: Box::new(|| Ok(None)), plain, watched });
     }
-    let (text, found) = first_otherwise(&case, trace, &row, cancel)?;
-    print(&text)?;
-    Ok(if found { Status::Same } else { Status::Diverged })
+    Ok(row)
 }
 
 /// The kernels below `folder`, each an `Image` in a folder of its own, in the order of the versions that those are called by.
