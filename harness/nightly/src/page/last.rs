@@ -32,11 +32,7 @@ pub(super) fn section_of(
 ) -> String {
     let night = compared.night;
     let mut body = problems(compared, folder);
-    let missed: Vec<Vec<Value>> =
-        night.faults.iter().filter(|fault| !fault.caught).map(|fault| vec![(&fault.name).into()]).collect();
-    if !missed.is_empty() {
-        body += &format!("<h2>Faults that nothing caught</h2>{}", table(&["fault"], &missed));
-    }
+    body += &missed(compared);
     body += &bisections(compared);
     // The table above has what is not in order now.
     let news: Vec<_> = compared.lines(nights).into_iter().filter(|line| !line.now).collect();
@@ -54,6 +50,26 @@ pub(super) fn section_of(
     body += &commits(compared, sources);
     let (class, word) = word(night.status);
     section(&format!("Night {}: {word}", night.night), &body, if class == "bad" { class } else { "" })
+}
+
+/// Faults that were tried and not caught, with whether that was so the night before.
+fn missed(compared: Compared<'_>) -> String {
+    let caught = |name: &str| {
+        let before = compared.before?.faults.iter().find(|fault| fault.name == name)?;
+        Some(before.caught)
+    };
+    let since = |name: &str| match caught(name) {
+        Some(true) => "new",
+        Some(false) => "still",
+        None => "not tried before",
+    };
+    let missed = compared.night.faults.iter().filter(|fault| !fault.caught);
+    let rows: Vec<Vec<Value>> =
+        missed.map(|fault| vec![(&fault.name).into(), since(&fault.name).into()]).collect();
+    if rows.is_empty() {
+        return String::new();
+    }
+    format!("<h2>Faults that nothing caught</h2>{}", table(&["fault", "since the night before"], &rows))
 }
 
 /// What is not in order: good traces come first, those in which the same changed are one row.
@@ -158,6 +174,23 @@ fn commits(compared: Compared<'_>, sources: &Sources) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::history::Fault;
+
+    #[test]
+    fn a_fault_that_was_caught_the_night_before_is_new() {
+        let night = |faults: &[(&str, bool)]| {
+            let faults =
+                faults.iter().map(|(name, caught)| Fault { name: (*name).to_owned(), caught: *caught });
+            Night { faults: faults.collect(), ..Night::begun(0, "r", "short", "1/1") }
+        };
+        let before = night(&[("a", true), ("b", false), ("d", true)]);
+        let now = night(&[("a", false), ("b", false), ("c", false), ("d", true)]);
+        let said = missed(Compared { night: &now, before: Some(&before) });
+        let order = ["a<", "new", "b<", "still", "c<", "not tried before"];
+        let places: Vec<usize> = order.iter().map(|part| said.find(part).expect("it is there")).collect();
+        assert!(places.is_sorted() && !said.contains("d<"), "{said}");
+        assert_eq!(missed(Compared { night: &before, before: None }).matches("not tried before").count(), 1);
+    }
 
     #[test]
     fn a_long_text_is_folded() {
