@@ -3,6 +3,7 @@
 use parallax_abi::journal::{Record, kind};
 use parallax_addr::ImageVa;
 use parallax_machine::symbols::{Place, Symbols};
+use parallax_protocol::tlbi::TlbiOp;
 
 /// What happened, and where in the source: the instruction is `instruction`, and its address is `described` so, if it is.
 #[must_use]
@@ -15,7 +16,7 @@ pub fn line(record: &Record, described: Option<&str>, instruction: &str) -> Stri
         kind::LOAD => format!("load       {:#014x} gave {:#0digits$x}", record.b, record.value),
         kind::MMIO_WRITE => format!("device     {:#014x} = {:#0digits$x}", record.b, record.value),
         kind::MMIO_READ => format!("device     {:#014x} gave {:#0digits$x}", record.b, record.value),
-        kind::TLBI => format!("invalidate {instruction}, operand {:#x}", record.value),
+        kind::TLBI => format!("invalidate {instruction}{}", named(record)),
         kind::BARRIER => format!("barrier    {instruction}"),
         kind::MSR => format!("register   {instruction}, value {:#x}", record.value),
         kind::MRS => format!("register   {instruction} gives {:#x}", record.value),
@@ -27,6 +28,18 @@ pub fn line(record: &Record, described: Option<&str>, instruction: &str) -> Stri
         other => format!("unknown    kind {other}"),
     };
     format!("  cpu{} {what:<46} {place}", record.cpu)
+}
+
+/// The addresses that a TLBI names with its operand; nothing where it has none. One that is not known has its number.
+fn named(record: &Record) -> String {
+    let field = |at: u32, mask: u64| (record.a >> at & mask) as u8;
+    match TlbiOp::from_encoding(field(16, 7), field(8, 15), field(5, 7)) {
+        Some(op) => op.operand(record.value).map_or_else(String::new, |named| {
+            let (base, size) = (named.address.get(), named.size);
+            format!(" names {base:#x}..{:#x}", base.wrapping_add(size))
+        }),
+        None => format!(", operand {:#x}", record.value),
+    }
 }
 
 /// How many source lines [`place`] names.
@@ -90,6 +103,14 @@ pub fn frames(described: &str) -> Vec<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_invalidation_tells_the_addresses_that_it_names() {
+        let tlbi = |a, value| Record { kind: kind::TLBI, a, value, ..Record::default() };
+        assert_eq!(named(&tlbi(0xd50c_8020, 0x4_0020)), " names 0x40020000..0x40021000");
+        assert_eq!(named(&tlbi(0xd50c_83c0, 0)), "", "vmalls12e1is has no operand");
+        assert_eq!(named(&tlbi(0xd50f_8720, 7)), ", operand 0x7", "no TLBI that is known");
+    }
 
     #[test]
     fn lines_of_libraries_and_of_wrapped_instructions_are_left_out() {

@@ -189,7 +189,7 @@ fn changed(before: &Night, now: &Night) -> Vec<String> {
 
 /// A number with six digits at most that say something.
 fn plain(value: f64) -> String {
-    if value.fract() == 0.0 {
+    if value.fract() == 0.0 || !value.is_finite() {
         return format!("{value:.0}");
     }
     let whole = value.abs().log10().floor().max(0.0) as usize + 1;

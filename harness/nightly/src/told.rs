@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use parallax_engine::visible;
 use parallax_report::whole_file;
 
 use crate::error::NightError;
@@ -21,7 +22,7 @@ pub fn told(history: &History, night: i64, sources: &Sources) -> Result<String, 
     let nights = history.nights()?;
     let index = nights.iter().position(|other| other.night == night);
     let summary = index.map(|index| compared(&nights, index).summary(&nights)).unwrap_or_default();
-    save(&history.folder().join("summary.txt"), &summary)?;
+    save(&history.folder().join("summary.txt"), &visible::lines(&summary))?;
     history.write_lines()?;
     write_page(history, &nights, sources)?;
     Ok(summary)

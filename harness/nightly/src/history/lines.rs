@@ -2,6 +2,7 @@
 
 use super::{History, Night, SCHEMA};
 use crate::error::NightError;
+use crate::plan::Partition;
 
 /// `nights` as text.
 #[must_use]
@@ -15,17 +16,73 @@ pub fn lines(nights: &[Night]) -> String {
 /// # Errors
 /// A line is no night, then nothing is added; or the history cannot be written.
 pub fn import(history: &History, text: &str) -> Result<usize, NightError> {
+    let unfit = |index: usize, why: String| NightError::Unfit(format!("line {}: {why}", index + 1));
     let of = |(index, line): (usize, &str)| {
-        let unfit = |why: String| NightError::Unfit(format!("line {}: {why}", index + 1));
+        let unfit = |why: String| unfit(index, why);
+        if line.trim().is_empty() {
+            return Err(unfit("it is empty".to_owned()));
+        }
         let night: Night = serde_json::from_str(line).map_err(|error| unfit(error.to_string()))?;
         match (&*night.document, night.schema) {
-            ("night", SCHEMA) => Ok(night),
+            ("night", SCHEMA) => whole(&night).map_err(unfit).map(|()| night),
             (document, schema) => {
                 Err(unfit(format!("`{document}` of schema {schema}, not `night` of {SCHEMA}")))
             }
         }
     };
     let nights: Vec<Night> = text.lines().enumerate().map(of).collect::<Result<_, _>>()?;
-    nights.iter().try_for_each(|night| history.add(night).map(drop))?;
+    if nights.is_empty() {
+        return Err(NightError::Unfit("there is no night in it".to_owned()));
+    }
+    history.at_once(|| {
+        nights.iter().enumerate().try_for_each(|(index, night)| {
+            history.add(night).map(drop).map_err(|error| unfit(index, error.to_string()))
+        })
+    })?;
     Ok(nights.len())
+}
+
+/// What the form of a night cannot say: that its numbers are some, and that its end and its status belong together.
+fn whole(night: &Night) -> Result<(), String> {
+    let time = |seconds: f64| seconds.is_finite() && seconds >= 0.0;
+    if night.part.parse::<Partition>().is_err() {
+        return Err(format!("part `{}` is none, such as 1/3", night.part));
+    }
+    if night.status.is_some() != night.seconds.is_some() || night.status.is_some_and(|status| status > 1) {
+        return Err("its status is 0 or 1, and null with its seconds".to_owned());
+    }
+    let mut seconds = night.seconds.into_iter().chain(night.cells.iter().map(|cell| cell.seconds));
+    if !seconds.all(time) || night.measures.iter().any(|measure| !measure.value.is_finite()) {
+        return Err("a number in it is none".to_owned());
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nights_are_added_all_or_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let history = History::write(folder.path()).unwrap();
+        let good =
+            lines(&[Night { seconds: Some(1.0), status: Some(0), ..Night::begun(5, "r", "short", "1/1") }]);
+        let twice = r#""parts":[{"part":"1/2","started":1},{"part":"1/2","started":1}]"#;
+        for (bad, why) in [
+            (good.replace("\"status\":0", "\"status\":7"), "line 2: its status is 0 or 1"),
+            (good.replace("\"1/1\"", "\"../../etc\""), "line 2: part `../../etc` is none"),
+            (good.replace("\"seconds\":1.0", "\"seconds\":-1.0"), "line 2: a number in it is none"),
+            (good.replace("\"parts\":[]", twice), "line 2: "),
+            ("\n".to_owned(), "line 2: it is empty"),
+        ] {
+            assert_ne!(bad, good);
+            let error = import(&history, &format!("{good}{bad}{good}")).unwrap_err().to_string();
+            assert!(error.contains(why), "{error}");
+            assert_eq!(history.nights().unwrap().len(), 0, "{why}");
+        }
+        assert!(import(&history, "").is_err());
+        assert_eq!(import(&history, &good.repeat(3)).unwrap(), 3);
+        assert_eq!(history.nights().unwrap().len(), 3);
+    }
 }

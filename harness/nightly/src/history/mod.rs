@@ -36,7 +36,8 @@ impl History {
     pub fn write(folder: &Path) -> Result<Self, NightError> {
         fs::create_dir_all(folder).map_err(NightError::io(folder))?;
         let path = folder.join("lock");
-        let lock = File::create(&path).map_err(NightError::io(&path))?;
+        // What is in a file that is called so is left alone.
+        let lock = File::options().append(true).create(true).open(&path).map_err(NightError::io(&path))?;
         match lock.try_lock() {
             Err(TryLockError::WouldBlock) => return Err(NightError::Busy(folder.to_owned())),
             locked => locked.map_err(|error| NightError::io(&path)(error.into()))?,
@@ -64,6 +65,14 @@ impl History {
         let db = Connection::open_with_flags(&path, flags);
         let db = db.map_err(|cause| NightError::History { path, cause })?;
         Ok(Self { db, folder: folder.to_owned(), _lock: lock })
+    }
+
+    /// Does all of `work` or, if it fails, nothing.
+    fn at_once<T>(&self, work: impl FnOnce() -> Result<T, NightError>) -> Result<T, NightError> {
+        self.told(self.db.execute_batch("begin immediate"))?;
+        let done = work();
+        self.told(self.db.execute_batch(if done.is_ok() { "commit" } else { "rollback" }))?;
+        done
     }
 
     fn make_tables(&self) -> rusqlite::Result<()> {

@@ -162,7 +162,7 @@ impl Night {
     pub fn totals(&self) -> Vec<Measure> {
         let of_traces = self.cells.iter().filter(|cell| cell.traces > 0 && cell.operations > 0);
         let (operations, seconds) = of_traces.fold((0, 0.0), |(operations, seconds), cell| {
-            (operations + cell.operations, seconds + cell.seconds)
+            (cell.operations.saturating_add(operations), seconds + cell.seconds)
         });
         let caught = self.faults.iter().filter(|fault| fault.caught).count();
         let tried = self.faults.len();

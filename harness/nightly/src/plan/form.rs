@@ -47,15 +47,18 @@ impl Partition {
     }
 }
 
+/// Into how many parts a night can be divided.
+const MOST: usize = 1000;
+
 impl FromStr for Partition {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
         let parts = text.split_once('/').and_then(|(part, of)| Some((part.parse().ok()?, of.parse().ok()?)));
         parts
-            .filter(|(part, of)| (1..=*of).contains(part))
+            .filter(|(part, of)| (1..=*of).contains(part) && *of <= MOST)
             .map(|(part, of)| Self { part, of })
-            .ok_or_else(|| "expected a part and how many there are, such as 1/3".to_owned())
+            .ok_or_else(|| format!("expected a part and how many there are, such as 1/3 ({MOST} at most)"))
     }
 }
 

@@ -15,6 +15,7 @@ use std::time::Duration;
 use anyhow::Result;
 use parallax_engine::project;
 use parallax_engine::status::{Failure, Status};
+use parallax_engine::visible;
 use parallax_linux::{Boot, LinuxSpec, Plan, Show, prepare, summary};
 use parallax_machine::{MachineError, toolchain};
 
@@ -30,6 +31,13 @@ pub(super) fn linux(args: &Linux) -> Result<Status> {
     let cancel = interrupt::token()?;
     if let Some(initrd) = args.initrd.as_ref().filter(|initrd| !initrd.is_file()) {
         return Err(Failure::usage(format!("--initrd {}: there is no such file", initrd.display())).into());
+    }
+    if let Some(at) = args.at.iter().find(|at| !is_place(at)) {
+        let message = format!(
+            "--at {}: expected a function, FUNCTION+0x40, hyp+0x6744, an address, or a symbol of the kernel; an instruction has 4 bytes",
+            visible::line(at)
+        );
+        return Err(Failure::usage(message).into());
     }
     let root = project::root(&[])?;
     let spec = LinuxSpec::from(&args.machine);
@@ -63,4 +71,45 @@ pub(super) fn linux(args: &Linux) -> Result<Status> {
     let good = good && (!args.events || outcome.events.is_some());
     print(&(summary(&spec, args.bare, &outcome) + if good { "good\n" } else { "not good\n" }))?;
     Ok(if good { Status::Same } else { Status::Diverged })
+}
+
+/// Whether `at` can be where a CPU comes to: a name with or without an offset in whole instructions, or an address.
+fn is_place(at: &str) -> bool {
+    let number =
+        |text: &str| parallax_addr::parse_number(text).is_some_and(|number| number.is_multiple_of(4));
+    let name = |text: &str| text.starts_with(|c: char| c == '<' || c == '_' || c.is_ascii_alphabetic());
+    match at.rsplit_once('+') {
+        Some((begin, offset)) => name(begin) && number(offset),
+        None => name(at) && at != "hyp" || number(at),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_a_name_an_offset_behind_one_or_an_address() {
+        for at in
+            ["host_donate_hyp", "<Hyp>::host_abort+0x8", "hyp+0x6744", "0xffff800080000000", "nvme_queue_rq"]
+        {
+            assert!(is_place(at), "{at}");
+        }
+        for at in [
+            "",
+            " ",
+            "+",
+            "+4",
+            "hyp",
+            "hyp+",
+            "hyp+0x",
+            "hyp+0xzz",
+            "hyp+0x6745",
+            "host_abort+1",
+            "0x3",
+            "-1",
+        ] {
+            assert!(!is_place(at), "{at}");
+        }
+    }
 }

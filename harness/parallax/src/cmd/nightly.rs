@@ -98,7 +98,18 @@ fn tell(history: &History, night: i64, root: &Path) -> Result<()> {
 }
 
 fn merged(args: &NightlyMerge, root: &Path) -> Result<Status> {
-    let history = History::write(&results(args.results.as_ref(), root)).map_err(Failure::from)?;
+    let results = results(args.results.as_ref(), root);
+    let same = |part: &&PathBuf| {
+        std::fs::canonicalize(part)
+            .ok()
+            .is_some_and(|part| std::fs::canonicalize(&results).ok() == Some(part))
+    };
+    if let Some(part) = args.parts.iter().find(same) {
+        let message =
+            format!("{}: it is a part, and cannot be the whole: name another --results", part.display());
+        return Err(Failure::usage(message).into());
+    }
+    let history = History::write(&results).map_err(Failure::from)?;
     let (night, missing) = merge::merge(&history, &args.parts).map_err(Failure::from)?;
     tell(&history, night, root)?;
     missing.iter().for_each(|what| say(&format!("NOT IN ORDER: {what}")));
@@ -108,6 +119,12 @@ fn merged(args: &NightlyMerge, root: &Path) -> Result<Status> {
 fn page(args: &NightlyPage, root: &Path) -> Result<Status> {
     let history = History::read(&results(args.results.as_ref(), root)).map_err(Failure::from)?;
     let nights = history.nights().map_err(Failure::from)?;
+    if nights.is_empty() {
+        let folder = history.folder().display();
+        return Err(
+            Failure::usage(format!("{folder}: no night in its history: its page is left as it is")).into()
+        );
+    }
     let path = told::write_page(&history, &nights, &Sources::at(root)).map_err(Failure::from)?;
     say(&path.display().to_string());
     Ok(Status::Same)
