@@ -48,7 +48,7 @@ const LINES: usize = 3;
 /// interest.
 const WRAPPERS: [&str; 2] = ["hyp/src/hw.rs", "hyp/core/src/faulty/"];
 
-/// Where the instruction at `address` is in the hypervisor's source: the innermost lines, from the inside out, without
+/// Where the instruction at `address` is in the hypervisor's source: its function, and the innermost lines, from the inside out, without
 /// those of libraries. All there is to say if none is left.
 #[must_use]
 pub fn place(address: ImageVa, symbols: &Symbols) -> String {
@@ -56,8 +56,10 @@ pub fn place(address: ImageVa, symbols: &Symbols) -> String {
 }
 
 fn place_in(address: ImageVa, all: &str) -> String {
-    let lines = source_lines(all);
-    if lines.is_empty() { all.to_owned() } else { format!("{address:#x} {}", lines.join(" < ")) }
+    let frames: Vec<(&str, &str)> = frames(all).into_iter().filter_map(in_source).collect();
+    let Some((function, _)) = frames.first() else { return all.to_owned() };
+    let lines: Vec<&str> = frames.iter().map(|(_, line)| *line).collect();
+    format!("{address:#x} {function} {}", lines.join(" < "))
 }
 
 /// The innermost function at `address` that is the hypervisor's own and no wrapper of an instruction.
@@ -74,12 +76,14 @@ fn is_wrapper(path: &str) -> bool {
     WRAPPERS.iter().any(|wrapper| path.starts_with(wrapper))
 }
 
-fn source_lines(described: &str) -> Vec<&str> {
-    frames(described).into_iter().filter_map(source_line).collect()
+fn source_line(frame: &str) -> Option<&str> {
+    in_source(frame).map(|(_, line)| line)
 }
 
-fn source_line(frame: &str) -> Option<&str> {
-    Some(frame.rsplit_once('(')?.1.trim_end_matches(')'))
+/// The function of a frame, and its line.
+fn in_source(frame: &str) -> Option<(&str, &str)> {
+    let (function, line) = frame.rsplit_once('(')?;
+    Some((function.trim_end(), line.trim_end_matches(')')))
 }
 
 /// The frames of a described address that [`place`] is made from: `<Tree>::set (hyp/core/src/tree.rs:9)`. Code that is not of our source
@@ -116,9 +120,10 @@ mod tests {
     fn lines_of_libraries_and_of_wrapped_instructions_are_left_out() {
         let described = "0x10 store::<u64> (library/core/src/sync/atomic.rs:9) in <M as Memory>::write \
                          (hyp/src/hw.rs:29) in <Tree>::split (hyp/core/src/tree.rs:263) in f+0x4 (hyp/src/a.rs:2)";
-        assert_eq!(source_lines(described), ["hyp/core/src/tree.rs:263", "hyp/src/a.rs:2"]);
+        let place = place_in(ImageVa::new(0x10), described);
+        assert_eq!(place, "0x10 <Tree>::split hyp/core/src/tree.rs:263 < hyp/src/a.rs:2");
         assert_eq!(frames(described), ["<Tree>::split (hyp/core/src/tree.rs:263)", "f+0x4 (hyp/src/a.rs:2)"]);
-        assert!(source_lines("0x10 (in no image)").is_empty());
+        assert_eq!(place_in(ImageVa::new(0x10), "0x10 (in no image)"), "0x10 (in no image)");
     }
 
     #[test]

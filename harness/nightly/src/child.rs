@@ -27,6 +27,9 @@ const LOOK: Duration = Duration::from_millis(20);
 /// How long a child has to end when it is told to.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// The exit status of what cannot be started, as a shell's.
+const NOT_STARTED: i32 = 127;
+
 /// What runs programs.
 #[derive(Clone, Debug)]
 pub struct Runner {
@@ -84,8 +87,16 @@ impl Runner {
         command.args(words).envs(variables.iter().map(|(name, value)| (name, value)));
         command.current_dir(&self.root).stdin(Stdio::null()).stdout(writer(&out)?).stderr(writer(&error)?);
         let begin = Instant::now();
-        let child = command.spawn().map_err(NightError::io(program))?;
-        let ended = self.wait(child);
+        let ended = match command.spawn() {
+            Ok(child) => self.wait(child),
+            // Such as a trace whose name no command line can hold: that is an error of this piece, not of the night.
+            Err(cause) => {
+                error
+                    .write_all(format!("{}: {cause}", program.display()).as_bytes())
+                    .map_err(NightError::io(log))?;
+                Ok(NOT_STARTED)
+            }
+        };
         let (out, error) = (said(&mut out), said(&mut error));
         let seconds = begin.elapsed().as_secs_f64();
         let how = match &ended {
@@ -164,5 +175,23 @@ fn said(file: &mut File) -> String {
     match read {
         Ok(_) => String::from_utf8_lossy(&bytes).into_owned(),
         Err(error) => format!("what it said cannot be read: {error}\n"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_started_is_done_and_says_so() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().to_owned();
+        let runner = Runner { root, parallax: "true".into(), signal: Arc::default() };
+        let log = folder.path().join("log");
+        let done = runner.parallax(&["a\0b".to_owned()], &[], &log).unwrap();
+        assert_eq!(done.status, NOT_STARTED);
+        assert!(done.error.starts_with("true: "), "{}", done.error);
+        assert!(std::fs::read_to_string(&log).unwrap().contains("= exit status 127"));
+        assert_eq!(runner.parallax(&[], &[], &log).unwrap().status, 0);
     }
 }

@@ -1,5 +1,7 @@
 //! Nights as JSON Lines: one a line, the oldest first.
 
+use std::collections::BTreeSet;
+
 use super::{History, Night, SCHEMA};
 use crate::error::NightError;
 use crate::plan::Partition;
@@ -11,7 +13,7 @@ pub fn lines(nights: &[Night]) -> String {
     nights.iter().map(line).collect()
 }
 
-/// Adds the nights of `text` to `history`, each under a number of its own; gives how many there were.
+/// Adds the nights of `text` that `history` does not have, each under a number of its own; gives how many it added.
 ///
 /// # Errors
 /// A line is no night, then nothing is added; or the history cannot be written.
@@ -34,12 +36,18 @@ pub fn import(history: &History, text: &str) -> Result<usize, NightError> {
     if nights.is_empty() {
         return Err(NightError::Unfit("there is no night in it".to_owned()));
     }
+    // A night is known by when it began, of what, and which part.
+    let name =
+        |night: &Night| (night.started, night.revision.clone(), night.form.clone(), night.part.clone());
+    let mut known: BTreeSet<_> = history.nights()?.iter().map(name).collect();
+    let fresh: Vec<(usize, &Night)> =
+        nights.iter().enumerate().filter(|(_, night)| known.insert(name(night))).collect();
     history.at_once(|| {
-        nights.iter().enumerate().try_for_each(|(index, night)| {
-            history.add(night).map(drop).map_err(|error| unfit(index, error.to_string()))
+        fresh.iter().try_for_each(|(index, night)| {
+            history.add(night).map(drop).map_err(|error| unfit(*index, error.to_string()))
         })
     })?;
-    Ok(nights.len())
+    Ok(fresh.len())
 }
 
 /// What the form of a night cannot say: that its numbers are some, and that its end and its status belong together.
@@ -77,12 +85,15 @@ mod tests {
             ("\n".to_owned(), "line 2: it is empty"),
         ] {
             assert_ne!(bad, good);
+            let bad = bad.replace("\"started\":5", "\"started\":6");
             let error = import(&history, &format!("{good}{bad}{good}")).unwrap_err().to_string();
             assert!(error.contains(why), "{error}");
             assert_eq!(history.nights().unwrap().len(), 0, "{why}");
         }
         assert!(import(&history, "").is_err());
-        assert_eq!(import(&history, &good.repeat(3)).unwrap(), 3);
-        assert_eq!(history.nights().unwrap().len(), 3);
+        let later = good.replace("\"started\":5", "\"started\":6");
+        assert_eq!(import(&history, &format!("{good}{later}{good}")).unwrap(), 2);
+        assert_eq!(import(&history, &good).unwrap(), 0, "it is there");
+        assert_eq!(history.nights().unwrap().len(), 2);
     }
 }

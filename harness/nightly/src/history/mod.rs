@@ -18,6 +18,8 @@ use crate::error::NightError;
 const TABLES: &str = include_str!("tables.sql");
 const FILE: &str = "history.sqlite";
 const LINES: &str = "history.jsonl";
+/// What a night writes beside its logs.
+const FILES: [&str; 4] = [FILE, LINES, "summary.txt", "index.html"];
 
 /// A history.
 #[derive(Debug)]
@@ -35,6 +37,14 @@ impl History {
     /// Another process writes to it, or it cannot be opened.
     pub fn write(folder: &Path) -> Result<Self, NightError> {
         fs::create_dir_all(folder).map_err(NightError::io(folder))?;
+        for path in FILES.map(|name| folder.join(name)) {
+            if fs::metadata(&path).is_ok_and(|there| !there.is_file()) {
+                let path = path.display();
+                return Err(NightError::Unfit(format!(
+                    "{path}: it is no regular file, and a night writes one: move it away"
+                )));
+            }
+        }
         let path = folder.join("lock");
         // What is in a file that is called so is left alone.
         let lock = File::options().append(true).create(true).open(&path).map_err(NightError::io(&path))?;
@@ -44,6 +54,7 @@ impl History {
         }
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
         let history = Self::open(folder, flags, Some(lock))?;
+        history.is_ours()?;
         history.told(history.make_tables())?;
         Ok(history)
     }
@@ -73,6 +84,39 @@ impl History {
         let done = work();
         self.told(self.db.execute_batch(if done.is_ok() { "commit" } else { "rollback" }))?;
         done
+    }
+
+    /// Whether the database is empty or one of nights.
+    fn is_ours(&self) -> Result<(), NightError> {
+        let count =
+            "select count(*), coalesce(sum(name = 'night'), 0) from sqlite_schema where type = 'table'";
+        let (all, nights): (i64, i64) =
+            self.told(self.db.query_row(count, [], |row| Ok((row.get(0)?, row.get(1)?))))?;
+        if all > 0 && nights == 0 {
+            let path = self.folder.join(FILE);
+            return Err(NightError::Unfit(format!(
+                "{}: a database of something else: move it away",
+                path.display()
+            )));
+        }
+        Ok(())
+    }
+
+    /// Whether nights that were written as lines are gone from the database.
+    ///
+    /// # Errors
+    /// They are: the error says how to get them back.
+    pub fn is_whole(&self) -> Result<(), NightError> {
+        let path = self.folder.join(LINES);
+        let lines = fs::metadata(&path).is_ok_and(|lines| lines.len() > 0);
+        if lines && self.nights()?.is_empty() {
+            let (path, folder) = (path.display(), self.folder.display());
+            return Err(NightError::Unfit(format!(
+                "{folder}: {FILE} has no night, and {LINES} has some: \
+                 `parallax nightly history --import {path} --results {folder}` puts them back, or move {LINES} away"
+            )));
+        }
+        Ok(())
     }
 
     fn make_tables(&self) -> rusqlite::Result<()> {
@@ -120,6 +164,38 @@ impl History {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_night_cannot_write_is_found_before_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let refused = |text: &str| {
+            let error = History::write(folder.path()).map(drop).unwrap_err().to_string();
+            assert!(error.contains(text), "{error}");
+        };
+        for name in ["summary.txt", "index.html", "history.jsonl", "history.sqlite"] {
+            fs::create_dir(folder.path().join(name)).unwrap();
+            refused(name);
+            fs::remove_dir(folder.path().join(name)).unwrap();
+        }
+        let other = Connection::open(folder.path().join(FILE)).unwrap();
+        other.execute_batch("create table of_something_else (id integer)").unwrap();
+        refused("a database of something else");
+        let tables: i64 =
+            other.query_row("select count(*) from sqlite_schema", [], |row| row.get(0)).unwrap();
+        assert_eq!(tables, 1, "nothing was added to it");
+    }
+
+    #[test]
+    fn nights_that_are_in_the_lines_alone_are_missed() {
+        let folder = tempfile::tempdir().unwrap();
+        let history = History::write(folder.path()).unwrap();
+        history.is_whole().unwrap();
+        let night = history.begin(&Night::begun(5, "r", "short", "1/1")).unwrap();
+        history.write_lines().unwrap();
+        history.is_whole().unwrap();
+        history.remove(night).unwrap();
+        assert!(history.is_whole().unwrap_err().to_string().contains("history --import"));
+    }
 
     #[test]
     fn a_history_of_before_there_were_changes_is_read_and_written() {

@@ -13,7 +13,7 @@ const RIGHT: f64 = 322.0;
 const TOP: f64 = 12.0;
 const BOTTOM: f64 = 82.0;
 /// How lines are told apart.
-const CLASSES: [&str; 3] = ["", "dash", "dot"];
+const CLASSES: [&str; 6] = ["", "dash", "dot", "long", "mixed", "sparse"];
 
 /// A measure.
 #[derive(Debug)]

@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | [`html`] | sections, tables and numbers |
 //! | [`chart`] | a measure over the nights |
+//! | [`series`] | one operation on every target |
 //! | [`last`] | the last night: what is not in order, and since when |
 //! | [`ran`] | what it ran, and the table of nights |
 //! | [`sources`] | commits between two nights |
@@ -12,6 +13,7 @@ mod chart;
 mod html;
 mod last;
 mod ran;
+mod series;
 mod sources;
 
 use std::collections::BTreeMap;
@@ -42,6 +44,7 @@ pub fn page(nights: &[Night], folder: &Path, sources: &Sources) -> String {
         Some(index) => {
             body += &last::section_of(nights, compared(nights, index), folder, sources);
             let shown = &nights[nights.len().saturating_sub(NIGHTS)..];
+            body += &series::section_of(&nights[index].measures);
             body += &trends(shown);
             body += &ran::ran(&nights[index], folder);
             body += &ran::nights(shown);

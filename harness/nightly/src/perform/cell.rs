@@ -4,7 +4,8 @@ use std::path::Path;
 
 use parallax_report::report::{Document, Entry};
 
-use super::{AtWork, good, tail};
+use super::step::{here, missing};
+use super::{AtWork, good, on_kernel, tail};
 use crate::child::Done;
 use crate::error::NightError;
 use crate::history::{Fault, Problem};
@@ -26,6 +27,10 @@ pub(super) fn variables(qemu: Option<&Qemu>) -> Vec<(String, String)> {
 impl AtWork<'_> {
     /// Runs the traces; what is not in order is run again, and is flaky if it comes out otherwise once.
     pub(super) fn cell(&mut self, cell: &Cell) -> Result<(), NightError> {
+        if let Some(why) = missing(cell.needs(), &self.runner.root, &here()) {
+            (self.tell)(&format!("NOT RUN: {}: {why}", cell.name));
+            return Ok(());
+        }
         (self.tell)(&cell.name);
         let traces = match cell.traces {
             Traces::All => vec!["traces".to_owned()],
@@ -34,6 +39,7 @@ impl AtWork<'_> {
                 .into_iter()
                 .filter(|trace| OWN_MACHINE.iter().all(|(own, _)| own != trace))
                 .collect(),
+            Traces::Kernel(kernel) => on_kernel::traces(&self.runner.root, kernel)?,
         };
         let variables = variables(cell.qemu.as_ref());
         let run = |traces: &[String]| {
@@ -58,15 +64,28 @@ impl AtWork<'_> {
                 change: document.as_ref().map(|document| change(document, &entry.trace)).unwrap_or_default(),
             });
         }
+        if let (Traces::Kernel(kernel), Some(document)) = (cell.traces, &document) {
+            let gone = on_kernel::not_found(&document.traces, kernel);
+            problems.extend(gone.into_iter().map(|known| Problem {
+                cell: cell.name.clone(),
+                trace: "(all)".to_owned(),
+                text: format!("{} ({}) is known of this kernel, and was not found", known.rule, known.why),
+                flaky: false,
+                change: String::new(),
+            }));
+        }
         let some = document.as_ref().is_some_and(|document| !document.traces.is_empty());
-        if !some || done.status != 0 && wrong.is_empty() {
+        let known = matches!(cell.traces, Traces::Kernel(_)) && done.status == 1;
+        if !some || done.status != 0 && wrong.is_empty() && !known {
             // No result at all, or what is wrong is about no trace that ran: a golden that belongs to none.
             problems.push(about_none(cell, &done, document.as_ref()));
         }
         problems.iter().try_for_each(|problem| self.problem(problem))?;
         let reports = document.map(|document| document.traces).unwrap_or_default();
         let operations: usize = reports.iter().map(|entry| entry.operations).sum();
-        self.done(&cell.name, [reports.len() as u64, operations as u64], done.seconds, done.status)?;
+        // Where all that is found is known, all is in order.
+        let status = if known && problems.is_empty() { 0 } else { done.status };
+        self.done(&cell.name, [reports.len() as u64, operations as u64], done.seconds, status)?;
         if cell.traces == Traces::All {
             self.faults(&reports, &problems)?;
         }
@@ -88,7 +107,11 @@ impl AtWork<'_> {
 /// A bad trace without its fault may well change nothing: that nothing is found is what counts.
 fn in_order(entry: &Entry, traces: Traces) -> bool {
     matches!(&*entry.verdict, "same" | "checked")
-        || traces == Traces::BadWithoutFaults && entry.verdict == "nothing"
+        || match traces {
+            Traces::BadWithoutFaults => entry.verdict == "nothing",
+            Traces::Kernel(kernel) => on_kernel::in_order(entry, kernel),
+            Traces::All | Traces::Fit => false,
+        }
 }
 
 /// All that there is to say of a trace that is not in order.

@@ -3,6 +3,7 @@
 //! | module | what is in it |
 //! | --- | --- |
 //! | [`cell`] | traces on a machine |
+//! | [`on_kernel`] | traces on an unmodified kernel |
 //! | [`step`] | any other check |
 //! | [`read`] | what is taken from the documents that steps print |
 //! | [`casemate`] | the checker whose format we write |
@@ -11,6 +12,7 @@
 mod casemate;
 mod cell;
 mod mutants;
+mod on_kernel;
 mod read;
 mod step;
 
@@ -148,9 +150,12 @@ fn tail(text: &str, most: usize) -> String {
 
 /// The good traces of the source tree at `root`, by their names in it.
 fn good(root: &Path) -> Result<Vec<String>, NightError> {
-    let folder = root.join("traces/good");
-    let found =
-        parallax_suite::cases::find(&[folder]).map_err(|error| NightError::Unfit(error.to_string()))?;
+    named(root, &[root.join("traces/good")])
+}
+
+/// The traces in `folders` of the source tree at `root`, by their names in it.
+fn named(root: &Path, folders: &[PathBuf]) -> Result<Vec<String>, NightError> {
+    let found = parallax_suite::cases::find(folders).map_err(|error| NightError::Unfit(error.to_string()))?;
     let name = |path: &PathBuf| path.strip_prefix(root).unwrap_or(path).display().to_string();
     Ok(found.iter().map(name).collect())
 }

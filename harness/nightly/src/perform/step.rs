@@ -78,17 +78,17 @@ impl AtWork<'_> {
 }
 
 /// What this machine has.
-struct Here {
+pub(super) struct Here {
     root: bool,
     debootstrap: bool,
 }
 
-fn here() -> Here {
+pub(super) fn here() -> Here {
     Here { root: geteuid().is_root(), debootstrap: find_program("debootstrap").is_some() }
 }
 
 /// Why a step with `needs` cannot be done in the source tree at `root`, if it cannot.
-fn missing(needs: Needs, root: &Path, here: &Here) -> Option<String> {
+pub(super) fn missing(needs: Needs, root: &Path, here: &Here) -> Option<String> {
     match needs {
         Needs::Nothing => None,
         Needs::Kernel(series) => {

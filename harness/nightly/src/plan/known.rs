@@ -1,4 +1,4 @@
-//! What is known of single traces, faults and kernels, each with its reason.
+//! What is known of single traces and faults, each with its reason; and which kernels are booted as the host.
 
 /// Traces that are about another setting, performed on their own machines only; and why.
 pub(crate) const OWN_MACHINE: &[(&str, &str)] = &[
@@ -34,12 +34,8 @@ pub(crate) const HOSTILE_FAULTS: [&str; 5] = [
     "viommu_missing_nh_all",
 ];
 
-/// Newer kernels than the default one, as far as the distribution's archive has them (ci/fetch-linux).
+/// Newer kernels than the default one that are booted as the host, as far as the distribution's archive has them (ci/fetch-linux).
 pub(crate) const SERIES: [&str; 2] = ["7.2", "7.3"];
-
-/// The kernel with pKVM that all traces of traces/pkvm hold on; what is otherwise on older ones is in
-/// docs/upstream-differences.md.
-pub(crate) const PKVM: &str = "7.3";
 
 /// Good traces in whose events Casemate sees what it does not allow (docs/protocol.md), with its own words.
 pub(crate) const CASEMATE_REFUSES: &[(&str, &str)] = &[
@@ -65,18 +61,21 @@ mod tests {
     use std::path::Path;
 
     use super::*;
+    use crate::plan::kernels::KERNELS;
 
     #[test]
     fn the_kernels_are_those_that_are_fetched() {
         let script = include_str!("../../../../ci/nightly");
-        assert!(script.contains(&format!("for series in {};", SERIES.join(" "))));
-        assert!(SERIES.contains(&PKVM));
+        let all: Vec<&str> = KERNELS.iter().map(|kernel| kernel.series).collect();
+        assert!(script.contains(&format!("for series in {};", all.join(" "))));
+        assert!(SERIES.iter().all(|series| all.contains(series)));
     }
 
     #[test]
     fn every_trace_that_is_named_is_there() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-        for (trace, why) in OWN_MACHINE.iter().chain(CASEMATE_REFUSES) {
+        let left_out = KERNELS.iter().flat_map(|kernel| kernel.left_out);
+        for (trace, why) in OWN_MACHINE.iter().chain(CASEMATE_REFUSES).chain(left_out) {
             assert!(root.join(trace).is_file() && !why.is_empty(), "{trace}");
         }
     }

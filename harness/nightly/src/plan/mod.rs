@@ -5,15 +5,19 @@
 //! | [`form`] | how much of everything, and which part |
 //! | [`work`] | the kinds of work |
 //! | [`machines`] | traces on their own machines and on others |
-//! | [`known`] | what is known of single traces, faults and kernels |
+//! | [`kernels`] | unmodified kernels with pKVM |
+//! | [`known`] | what is known of single traces and faults |
 
 mod form;
+mod kernels;
 pub(crate) mod known;
 mod machines;
 mod work;
 
 pub use self::form::{Form, Partition};
-use self::known::{HOSTILE_FAULTS, PKVM, SERIES};
+use self::kernels::KERNELS;
+pub use self::kernels::{Kernel, Known};
+use self::known::{HOSTILE_FAULTS, SERIES};
 pub use self::work::{Cell, Needs, Piece, Program, Reads, Step, Traces, Work};
 use crate::qemus::Qemu;
 
@@ -29,6 +33,9 @@ pub fn plan(form: Form, qemus: &[Qemu]) -> Vec<Piece> {
     pieces.extend(every_night(form).into_iter().map(|work| Piece(vec![work])));
     if form == Form::Full {
         pieces.extend(linux(qemus).into_iter().map(|step| Piece(vec![Work::Step(step)])));
+        let own = Step::parallax("instructions of operations that others have, too", "bench --target hyp");
+        pieces.push(Piece(vec![Work::Step(own.reading(Reads::BenchTargets))]));
+        pieces.extend(KERNELS.iter().map(pkvm));
         pieces.extend(full_only());
     }
     pieces
@@ -82,7 +89,7 @@ fn every_night(form: Form) -> Vec<Work> {
     all
 }
 
-/// Linux as the host, with each QEMU; and as the hypervisor.
+/// Linux as the host, with each QEMU.
 fn linux(qemus: &[Qemu]) -> Vec<Step> {
     let mut all = Vec::new();
     for qemu in qemus {
@@ -95,13 +102,18 @@ fn linux(qemus: &[Qemu]) -> Vec<Step> {
             on(Step { needs: Needs::Kernel(series), ..step })
         }));
     }
-    let pkvm = |step| Step { needs: Needs::Kernel(PKVM), ..step };
-    let words = format!("run --target pkvm:{PKVM} -j1 traces/pkvm traces/guests");
-    all.push(pkvm(Step::parallax(format!("traces on the pKVM of Linux {PKVM}"), &words)));
-    let words = format!("bench --target hyp,pkvm:{PKVM}");
-    let bench = Step::parallax(format!("instructions beside the pKVM of Linux {PKVM}"), &words);
-    all.push(pkvm(bench.reading(Reads::BenchTargets)));
     all
+}
+
+/// Linux as the hypervisor: the traces that run on it, and how many instructions its operations take.
+fn pkvm(kernel: &'static Kernel) -> Piece {
+    let series = kernel.series;
+    let name = format!("the pKVM of Linux {series}");
+    let words = ["--target".to_owned(), format!("pkvm:{series}"), "-j1".to_owned()].to_vec();
+    let cell = Cell { name: format!("traces on {name}"), qemu: None, words, traces: Traces::Kernel(kernel) };
+    let bench = Step::parallax(format!("instructions on {name}"), &format!("bench --target pkvm:{series}"));
+    let bench = Step { needs: Needs::Kernel(series), ..bench.reading(Reads::BenchTargets) };
+    Piece(vec![Work::Cell(cell), Work::Step(bench)])
 }
 
 /// What a variable says, or what is usual.
@@ -195,7 +207,10 @@ mod tests {
         for value in ["smmu=shadow", "smmu=shared", "map=blocks", "map=pages", "cpus=1", "cpus=2", "cpus=4"] {
             assert!(names.contains(value), "{value}");
         }
-        assert_eq!(plan(Form::Full, &qemus(1)).len() - plan(Form::Full, &qemus(0)).len(), 2 + 24 + 3);
+        assert_eq!(
+            plan(Form::Full, &qemus(1)).len() - plan(Form::Full, &qemus(0)).len(),
+            2 + 24 + 1 + SERIES.len()
+        );
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::kernels::Kernel;
 use crate::qemus::Qemu;
 
 /// What is dealt out at once.
@@ -37,6 +38,17 @@ pub struct Cell {
     pub traces: Traces,
 }
 
+impl Cell {
+    /// What must be there for it.
+    #[must_use]
+    pub const fn needs(&self) -> Needs {
+        match self.traces {
+            Traces::Kernel(kernel) => Needs::Kernel(kernel.series),
+            Traces::All | Traces::Fit | Traces::BadWithoutFaults => Needs::Nothing,
+        }
+    }
+}
+
 /// Which traces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Traces {
@@ -46,6 +58,8 @@ pub enum Traces {
     Fit,
     /// Bad ones with their faults switched off: nothing may be found.
     BadWithoutFaults,
+    /// Those that run on this kernel: nothing may be found that is not known of it, and what is known must be found.
+    Kernel(&'static Kernel),
 }
 
 /// Any other check, by its exit status.

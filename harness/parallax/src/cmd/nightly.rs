@@ -60,6 +60,7 @@ fn run(args: &NightlyRun, root: &Path) -> Result<Status> {
         signal_hook::flag::register_usize(number, Arc::clone(&signal), value)?;
     }
     let history = History::write(&results(args.results.as_ref(), root)).map_err(Failure::from)?;
+    history.is_whole().map_err(Failure::from)?;
     let parallax = match std::env::var_os(PROGRAM) {
         Some(program) => PathBuf::from(program),
         None => std::env::current_exe()?,
@@ -110,6 +111,7 @@ fn merged(args: &NightlyMerge, root: &Path) -> Result<Status> {
         return Err(Failure::usage(message).into());
     }
     let history = History::write(&results).map_err(Failure::from)?;
+    history.is_whole().map_err(Failure::from)?;
     let (night, missing) = merge::merge(&history, &args.parts).map_err(Failure::from)?;
     tell(&history, night, root)?;
     missing.iter().for_each(|what| say(&format!("NOT IN ORDER: {what}")));
@@ -135,7 +137,12 @@ fn nights(args: &NightlyHistory, root: &Path) -> Result<Status> {
     if let Some(file) = &args.import {
         let bytes = regular::read_any(file, MOST).map_err(|error| Failure::file(file.display(), &error))?;
         let history = History::write(&folder).map_err(Failure::from)?;
-        history::import(&history, &String::from_utf8_lossy(&bytes)).map_err(Failure::from)?;
+        let text = String::from_utf8_lossy(&bytes);
+        let added = history::import(&history, &text).map_err(Failure::from)?;
+        let there = text.lines().count().saturating_sub(added);
+        if there > 0 {
+            anstream::eprintln!("nightly: {there} of the nights were there before, and were not added");
+        }
         history.write_lines().map_err(Failure::from)?;
         let nights = history.nights().map_err(Failure::from)?;
         told::write_page(&history, &nights, &Sources::at(root)).map_err(Failure::from)?;

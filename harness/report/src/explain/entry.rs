@@ -1,10 +1,11 @@
-//! Entries: of translation tables, and of the stream table.
+//! Entries: of translation tables, of the stream table, and of the array of page states.
 
-use parallax_addr::{InputAddr, Ipa, PhysAddr};
+use parallax_addr::{InputAddr, Ipa, PAGE_SIZE, PhysAddr};
 use parallax_model::{Lane, Span};
 use parallax_vmsa::desc::Level;
 
 use super::context::{OperationContext, Wanted};
+use super::state::Frame;
 
 /// What a store changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +26,8 @@ pub(super) enum Entry {
         /// The StreamID.
         sid: u64,
     },
+    /// The state of a page frame.
+    State(Frame),
 }
 
 impl Entry {
@@ -64,6 +67,9 @@ impl Entry {
                     lanes.contains(&Lane::El2) && span.contains(InputAddr::new(ipa.wrapping_add(linear)));
                 span.contains(InputAddr::new(ipa)) || at_el2
             }
+            (Self::State(frame), Wanted { ipa: Some(ipa), .. }) => {
+                Span::new(frame.page.get(), PAGE_SIZE).contains(ipa)
+            }
             _ => false,
         }
     }
@@ -72,6 +78,7 @@ impl Entry {
     pub(super) fn name(&self, context: &OperationContext<'_>) -> String {
         match self {
             Self::Stream { sid } => format!("ste {sid:#x}"),
+            Self::State(frame) => format!("page {}", context.map.span(Span::new(frame.page, PAGE_SIZE))),
             Self::Page { lanes, level, span, .. } => {
                 let lanes: Vec<&str> = lanes.iter().map(|lane| lane.name()).collect();
                 format!("{} {level} {}", lanes.join("+"), context.map.span(span.cast::<Ipa>()))
@@ -84,7 +91,7 @@ impl Entry {
         match self {
             Self::Stream { .. } => vec![Lane::Ste],
             Self::Page { lanes, live: true, .. } if old & 1 != 0 => lanes.clone(),
-            Self::Page { .. } => Vec::new(),
+            Self::Page { .. } | Self::State(_) => Vec::new(),
         }
     }
 }

@@ -6,14 +6,15 @@ use std::fmt::Write;
 use parallax_abi::journal::{Record, kind};
 use parallax_addr::PhysAddr;
 use parallax_engine::event_text;
-use parallax_model::Lane;
 use parallax_model::table_map::ste_meaning;
+use parallax_model::{Lane, lane};
 use parallax_smmu::{Command, CommandKind, Ste};
 use parallax_vmsa::mem::read_u64;
 
 use super::context::{OperationContext, Wanted};
 use super::entry::Entry;
 use super::follow::{self, Concern};
+use super::state::Frame;
 use crate::command_reader::CommandReader;
 
 /// CMDQ_PROD and CMDQ_CONS (IHI 0070, 6.3), and the bits of both that are an index and its wrap flag.
@@ -90,7 +91,7 @@ impl Narration<'_, '_> {
         match event.kind {
             kind::STORE => self.store(event),
             kind::TLBI => self.tlbi(event),
-            kind::BARRIER if !self.shown.is_empty() && self.barriers.insert(event.a) => {
+            kind::BARRIER if self.shows_a_table() && self.barriers.insert(event.a) => {
                 self.end_run();
                 self.line(event, &self.instruction(event));
             }
@@ -108,6 +109,11 @@ impl Narration<'_, '_> {
             }
             _ => (),
         }
+    }
+
+    /// Whether an entry was shown that barriers and invalidations matter to.
+    fn shows_a_table(&self) -> bool {
+        self.shown.iter().any(|shown| !matches!(shown.entry, Entry::State(_)))
     }
 
     fn register(&self, event: &Record) -> Option<u64> {
@@ -130,19 +136,28 @@ impl Narration<'_, '_> {
         if old == new {
             return;
         }
-        let Some((entry, base)) = Entry::at(self.context, PhysAddr::new(at)) else { return };
+        let found = match Frame::at(self.context, event.b) {
+            Some(frame) if frame.state(old).1 == frame.state(new).1 => return,
+            Some(frame) => Some((Entry::State(frame), PhysAddr::new(frame.at))),
+            None => Entry::at(self.context, PhysAddr::new(at)),
+        };
+        let Some((entry, base)) = found else { return };
+        let (here, size) = match &entry {
+            Entry::State(frame) => (frame.at, frame.size()),
+            Entry::Page { .. } | Entry::Stream { .. } => (at, 8),
+        };
         if !entry.is_wanted(self.wanted, self.context.linear) {
             return;
         }
         let name = entry.name(self.context);
         let stale = entry.cached_by(old);
-        if let Some(run) = self.run.as_mut().filter(|run| run.pc == event.pc && run.next == at) {
-            run.next = run.next.wrapping_add(8);
+        if let Some(run) = self.run.as_mut().filter(|run| run.pc == event.pc && run.next == here) {
+            run.next = run.next.wrapping_add(size);
             run.count += 1;
         } else {
             self.end_run();
             self.entry(event, (&entry, &name), (at, base.get()), (old, new));
-            self.run = Some(Run { pc: event.pc, next: at.wrapping_add(8), count: 0 });
+            self.run = Some(Run { pc: event.pc, next: here.wrapping_add(size), count: 0 });
         }
         self.barriers.clear();
         match self.shown.iter_mut().find(|shown| shown.entry == entry) {
@@ -156,10 +171,15 @@ impl Narration<'_, '_> {
         event: &Record,
         (entry, name): (&Entry, &str),
         (at, base): (u64, u64),
-        (old, new): (u64, u64),
+        (mut old, mut new): (u64, u64),
     ) {
         let (was, is) = match entry {
             Entry::Stream { .. } => self.streams(at, base, old),
+            Entry::State(frame) => {
+                let ((was, before), (is, after)) = (frame.state(old), frame.state(new));
+                (old, new) = (was, is);
+                (lane::page_state(&before), lane::page_state(&after))
+            }
             Entry::Page { .. } => {
                 let mut tables = self.context.tables.iter().chain(self.context.new_tables);
                 let table = tables.find(|table| table.entry_at(PhysAddr::new(at)).is_some());
@@ -169,7 +189,7 @@ impl Narration<'_, '_> {
         };
         let dword = match entry {
             Entry::Stream { .. } => format!(", dword {}", (at - base) / 8),
-            Entry::Page { .. } => String::new(),
+            Entry::Page { .. } | Entry::State(_) => String::new(),
         };
         // Writing to a string cannot fail.
         let _ = writeln!(self.text, "\n{name}{dword}\n  was {old:#018x}  {was}\n  now {new:#018x}  {is}");
@@ -268,7 +288,10 @@ impl Narration<'_, '_> {
             && count != 0
         {
             let last = self.shown.last().map(|shown| shown.name.as_str()).unwrap_or_default();
-            let _ = writeln!(self.text, "  and the {count} entries behind it, up to {last}");
+            let _ = match count {
+                1 => writeln!(self.text, "  and the entry behind it, {last}"),
+                _ => writeln!(self.text, "  and the {count} entries behind it, up to {last}"),
+            };
         }
     }
 

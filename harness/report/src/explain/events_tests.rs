@@ -1,7 +1,7 @@
 use parallax_addr::{InputAddr, PhysAddr};
 use parallax_machine::recording::format::Site;
 use parallax_model::table_map::Table;
-use parallax_model::{AddressMap, Span};
+use parallax_model::{AddressMap, Field, PageArray, PageFormat, Span};
 use parallax_smmu::strtab::SteArray;
 use parallax_vmsa::desc::Level;
 use parallax_vmsa::{SparseMem, Stage, Stage2Controls};
@@ -13,10 +13,25 @@ const STREAMS: u64 = 0xa000;
 const QUEUE: u64 = 0xc000;
 const SMMU: u64 = 0x0905_0000;
 
-/// A last-level table of the SMMU at [`TABLE`] for 0x40200000 on, whose entry 1 maps, and 16 stream table entries.
+/// The state of frame 0x40201 on, in entries of 4 bytes with the host's relation in bits 25:24 and a count in bits 15:0.
+const STATES: PageArray = PageArray {
+    pa: PhysAddr::new(0xb000),
+    first_pfn: 0x4_0201,
+    nr: 4,
+    format: PageFormat {
+        size: 4,
+        host: Some(Field { shift: 24, bits: 2 }),
+        hyp_inverted: None,
+        refcount: Field { shift: 0, bits: 16 },
+        share_count: None,
+    },
+};
+
+/// A last-level table of the SMMU at [`TABLE`] for 0x40200000 on, whose entry 1 maps, and 16 stream table entries; the last two frames of
+/// [`STATES`] are the hypervisor's own.
 fn text_of(wanted: Wanted, events: &[Record]) -> String {
     let mut memory = SparseMem::new();
-    memory.write(PhysAddr::new(TABLE), &[0; 0x3000]);
+    memory.write(PhysAddr::new(TABLE), &[0; 0x4000]);
     memory.write_u64(PhysAddr::new(TABLE + 8), 0x4020_17ff);
     let stage = Stage::Two(Stage2Controls { fwb: false, vmid: 0 });
     let table = Table {
@@ -39,6 +54,8 @@ fn text_of(wanted: Wanted, events: &[Record]) -> String {
         tables: &[table],
         new_tables: &[],
         streams: &[SteArray { pa: PhysAddr::new(STREAMS), first: 0, count: 16 }],
+        pages: Some(STATES),
+        own: &[Span::new(PhysAddr::new(0x4020_3000), 0x2000)],
         map: &AddressMap::default(),
         commands: Span::new(QUEUE, 0x1000),
         smmu: Span::new(SMMU, 0x2_0000),
@@ -134,4 +151,36 @@ fn a_barrier_is_told_once_between_two_changes() {
     let text =
         text_of(all(), &[barrier, store(TABLE + 8, 0), barrier, barrier, store(TABLE + 16, 1), barrier]);
     assert_eq!(text.matches("then  cpu0 0xd5033f9f").count(), 2, "{text}");
+}
+
+#[test]
+fn a_page_state_is_told_and_no_barrier_for_it() {
+    let barrier = Record { kind: kind::BARRIER, a: 0xd503_3f9f, pc: 0x30, ..Record::default() };
+    let four = |b, value| Record { size: 4, ..store(b, value) };
+    let (first, second) = (STATES.pa.get(), STATES.pa.get() + 4);
+    let text = text_of(all(), &[four(second, 0x100_0003), barrier]);
+    let expected = "
+page 0x40202000..0x40203000
+  was 0x0000000000000000  host=OWNED hyp=NOPAGE
+  now 0x0000000001000003  host=SHARED_OWNED hyp=NOPAGE refcount=3
+";
+    assert!(text.starts_with(expected) && !text.contains("then"), "{text}");
+    let text = text_of(all(), &[four(first, 1), four(second, 1), four(second + 4, 1)]);
+    assert!(text.ends_with("  and the entry behind it, page 0x40202000..0x40203000\n"), "{text}");
+    let nothing = text_of(Wanted { ipa: Some(0x4020_1fff), sid: None }, &[four(second, 1)]);
+    assert_eq!(nothing, "\nno store changed such an entry\n");
+    let text = text_of(Wanted { ipa: Some(0x4020_2fff), sid: None }, &[four(second, 1)]);
+    assert!(text.contains("page 0x40202000..0x40203000"), "{text}");
+}
+
+#[test]
+fn how_often_the_hypervisor_uses_its_own_memory_is_not_told() {
+    let third = STATES.pa.get() + 8;
+    assert_eq!(text_of(all(), &[store(third, 0x5)]), "\nno store changed such an entry\n");
+    assert!(
+        text_of(all(), &[store(third, 0x100_0005)])
+            .contains("now 0x0000000001000005  host=SHARED_OWNED hyp=NOPAGE\n")
+    );
+    let behind = STATES.pa.get() + 16;
+    assert_eq!(text_of(all(), &[store(behind, 0x100_0005)]), "\nno store changed such an entry\n");
 }

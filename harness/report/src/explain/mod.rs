@@ -9,6 +9,7 @@ mod entry;
 mod events;
 mod follow;
 mod recorded;
+mod state;
 
 pub use self::context::{OperationContext, Wanted};
 pub use self::events::events_text;

@@ -22,13 +22,16 @@ pub fn story(before: &mut Replay, after: &mut Replay, wanted: Wanted) -> Result<
     let mut streams = all_streams(before)?;
     let new_streams = all_streams(after)?;
     streams.extend(new_streams.into_iter().filter(|array| !streams.contains(array)).collect::<Vec<_>>());
-    let layout = after.target().told.layout;
+    let (layout, pages) = (after.target().told.layout, after.target().told.pages);
+    let own: Vec<_> = layout.own().collect();
     let names = after.target().address_map();
     let context = OperationContext {
         before: before.memory(),
         tables: &known,
         new_tables: &new,
         streams: &streams,
+        pages,
+        own: &own,
         map: &names,
         commands: layout.cmdq.cast(),
         smmu: layout.smmu.cast(),

@@ -26,10 +26,10 @@ pub struct FindingForm {
     pub text: String,
     /// The check.
     #[schemars(extend("enum" = names_of(Check::ALL, Check::name)))]
-    check: Cow<'static, str>,
+    pub check: Cow<'static, str>,
     /// The rule within the check.
     #[schemars(length(min = 1))]
-    rule: String,
+    pub rule: String,
     /// Which address space `span` is in: addresses of the host's CPUs, of devices, of EL2, physical ones, StreamIDs, or
     /// none (registers).
     #[schemars(extend("enum" = names_of(Space::ALL, Space::name)))]

@@ -140,7 +140,9 @@ impl<W: Write> Human<W> {
         let seconds = elapsed.as_secs_f64();
         let status = if orphans.is_empty() { Status::Same } else { Status::Diverged };
         let status = super::status(reports).and(status);
+        let held = reports.iter().any(TraceReport::agreed_findings);
         let (style, verdict) = match status {
+            Status::Same if held => (YELLOW, "as agreed, findings in good traces among it,"),
             Status::Same => (GREEN, "all as agreed"),
             Status::Setup => (RED, "could not build, start or write"),
             Status::Interrupted => (YELLOW, "interrupted"),
