@@ -24,6 +24,7 @@ const FIPA: u64 = 0x0000_0fff_ffff_fff0;
 /// and they have their access flag set from the start, so every other fault (a permission fault on executing
 /// from MMIO, an alignment fault, an external abort) is the host's own. HPFAR_EL2 is valid for a translation
 /// fault of either stage's walk (D24.2.62).
+#[inline(never)]
 pub(crate) fn handle(esr: u64, regs: &mut HostRegs) {
     if esr & (FSC_CLASS | 0b11) == TLB_CONFLICT {
         // Where blocks are split in place (FEAT_BBM level 2) this may come. Without entries there is no conflict: again.

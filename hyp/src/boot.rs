@@ -26,7 +26,6 @@ use crate::{boot_tables, cpus, gic, host, host_tree, info, lpi, stage1, sysreg};
 static HYP: Once<Hyp<Machine, Driver, Yield>> = Once::new();
 
 /// The hypervisor's state. Not before the host runs.
-#[inline(always)]
 pub(crate) fn hyp() -> &'static Hyp<Machine, Driver, Yield> {
     HYP.get().expect("the host runs only after boot")
 }

@@ -3,8 +3,9 @@
 use crate::boot::hyp;
 use crate::sysreg;
 use crate::{abort, inject, mmio, psci};
-use hyp_core::{id, smccc};
+use hyp_core::{hypercall, id, smccc};
 use parallax_abi::errno::SMCCC_NOT_SUPPORTED;
+use parallax_abi::operation::Hypercall;
 
 /// The host's x0 to x30 during an exit (`vectors.s` knows the order). ELR_EL2 and SPSR_EL2 stay in the
 /// registers.
@@ -23,9 +24,9 @@ mod ec {
     pub(super) const DABT_LOW: u64 = 0x24;
 }
 
-/// A synchronous exception of the host.
+/// A synchronous exception of the host. It does not return to the vector: so it need not keep registers, which all are in `regs`.
 #[unsafe(no_mangle)]
-extern "C" fn host_sync(regs: &mut HostRegs) {
+extern "C" fn host_sync(regs: &mut HostRegs) -> ! {
     let esr = sysreg::read!("esr_el2");
     match esr >> 26 & 0x3f {
         ec::HVC64 => hypercall(regs),
@@ -45,14 +46,17 @@ extern "C" fn host_sync(regs: &mut HostRegs) {
         ec::IABT_LOW | ec::DABT_LOW => abort::handle(esr, regs),
         _ => inject::undefined(),
     }
+    // SAFETY: `host_return` (vectors.s) takes the frame at SP, which is where it was when the vector came here; below it nothing is used again.
+    unsafe { core::arch::asm!("mov sp, {}", "b host_return", in(reg) regs, options(noreturn)) }
 }
 
 fn hypercall(regs: &mut HostRegs) {
     let [id, args @ .., _] = regs.x.first_chunk::<8>().expect("HostRegs has 31 registers");
-    if psci::is_psci(*id) {
-        return secure_call(regs);
-    }
-    let results = hyp_core::hypercall::dispatch(hyp(), *id, *args);
+    let results = match Hypercall::decode(*id, *args) {
+        Some(call) => hypercall::dispatch(hyp(), call),
+        None if psci::is_psci(*id) => return secure_call(regs),
+        None => hypercall::UNKNOWN,
+    };
     regs.x[..4].copy_from_slice(&results);
 }
 

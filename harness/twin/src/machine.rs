@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use hyp_core::addr::Ipa as HypIpa;
-use hyp_core::hypercall::dispatch;
+use hyp_core::hypercall::{UNKNOWN, dispatch};
 use parallax_abi::info::HypInfo;
 use parallax_abi::mailbox::{Response, kind};
+use parallax_abi::operation::Hypercall;
 use parallax_addr::{InputAddr, Ipa, PAGE_SIZE, Span};
 use parallax_model::{CaptureCache, S2Entry, Snapshot, Told, capture, run};
 use parallax_ops::{Agent, Answer, Operation, Outcome};
@@ -68,7 +69,8 @@ impl Machine {
     fn call(&self, operation: &Operation) -> Outcome {
         let [id, args @ ..] = operation.request(0).args;
         let mut response = Response { kind: kind::OK, ..Response::default() };
-        response.x[..4].copy_from_slice(&dispatch(&self.hyp, id, args));
+        let results = Hypercall::decode(id, args).map_or(UNKNOWN, |call| dispatch(&self.hyp, call));
+        response.x[..4].copy_from_slice(&results);
         Answer::of(operation, &response).outcome
     }
 

@@ -246,8 +246,10 @@ macro_rules! define {
             #[must_use]
             #[inline(always)]
             pub const fn decode(function: u64, args: [u64; 6]) -> Option<Self> {
-                match function {
-                    $(ids::$H_CONST => {
+                // Numbers of 16 bits are compared in one instruction each.
+                match function as u16 {
+                    _ if function >> 16 != crate::hypercall::BASE >> 16 => None,
+                    $(low if low == ids::$H_CONST as u16 => {
                         let [$($h_arg,)* ..] = args;
                         Some(Self::$h_variant { $($h_arg),* })
                     })*

@@ -8,18 +8,17 @@ use parallax_abi::errno;
 use parallax_abi::operation::Hypercall as Call;
 use spin::RelaxStrategy;
 
-/// Performs the hypercall `function` (x0) with the arguments `args` (x1 to x6). Returns x0 to x3: the SMCCC status,
-/// the result (0 or a negative error code of [`errno`]) and two more results.
-#[inline]
-pub fn dispatch<H, S, R>(hyp: &Hyp<H, S, R>, function: u64, args: [u64; 6]) -> [u64; 4]
+/// x0 to x3 after a function that nobody knows.
+pub const UNKNOWN: [u64; 4] = [errno::SMCCC_NOT_SUPPORTED as u64, 0, 0, 0];
+
+/// Performs `call`. Returns x0 to x3: the SMCCC status, the result (0 or a negative error code of [`errno`]) and two
+/// more results.
+pub fn dispatch<H, S, R>(hyp: &Hyp<H, S, R>, call: Call) -> [u64; 4]
 where
     H: Memory + Cpu,
     S: SmmuTlb,
     R: RelaxStrategy,
 {
-    let Some(call) = Call::decode(function, args) else {
-        return [errno::SMCCC_NOT_SUPPORTED as u64, 0, 0, 0];
-    };
     let result = match call {
         Call::HostShareHyp { pfn } => hyp.host_share_hyp(pfn),
         Call::HostUnshareHyp { pfn } => hyp.host_unshare_hyp(pfn),

@@ -36,21 +36,18 @@ impl PageState {
 
     /// Whether the host's state is `host` and the hypervisor's `hyp`.
     #[must_use]
-    #[inline]
     pub const fn is(self, host: State, hyp: State) -> bool {
         self.0 & BOTH == Self::bits(host, hyp)
     }
 
     /// The same entry with other states.
     #[must_use]
-    #[inline]
     pub const fn with(self, host: State, hyp: State) -> Self {
         Self(self.0 & !BOTH | Self::bits(host, hyp))
     }
 
     /// How often the page is pinned or referred to, 0 to 65535.
     #[must_use]
-    #[inline]
     pub const fn refcount(self) -> u64 {
         (self.0 >> page::REFCOUNT.0) & page::REFCOUNT.1
     }
@@ -109,14 +106,12 @@ impl PageStates {
         self.nr
     }
 
-    #[inline]
     fn slot(&self, pa: PhysAddr) -> Option<PhysAddr> {
         let index = pa.pfn().0.wrapping_sub(self.first.0);
         (index < self.nr).then(|| self.base.add(index * 8))
     }
 
     /// The state of the page that holds `pa`. Frames outside of the array belong to nobody: NOPAGE for both.
-    #[inline]
     pub fn get<M: Memory>(&self, mem: &M, pa: PhysAddr) -> PageState {
         match self.slot(pa) {
             Some(slot) => PageState(mem.read(slot)),
@@ -125,7 +120,6 @@ impl PageStates {
     }
 
     /// Sets the state of the page that holds `pa`. Nothing happens for frames outside of the array.
-    #[inline]
     pub fn set<M: Memory>(&self, mem: &M, pa: PhysAddr, state: PageState) {
         if let Some(slot) = self.slot(pa) {
             mem.write(slot, state.0);

@@ -145,7 +145,6 @@ impl Regions {
 
     /// The region that holds `pa`; `None` beyond the limit.
     #[must_use]
-    #[inline]
     pub fn find(&self, pa: PhysAddr) -> Option<Region> {
         let list = &self.list[..self.len];
         list.get(list.partition_point(|region| region.range.end() <= pa.0)).copied()

@@ -83,9 +83,7 @@ impl AtWork<'_> {
         problems.iter().try_for_each(|problem| self.problem(problem))?;
         let reports = document.map(|document| document.traces).unwrap_or_default();
         let operations: usize = reports.iter().map(|entry| entry.operations).sum();
-        // Where all that is found is known, all is in order.
-        let status = if known && problems.is_empty() { 0 } else { done.status };
-        self.done(&cell.name, [reports.len() as u64, operations as u64], done.seconds, status)?;
+        self.done(&cell.name, [reports.len() as u64, operations as u64], done.seconds, done.status)?;
         if cell.traces == Traces::All {
             self.faults(&reports, &problems)?;
         }

@@ -46,11 +46,22 @@ const NOT_ON_6_12: &[(&str, &str)] = &[
     ("traces/pkvm/lpa2_el2_page.trace", WIDE),
     ("traces/pkvm/lpa2_sizes.trace", WIDE),
 ];
+const NOT_ON_7_0: &[(&str, &str)] = &[
+    ("traces/pkvm/abort_then_call.trace", TOUCH),
+    ("traces/pkvm/cpu_cortex_a710.trace", TOUCH),
+    ("traces/pkvm/cpu_cortex_a72.trace", TOUCH),
+    ("traces/pkvm/cpu_neoverse_n1.trace", TOUCH),
+    ("traces/pkvm/cpu_neoverse_v1.trace", TOUCH),
+    ("traces/pkvm/el2_page.trace", TOUCH),
+    ("traces/pkvm/el2_page_sizes.trace", TOUCH),
+    ("traces/pkvm/loan_and_aborts.trace", TOUCH),
+    ("traces/pkvm/lpa2_el2_page.trace", TOUCH),
+];
 
 /// All of them, the oldest first.
 pub(crate) const KERNELS: &[Kernel] = &[
     Kernel { series: "6.12", traces: &["traces/pkvm"], known: &[STACKS], left_out: NOT_ON_6_12 },
-    Kernel { series: "7.0", traces: &["traces/pkvm"], known: &[STACKS, SYNCHRONISES], left_out: &[] },
+    Kernel { series: "7.0", traces: &["traces/pkvm"], known: &[STACKS, SYNCHRONISES], left_out: NOT_ON_7_0 },
     Kernel { series: "7.1", traces: &["traces/pkvm"], known: &[STACKS], left_out: &[] },
     Kernel { series: "7.2", traces: &["traces/pkvm"], known: &[], left_out: &[] },
     Kernel { series: "7.3", traces: &["traces/pkvm", "traces/guests"], known: &[], left_out: &[] },

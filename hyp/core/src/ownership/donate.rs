@@ -17,6 +17,7 @@ impl<H: Memory + Cpu, S: SmmuTlb, R: RelaxStrategy> Hyp<H, S, R> {
     /// # Errors
     /// [`Error::Inval`] for a bad range, [`Error::Perm`] unless all is memory that the host owns exclusively,
     /// [`Error::NoMem`].
+    #[inline(never)]
     pub fn host_donate_hyp(&self, pfn: u64, nr: u64) -> Result<(), Error> {
         let range = self.memory_range(pfn, nr)?;
         let (mut host, mut el2) = (self.host.lock(), self.el2.lock());
@@ -37,6 +38,7 @@ impl<H: Memory + Cpu, S: SmmuTlb, R: RelaxStrategy> Hyp<H, S, R> {
     /// [`Error::Inval`] for a bad range, [`Error::Perm`] unless all is memory that the hypervisor owns,
     /// [`Error::Busy`] when a page is in use, which those of the image and the page pool always are,
     /// [`Error::NoMem`].
+    #[inline(never)]
     pub fn hyp_donate_host(&self, pfn: u64, nr: u64) -> Result<(), Error> {
         let range = self.memory_range(pfn, nr)?;
         let (mut host, mut el2) = (self.host.lock(), self.el2.lock());

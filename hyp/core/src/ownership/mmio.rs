@@ -38,6 +38,7 @@ impl<H: Memory + Cpu, S: SmmuTlb, R: RelaxStrategy> Hyp<H, S, R> {
     /// # Errors
     /// [`Error::Inval`] for a bad range or memory, [`Error::Perm`] when the host runs or a page is taken already,
     /// [`Error::NoMem`].
+    #[inline(never)]
     pub fn host_donate_hyp_mmio(&self, pfn: u64, nr: u64) -> Result<(), Error> {
         let range = self.mmio_range(pfn, nr)?;
         let (mut host, mut el2) = (self.host.lock(), self.el2.lock());

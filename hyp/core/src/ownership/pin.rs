@@ -16,6 +16,7 @@ impl<H: Memory + Cpu, S: SmmuTlb, R: RelaxStrategy> Hyp<H, S, R> {
     /// # Errors
     /// [`Error::Inval`] for a bad range, [`Error::Perm`] unless all are lent, [`Error::Busy`] when one is pinned
     /// 65535 times, [`Error::NoMem`].
+    #[inline(never)]
     pub fn hyp_pin_shared_mem(&self, pfn: u64, nr: u64) -> Result<(), Error> {
         let range = self.memory_range(pfn, nr)?;
         let (mut host, mut el2) = (self.host.lock(), self.el2.lock());
@@ -36,6 +37,7 @@ impl<H: Memory + Cpu, S: SmmuTlb, R: RelaxStrategy> Hyp<H, S, R> {
     /// # Errors
     /// [`Error::Inval`] for a bad range, [`Error::Perm`] unless all are lent and pinned, the pins of the host's SMMU not
     /// counted.
+    #[inline(never)]
     pub fn hyp_unpin_shared_mem(&self, pfn: u64, nr: u64) -> Result<(), Error> {
         let range = self.memory_range(pfn, nr)?;
         let (mut host, mut el2) = (self.host.lock(), self.el2.lock());

@@ -18,7 +18,7 @@ impl<H: Memory + Cpu, S: SmmuTlb, R: RelaxStrategy> Hyp<H, S, R> {
     ///
     /// # Errors
     /// [`Error::Perm`] unless it is memory that the host owns exclusively.
-    #[inline]
+    #[inline(never)]
     pub fn host_share_hyp(&self, pfn: u64) -> Result<(), Error> {
         self.lend(pfn, (State::Owned, State::NoPage), Transition::HostShareHyp)
     }
@@ -27,7 +27,7 @@ impl<H: Memory + Cpu, S: SmmuTlb, R: RelaxStrategy> Hyp<H, S, R> {
     ///
     /// # Errors
     /// [`Error::Perm`] unless it is lent, [`Error::Busy`] while it is pinned.
-    #[inline]
+    #[inline(never)]
     pub fn host_unshare_hyp(&self, pfn: u64) -> Result<(), Error> {
         self.lend(pfn, (State::SharedOwned, State::SharedBorrowed), Transition::HostUnshareHyp)
     }

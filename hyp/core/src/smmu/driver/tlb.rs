@@ -44,6 +44,7 @@ impl<R: Mmio, M: Memory, C: Cpu> SmmuTlb for Smmu<R, M, C> {
         }
     }
 
+    #[inline(never)]
     fn take_event(&mut self) -> Option<Event> {
         let acknowledged = self.hw.regs.read32(GERRORN);
         let active = Gerror::from_bits_retain(self.hw.regs.read32(GERROR) ^ acknowledged);
