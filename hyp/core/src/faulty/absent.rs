@@ -244,7 +244,12 @@ pub(crate) fn host_changed<H: Memory + Cpu, S: SmmuTlb>(
 }
 
 #[inline(always)]
-pub(crate) const fn may_donate<H>(_hw: &H, _host: &mut HostMmu, _page: PhysAddr) -> Result<(), Error> {
+pub(crate) const fn may_donate<H>(
+    _hw: &H,
+    _host: &mut HostMmu,
+    _page: PhysAddr,
+    _transition: Transition,
+) -> Result<(), Error> {
     Ok(())
 }
 

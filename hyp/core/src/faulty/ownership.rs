@@ -33,8 +33,13 @@ pub(crate) fn judged(right: PageState, transition: Transition, range: Range, pag
 
 /// Comes when a page may be donated, while others of its range are still to be looked at.
 #[inline(always)]
-pub(crate) fn may_donate<H: Memory + Cpu>(hw: &H, host: &mut HostMmu, page: PhysAddr) -> Result<(), Error> {
-    if on(Fault::HostDonatePartial) {
+pub(crate) fn may_donate<H: Memory + Cpu>(
+    hw: &H,
+    host: &mut HostMmu,
+    page: PhysAddr,
+    transition: Transition,
+) -> Result<(), Error> {
+    if transition == Transition::HostDonateHyp && on(Fault::HostDonatePartial) {
         let content = host.content_after(Change::Lost, Kind::Memory);
         host.set(hw, Range { base: page, size: PAGE_SIZE }, content)?;
     }

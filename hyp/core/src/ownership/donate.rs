@@ -19,17 +19,7 @@ impl<H: Memory + Cpu, S: SmmuTlb, R: RelaxStrategy> Hyp<H, S, R> {
     /// [`Error::NoMem`].
     #[inline(never)]
     pub fn host_donate_hyp(&self, pfn: u64, nr: u64) -> Result<(), Error> {
-        let range = self.memory_range(pfn, nr)?;
-        let (mut host, mut el2) = (self.host.lock(), self.el2.lock());
-        let transition = Transition::HostDonateHyp;
-        for page in pages(range) {
-            let state = faulty::judged(self.pages.get(&self.hw, page), transition, range, page);
-            if !state.is(State::Owned, State::NoPage) {
-                return Err(Error::Perm);
-            }
-            faulty::may_donate(&self.hw, &mut host, page)?;
-        }
-        self.perform(&mut host, &mut el2, (range, Kind::Memory), transition)
+        self.give((pfn, nr), (State::Owned, State::NoPage), Transition::HostDonateHyp)
     }
 
     /// The hypervisor gives `nr` pages from frame `pfn` on back to the host. EL2 no longer has them mapped.
@@ -40,16 +30,19 @@ impl<H: Memory + Cpu, S: SmmuTlb, R: RelaxStrategy> Hyp<H, S, R> {
     /// [`Error::NoMem`].
     #[inline(never)]
     pub fn hyp_donate_host(&self, pfn: u64, nr: u64) -> Result<(), Error> {
+        self.give((pfn, nr), (State::NoPage, State::Owned), Transition::HypDonateHost)
+    }
+
+    /// Takes `nr` pages from frame `pfn` on, which nobody uses, out of the states `from` (host's, hypervisor's).
+    #[inline(always)]
+    fn give(&self, (pfn, nr): (u64, u64), from: (State, State), transition: Transition) -> Result<(), Error> {
         let range = self.memory_range(pfn, nr)?;
         let (mut host, mut el2) = (self.host.lock(), self.el2.lock());
-        let transition = Transition::HypDonateHost;
         for page in pages(range) {
-            let state = faulty::judged(self.pages.get(&self.hw, page), transition, range, page);
-            if !state.is(State::NoPage, State::Owned) {
-                return Err(Error::Perm);
-            }
-            if state.refcount() != 0 {
-                return Err(Error::Busy);
+            match faulty::judged(self.pages.get(&self.hw, page), transition, range, page) {
+                state if !state.is(from.0, from.1) => return Err(Error::Perm),
+                state if state.refcount() != 0 => return Err(Error::Busy),
+                _ => faulty::may_donate(&self.hw, &mut host, page, transition)?,
             }
         }
         self.perform(&mut host, &mut el2, (range, Kind::Memory), transition)

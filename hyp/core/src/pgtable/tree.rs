@@ -118,20 +118,29 @@ impl Tree {
 
     /// The entry at which a walk for `ia` (below the geometry's limit) ends, and its level.
     pub fn walk<M: Memory>(&self, mem: &M, ia: u64) -> (Descriptor, Level) {
+        let (table, level) = self.table_around(mem, (ia, ia + 1));
+        (Descriptor(mem.read(self.slot(table, level, ia))), level)
+    }
+
+    /// The lowest table that has all of the input addresses `ia..end`, and its level.
+    fn table_around<M: Memory>(&self, mem: &M, (ia, end): (u64, u64)) -> (PhysAddr, Level) {
         let (mut table, mut level) = (self.root, self.geometry.start_level());
-        loop {
+        while end - ia < span(level) && (ia ^ (end - 1)) < span(level) {
             let entry = Descriptor(mem.read(self.slot(table, level, ia)));
             if !entry.is_table(level) {
-                return (entry, level);
+                break;
             }
-            table = entry.next_table();
-            level += 1;
+            (table, level) = (entry.next_table(), level + 1);
         }
+        (table, level)
     }
 
     /// How many pages [`Tree::set`] will take from the pool at most, for the same range and content.
     pub fn tables_needed<M: Memory>(&self, mem: &M, ia: u64, size: u64, content: Content) -> u64 {
-        self.count(mem, Some(self.root), self.geometry.start_level(), (ia, ia + size), content)
+        match self.table_around(mem, (ia, ia + size)) {
+            (_, LAST_LEVEL) => 0,
+            (table, level) => self.count(mem, Some(table), level, (ia, ia + size), content),
+        }
     }
 
     fn count<M: Memory>(
@@ -170,9 +179,9 @@ impl Tree {
         size: u64,
         content: Content,
     ) -> Result<(), Error> {
-        let (root, start) = (self.root, self.geometry.start_level());
+        let (table, level) = self.table_around(env.mem, (ia, ia + size));
         let stale = faulty::set_range(env, (ia, size), |env| {
-            self.set_table(env, root, start, (ia, ia + size), content)
+            self.set_table(env, table, level, (ia, ia + size), content)
         })?;
         if stale {
             env.tlb.invalidate(ia, size, PAGE_SIZE);
