@@ -64,6 +64,7 @@ impl<H: Memory + Cpu, S: SmmuTlb, R: RelaxStrategy> Hyp<H, S, R> {
     /// # Errors
     /// [`Error::Inval`] for a bad range, memory, or a page that the hypervisor does not own, [`Error::Busy`] for a
     /// device that the hypervisor itself uses, [`Error::Perm`] for all other pages.
+    #[inline(never)]
     pub fn hyp_donate_host_mmio(&self, pfn: u64, nr: u64) -> Result<(), Error> {
         let range = self.mmio_range(pfn, nr)?;
         if !self.all_entries(&self.host.lock(), range, |entry| entry == Descriptor::OWNED_BY_HYP) {
