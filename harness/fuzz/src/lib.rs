@@ -15,11 +15,13 @@
 //! | [`explore`] | every operation in every state of a few pages, as the specification has them |
 //! | [`fuzz`] | operations that are chosen by what every page is |
 //! | [`schedules`] | two operations at once, under schedules that are drawn |
+//! | [`beside`] | operations for several hypervisors side by side |
 //! | [`score`] | who catches a switchable fault, and after how many operations |
 //! | [`plan`], [`summary()`], [`document`] | all machines of a run; what came of it, for a person and for programs |
 #![forbid(unsafe_code)]
 
 mod act;
+pub mod beside;
 mod commands;
 mod counts;
 pub mod document;

@@ -113,7 +113,14 @@ fn pkvm(kernel: &'static Kernel) -> Piece {
     let cell = Cell { name: format!("traces on {name}"), qemu: None, words, traces: Traces::Kernel(kernel) };
     let bench = Step::parallax(format!("instructions on {name}"), &format!("bench --target pkvm:{series}"));
     let bench = Step { needs: Needs::Kernel(series), ..bench.reading(Reads::BenchTargets) };
-    Piece(vec![Work::Cell(cell), Work::Step(bench)])
+    let mut all = vec![Work::Cell(cell), Work::Step(bench)];
+    // Where a touch of EL2's memory ends the machine, random operations have nothing to say.
+    if kernel.left_out.is_empty() {
+        let name = format!("random operations on ours and on {name}");
+        let step = Step::parallax(name, &format!("fuzz --target hyp,pkvm:{series}"));
+        all.push(Work::Step(Step { needs: Needs::Kernel(series), ..step }));
+    }
+    Piece(all)
 }
 
 /// What a variable says, or what is usual.

@@ -10,6 +10,7 @@ use parallax_fuzz::explore::Shard;
 use super::explore::shard;
 use super::fault::FaultName;
 use super::form::Form;
+use super::run::{On, on};
 
 pub(crate) const EXAMPLE: &str = "\
 Examples:
@@ -18,6 +19,7 @@ Examples:
   parallax fuzz --time 8h --corpus target/corpus      a night; the next one goes on from what this one reached
   parallax fuzz --shard 2/4 --jobs 2
   parallax fuzz --fault host_donate_checks_first_page_only --save found.trace
+  parallax fuzz --target hyp,pkvm:7.3 --ops 10000     the same operations on ours and on an unmodified Linux with pKVM
 
 The same seed, number of operations and corpus give the same operations, verdict and digest, whatever --jobs is.
 
@@ -50,6 +52,11 @@ pub struct Fuzz {
     /// Switch a fault of the hypervisor on: then something must be found (`parallax faults` lists them)
     #[arg(long, value_name = "NAME", value_parser = FaultName, hide_possible_values = true)]
     pub fault: Option<Fault>,
+    /// Compare several targets, operation by operation, with what a host can ask of each: `hyp`, `pkvm`, or `pkvm:KERNEL` as `parallax
+    /// run --kernel` names it. The first is what the others are held against
+    #[arg(long, value_name = "TARGETS", value_delimiter = ',', value_parser = on,
+          conflicts_with_all = ["time", "jobs", "shard", "corpus", "fault", "format"])]
+    pub target: Vec<On>,
     /// Write what was found as a trace, as short as it gets
     #[arg(long, value_name = "FILE")]
     pub save: Option<PathBuf>,

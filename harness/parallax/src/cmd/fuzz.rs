@@ -9,6 +9,8 @@
 //! nothing found
 //! ```
 
+mod beside;
+
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -35,6 +37,9 @@ const MAX_SHOWN: usize = 100;
 /// Runs it.
 pub(super) fn fuzz(args: &Fuzz) -> Result<Status> {
     can_be_saved(args.save.as_ref())?;
+    if !args.target.is_empty() {
+        return beside::run(args);
+    }
     let cancel = interrupt::token()?;
     let root = project::root(&[])?;
     let plan = Plan {

@@ -9,7 +9,7 @@
 //! all as agreed in 0.9 s
 //! ```
 
-mod compare;
+pub(super) mod compare;
 mod options;
 pub(super) mod target;
 

@@ -16,6 +16,7 @@ use parallax_report::report::Format;
 use parallax_report::text_table;
 use parallax_suite::cases::Case;
 use parallax_suite::compare::{Cell, Row, rows};
+use parallax_trace::Trace;
 
 use super::target;
 use crate::cli::Run;
@@ -23,13 +24,14 @@ use crate::cmd::output::print;
 use crate::cmd::progress;
 use crate::interrupt;
 
-/// What is told of all traces.
+/// What is to be said of all traces.
 #[derive(Default)]
-struct Sum {
+pub(in crate::cmd) struct Sum {
     equal: usize,
     allowed: usize,
     apart: usize,
-    findings: usize,
+    /// What somebody has to look at.
+    pub(in crate::cmd) findings: usize,
     freedoms: BTreeSet<Freedom>,
 }
 
@@ -42,14 +44,17 @@ pub(super) fn run(args: &Run, cases: &[Case]) -> Result<Status> {
     let names: Vec<String> = args.target.iter().map(ToString::to_string).collect();
     let progress = progress::of_traces(cases.len());
     progress.set_message("building");
-    let backends = args.target.iter().map(|on| target::without_plugin(on, &root, cases, &cancel));
+    let backends = args
+        .target
+        .iter()
+        .map(|on| target::without_plugin(on, &root, cases.iter().map(|case| &case.trace), &cancel));
     let backends = backends.collect::<Result<Vec<_>, Failure>>()?;
     progress.set_message("running");
     let mut sum = Sum::default();
     let mut ran = 0;
     for case in cases {
         // One machine at a time.
-        let all: Vec<Watched> = backends.iter().map(|backend| performed(case, &**backend)).collect();
+        let all: Vec<Watched> = backends.iter().map(|backend| performed(&case.trace, &**backend)).collect();
         if cancel.is_cancelled() {
             break;
         }
@@ -90,17 +95,18 @@ fn check(args: &Run) -> Result<(), Failure> {
     }
 }
 
-fn performed(case: &Case, backend: &dyn Backend) -> Watched {
-    let booted: Result<_, MachineError> = backend.boot(&case.trace.machine);
+/// What was seen of `trace` on a machine that `backend` boots.
+pub(in crate::cmd) fn performed(trace: &Trace, backend: &dyn Backend) -> Watched {
+    let booted: Result<_, MachineError> = backend.boot(&trace.machine);
     match booted {
-        Ok(mut machine) => watch(&case.trace.ops, machine.as_mut()),
+        Ok(mut machine) => watch(&trace.ops, machine.as_mut()),
         Err(error) => Watched { failure: Some(error.into()), ..Watched::default() },
     }
 }
 
 impl Sum {
     /// The table of one trace, and what is otherwise below it; adds them to the sum.
-    fn table(&mut self, label: &str, names: &[String], rows: &[Row]) -> String {
+    pub(in crate::cmd) fn table(&mut self, label: &str, names: &[String], rows: &[Row]) -> String {
         let header = ["line", "operation"].into_iter().map(str::to_owned).chain(names.iter().cloned());
         let mut lines = Vec::new();
         let mut below = String::new();
@@ -150,7 +156,7 @@ impl Sum {
     }
 
     /// What all of it comes to.
-    fn text(&self, traces: usize) -> String {
+    pub(in crate::cmd) fn text(&self, traces: usize) -> String {
         let Self { equal, allowed, apart, findings, freedoms } = self;
         let mut text = String::new();
         for freedom in freedoms {

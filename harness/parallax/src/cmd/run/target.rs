@@ -47,7 +47,7 @@ pub(super) fn backend(
     let on = args.on();
     let on = On { kernel: on.kernel.or_else(|| args.kernel.clone()), ..on };
     if args.without_events && args.vmlinux.is_none() {
-        return without_plugin(&on, root, cases, cancel);
+        return without_plugin(&on, root, cases.iter().map(|case| &case.trace), cancel);
     }
     match on.target {
         Target::Hyp => {
@@ -112,15 +112,15 @@ fn pkvm(on: &On, root: &Path, plugin: Option<PathBuf>, cancel: &CancellationToke
     Ok(Pkvm { config, revision, cancel: cancel.clone() })
 }
 
-/// What boots the machines of `cases` on `on`, without a plugin.
-pub(super) fn without_plugin(
+/// What boots the machines of `traces` on `on`, without a plugin.
+pub(in crate::cmd) fn without_plugin<'t>(
     on: &On,
     root: &Path,
-    cases: &[Case],
+    traces: impl IntoIterator<Item = &'t Trace>,
     cancel: &CancellationToken,
 ) -> Result<Box<dyn Backend>, Failure> {
     match on.target {
-        Target::Hyp => Ok(Box::new(live::build(root, cases.iter().map(|case| &case.trace), cancel)?)),
+        Target::Hyp => Ok(Box::new(live::build(root, traces, cancel)?)),
         Target::Pkvm => Ok(Box::new(pkvm(on, root, None, cancel)?)),
     }
 }
