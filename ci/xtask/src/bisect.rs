@@ -16,8 +16,8 @@ use self::clone::Clone;
 use crate::room::{Room, print};
 
 pub(crate) const EXAMPLE: &str = "\
-Each history is HEAD with some more commits, in a clone under target/bisect-history. It stays for the next time: what was built
-for its revisions is still there then.
+Each history is HEAD with some more commits, in a clone under target/bisect-history. It stays for the next time, with what was
+compiled there; the images themselves are built anew, since it is counted how many are.
 
 Examples:
   cargo xtask bisect                 # reports go to target/bisect-history/reports
@@ -38,8 +38,9 @@ pub(crate) fn bisect(room: &Room, arguments: &Bisect) -> Result<()> {
     let reports = arguments.folder.clone().unwrap_or_else(|| work.join("reports"));
     let clone = Clone::new(room, work.join("clone"), reports)?;
     let planted = histories::one_invalidation(&clone)?;
+    let last = ends::newest_image(&clone)?;
     ends::not_as_said(&clone, &planted)?;
-    ends::killed(&clone, &planted)?;
+    ends::killed(&clone, &planted, &last)?;
     histories::on_purpose(&clone)?;
     histories::of_64(&clone)?;
     histories::by_git(&clone)?;

@@ -13,6 +13,8 @@ use crate::room::Room;
 
 /// Where bisections have their images, and what they build.
 pub(super) const IMAGES: &str = "target/parallax/bisect/images";
+/// What is in the worktree of a revision once it is being built.
+const BUILDING: &str = "target/parallax/bisect/source/tree/target";
 const BUILDS: &str = "parallax/bisect/target/hyp";
 /// The same history has the same names each time.
 const IDENTITY: &[(&str, &str)] = &[
@@ -38,7 +40,7 @@ pub(super) struct Clone<'a> {
 }
 
 impl<'a> Clone<'a> {
-    /// Makes it at `tree`, or brings the one that is there up to date: what was built for its revisions is still there then.
+    /// Makes it at `tree`, or brings the one that is there up to date, without its images.
     pub(super) fn new(room: &'a Room, tree: PathBuf, reports: PathBuf) -> Result<Self> {
         let parallax = room.parallax()?;
         for folder in [&reports, &tree.join("..")] {
@@ -48,6 +50,10 @@ impl<'a> Clone<'a> {
             room.run("git").words(["clone", "-q", "--shared"]).word(room.root()).word(&tree).good()?;
         }
         fs::create_dir_all(tree.join("target").join(BUILDS))?;
+        let images = tree.join(IMAGES);
+        if images.exists() {
+            fs::remove_dir_all(&images).with_context(|| format!("cannot remove {}", images.display()))?;
+        }
         let link = tree.join("target/hyp");
         if fs::symlink_metadata(&link).is_err() {
             symlink(BUILDS, &link).with_context(|| format!("cannot make {}", link.display()))?;
@@ -148,6 +154,11 @@ impl<'a> Clone<'a> {
     /// How many worktrees it has, its own included.
     pub(super) fn worktrees(&self) -> Result<usize> {
         Ok(self.git(&["worktree", "list"])?.lines().count())
+    }
+
+    /// Whether a revision is checked out and being built.
+    pub(super) fn builds(&self) -> bool {
+        fs::symlink_metadata(self.tree.join(BUILDING)).is_ok()
     }
 
     /// Runs a bisection of `trace` from the good commit; its report is `name`, which must hold all `texts`.

@@ -1,6 +1,7 @@
 //! Ends that are not as said, and a bisection that is killed.
 
 use std::fs;
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
@@ -31,17 +32,18 @@ pub(super) fn not_as_said(clone: &Clone<'_>, planted: &str) -> Result<()> {
 }
 
 /// One that is killed while it builds: the next one tidies up, and builds only what is missing.
-pub(super) fn killed(clone: &Clone<'_>, planted: &str) -> Result<()> {
+/// It has to build `image` once more.
+pub(super) fn killed(clone: &Clone<'_>, planted: &str, image: &Path) -> Result<()> {
     print(
         "\n== a bisection that is killed while it builds: the next one tidies up, and builds only what is missing",
     )?;
-    remove_newest_image(clone)?;
+    fs::remove_dir_all(image).with_context(|| format!("cannot remove {}", image.display()))?;
     let reports = &clone.reports;
     let bisect = clone.bisect_alone(SPLIT).out_to(&reports.join("killed.out"))?;
     let mut bisect = bisect.error_to(&reports.join("killed.txt"))?.start()?;
     while bisect.ended()?.is_none() {
         let reused = clone.report("killed.txt")?.matches("image was there").count();
-        if reused >= 4 && clone.worktrees()? == 2 {
+        if reused >= 4 && clone.builds() {
             break;
         }
         clone.room.go_on()?;
@@ -61,8 +63,8 @@ pub(super) fn killed(clone: &Clone<'_>, planted: &str) -> Result<()> {
     must(clone.worktrees()? == 1, || "worktrees are left behind by a bisection that was killed".to_owned())
 }
 
-/// It has to be built once more.
-fn remove_newest_image(clone: &Clone<'_>) -> Result<()> {
+/// The image that was built last.
+pub(super) fn newest_image(clone: &Clone<'_>) -> Result<PathBuf> {
     let images = clone.tree.join(IMAGES);
     let entries = fs::read_dir(&images).with_context(|| format!("cannot read {}", images.display()))?;
     let entries = entries.map(|entry| {
@@ -70,8 +72,6 @@ fn remove_newest_image(clone: &Clone<'_>) -> Result<()> {
         Ok((entry.metadata()?.modified()?, entry.path()))
     });
     let entries: Vec<_> = entries.collect::<std::io::Result<_>>()?;
-    let newest = entries.into_iter().max();
-    let (_, newest) =
-        newest.ok_or_else(|| Failure::different(format!("no image in {}", images.display())))?;
-    fs::remove_dir_all(&newest).with_context(|| format!("cannot remove {}", newest.display()))
+    let newest = entries.into_iter().max().map(|(_, path)| path);
+    newest.ok_or_else(|| Failure::different(format!("no image in {}", images.display())).into())
 }
