@@ -1,4 +1,4 @@
-// The browser's part of ci/report-test: BROWSER FOLDER PARALLAX [FOLDER FOR PICTURES]
+// The browser's part of `cargo xtask report-test`: BROWSER FOLDER PARALLAX [FOLDER FOR PICTURES]
 import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -9,15 +9,16 @@ import { planted } from './planted.mjs';
 import { perfetto } from './perfetto.mjs';
 
 const [path, folder, parallax, pictures] = process.argv.slice(2);
-// If ci/report-test was killed, nobody waits for this and nobody removes the folder.
+// If the task was killed, nobody waits for this and nobody removes the folder. The kernel tells it where setpriv is.
 const parent = process.ppid;
 let browser;
-setInterval(async () => {
-  if (process.ppid === parent) return;
+const leave = async () => {
   await browser?.end();
   rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
   process.exit(1);
-}, 500).unref();
+};
+process.on('SIGTERM', leave);
+setInterval(() => { if (process.ppid !== parent) leave(); }, 500).unref();
 const at = (name) => join(folder, name);
 // What must be seen comes from the run and its golden, not from the recording.
 function operations() {

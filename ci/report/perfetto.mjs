@@ -1,5 +1,5 @@
 // A trace for Perfetto: the rules of the Trace Event Format, and what Perfetto itself makes of it where its page is
-// here (ci/perfetto-ui puts it under target/perfetto; PARALLAX_PERFETTO_UI names another folder).
+// here (ci/fetch-perfetto puts it under target/perfetto; PARALLAX_PERFETTO_UI names another folder).
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { extname, join, normalize, resolve } from 'node:path';
@@ -116,6 +116,6 @@ export async function perfetto(browser, folder, pictures) {
     if (+nested[0][0]) problems.push(`Perfetto nests ${nested[0][0]} operations in others`);
     if (wrong.length) problems.push('Perfetto says: ' + JSON.stringify(wrong));
   }
-  if (!known) console.log('Perfetto itself: NOT OPENED: its page is not here (ci/perfetto-ui)');
+  if (!known) console.log('Perfetto itself: NOT OPENED: its page is not here (ci/fetch-perfetto)');
   return problems;
 }

@@ -173,7 +173,8 @@ fn browser() -> Outcome {
         (Some(path), Some(_)) => Outcome::Good(path.display().to_string()),
         (browser, _) => {
             let what = if browser.is_none() { "chromium-headless-shell" } else { "node" };
-            let problem = format!("{what} is not installed: ci/report-test, a test of reports, needs it");
+            let problem =
+                format!("{what} is not installed: cargo xtask report-test, a test of reports, needs it");
             Outcome::Warning { problem, remedy: Remedy::Run("ci/setup --browser".to_owned()) }
         }
     }

@@ -214,35 +214,6 @@ fn the_page_of_the_order_of_events_is_made_from_the_table_of_its_rules() {
     hold("protocol.md", &with_part(&page, "rules", &table(&["rule", "broken when", "source"], rules)));
 }
 
-/// The night would say so hours later.
-#[test]
-fn what_the_bisection_of_known_faults_edits_is_in_the_sources() {
-    let script = fs::read_to_string(Path::new(ROOT).join("ci/bisect")).unwrap();
-    let lines: Vec<Vec<String>> =
-        script.lines().filter_map(|line| shlex::split(line.split(';').next()?)).collect();
-    let folder = |word: &str| {
-        let name = word.strip_prefix('$').map(|name| format!("{name}="));
-        let defined = name.and_then(|name| lines.iter().flatten().find_map(|word| word.strip_prefix(&name)));
-        defined.unwrap_or(word).to_owned()
-    };
-    let (mut made, mut edits) = (BTreeSet::new(), 0);
-    for words in &lines {
-        let [edit, file, from, to] = &words[..] else { continue };
-        if edit != "edit" {
-            continue;
-        }
-        edits += 1;
-        let text = fs::read_to_string(Path::new(ROOT).join(folder(file))).unwrap();
-        let count = text.matches(from.as_str()).count();
-        assert!(
-            made.contains(from) || count == 1,
-            "{file} has {from:?} {count} times: bring ci/bisect up to date"
-        );
-        made.insert(to.clone());
-    }
-    assert_eq!(edits, 6, "edits of ci/bisect");
-}
-
 #[test]
 fn the_book_has_every_page_once() {
     let docs = Path::new(ROOT).join("docs");

@@ -14,6 +14,8 @@ use crate::plan::{Needs, Program, Reads, Step};
 
 /// What is not in order is run once more, if it took no longer than this many seconds.
 const AGAIN_SECONDS: f64 = 600.0;
+/// `cargo xtask` as it is built.
+const XTASK: &str = "target/release/xtask";
 /// As much of its output is kept.
 const TEXT: usize = 1500;
 
@@ -21,7 +23,9 @@ impl AtWork<'_> {
     /// Runs it. One that says that it cannot be done is no error.
     pub(super) fn step(&mut self, step: &Step) -> Result<(), NightError> {
         let name = &step.name;
-        if let Some(why) = missing(step.needs.clone(), &self.runner.root, &here()) {
+        let root = &self.runner.root;
+        let not_built = || xtask_missing(&step.program, root);
+        if let Some(why) = missing(step.needs.clone(), root, &here()).or_else(not_built) {
             (self.tell)(&format!("NOT RUN: {name}: {why}"));
             return Ok(());
         }
@@ -32,9 +36,11 @@ impl AtWork<'_> {
                 words.extend(["--format", "json"].map(str::to_owned));
             }
             let variables = [variables(step.qemu.as_ref()), step.variables.clone()].concat();
+            let run = |program: &Path| self.runner.run(program, &words, &variables, &self.log(name));
             match &step.program {
                 Program::Parallax => self.parallax(name, &words, &variables),
-                Program::Other(program) => self.runner.run(program, &words, &variables, &self.log(name)),
+                Program::Xtask => run(Path::new(XTASK)),
+                Program::Other(program) => run(program),
             }
         };
         let done = run()?;
@@ -59,10 +65,10 @@ impl AtWork<'_> {
                 taken = taken.or(second);
             }
             let name = match &step.program {
-                Program::Parallax => Path::new("parallax"),
-                Program::Other(program) => program,
+                Program::Parallax => "parallax".into(),
+                Program::Xtask => "cargo xtask".into(),
+                Program::Other(program) => program.file_name().unwrap_or_default().to_string_lossy(),
             };
-            let name = name.file_name().unwrap_or_default().to_string_lossy();
             self.problem(&Problem {
                 cell: step.name.clone(),
                 trace: format!("{name} {}", step.words.join(" ")).trim().to_owned(),
@@ -75,6 +81,12 @@ impl AtWork<'_> {
         measures.into_iter().try_for_each(|(name, value)| self.measure(name, value))?;
         self.done(name, [0, operations], done.seconds, done.status)
     }
+}
+
+/// Why a step cannot be done whose program has to be built first, if it was not.
+fn xtask_missing(program: &Program, root: &Path) -> Option<String> {
+    (*program == Program::Xtask && !root.join(XTASK).is_file())
+        .then(|| format!("{XTASK} is not there; `cargo build --release -p xtask` builds it"))
 }
 
 /// What this machine has.
@@ -155,6 +167,18 @@ mod tests {
         assert_eq!(ends(0), (vec![0], false));
         assert_eq!(ends(1), (vec![0, 1], true));
         assert!(said.borrow().last().unwrap().starts_with("NOT IN ORDER: bare: sh -c"));
+    }
+
+    #[test]
+    fn tasks_are_done_where_they_are_built() {
+        let folder = tempfile::tempdir().unwrap();
+        let why = |program| xtask_missing(&program, folder.path()).unwrap_or_default();
+        let remedy = "target/release/xtask is not there; `cargo build --release -p xtask` builds it";
+        assert_eq!(why(Program::Xtask), remedy);
+        assert_eq!(why(Program::Other("sh".into())), "");
+        std::fs::create_dir_all(folder.path().join("target/release")).unwrap();
+        std::fs::write(folder.path().join(XTASK), "").unwrap();
+        assert_eq!(why(Program::Xtask), "");
     }
 
     #[test]

@@ -95,10 +95,10 @@ fn linux(qemus: &[Qemu]) -> Vec<Step> {
     for qemu in qemus {
         let version = &qemu.version;
         let on = |step| Step { qemu: Some(qemu.clone()), ..step };
-        all.push(on(Step::other(format!("qemu {version}, Linux as the host, long"), "ci/linux-long", "")));
+        all.push(on(Step::xtask(format!("qemu {version}, Linux as the host, long"), "linux-long")));
         all.extend(SERIES.map(|series| {
             let name = format!("qemu {version}, Linux {series} as the host, long");
-            let step = Step::other(name, "ci/linux-long", &format!("64 {series}"));
+            let step = Step::xtask(name, &format!("linux-long 64 {series}"));
             on(Step { needs: Needs::Kernel(series), ..step })
         }));
     }
@@ -149,7 +149,7 @@ fn full_only() -> Vec<Piece> {
     let (count, seed) = (variable("PARALLAX_SCHEDULES", "4000"), variable("PARALLAX_SEED", "1"));
     let schedules =
         Step::parallax("two operations at once", &format!("schedules --schedules {count} --seed {seed}"));
-    let xen = Step::other("attach beside Xen", "ci/xen", "");
+    let xen = Step::xtask("attach beside Xen", "xen");
     let bare = Step::other("bare machines, ci/run and ci/test", "ci/bare", "bookworm trixie sid --test");
     vec![
         steps(vec![
@@ -159,13 +159,10 @@ fn full_only() -> Vec<Piece> {
         steps(vec![twin.with("PARALLAX_TWIN_MACHINES", "1500").with("PARALLAX_TWIN_SCHEDULES", "400")]),
         steps(vec![schedules]),
         Piece(vec![Work::Mutants]),
+        steps(vec![Step::xtask("bisections of known faults", "bisect"), Step { cannot: Some(125), ..xen }]),
         steps(vec![
-            Step::other("bisections of known faults", "ci/bisect", ""),
-            Step { cannot: Some(125), ..xen },
-        ]),
-        steps(vec![
-            Step::other("a source tree that was moved", "ci/moved", ""),
-            Step::other("examples of adding an operation, a check and a command", "ci/examples", ""),
+            Step::xtask("a source tree that was moved", "moved"),
+            Step::xtask("examples of adding an operation, a check and a command", "examples"),
         ]),
         steps(vec![Step { cannot: Some(125), needs: Needs::BareMachines, ..bare }]),
     ]

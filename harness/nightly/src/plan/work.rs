@@ -90,6 +90,8 @@ pub struct Step {
 pub enum Program {
     /// The command itself.
     Parallax,
+    /// `cargo xtask`, as it is built.
+    Xtask,
     /// A script or a program of another name.
     Other(PathBuf),
 }
@@ -128,6 +130,11 @@ impl Step {
     /// `parallax` with `words`.
     pub(super) fn parallax(name: impl Into<String>, words: &str) -> Self {
         Self::of(name, Program::Parallax, words)
+    }
+
+    /// `cargo xtask` with `words`.
+    pub(super) fn xtask(name: impl Into<String>, words: &str) -> Self {
+        Self::of(name, Program::Xtask, words)
     }
 
     /// Another program with `words`.
