@@ -19,7 +19,7 @@ impl<H: Memory + Cpu, S: SmmuTlb, R: RelaxStrategy> Hyp<H, S, R> {
     /// [`Error::NoMem`].
     pub fn host_donate_hyp(&self, pfn: u64, nr: u64) -> Result<(), Error> {
         let range = self.memory_range(pfn, nr)?;
-        let (mut host, mut el2) = (self.host.lock(), self.el2.lock());
+        let (mut host, el2) = (self.host.lock(), self.el2.lock());
         let transition = Transition::HostDonateHyp;
         for page in pages(range) {
             let state = faulty::judged(self.pages.get(&self.hw, page), transition, range, page);
@@ -28,7 +28,7 @@ impl<H: Memory + Cpu, S: SmmuTlb, R: RelaxStrategy> Hyp<H, S, R> {
             }
             faulty::may_donate(&self.hw, &mut host, page)?;
         }
-        self.perform(&mut host, &mut el2, (range, Kind::Memory), transition)
+        faulty::perform(self, (host, el2), (range, Kind::Memory), transition)
     }
 
     /// The hypervisor gives `nr` pages from frame `pfn` on back to the host. EL2 no longer has them mapped.
@@ -39,7 +39,7 @@ impl<H: Memory + Cpu, S: SmmuTlb, R: RelaxStrategy> Hyp<H, S, R> {
     /// [`Error::NoMem`].
     pub fn hyp_donate_host(&self, pfn: u64, nr: u64) -> Result<(), Error> {
         let range = self.memory_range(pfn, nr)?;
-        let (mut host, mut el2) = (self.host.lock(), self.el2.lock());
+        let (host, el2) = (self.host.lock(), self.el2.lock());
         let transition = Transition::HypDonateHost;
         for page in pages(range) {
             let state = faulty::judged(self.pages.get(&self.hw, page), transition, range, page);
@@ -50,6 +50,6 @@ impl<H: Memory + Cpu, S: SmmuTlb, R: RelaxStrategy> Hyp<H, S, R> {
                 return Err(Error::Busy);
             }
         }
-        self.perform(&mut host, &mut el2, (range, Kind::Memory), transition)
+        faulty::perform(self, (host, el2), (range, Kind::Memory), transition)
     }
 }
