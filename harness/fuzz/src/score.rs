@@ -1,12 +1,15 @@
 //! Who catches a switchable fault, and after how many operations.
 
 use parallax_abi::fault::Fault;
+use parallax_engine::status::Failure;
 use parallax_engine::{Beginning, Session, SessionError};
 use parallax_machine::{Backend, CancellationToken, MachineError};
 use parallax_trace::Trace;
 
 use crate::explore::{Exploration, PAGES, Shard, lost};
+use crate::fuzz;
 use crate::plan::Plan;
+use crate::round::Trouble;
 
 /// That something was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +31,8 @@ pub struct Score {
     pub smmu: Option<Caught>,
     /// `parallax attack`.
     pub attack: Option<Caught>,
+    /// `parallax fuzz`.
+    pub fuzz: Option<Caught>,
 }
 
 impl Score {
@@ -37,10 +42,15 @@ impl Score {
         self.trace.iter().find(|caught| caught.rule.starts_with("spec/"))
     }
 
+    /// What was found without its trace.
+    pub fn searched(&self) -> impl Iterator<Item = &Caught> {
+        [&self.explore, &self.smmu, &self.attack, &self.fuzz].into_iter().flatten()
+    }
+
     /// Whether anything catches it.
     #[must_use]
     pub fn is_caught(&self) -> bool {
-        !self.trace.is_empty() || self.explore.is_some() || self.smmu.is_some() || self.attack.is_some()
+        !self.trace.is_empty() || self.searched().next().is_some()
     }
 }
 
@@ -48,10 +58,16 @@ impl Score {
 pub struct Means<'a> {
     /// Machines with the plugin.
     pub watched: &'a dyn Backend,
+    /// The same, and it notes which instructions ran.
+    pub covered: &'a dyn Backend,
     /// Machines without.
     pub bare: &'a dyn Backend,
-    /// Seed and number of operations of the attack; none of them is no attack.
-    pub attack: (u64, u64),
+    /// What decides the operations of the attack and of the fuzzer.
+    pub seed: u64,
+    /// How many operations the attack has; with none there is no attack.
+    pub attack_ops: u64,
+    /// How many operations the fuzzer has; with none it is left out.
+    pub fuzz_ops: u64,
     /// Ends it.
     pub cancel: &'a CancellationToken,
 }
@@ -61,7 +77,7 @@ impl Means<'_> {
     ///
     /// # Errors
     /// A machine does not boot, or the user cancelled.
-    pub fn score(&self, fault: Option<Fault>, trace: Option<&Trace>) -> Result<Score, MachineError> {
+    pub fn score(&self, fault: Option<Fault>, trace: Option<&Trace>) -> Result<Score, Failure> {
         let trace = trace.map_or_else(|| Ok(Vec::new()), |trace| self.performed(trace))?;
         let pages = Exploration::new(&PAGES, 2, fault).map_err(MachineError::Contract)?;
         let smmu = Exploration::with_smmu(&PAGES[..1], 2, fault).map_err(MachineError::Contract)?;
@@ -70,6 +86,7 @@ impl Means<'_> {
             explore: self.explored(&pages)?,
             smmu: self.explored(&smmu)?,
             attack: self.attacked(fault)?,
+            fuzz: self.fuzzed(fault)?,
         })
     }
 
@@ -121,19 +138,40 @@ impl Means<'_> {
     }
 
     fn attacked(&self, fault: Option<Fault>) -> Result<Option<Caught>, MachineError> {
-        let (seed, ops) = self.attack;
+        let (seed, ops) = (self.seed, self.attack_ops);
         if ops == 0 {
             return Ok(None);
         }
         let plan = Plan { seed, ops, cpus: None, fault, jobs: 1, cut: false };
         match plan.run(0, self.bare, self.cancel, &0.into()) {
-            Ok(report) => Ok(report.trouble.map(|trouble| {
-                let rule = trouble.findings.first().map(|finding| finding.rule.to_string());
-                Caught { rule: rule.unwrap_or_else(|| END.to_owned()), operations: trouble.at }
-            })),
+            Ok(report) => Ok(report.trouble.map(Caught::from)),
             Err(MachineError::Cancelled) => Err(MachineError::Cancelled),
             Err(_) => Ok(Some(Caught { rule: END.to_owned(), operations: 0 })),
         }
+    }
+
+    fn fuzzed(&self, fault: Option<Fault>) -> Result<Option<Caught>, Failure> {
+        if self.fuzz_ops == 0 {
+            return Ok(None);
+        }
+        let plan = fuzz::Plan {
+            seed: self.seed,
+            ops: self.fuzz_ops,
+            time: None,
+            jobs: 1,
+            shard: Shard { index: 0, count: 1 },
+            fault,
+            corpus: None,
+        };
+        let report = plan.run(self.covered, self.cancel, &fuzz::Progress::default())?;
+        Ok(report.trouble.map(Caught::from))
+    }
+}
+
+impl From<Trouble> for Caught {
+    fn from(trouble: Trouble) -> Self {
+        let rule = trouble.findings.first().map(|finding| finding.rule.to_string());
+        Self { rule: rule.unwrap_or_else(|| END.to_owned()), operations: trouble.at }
     }
 }
 

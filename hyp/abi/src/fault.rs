@@ -333,6 +333,8 @@ faults! {
     SmmuEventReadEarly = 177, "smmu_event_read_early";
     /// The ITS has the table that the host gives it, until the hypervisor's own one is written back.
     ItsBaserInTwoSteps = 178, "its_baser_in_two_steps";
+    /// host_share_hyp judges the page, gives the locks back, and takes them again to change it.
+    HostShareJudgedEarly = 179, "host_share_judged_early";
     /// A table whose block is whole again is not given back to its pool.
     TableLost = 180, "table_lost";
     /// It is given back twice.
@@ -347,4 +349,16 @@ faults! {
     GicrTablesReleasedEarly = 185, "gicr_tables_released_early";
     /// The second of two CPUs that fault on one page gets an abort.
     SecondFaultRefused = 186, "second_fault_refused";
+    /// host_unshare_hyp judges the page, gives the locks back, and takes them again to change it.
+    HostUnshareJudgedEarly = 187, "host_unshare_judged_early";
+    /// hyp_pin_shared_mem judges the pages, gives the locks back, and takes them again to change them.
+    PinJudgedEarly = 188, "pin_judged_early";
+    /// hyp_unpin_shared_mem judges the pages, gives the locks back, and takes them again to change them.
+    UnpinJudgedEarly = 189, "unpin_judged_early";
+    /// host_donate_hyp judges the pages, gives the locks back, and takes them again to change them.
+    HostDonateJudgedEarly = 190, "host_donate_judged_early";
+    /// hyp_donate_host judges the pages, gives the locks back, and takes them again to change them.
+    HypDonateJudgedEarly = 191, "hyp_donate_judged_early";
+    /// A host fault is judged under the lock of the host's table, and mapped when that was given back and taken again.
+    HostFaultJudgedEarly = 192, "host_fault_judged_early";
 }

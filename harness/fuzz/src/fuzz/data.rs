@@ -3,7 +3,7 @@
 use parallax_addr::PAGE_SIZE;
 use parallax_spec::Page;
 
-use super::generator::Generator;
+use super::generator::{Generator, Step};
 use super::kind::Kind;
 use super::places::{BLOCK, PAGES};
 use crate::act::{number, op, plus, ram};
@@ -61,11 +61,12 @@ pub(super) fn access(generator: &mut Generator) {
     let at = plus(group.bytes(index), 8 * generator.random.below(511));
     let value = number(generator.number());
     let hosts = page.is_the_hosts();
+    let swaps = generator.setting.swaps;
     let op = match generator.random.below(8) {
         0..=2 => op("host_read", &[at]),
         3..=4 => op("host_write", &[at, number(8), value]),
         5 => op("host_atomic", &[at]),
-        6 => op("host_swap", &[at, value]),
+        6 if swaps => op("host_swap", &[at, value]),
         // In a page of the host's there is no code that returns.
         _ if hosts => op("host_walk", &[group.bytes(index)]),
         _ => op("host_exec", &[at]),
@@ -82,10 +83,12 @@ pub(super) fn probe(generator: &mut Generator) {
     generator.push_at(Kind::Probe, &group, op("host_probe", &args));
 }
 
-/// MMIO far apart: each mapping takes tables of its own.
+/// MMIO far apart, one place or several: each mapping takes tables of its own.
 pub(super) fn far(generator: &mut Generator) {
-    let far = 0x100_0000_0000 + 0x80_0000_0000 * generator.random.below(64);
-    generator.push(Kind::Far, None, op("host_read", &[number(far)]));
+    for _ in 0..generator.random.pick(&[1, 1, 1, 10]) {
+        let far = 0x100_0000_0000 + 0x80_0000_0000 * generator.random.below(64);
+        generator.push(Kind::Far, None, op("host_read", &[number(far)]));
+    }
 }
 
 /// A device reads or writes.
@@ -116,8 +119,15 @@ pub(super) fn dma(generator: &mut Generator) {
 /// The host's own SMMU is turned on or off, or a stream of it changes.
 pub(super) fn driver(generator: &mut Generator) {
     let Some(driver) = &mut generator.driver else { return };
-    for op in driver.next(&mut generator.random) {
-        generator.steps.push(super::generator::Step { kind: Kind::Smmu, place: None, op });
+    let ops = driver.next(&mut generator.random);
+    generator.steps.extend(ops.into_iter().map(|op| Step { kind: Kind::Smmu, place: None, op }));
+    // What both streams do now.
+    if generator.random.percent(50) {
+        let value = generator.number();
+        for stream in generator.setting.streams.clone() {
+            let args = [number(stream), ram(0x701_8000), number(8), number(value)];
+            generator.push(Kind::Smmu, None, op("dma_write", &args));
+        }
     }
 }
 
@@ -127,6 +137,6 @@ pub(super) fn hostile(generator: &mut Generator) {
         driver.lose();
     }
     for op in generator.hostile.burst() {
-        generator.steps.push(super::generator::Step { kind: Kind::Hostile, place: None, op });
+        generator.steps.push(Step { kind: Kind::Hostile, place: None, op });
     }
 }

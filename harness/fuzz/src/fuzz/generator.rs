@@ -13,7 +13,7 @@ use super::kind::Kind;
 use super::machines::{Drawn, Special};
 use super::model::{Model, Predicted};
 use super::places::{Group, PAGES, blocks, groups};
-use super::{calls, data, ranges};
+use super::{calls, data, ranges, scenes};
 use crate::random::Random;
 
 /// An operation, and what it is there for.
@@ -35,6 +35,8 @@ pub(super) struct Setting {
     pub(super) held: bool,
     pub(super) emulated: bool,
     pub(super) few_tables: bool,
+    /// Whether its CPUs have FEAT_LSE.
+    pub(super) swaps: bool,
     pub(super) special: Special,
     pub(super) no_map: Option<u64>,
 }
@@ -50,9 +52,15 @@ impl Setting {
             held: spec.hyp.smmu != parallax_trace::spec::SmmuMode::Off,
             emulated: spec.hyp.smmu_host == parallax_trace::spec::HostView::Emulated,
             few_tables: spec.hyp.host_s2_pages.is_some() || spec.hyp.el2_free_pages.is_some(),
+            swaps: spec.cpu != "cortex-a53",
             special: drawn.special,
             no_map: drawn.no_map(),
         }
+    }
+
+    /// Whether a driver has the host's own SMMU whose memory others touch.
+    fn driven(&self) -> bool {
+        self.emulated && self.special != Special::Scenes
     }
 }
 
@@ -66,6 +74,8 @@ pub(super) struct Generator {
     pub(super) blocks: Vec<u64>,
     pub(super) driver: Option<Driver>,
     pub(super) hostile: Hostile,
+    /// GERROR, as the host's own SMMU shows it.
+    pub(super) errors: u64,
     /// Abstract states of groups that came up.
     pub(super) states: BTreeSet<u64>,
     /// A number that was not written yet.
@@ -81,18 +91,24 @@ impl Generator {
     pub(super) fn new(mut random: Random, setting: Setting, view: &dyn View) -> Self {
         let model = Model::of(view);
         let hostile = Hostile::new(random.any(), setting.cpus, setting.emulated);
-        Self {
-            groups: groups(&setting.map, view.frames(), setting.emulated, setting.no_map),
+        let mut generator = Self {
+            groups: groups(&setting.map, view.frames(), setting.driven(), setting.no_map),
             blocks: blocks(&setting.map),
-            driver: setting.emulated.then(Driver::default),
+            driver: setting.driven().then(Driver::default),
             hostile,
+            errors: 0,
             random,
             model,
             setting,
             states: BTreeSet::new(),
             value: 0x7ace_0000_0000_0001,
             steps: Vec::new(),
+        };
+        // Before memory takes all tables, MMIO does.
+        if generator.setting.few_tables {
+            (0..8).for_each(|_| data::far(&mut generator));
         }
+        generator
     }
 
     /// The state is the one that `view` shows.
@@ -133,8 +149,9 @@ impl Generator {
         let tables = if self.setting.few_tables { 120 } else { 20 };
         let far = u64::from(self.setting.few_tables) * 4;
         let several = u64::from(self.setting.cpus > 1);
-        let emulated = u64::from(self.setting.emulated);
+        let driver = u64::from(self.driver.is_some());
         let hostile = u64::from(self.setting.special == Special::Hostile);
+        let scenes = u64::from(self.setting.special == Special::Scenes);
         vec![
             (400, calls::life as Move),
             (120, calls::refused),
@@ -152,8 +169,9 @@ impl Generator {
             (several, calls::cpus),
             (2, data::several),
             (far, data::far),
-            (2 * emulated, data::driver),
-            (hostile, data::hostile),
+            (4 * driver, data::driver),
+            (6 * hostile, data::hostile),
+            (16 * scenes, scenes::scene),
         ]
     }
 

@@ -73,6 +73,8 @@ pub enum Kind {
     Held,
     /// The host's own SMMU under attack.
     Hostile,
+    /// What a driver in order does, with the result that it must have.
+    Scene,
     /// A CPU goes and comes back.
     Cpus,
     /// What another machine did, changed here and there.
@@ -81,7 +83,7 @@ pub enum Kind {
 
 impl Kind {
     /// Each with its name, in the order of tables.
-    pub const ALL: [(Self, &'static str); 37] = [
+    pub const ALL: [(Self, &'static str); 38] = [
         (Self::Life, "succeeds"),
         (Self::Refused, "refused for a reason"),
         (Self::Border, "border of owners"),
@@ -117,6 +119,7 @@ impl Kind {
         (Self::Smmu, "emulated SMMU"),
         (Self::Held, "held by the SMMU"),
         (Self::Hostile, "hostile SMMU driver"),
+        (Self::Scene, "scenes of a driver"),
         (Self::Cpus, "CPU off and on"),
         (Self::Again, "from the corpus"),
     ];

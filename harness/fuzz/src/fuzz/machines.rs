@@ -7,9 +7,9 @@ use parallax_trace::spec::MachineSpec;
 use crate::random::Random;
 
 /// Operations of a machine.
-pub const MACHINE_OPS: u64 = 8192;
+pub const MACHINE_OPS: u64 = 4096;
 /// Operations of a machine that pins a page as often as can be counted: more than 65,535.
-const PINS_OPS: u64 = 9 * MACHINE_OPS;
+const PINS_OPS: u64 = 18 * MACHINE_OPS;
 
 /// What a machine does more of than others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,24 +19,32 @@ pub(super) enum Special {
     Pins,
     /// What no driver would do.
     Hostile,
+    /// What a driver in order does, with the result that it must have; nobody else touches its memory.
+    Scenes,
 }
 
 /// How many there are in turn.
 pub(super) const COUNT: u64 = MACHINES.len() as u64;
 
 /// The machines, in turn: what follows the word `machine` in a trace. CPUs and StreamIDs come on top.
-const MACHINES: [(&str, Special); 14] = [
+const MACHINES: [(&str, Special); 20] = [
     ("devices=edu@1,edu@2", Special::Nothing),
     ("smmu.host=emulated devices=edu@1,edu@2", Special::Nothing),
     ("smmu=shared devices=edu@1,edu@2", Special::Nothing),
     ("smmu.host=emulated devices=edu@1,edu@2", Special::Hostile),
     ("el2_free_pages=3 devices=edu@1,edu@2", Special::Nothing),
     ("host_s2_pages=14 donate_mmio=mmio:rtc devices=edu@1,edu@2", Special::Nothing),
+    ("smmu.host=emulated smmu.sid_bits=9 devices=edu@1,edu@2,edu@bus1", Special::Scenes),
     ("mem=5G donate_mmio=mmio:rtc devices=edu@1,edu@2", Special::Nothing),
+    ("firmware=dirty devices=edu@1,edu@2", Special::Nothing),
     ("firmware=dirty devices=edu@1,edu@2", Special::Hostile),
     ("smmu.map=pages donate_mmio=mmio:rtc devices=edu@1,edu@2", Special::Nothing),
     ("dtb=traces/trees/reserved.dts", Special::Nothing),
     ("smmu=shared host_s2_pages=51 donate_mmio=mmio:rtc devices=edu@1,edu@2", Special::Nothing),
+    ("cpu=cortex-a53 devices=edu@1,edu@2", Special::Nothing),
+    ("smmu.fails=refuses devices=edu@1,edu@2", Special::Nothing),
+    ("dtb=traces/trees/soc.dts", Special::Nothing),
+    ("dtb=traces/trees/initrd.dts", Special::Nothing),
     ("smmu=shared smmu.host=emulated devices=edu@1,edu@2", Special::Nothing),
     ("smmu=off mem=2G devices=edu@1,edu@2", Special::Nothing),
     ("devices=edu@1,edu@2", Special::Pins),
@@ -46,10 +54,16 @@ const DOUBLE_FETCH: &str = "protocol/double-fetch";
 const REFUSED: &str = "access/refused";
 const WRITTEN: &str = "access/data-written";
 const READ: &str = "access/data-read";
+const STALE: &str = "access/stale";
 
 /// Device trees that machines have, by the name that their lines have.
-const TREES: [(&str, &str); 1] =
-    [("traces/trees/reserved.dts", include_str!("../../../../traces/trees/reserved.dts"))];
+const TREES: [(&str, &str); 3] = [
+    (RESERVED, include_str!("../../../../traces/trees/reserved.dts")),
+    ("traces/trees/soc.dts", include_str!("../../../../traces/trees/soc.dts")),
+    ("traces/trees/initrd.dts", include_str!("../../../../traces/trees/initrd.dts")),
+];
+/// The one with memory that is no-map.
+const RESERVED: &str = "traces/trees/reserved.dts";
 /// The first frame, from memory's, of what that tree calls no-map.
 const NO_MAP: u64 = 0x6000;
 
@@ -66,7 +80,8 @@ impl Drawn {
         let (keys, special) = MACHINES[place(index)];
         let cpus = if keys.contains("dtb=") { 1 } else { random.weighted(&[(3, 1), (3, 2), (1, 3), (1, 4)]) };
         let bits = random.weighted(&[(6, 8), (2, 4), (1, 3), (1, 16)]);
-        let line = format!("machine {keys} cpus={cpus} smmu.sid_bits={bits}\nnop\n");
+        let bits = if keys.contains("sid_bits=") { String::new() } else { format!(" smmu.sid_bits={bits}") };
+        let line = format!("machine {keys} cpus={cpus}{bits}\nnop\n");
         let machine =
             Trace::parse("fuzz", &line).expect("the machines of this module are well formed").machine;
         Self::on(machine, fault, special).expect("the trees of this module are there")
@@ -84,11 +99,14 @@ impl Drawn {
     }
 
     /// Rules that say nothing of this machine. A hostile host may lay its structures over each other, so that one memory is read
-    /// for two reasons, and may send a device's access elsewhere by a stage 1 of its own; and where the host's tables are used up, MMIO that was not used before cannot be mapped any more.
-    pub(super) const fn quiet(&self) -> &'static [&'static str] {
+    /// for two reasons, and may send a device's access elsewhere by a stage 1 of its own; with an SMMU of its own it may also have no
+    /// place for the records of refused accesses. Where the host's tables are used up, MMIO that was not used before cannot be
+    /// mapped any more.
+    pub(super) fn quiet(&self) -> &'static [&'static str] {
+        let own = self.spec.hyp.smmu_host == parallax_trace::spec::HostView::Emulated;
         match (self.special, self.spec.hyp.host_s2_pages) {
-            (Special::Hostile, Some(_)) => &[DOUBLE_FETCH, WRITTEN, READ, REFUSED],
-            (Special::Hostile, None) => &[DOUBLE_FETCH, WRITTEN, READ],
+            (Special::Hostile, None) if own => &[DOUBLE_FETCH, WRITTEN, READ, STALE],
+            (Special::Hostile, _) => &[DOUBLE_FETCH, WRITTEN, READ],
             (_, Some(_)) => &[REFUSED],
             _ => &[],
         }
@@ -96,7 +114,7 @@ impl Drawn {
 
     /// Where memory begins that its device tree calls no-map.
     pub(super) fn no_map(&self) -> Option<u64> {
-        self.spec.tree.as_ref().map(|_| NO_MAP)
+        self.spec.tree.as_ref().filter(|tree| tree.name == RESERVED).map(|_| NO_MAP)
     }
 }
 

@@ -7,13 +7,15 @@
 //! | --- | --- |
 //! | [`plan`] | all machines of a run, what each begins with, what is kept |
 //! | [`round`], [`performing`] | one machine: performing in stream mode, all judges |
-//! | [`generator`], [`calls`], [`ranges`], [`data`], [`driver`] | what the host does next |
+//! | [`generator`], [`calls`], [`ranges`], [`data`], [`driver`], [`scenes`] | what the host does next |
 //! | [`model`], [`places`] | what every page is, as the specification has it; the pages that are worked with |
 //! | [`machines`] | options of machines |
 //! | [`corpus`], [`mutate`], [`reached`] | machines that reached something new, and what is made of them |
 //! | [`shrink`] | the shortest list of operations that still shows a finding |
+//! | [`beyond`] | the switchable faults that it cannot find, and why |
 //! | [`kind`], [`counts`], [`summary()`] | what was done on purpose, how often, for a person |
 
+mod beyond;
 mod calls;
 mod corpus;
 mod counts;
@@ -30,14 +32,16 @@ mod plan;
 mod ranges;
 mod reached;
 mod round;
+mod scenes;
 mod shrink;
 mod summary;
 #[cfg(test)]
 mod tests;
 
+pub use self::beyond::{BEYOND, reason};
 pub use self::counts::Counts;
 pub use self::kind::Kind;
 pub use self::machines::MACHINE_OPS;
-pub use self::plan::{Plan, Progress, Report};
+pub use self::plan::{Plan, Progress, Report, USUAL_OPS};
 pub use self::shrink::found;
 pub use self::summary::{summary, trouble_text};

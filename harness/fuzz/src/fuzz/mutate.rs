@@ -8,21 +8,21 @@ use crate::act::{number, plus};
 use crate::random::Random;
 
 /// The beginning of `entry`, of random length, in which about one operation of 50 is left out, done twice, exchanged with the
-/// next one, or has another argument.
+/// next one, or has another argument. With that nothing is expected of any of them.
 pub(super) fn prefix(entry: &Entry, random: &mut Random) -> Vec<Op> {
     let len = 1 + random.below(entry.ops.len().max(1) as u64) as usize;
     let mut ops: Vec<Op> = Vec::with_capacity(len);
-    for op in entry.ops.iter().take(len) {
+    for op in entry.ops.iter().take(len).map(|op| Op { expect: None, ..op.clone() }) {
         match if random.percent(2) { random.below(4) } else { 4 } {
             0 => {}
-            1 => ops.extend([op.clone(), op.clone()]),
+            1 => ops.extend([op.clone(), op]),
             2 => {
                 let before = ops.pop();
-                ops.push(op.clone());
+                ops.push(op);
                 ops.extend(before);
             }
-            3 => ops.push(changed(op, random)),
-            _ => ops.push(op.clone()),
+            3 => ops.push(changed(&op, random)),
+            _ => ops.push(op),
         }
     }
     ops

@@ -25,6 +25,9 @@ use crate::round::Trouble;
 /// Machines that begin with what the same corpus has: what they reach is added to it when all of them have ended.
 const GENERATION: u64 = 8;
 
+/// Operations, where nothing else is said.
+pub const USUAL_OPS: u64 = 100_000;
+
 /// What to do.
 #[derive(Clone, Debug)]
 pub struct Plan {

@@ -39,7 +39,9 @@ pub(super) fn border(generator: &mut Generator) {
 /// A power of two of pages, aligned to it or one off, in a block that only this is done to.
 pub(super) fn power_of_two(generator: &mut Generator) {
     // The other half of the blocks is [`tables`]'.
-    let index = generator.random.below(generator.blocks.len() as u64 / 4) as usize * 2;
+    // Few of them, so that a block is taken apart and becomes whole again.
+    let few = (generator.blocks.len() as u64 / 4).min(6);
+    let index = generator.random.below(few) as usize * 2;
     let block = generator.blocks[index];
     let nr = 1 << generator.random.weighted(&[(8, 1), (8, 2), (6, 4), (4, 6), (2, 8), (2, 9), (1, 10)]);
     let shift = if nr < BLOCK { generator.random.pick(&[0, 0, nr, BLOCK - nr, BLOCK - 1]) } else { 0 };
@@ -103,7 +105,8 @@ pub(super) fn tables(generator: &mut Generator) {
     let half = generator.blocks.len() as u64 / 2;
     let index = generator.random.below(half.min(24)) as usize * 2 + 1;
     let block = generator.blocks[index];
-    let (offset, nr) = generator.random.pick(&[(0, 1), (0, 1), (1, 1), (BLOCK - 1, 1), (BLOCK - 2, 2)]);
+    let (offset, nr) =
+        generator.random.pick(&[(0, 1), (0, 1), (1, 1), (BLOCK - 1, 1), (BLOCK - 2, 2), (BLOCK - 2, 4)]);
     let at = generator.setting.map.frames(&ram(block + offset)).unwrap_or_default();
     let page = generator.model.page(at);
     let Some(word) = fitting(generator, page) else { return };

@@ -34,8 +34,8 @@ pub fn found(
     let mut spec = drawn.spec.clone();
     let mut ops = means.narrowed(&spec, ops.clone(), trouble)?;
     let mut attempt = |ops: &[Op], one_by_one| means.shows(&spec, ops, one_by_one);
-    let all = |ops: &[Op]| ops.len();
-    let mut search = Search { trial: &mut attempt, fixed: &all, left: means.trials };
+    let fixed = |ops: &[Op]| fixed(ops, &trouble.key);
+    let mut search = Search { trial: &mut attempt, fixed: &fixed, left: means.trials };
     ops = search.shrink(ops)?;
     ops = means.simplified(&spec, ops)?;
     means.simplify_machine(&mut spec, &ops)?;
@@ -89,6 +89,9 @@ impl Means<'_> {
     /// Those of `ops` that name pages that the trouble is about, and the last one, if they show it.
     fn narrowed(&self, spec: &MachineSpec, ops: Vec<Op>, trouble: &Trouble) -> Result<Vec<Op>, MachineError> {
         let Some((last, before)) = ops.split_last() else { return Ok(ops) };
+        if fixed(&ops, self.key) < ops.len() {
+            return Ok(ops);
+        }
         if self.shows(spec, std::slice::from_ref(last), false)?.is_some() {
             return Ok(vec![last.clone()]);
         }
@@ -103,7 +106,7 @@ impl Means<'_> {
     /// `ops` with CPU 0, one page, and zeros, wherever that shows it too.
     fn simplified(&self, spec: &MachineSpec, mut ops: Vec<Op>) -> Result<Vec<Op>, MachineError> {
         let mut left = self.trials;
-        for index in 0..ops.len() {
+        for index in 0..fixed(&ops, self.key) {
             for change in [one_page, no_value, first_cpu] {
                 let mut simpler = ops.clone();
                 change(&mut simpler[index]);
@@ -131,6 +134,14 @@ impl Means<'_> {
         }
         Ok(())
     }
+}
+
+/// Operations from this one on belong together: what is expected of the last one of a scene is nothing without the others.
+fn fixed(ops: &[Op], key: &str) -> usize {
+    if key != "result/expected" {
+        return ops.len();
+    }
+    ops.iter().rposition(|op| op.expect.is_none()).map_or(0, |last| last + 1)
 }
 
 /// The pages that `op` names, where its own text says where they are.

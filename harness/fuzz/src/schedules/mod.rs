@@ -30,10 +30,13 @@ use parallax_trace::Trace;
 use self::attempt::{Attempt, attempt};
 use self::choice::Scheduler;
 pub use self::columns::columns;
+use self::situations::Kind;
 pub use self::situations::{Situation, situations};
 
 /// Machines that are booted to reduce what was found.
 const TRIALS: usize = 120;
+/// What pairs of schedules are on, in turn.
+const TURNS: [Kind; 4] = [Kind::Contested, Kind::Any, Kind::Contested, Kind::Driver];
 /// Choices that an operation has, about.
 const LENGTH: u64 = 60;
 
@@ -98,13 +101,21 @@ impl Search {
         Trace::parse("schedules", &situation.trace(&self.head(), schedule)).expect("a situation is a trace")
     }
 
-    /// What schedule number `number` is tried on. The seed decides where it begins; each comes once before any comes again.
+    /// What schedule number `number` is tried on: each kind has its turns ([`TURNS`]). The seed decides where a kind begins; of a kind
+    /// each comes once before any comes again.
     fn situation(&self, number: u64) -> &Situation {
-        let count = self.situations.len() as u64;
+        let of = |kind| self.situations.iter().filter(move |situation| situation.kind == kind);
+        let turns: Vec<Kind> = TURNS.into_iter().filter(|kind| of(*kind).next().is_some()).collect();
+        // Two schedules on end are of one situation: each is chosen in a way of its own.
+        let (turn, at) = ((number / 2) as usize / turns.len(), (number / 2) as usize % turns.len());
+        let kind = turns[at];
+        let often = |turns: &[Kind]| turns.iter().filter(|turn| **turn == kind).count();
+        let before = (turn * often(&turns) + often(&turns[..at])) as u64;
+        let some: Vec<&Situation> = of(kind).collect();
+        let count = some.len() as u64;
         // A step that has no divisor in common with the count visits all.
         let step = (1..).map(|more| count / 3 + more).find(|step| gcd(*step, count) == 1).unwrap_or(1);
-        let at = (self.seed % count + (number % count) * (step % count)) % count;
-        &self.situations[at as usize]
+        some[((self.seed % count + before % count * (step % count)) % count) as usize]
     }
 
     fn try_one(&self, number: u64, backend: &dyn Backend) -> Result<Attempt, MachineError> {
@@ -226,15 +237,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_situation_comes_before_any_comes_again() {
+    fn each_situation_comes_before_any_of_its_kind_comes_again() {
         for seed in [0, 7, u64::MAX] {
             let search = Search { seed, schedules: 1, fault: None, situations: situations() };
-            let count = search.situations.len() as u64;
-            let mut names: Vec<String> =
-                (0..count).map(|number| search.situation(number).trace("", "")).collect();
-            names.sort();
-            names.dedup();
-            assert_eq!(names.len() as u64, count);
+            for kind in TURNS {
+                let count = search.situations.iter().filter(|situation| situation.kind == kind).count();
+                let of_kind = (0..).step_by(2).map(|number| search.situation(number));
+                let names: std::collections::BTreeSet<String> = of_kind
+                    .filter(|situation| situation.kind == kind)
+                    .take(count)
+                    .map(|situation| situation.trace("", ""))
+                    .collect();
+                assert_eq!(names.len(), count);
+            }
         }
     }
 }

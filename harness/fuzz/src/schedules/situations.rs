@@ -16,16 +16,29 @@ pub struct Situation {
     pub beginning: Vec<&'static str>,
     /// What CPU 0 and CPU 1 do.
     pub pair: [&'static str; 2],
+    /// What is looked for in it.
+    pub(super) kind: Kind,
 }
 
-/// States of the page that the pairs begin in: the last one of a block of 2 MiB.
-const BEGINNINGS: [&[&str]; 6] = [
-    &[],
-    &["host_read ipa=ram+0x61ff000", "dma_read sid=8 ipa=ram+0x61ff000"],
-    &["host_share_hyp pfn=ram+0x61ff"],
-    &["host_share_hyp pfn=ram+0x61ff", "hyp_pin_shared_mem pfn=ram+0x61ff"],
-    &["host_donate_hyp pfn=ram+0x61ff"],
-    &["host_donate_hyp pfn=ram+0x61fe nr=3"],
+/// What is looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Each of the two operations succeeds alone: what one of them has judged, the other one may change.
+    Contested,
+    /// Any two.
+    Any,
+    /// A driver of the host's own SMMU takes part.
+    Driver,
+}
+
+/// States of the page that the pairs begin in, the last one of a block of 2 MiB, and which of [`OPERATIONS`] succeed there, by number.
+const BEGINNINGS: [(&[&str], &[usize]); 6] = [
+    (&[], &[0, 4, 5, 6, 9]),
+    (&["host_read ipa=ram+0x61ff000", "dma_read sid=8 ipa=ram+0x61ff000"], &[0, 4, 5]),
+    (&["host_share_hyp pfn=ram+0x61ff"], &[1, 2]),
+    (&["host_share_hyp pfn=ram+0x61ff", "hyp_pin_shared_mem pfn=ram+0x61ff"], &[2, 3]),
+    (&["host_donate_hyp pfn=ram+0x61ff"], &[7, 10]),
+    (&["host_donate_hyp pfn=ram+0x61fe nr=3"], &[7, 8]),
 ];
 
 /// On this page, on it and a neighbour, on a neighbour in another block.
@@ -80,23 +93,31 @@ const BESIDE: [&str; 7] = [
 pub fn situations() -> Vec<Situation> {
     let pairs = (0..OPERATIONS.len())
         .flat_map(|first| OPERATIONS[first..].iter().map(move |second| [OPERATIONS[first], *second]));
-    let of = |machine, beginning: &[&'static str], pair| Situation {
+    let of = |machine, beginning: &[&'static str], pair, kind| Situation {
         machine,
         beginning: beginning.to_vec(),
         pair,
+        kind,
     };
-    let pairs: Vec<[&str; 2]> = pairs.collect();
+    // A device performs one transfer at a time, whoever asks for it.
+    let one_device = |pair: &[&str; 2]| pair.iter().all(|operation| operation.starts_with("dma_"));
+    let pairs: Vec<[&str; 2]> = pairs.filter(|pair| !one_device(pair)).collect();
     let on_the_page = [PLAIN, SHARED].into_iter().flat_map(|machine| {
         let pairs = &pairs;
-        BEGINNINGS
-            .into_iter()
-            .flat_map(move |beginning| pairs.iter().map(move |pair| of(machine, beginning, *pair)))
+        BEGINNINGS.into_iter().flat_map(move |(beginning, succeed)| {
+            let contested = move |pair: &[&str; 2]| {
+                machine == PLAIN
+                    && pair.iter().all(|one| succeed.iter().any(|number| OPERATIONS[*number] == *one))
+            };
+            let kind = move |pair| if contested(pair) { Kind::Contested } else { Kind::Any };
+            pairs.iter().map(move |pair| of(machine, beginning, *pair, kind(pair)))
+        })
     });
-    let with_a_driver = DRIVER
-        .into_iter()
-        .flat_map(|driver| BESIDE.into_iter().map(move |beside| of(EMULATED, &SMMU, [driver, beside])));
-    let on_two_cpus =
-        [DRIVER[0], DRIVER[1], DRIVER[3]].map(|second| of(EMULATED, &SMMU, [DRIVER[0], second]));
+    let with_a_driver = DRIVER.into_iter().flat_map(|driver| {
+        BESIDE.into_iter().map(move |beside| of(EMULATED, &SMMU, [driver, beside], Kind::Driver))
+    });
+    let on_two_cpus = [DRIVER[0], DRIVER[1], DRIVER[3]]
+        .map(|second| of(EMULATED, &SMMU, [DRIVER[0], second], Kind::Driver));
     on_the_page.chain(with_a_driver).chain(on_two_cpus).collect()
 }
 
@@ -128,7 +149,7 @@ mod tests {
     #[test]
     fn each_situation_is_a_trace() {
         let all = situations();
-        assert_eq!(all.len(), 2 * 6 * 78 + 5 * 7 + 3);
+        assert_eq!(all.len(), 2 * 6 * 77 + 5 * 7 + 3);
         for situation in all {
             let text = situation.trace("", "0110");
             let trace = Trace::parse("t", &text).unwrap_or_else(|error| panic!("{error}"));

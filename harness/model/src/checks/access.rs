@@ -161,7 +161,8 @@ fn device(access: &Access, sid: u32, state: &Snapshot) -> Option<Outcome> {
         },
         None => Outcome::Refused,
     };
-    Some(outcome)
+    // What is refused leaves a record, or only the bytes tell how it ended.
+    Some(outcome).filter(|outcome| *outcome == Outcome::Passed || smmu.control.evtq_enabled)
 }
 
 /// Stage 2 decides: every byte must be mapped, with the permission, within the output size.
@@ -248,6 +249,18 @@ mod tests {
             assert_eq!(found, [], "what GBPA aborts leaves no record");
         }
         smmu_of(&mut state).control.gbpa_abort = false;
+        must(Agent::Device(8), AccessKind::Read, Outcome::Passed, &state);
+    }
+
+    #[test]
+    fn without_an_event_queue_nobody_hears_of_a_refusal() {
+        let mut state = donated();
+        smmu_of(&mut state).control.evtq_enabled = false;
+        for outcome in [Outcome::Passed, Outcome::Refused] {
+            assert_eq!(judge(Agent::Device(8), AccessKind::Read, outcome, &state), []);
+        }
+        let mut state = clean();
+        smmu_of(&mut state).control.evtq_enabled = false;
         must(Agent::Device(8), AccessKind::Read, Outcome::Passed, &state);
     }
 

@@ -56,7 +56,7 @@ fn every_night(form: Form) -> Vec<Work> {
         Work::Step(Step::parallax(
             "who catches which fault, after how many operations",
             either(
-                "faults --score --fault smmu_no_tlbi --attack-ops 2000",
+                "faults --score --fault smmu_no_tlbi --attack-ops 2000 --fuzz-ops 2000",
                 "faults --score --attack-ops 100000",
             ),
         )),

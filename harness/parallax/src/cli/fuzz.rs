@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::Args;
 use parallax_abi::fault::Fault;
 use parallax_fuzz::explore::Shard;
+use parallax_fuzz::fuzz::USUAL_OPS;
 
 use super::explore::shard;
 use super::fault::FaultName;
@@ -24,9 +25,6 @@ Examples:
 The same seed, number of operations and corpus give the same operations, verdict and digest, whatever --jobs is.
 
 Exit status: 0 nothing found, 1 something was found, 2 usage, 125 could not build or start, 130 interrupted.";
-
-/// Operations, where neither a number nor a time is given.
-const USUAL: u64 = 100_000;
 
 /// Arguments of `fuzz`.
 #[derive(Debug, Args)]
@@ -68,7 +66,7 @@ pub struct Fuzz {
 impl Fuzz {
     /// Most operations.
     pub(crate) fn most(&self) -> u64 {
-        self.ops.unwrap_or(if self.time.is_some() { u64::MAX } else { USUAL })
+        self.ops.unwrap_or(if self.time.is_some() { u64::MAX } else { USUAL_OPS })
     }
 }
 

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use parallax_abi::fault::Fault;
+use parallax_fuzz::fuzz::USUAL_OPS;
 
 use super::fault::FaultName;
 
@@ -27,10 +28,10 @@ pub(crate) const FAULTS_EXAMPLE: &str = "\
 Examples:
   parallax faults
   parallax faults traces/bad
-  parallax faults --score --fault smmu_no_tlbi --attack-ops 2000
+  parallax faults --score --fault smmu_no_tlbi --attack-ops 2000 --fuzz-ops 2000
 
-Exit status: 0, or 1 when no trace catches one of the faults; with --score when nothing does, or something is found
-without a fault. 125 could not build or start, 130 interrupted.";
+Exit status: 0, or 1 when no trace catches one of the faults; with --score when nothing does, `fuzz` neither finds one nor
+has the reason on its list, or something is found without a fault. 125 could not build or start, 130 interrupted.";
 
 /// Arguments of `faults`.
 #[derive(Debug, Args)]
@@ -38,7 +39,7 @@ pub struct Faults {
     /// Traces, or folders of traces
     #[arg(value_name = "TRACE|DIR", default_value = "traces/bad")]
     pub traces: Vec<PathBuf>,
-    /// Try each fault: its trace with each check, `explore`, `explore --smmu`, `attack`; and all of them with no fault (20 minutes)
+    /// Try each fault: its trace with each check, `explore`, `explore --smmu`, `attack`, `fuzz`; and all of them with no fault (half an hour)
     #[arg(long)]
     pub score: bool,
     /// Only this one; may be given several times
@@ -47,7 +48,10 @@ pub struct Faults {
     /// Operations of each attack; 0 for none
     #[arg(long, value_name = "N", default_value_t = 20_000, value_parser = clap::value_parser!(u64).range(..=10_000_000), requires = "score")]
     pub attack_ops: u64,
-    /// Seed of each attack
+    /// Operations of `fuzz` for each fault; 0 for none. With 100,000 or more, a fault that it does not find must be on its list
+    #[arg(long, value_name = "N", default_value_t = USUAL_OPS, value_parser = clap::value_parser!(u64).range(..=10_000_000), requires = "score")]
+    pub fuzz_ops: u64,
+    /// Seed of each attack and of `fuzz`
     #[arg(long, value_name = "N", default_value_t = 1, requires = "score")]
     pub seed: u64,
     /// How many machines at a time [default: one for each core]

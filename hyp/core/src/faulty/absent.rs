@@ -16,7 +16,8 @@ use crate::regions::{Kind, Range, Regions};
 use crate::smmu::regs::{CMDQ_CONS, Cr0, Gbpa};
 use crate::smmu::viommu::{self, Ring, Verdict};
 use crate::smmu::{Command, Smmu, SmmuError, SmmuTlb, Ste, StreamId};
-use core::ops::Range as Addresses;
+use core::ops::{DerefMut, Range as Addresses};
+use spin::RelaxStrategy;
 
 /// Seams that give back their first argument, which is right.
 macro_rules! right {
@@ -267,8 +268,18 @@ pub(crate) const fn before_smmu<H, S, R>(
 pub(crate) const fn recycled<H, S, R>(_hyp: &Hyp<H, S, R>, _range: Range) {}
 
 #[inline(always)]
-pub(crate) fn fault_lock<G>(host: G) -> G {
+pub(crate) fn fault_lock<M, G>(_lock: &M, host: G) -> G {
     host
+}
+
+#[inline(always)]
+pub(crate) fn perform<H: Memory + Cpu, S: SmmuTlb, R: RelaxStrategy>(
+    hyp: &Hyp<H, S, R>,
+    (mut host, mut el2): (impl DerefMut<Target = HostMmu>, impl DerefMut<Target = El2Mmu>),
+    what: (Range, Kind),
+    transition: Transition,
+) -> Result<(), Error> {
+    hyp.perform(&mut host, &mut el2, what, transition)
 }
 
 #[inline(always)]

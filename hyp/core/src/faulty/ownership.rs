@@ -14,6 +14,7 @@ use crate::regions::{Kind, Range};
 use crate::smmu::SmmuTlb;
 use core::ops::{Deref, DerefMut};
 use spin::RelaxStrategy;
+use spin::mutex::{SpinMutex, SpinMutexGuard};
 
 use super::HostTlb;
 
@@ -44,6 +45,31 @@ pub(crate) fn may_donate<H: Memory + Cpu>(
         host.set(hw, Range { base: page, size: PAGE_SIZE }, content)?;
     }
     Ok(())
+}
+
+/// Performs `transition`, for which the pages were judged under these locks.
+#[inline(always)]
+pub(crate) fn perform<H: Memory + Cpu, S: SmmuTlb, R: RelaxStrategy>(
+    hyp: &Hyp<H, S, R>,
+    (mut host, mut el2): (SpinMutexGuard<'_, HostMmu>, SpinMutexGuard<'_, El2Mmu>),
+    what: (Range, Kind),
+    transition: Transition,
+) -> Result<(), Error> {
+    let early = match transition {
+        Transition::HostShareHyp => on(Fault::HostShareJudgedEarly),
+        Transition::HostUnshareHyp => on(Fault::HostUnshareJudgedEarly),
+        Transition::Pin => on(Fault::PinJudgedEarly),
+        Transition::Unpin => on(Fault::UnpinJudgedEarly),
+        Transition::HostDonateHyp => on(Fault::HostDonateJudgedEarly),
+        Transition::HypDonateHost => on(Fault::HypDonateJudgedEarly),
+        Transition::Hold | Transition::Release => false,
+    };
+    if !early {
+        return hyp.perform(&mut host, &mut el2, what, transition);
+    }
+    drop((el2, host));
+    let (mut host, mut el2) = (hyp.host.lock(), hyp.el2.lock());
+    hyp.perform(&mut host, &mut el2, what, transition)
 }
 
 /// What `transition` makes of a page.
@@ -163,7 +189,14 @@ impl<G: DerefMut<Target = HostMmu>> DerefMut for Host<G> {
 
 /// The host's table, in which a fault is mapped under its lock.
 #[inline(always)]
-pub(crate) fn fault_lock<G: DerefMut<Target = HostMmu>>(host: G) -> Host<G> {
+pub(crate) fn fault_lock<'a, R: RelaxStrategy>(
+    lock: &'a SpinMutex<HostMmu, R>,
+    host: SpinMutexGuard<'a, HostMmu>,
+) -> Host<SpinMutexGuard<'a, HostMmu>> {
+    if on(Fault::HostFaultJudgedEarly) {
+        drop(host);
+        return Host::Locked(lock.lock());
+    }
     if !on(Fault::HostMapUnlocked) {
         return Host::Locked(host);
     }

@@ -35,7 +35,7 @@ impl<H: Memory + Cpu, S: SmmuTlb, R: RelaxStrategy> Hyp<H, S, R> {
         };
         let content = Content::identity(host_attrs(region.kind), host.largest(region.kind));
         let content = faulty::fault_content(content, region.kind, ia, range);
-        let mut host = faulty::fault_lock(host);
+        let mut host = faulty::fault_lock(&self.host, host);
         let mapped =
             self.reserve_host(&mut host, range, content).and_then(|()| host.set(&self.hw, range, content));
         mapped.is_ok()

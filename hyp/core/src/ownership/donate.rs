@@ -37,7 +37,7 @@ impl<H: Memory + Cpu, S: SmmuTlb, R: RelaxStrategy> Hyp<H, S, R> {
     #[inline(always)]
     fn give(&self, (pfn, nr): (u64, u64), from: (State, State), transition: Transition) -> Result<(), Error> {
         let range = self.memory_range(pfn, nr)?;
-        let (mut host, mut el2) = (self.host.lock(), self.el2.lock());
+        let (mut host, el2) = (self.host.lock(), self.el2.lock());
         for page in pages(range) {
             match faulty::judged(self.pages.get(&self.hw, page), transition, range, page) {
                 state if !state.is(from.0, from.1) => return Err(Error::Perm),
@@ -45,6 +45,6 @@ impl<H: Memory + Cpu, S: SmmuTlb, R: RelaxStrategy> Hyp<H, S, R> {
                 _ => faulty::may_donate(&self.hw, &mut host, page, transition)?,
             }
         }
-        self.perform(&mut host, &mut el2, (range, Kind::Memory), transition)
+        faulty::perform(self, (host, el2), (range, Kind::Memory), transition)
     }
 }

@@ -52,7 +52,7 @@ pub struct Hyp<H, S, R> {
     regions: Regions,
     pub(crate) pages: PageStates,
     devices: Devices,
-    host: SpinMutex<HostMmu, R>,
+    pub(crate) host: SpinMutex<HostMmu, R>,
     pub(crate) el2: SpinMutex<El2Mmu, R>,
     pub(crate) smmu: SpinMutex<Option<SmmuMmu<S>>, R>,
     /// The register frame that the host believes to be the SMMU's.

@@ -39,13 +39,13 @@ impl<H: Memory + Cpu, S: SmmuTlb, R: RelaxStrategy> Hyp<H, S, R> {
         if self.regions.find(base).is_none_or(|region| region.kind != Kind::Memory) {
             return Err(Error::Perm);
         }
-        let (mut host, mut el2) = (self.host.lock(), self.el2.lock());
+        let (host, el2) = (self.host.lock(), self.el2.lock());
         let page = Range { base, size: PAGE_SIZE };
         let state = faulty::judged(self.pages.get(&self.hw, base), transition, page, base);
         match state {
             _ if !state.is(from.0, from.1) => Err(Error::Perm),
             _ if state.refcount() != 0 => Err(Error::Busy),
-            _ => self.perform(&mut host, &mut el2, (page, Kind::Memory), transition),
+            _ => faulty::perform(self, (host, el2), (page, Kind::Memory), transition),
         }
     }
 }

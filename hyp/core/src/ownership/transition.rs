@@ -90,7 +90,7 @@ impl<H: Memory + Cpu, S: SmmuTlb, R: RelaxStrategy> Hyp<H, S, R> {
     /// # Errors
     /// [`Error::NoMem`]; nothing has changed.
     #[inline(always)]
-    pub(super) fn perform(
+    pub(crate) fn perform(
         &self,
         host: &mut HostMmu,
         el2: &mut El2Mmu,

@@ -1,8 +1,8 @@
 //! `parallax faults --score`: who catches which fault, after how many operations.
 //!
 //! ```text
-//!  fault              its trace            rules  spec  explore  explore --smmu  attack
-//!  host_donate_no_tlbi  protocol/released-unclean 4  5  4     212      89              –
+//!  fault                its trace                    rules  spec  explore  explore --smmu  attack  fuzz
+//!  host_donate_no_tlbi  2 protocol/unclean-remake    5      3     47       47              -       20
 //! ```
 
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,8 +14,8 @@ use parallax_abi::fault::Fault;
 use parallax_engine::status::{Failure, Status};
 use parallax_engine::{live, project};
 use parallax_fuzz::explore::Exploration;
+use parallax_fuzz::fuzz::{USUAL_OPS, reason};
 use parallax_fuzz::score::{Caught, Means, Score};
-use parallax_machine::MachineError;
 use parallax_report::text_table;
 use parallax_suite::cases::Case;
 use parallax_suite::jobs::job_count;
@@ -27,7 +27,7 @@ use crate::cli::Faults;
 use crate::interrupt;
 
 const MISSED: Style = AnsiColor::Red.on_default().bold();
-const COLUMNS: usize = 7;
+const COLUMNS: usize = 8;
 
 /// A fault, or none, and who catches it.
 type Row = (Option<Fault>, Score);
@@ -47,12 +47,18 @@ pub(super) fn score(args: &Faults, cases: &[Case]) -> Result<Status> {
     let of = |fault| Exploration::new(&parallax_fuzz::explore::PAGES, 2, fault).map_err(Failure::usage);
     let machines = [of(None)?.machine(), of(Fault::ALL.first().copied())?.machine()];
     let build = || live::build(&root, &machines, &cancel);
-    let (bare, watched) = (build()?, live::with_events(build()?, &root)?);
-    let attack = (args.seed, args.attack_ops);
-    let means = Means { watched: &watched, bare: &bare, attack, cancel: &cancel };
+    let means = Means {
+        watched: &live::with_events(build()?, &root)?,
+        covered: &live::with_events_and_coverage(build()?, &root)?,
+        bare: &build()?,
+        seed: args.seed,
+        attack_ops: args.attack_ops,
+        fuzz_ops: args.fuzz_ops,
+        cancel: &cancel,
+    };
     let rows = scored(&means, &wanted, cases, job_count(args.jobs))?;
     print(&table(&rows))?;
-    verdict(&rows)
+    verdict(&rows, args.fuzz_ops)
 }
 
 /// The rows, in the order of `wanted`.
@@ -82,9 +88,7 @@ fn scored(
     bar.finish_and_clear();
     let mut rows = rows.into_inner().unwrap_or_else(PoisonError::into_inner);
     rows.sort_by_key(|(fault, _)| wanted.iter().position(|wanted| wanted == fault));
-    let rows: Result<Vec<Row>, MachineError> =
-        rows.into_iter().map(|(fault, score)| score.map(|score| (fault, score))).collect();
-    rows.map_err(Failure::from)
+    rows.into_iter().map(|(fault, score)| score.map(|score| (fault, score))).collect()
 }
 
 fn trace_of(cases: &[Case], fault: Option<Fault>) -> Option<&Trace> {
@@ -95,7 +99,7 @@ fn table(rows: &[Row]) -> String {
     let after = |caught: Option<&Caught>| {
         caught.map_or_else(|| "-".to_owned(), |caught| caught.operations.to_string())
     };
-    let header = ["fault", "its trace", "rules", "spec", "explore", "explore --smmu", "attack"];
+    let header = ["fault", "its trace", "rules", "spec", "explore", "explore --smmu", "attack", "fuzz"];
     let row = |(fault, score): &Row| -> [String; COLUMNS] {
         let first = score.trace.first();
         let trace =
@@ -108,36 +112,91 @@ fn table(rows: &[Row]) -> String {
             after(score.explore.as_ref()),
             after(score.smmu.as_ref()),
             after(score.attack.as_ref()),
+            after(score.fuzz.as_ref()),
         ]
     };
     let rows: Vec<[String; COLUMNS]> = rows.iter().map(row).collect();
     text_table::render(&header.map(str::to_owned), &rows, usize::MAX)
 }
 
-fn verdict(rows: &[Row]) -> Result<Status> {
+/// What is wrong with `rows`, of which the fuzzer had `fuzz_ops` operations each.
+fn verdict(rows: &[Row], fuzz_ops: u64) -> Result<Status> {
     let faults = || rows.iter().filter_map(|(fault, score)| Some(((*fault)?, score)));
     let count = |caught: &dyn Fn(&Score) -> bool| faults().filter(|(_, score)| caught(score)).count();
     print(&format!(
-        "\n{} faults: their traces catch {}, the specification in them {}, explore {}, explore --smmu {}, attack {}\n",
+        "\n{} faults: their traces catch {}, the specification in them {}, explore {}, explore --smmu {}, attack {}, fuzz {}\n",
         faults().count(),
         count(&|score| !score.trace.is_empty()),
         count(&|score| score.spec().is_some()),
         count(&|score| score.explore.is_some()),
         count(&|score| score.smmu.is_some()),
         count(&|score| score.attack.is_some()),
+        count(&|score| score.fuzz.is_some()),
     ))?;
-    let missed: Vec<&str> =
-        faults().filter(|(_, score)| !score.is_caught()).map(|(fault, _)| fault.name()).collect();
-    if !missed.is_empty() {
-        print_as_it_is(&format!("{MISSED}MISSED{MISSED:#} {}\n", missed.join(", ")))?;
+    let mut wrong = Vec::new();
+    let mut beyond = Vec::new();
+    for (fault, score) in faults() {
+        let name = fault.name();
+        if !score.is_caught() {
+            wrong.push(("MISSED", format!("{name}: nothing finds it; it takes a trace that does")));
+        }
+        match (&score.fuzz, reason(fault)) {
+            (None, Some(reason)) => beyond.push([name.to_owned(), reason.to_owned()]),
+            (None, None) if fuzz_ops >= USUAL_OPS => {
+                let what = format!("{name}: `parallax fuzz` must find it, or {LIST} say why it cannot");
+                wrong.push(("UNEXPLAINED", what));
+            }
+            (Some(Caught { rule, operations }), Some(_)) => {
+                let what = format!(
+                    "{name}: `parallax fuzz` finds it ({rule}, {operations} operations); take it off {LIST}"
+                );
+                wrong.push(("STALE", what));
+            }
+            _ => {}
+        }
     }
-    let alarms: Vec<&Score> = rows
-        .iter()
-        .filter(|(fault, score)| fault.is_none() && score.is_caught())
-        .map(|(_, score)| score)
-        .collect();
-    for caught in alarms.iter().flat_map(|score| [&score.explore, &score.smmu, &score.attack]).flatten() {
-        print_as_it_is(&format!("{MISSED}FALSE ALARM{MISSED:#} {} without a fault\n", caught.rule))?;
+    if fuzz_ops > 0 && !beyond.is_empty() {
+        let header = ["not by fuzz", "because"].map(str::to_owned);
+        print(&format!("\n{}\n", text_table::render(&header, &beyond, usize::MAX)))?;
     }
-    Ok(if missed.is_empty() && alarms.is_empty() { Status::Same } else { Status::Diverged })
+    for (_, score) in rows.iter().filter(|(fault, _)| fault.is_none()) {
+        let alarms =
+            score.searched().map(|caught| ("FALSE ALARM", format!("{} without a fault", caught.rule)));
+        wrong.extend(alarms);
+    }
+    for (what, text) in &wrong {
+        print_as_it_is(&format!("{MISSED}{what}{MISSED:#} {text}\n"))?;
+    }
+    Ok(if wrong.is_empty() { Status::Same } else { Status::Diverged })
+}
+
+/// Where the faults are that `parallax fuzz` does not find.
+const LIST: &str = "harness/fuzz/src/fuzz/beyond.rs";
+
+#[cfg(test)]
+mod tests {
+    use parallax_fuzz::fuzz::BEYOND;
+
+    use super::*;
+
+    fn row(fault: Option<Fault>, fuzz: Option<u64>, traced: bool) -> Row {
+        let caught = |operations| Caught { rule: "sync/extra".to_owned(), operations };
+        let trace = if traced { vec![caught(1)] } else { Vec::new() };
+        (fault, Score { trace, fuzz: fuzz.map(caught), ..Score::default() })
+    }
+
+    #[test]
+    fn a_fault_is_found_or_excused_and_nothing_is_found_without_one() {
+        let (listed, _) = BEYOND[0];
+        let plain = Fault::SmmuNoTlbi;
+        let same = |rows: &[Row], ops| verdict(rows, ops).unwrap() == Status::Same;
+        // Listed, and not found; found, and not listed; too few operations to say that it is not found.
+        assert!(same(&[row(Some(listed), None, true), row(Some(plain), Some(1), true)], USUAL_OPS));
+        assert!(same(&[row(Some(plain), None, true), row(None, None, false)], USUAL_OPS - 1));
+        // Neither; both; by nothing; without a fault.
+        assert!(!same(&[row(Some(plain), None, true)], USUAL_OPS));
+        assert!(!same(&[row(Some(listed), Some(1), true)], 1));
+        assert!(!same(&[row(Some(listed), None, false)], USUAL_OPS));
+        assert!(!same(&[row(None, Some(1), false)], 1));
+    }
 }

@@ -1,0 +1,202 @@
+//! What a driver in order does with the host's own SMMU, each with the result that it must have: a scene at a time, in pages that nobody
+//! else uses. A scene begins with an SMMU that is off, whatever came before.
+
+use parallax_ops::Outcome;
+use parallax_trace::{Op, Trace};
+
+use super::generator::{Generator, Step};
+use super::kind::Kind;
+use crate::random::Random;
+use crate::service;
+
+/// A scene's lines, of a trace; `errors` is GERROR, which it may change.
+type Scene = fn(&mut Random, &mut u64) -> String;
+
+/// All of them, with their weights.
+const SCENES: [(u64, Scene); 9] = [
+    (2, refused),
+    (2, wrap),
+    (1, span),
+    (1, split),
+    (1, missing),
+    (2, message),
+    (2, registers),
+    (1, address),
+    (1, stalled),
+];
+
+/// The next scene.
+pub(super) fn scene(generator: &mut Generator) {
+    let ops = if generator.random.percent(50) { served(generator) } else { told(generator) };
+    // Each of them must be done, where no more than that is said: so they are kept together.
+    let done = |op: Op| Op { expect: op.expect.or(Some(Outcome::Ok { value: None })), ..op };
+    let steps = ops.into_iter().map(|op| Step { kind: Kind::Scene, place: None, op: done(op) });
+    generator.steps.extend(steps);
+}
+
+/// The service of `parallax attack`.
+fn served(generator: &mut Generator) -> Vec<Op> {
+    let mut acts = Vec::new();
+    service::serve(&mut generator.random, generator.errors, true, generator.value, &mut acts);
+    generator.value += 16;
+    acts.into_iter().map(|act| act.op).collect()
+}
+
+fn told(generator: &mut Generator) -> Vec<Op> {
+    let scene = generator.random.weighted(&SCENES);
+    let lines = scene(&mut generator.random, &mut generator.errors);
+    let text = format!("{OFF}{lines}smmu_write CR0 0\n");
+    Trace::parse("scene", &text).expect("the scenes of this module are well formed").ops
+}
+
+/// How each begins.
+const OFF: &str = "\
+smmu_write CR0 0
+smmu_write EVENTQ_BASE LOG2SIZE=7 ADDR=ram+0x7000000
+smmu_write EVENTQ_PROD 0
+smmu_write EVENTQ_CONS 0
+smmu_write CMDQ_BASE LOG2SIZE=8 ADDR=ram+0x7001000
+smmu_write CMDQ_PROD 0
+smmu_write CMDQ_CONS 0
+smmu_write STRTAB_BASE ADDR=ram+0x7002000
+";
+
+/// A command that is refused: an interrupt tells of it, and the queue stands still until that is acknowledged.
+fn refused(random: &mut Random, errors: &mut u64) -> String {
+    *errors ^= 1;
+    let command = random.pick(&["TLBI_S12_VMALL", "TLBI_S2_IPA", "TLBI_EL2_ALL"]);
+    format!(
+        "smmu_write IRQ_CTRL GERROR_IRQEN\n\
+         host_write ipa=mmio:gicd+0x28c size=4 value=0xffffffff\n\
+         smmu_write CR0 CMDQEN\n\
+         smmu_command at=ram+0x7001000 {command}\n\
+         smmu_write CMDQ_PROD 1\n\
+         smmu_read GERROR => ok value={errors}\n\
+         host_read ipa=mmio:gicd+0x20c size=4 => ok value=0x2000\n\
+         smmu_command at=ram+0x7001000 SYNC\n\
+         smmu_write CMDQ_PROD 1\n\
+         smmu_read CMDQ_CONS => ok value=0x1000000\n\
+         smmu_write GERRORN {errors}\n\
+         smmu_write IRQ_CTRL 0\n"
+    )
+}
+
+/// Commands in front of the end of the queue and behind it are one batch.
+fn wrap(random: &mut Random, _: &mut u64) -> String {
+    let stream = random.pick(&[8, 16]);
+    let entry = 0x700_2000 + stream * 64;
+    format!(
+        "smmu_write CMDQ_BASE LOG2SIZE=1 ADDR=ram+0x7001000\n\
+         smmu_write STRTAB_BASE_CFG linear LOG2SIZE=5\n\
+         ste at=ram+{entry:#x} bypass S2VMID=7\n\
+         smmu_write CR0 SMMUEN CMDQEN\n\
+         dma_write sid={stream} ipa=ram+0x7018000 value=1 => ok\n\
+         smmu_command at=ram+0x7001000 SYNC\n\
+         smmu_write CMDQ_PROD 1\n\
+         ste at=ram+{entry:#x} abort\n\
+         smmu_command at=ram+0x7001010 SYNC\n\
+         smmu_command at=ram+0x7001000 CFGI_STE StreamID={stream}\n\
+         smmu_write CMDQ_PROD 3\n\
+         smmu_read CMDQ_CONS => ok value=3\n\
+         dma_write sid={stream} ipa=ram+0x7018000 value=2 => abort\n"
+    )
+}
+
+/// A level-2 table ends where its descriptor says.
+fn span(random: &mut Random, _: &mut u64) -> String {
+    let (span, outcome) = random.pick(&[(5, "abort"), (6, "ok")]);
+    format!(
+        "smmu_write STRTAB_BASE_CFG two_level LOG2SIZE=8 SPLIT=8\n\
+         l1std at=ram+0x7002000 Span={span} L2Ptr=ram+0x7006000\n\
+         ste at=ram+0x7006400 bypass\n\
+         smmu_write CR0 SMMUEN CMDQEN\n\
+         dma_write sid=16 ipa=ram+0x7018000 value=1 => {outcome}\n"
+    )
+}
+
+/// How large level-2 tables are is said once for all.
+fn split(random: &mut Random, _: &mut u64) -> String {
+    let (split, descriptor) = random.pick(&[(6, 0x700_2020_u64), (8, 0x700_2008)]);
+    format!(
+        "smmu_write STRTAB_BASE_CFG two_level LOG2SIZE=9 SPLIT={split}\n\
+         l1std at=ram+0x7002000 Span=0 L2Ptr=ram+0x7006000\n\
+         l1std at=ram+{descriptor:#x} Span=1 L2Ptr=ram+0x7006000\n\
+         ste at=ram+0x7006000 bypass\n\
+         smmu_write CR0 SMMUEN CMDQEN\n\
+         dma_write sid=0x100 ipa=ram+0x7018000 value=1 => ok\n"
+    )
+}
+
+/// What comes from beyond the table is recorded, if the host wants that.
+fn missing(_: &mut Random, _: &mut u64) -> String {
+    "smmu_write STRTAB_BASE_CFG linear LOG2SIZE=2\n\
+     smmu_write CR2 RECINVSID\n\
+     smmu_write CR0 SMMUEN EVENTQEN CMDQEN\n\
+     dma_write sid=8 ipa=ram+0x7018000 value=2 => abort\n\
+     smmu_read EVENTQ_PROD => ok value=4\n\
+     smmu_write CR0 0\n\
+     smmu_write CR2 0\n"
+        .to_owned()
+}
+
+/// A SYNC that asks for a message; and one that does not.
+fn message(random: &mut Random, _: &mut u64) -> String {
+    let message = random.pick(&["CS=1 MSIAddr=ram+0x7019000", "CS=0"]);
+    format!(
+        "smmu_write CR0 EVENTQEN CMDQEN\n\
+         smmu_command at=ram+0x7001000 SYNC {message}\n\
+         smmu_write CMDQ_PROD 1\n\
+         smmu_read CMDQ_CONS => ok value=1\n"
+    )
+}
+
+/// A register is read with its sign, and written with zero.
+fn registers(random: &mut Random, _: &mut u64) -> String {
+    let low = random.below(1 << 8) << 12;
+    format!(
+        "smmu_write STRTAB_BASE {:#x}\n\
+         host_probe ipa=mmio:smmu+0x80 form=8 => ok value={:#x}\n\
+         host_probe ipa=mmio:smmu+0x80 form=17 => ok\n\
+         smmu_read STRTAB_BASE => ok value=0\n",
+        0x8000_0000 | low,
+        0xffff_ffff_8000_0000 | low
+    )
+}
+
+/// The host names an address for messages of errors; nothing goes there.
+fn address(_: &mut Random, _: &mut u64) -> String {
+    "host_write ipa=mmio:smmu+0x68 size=4 value=pool+0x100\n\
+     smmu_write IRQ_CTRL GERROR_IRQEN\n\
+     smmu_write STRTAB_BASE_CFG linear LOG2SIZE=3\n\
+     smmu_write CR0 SMMUEN EVENTQEN CMDQEN\n\
+     dma_write sid=16 ipa=ram+0x7018000 value=1 => abort\n\
+     smmu_write IRQ_CTRL 0\n"
+        .to_owned()
+}
+
+/// A stream with a stage 1 that is to abort instead of stalling.
+fn stalled(_: &mut Random, _: &mut u64) -> String {
+    "smmu_write STRTAB_BASE_CFG linear LOG2SIZE=4\n\
+     ste at=ram+0x7002200 s1 S1ContextPtr=ram+0x7003000 S1STALLD\n\
+     smmu_write CR0 SMMUEN EVENTQEN CMDQEN\n\
+     dma_write sid=16 ipa=ram+0x7018000 value=1 => abort\n\
+     ste at=ram+0x7002200 bypass\n\
+     smmu_command at=ram+0x7001000 CFGI_STE StreamID=8\n\
+     smmu_write CMDQ_PROD 1\n\
+     dma_write sid=8 ipa=ram+0x7018000 value=2 => ok\n"
+        .to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_scene_is_a_trace() {
+        let mut random = Random::new(1, 1);
+        for (_, scene) in SCENES {
+            let text = format!("{OFF}{}", scene(&mut random, &mut 0));
+            Trace::parse("scene", &text).unwrap_or_else(|error| panic!("{error}\n{text}"));
+        }
+    }
+}
