@@ -8,6 +8,8 @@ use super::kind::Kind;
 use super::places::{BLOCK, PAGES};
 use crate::act::{number, op, plus, ram};
 
+/// The page of the driver's event queue.
+const EVENTS: u64 = 0x7010;
 /// Instructions of `host_probe`.
 const FORMS: u64 = 19;
 
@@ -97,6 +99,12 @@ pub(super) fn dma(generator: &mut Generator) {
         return;
     }
     let Some((group, index, _)) = generator.memory() else { return };
+    // The record of a refused access would be written right there.
+    let events = generator.setting.map.frames(&ram(EVENTS)).unwrap_or_default();
+    let (first, last) = (group.frame + index, group.frame + index + 1);
+    if generator.driver.is_some() && (first..=last).contains(&events) {
+        return;
+    }
     let streams = generator.setting.streams.clone();
     let which = generator.random.weighted(&[(4, 0), (4, 1), (1, 2)]);
     let (kind, stream) = match (which, streams.get(which)) {
