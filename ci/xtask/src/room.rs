@@ -143,9 +143,12 @@ mod tests {
                 thread::sleep(Duration::from_millis(5));
             }
             signal.store(15, Ordering::Relaxed);
+            Instant::now()
         });
         let error = room.run("sh").words(["-c", &script]).status().unwrap_err();
-        teller.join().unwrap();
+        let told = teller.join().unwrap();
+        // It was told, and not killed after a while.
+        assert!(told.elapsed() < Duration::from_secs(15));
         assert_eq!(status_of(&error), 143);
         let end = Instant::now() + Duration::from_secs(10);
         while there(&sleep) {
