@@ -250,7 +250,7 @@ rules! {
     }
     UnknownRegister = "unknown-register" {
         summary: "A register was read where the syndrome leaves it UNKNOWN.",
-        broken_when: "HPFAR_EL2 is read after ESR_EL2 told of an abort that is no translation, access flag or address size \
+        broken_when: "HPFAR_EL2 is read after ESR_EL2 reported an abort that is no translation, access flag or address size \
             fault of stage 2, nor one on a stage-1 walk; or FAR_EL2 after FnV was 1",
         source: "DDI 0487, D24.2 (HPFAR_EL2, FAR_EL2, ESR_EL2)",
     }
