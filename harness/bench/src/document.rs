@@ -1,4 +1,4 @@
-//! What `bench` measured that is the same each time, for programs: instructions. Times are for people.
+//! What `bench` measured, for programs: instructions, which are the same each time; and, where they are asked for, rates.
 
 use std::borrow::Cow;
 
@@ -6,9 +6,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Version of the form; docs/exports.md says when it is raised.
-pub const SCHEMA: u32 = 1;
+pub const SCHEMA: u32 = 2;
 
-/// Instructions of operations at EL2.
+/// Instructions of operations at EL2, and rates.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[schemars(title = "parallax bench --format json")]
 pub struct Benched {
@@ -20,6 +20,25 @@ pub struct Benched {
     pub schema: u32,
     /// The operations on each target, in the order in which they were performed.
     pub instructions: Vec<Instructions>,
+    /// How many operations a second there are; empty without `--rates`, as no two runs measure the same.
+    pub rates: Vec<Rate>,
+}
+
+/// How often an operation and its reverse are performed, in turn and without a stop for a batch of them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Rate {
+    /// The operation.
+    #[schemars(length(min = 1))]
+    pub operation: String,
+    /// Who looks.
+    #[schemars(length(min = 1))]
+    pub how: String,
+    /// Operations a second, the median of some rounds.
+    #[schemars(range(min = 0.0))]
+    pub per_second: f64,
+    /// The same as a part of what the bare machine does in the same run.
+    #[schemars(range(min = 0.0))]
+    pub of_bare: f64,
 }
 
 /// An operation, and what it takes.
@@ -40,7 +59,7 @@ pub struct Instructions {
 impl Benched {
     /// These.
     #[must_use]
-    pub fn new(instructions: Vec<Instructions>) -> Self {
-        Self { document: "bench".into(), schema: SCHEMA, instructions }
+    pub fn new(instructions: Vec<Instructions>, rates: Vec<Rate>) -> Self {
+        Self { document: "bench".into(), schema: SCHEMA, instructions, rates }
     }
 }

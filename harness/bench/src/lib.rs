@@ -17,7 +17,7 @@ mod rates;
 mod ratio;
 mod setup;
 pub mod targets;
-mod volume;
+pub mod volume;
 
 use parallax_engine::status::Failure;
 

@@ -15,6 +15,7 @@ use parallax_trace::spec::{MachineSpec, MapMode};
 use parallax_trace::{Op, Trace};
 
 use crate::cpu_time;
+use crate::document::Rate;
 use crate::rates;
 use crate::setup::{PFN, Setup, hypercall, table};
 
@@ -117,13 +118,14 @@ pub(crate) fn measure(setup: &Setup) -> Result<String, Failure> {
     Ok(ratios(setup)? + &granularity(setup)?)
 }
 
-fn ratios(setup: &Setup) -> Result<String, Failure> {
+/// Each pair on the bare machine, with the plugin alone, and streamed and judged: what a batch of operations costs, in turn.
+fn costs(setup: &Setup) -> Result<Vec<(Pair, [(&'static str, Cost); 3])>, Failure> {
     let config = MachineSpec::default();
     let (mut bare, mut watched) = (setup.boot(&config)?, setup.boot_watched(&config)?);
     let mut live = setup.boot_watched(&config)?;
     let mut streamed = Streamed::start(&mut live)?;
     let batches = setup.scaled(BATCHES);
-    let mut rows = Vec::new();
+    let mut all = Vec::new();
     for pair in pairs() {
         let mut costs = [const { Vec::new() }; 3];
         for _ in 0..ROUNDS {
@@ -131,14 +133,39 @@ fn ratios(setup: &Setup) -> Result<String, Failure> {
             costs[1].push(perform(&mut watched, &pair, batches)?);
             costs[2].push(streamed.perform(&pair, batches)?);
         }
-        let costs = costs.map(|costs| Cost::median(&costs));
-        for (what, cost) in
-            ["bare", "with the plugin, nobody looks", "stream, all judges"].into_iter().zip(costs)
-        {
+        let [bare, watched, streamed] = costs.map(|costs| Cost::median(&costs));
+        let costs =
+            [("bare", bare), ("with the plugin, nobody looks", watched), ("stream, all judges", streamed)];
+        all.push((pair, costs));
+    }
+    Ok(all)
+}
+
+/// The same as rates.
+///
+/// # Errors
+/// A machine does not boot, or an operation does not end as it must.
+pub fn of_bare(setup: &Setup) -> Result<Vec<Rate>, Failure> {
+    let mut rates = Vec::new();
+    for (pair, costs) in costs(setup)? {
+        rates.extend(costs.map(|(how, cost)| Rate {
+            operation: pair.names[0].to_owned(),
+            how: how.to_owned(),
+            per_second: 1.0 / cost.wall,
+            of_bare: costs[0].1.wall / cost.wall,
+        }));
+    }
+    Ok(rates)
+}
+
+fn ratios(setup: &Setup) -> Result<String, Failure> {
+    let mut rows = Vec::new();
+    for (pair, costs) in costs(setup)? {
+        for (what, cost) in costs {
             rows.push([
                 format!("{}, {what}", pair.names[0]),
                 format!("{:.0}", 1.0 / cost.wall),
-                format!("{:.2}", costs[0].wall / cost.wall),
+                format!("{:.2}", costs[0].1.wall / cost.wall),
                 format!("{:.1}", cost.qemu * 1e6),
                 format!("{:.1}", cost.own * 1e6),
             ]);

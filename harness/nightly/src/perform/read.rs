@@ -10,6 +10,9 @@ use serde::de::DeserializeOwned;
 
 use crate::plan::Reads;
 
+/// Who looks at a machine that the others are compared with.
+const BARE: &str = "bare";
+
 /// What came of a step, beside its exit status.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Taken {
@@ -53,7 +56,12 @@ pub(super) fn read(reads: &Reads, text: &str) -> Option<Taken> {
                 .instructions
                 .iter()
                 .filter_map(|one| Some((format!("instructions of {}", one.operation), one.count? as f64)));
-            Some(Taken { operations: 0, measures: measures.collect() })
+            // The bare machine is 1 of itself.
+            let rates = benched.rates.iter().filter(|rate| rate.how != BARE);
+            let of_bare = rates.map(|rate| {
+                (format!("operations a second, of bare: {}, {}", rate.operation, rate.how), rate.of_bare)
+            });
+            Some(Taken { operations: 0, measures: measures.chain(of_bare).collect() })
         }
         Reads::BenchTargets => {
             let (benched, mut names): (BenchedTargets, _) = (document(text)?, BTreeSet::new());

@@ -85,7 +85,10 @@ fn every_night(form: Form) -> Vec<Work> {
     all.push(Work::Casemate { every: if short { 6 } else { 1 } });
     let coverage = Step::parallax("coverage", "coverage --allow ci/uncovered.txt");
     all.push(Work::Step(coverage.reading(Reads::Coverage)));
-    all.push(Work::Step(Step::parallax("instructions of each operation", "bench").reading(Reads::Bench)));
+    all.push(Work::Step(
+        Step::parallax("instructions of each operation, and operations a second", "bench --rates")
+            .reading(Reads::Bench),
+    ));
     all
 }
 

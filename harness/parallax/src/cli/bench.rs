@@ -25,7 +25,10 @@ pub struct Bench {
     /// Measure these side by side instead: `hyp`, `pkvm`, or `pkvm:KERNEL` as `parallax run --kernel` names it
     #[arg(long, value_name = "TARGET", value_delimiter = ',', value_parser = super::run::on)]
     pub target: Vec<On>,
-    /// The form of the output; in JSON and without --target are the instructions of operations, and no times
+    /// With --format json: also how many operations a second there are, which no two runs measure alike
+    #[arg(long, conflicts_with = "target")]
+    pub rates: bool,
+    /// The form of the output; in JSON and without --target are the instructions of operations, and no times without --rates
     #[arg(long, value_enum, default_value_t)]
     pub format: Form,
     /// Something else.

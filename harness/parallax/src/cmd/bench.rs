@@ -7,9 +7,9 @@ use parallax_bench::document::Benched;
 use parallax_bench::instructions;
 use parallax_bench::linux::{self, Comparison};
 use parallax_bench::targets::{self, Column};
-use parallax_bench::{MEASUREMENTS, Setup};
+use parallax_bench::{MEASUREMENTS, Setup, volume};
 use parallax_engine::project;
-use parallax_engine::status::Status;
+use parallax_engine::status::{Failure, Status};
 use parallax_linux::LinuxSpec;
 
 use super::output::{print, print_document};
@@ -38,9 +38,13 @@ pub(super) fn bench(args: &Bench) -> Result<Status> {
         }
         return Ok(Status::Same);
     }
+    if args.rates && !args.format.is_json() {
+        return Err(Failure::usage("--rates goes with --format json: the text has them anyhow").into());
+    }
     let setup = Setup::build(&root, args.quick, cancel)?;
     if args.format.is_json() {
-        print_document(&Benched::new(instructions::of_operations(&setup)?))?;
+        let rates = if args.rates { volume::of_bare(&setup)? } else { Vec::new() };
+        print_document(&Benched::new(instructions::of_operations(&setup)?, rates))?;
         return Ok(Status::Same);
     }
     for measure in MEASUREMENTS {

@@ -31,6 +31,7 @@ fn a_night_in_order_has_no_news() {
     assert!(all[0].cells.iter().any(|cell| cell.name == "qemu 99.9.9, stream, own machines, goldens"));
     for (measure, value) in [
         ("instructions of share_hyp", 166.0),
+        ("operations a second, of bare: host_share_hyp, stream, all judges", 0.375),
         ("lines reached, percent", 97.5),
         ("explored states, a few pages", 125.0),
         ("explored transitions, an SMMU of the host's own", 8775.0),

@@ -103,7 +103,12 @@ impl Nights {
             "differences": [] });
         put("coverage.json", covered.to_string());
         let one = json!({ "target": "hyp", "operation": "share_hyp", "count": plan.instructions, "without_smmu": 100 });
-        put("bench.json", json!({ "document": "bench", "schema": 1, "instructions": [one] }).to_string());
+        let rate = |how, of_bare| json!({ "operation": "host_share_hyp", "how": how, "per_second": 9.0, "of_bare": of_bare });
+        let rates = [rate("bare", 1.0), rate("stream, all judges", 0.375)];
+        put(
+            "bench.json",
+            json!({ "document": "bench", "schema": 2, "instructions": [one], "rates": rates }).to_string(),
+        );
         for (name, there) in [("once", plan.once), ("hang", plan.hang)] {
             if there {
                 put(name, String::new());
