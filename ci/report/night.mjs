@@ -19,6 +19,17 @@ export async function night(browser, page, pictures) {
     same('axes', await browser.look("[...document.querySelectorAll('figure svg')].filter((svg) => svg.querySelector('.axis') && svg.querySelectorAll('text').length >= 3).length"), 15);
     same('columns', await browser.look("[...document.querySelectorAll('figure')].filter((figure) => figure.querySelector('rect')).map((figure) => figure.querySelector('svg').getAttribute('aria-label')).join()"),
       'instructions of host_share_hyp pfn=ram+0x10000 => ok: hyp: 430; pkvm:6.12: 690; pkvm:7.0: 660; pkvm:7.1: 660; pkvm:7.2: 655; pkvm:7.3: 655');
+    same('columns that are not as their numbers', await browser.look(`[...document.querySelectorAll('figure svg')].filter((svg) => svg.querySelector('rect')).filter((svg) => {
+      const told = [...svg.getAttribute('aria-label').matchAll(/(hyp|pkvm:[0-9.]+): ([0-9,.]+)/g)].map(([, name, value]) => [name.replace('pkvm:', ''), value]);
+      const number = (text) => Number(text.replaceAll(',', '')), most = Math.max(...told.map(([, value]) => number(value)));
+      const rects = [...svg.querySelectorAll('rect')], texts = [...svg.querySelectorAll('text')], [, , wide, tall] = svg.getAttribute('viewBox').split(' ').map(Number);
+      const highest = Math.max(...rects.map((rect) => rect.getBBox().height));
+      return rects.length !== told.length || texts.length !== 2 * told.length || highest < tall / 2 || told.some(([name, value], index) => {
+        const box = rects[index].getBBox(), middle = box.x + box.width / 2, [shown, below] = [texts[2 * index], texts[2 * index + 1]];
+        return shown.textContent !== value || below.textContent !== name || [shown, below].some((text) => Math.abs(text.getBBox().x + text.getBBox().width / 2 - middle) > 2) ||
+          Math.abs(box.height / highest - number(value) / most) > 0.02 || box.x < 0 || box.y < 0 || box.x + box.width > wide || box.y + box.height > tall;
+      });
+    }).length`), 0);
     same('nights', await browser.look("document.querySelector('section:last-of-type').querySelectorAll('tbody tr').length"), 12);
     for (const scheme of ['light', 'dark']) {
       await browser.prefer(scheme);
@@ -38,7 +49,9 @@ export async function plantedNights(browser, page) {
     ['a fault that nothing caught and that is not told', 'smmu_split_unordered', '', /smmu_split_unordered/],
     ['what is new, not told', 'changed: faults caught', '', /changed: faults caught/],
     ['a QEMU that is not named', 'QEMU 10.0.2, 11.1.3', 'QEMU 10.0.2', /11\.1\.3/],
-    ['a column of another height', 'pkvm:7.1: 660', 'pkvm:7.1: 600', /columns/],
+    ['a column of another height', 'height="80.0"', 'height="20.0"', /columns/],
+    ['a column with another name', '>6.12</text>', '>7.3</text>', /columns/],
+    ['a column left out', '<rect ', '<g ', /columns/],
     ['a curve left out', '<figure>', '<figure hidden>', /operations a second|curves/],
     ['a point without a value', '<title>night 11: 73</title>', '', /points without a title/],
     ['an axis left out', '<path class="axis"', '<path', /axes/],

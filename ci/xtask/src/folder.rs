@@ -10,6 +10,9 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use tempfile::TempDir;
 
+/// A file in each of them, which says that a task may remove it.
+const MARK: &str = ".of-a-task";
+
 /// A folder in use.
 pub(crate) struct Folder {
     folder: TempDir,
@@ -34,6 +37,7 @@ impl Folder {
             let folder = tempfile::Builder::new().prefix(&prefix).permissions(private).tempdir_in(place)?;
             let lock = File::open(folder.path())?;
             lock.lock()?;
+            fs::write(folder.path().join(MARK), "")?;
             // Another task may have swept it before this one had the lock.
             let inode = lock.metadata()?.ino();
             if fs::metadata(folder.path()).is_ok_and(|now| now.ino() == inode) {
@@ -48,9 +52,10 @@ impl Folder {
     }
 }
 
-/// Removes the folder at `path` if it is nobody's. One that is another user's stays.
+/// Removes the folder at `path` if a task made it and none has it. One that is another user's stays.
 fn sweep(path: &Path) {
     if fs::symlink_metadata(path).is_ok_and(|found| found.is_dir())
+        && fs::symlink_metadata(path.join(MARK)).is_ok_and(|mark| mark.is_file())
         && let Ok(folder) = File::open(path)
         && folder.try_lock().is_ok()
     {
@@ -67,11 +72,13 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let at = |name: &str| place.path().join(name);
         fs::create_dir_all(at("moved.old/deep")).unwrap();
+        fs::write(at("moved.old").join(MARK), "").unwrap();
+        fs::create_dir_all(at("moved.mine/deep")).unwrap();
         fs::create_dir(at("moved")).unwrap();
         fs::create_dir(at("other.old")).unwrap();
         std::os::unix::fs::symlink(at("other.old"), at("moved.link")).unwrap();
         let used = Folder::new(place.path(), "moved").unwrap();
-        assert!(!at("moved.old").exists());
+        assert!(!at("moved.old").exists() && at("moved.mine/deep").exists());
         let path = used.path().to_owned();
         let second = Folder::new(place.path(), "moved").unwrap();
         assert!(

@@ -51,10 +51,8 @@ pub(crate) fn pr(room: &Room, arguments: &Pr) -> Result<()> {
 struct Changes {
     /// The commit where it began.
     since: String,
-    /// Files that changed or are new.
+    /// Files that changed, are new, or are gone.
     changed: Vec<String>,
-    /// Whether a trace or a golden was removed.
-    removed: bool,
 }
 
 impl Changes {
@@ -73,18 +71,20 @@ impl Changes {
             return Err(Failure::usage(message).into());
         }
         let since = parted.out.trim();
-        let diff = ["diff", "--name-only", "-z", "--no-ext-diff"];
-        let changed = git(&[&diff[..], &["--diff-filter=d", since]].concat())?;
-        let only = ["--diff-filter=D", "--no-renames", since, "--", "traces", "golden"];
-        let removed = !git(&[&diff[..], &only].concat())?.is_empty();
+        let changed = git(&["diff", "--name-only", "-z", "--no-ext-diff", "--no-renames", since])?
+            + &git(&["ls-files", "--others", "--exclude-standard", "-z"])?;
         let changed = changed.split('\0').filter(|path| !path.is_empty()).map(str::to_owned).collect();
-        Ok(Self { since: git(&["rev-parse", "--short", since])?, changed, removed })
+        Ok(Self { since: git(&["rev-parse", "--short", since])?, changed })
     }
 
     /// What is to be run of the source tree at `root`: traces, or their folder.
     fn traces(&self, root: &Path) -> BTreeSet<String> {
-        let below = |path: &String| RUN_ON.iter().any(|begin| path.starts_with(begin));
-        if self.removed || self.changed.iter().any(below) {
+        let of_all = |path: &String| {
+            let of_one = trace_of(path).is_some() && root.join(path).is_file();
+            let of_traces = path.starts_with("traces/") || path.starts_with("golden/");
+            RUN_ON.iter().any(|begin| path.starts_with(begin)) || of_traces && !of_one
+        };
+        if self.changed.iter().any(of_all) {
             return BTreeSet::from(["traces".to_owned()]);
         }
         let traces = self.changed.iter().filter_map(|path| trace_of(path));
@@ -166,6 +166,22 @@ mod tests {
             write(folder.path(), changed, "text");
             commit(folder.path());
             assert_eq!(chosen(folder.path()), ["traces"], "{changed}");
+        }
+        for changed in ["traces/trees/x.dts", "traces/pkvm/.target", "hyp/src/new.rs"] {
+            let folder = repository();
+            write(folder.path(), changed, "text");
+            assert_eq!(chosen(folder.path()), ["traces"], "{changed}, which git does not track");
+        }
+        for gone in ["hyp/core/src/lib.rs", "harness/a.rs", "golden/good/a.snap"] {
+            let folder = repository();
+            let root = folder.path();
+            write(root, gone, "text");
+            commit(root);
+            git(root, &["branch", "-f", "base"]);
+            fs::rename(root.join(gone), root.join("elsewhere")).unwrap();
+            assert_eq!(chosen(root), ["traces"], "{gone}");
+            commit(root);
+            assert_eq!(chosen(root), ["traces"], "{gone}");
         }
         let folder = repository();
         write(folder.path(), "ci/hyp/Cargo.toml", "text");

@@ -62,3 +62,33 @@ fn a_revision_is_held_against_the_working_tree() {
     assert_eq!(status, 2, "{text}");
     assert!(text.contains("--rev wants a trace"), "{text}");
 }
+
+#[test]
+fn a_trace_that_a_revision_has_otherwise_is_named() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let root = folder.path();
+    let git = |words: &[&str]| {
+        let who = ["-c", "user.name=A", "-c", "user.email=a@example.org", "-c", "commit.gpgsign=false"];
+        let git = Command::new("git").arg("-C").arg(root).args(who).args(words).output().expect("git");
+        assert!(git.status.success(), "{words:?}: {git:?}");
+    };
+    for (path, text) in
+        [("traces/good/a.trace", "nop\n"), ("hyp/abi/Cargo.toml", ""), ("Cargo.toml", "[workspace]\n")]
+    {
+        let path = root.join(path);
+        fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+        fs::write(path, text).expect("a file");
+    }
+    git(&["init", "-q"]);
+    git(&["add", "-A"]);
+    git(&["commit", "-q", "-m", "m"]);
+    let diff = || {
+        let mut diff = Command::new(program());
+        diff.current_dir(root).args(["diff", "traces/good/a.trace", "--rev", "HEAD"]);
+        String::from_utf8_lossy(&diff.output().expect("parallax").stderr).into_owned()
+    };
+    let note = "traces/good/a.trace is another trace at HEAD";
+    assert!(!diff().contains(note));
+    fs::write(root.join("traces/good/a.trace"), "nop\nnop\n").expect("a file");
+    assert!(diff().contains(note), "{}", diff());
+}

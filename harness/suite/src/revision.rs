@@ -1,5 +1,6 @@
 //! A trace on the hypervisor of another revision, judged by the harness and the plugin of the working tree.
 
+use std::fs;
 use std::ops::ControlFlow;
 
 use parallax_engine::live;
@@ -38,6 +39,19 @@ pub fn visit(
     };
     let hyp = if events { live::with_events(hyp, &root)? } else { hyp };
     source::perform_on(&hyp, case, visit).map_err(|failure| of_it(&commit, failure.status, &failure.message))
+}
+
+/// Whether the file of `case` is another one at `revision`, where it is there.
+///
+/// # Errors
+/// There is no such commit.
+pub fn is_another(case: &Case, revision: &str) -> Result<bool, Failure> {
+    let root = project::root(std::slice::from_ref(&case.place.golden))?;
+    let repository = Repository::open(&root)?;
+    let old = repository.file(&repository.revision(revision)?, &case.place.label);
+    let now = fs::read_to_string(&case.trace.path).ok();
+    // Git's output ends without the newlines of the file's end.
+    Ok(old.is_some() && old.as_deref().map(str::trim_end) != now.as_deref().map(str::trim_end))
 }
 
 fn of_it(commit: &Commit, status: Status, why: &str) -> Failure {

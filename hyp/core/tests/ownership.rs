@@ -6,7 +6,7 @@ mod support;
 use hyp_core::addr::Ipa;
 use hyp_core::error::Error;
 use hyp_core::hypercall::{UNKNOWN, dispatch};
-use parallax_abi::operation::Hypercall;
+use parallax_abi::operation::{HYPERCALLS, Hypercall};
 use parallax_abi::{errno, hypercall};
 use proptest::prelude::*;
 use support::{DONATED_MMIO, FRAME, IMAGE, Machine, NOMAP, Op, RAM, RAM_SIZE, Setup};
@@ -200,6 +200,18 @@ fn hypercalls_answer_in_the_registers() {
     }
     let off = Machine::new(SETUPS[6]);
     assert_eq!(answer(&off, hypercall::SMMU_READ_EVENT, [0; 6]), [0, errno::ENODEV as u64, 0, 0]);
+}
+
+#[test]
+fn each_call_has_a_number_of_its_own() {
+    let numbers: Vec<String> = HYPERCALLS.iter().map(|row| format!("{:?}", row.form)).collect();
+    for (index, number) in numbers.iter().enumerate() {
+        assert!(
+            !numbers[..index].contains(number),
+            "{}: another call has this number",
+            HYPERCALLS[index].name
+        );
+    }
 }
 
 #[test]

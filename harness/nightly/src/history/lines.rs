@@ -36,10 +36,9 @@ pub fn import(history: &History, text: &str) -> Result<usize, NightError> {
     if nights.is_empty() {
         return Err(NightError::Unfit("there is no night in it".to_owned()));
     }
-    // A night is known by when it began, of what, and which part.
-    let name =
-        |night: &Night| (night.started, night.revision.clone(), night.form.clone(), night.part.clone());
-    let mut known: BTreeSet<_> = history.nights()?.iter().map(name).collect();
+    // But for its number, which each history gives itself.
+    let name = |night: &Night| lines(&[Night { night: 0, ..night.clone() }]);
+    let mut known: BTreeSet<String> = history.nights()?.iter().map(name).collect();
     let fresh: Vec<(usize, &Night)> =
         nights.iter().enumerate().filter(|(_, night)| known.insert(name(night))).collect();
     history.at_once(|| {

@@ -19,7 +19,7 @@ const TABLES: &str = include_str!("tables.sql");
 const FILE: &str = "history.sqlite";
 const LINES: &str = "history.jsonl";
 /// What a night writes beside its logs.
-const FILES: [&str; 4] = [FILE, LINES, "summary.txt", "index.html"];
+const FILES: [&str; 5] = [FILE, LINES, "summary.txt", "index.html", "lock"];
 
 /// A history.
 #[derive(Debug)]
@@ -37,14 +37,7 @@ impl History {
     /// Another process writes to it, or it cannot be opened.
     pub fn write(folder: &Path) -> Result<Self, NightError> {
         fs::create_dir_all(folder).map_err(NightError::io(folder))?;
-        for path in FILES.map(|name| folder.join(name)) {
-            if fs::metadata(&path).is_ok_and(|there| !there.is_file()) {
-                let path = path.display();
-                return Err(NightError::Unfit(format!(
-                    "{path}: it is no regular file, and a night writes one: move it away"
-                )));
-            }
-        }
+        can_be_written(folder)?;
         let path = folder.join("lock");
         // What is in a file that is called so is left alone.
         let lock = File::options().append(true).create(true).open(&path).map_err(NightError::io(&path))?;
@@ -67,6 +60,7 @@ impl History {
         if !folder.join(FILE).is_file() {
             return Err(NightError::Unfit(format!("{} has no {FILE}", folder.display())));
         }
+        can_be_written(folder)?;
         // Of a night that was killed in the middle of a statement SQLite takes that back first, for which it writes.
         Self::open(folder, OpenFlags::SQLITE_OPEN_READ_WRITE, None)
     }
@@ -100,6 +94,13 @@ impl History {
             )));
         }
         Ok(())
+    }
+
+    /// Whether the lines of its nights are those of `file`.
+    #[must_use]
+    pub fn has_lines_in(&self, file: &Path) -> bool {
+        let own = fs::canonicalize(self.folder.join(LINES)).ok();
+        own.is_some() && fs::canonicalize(file).ok() == own
     }
 
     /// Whether nights that were written as lines are gone from the database.
@@ -161,6 +162,19 @@ impl History {
     }
 }
 
+/// Whether what a night writes into `folder` is files, or not there yet.
+fn can_be_written(folder: &Path) -> Result<(), NightError> {
+    for path in FILES.map(|name| folder.join(name)) {
+        if fs::metadata(&path).is_ok_and(|there| !there.is_file()) {
+            let path = path.display();
+            return Err(NightError::Unfit(format!(
+                "{path}: it is no regular file, and a night writes one: move it away"
+            )));
+        }
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -172,9 +186,12 @@ mod tests {
             let error = History::write(folder.path()).map(drop).unwrap_err().to_string();
             assert!(error.contains(text), "{error}");
         };
-        for name in ["summary.txt", "index.html", "history.jsonl", "history.sqlite"] {
+        for name in FILES {
             fs::create_dir(folder.path().join(name)).unwrap();
             refused(name);
+            fs::write(folder.path().join(if name == FILE { "x" } else { FILE }), "").unwrap();
+            let read = History::read(folder.path()).map(drop).unwrap_err().to_string();
+            assert!(read.contains(name), "{read}");
             fs::remove_dir(folder.path().join(name)).unwrap();
         }
         let other = Connection::open(folder.path().join(FILE)).unwrap();

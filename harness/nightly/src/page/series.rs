@@ -84,14 +84,23 @@ mod tests {
         let html = section_of(&[
             of("pkvm:7.0", 20.0),
             of("pkvm:6.12", 40.0),
+            of("pkvm:6.6", 30.0),
             of("hyp", 10.0),
             measure("instructions of x, on hyp", 1.0),
             measure("operations a second", 9.0),
         ]);
-        assert!(html.contains("hyp: 10; pkvm:6.12: 40; pkvm:7.0: 20\""), "{html}");
-        assert_eq!((html.matches("<figure>").count(), html.matches("<rect").count()), (1, 3));
-        assert!(html.contains("y=\"18.0\" width=\"66.0\" height=\"80.0\""), "the greatest is full: {html}");
-        assert!(html.contains("height=\"20.0\""), "columns begin at 0: {html}");
+        assert!(html.contains("hyp: 10; pkvm:6.6: 30; pkvm:6.12: 40; pkvm:7.0: 20\""), "{html}");
+        assert_eq!((html.matches("<figure>").count(), html.matches("<rect").count()), (1, 4));
+        // Each column with its number and its name, from left to right, from 0 on.
+        let drawn: Vec<&str> = html.split("<rect").skip(1).collect();
+        for (column, parts) in drawn.iter().zip([
+            ["height=\"20.0\"", ">10</text>", ">hyp</text>"],
+            ["height=\"60.0\"", ">30</text>", ">6.6</text>"],
+            ["y=\"18.0\" width=\"49.5\" height=\"80.0\"", ">40</text>", ">6.12</text>"],
+            ["height=\"40.0\"", ">20</text>", ">7.0</text>"],
+        ]) {
+            parts.iter().for_each(|part| assert!(column.contains(part), "{part}: {column}"));
+        }
     }
 
     #[test]

@@ -58,6 +58,15 @@ pub(super) fn diff(args: &Diff) -> Result<Status> {
         return Err(Failure::usage(format!("{}: {what}", args.left.display())).into());
     }
     let rev = args.rev.as_deref();
+    if let (Some(rev), Source::Trace(case)) = (rev, &left)
+        && revision::is_another(case, rev)?
+    {
+        let (rev, label) = (visible::line(rev), visible::line(&case.place.label));
+        anstream::eprintln!(
+            "{label} is another trace at {rev}: both hypervisors perform it as it is now. The traces beside each other: \
+             git show {rev}:{label} >/tmp/old.trace && parallax diff /tmp/old.trace {label}"
+        );
+    }
     let mut left = history(left, rev, wanted, block_size, &cancel)?;
     let mut right = history(right, None, wanted, block_size, &cancel)?;
     let mut left_name = args.left.display().to_string();

@@ -137,6 +137,10 @@ fn nights(args: &NightlyHistory, root: &Path) -> Result<Status> {
     if let Some(file) = &args.import {
         let bytes = regular::read_any(file, MOST).map_err(|error| Failure::file(file.display(), &error))?;
         let history = History::write(&folder).map_err(Failure::from)?;
+        // Its own lines put a lost history back; others would be written over them.
+        if !history.has_lines_in(file) {
+            history.is_whole().map_err(Failure::from)?;
+        }
         let text = String::from_utf8_lossy(&bytes);
         let added = history::import(&history, &text).map_err(Failure::from)?;
         let there = text.lines().count().saturating_sub(added);

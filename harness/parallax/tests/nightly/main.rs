@@ -275,6 +275,12 @@ fn a_history_is_lines_of_json_that_keep_to_their_schema_and_come_back() {
     for part in ["not in order", "short", "measured in night 2", "instructions of share_hyp"] {
         assert!(listed.contains(part), "{part}: {listed}");
     }
+    // A database that lost its nights takes none but those of its own lines.
+    std::fs::remove_file(nights.at("again/history.sqlite")).expect("a database");
+    let refused = nights.nightly(&["history", "--import", &file], "again", 2);
+    assert!(refused.contains("history.sqlite has no night, and history.jsonl has some"), "{refused}");
+    let own = nights.at("again/history.jsonl").display().to_string();
+    assert_eq!(nights.nightly(&["history", "--format", "json", "--import", &own], "again", 0), lines);
     std::fs::write(&file, "{\"document\":\"run\"}\n").expect("a file");
     assert!(nights.nightly(&["history", "--import", &file], "again", 2).contains("line 1: "));
 }
