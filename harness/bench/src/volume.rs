@@ -118,8 +118,11 @@ pub(crate) fn measure(setup: &Setup) -> Result<String, Failure> {
     Ok(ratios(setup)? + &granularity(setup)?)
 }
 
+/// Who looks, and what that costs; the bare machine first.
+type Costs = [(&'static str, Cost); 3];
+
 /// Each pair on the bare machine, with the plugin alone, and streamed and judged: what a batch of operations costs, in turn.
-fn costs(setup: &Setup) -> Result<Vec<(Pair, [(&'static str, Cost); 3])>, Failure> {
+fn costs(setup: &Setup) -> Result<Vec<(Pair, Costs)>, Failure> {
     let config = MachineSpec::default();
     let (mut bare, mut watched) = (setup.boot(&config)?, setup.boot_watched(&config)?);
     let mut live = setup.boot_watched(&config)?;

@@ -141,7 +141,7 @@ impl Host {
             }
             Kind::Unknown => {
                 let high = self.random.pick(&[0, 1 << 32, 1 << 63]);
-                let id = 0xc600_00f0 + self.random.below(16) | high;
+                let id = (0xc600_00f0 + self.random.below(16)) | high;
                 format!("hypercall id={id:#x} x1={:#x} x2={:#x}", self.random.any(), self.random.below(4))
             }
         }
