@@ -5,10 +5,16 @@ use std::fmt;
 
 use parallax_model::GoldenLine;
 
+use super::operations::Operations;
+
 /// A kind of line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Kind {
-    /// Operations and their results.
+    /// Operations have other line numbers, and nothing else is another one.
+    Moved,
+    /// Operations of one side alone.
+    Operations,
+    /// Results of operations.
     Results,
     /// The host's stage 2: lane `cpu`.
     Cpu,
@@ -27,6 +33,8 @@ pub(super) enum Kind {
 impl Kind {
     const fn name(self) -> &'static str {
         match self {
+            Self::Moved => "line numbers",
+            Self::Operations => "operations",
             Self::Results => "results",
             Self::Cpu => "CPU",
             Self::El2 => "EL2",
@@ -62,7 +70,19 @@ impl Kinds {
     #[must_use]
     pub fn of_diff(diff: &str) -> Self {
         let changed = diff.lines().filter_map(|line| line.strip_prefix(['-', '+']));
-        Self(changed.filter(|line| !line.is_empty()).map(Kind::of).collect())
+        let others = changed.filter(|line| !matches!(GoldenLine::of(line), GoldenLine::Operation(_)));
+        let mut kinds: BTreeSet<Kind> = others.filter(|line| !line.is_empty()).map(Kind::of).collect();
+        let Operations { moved, results, gone, new } = Operations::of_diff(diff);
+        if !results.is_empty() {
+            kinds.insert(Kind::Results);
+        }
+        if !gone.is_empty() || !new.is_empty() {
+            kinds.insert(Kind::Operations);
+        }
+        if kinds.is_empty() && moved {
+            kinds.insert(Kind::Moved);
+        }
+        Self(kinds)
     }
 
     /// Those of either.
@@ -105,13 +125,21 @@ mod tests {
     }
 
     #[test]
+    fn an_operation_that_only_moved_is_no_other_result() {
+        assert_eq!(said("-3: y -> ok\n+4: y -> ok\n"), "only line numbers changed");
+        let added = "-3: y -> ok\n+3: x -> ok\n+   page a\n+4: y -> ok\n-4: z -> EPERM\n+5: z -> EPERM\n";
+        assert_eq!(said(added), "operations, page states changed");
+        assert_eq!(said("-3: y -> ok\n+4: y -> EPERM\n"), "only results changed");
+    }
+
+    #[test]
     fn several_kinds_are_all_named() {
         assert_eq!(
             said("-   cpu  a\n-   smmu a\n+   page b\n+   el2  c\n"),
             "CPU, EL2, page states, SMMU changed"
         );
         let both = Kinds::of_diff("-   cpu  a\n").and(&Kinds::of_diff("-3: x\n"));
-        assert_eq!(both.to_string(), "results, CPU changed");
+        assert_eq!(both.to_string(), "operations, CPU changed");
         assert_eq!(said(" 2: x\n"), "nothing changed");
     }
 }

@@ -11,6 +11,7 @@ mod groups;
 mod guard;
 mod header;
 mod kinds;
+mod operations;
 mod orphans;
 mod place;
 mod shape;

@@ -12,6 +12,7 @@ use std::fmt;
 use parallax_model::{Check, FindingLine, GoldenLine};
 
 use super::kinds::Kind;
+use super::operations::Operations;
 
 /// A difference, without the addresses.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -95,9 +96,8 @@ impl fmt::Display for Shape {
 /// The shapes of a unified difference of two goldens.
 pub(super) fn of_diff(diff: &str) -> BTreeSet<Shape> {
     let mut shapes = BTreeSet::new();
-    // The operation that lines of either side belong to, and operations whose results differ.
+    // The operation that lines of either side belong to.
     let (mut agreed, mut now) = ("", "");
-    let mut results: [Vec<&str>; 2] = [Vec::new(), Vec::new()];
     for line in diff.lines() {
         if let Some(header) = line.strip_prefix("@@") {
             let operation = header.split_once("@@ ").map_or("", |(_, operation)| operation);
@@ -118,10 +118,7 @@ pub(super) fn of_diff(diff: &str) -> BTreeSet<Shape> {
         match GoldenLine::of(text) {
             _ if text.is_empty() => (),
             GoldenLine::Boot => *operation = text,
-            GoldenLine::Operation(text) => {
-                *operation = text;
-                results[usize::from(became == Became::New)].push(text);
-            }
+            GoldenLine::Operation(text) => *operation = text,
             GoldenLine::Finding(finding) => _ = shapes.insert(Shape::finding(finding, became, operation)),
             GoldenLine::Change(change) => {
                 let of = word(operation).to_owned();
@@ -129,26 +126,31 @@ pub(super) fn of_diff(diff: &str) -> BTreeSet<Shape> {
             }
         }
     }
-    shapes.extend(of_results(&results));
+    shapes.extend(of_operations(&Operations::of_diff(diff)));
     shapes
 }
 
 /// The same operation with another result is one difference; all else is an operation of one side.
-fn of_results([agreed, now]: &[Vec<&str>; 2]) -> Vec<Shape> {
-    let shape =
-        |what: String, became, of: &str| Shape { kind: Kind::Results, what, became, of: of.to_owned() };
-    let split = |line: &&str| line.rsplit_once(" -> ").map(|(op, result)| (op.to_owned(), result.to_owned()));
-    let mut before: Vec<(String, String)> = agreed.iter().filter_map(split).collect();
-    let mut shapes = Vec::new();
-    for (op, result) in now.iter().filter_map(split) {
-        let what = format!("{} -> {}", word(&op), symbolic(&result));
-        shapes.push(match before.iter().position(|(old, _)| *old == op) {
-            Some(at) => shape(what, Became::Instead, &symbolic(&before.remove(at).1)),
-            None => shape(what, Became::New, ""),
-        });
+fn of_operations(found: &Operations<'_>) -> Vec<Shape> {
+    let shape = |(op, result): (&str, &str), kind, became, of| {
+        let what = if result.is_empty() {
+            word(op).to_owned()
+        } else {
+            format!("{} -> {}", word(op), symbolic(result))
+        };
+        Shape { kind, what, became, of }
+    };
+    let one = |became| move |op: &(&str, &str)| shape(*op, Kind::Operations, became, String::new());
+    let mut shapes: Vec<Shape> = Vec::new();
+    for (op, old, result) in &found.results {
+        shapes.push(shape((op, result), Kind::Results, Became::Instead, symbolic(old)));
     }
-    let gone = before.iter().map(|(op, result)| format!("{} -> {}", word(op), symbolic(result)));
-    shapes.extend(gone.map(|what| shape(what, Became::Gone, "")));
+    shapes.extend(found.new.iter().map(one(Became::New)));
+    shapes.extend(found.gone.iter().map(one(Became::Gone)));
+    if shapes.is_empty() && found.moved {
+        let what = "line numbers of operations".to_owned();
+        shapes.push(Shape { kind: Kind::Moved, what, became: Became::Whole, of: String::new() });
+    }
     shapes
 }
 
@@ -222,6 +224,8 @@ mod tests {
             ["host_share_hyp -> ok instead of EPERM"]
         );
         assert_eq!(said("+4: nop -> ok\n"), ["nop -> ok new"]);
+        assert_eq!(said("-4: a -> ok\n+4: nop -> ok\n+5: a -> ok\n"), ["nop -> ok new"]);
+        assert_eq!(said("-4: a -> ok\n+5: a -> ok\n"), ["line numbers of operations"]);
         assert_eq!(said("+4: cpu=1 nop -> ok\n"), ["nop -> ok new"]);
         assert_eq!(said("-4: dma_read sid=8 -> value 0x12\n"), ["dma_read -> value … gone"]);
     }
