@@ -19,6 +19,8 @@ mod names;
 mod register;
 pub mod tlbi;
 
-pub use check::{Allowances, Checker, Config, Finding, Regime, Requirements, Rule, Side, Site, Subject};
+pub use check::{
+    Allowances, Checker, Config, Finding, Near, Regime, Requirements, Rule, Side, Site, Subject,
+};
 pub use event::{Barrier, DcOp, Dsb, Event, GicRegister, HintKind, Kind, Sysreg};
 pub use tlbi::TlbiOp;

@@ -140,8 +140,14 @@ fn write(out: &mut String, finding: &Finding, reported: &ReportedFinding, source
     if !finding.missing.is_empty() {
         let _ = writeln!(out, "  missing: {}", finding.missing);
     }
-    if let Some(since) = finding.since {
-        let _ = writeln!(out, "  since: {}", site(since, sources));
+    if let Some(near) = &finding.near {
+        let at = near.at.map(|at| format!("{}: ", site(at, sources)));
+        let _ = writeln!(out, "  but: {}{}", at.unwrap_or_default(), near.what);
+    }
+    for (word, event) in [("since", finding.since), ("until", finding.until)] {
+        if let Some(event) = event {
+            let _ = writeln!(out, "  {word}: {}", site(event, sources));
+        }
     }
     if finding.count > 1 {
         let _ = writeln!(out, "  {} times at this place", finding.count);

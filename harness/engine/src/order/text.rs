@@ -100,8 +100,14 @@ pub(super) fn detail(found: &[&protocol::Finding], symbols: Option<&Symbols>) ->
         let times = if finding.count == 1 { String::new() } else { format!(", {} times", finding.count) };
         lines.push(format!("at {} by cpu{}{times}", place(ImageVa::new(finding.at.pc)), finding.at.cpu));
     }
-    if let Some(since) = first.since {
-        lines.push(format!("since {} by cpu{}", place(ImageVa::new(since.pc)), since.cpu));
+    if let Some(near) = &first.near {
+        let at = near.at.map(|at| format!("at {} by cpu{}: ", place(ImageVa::new(at.pc)), at.cpu));
+        lines.push(format!("but {}{}", at.unwrap_or_default(), near.what));
+    }
+    for (word, site) in [("since", first.since), ("until", first.until)] {
+        if let Some(site) = site {
+            lines.push(format!("{word} {} by cpu{}", place(ImageVa::new(site.pc)), site.cpu));
+        }
     }
     lines
 }

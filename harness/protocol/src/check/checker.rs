@@ -1,5 +1,6 @@
 //! The checker's state, and its findings.
 
+use super::attempt::Missing;
 use super::bases::Areas;
 use super::cpu::Cpus;
 use super::finding::{Finding, Regime, Site, Subject};
@@ -150,7 +151,7 @@ impl Checker {
         at: Site,
         since: Option<Site>,
         what: String,
-        missing: String,
+        missing: impl Into<Missing>,
     ) {
         let place = match subject {
             Subject::Entry { pa, .. }
@@ -168,6 +169,7 @@ impl Checker {
             return;
         }
         self.seen.insert(key, self.findings.len());
-        self.findings.push(Finding { rule, subject, at, since, what, missing, count: 1 });
+        let Missing { text: missing, near, until } = missing.into();
+        self.findings.push(Finding { rule, subject, at, since, what, missing, near, until, count: 1 });
     }
 }

@@ -2,12 +2,13 @@
 
 use parallax_addr::{InputAddr, PAGE_SIZE, PhysAddr};
 
+use super::attempt::Missing;
 use super::change::{Change, Entry, change, contiguous, entry, same_translation, span};
 use super::finding::{Regime, Site, Subject};
 use super::memory::{Place, Role};
 use super::rule::Rule;
 use super::unclean::{CpuStep, Record, SmmuStep};
-use super::{Checker, tlb};
+use super::{Checker, attempt};
 
 impl Checker {
     /// A store to an entry of a live table.
@@ -108,7 +109,8 @@ impl Checker {
     fn broken(&mut self, at: Site, place: Place, pa: u64, ia: u64, (old, new): (u64, u64), how: &str) {
         let what = format!("{how}: {old:#x} became {new:#x} while it was live");
         let record = self.new_record(at, place, pa, ia, true, "");
-        let missing = format!("an invalid value first, {}", self.missing(&record));
+        let mut missing = self.missing(&record);
+        missing.text.insert_str(0, "an invalid value first, ");
         let subject = self.subject(place.tree, place.level, ia, pa);
         self.report(Rule::BreakBeforeMake, subject, at, None, what, missing);
         if let Some(id) = self.records.at(pa) {
@@ -124,10 +126,7 @@ impl Checker {
     fn remade(&mut self, at: Site, id: u32) {
         let Some(record) = self.records.get(id) else { return };
         if !record.reported {
-            let what = format!(
-                "made valid while its old value ({} at event {}) may be cached",
-                record.what, record.by.seq
-            );
+            let what = format!("made valid while its old value ({}) may be cached", record.what);
             let (subject, since, missing) = (self.subject_of(record), record.by, self.missing(record));
             self.report(Rule::Unclean, subject, at, Some(since), what, missing);
         }
@@ -149,8 +148,8 @@ impl Checker {
                 continue;
             }
             let what = format!(
-                "made valid while what another entry gave for {:#x} ({} at event {}) may be cached",
-                record.ia, record.what, record.by.seq
+                "made valid while what another entry gave for {:#x} ({}) may be cached",
+                record.ia, record.what
             );
             let (by, missing) = (record.by, self.missing(record));
             let subject = self.subject(place.tree, place.level, ia, pa);
@@ -207,7 +206,7 @@ impl Checker {
             once: None,
             group: None,
             reported: false,
-            near: None,
+            attempt: None,
         }
     }
 
@@ -288,15 +287,15 @@ impl Checker {
     }
 
     /// What an unclean entry still needs.
-    pub(super) fn missing(&self, record: &Record) -> String {
+    pub(super) fn missing(&self, record: &Record) -> Missing {
         let visible = self.cpus.get(record.by.cpu).is_some_and(|cpu| cpu.dsb_shared > record.time);
-        tlb::missing(record, &self.trees[record.tree as usize], visible)
+        attempt::missing(record, &self.trees[record.tree as usize], visible)
     }
 
     /// What a page still needs that left its tree.
-    pub(super) fn missing_of_page(&self, pa: u64) -> String {
-        let Role::Detached(group) = self.memory.role(pa) else { return String::new() };
+    pub(super) fn missing_of_page(&self, pa: u64) -> Missing {
+        let Role::Detached(group) = self.memory.role(pa) else { return Missing::default() };
         let waits = self.records.all().filter_map(|id| self.records.get(id)).find(|r| r.group == Some(group));
-        waits.map_or_else(String::new, |record| self.missing(record))
+        waits.map_or_else(Missing::default, |record| self.missing(record))
     }
 }

@@ -2,6 +2,7 @@
 
 use parallax_addr::{PAGE_SIZE, PhysAddr};
 
+use super::attempt::Missing;
 use super::checker::Checker;
 use super::finding::{Site, Subject};
 use super::memory::Role;
@@ -255,15 +256,9 @@ impl Checker {
             self.released(at, None);
         }
         if let Some((since, subject)) = publish {
-            let what = format!("the CPU returned to EL1 (event {}); the entry was made valid here", at.seq);
-            self.report(
-                Rule::Unpublished,
-                subject,
-                since,
-                None,
-                what,
-                "DSB ISHST after the store".to_owned(),
-            );
+            let what = "the CPU returned to EL1; the entry was made valid here".to_owned();
+            let missing = Missing::until(at, "DSB ISHST after the store");
+            self.report(Rule::Unpublished, subject, since, None, what, missing);
         }
         self.host_started(at);
         self.judge_owners(at.cpu);
@@ -282,10 +277,9 @@ impl Checker {
             }
             let end =
                 if lock.is_some() { "the tree's lock was given back" } else { "the CPU returned to EL1" };
-            let what =
-                format!("{} here, and {end} (event {}) before it was gone everywhere", record.what, at.seq);
+            let what = format!("{} here, and {end} before it was gone everywhere", record.what);
             let (subject, by) = (self.subject_of(record), record.by);
-            let missing = self.missing(record);
+            let missing = Missing { until: Some(at), ..self.missing(record) };
             self.report(Rule::ReleasedUnclean, subject, by, None, what, missing);
             if let Some(record) = self.records.get_mut(id) {
                 record.reported = true;

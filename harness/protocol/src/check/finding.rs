@@ -99,6 +99,15 @@ pub struct Site {
     pub cpu: u16,
 }
 
+/// An event that was meant to make it right and does not count.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Near {
+    /// Where; not known of a command in memory.
+    pub at: Option<Site>,
+    /// What it is, and why it does not count.
+    pub what: String,
+}
+
 /// A broken rule, at one place in the code.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
@@ -114,6 +123,10 @@ pub struct Finding {
     pub what: String,
     /// What was missing; empty when nothing could have made it right.
     pub missing: String,
+    /// What came close to it, where something did.
+    pub near: Option<Near>,
+    /// The event by which it had to be there, when that is not the one that broke the rule.
+    pub until: Option<Site>,
     /// How often it happened at this place.
     pub count: u64,
 }

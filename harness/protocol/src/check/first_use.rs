@@ -1,6 +1,7 @@
 //! What caches hold from before: whoever ran until then, firmware above all, may have left anything in them. A translation
 //! is used only after that is gone, on each CPU and in the SMMU.
 
+use super::attempt::Missing;
 use super::checker::Checker;
 use super::finding::{Site, Subject};
 use super::rule::Rule;
@@ -108,13 +109,13 @@ impl Checker {
     /// EL2 does something on this CPU that hangs on its own translation. Streams of Casemate have no returns.
     pub(super) fn el2_relied(&mut self, at: Site) {
         if let Some(since) = self.cpus.of(at.cpu).inherited.el2.used.take() {
-            self.el2_used(since, format!("EL2 went on (event {})", at.seq));
+            self.el2_used(since, at, "EL2 went on");
         }
     }
 
-    fn el2_used(&mut self, since: Site, and: String) {
+    fn el2_used(&mut self, since: Site, until: Site, and: &str) {
         let what = format!("EL2's stage 1 got another root here, and {and} with its TLBs as they were");
-        let missing = "TLBI ALLE2 and DSB on this CPU".to_owned();
+        let missing = Missing::until(until, "TLBI ALLE2 and DSB on this CPU");
         self.report(Rule::FirstUse, Subject::Register("TTBR0_EL2"), since, None, what, missing);
     }
 
@@ -125,23 +126,19 @@ impl Checker {
         let (host, el2) = (inherited.host.used.take(), inherited.el2.used.take());
         let written = cpu.unsynchronised.take().filter(|_| cpu.sctlr.is_some_and(|sctlr| sctlr & EOS == 0));
         if let Some(since) = host {
-            let what = format!(
-                "stage 2 turned on here, and the CPU returned to EL1 (event {}) with its TLBs as they were",
-                at.seq
-            );
-            let missing = "TLBI ALLE1 (or VMALLS12E1) and DSB on this CPU".to_owned();
+            let what =
+                "stage 2 turned on here, and the CPU returned to EL1 with its TLBs as they were".to_owned();
+            let missing = Missing::until(at, "TLBI ALLE1 (or VMALLS12E1) and DSB on this CPU");
             self.report(Rule::FirstUse, Subject::Register("HCR_EL2"), since, None, what, missing);
         }
         if let Some(since) = el2 {
-            self.el2_used(since, format!("the CPU returned to EL1 (event {})", at.seq));
+            self.el2_used(since, at, "the CPU returned to EL1");
         }
         if let Some(since) = written {
-            let what = format!(
-                "written here, and the CPU returned to EL1 (event {}) by an ERET without EOS",
-                at.seq
-            );
+            let what = "written here, and the CPU returned to EL1 by an ERET without EOS".to_owned();
             let register = Subject::Register("SCTLR_EL2");
-            self.report(Rule::Unsynchronised, register, since, None, what, "ISB before the ERET".to_owned());
+            let missing = Missing::until(at, "ISB before the ERET");
+            self.report(Rule::Unsynchronised, register, since, None, what, missing);
         }
     }
 

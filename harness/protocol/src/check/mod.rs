@@ -14,6 +14,7 @@
 //! | `memory`, `tree_state`, `tree` | contents of memory; which page is a table of which tree |
 //! | `entry` | stores to entries of live tables |
 //! | `unclean`, `tlb` | unclean entries; TLBI and DSB on the CPUs |
+//! | `attempt` | what does not count, and what is missing |
 //! | `vmid` | VMIDs whose tree was given up |
 //! | `cpu` | what each CPU has done lately |
 //! | `bases` | where masters are sent by physical address |
@@ -31,6 +32,7 @@
 //! Any events are safe to feed: nothing panics, and memory is bounded by [`Config::max_pages`] and the events.
 
 mod allowed;
+mod attempt;
 mod bases;
 mod change;
 mod checker;
@@ -62,6 +64,6 @@ mod unclean;
 mod vmid;
 
 pub use self::checker::{Allowances, Checker, Config, Requirements};
-pub use self::finding::{Finding, Regime, Site, Subject};
+pub use self::finding::{Finding, Near, Regime, Site, Subject};
 pub use self::look::Side;
 pub use self::rule::Rule;

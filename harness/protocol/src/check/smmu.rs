@@ -4,13 +4,14 @@ use parallax_addr::PAGE_SIZE;
 use parallax_smmu::command::{Command, CommandKind};
 use parallax_smmu::idr::{Idr0, Idr5};
 
+use super::attempt::Attempt;
 use super::checker::Checker;
 use super::event_queue::{EVENTQ_CONS, EVENTQ_PROD};
 use super::finding::{Site, Subject};
 use super::rule::Rule;
 use super::smmu_state::Queue;
 use super::structure::Structure;
-use super::unclean::{Near, SmmuStep};
+use super::unclean::SmmuStep;
 
 const IDR0: u32 = 0x00;
 const IDR3: u32 = 0x0c;
@@ -275,7 +276,6 @@ impl Checker {
                 }
             }
         }
-        let seq = index;
         for id in &ids {
             let Some(record) = self.records.get_mut(*id) else { continue };
             let Some(step) = record.smmu else { continue };
@@ -283,13 +283,13 @@ impl Checker {
             let wrong_level = level
                 .is_some_and(|level| if record.leaf { level != record.level } else { level <= record.level });
             let why = if known == Some(None) {
-                "of the commands has a VMID that no stream has"
+                "has a VMID that no stream has"
             } else if !visible {
-                "of the commands was given before the DSB that makes the store visible"
+                "was given before the DSB that makes the store visible"
             } else if wrong_level {
-                "of the commands has a level hint for another level"
+                "has a level hint for another level"
             } else if leaf_only && !record.leaf {
-                "of the commands leaves cached table entries alone"
+                "leaves cached table entries alone"
             } else {
                 let nested = self.trees[record.tree as usize].nested;
                 if !matches!(step, SmmuStep::Sent { .. } | SmmuStep::Synced { .. }) {
@@ -298,7 +298,7 @@ impl Checker {
                 }
                 continue;
             };
-            record.near = Some(Near { seq, why });
+            record.attempt = Some(Attempt::command(index, why));
         }
         self.scratch = ids;
     }

@@ -8,6 +8,7 @@ use parallax_addr::PAGE_SIZE;
 use parallax_smmu::Ste;
 use parallax_vmsa::Stage;
 
+use super::attempt::Missing;
 use super::change;
 use super::checker::Checker;
 use super::finding::{Site, Subject};
@@ -284,11 +285,9 @@ impl Checker {
             stream.reported = true;
             let by = stream.by;
             self.smmu.streams_open -= 1;
-            let what = format!(
-                "written here, and the CPU returned to EL1 (event {}) before the SMMU had dropped it",
-                at.seq
-            );
-            let missing = format!("DSB, {} and CMD_SYNC consumed", structure.rules().command);
+            let what = "written here, and the CPU returned to EL1 before the SMMU had dropped it".to_owned();
+            let missing =
+                Missing::until(at, format!("DSB, {} and CMD_SYNC consumed", structure.rules().command));
             self.report(structure.rules().unclean, structure.subject(), by, None, what, missing);
         }
     }

@@ -3,10 +3,10 @@
 //! One CPU must do all of it: the store, DSB, TLBI, DSB. Work of another CPU would do in hardware only with
 //! synchronisation between the two that a stream of events does not show.
 
+use super::attempt::{Attempt, after};
 use super::checker::Checker;
 use super::finding::{Regime, Site};
-use super::tree_state::Tree;
-use super::unclean::{CpuStep, Near, Record, SmmuStep};
+use super::unclean::CpuStep;
 use crate::tlbi::{Operand, Scope, Select, Target, TlbiOp};
 
 impl Checker {
@@ -45,13 +45,13 @@ impl Checker {
             self.tlbi_entry(at, (op, operand), range, *id);
         }
         if ids.is_empty() && matches!(op.target(), Target::Stage2 | Target::Both) {
-            self.passed_by(at, range);
+            self.passed_by(at, op, range);
         }
         self.scratch = ids;
     }
 
     /// An operation that found nothing under the current VMID: what it was perhaps meant for is told of it.
-    fn passed_by(&mut self, at: Site, range: Option<Operand>) {
+    fn passed_by(&mut self, at: Site, op: TlbiOp, range: Option<Operand>) {
         let some: Vec<u32> = self.records.all().take(16).collect();
         for id in some {
             let Some(record) = self.records.get_mut(id) else { continue };
@@ -62,7 +62,7 @@ impl Checker {
                 record.ia < first.saturating_add(range.size) && first < record.ia.saturating_add(size)
             });
             if stage2 && here && record.cpu == Some(CpuStep::Stored) {
-                record.near = Some(Near { seq: at.seq, why: "was for another VMID" });
+                record.attempt = Some(Attempt::tlbi(at, op, "was for another VMID"));
             }
         }
     }
@@ -86,10 +86,8 @@ impl Checker {
         let level = range.and_then(|range| range.level);
         let wrong_level = level
             .is_some_and(|level| if record.leaf { level != record.level } else { level <= record.level });
-        let refused = if record.by.cpu != at.cpu {
+        let wrong = if record.by.cpu != at.cpu {
             Some("was issued by another CPU than the store")
-        } else if !visible {
-            Some("came before the DSB that makes the store visible")
         } else if local && !alone {
             Some("reached this CPU only; others have loaded the table")
         } else if wrong_level {
@@ -99,27 +97,35 @@ impl Checker {
         } else {
             None
         };
-        let next = match (op.target(), step) {
-            _ if refused.is_some() => None,
-            (Target::Stage2, CpuStep::Stored) => Some(CpuStep::Stage2Sent { local }),
-            (Target::Stage1, CpuStep::Stage2Done) => Some(CpuStep::Sent { local }),
-            (Target::Both | Target::AllVmids | Target::El2, CpuStep::Sent { .. }) => None,
-            (Target::Both | Target::AllVmids | Target::El2, _) => Some(CpuStep::Sent { local }),
-            _ => None,
-        };
-        match (next, refused) {
-            (Some(step), _) => {
-                (record.cpu, record.issued) = (Some(step), Some(issued));
-                cpu.sent.push((id, record.time));
+        let twice = self.config.require.repeat_tlbi;
+        let stage1 = op.target() == Target::Stage1;
+        match (wrong, after(op, step, local)) {
+            (Some(why), _) => {
+                if !stage1 {
+                    record.attempt = Some(Attempt::tlbi(at, op, why));
+                }
+                return;
             }
-            (None, Some(why)) if op.target() != Target::Stage1 => {
-                record.near = Some(Near { seq: at.seq, why })
+            (None, Some(step)) if visible => {
+                (record.cpu, record.issued, record.attempt) = (Some(step), Some(issued), None);
             }
-            (None, None) if op.target() == Target::Stage1 && matches!(step, CpuStep::Stage2Sent { .. }) => {
-                record.near = Some(Near { seq: at.seq, why: "came before the DSB that completes IPAS2E1" });
+            (None, Some(_)) if twice => {
+                let why = "came before the DSB that makes the store visible";
+                record.attempt = Some(Attempt::tlbi(at, op, why));
+                return;
             }
-            _ => {}
+            (None, Some(step)) => record.attempt = Some(Attempt::before_visible(at, op, step)),
+            (None, None) if stage1 && matches!(step, CpuStep::Stage2Sent { .. }) => {
+                let stage2 = record.issued.map(|(op, _)| op);
+                record.attempt = Some(Attempt::before_complete(at, op, stage2, local));
+            }
+            (None, None) => {
+                if !record.attempt.as_mut().is_some_and(|attempt| attempt.goes_on(op, local)) {
+                    return;
+                }
+            }
         }
+        cpu.sent.push((id, record.time));
     }
 
     /// A DSB for loads and stores: what this CPU has issued is complete.
@@ -135,9 +141,12 @@ impl Checker {
             let Some(record) = self.records.get_mut(id).filter(|record| record.time == time) else {
                 continue;
             };
+            if let Some(attempt) = &mut record.attempt {
+                attempt.complete(shared);
+            }
             match record.cpu {
                 Some(CpuStep::Stage2Sent { local } | CpuStep::Sent { local }) if !local && !shared => {
-                    record.near = Some(Near { seq: at.seq, why: "is a DSB for this CPU only" });
+                    record.attempt = Some(Attempt::barrier(at, "is for this CPU only"));
                     waiting.push((id, time));
                 }
                 Some(step @ (CpuStep::Stage2Sent { .. } | CpuStep::Sent { .. }))
@@ -147,8 +156,8 @@ impl Checker {
                     let after_stage2 = matches!(step, CpuStep::Sent { .. }) && combined;
                     record.cpu = Some(if after_stage2 { CpuStep::Stage2Done } else { CpuStep::Stored });
                     record.once = record.issued;
-                    record.near =
-                        Some(Near { seq: at.seq, why: "completes the TLBI once, it must come twice" });
+                    record.attempt =
+                        Some(Attempt::barrier(at, "completes the TLBI once, it must come twice"));
                 }
                 Some(CpuStep::Stage2Sent { .. }) => record.cpu = Some(CpuStep::Stage2Done),
                 Some(CpuStep::Sent { .. }) => {
@@ -162,46 +171,4 @@ impl Checker {
         }
         self.cpus.of(at.cpu).sent = waiting;
     }
-}
-
-/// What an unclean entry still needs, in order.
-pub(super) fn missing(record: &Record, tree: &Tree, visible: bool) -> String {
-    let mut parts: Vec<String> = Vec::new();
-    if !visible && (record.cpu == Some(CpuStep::Stored) || record.smmu == Some(SmmuStep::Stored)) {
-        parts.push("DSB ISHST".to_owned());
-    }
-    match (record.cpu, tree.cpu) {
-        (Some(CpuStep::Stored), Some(Regime::El2)) => parts.push("TLBI VAE2IS of it, DSB ISH".to_owned()),
-        (Some(CpuStep::Stored), _) => {
-            parts.push(
-                "TLBI IPAS2E1IS of it, DSB ISH, TLBI VMALLE1IS, DSB ISH (or TLBI VMALLS12E1IS, DSB ISH)"
-                    .to_owned(),
-            );
-        }
-        (Some(CpuStep::Stage2Sent { .. }), _) => parts.push("DSB ISH, TLBI VMALLE1IS, DSB ISH".to_owned()),
-        (Some(CpuStep::Stage2Done), _) => parts.push("TLBI VMALLE1IS, DSB ISH".to_owned()),
-        (Some(CpuStep::Sent { local }), _) => {
-            parts.push(if local { "DSB NSH" } else { "DSB ISH" }.to_owned())
-        }
-        (None, _) => {}
-    }
-    let vmid = tree.smmu.unwrap_or_default();
-    match record.smmu {
-        Some(SmmuStep::Stored) => {
-            parts.push(format!("CMD_TLBI_S2_IPA of it with VMID {vmid}, CMD_SYNC consumed"))
-        }
-        Some(SmmuStep::Sent { .. }) => {
-            parts.push("CMD_SYNC after the TLBI command, and its consumption seen".to_owned())
-        }
-        Some(SmmuStep::Synced { .. }) => parts.push("CMDQ_CONS seen past the CMD_SYNC".to_owned()),
-        Some(SmmuStep::Stage2Done) => {
-            parts.push(format!("CMD_TLBI_NH_ALL with VMID {vmid}, CMD_SYNC consumed"))
-        }
-        None => {}
-    }
-    let mut text = parts.join("; ");
-    if let Some(near) = record.near {
-        text.push_str(&format!(" (event {} {})", near.seq, near.why));
-    }
-    text
 }

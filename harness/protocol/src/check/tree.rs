@@ -290,10 +290,7 @@ impl Checker {
             let mut ids = Vec::new();
             self.records.of_tree(id, &mut ids);
             if let Some(record) = ids.first().and_then(|id| self.records.get(*id)) {
-                let what = format!(
-                    "released while an entry below ({} at event {}) is not clean",
-                    record.what, record.by.seq
-                );
+                let what = format!("released while an entry below ({}) is not clean", record.what);
                 let (since, missing) = (record.by, self.missing(record));
                 self.report(
                     Rule::FreedTable,

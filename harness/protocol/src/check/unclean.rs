@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::attempt::Attempt;
 use super::finding::Site;
 use crate::map::Map;
 use crate::tlbi::TlbiOp;
@@ -36,13 +37,6 @@ pub(super) enum SmmuStep {
     Stage2Done,
 }
 
-/// Why an attempt did not count.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Near {
-    pub(super) seq: u64,
-    pub(super) why: &'static str,
-}
-
 /// An unclean entry.
 #[derive(Clone, Debug)]
 pub(super) struct Record {
@@ -65,7 +59,7 @@ pub(super) struct Record {
     /// The subtree that waits for this entry.
     pub(super) group: Option<u32>,
     pub(super) reported: bool,
-    pub(super) near: Option<Near>,
+    pub(super) attempt: Option<Attempt>,
 }
 
 /// All of them, found by entry and by address.

@@ -305,6 +305,9 @@ impl Narration<'_, '_> {
         if self.shown.is_empty() {
             return "\nno store changed such an entry\n".to_owned();
         }
+        if self.shown.iter().all(|shown| matches!(shown.entry, Entry::State(_))) {
+            self.text.push_str("\nno store changed such an entry of a table\n");
+        }
         let stale: Vec<&Shown> = self.shown.iter().filter(|shown| !shown.stale.is_empty()).collect();
         if !stale.is_empty() {
             self.text.push('\n');

@@ -165,8 +165,13 @@ page 0x40202000..0x40203000
   now 0x0000000001000003  host=SHARED_OWNED hyp=NOPAGE refcount=3
 ";
     assert!(text.starts_with(expected) && !text.contains("then"), "{text}");
+    let no_table = "\nno store changed such an entry of a table\n";
+    assert!(text.ends_with(no_table), "{text}");
+    let both = text_of(all(), &[four(second, 1), store(TABLE + 16, 0)]);
+    assert!(!both.contains(no_table), "{both}");
     let text = text_of(all(), &[four(first, 1), four(second, 1), four(second + 4, 1)]);
-    assert!(text.ends_with("  and the entry behind it, page 0x40202000..0x40203000\n"), "{text}");
+    let behind = "  and the entry behind it, page 0x40202000..0x40203000\n";
+    assert!(text.ends_with(&format!("{behind}{no_table}")), "{text}");
     let nothing = text_of(Wanted { ipa: Some(0x4020_1fff), sid: None }, &[four(second, 1)]);
     assert_eq!(nothing, "\nno store changed such an entry\n");
     let text = text_of(Wanted { ipa: Some(0x4020_2fff), sid: None }, &[four(second, 1)]);

@@ -84,7 +84,7 @@ fn classified(
 
 /// Addresses of the instructions that broke a rule, as the details of `finding` name them: `at 0xa000… FILE:LINE by cpu0`.
 fn places(finding: &RecordedFinding) -> Vec<u64> {
-    let at = finding.detail().iter().filter_map(|line| line.strip_prefix("at 0x"));
+    let at = finding.detail().iter().filter_map(|line| line.trim_start_matches("but ").strip_prefix("at 0x"));
     at.filter_map(|rest| u64::from_str_radix(rest.split(' ').next()?, 16).ok()).collect()
 }
 
@@ -99,10 +99,11 @@ mod tests {
             "it was not invalidated",
             "missing: a TLBI",
             "at 0xa00000006754 hyp/core/src/a.rs:1 by cpu0",
+            "but at 0xa00000006700 hyp/core/src/b.rs:1 by cpu0: TLBI VMALLE1IS came too early",
             "since 0x1 by cpu0",
         ];
         let found = RecordedFinding::with_detail(finding(), detail.map(str::to_owned).to_vec());
-        assert_eq!(places(&found), [0xa000_0000_6754]);
+        assert_eq!(places(&found), [0xa000_0000_6754, 0xa000_0000_6700]);
         assert!(places(&finding().into()).is_empty());
     }
 }
