@@ -9,6 +9,7 @@ mod host_tree;
 mod image;
 mod invariants;
 mod protocol;
+mod results;
 mod sentinel;
 mod spec;
 mod stay;
@@ -36,6 +37,7 @@ pub(crate) fn all(ram: Span<PhysAddr>, target: &Target, symbols: Option<&Symbols
         Box::new(expected::Expected),
         Box::new(access::Access),
         Box::new(exception::Exceptions),
+        Box::new(results::Results::new(target)),
         Box::new(data::Data::new(ram)),
         Box::new(evidence::Evidence::new(ram)),
         Box::new(invariants::Invariants::default()),

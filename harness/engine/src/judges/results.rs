@@ -1,0 +1,146 @@
+//! Whether what an operation gives back beyond its result is so: registers of a call, and events of a device's access.
+
+use parallax_abi::mailbox::kind;
+use parallax_addr::{PhysAddr, Span};
+use parallax_machine::Target;
+use parallax_model::{Finding, Rule, Space, Violation};
+use parallax_ops::{Call, Events, Operation};
+use parallax_vmsa::PhysMem;
+use parallax_vmsa::mem::read_u64;
+
+use super::expected;
+use crate::judge::{Judge, Performed, StepView};
+
+/// Bytes of a record of the event queue (IHI 0070, 7.2).
+const RECORD: u64 = 32;
+/// Events whose dword 2 is the input address (7.3): F_UUT, F_TRANSL_FORBIDDEN, F_WALK_EABT, F_TRANSLATION, F_ADDR_SIZE,
+/// F_ACCESS, F_PERMISSION and F_TLB_CONFLICT.
+const HAVE_INPUT: [u64; 8] = [0x01, 0x07, 0x0b, 0x10, 0x11, 0x12, 0x13, 0x20];
+/// Bits 29:24 of an SMCCC function id (DEN 0028, 2.5): who owns it.
+const OWNER: u64 = 0x3f << 24;
+/// The standard secure services, PSCI among them: they leave x1 to x3 to the caller.
+const STANDARD_SECURE: u64 = 4 << 24;
+
+/// Holds x1 to x3 of our hypervisor's calls, and the events of a transfer, against what they must be.
+pub(super) struct Results {
+    /// The machine's hypervisor is ours, so that it is known what its calls give back.
+    ours: bool,
+}
+
+impl Results {
+    pub(super) const fn new(target: &Target) -> Self {
+        Self { ours: target.info.is_some() }
+    }
+}
+
+impl Judge for Results {
+    fn judge(&mut self, step: &StepView<'_>) -> Vec<Finding> {
+        let after = &step.after;
+        let queue = after.state.layout.evtq;
+        let wrong = step.performed.iter().filter_map(|Performed { operation, answer, .. }| {
+            let (rule, space, message) = match (answer.events, operation.is_device()) {
+                (Some(events), true) if HAVE_INPUT.contains(&answer.response.event) => {
+                    (Rule::ResultEvents, Space::Smmu, event(operation, events)?)
+                }
+                (_, true) => return None,
+                _ if !self.ours || answer.response.kind != kind::OK => return None,
+                _ => {
+                    let message = registers(operation, answer.response.x, queue, after.memory)?;
+                    (Rule::ResultRegisters, Space::Regs, message)
+                }
+            };
+            let span = operation.footprint().pages.unwrap_or_default();
+            let subject = if space == Space::Regs { String::new() } else { after.context.symbols.span(span) };
+            let violation = Violation { rule, space, span: span.cast(), subject, message, function: None };
+            Some(expected::seen(violation, operation, after.state, after.context))
+        });
+        wrong.collect()
+    }
+}
+
+/// What is wrong with the events that came of a device's access.
+fn event(operation: &Operation, events: Events) -> Option<String> {
+    let reach = operation.footprint().reach?;
+    let pages = reach.span.whole_pages()?;
+    let inside = pages.contains(events.address);
+    (!inside).then(|| "the first event's input address is none that the device used".to_owned())
+}
+
+/// What is wrong with x0 to x3 of a call.
+fn registers(
+    operation: &Operation,
+    x: [u64; 4],
+    queue: Span<PhysAddr>,
+    memory: &dyn PhysMem,
+) -> Option<String> {
+    let left = |from: usize| {
+        let names: Vec<String> =
+            (from..4).filter(|index| x[*index] != 0).map(|index| format!("x{index}")).collect();
+        (!names.is_empty()).then(|| {
+            format!(
+                "{}: something is left there after a call that gives nothing back in it",
+                names.join(" and ")
+            )
+        })
+    };
+    match operation {
+        Operation::Hypercall(_) => (),
+        Operation::AnyHypercall { id, .. } if id & OWNER != STANDARD_SECURE => (),
+        _ => return None,
+    }
+    match (operation.call(), x) {
+        (Some(Call::SmmuReadEvent {}), [0, 0, head, input]) => {
+            let record =
+                |at| Some([read_u64(memory, at).ok()?, read_u64(memory, PhysAddr::new(at.get() + 16)).ok()?]);
+            let mut records = (queue.base.get()..queue.end().get()).step_by(RECORD as usize);
+            let there = records.any(|at| record(PhysAddr::new(at)) == Some([head, input]));
+            (!there).then(|| "x2 and x3 are dwords 0 and 2 of no record of the event queue".to_owned())
+        }
+        (Some(_), _) => left(2),
+        (None, _) => left(1),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use parallax_addr::{Ipa, StreamId};
+    use parallax_ops::row;
+    use parallax_vmsa::SparseMem;
+
+    use super::*;
+
+    fn operation(word: &str, args: &[u64]) -> Operation {
+        Operation::new(row(word).unwrap(), args).unwrap()
+    }
+
+    #[test]
+    fn an_event_names_an_address_that_the_device_used() {
+        let transfer = operation("dma_read", &[8, 0x4000_0ff8, 16]);
+        let at = |address| Events { count: 1, stream: StreamId::new(8), address: Ipa::new(address) };
+        assert_eq!(event(&transfer, at(0x4000_0ff8)), None);
+        assert_eq!(event(&transfer, at(0x4000_1000)), None, "its second page");
+        assert!(event(&transfer, at(0)).is_some());
+        assert!(event(&transfer, at(0x4000_2000)).is_some());
+    }
+
+    #[test]
+    fn a_call_leaves_nothing_where_it_gives_nothing_back() {
+        let queue = Span::new(PhysAddr::new(0x9000), 0x1000);
+        let mut memory = SparseMem::default();
+        memory.write_u64(PhysAddr::new(0x9040), 0x8_0000_0010);
+        memory.write_u64(PhysAddr::new(0x9050), 0x4000_0000);
+        let wrong = |operation: &Operation, x| registers(operation, x, queue, &memory);
+        let share = operation("host_share_hyp", &[0x40010]);
+        assert_eq!(wrong(&share, [0, -1_i64 as u64, 0, 0]), None);
+        assert!(wrong(&share, [0, 0, 0, 7]).unwrap().starts_with("x3: "));
+        let unknown = operation("hypercall", &[0xc600_00fe, 1, 2, 3, 0, 0, 0]);
+        assert_eq!(wrong(&unknown, [-1_i64 as u64, 0, 0, 0]), None);
+        assert!(wrong(&unknown, [-1_i64 as u64, 1, 2, 3]).unwrap().starts_with("x1 and x2 and x3: "));
+        let psci = operation("hypercall", &[0x8400_0000, 1, 2, 3, 0, 0, 0]);
+        assert_eq!(wrong(&psci, [0x10001, 1, 2, 3]), None);
+        let read = operation("smmu_read_event", &[]);
+        assert_eq!(wrong(&read, [0, 0, 0x8_0000_0010, 0x4000_0000]), None);
+        assert!(wrong(&read, [0, 0, 0x8_0000_0010, 0]).is_some());
+        assert_eq!(wrong(&read, [0, -2_i64 as u64, 0, 0]), None, "the queue is empty");
+    }
+}
