@@ -20,14 +20,6 @@ impl Reproducer {
         Self(std::iter::once("parallax".to_owned()).chain(quoted).collect::<Vec<_>>().join(" "))
     }
 
-    /// The same of the source tree's revision `revision`.
-    #[must_use]
-    pub fn on_revision<const N: usize>(revision: &str, words: [&str; N]) -> Self {
-        let words: Vec<String> = words.into_iter().map(quoted).collect();
-        let (revision, words) = (quoted(revision), words.join(" "));
-        Self(format!("git switch --detach {revision} && cargo run --release -p parallax -- {words}"))
-    }
-
     /// The command line.
     #[must_use]
     pub fn as_str(&self) -> &str {

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::ops::ControlFlow;
+use std::path::Path;
 
 use parallax_engine::live;
 use parallax_engine::project;
@@ -14,8 +15,34 @@ use crate::bisect::images::Images;
 use crate::cases::Case;
 use crate::source::{self, Moment};
 
+/// What boots the hypervisor and the test host of `revision` for `cases`, from the source tree at `root`, without the plugin; and the
+/// commit. Images that a bisection built are not built again.
+///
+/// # Errors
+/// There is no such commit, or its hypervisor cannot be built.
+pub fn hypervisor(
+    root: &Path,
+    revision: &str,
+    cases: &[Case],
+    cancel: &CancellationToken,
+) -> Result<(Hyp, Commit), Failure> {
+    let repository = Repository::open(root)?;
+    let commit = repository.revision(revision)?;
+    if repository.stands_as(&commit) {
+        return Ok((live::build(root, cases.iter().map(|case| &case.trace), cancel)?, commit));
+    }
+    let mut hyp = Hyp::new(commit.short(), cancel);
+    for variant in [Variant::Normal, Variant::Faults] {
+        if cases.iter().any(|case| Variant::of(&case.trace.machine) == variant) {
+            let images = Images::open(&repository, variant, false, cancel)?.of(&commit)?;
+            hyp = hyp.with_images(variant, images.map_err(|why| of_it(&commit, Status::Setup, &why))?);
+        }
+    }
+    Ok((hyp, commit))
+}
+
 /// Performs `case` on the hypervisor and the test host of `revision`, with the plugin if `events` are wanted, and shows each
-/// state to `visit`, from the boot on, until it breaks off. Images that a bisection built are not built again.
+/// state to `visit`, from the boot on, until it breaks off.
 ///
 /// # Errors
 /// There is no such commit, or its hypervisor cannot be built, booted or read.
@@ -27,16 +54,7 @@ pub fn visit(
     visit: impl FnMut(&Moment<'_>) -> ControlFlow<()>,
 ) -> Result<(), Failure> {
     let root = project::root(std::slice::from_ref(&case.place.golden))?;
-    let repository = Repository::open(&root)?;
-    let commit = repository.revision(revision)?;
-    let variant = Variant::of(&case.trace.machine);
-    let hyp = if repository.stands_as(&commit) {
-        live::build(&root, [&case.trace], cancel)?
-    } else {
-        let images = Images::open(&repository, variant, false, cancel)?.of(&commit)?;
-        let images = images.map_err(|why| of_it(&commit, Status::Setup, &why))?;
-        Hyp::new(commit.short(), cancel).with_images(variant, images)
-    };
+    let (hyp, commit) = hypervisor(&root, revision, std::slice::from_ref(case), cancel)?;
     let hyp = if events { live::with_events(hyp, &root)? } else { hyp };
     source::perform_on(&hyp, case, visit).map_err(|failure| of_it(&commit, failure.status, &failure.message))
 }

@@ -68,7 +68,7 @@ pub(super) fn on_purpose(clone: &Clone<'_>) -> Result<()> {
     must(!changed.is_empty(), || "no golden changed on purpose".to_owned())?;
     clone.found(NEIGHBOURS, &["--mode", "range"], "range.txt", &[&planted])?;
     // By the golden of the working tree the good end is not in order: it says so and does not guess.
-    clone.refused(NEIGHBOURS, &["--good", &clone.good, "--mode", "golden"], "--mode range")
+    clone.refused(NEIGHBOURS, &["--good", &clone.good, "--by", "golden"], "--by range")
 }
 
 /// 64 commits, all of which change the hypervisor: at most seven builds beyond the two ends.

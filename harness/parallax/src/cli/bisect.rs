@@ -3,12 +3,14 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use parallax_suite::bisect::BisectMode;
+use parallax_engine::Mode;
+use parallax_suite::bisect::Criterion;
 
 pub(crate) const EXAMPLE: &str = "\
 Examples:
   parallax bisect --good v0.1 --trace traces/good/donate.trace
-  parallax bisect --good v0.1 --bad main --trace traces/good/donate.trace --mode golden
+  parallax bisect --good v0.1 --bad main --trace traces/good/donate.trace --by golden
+  parallax bisect --good v0.1 --trace traces/good/donate.trace --mode stream --machine cpus=2
   parallax bisect --good v0.1 --trace traces/good/split_2m.trace --format markdown > report.md
   parallax bisect --kernels target/linux --trace traces/pkvm/el2_page.trace    the pKVM of several Linuxes
   parallax bisect --kernel-cmd ./build-kernel --kernel-names 1..64 --trace traces/pkvm/el2_page.trace
@@ -32,14 +34,20 @@ pub struct Bisect {
     pub trace: PathBuf,
     /// What makes a revision bad
     #[arg(long, value_enum, default_value_t)]
-    pub mode: BisectMode,
+    pub by: Criterion,
+    /// How to drive the machine
+    #[arg(long, value_enum, default_value_t)]
+    pub mode: Mode,
+    /// Change the machine of the trace, as `run --machine` does
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub machine: Vec<String>,
     /// In place of revisions: kernels with pKVM, each in a folder of its own below this one, as ci/fetch-linux makes them. They are tried in
     /// the order of their versions; bad is what does not behave as the first
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["good", "bad", "mode", "keep"])]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["good", "bad", "by", "mode", "machine", "keep"])]
     pub kernels: Option<PathBuf>,
     /// The same, of kernels that a shell command makes when they are asked for: it gets the name of one in PARALLAX_KERNEL, and the
     /// last line that it prints is that of an Image, or of a folder of target/linux. Exit status 125 skips one, any other but 0 ends the search
-    #[arg(long, value_name = "CMD", requires = "kernel_names", conflicts_with_all = ["good", "bad", "mode", "keep", "kernels"])]
+    #[arg(long, value_name = "CMD", requires = "kernel_names", conflicts_with_all = ["good", "bad", "by", "mode", "machine", "keep", "kernels"])]
     pub kernel_cmd: Option<String>,
     /// Their names in order, `,` between: commits, versions, or numbers as `1..64`
     #[arg(long, value_name = "NAMES", requires = "kernel_cmd", value_delimiter = ',')]

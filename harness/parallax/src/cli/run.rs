@@ -22,6 +22,7 @@ Examples:
   parallax run --format markdown --since origin/main   the comment for a pull request
   parallax run traces/bad --without-faults            the same operations on a hypervisor in order
   parallax run --repeat 20 traces/good/dma.trace      twenty times the same bytes
+  parallax run --rev v0.1 traces/good/donate.trace    on the hypervisor of a commit
   parallax run --machine cpus=2 --machine smmu.map=pages
   parallax run --target pkvm --kernel 7.3 traces/pkvm  on an unmodified Linux with pKVM
   parallax run --target pkvm:7.3 traces/pkvm/share.trace --record share.plx
@@ -58,6 +59,9 @@ pub struct Run {
     /// operation
     #[arg(long, value_name = "TARGET", value_delimiter = ',', default_value = "hyp", value_parser = on)]
     pub target: Vec<On>,
+    /// Run on the hypervisor of another commit, built from it; nothing is left that waits for a review
+    #[arg(long, value_name = "REV", conflicts_with_all = ["accept", "target", "kernel", "vmlinux"])]
+    pub rev: Option<String>,
     /// The kernel of target `pkvm`: an arm64 Image, or a folder of target/linux [default: target/linux/Image]
     #[arg(long, value_name = "IMAGE|NAME")]
     pub kernel: Option<PathBuf>,

@@ -10,7 +10,7 @@
 //!
 //! With `--kernels` or `--kernel-cmd` it is one of several kernels, and their pKVM is what is tried.
 //!
-//! The hypervisor and the test host come from each revision; the harness, the plugin and (but for `--mode range`) the
+//! The hypervisor and the test host come from each revision; the harness, the plugin and (but for `--by range`) the
 //! trace and its golden are those of the working tree.
 
 mod kernels;
@@ -34,7 +34,9 @@ pub(super) fn bisect(args: &cli::Bisect) -> Result<Status> {
         good: args.good.clone().unwrap_or_default(),
         bad: args.bad.clone(),
         trace: args.trace.clone(),
+        by: args.by,
         mode: args.mode,
+        machine: args.machine.clone(),
         keep: args.keep,
     };
     let report = search(&request, &cancel)?;

@@ -10,14 +10,15 @@ use parallax_machine::CancellationToken;
 use parallax_machine::toolchain::Variant;
 use parallax_report::golden;
 
+use super::criterion::Criterion;
 use super::history::Repository;
 use super::images::Images;
-use super::mode::BisectMode;
 use super::outcome;
 use super::report::Report;
 use super::request::Request;
 use super::trials::Trials;
 use crate::cases::{self, Case};
+use crate::selection;
 
 /// Finds the commit that broke a trace, and by which operation it is bad.
 ///
@@ -25,6 +26,9 @@ use crate::cases::{self, Case};
 /// The range is none, one of its ends cannot be tried or is not as it is said to be, or the user cancelled.
 pub fn bisect(request: &Request, cancel: &CancellationToken) -> Result<Report> {
     let mut cases = cases::load(std::slice::from_ref(&request.trace)).map_err(Failure::from)?;
+    if !request.machine.is_empty() {
+        selection::change_machines(&mut cases, &request.machine.join(" "))?;
+    }
     let case = match (cases.pop(), cases.is_empty()) {
         (Some(case), true) => case,
         _ => return Err(Failure::usage("--trace takes one trace").into()),
@@ -35,15 +39,15 @@ pub fn bisect(request: &Request, cancel: &CancellationToken) -> Result<Report> {
     if request.bad == "HEAD" {
         repository.clean()?;
     }
-    let files = match request.mode {
-        BisectMode::Range => own_files(&root, request, &case)?,
-        BisectMode::Findings | BisectMode::Golden => Vec::new(),
+    let files = match request.by {
+        Criterion::Range => own_files(&root, request, &case)?,
+        Criterion::Findings | Criterion::Golden => Vec::new(),
     };
     let row = repository.range(&request.good, &request.bad, &files)?;
     let golden = golden::text(&case.place.golden)?;
-    if request.mode == BisectMode::Golden && golden.is_none() {
+    if request.by == Criterion::Golden && golden.is_none() {
         let path = case.place.golden.display();
-        return Err(Failure::usage(format!("--mode golden: no golden at {path}")).into());
+        return Err(Failure::usage(format!("--by golden: no golden at {path}")).into());
     }
     let variant = Variant::of(&case.trace.machine);
     let images = Images::open(&repository, variant, request.keep, cancel)?;
@@ -68,7 +72,7 @@ fn own_files(root: &Path, request: &Request, case: &Case) -> Result<Vec<String>,
     let below = |path: PathBuf| {
         let inside = path.strip_prefix(root).ok().map(|path| path.to_string_lossy().into_owned());
         inside.ok_or_else(|| {
-            Failure::usage(format!("--mode range: {} is not in the source tree", path.display()))
+            Failure::usage(format!("--by range: {} is not in the source tree", path.display()))
         })
     };
     let trace = request

@@ -3,9 +3,9 @@
 //! [`bisect`] does it all; [`row`] does it with hypervisors that are there instead of commits.
 
 mod bisection;
+mod criterion;
 pub mod history;
 pub mod images;
-mod mode;
 mod outcome;
 pub mod report;
 mod request;
@@ -17,6 +17,6 @@ pub mod trial;
 mod trials;
 
 pub use bisection::bisect;
-pub use mode::BisectMode;
+pub use criterion::Criterion;
 pub use request::Request;
 pub use row_report::{RowReport, SCHEMA as ROW_SCHEMA};

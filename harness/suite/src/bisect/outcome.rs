@@ -7,13 +7,13 @@ use parallax_report::explain::Wanted;
 use parallax_report::report::FindingForm;
 use parallax_report::text_diff;
 
+use super::criterion::Criterion;
 use super::history::Commit;
-use super::mode::BisectMode;
 use super::report::{BadOperation, Report, SCHEMA, Suspect};
 use super::search::Narrowed;
 use super::story::comparable;
 use super::trial::{first_operation, fresh};
-use super::trials::{Trials, reproducer};
+use super::trials::Trials;
 use crate::explanation;
 
 /// How many lines of a commit's own changes are shown: a page.
@@ -41,10 +41,10 @@ pub(super) fn report(
     Ok(Report {
         document: "bisect",
         schema: SCHEMA,
-        mode: match trials.request.mode {
-            BisectMode::Findings => "findings",
-            BisectMode::Golden => "golden",
-            BisectMode::Range => "range",
+        by: match trials.request.by {
+            Criterion::Findings => "findings",
+            Criterion::Golden => "golden",
+            Criterion::Range => "range",
         },
         commits: row.len() - 1,
         tried: trials.tried.clone(),
@@ -54,7 +54,7 @@ pub(super) fn report(
         failure,
         operation,
         difference,
-        reproduce: format!("{}\n", reproducer(bad, &trials.case)),
+        reproduce: format!("{}\n", trials.reproducer(bad)),
         trace: label,
     })
 }

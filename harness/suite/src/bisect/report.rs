@@ -10,7 +10,7 @@ use super::history::Commit;
 use super::search::Verdict;
 
 /// Version of the JSON form; docs/exports.md says when it is raised.
-pub const SCHEMA: u32 = 6;
+pub const SCHEMA: u32 = 7;
 
 /// A revision that was tried.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
@@ -98,7 +98,7 @@ pub struct Report {
     pub trace: String,
     /// What made a revision bad.
     #[schemars(extend("enum" = ["findings", "golden", "range"]))]
-    pub mode: &'static str,
+    pub by: &'static str,
     /// How many commits the range has, the good one not counted.
     pub commits: usize,
     /// All that were tried, in this order.
@@ -205,13 +205,18 @@ impl Report {
         show("to see it again", &self.reproduce, "sh", false);
         let tried: String = self.tried.iter().map(|tried| tried.line() + "\n").collect();
         let builds = if self.builds == 1 { "build" } else { "builds" };
-        let title = format!("tried, in {} {builds} (mode {})", self.builds, self.mode);
+        let title = format!("tried, in {} {builds} (by {})", self.builds, self.by);
         show(&title, &tried, "text", false);
         if !self.difference.is_empty() {
             show("the whole result (- good, + bad)", &self.difference, "diff", true);
         }
         if let Some(operation) = self.operation.as_ref().filter(|operation| !operation.story.is_empty()) {
-            show("its entries and stores in the bad revision", &operation.story, "text", true);
+            let of = if operation.findings.is_empty() {
+                "its entries"
+            } else {
+                "the entries that the findings name"
+            };
+            show(&format!("{of}, and their stores in the bad revision"), &operation.story, "text", true);
         }
     }
 }
@@ -252,7 +257,7 @@ mod tests {
             document: "bisect",
             schema: SCHEMA,
             trace: "traces/good/x.trace".to_owned(),
-            mode: "findings",
+            by: "findings",
             commits: 10,
             tried: Vec::new(),
             builds: 5,
@@ -271,7 +276,7 @@ mod tests {
                 story_difference: "-then cpu0 CMD_SYNC\n".to_owned(),
             }),
             difference: String::new(),
-            reproduce: "git switch --detach 0".to_owned(),
+            reproduce: "parallax run --rev 0 traces/good/x.trace".to_owned(),
         }
     }
 

@@ -9,7 +9,7 @@ use parallax_machine::Backend;
 use parallax_model::GoldenLine;
 use parallax_report::text_diff;
 
-use super::mode::BisectMode;
+use super::criterion::Criterion;
 use super::search::Verdict;
 use crate::cases::Case;
 
@@ -22,14 +22,15 @@ pub struct Trial {
     pub run: TraceRun,
 }
 
-/// Runs `case` on a machine that `backend` boots, as `reproducer` would; `golden` is what must come out, if that counts.
+/// Runs `case` on a machine that `backend` boots and that is driven in `mode`, as `reproducer` would; `golden` is what must come out, if
+/// that counts `by` this criterion.
 ///
 /// # Errors
 /// The user cancelled.
 pub fn run(
     backend: &dyn Backend,
     case: &Case,
-    mode: BisectMode,
+    (by, mode): (Criterion, Mode),
     golden: Option<&str>,
     reproducer: Reproducer,
 ) -> Result<Trial, Failure> {
@@ -39,11 +40,11 @@ pub fn run(
         Err(failure) => return Ok(not_booted(failure)),
     };
     let keep = RunOptions { reproducer, recorder: None, export: false, require: Requirements::default() };
-    let run = run_trace(&case.trace.ops, machine.as_mut(), keep, Mode::Step);
+    let run = run_trace(&case.trace.ops, machine.as_mut(), keep, mode);
     if let Some(failure) = run.failure.as_ref().filter(|failure| failure.status == Status::Interrupted) {
         return Err(Failure { status: failure.status, message: failure.message.clone() });
     }
-    Ok(Trial { verdict: judge(case.is_bad(), &run, mode, golden), run })
+    Ok(Trial { verdict: judge(case.is_bad(), &run, by, golden), run })
 }
 
 /// A revision without a machine: bad if the machine ran and its hypervisor set up something wrong, and no evidence if it
@@ -58,16 +59,16 @@ fn not_booted(failure: Failure) -> Trial {
     Trial { verdict: Verdict::Skip(failure.in_short()), run: TraceRun::default() }
 }
 
-fn judge(bad_trace: bool, run: &TraceRun, mode: BisectMode, golden: Option<&str>) -> Verdict {
+fn judge(bad_trace: bool, run: &TraceRun, by: Criterion, golden: Option<&str>) -> Verdict {
     if let Some(failure) = &run.failure {
         return match failure.status {
             Status::Diverged => Verdict::Bad,
             _ => Verdict::Skip(failure.message.lines().next().unwrap_or_default().to_owned()),
         };
     }
-    let same = match (mode, golden) {
-        (BisectMode::Findings, _) | (_, None) => run.findings.is_empty() != bad_trace,
-        (BisectMode::Golden | BisectMode::Range, Some(golden)) => {
+    let same = match (by, golden) {
+        (Criterion::Findings, _) | (_, None) => run.findings.is_empty() != bad_trace,
+        (Criterion::Golden | Criterion::Range, Some(golden)) => {
             text_diff::same(golden.trim_matches('\n'), run.golden.trim_matches('\n'))
         }
     };
@@ -156,14 +157,14 @@ mod tests {
                 function: None,
             };
             let finding = violation.with_views(None, Views::new("RWX", smmu));
-            let reproducer = Reproducer::on_revision(revision, ["run", "x.trace"]);
+            let reproducer = Reproducer::new(["run", "--rev", revision, "x.trace"]);
             let golden = format!("4: nop -> ok\n   ! {finding}\n");
             let findings = vec![ReportedFinding::new(4, "nop", finding, &reproducer)];
             TraceRun { findings, ..came_out(&golden) }
         };
         let (good, bad) = (found("RW", "a"), found("R-", "b"));
         assert_eq!(first_operation(&good, &bad), None);
-        assert_eq!(judge(true, &bad, BisectMode::Golden, Some(&good.golden)), Verdict::Good);
+        assert_eq!(judge(true, &bad, Criterion::Golden, Some(&good.golden)), Verdict::Good);
         let more = TraceRun { findings: Vec::new(), ..came_out("4: nop -> ok\n") };
         assert_eq!(first_operation(&more, &bad), Some((4, "nop".to_owned())));
     }
@@ -172,11 +173,11 @@ mod tests {
     fn a_golden_counts_only_where_it_is_asked_for() {
         let run = came_out("2: nop -> ok\n");
         let other = Some("2: nop -> EPERM");
-        assert_eq!(judge(false, &run, BisectMode::Findings, other), Verdict::Good);
-        assert_eq!(judge(false, &run, BisectMode::Golden, other), Verdict::Bad);
-        assert_eq!(judge(false, &run, BisectMode::Range, Some("2: nop -> ok")), Verdict::Good);
-        assert_eq!(judge(false, &run, BisectMode::Range, None), Verdict::Good);
-        assert_eq!(judge(true, &run, BisectMode::Findings, None), Verdict::Bad, "nothing found of a fault");
+        assert_eq!(judge(false, &run, Criterion::Findings, other), Verdict::Good);
+        assert_eq!(judge(false, &run, Criterion::Golden, other), Verdict::Bad);
+        assert_eq!(judge(false, &run, Criterion::Range, Some("2: nop -> ok")), Verdict::Good);
+        assert_eq!(judge(false, &run, Criterion::Range, None), Verdict::Good);
+        assert_eq!(judge(true, &run, Criterion::Findings, None), Verdict::Bad, "nothing found of a fault");
     }
 
     #[test]
@@ -197,8 +198,8 @@ mod tests {
             failure: Some(Failure { status, message: "why\nmore".to_owned() }),
             ..TraceRun::default()
         };
-        assert_eq!(judge(false, &ended(Status::Diverged), BisectMode::Findings, None), Verdict::Bad);
-        let skipped = judge(false, &ended(Status::Setup), BisectMode::Golden, Some(""));
+        assert_eq!(judge(false, &ended(Status::Diverged), Criterion::Findings, None), Verdict::Bad);
+        let skipped = judge(false, &ended(Status::Setup), Criterion::Golden, Some(""));
         assert_eq!(skipped, Verdict::Skip("why".to_owned()));
     }
 }

@@ -12,9 +12,9 @@ use parallax_machine::toolchain::Variant;
 use parallax_machine::{CancellationToken, Hyp};
 use parallax_trace::Trace;
 
+use super::criterion::Criterion;
 use super::history::{Commit, Repository};
 use super::images::Images;
-use super::mode::BisectMode;
 use super::report::Tried;
 use super::request::Request;
 use super::search::{Narrowed, Verdict, search};
@@ -26,7 +26,7 @@ pub(super) struct Trials<'a> {
     pub(super) request: &'a Request,
     pub(super) repository: &'a Repository,
     pub(super) root: PathBuf,
-    /// The trace and the golden that each revision has itself, with `--mode range`.
+    /// The trace and the golden that each revision has itself, with `--by range`.
     pub(super) files: Vec<String>,
     pub(super) case: Case,
     pub(super) golden: Option<String>,
@@ -37,12 +37,14 @@ pub(super) struct Trials<'a> {
     pub(super) tried: Vec<Tried>,
 }
 
-/// The command that runs `case` on `commit`.
-pub(super) fn reproducer(commit: &Commit, case: &Case) -> Reproducer {
-    Reproducer::on_revision(commit.short(), ["run", case.place.label.as_str()])
-}
-
 impl Trials<'_> {
+    /// The command that runs the trace on `commit`.
+    pub(super) fn reproducer(&self, commit: &Commit) -> Reproducer {
+        let words = self.request.words();
+        let label = self.case.place.label.as_str();
+        Reproducer::new(["run", "--rev", commit.short()].into_iter().chain(words).chain([label]))
+    }
+
     /// Searches `row`, of which the first is the good and the last the bad end: where the first bad commit is, and the
     /// number of the last good one.
     pub(super) fn search(&mut self, row: &[Commit]) -> Result<(Narrowed, usize)> {
@@ -84,8 +86,8 @@ impl Trials<'_> {
             verdict if verdict == *expected => Ok(()),
             Verdict::Good => Err(Failure::usage(format!(
                 "the bad end {short} is good: the trace is in order there{}",
-                if self.request.mode == BisectMode::Findings {
-                    "; --mode golden also compares the result"
+                if self.request.by == Criterion::Findings {
+                    "; --by golden also compares the result"
                 } else {
                     ""
                 }
@@ -96,8 +98,8 @@ impl Trials<'_> {
                 let found = found.map(|found| format!(" (line {}: {})", found.line, found.finding));
                 let failed = || Some(format!(" ({})", run?.failure.as_ref()?.in_short()));
                 let found = found.or_else(failed);
-                let remedy = match self.request.mode {
-                    BisectMode::Golden => "; where the golden changed on purpose: --mode range",
+                let remedy = match self.request.by {
+                    Criterion::Golden => "; where the golden changed on purpose: --by range",
                     _ => "; name an earlier one",
                 };
                 let found = found.unwrap_or_default();
@@ -119,8 +121,8 @@ impl Trials<'_> {
             Ok(boot) => match self.case_of(commit) {
                 Err(why) => Trial { verdict: Verdict::Skip(why), run: Default::default() },
                 Ok((case, golden)) => {
-                    let reproducer = reproducer(commit, &case);
-                    trial::run(&boot, &case, self.request.mode, golden.as_deref(), reproducer)?
+                    let how = (self.request.by, self.request.mode);
+                    trial::run(&boot, &case, how, golden.as_deref(), self.reproducer(commit))?
                 }
             },
         };

@@ -52,6 +52,9 @@ fn flags(args: &Run) -> Vec<String> {
     if args.on() != On::default() {
         flags.extend(["--target".to_owned(), args.on().to_string()]);
     }
+    if let Some(revision) = &args.rev {
+        flags.extend(["--rev".to_owned(), revision.clone()]);
+    }
     if let Some(kernel) = &args.kernel {
         flags.extend(["--kernel".to_owned(), kernel.display().to_string()]);
     }
@@ -73,7 +76,7 @@ const fn golden_mode(args: &Run, agreed: bool) -> GoldenMode {
     match (args.accept, args.no_golden || other) {
         (true, _) if agreed => GoldenMode::Accept,
         (true, _) | (false, true) => GoldenMode::Ignore,
-        (false, false) if args.look => GoldenMode::Look,
+        (false, false) if args.look || args.rev.is_some() => GoldenMode::Look,
         (false, false) => GoldenMode::Compare,
     }
 }

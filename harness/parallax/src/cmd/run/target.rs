@@ -8,6 +8,7 @@ use parallax_engine::{Mode, live};
 use parallax_linux::kernel_and_busybox;
 use parallax_machine::{Backend, CancellationToken, MachineError, Pkvm, PkvmConfig, toolchain};
 use parallax_suite::cases::Case;
+use parallax_suite::revision;
 use parallax_trace::Trace;
 
 use crate::cli::{On, Run, Target};
@@ -46,6 +47,12 @@ pub(super) fn backend(
 ) -> Result<Box<dyn Backend>, Failure> {
     let on = args.on();
     let on = On { kernel: on.kernel.or_else(|| args.kernel.clone()), ..on };
+    if let Some(revision) = &args.rev {
+        let (hyp, _) = revision::hypervisor(root, revision, cases, cancel)?;
+        let hyp =
+            if args.without_events { hyp } else { live::with_events(hyp, root).map_err(with_remedy)? };
+        return Ok(Box::new(hyp));
+    }
     if args.without_events && args.vmlinux.is_none() {
         return without_plugin(&on, root, cases.iter().map(|case| &case.trace), cancel);
     }

@@ -2,7 +2,7 @@
 
 /// What makes a revision bad.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-pub enum BisectMode {
+pub enum Criterion {
     /// The checks find something (or, in a trace with a fault, nothing), or the trace does not get to its end.
     #[default]
     Findings,
