@@ -11,8 +11,10 @@ import { perfetto } from './perfetto.mjs';
 const [path, folder, parallax, pictures] = process.argv.slice(2);
 // If the task was killed, nobody waits for this and nobody removes the folder. The kernel tells it where setpriv is.
 const parent = process.ppid;
-let browser;
+let browser, leaving = false;
 const leave = async () => {
+  // What comes of pages that a browser shows no more says nothing.
+  leaving = true;
   await browser?.end();
   rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
   process.exit(1);
@@ -88,6 +90,8 @@ try {
 } finally {
   await browser.end();
 }
+// The one that ends the browser ends this, too.
+if (leaving) await new Promise(() => {});
 console.log(`${problems.length} problems, ${Math.round((performance.now() - begun) / 1000)} s in the browser`);
 for (const problem of problems) console.error('report-test: ' + problem);
 process.exit(problems.length ? 1 : 0);

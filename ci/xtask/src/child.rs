@@ -14,6 +14,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use rustix::fs::{MemfdFlags, memfd_create, statvfs};
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
 use crate::ends::{Failure, SETUP};
@@ -107,16 +108,18 @@ impl<'a> Child<'a> {
 
     /// Runs it to its end, which must be a good one.
     pub(crate) fn good(self) -> Result<()> {
-        let shown = self.shown.clone();
+        let (room, shown) = (self.room, self.shown.clone());
         match self.status()? {
             0 => Ok(()),
-            status => Err(failed(&shown, status)),
+            status => Err(failed(room, &shown, status)),
         }
     }
 
     /// Runs it; what it says is kept.
     pub(crate) fn done(mut self) -> Result<Done> {
-        let (mut out, mut error) = (tempfile::tempfile()?, tempfile::tempfile()?);
+        // In memory: there may be no room for a file.
+        let file = |name| memfd_create(name, MemfdFlags::CLOEXEC).map(File::from);
+        let (mut out, mut error) = (file("out")?, file("error")?);
         self.out = out.try_clone()?.into();
         self.error = Some(error.try_clone()?.into());
         let status = self.status()?;
@@ -125,11 +128,11 @@ impl<'a> Child<'a> {
 
     /// What it prints, without the last line's end; its end must be a good one.
     pub(crate) fn text(self) -> Result<String> {
-        let shown = self.shown.clone();
+        let (room, shown) = (self.room, self.shown.clone());
         let done = self.done()?;
         if done.status != 0 {
             say(format!("{}{}", done.out, done.error).trim_end());
-            return Err(failed(&shown, done.status));
+            return Err(failed(room, &shown, done.status));
         }
         // What it warns of is for people all the same.
         let _ = io::stderr().write_all(done.error.as_bytes());
@@ -138,11 +141,11 @@ impl<'a> Child<'a> {
 
     /// Runs it; what it says is shown only if its end is not a good one.
     pub(crate) fn quiet(self) -> Result<()> {
-        let shown = self.shown.clone();
+        let (room, shown) = (self.room, self.shown.clone());
         let done = self.done()?;
         if done.status != 0 {
             say(format!("{}{}", done.out, done.error).trim_end());
-            return Err(failed(&shown, done.status));
+            return Err(failed(room, &shown, done.status));
         }
         Ok(())
     }
@@ -231,11 +234,20 @@ pub(crate) fn find(program: &str) -> Option<PathBuf> {
     env::split_paths(&path).map(|folder| folder.join(program)).find(|file| file.is_file())
 }
 
-/// What could not be set up for a child could not be for the task.
-fn failed(shown: &str, status: i32) -> anyhow::Error {
+/// What could not be set up for a child could not be for the task; nor is anything known of what failed where there is no room to write.
+fn failed(room: &Room, shown: &str, status: i32) -> anyhow::Error {
     let message = format!("{shown}: exit status {status}");
+    let folders = [room.root().to_owned(), env::temp_dir()];
+    if let Some(full) = folders.iter().find(|folder| is_full(folder)) {
+        return Failure::setup(format!("{message}; no room is left in {}", full.display())).into();
+    }
     let setup = status == i32::from(SETUP);
     if setup { Failure::setup(message) } else { Failure::different(message) }.into()
+}
+
+/// Whether less than a MiB is left where `folder` is.
+fn is_full(folder: &Path) -> bool {
+    statvfs(folder).is_ok_and(|place| place.f_bavail.saturating_mul(place.f_frsize) < 1 << 20)
 }
 
 fn create(file: &Path) -> Result<File> {

@@ -29,7 +29,7 @@ mod room;
 mod surroundings;
 mod xen;
 
-use std::io;
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -113,8 +113,22 @@ fn from_here(path: &str) -> io::Result<PathBuf> {
     std::path::absolute(path)
 }
 
+/// Help that was asked for, or what is wrong with a command line: it must have reached who asked.
+fn answer(asked: &clap::Error) -> ExitCode {
+    match asked.print().and_then(|()| io::stdout().flush()) {
+        Ok(()) => u8::try_from(asked.exit_code()).unwrap_or(ends::USAGE).into(),
+        Err(error) => {
+            say(format!("standard output: {error}"));
+            ends::SETUP.into()
+        }
+    }
+}
+
 fn main() -> ExitCode {
-    let task = Cli::parse().task;
+    let task = match Cli::try_parse() {
+        Ok(cli) => cli.task,
+        Err(asked) => return answer(&asked),
+    };
     match Room::enter().and_then(|room| task.perform(&room)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -7,7 +7,7 @@ use anyhow::Result;
 use clap::Args;
 
 use crate::ends::Failure;
-use crate::room::{Room, print};
+use crate::room::{Room, print, say};
 
 pub(crate) const EXAMPLE: &str = "\
 Traces (and goldens) that changed since BASE are run; all, if anything else did that they run on, or one was removed. The
@@ -17,7 +17,8 @@ Examples:
   cargo xtask pr                     # a branch that will be merged into origin/main
   cargo xtask pr HEAD~1              # the last commit, and what is in none
 
-Exit status: as `parallax run`; 2 no commit is called BASE, 125 the command could not be built.";
+Exit status: as `parallax run`; 2 no commit is called BASE, 125 git does not work here, or the command could not be
+built.";
 
 /// What traces run on: folders, and how files begin in the root.
 const RUN_ON: &[&str] = &["hyp/", "harness/", "qemu-plugins/", ".cargo/", "Cargo."];
@@ -32,6 +33,7 @@ pub(crate) struct Pr {
 
 pub(crate) fn pr(room: &Room, arguments: &Pr) -> Result<()> {
     let changes = Changes::since(room, &arguments.base)?;
+    say("pr: building the command first; that takes minutes where nothing of it is built yet");
     let parallax = room.build()?;
     let traces = changes.traces(room.root());
     if traces.is_empty() {
@@ -60,10 +62,15 @@ impl Changes {
     fn since(room: &Room, base: &str) -> Result<Self> {
         let git = |words: &[&str]| room.run("git").words(words).text();
         let commit = format!("{base}^{{commit}}");
-        if room.run("git").words(["rev-parse", "-q", "--verify", "--end-of-options", &commit]).done()?.status
-            != 0
-        {
-            return Err(Failure::usage(format!("no commit is called {base}: git fetch")).into());
+        let known =
+            room.run("git").words(["rev-parse", "-q", "--verify", "--end-of-options", &commit]).done()?;
+        match known.status {
+            0 => (),
+            1 => return Err(Failure::usage(format!("no commit is called {base}: git fetch")).into()),
+            _ => {
+                let message = format!("git cannot look for {base}: {}", known.error.trim());
+                return Err(Failure::setup(message).into());
+            }
         }
         let parted = room.run("git").words(["merge-base", base, "HEAD"]).done()?;
         if parted.status != 0 {
@@ -209,5 +216,9 @@ mod tests {
             (status_of(&none), none.to_string()),
             (2, "no commit is called no-such: git fetch".to_owned())
         );
+        fs::remove_dir_all(root.join(".git")).unwrap();
+        let none = Changes::since(&Room::at(root), "base").unwrap_err();
+        assert!(none.to_string().contains("not a git repository"), "{none}");
+        assert_eq!(status_of(&none), 125);
     }
 }

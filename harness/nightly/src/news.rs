@@ -46,6 +46,22 @@ pub fn compared(nights: &[Night], index: usize) -> Compared<'_> {
     Compared { night, before }
 }
 
+/// The first of the nights, one after the other up to `night`, in which `problem` is not in order, and the last before it. Nights
+/// of another kind, and those that did not get to their end, do not count.
+#[must_use]
+pub fn begun<'a>(nights: &'a [Night], night: &'a Night, problem: &Problem) -> (&'a Night, Option<&'a Night>) {
+    let mut first = night;
+    let earlier =
+        of_its_kind(nights, night).filter(|other| other.night < night.night && other.seconds.is_some());
+    for other in earlier.rev() {
+        match other.problem(&problem.cell, &problem.trace) {
+            Some(_) => first = other,
+            None => return (first, Some(other)),
+        }
+    }
+    (first, None)
+}
+
 fn of_its_kind<'a>(nights: &'a [Night], night: &'a Night) -> impl DoubleEndedIterator<Item = &'a Night> {
     nights.iter().filter(move |other| other.form == night.form && other.part == night.part)
 }

@@ -4,12 +4,12 @@
 //! elsewhere ([`super::images`]).
 
 use std::fs::{self, File, TryLockError};
-use std::io::{self, Read};
+use std::io::{self, IsTerminal, Read};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio_util::sync::CancellationToken;
@@ -21,6 +21,8 @@ use super::{BuiltImages, PROFILE, TARGET, Toolchain, ToolchainError, Variant, so
 const TAIL_LINES: usize = 60;
 /// How long a wait goes on before it is looked whether the user cancelled it.
 const LOOK: Duration = Duration::from_millis(20);
+/// How long a build takes before it is told that there is one, where no terminal shows it.
+const PATIENCE: Duration = Duration::from_secs(3);
 /// Name of the test host's crate. A bisection also builds revisions that have it under its earlier name.
 fn test_host(repo_root: &Path) -> &'static str {
     if repo_root.join("hyp/testhost").is_dir() { "testhost" } else { "payload" }
@@ -150,9 +152,15 @@ fn ended(mut child: Child, cancel: &CancellationToken) -> io::Result<Output> {
         let mut text = Vec::new();
         stderr.map_or(Ok(0), |mut stderr| stderr.read_to_end(&mut text)).map(|_| text)
     });
+    let mut waits = (Instant::now(), !io::stderr().is_terminal());
     let status = loop {
         if let Some(status) = child.try_wait()? {
             break status;
+        }
+        // A terminal shows that something goes on.
+        if waits.1 && waits.0.elapsed() > PATIENCE {
+            waits.1 = false;
+            eprintln!("building the hypervisor: the first build takes longest");
         }
         if cancel.is_cancelled() {
             kill_process_group(Pid::from_child(&child), Signal::TERM)?;

@@ -26,7 +26,8 @@ pub fn import(history: &History, text: &str) -> Result<usize, NightError> {
         }
         let night: Night = serde_json::from_str(line).map_err(|error| unfit(error.to_string()))?;
         match (&*night.document, night.schema) {
-            ("night", SCHEMA) => whole(&night).map_err(unfit).map(|()| night),
+            // What the second form has beside the first may be left out.
+            ("night", 1 | SCHEMA) => whole(&night).map_err(unfit).map(|()| Night { schema: SCHEMA, ..night }),
             (document, schema) => {
                 Err(unfit(format!("`{document}` of schema {schema}, not `night` of {SCHEMA}")))
             }
@@ -93,6 +94,11 @@ mod tests {
         let later = good.replace("\"started\":5", "\"started\":6");
         assert_eq!(import(&history, &format!("{good}{later}{good}")).unwrap(), 2);
         assert_eq!(import(&history, &good).unwrap(), 0, "it is there");
+        let old = good.replace("\"schema\":2", "\"schema\":1");
+        assert_ne!(old, good);
+        assert_eq!(import(&history, &old).unwrap(), 0, "the same, from before there was `bisect`");
+        let other = good.replace("\"schema\":2", "\"schema\":3");
+        assert!(import(&history, &other).unwrap_err().to_string().contains("of schema 3"));
         assert_eq!(history.nights().unwrap().len(), 2);
     }
 }

@@ -122,17 +122,21 @@ impl History {
 
     fn make_tables(&self) -> rusqlite::Result<()> {
         self.db.execute_batch(TABLES)?;
-        if !self.has_changes()? {
-            self.db.execute("alter table problem add column change text not null default ''", [])?;
+        for name in ["change", "bisect"] {
+            if !self.has_column("problem", name)? {
+                self.db.execute(
+                    &format!("alter table problem add column {name} text not null default ''"),
+                    [],
+                )?;
+            }
         }
         Ok(())
     }
 
-    /// Whether problems have the column `change`: a history of before there was it does not.
-    fn has_changes(&self) -> rusqlite::Result<bool> {
-        let mut columns =
-            self.db.prepare("select 1 from pragma_table_info('problem') where name = 'change'")?;
-        columns.exists([])
+    /// Whether `table` has a column of this name: one of a history of an earlier version may not.
+    fn has_column(&self, table: &str, name: &str) -> rusqlite::Result<bool> {
+        let mut columns = self.db.prepare("select 1 from pragma_table_info(?) where name = ?")?;
+        columns.exists([table, name])
     }
 
     fn told<T>(&self, result: rusqlite::Result<T>) -> Result<T, NightError> {
@@ -220,7 +224,7 @@ mod tests {
         let old = Connection::open(folder.path().join(FILE)).unwrap();
         let column = "    flaky integer not null,        -- 1: came out in order when run again\n";
         let (before, after) = TABLES.split_once(column).unwrap();
-        let (_, after) = after.split_once("in which the same changed\n").unwrap();
+        let (_, after) = after.split_once("beside the revisions\n").unwrap();
         old.execute_batch(&format!("{before}    flaky integer not null);\n{after}")).unwrap();
         old.execute_batch(
             "insert into night values (1, 5, 'r', 'short', '1/1', 9.5, 1);

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Version of the form; docs/exports.md says when it is raised.
-pub const SCHEMA: u32 = 1;
+pub const SCHEMA: u32 = 2;
 
 /// A night.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -87,7 +87,7 @@ pub struct Cell {
 }
 
 /// Something that was not in order.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Problem {
     /// In what was run.
@@ -100,6 +100,9 @@ pub struct Problem {
     pub flaky: bool,
     /// What changed, without addresses: the same of traces in which the same changed.
     pub change: String,
+    /// The arguments of `parallax bisect`, beside the two revisions, that finds the commit that did it; empty where none can.
+    #[serde(default)]
+    pub bisect: String,
 }
 
 /// A fault that was switched on.

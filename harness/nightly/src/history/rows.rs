@@ -61,8 +61,11 @@ impl History {
     /// # Errors
     /// The history cannot be written.
     pub fn add_problem(&self, night: i64, problem: &Problem) -> Result<(), NightError> {
-        let row = params![night, problem.cell, problem.trace, problem.text, problem.flaky, problem.change];
-        self.told(self.db.execute("insert into problem values (?,?,?,?,?,?)", row)).map(drop)
+        let Problem { cell, trace, text, flaky, change, bisect } = problem;
+        let row = params![night, cell, trace, text, flaky, change, bisect];
+        let what =
+            "insert into problem (night, cell, trace, text, flaky, change, bisect) values (?,?,?,?,?,?,?)";
+        self.told(self.db.execute(what, row)).map(drop)
     }
 
     /// Notes a run of a fault's trace: the fault is caught if all runs find it.
@@ -164,12 +167,16 @@ impl History {
             let (traces, operations, seconds) = (row.get(1)?, row.get(2)?, row.get(3)?);
             Ok(Cell { name: row.get(0)?, traces, operations, seconds, status: row.get(4)? })
         })?;
-        let change = if self.has_changes()? { "change" } else { "''" };
-        let what =
-            format!("select cell, trace, text, flaky, {change} from problem where night = ? order by rowid");
+        // A history of before there were these columns does not have them.
+        let column = |name| self.has_column("problem", name).map(|has| if has { name } else { "''" });
+        let (change, bisect) = (column("change")?, column("bisect")?);
+        let what = format!(
+            "select cell, trace, text, flaky, {change}, {bisect} from problem where night = ? order by rowid"
+        );
         night.problems = self.rows(&what, id, |row| {
             let (cell, trace, text) = (row.get(0)?, row.get(1)?, row.get(2)?);
-            Ok(Problem { cell, trace, text, flaky: row.get(3)?, change: row.get(4)? })
+            let (flaky, change, bisect) = (row.get(3)?, row.get(4)?, row.get(5)?);
+            Ok(Problem { cell, trace, text, flaky, change, bisect })
         })?;
         let what = "select name, caught from fault where night = ? order by name";
         night.faults = self.rows(what, id, |row| Ok(Fault { name: row.get(0)?, caught: row.get(1)? }))?;

@@ -30,7 +30,8 @@ create table if not exists problem(
     trace text not null,
     text text not null,
     flaky integer not null,        -- 1: came out in order when run again
-    change text not null default ''); -- what changed, without addresses: the same of traces in which the same changed
+    change text not null default '', -- what changed, without addresses: the same of traces in which the same changed
+    bisect text not null default ''); -- arguments of parallax bisect that finds its commit, beside the revisions
 create table if not exists fault(
     night integer not null references night(id),
     name text not null,

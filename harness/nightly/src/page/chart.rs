@@ -5,6 +5,7 @@ use std::fmt::Write;
 use parallax_report::html::still::escape;
 
 use super::html::shown;
+use super::series::version;
 
 /// The picture, and the place of the lines in it.
 const SIZE: [f64; 2] = [330.0, 104.0];
@@ -38,6 +39,11 @@ impl Chart {
             Some((_, points)) => points.push((night, value)),
             None => self.lines.push((line.to_owned(), vec![(night, value)])),
         }
+    }
+
+    /// Its lines in the order of their targets.
+    pub(super) fn sort(&mut self) {
+        self.lines.sort_by_key(|(name, _)| version(name));
     }
 
     fn points(&self) -> impl Iterator<Item = (i64, f64)> {

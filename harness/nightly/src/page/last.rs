@@ -9,7 +9,7 @@ use super::html::{Value, section, table};
 use super::ran::{log_link, word};
 use super::sources::revision;
 use crate::history::{Night, Problem};
-use crate::news::{Compared, Since, together};
+use crate::news::{self, Compared, Since, together};
 
 /// Traces that a `bisect` is given for.
 const BISECTIONS: usize = 5;
@@ -19,7 +19,7 @@ const OPEN: usize = 5;
 
 /// A row of what is not in order.
 struct Row<'a> {
-    since: &'static str,
+    since: String,
     problem: &'a Problem,
 }
 
@@ -31,9 +31,9 @@ pub(super) fn section_of(
     sources: &Sources,
 ) -> String {
     let night = compared.night;
-    let mut body = problems(compared, folder);
+    let mut body = problems(nights, compared, folder);
     body += &missed(compared);
-    body += &bisections(compared);
+    body += &bisections(nights, compared);
     // The table above has what is not in order now.
     let news: Vec<_> = compared.lines(nights).into_iter().filter(|line| !line.now).collect();
     let before = compared.before.map(|before| before.night);
@@ -73,20 +73,21 @@ fn missed(compared: Compared<'_>) -> String {
 }
 
 /// What is not in order: good traces come first, those in which the same changed are one row.
-fn problems(compared: Compared<'_>, folder: &Path) -> String {
+fn problems(nights: &[Night], compared: Compared<'_>, folder: &Path) -> String {
     let mut all: Vec<&Problem> = compared.night.problems.iter().collect();
     all.sort_by_key(|problem| (problem.flaky, &problem.cell, problem.trace.starts_with("traces/bad/")));
     let row = |problem| {
+        let first = news::begun(nights, compared.night, problem).0.night;
         let since = match compared.since(problem) {
-            Since::New => "new",
-            Since::Still => "still",
-            Since::Otherwise => "still, otherwise",
+            Since::New => "new".to_owned(),
+            Since::Still => format!("night {first}"),
+            Since::Otherwise => format!("night {first}, otherwise the night before"),
         };
         Row { since, problem }
     };
     let groups = together(all.into_iter().map(row).collect(), |row| {
         let Problem { cell, flaky, change, .. } = row.problem;
-        (!change.is_empty()).then_some((*flaky, row.since, cell, change))
+        (!change.is_empty()).then_some((*flaky, row.since.clone(), cell, change))
     });
     if groups.is_empty() {
         return "<p>Nothing to look at.</p>\n".to_owned();
@@ -94,7 +95,7 @@ fn problems(compared: Compared<'_>, folder: &Path) -> String {
     let logs = folder.join("logs").join(compared.night.night.to_string());
     let rows: Vec<Vec<Value>> =
         groups.iter().filter_map(|group| cells(group, &logs, compared.night.night)).collect();
-    table(&["", "since the night before", "where", "trace", "what"], &rows)
+    table(&["", "since", "where", "trace", "what"], &rows)
 }
 
 /// The cells of a row of problems that are the same: the first one's text is open, the others are folded.
@@ -119,7 +120,7 @@ fn cells(group: &[Row<'_>], logs: &Path, night: i64) -> Option<Vec<Value>> {
         );
         (Value::Text(format!("{} and {count} more", problem.trace)), Value::Html(what))
     };
-    Some(vec![word, (*since).into(), log_link(logs, night, &problem.cell), trace, what])
+    Some(vec![word, since.as_str().into(), log_link(logs, night, &problem.cell), trace, what])
 }
 
 /// A text with its first lines open; of a long one the others are folded.
@@ -136,31 +137,43 @@ fn folded(text: &str) -> String {
     }
 }
 
-/// The commands that find the commits of what is new in traces.
-fn bisections(compared: Compared<'_>) -> String {
-    let revisions =
-        compared.before.and_then(|before| revision(&before.revision)).zip(revision(&compared.night.revision));
-    let Some((good, bad)) = revisions.filter(|(good, bad)| good != bad) else { return String::new() };
-    let new = compared.night.problems.iter().filter(|problem| {
-        !problem.flaky && problem.trace.ends_with(".trace") && compared.since(problem) == Since::New
-    });
-    let mut traces: Vec<&str> = new.map(|problem| &*problem.trace).collect();
-    traces.sort_by_key(|trace| (trace.starts_with("traces/bad/"), *trace));
-    traces.dedup();
-    if traces.is_empty() {
+/// The commands that find the commits of what is not in order: between the last night in which it was, and this one.
+fn bisections(nights: &[Night], compared: Compared<'_>) -> String {
+    let night = compared.night;
+    let Some(bad) = revision(&night.revision) else { return String::new() };
+    let mut commands = Vec::new();
+    for problem in night.problems.iter().filter(|problem| !problem.flaky && !problem.bisect.is_empty()) {
+        let (first, before) = news::begun(nights, night, problem);
+        let Some(good) = before.and_then(|before| revision(&before.revision)) else { continue };
+        if good != bad {
+            let new = first.night == night.night;
+            let command = format!("parallax bisect --good {good} --bad {bad} {}\n", problem.bisect);
+            let (trace, length) = (&*problem.trace, command.len());
+            commands.push((!new, trace.starts_with("traces/bad/"), trace, length, command));
+        }
+    }
+    // One of each trace, on the machine that takes the fewest words.
+    commands.sort();
+    commands.dedup_by_key(|(_, _, trace, ..)| *trace);
+    if commands.is_empty() {
         return String::new();
     }
-    let command = |trace: &&str| format!("parallax bisect --good {good} --bad {bad} --trace {trace}\n");
-    let commands: String = traces.iter().take(BISECTIONS).map(command).collect();
+    let commands: String = commands.into_iter().take(BISECTIONS).map(|(.., command)| command).collect();
     format!("<h2>Which commit did that</h2><pre class=\"code\">{}</pre>\n", escape(commands.trim_end()))
 }
 
 /// The commits since the night before.
 fn commits(compared: Compared<'_>, sources: &Sources) -> String {
     let Some(before) = compared.before else { return String::new() };
-    let (lines, more) = sources.commits(&before.revision, &compared.night.revision);
+    let (then, now) = (&before.revision, &compared.night.revision);
+    let Some((lines, more)) = sources.commits(then, now) else {
+        let (then, now) = (escape(then), escape(now));
+        return format!(
+            "<p class=\"soft\">Git does not know here which commits lie between {then} and {now}.</p>\n"
+        );
+    };
     if lines.is_empty() {
-        return String::new();
+        return format!("<p class=\"soft\">No commit since night {}.</p>\n", before.night);
     }
     let count = lines.len() + more;
     let more = if more == 0 { String::new() } else { format!("\nand {more} more") };
@@ -203,25 +216,65 @@ mod tests {
 
     #[test]
     fn a_command_finds_the_commit_of_what_is_new_in_a_trace() {
-        let problem = |trace: &str, flaky| Problem {
+        let problem = |trace: &str, flaky, options: &str| Problem {
             cell: "c".to_owned(),
             trace: trace.to_owned(),
             text: "why".to_owned(),
             flaky,
-            change: String::new(),
+            bisect: if options == "none" { String::new() } else { format!("{options}--trace {trace}") },
+            ..Problem::default()
         };
-        let before = Night { seconds: Some(1.0), ..Night::begun(0, "v1-3-gabc", "short", "1/1") };
-        let mut night = Night::begun(1, "v1-4-gdef-dirty", "short", "1/1");
-        night.problems = vec![
-            problem("traces/good/a.trace", false),
-            problem("traces/good/b.trace", true),
-            problem("(all)", false),
+        let night = |id, revision: &str, problems: &[Problem]| Night {
+            night: id,
+            seconds: Some(1.0),
+            problems: problems.to_vec(),
+            ..Night::begun(0, revision, "short", "1/1")
+        };
+        let now = [
+            problem("traces/good/a.trace", false, ""),
+            problem("traces/good/b.trace", true, ""),
+            problem("traces/good/c.trace", false, "--mode stream "),
+            problem("traces/good/a.trace", false, "--mode stream "),
+            problem("(all)", false, "none"),
         ];
-        let said = |before: &Night| bisections(Compared { night: &night, before: Some(before) });
-        let command = "parallax bisect --good v1-3-gabc --bad v1-4-gdef --trace traces/good/a.trace";
-        assert!(said(&before).contains(command));
-        assert_eq!(said(&before).matches("parallax bisect").count(), 1);
-        let known = Night { problems: night.problems.clone(), ..before };
-        assert_eq!(said(&known), "");
+        let said = |nights: &[Night]| bisections(nights, news::compared(nights, nights.len() - 1));
+        let (good, bad) = ("v1-3-gabc", "v1-4-gdef-dirty");
+        let commands = said(&[night(1, good, &[]), night(2, bad, &now)]);
+        let ends = "parallax bisect --good v1-3-gabc --bad v1-4-gdef";
+        assert!(commands.contains(&format!("{ends} --trace traces/good/a.trace")), "{commands}");
+        assert!(
+            commands.contains(&format!("{ends} --mode stream --trace traces/good/c.trace")),
+            "{commands}"
+        );
+        assert_eq!(commands.matches("parallax bisect").count(), 2);
+        assert_eq!(said(&[night(1, "v1-4-gdef", &[]), night(2, bad, &now)]), "", "the same revision");
+        assert_eq!(said(&[night(1, good, &now), night(2, bad, &now)]), "", "no night was in order");
+        // What is not in order for more than a night began where it began.
+        let later =
+            said(&[night(1, good, &[]), night(2, "v1-4-gdef", &now[..1]), night(3, "v1-9-g123", &now)]);
+        assert!(later.contains("--good v1-3-gabc --bad v1-9-g123 --trace traces/good/a.trace"), "{later}");
+        assert!(later.contains("--good v1-4-gdef --bad v1-9-g123 --mode stream"), "{later}");
+    }
+
+    #[test]
+    fn what_is_not_in_order_says_since_which_night() {
+        let problem = Problem {
+            cell: "c".to_owned(),
+            trace: "t".to_owned(),
+            text: "why".to_owned(),
+            ..Problem::default()
+        };
+        let night = |id, wrong| Night {
+            night: id,
+            seconds: Some(1.0),
+            problems: if wrong { vec![problem.clone()] } else { Vec::new() },
+            ..Night::begun(0, "r", "short", "1/1")
+        };
+        let rows = |nights: &[Night]| {
+            problems(nights, news::compared(nights, nights.len() - 1), Path::new("/nowhere"))
+        };
+        assert!(rows(&[night(1, true), night(2, false), night(3, true)]).contains(">new<"));
+        let still = rows(&[night(1, true), night(2, false), night(3, true), night(4, true), night(5, true)]);
+        assert!(still.contains(">night 3<"), "{still}");
     }
 }

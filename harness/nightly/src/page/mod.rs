@@ -69,6 +69,7 @@ fn trends(nights: &[Night]) -> String {
                 chart.add(line, night.night, measure.value);
             }
         }
+        charts.values_mut().for_each(Chart::sort);
         // What there is one of each operation comes last: there are many.
         let (each, single): (Vec<Chart>, Vec<Chart>) =
             charts.into_values().partition(|chart| chart.name().starts_with("instructions of "));
@@ -83,7 +84,8 @@ fn trends(nights: &[Night]) -> String {
         if !each.is_empty() {
             let each = some(&each);
             body += &format!(
-                "<details open><summary>Instructions of each operation at EL2</summary>{each}</details>"
+                "<details open><summary>Instructions of each operation at EL2</summary>{}{each}</details>",
+                series::LEGEND
             );
         }
         text += &section(&format!("Trend: {form}, part {part}"), &body, "");

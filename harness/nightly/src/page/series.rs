@@ -15,6 +15,10 @@ const BOTTOM: f64 = 98.0;
 /// How much of a column's place it fills.
 const FILLED: f64 = 0.6;
 
+/// What the names of targets mean.
+pub(super) const LEGEND: &str = "<p class=\"soft\"><b>hyp</b> is the hypervisor of this source tree; a number is that of the \
+                                 unmodified Linux whose pKVM did the same (<b>pkvm:</b>).</p>\n";
+
 /// A column for each target of the operations that more than one performed in a night, from its measures.
 pub(super) fn section_of(measures: &[Measure]) -> String {
     let mut operations: BTreeMap<&str, Vec<(&str, f64)>> = BTreeMap::new();
@@ -28,7 +32,7 @@ pub(super) fn section_of(measures: &[Measure]) -> String {
     if figures.is_empty() {
         return String::new();
     }
-    let body = format!("<div class=\"curves\">{figures}</div>\n");
+    let body = format!("{LEGEND}<div class=\"curves\">{figures}</div>\n");
     section("The same operation on other kernels, this night", &body, "")
 }
 
@@ -65,7 +69,7 @@ fn figure(name: &str, mut targets: Vec<(&str, f64)>) -> String {
 }
 
 /// Ours first, then by the numbers of the series.
-fn version(target: &str) -> (bool, Vec<u64>, String) {
+pub(super) fn version(target: &str) -> (bool, Vec<u64>, String) {
     let numbers = target.split(|c: char| !c.is_ascii_digit()).filter_map(|digits| digits.parse().ok());
     (target.contains(':'), numbers.collect(), target.to_owned())
 }

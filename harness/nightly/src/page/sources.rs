@@ -25,26 +25,18 @@ impl Sources {
         Self { root: None }
     }
 
-    /// The commits after `before` up to `now`, the last ones first, and how many more there are; nothing if git knows none of that.
-    pub(super) fn commits(&self, before: &str, now: &str) -> (Vec<String>, usize) {
-        let (Some(root), Some(before), Some(now)) = (&self.root, revision(before), revision(now)) else {
-            return (Vec::new(), 0);
-        };
+    /// The commits after `before` up to `now`, the last ones first, and how many more there are; nothing if git does not know them.
+    pub(super) fn commits(&self, before: &str, now: &str) -> Option<(Vec<String>, usize)> {
+        let (root, before, now) = (self.root.as_ref()?, revision(before)?, revision(now)?);
+        let range = format!("{before}..{now}");
         let mut git = Command::new("git");
-        git.arg("-C").arg(root).args([
-            "log",
-            "--oneline",
-            "--no-decorate",
-            &format!("{before}..{now}"),
-            "--",
-        ]);
-        let output = git.output().ok().filter(|output| output.status.success());
-        let text =
-            output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
+        git.arg("-C").arg(root).args(["log", "--oneline", "--no-decorate", &range, "--"]);
+        let output = git.output().ok().filter(|output| output.status.success())?;
+        let text = String::from_utf8_lossy(&output.stdout);
         let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
         let more = lines.len().saturating_sub(COMMITS);
         lines.truncate(COMMITS);
-        (lines, more)
+        Some((lines, more))
     }
 }
 
@@ -75,12 +67,13 @@ mod tests {
         }
         let sources = Sources::at(folder.path());
         let (first, last) = (git(&["rev-parse", "--short", "HEAD~36"]), git(&["rev-parse", "HEAD"]));
-        let (lines, more) = sources.commits(&first, &(last + "-dirty"));
+        let (lines, more) = sources.commits(&first, &(last + "-dirty")).unwrap();
         assert!(lines[0].ends_with(" commit 39"), "{lines:?}");
         assert_eq!((lines.len(), more), (30, 6));
         for revision in ["nowhere", "--output=x", "unknown", ""] {
-            assert_eq!(sources.commits(revision, "HEAD"), (Vec::new(), 0), "{revision}");
+            assert_eq!(sources.commits(revision, "HEAD"), None, "{revision}");
         }
-        assert_eq!(Sources::none().commits(&first, "HEAD"), (Vec::new(), 0));
+        assert_eq!(sources.commits("HEAD", "HEAD"), Some((Vec::new(), 0)));
+        assert_eq!(Sources::none().commits(&first, "HEAD"), None);
     }
 }

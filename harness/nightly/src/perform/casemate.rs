@@ -47,7 +47,7 @@ impl AtWork<'_> {
                 let text =
                     if said.is_empty() { format!("exit status {}", done.status) } else { said.to_owned() };
                 let (cell, trace) = (CASEMATE.to_owned(), trace.clone());
-                self.problem(&Problem { cell, trace, text, flaky: false, change: String::new() })?;
+                self.problem(&Problem { cell, trace, text, ..Problem::default() })?;
             }
         }
         self.done(CASEMATE, [taken, 0], begin.elapsed().as_secs_f64(), 0)

@@ -62,6 +62,7 @@ impl AtWork<'_> {
                 text: text(entry),
                 flaky,
                 change: document.as_ref().map(|document| change(document, &entry.trace)).unwrap_or_default(),
+                bisect: bisect(cell, entry),
             });
         }
         if let (Traces::Kernel(kernel), Some(document)) = (cell.traces, &document) {
@@ -70,8 +71,7 @@ impl AtWork<'_> {
                 cell: cell.name.clone(),
                 trace: "(all)".to_owned(),
                 text: format!("{} ({}) is known of this kernel, and was not found", known.rule, known.why),
-                flaky: false,
-                change: String::new(),
+                ..Problem::default()
             }));
         }
         let some = document.as_ref().is_some_and(|document| !document.traces.is_empty());
@@ -132,11 +132,28 @@ fn change(document: &Document, trace: &str) -> String {
     words.join(", ")
 }
 
+/// The arguments of `parallax bisect` for what is not in order of a trace: the machine is driven as it was here. What is bad of another
+/// hypervisor, or is good once its fault is switched off, is no commit's doing that it could find.
+fn bisect(cell: &Cell, entry: &Entry) -> String {
+    let found = match (&*entry.verdict, cell.traces) {
+        ("diverged", Traces::All) => &["--by", "range"][..],
+        ("found" | "diverged", Traces::All | Traces::Fit) => &[],
+        _ => return String::new(),
+    };
+    let words = cell.words.iter().map(String::as_str).filter(|word| *word != "--look").collect::<Vec<_>>();
+    // Step is usual.
+    let words: Vec<&str> = match &words[..] {
+        ["--mode", "step", rest @ ..] => rest.to_vec(),
+        all => all.to_vec(),
+    };
+    [found, &words, &["--trace", &entry.trace]].concat().join(" ")
+}
+
 fn about_none(cell: &Cell, done: &Done, document: Option<&Document>) -> Problem {
     let error = document.and_then(|document| document.error.clone());
     let said = error.filter(|_| done.error.trim().is_empty()).unwrap_or_else(|| done.error.clone());
     let said = if said.trim().is_empty() { done.out.clone() } else { said };
     let said = tail(&said, TEXT);
     let text = if said.is_empty() { format!("exit status {}", done.status) } else { said };
-    Problem { cell: cell.name.clone(), trace: "(all)".to_owned(), text, flaky: false, change: String::new() }
+    Problem { cell: cell.name.clone(), trace: "(all)".to_owned(), text, ..Problem::default() }
 }

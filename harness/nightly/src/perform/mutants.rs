@@ -32,7 +32,7 @@ impl AtWork<'_> {
             let said = tail(&format!("{}{}", done.out, done.error), 1500);
             let (cell, trace) = (MUTANTS.to_owned(), "mutants".to_owned());
             let text = format!("exit status {}\n{said}", done.status);
-            self.problem(&Problem { cell, trace, text, flaky: false, change: String::new() })?;
+            self.problem(&Problem { cell, trace, text, ..Problem::default() })?;
         }
         self.done(MUTANTS, [0, 0], done.seconds, if tried { 0 } else { done.status })?;
         let text = fs::read_to_string(self.runner.root.join(FILE)).unwrap_or_default();

@@ -74,7 +74,7 @@ impl AtWork<'_> {
                 trace: format!("{name} {}", step.words.join(" ")).trim().to_owned(),
                 text: format!("{wrong}\n{said}"),
                 flaky,
-                change: String::new(),
+                ..Problem::default()
             })?;
         }
         let Taken { operations, measures } = taken.unwrap_or_default();

@@ -19,6 +19,7 @@ use parallax_suite::cases::{self, Case};
 use parallax_suite::jobs::{self, GoldenMode, Options, job_count};
 
 use super::output::{self, print, print_as_it_is};
+use super::progress;
 use crate::cli::{ERROR, Watch};
 use crate::interrupt;
 use crate::saves::Saves;
@@ -68,8 +69,11 @@ fn folders(root: &Path, cases: &[Case]) -> Vec<PathBuf> {
 fn perform(args: &Watch, root: &Path, begin: Instant, cancel: &CancellationToken) -> Result<()> {
     let cases = cases::load(&args.traces)?;
     let making = if args.whole { Making::Whole } else { Making::Quick };
+    let progress = progress::of_traces(cases.len());
+    progress.set_message("building");
     let (hyp, ids) = live::made(root, cases.iter().map(|case| &case.trace), making, cancel)?;
     let hyp = live::with_events(hyp, root)?;
+    progress.finish_and_clear();
     let names: Vec<&str> = ids.iter().map(|id| id.get(..8).unwrap_or(id)).collect();
     let which = if args.whole { "as `run` judges it" } else { "quick, not the one that `run` judges" };
     let (seconds, names) = (begin.elapsed().as_secs_f64(), names.join(" and "));

@@ -99,7 +99,7 @@ fn what_a_neighbour_changes_of_a_finding_is_not_told_as_new() {
         let said = night(place, view);
         assert!(said.contains("\n  still there"), "{said}");
         assert_eq!(said.contains("otherwise than before"), otherwise, "{said}");
-        assert_eq!(nights.text("results/index.html").contains("still, otherwise"), otherwise);
+        assert_eq!(nights.text("results/index.html").contains("otherwise the night before"), otherwise);
     }
 }
 

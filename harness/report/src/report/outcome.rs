@@ -92,8 +92,12 @@ impl Verdict {
             Self::Nothing => {
                 "it checks nothing: add an operation that changes something, or `=> RESULT`".to_owned()
             }
-            Self::New => format!("no golden yet: read it, then `parallax accept {label}`"),
-            Self::Diverged { diff } => format!("{diff}if this is right: `parallax accept {label}`"),
+            Self::New => format!(
+                "no golden yet: `parallax review {label}` shows what came out and takes it (or `parallax accept {label}`)"
+            ),
+            Self::Diverged { diff } => format!(
+                "{diff}if this is right: `parallax review {label}` shows it old beside new and takes it (or `parallax accept {label}`)"
+            ),
             Self::Failed { message, .. } => message.clone(),
         }
     }
