@@ -7,8 +7,8 @@ use hyp_core::{hypercall, id, smccc};
 use parallax_abi::errno::SMCCC_NOT_SUPPORTED;
 use parallax_abi::operation::Hypercall;
 
-/// The host's x0 to x30 during an exit (`vectors.s` knows the order). ELR_EL2 and SPSR_EL2 stay in the
-/// registers.
+/// The host's x0 to x30 during an exit (`vectors.s` knows the order); during a hypercall without x19 to x28. ELR_EL2 and
+/// SPSR_EL2 stay in the registers.
 #[repr(C, align(16))]
 pub(crate) struct HostRegs {
     /// x0 to x30.
@@ -17,19 +17,17 @@ pub(crate) struct HostRegs {
 
 /// ESR_EL2.EC values (Arm ARM D24.2.40) that mean something here.
 mod ec {
-    pub(super) const HVC64: u64 = 0x16;
     pub(super) const SMC64: u64 = 0x17;
     pub(super) const SYSTEM: u64 = 0x18;
     pub(super) const IABT_LOW: u64 = 0x20;
     pub(super) const DABT_LOW: u64 = 0x24;
 }
 
-/// A synchronous exception of the host. It does not return to the vector: so it need not keep registers, which all are in `regs`.
+/// A synchronous exception of the host that is no hypercall. It does not return to the vector: so it need not keep registers, which all are in `regs`.
 #[unsafe(no_mangle)]
 extern "C" fn host_sync(regs: &mut HostRegs) -> ! {
     let esr = sysreg::read!("esr_el2");
     match esr >> 26 & 0x3f {
-        ec::HVC64 => hypercall(regs),
         ec::SMC64 => {
             secure_call(regs);
             // An SMC trapped by HCR_EL2.TSC returns to itself.
@@ -50,7 +48,9 @@ extern "C" fn host_sync(regs: &mut HostRegs) -> ! {
     unsafe { core::arch::asm!("mov sp, {}", "b host_return", in(reg) regs, options(noreturn)) }
 }
 
-fn hypercall(regs: &mut HostRegs) {
+/// A hypercall. It returns to the vector with x19 to x28 as they were, which are not in `regs`.
+#[unsafe(no_mangle)]
+extern "C" fn host_hypercall(regs: &mut HostRegs) {
     let [id, args @ .., _] = regs.x.first_chunk::<8>().expect("HostRegs has 31 registers");
     let results = match Hypercall::decode(*id, *args) {
         Some(call) => hypercall::dispatch(hyp(), call),

@@ -108,18 +108,17 @@ impl Idmap {
         regions: &Regions,
         host: &Tree,
     ) -> Result<(), Error> {
-        let Some(limit) = self.tree.as_ref().map(|tree| tree.geometry().limit()) else {
-            return Ok(());
-        };
+        let Some(tree) = &self.tree else { return Ok(()) };
         for region in regions.iter() {
-            let (mut ia, end) = (region.range.base.0, region.range.end().min(limit));
+            let (mut ia, end) = (region.range.base.0, region.range.end().min(tree.geometry().limit()));
             while ia < end {
                 let (entry, next) = piece(hw, host, ia, end);
                 let entry = faulty::snapshot_entry(entry);
                 let attrs = if entry.is_valid() { entry.attrs() } else { host_attrs(region.kind) };
                 let content = faulty::snapshot_content(self.content(region.kind, attrs), region.kind);
                 if !entry.is_annotated() {
-                    self.set(hw, driver, pool, Range { base: PhysAddr(ia), size: next - ia }, content)?;
+                    let range = Range { base: PhysAddr(ia), size: next - ia };
+                    Self::set(tree, hw, driver, pool, range, content)?;
                 }
                 ia = next;
             }
@@ -128,7 +127,7 @@ impl Idmap {
     }
 
     pub(crate) fn set<H: Memory + Cpu, S: SmmuTlb>(
-        &self,
+        tree: &Tree,
         hw: &H,
         driver: &mut S,
         pool: &mut PagePool,
@@ -136,12 +135,7 @@ impl Idmap {
         content: Content,
     ) -> Result<(), Error> {
         let mut tlb = faulty::IdmapTlb { hw, driver };
-        match &self.tree {
-            Some(tree) => {
-                tree.set(&mut Env { mem: hw, pool, tlb: &mut tlb }, range.base.0, range.size, content)
-            }
-            None => Ok(()),
-        }
+        tree.set(&mut Env { mem: hw, pool, tlb: &mut tlb }, range.base.0, range.size, content)
     }
 
     /// What the table holds for a range after `change`.
@@ -180,20 +174,14 @@ impl Idmap {
         (range, kind): (Range, Kind),
         change: Change,
     ) -> Result<(), Error> {
-        if !self.ready {
-            return Ok(());
+        if let Some((tree, range)) = self.follows(range) {
+            return Self::set(tree, hw, driver, pool, range, self.content_after(change, kind));
         }
-        if self.tree.is_none() {
-            if change == Change::Lost {
-                driver.tlbi_s2_ipa(range.base.identity(), range.size);
-                driver.sync();
-            }
-            return Ok(());
+        if self.ready && self.tree.is_none() && change == Change::Lost {
+            driver.tlbi_s2_ipa(range.base.identity(), range.size);
+            driver.sync();
         }
-        match self.follows(range) {
-            Some((_, range)) => self.set(hw, driver, pool, range, self.content_after(change, kind)),
-            None => Ok(()),
-        }
+        Ok(())
     }
 }
 

@@ -3,9 +3,10 @@
 
 mod support;
 
-use hyp_core::addr::Ipa;
+use hyp_core::addr::{Ipa, PhysAddr};
 use hyp_core::error::Error;
 use hyp_core::hypercall::{UNKNOWN, dispatch};
+use hyp_core::regions::Range;
 use parallax_abi::operation::{HYPERCALLS, Hypercall};
 use parallax_abi::{errno, hypercall};
 use proptest::prelude::*;
@@ -220,4 +221,24 @@ fn a_page_can_be_pinned_65535_times() {
     machine.hyp.host_share_hyp(PFN).unwrap();
     assert!((0..65535).all(|_| machine.hyp.hyp_pin_shared_mem(PFN, 1).is_ok()));
     assert_eq!(machine.hyp.hyp_pin_shared_mem(PFN, 1), Err(Error::Busy));
+}
+
+#[test]
+fn what_is_held_stays_held_when_an_older_range_is_released() {
+    use hyp_core::its::Env;
+    let machine = Machine::new(SHADOW);
+    let mut env = &machine.hyp;
+    let range = |page: u64| Range { base: PhysAddr(RAM + page * 0x1000), size: 0x1000 };
+    (0..4).for_each(|page| env.hold(range(page)).unwrap());
+    for released in [0, 2, 1, 3] {
+        env.release(range(released));
+        machine.hyp.host_share_hyp(PFN + released).unwrap();
+        machine.hyp.hyp_pin_shared_mem(PFN + released, 1).unwrap();
+        for page in (0..4).filter(|page| machine.hyp.host_share_hyp(PFN + page).is_err()) {
+            let pinned = machine.hyp.hyp_unpin_shared_mem(PFN + page, 1);
+            assert_eq!(pinned.is_ok(), page == released, "{page} after {released}");
+        }
+        machine.hyp.host_unshare_hyp(PFN + released).unwrap();
+        machine.hyp.host_donate_hyp(PFN + released, 1).unwrap();
+    }
 }

@@ -19,21 +19,23 @@ pub(crate) fn host_changed<H: Memory + Cpu, S: SmmuTlb>(
     change: Change,
 ) -> Result<(), Error> {
     let page = span(LAST_LEVEL);
+    let Some((tree, followed)) = idmap.follows(range) else {
+        return idmap.host_changed(hw, driver, pool, (range, kind), change);
+    };
     match change {
-        _ if idmap.follows(range).is_none() => {}
         Change::Lost if on(Fault::SmmuUnmapSkipped) => return Ok(()),
         Change::Gained if on(Fault::SmmuMapSkipped) => return Ok(()),
         Change::Lost if on(Fault::SmmuUnmapFirstPageOnly) => {
             return idmap.host_changed(hw, driver, pool, (Range { size: page, ..range }, kind), change);
         }
         Change::Gained if on(Fault::SmmuMapWrongAttr) => {
-            return idmap.set(hw, driver, pool, range, Content::identity(Attrs::smmu_device(), 1));
+            return Idmap::set(tree, hw, driver, pool, followed, Content::identity(Attrs::smmu_device(), 1));
         }
         Change::Gained if on(Fault::SmmuMapDrifts) => {
-            return (0..range.size).step_by(page as usize).try_for_each(|at| {
+            return (0..followed.size).step_by(page as usize).try_for_each(|at| {
                 let offset = at.wrapping_neg();
                 let content = Content::Map { offset, attrs: Attrs::smmu_normal(), largest: LAST_LEVEL };
-                idmap.set(hw, driver, pool, Range { base: range.base.add(at), size: page }, content)
+                Idmap::set(tree, hw, driver, pool, Range { base: range.base.add(at), size: page }, content)
             });
         }
         _ => {}

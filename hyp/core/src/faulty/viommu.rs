@@ -191,8 +191,9 @@ impl<H: Memory + Cpu, S: SmmuTlb + Physical, R: RelaxStrategy> its::Env for Care
     fn release(&mut self, range: Range) {
         if on(Fault::ViommuMemoryNotHeld) {
             let mut el2 = self.0.el2.lock();
-            if let Some(slot) = el2.held.iter_mut().find(|slot| **slot == Some(range)) {
-                *slot = None;
+            if let Some(index) = el2.held.iter().position(|slot| *slot == Some(range)) {
+                el2.held[index] = None;
+                el2.held[index..].rotate_left(1);
             }
         } else if !on(Fault::ViommuHeldForever) {
             self.0.release(range);

@@ -18,14 +18,10 @@ pub(crate) struct El2Mmu {
     pub(crate) held: Held,
 }
 
-impl El2Mmu {
-    const fn content(&self, prot: Option<(Attrs, u64)>) -> Content {
-        match prot {
-            Some((attrs, offset)) => Content::Map { offset, attrs, largest: LAST_LEVEL },
-            None => Content::Invalid { value: Descriptor::ZERO, largest: LAST_LEVEL },
-        }
-    }
+/// What the table holds where nothing is mapped.
+const UNMAPPED: Content = Content::Invalid { value: Descriptor::ZERO, largest: LAST_LEVEL };
 
+impl El2Mmu {
     /// Maps `range` at its linear address, or unmaps it.
     pub(crate) fn set_linear<H: Memory + Cpu>(
         &mut self,
@@ -33,13 +29,14 @@ impl El2Mmu {
         range: Range,
         prot: Option<El2Prot>,
     ) -> Result<(), Error> {
-        let content = self.content(prot.map(|prot| (Attrs::el2(prot), self.linear_offset.wrapping_neg())));
+        let offset = self.linear_offset.wrapping_neg();
+        let map = |prot| Content::Map { offset, attrs: Attrs::el2(prot), largest: LAST_LEVEL };
         let mut env = Env { mem: hw, pool: &mut self.pool, tlb: &mut El2Tlb(hw) };
-        self.tree.set(&mut env, range.base.0 + self.linear_offset, range.size, content)
+        self.tree.set(&mut env, range.base.0 + self.linear_offset, range.size, prot.map_or(UNMAPPED, map))
     }
 
     /// How many pages [`El2Mmu::set_linear`] may take to map or unmap `range`.
     pub(super) fn tables_needed<M: Memory>(&self, mem: &M, range: Range) -> u64 {
-        self.tree.tables_needed(mem, range.base.0 + self.linear_offset, range.size, self.content(None))
+        self.tree.tables_needed(mem, range.base.0 + self.linear_offset, range.size, UNMAPPED)
     }
 }

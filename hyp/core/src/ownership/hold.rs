@@ -20,7 +20,7 @@ const OF_THE_ITS: usize = 1 + MAX_DEVICES + 1;
 const OF_REDISTRIBUTORS: usize = 2 * MAX_REDISTRIBUTORS;
 /// So many that no user is ever short of them because of another.
 const MOST: usize = OF_THE_SMMU + OF_THE_ITS + OF_REDISTRIBUTORS;
-/// The ranges that are held; they may overlap.
+/// The ranges that are held, without gaps: behind them are `None` only. They may overlap.
 pub(crate) type Held = [Option<Range>; MOST];
 /// None of them.
 pub(super) const NONE: Held = [None; MOST];
@@ -29,7 +29,7 @@ impl El2Mmu {
     /// How many of a page's pins are those of such ranges.
     pub(super) fn holds(&self, page: PhysAddr) -> u64 {
         let page = Range { base: page, size: PAGE_SIZE };
-        self.held.iter().flatten().filter(|range| range.contains(page)).count() as u64
+        self.held.iter().map_while(|range| *range).filter(|range| range.contains(page)).count() as u64
     }
 }
 
@@ -59,8 +59,9 @@ impl<H: Memory + Cpu, S: SmmuTlb, R: RelaxStrategy> Hyp<H, S, R> {
     /// Undoes [`Hyp::hold_pages`] of the same range. Pages that nobody else pinned are the host's alone again.
     pub(crate) fn release_pages(&self, range: Range) {
         let (mut host, mut el2) = (self.host.lock(), self.el2.lock());
-        let Some(slot) = el2.held.iter_mut().find(|slot| **slot == Some(range)) else { return };
-        *slot = None;
+        let Some(index) = el2.held.iter().position(|slot| *slot == Some(range)) else { return };
+        el2.held[index] = None;
+        el2.held[index..].rotate_left(1);
         let unshared = self.perform(&mut host, &mut el2, (range, Kind::Memory), Transition::Release);
         debug_assert_eq!(unshared, Ok(()));
     }

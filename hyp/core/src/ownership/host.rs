@@ -59,7 +59,7 @@ impl<H: Memory + Cpu, S: SmmuTlb, R: RelaxStrategy> Hyp<H, S, R> {
         content: Content,
     ) -> Result<(), Error> {
         let needed = |host: &HostMmu| host.tree.tables_needed(&self.hw, range.base.0, range.size, content);
-        if needed(host) > host.pool.free_pages() {
+        if !host.pool.is_ample(range.size) && needed(host) > host.pool.free_pages() {
             self.recycle_mmio(host);
             if needed(host) > host.pool.free_pages() {
                 return Err(Error::NoMem);

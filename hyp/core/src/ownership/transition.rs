@@ -117,7 +117,8 @@ impl<H: Memory + Cpu, S: SmmuTlb, R: RelaxStrategy> Hyp<H, S, R> {
         }
     }
 
-    /// Makes sure that the tables that `transition` changes cannot run out of pages.
+    /// Makes sure that the tables that `transition` changes cannot run out of pages. They are counted where the pool is not ample
+    /// for the SMMU's and EL2's, which share it.
     fn reserve(
         &self,
         host: &mut HostMmu,
@@ -125,17 +126,19 @@ impl<H: Memory + Cpu, S: SmmuTlb, R: RelaxStrategy> Hyp<H, S, R> {
         (range, kind): (Range, Kind),
         transition: Transition,
     ) -> Result<(), Error> {
-        let mut needed = 0;
         if let Some(change) = transition.of_host() {
             let content = host.content_after(change, kind);
             self.reserve_host(host, faulty::counted(range), content)?;
+        }
+        if !transition.maps_el2() || el2.pool.is_ample(range.size) {
+            return Ok(());
+        }
+        let of_smmu = transition.of_host().map_or(0, |change| {
             let smmu = self.smmu.lock();
-            needed += smmu.as_ref().map_or(0, |smmu| smmu.idmap.tables_needed(&self.hw, range, kind, change));
-        }
-        if transition.maps_el2() && needed + el2.tables_needed(&self.hw, range) > el2.pool.free_pages() {
-            return Err(Error::NoMem);
-        }
-        Ok(())
+            smmu.as_ref().map_or(0, |smmu| smmu.idmap.tables_needed(&self.hw, range, kind, change))
+        });
+        let needed = of_smmu + el2.tables_needed(&self.hw, range);
+        if needed > el2.pool.free_pages() { Err(Error::NoMem) } else { Ok(()) }
     }
 
     /// One page that stays the host's: EL2 has it mapped while its count is not 0.

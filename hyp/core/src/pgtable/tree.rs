@@ -3,7 +3,7 @@
 //! A range is set by [`Tree::set`], which cannot run out of pages when [`Tree::tables_needed`] pages were free before.
 //! Pages leave the tree only after what was cached of them is invalidated.
 
-use super::{Attrs, Descriptor, ENTRIES, Geometry, Invalidate, LAST_LEVEL, Level, span};
+use super::{Attrs, Descriptor, ENTRIES, Geometry, Invalidate, LAST_LEVEL, Level, shift, span};
 use crate::addr::{PAGE_SIZE, PhysAddr};
 use crate::error::Error;
 use crate::faulty;
@@ -112,7 +112,7 @@ impl Tree {
 
     /// Where the entry of `level` for `ia` is, in the table at `table`. Concatenated roots are one long table.
     fn slot(&self, table: PhysAddr, level: Level, ia: u64) -> PhysAddr {
-        let index = ia / span(level);
+        let index = ia >> shift(level);
         table.add(if level == self.geometry.start_level() { index } else { index % ENTRIES } * 8)
     }
 
@@ -125,7 +125,8 @@ impl Tree {
     /// The lowest table that has all of the input addresses `ia..end`, and its level.
     fn table_around<M: Memory>(&self, mem: &M, (ia, end): (u64, u64)) -> (PhysAddr, Level) {
         let (mut table, mut level) = (self.root, self.geometry.start_level());
-        while end - ia < span(level) && (ia ^ (end - 1)) < span(level) {
+        let apart = (end - ia) | (ia ^ (end - 1));
+        while apart >> shift(level) == 0 {
             let entry = Descriptor(mem.read(self.slot(table, level, ia)));
             if !entry.is_table(level) {
                 break;
@@ -181,7 +182,17 @@ impl Tree {
     ) -> Result<(), Error> {
         let (table, level) = self.table_around(env.mem, (ia, ia + size));
         let stale = faulty::set_range(env, (ia, size), |env| {
-            self.set_table(env, table, level, (ia, ia + size), content)
+            if level < LAST_LEVEL {
+                return self.set_table(env, table, level, (ia, ia + size), content);
+            }
+            // Most changes are of pages in one table.
+            let (mut page, mut stale) = (ia, false);
+            while page < ia + size {
+                let slot = table.add(page / PAGE_SIZE % ENTRIES * 8);
+                stale |= Self::replace(env, slot, LAST_LEVEL, page, content.entry(LAST_LEVEL, page));
+                page += PAGE_SIZE;
+            }
+            Ok(stale)
         })?;
         if stale {
             env.tlb.invalidate(ia, size, PAGE_SIZE);
@@ -207,7 +218,7 @@ impl Tree {
             let slot = self.slot(table, level, ia);
             let old = Descriptor(env.mem.read(slot));
             if next - ia == span(level) && content.fits(level) {
-                stale |= self.replace(env, slot, level, ia, content.entry(level, ia));
+                stale |= Self::replace(env, slot, level, ia, content.entry(level, ia));
             } else if old.is_table(level) {
                 stale |= self.set_table(env, old.next_table(), level + 1, (ia, next), content)?;
             } else if old != content.entry(level, base) {
@@ -221,8 +232,10 @@ impl Tree {
     }
 
     /// Writes an entry. True when a valid one became invalid and may still be cached.
+    ///
+    /// Never inlined: a debugger has one place to stop at, whoever asked.
+    #[inline(never)]
     fn replace<M: Memory>(
-        &self,
         env: &mut Env<'_, M>,
         slot: PhysAddr,
         level: Level,
@@ -236,7 +249,7 @@ impl Tree {
         if old.is_table(level) {
             env.mem.write(slot, faulty::locked(Descriptor::LOCKED, new).0);
             env.tlb.invalidate(ia, faulty::stale_size(span(level)), PAGE_SIZE);
-            self.free_tables(env, old.next_table(), level + 1);
+            Self::free_tables(env, old.next_table(), level + 1);
         } else if old.is_valid() && new.is_valid() {
             env.mem.write(slot, Descriptor::LOCKED.0);
             env.tlb.invalidate(ia, span(level), span(level));
@@ -247,12 +260,12 @@ impl Tree {
     }
 
     /// Gives back a table that is no longer part of the tree, and all below it.
-    fn free_tables<M: Memory>(&self, env: &mut Env<'_, M>, table: PhysAddr, level: Level) {
+    fn free_tables<M: Memory>(env: &mut Env<'_, M>, table: PhysAddr, level: Level) {
         if level < LAST_LEVEL {
             for index in 0..ENTRIES {
                 let entry = Descriptor(env.mem.read(table.add(index * 8)));
                 if entry.is_table(level) {
-                    self.free_tables(env, entry.next_table(), level + 1);
+                    Self::free_tables(env, entry.next_table(), level + 1);
                 }
             }
         }
