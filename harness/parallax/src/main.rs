@@ -31,6 +31,9 @@ fn main() -> ExitCode {
         let (red, plain) = (parallax::cli::ERROR.render(), parallax::cli::ERROR.render_reset());
         // Where nobody reads it, the status still says it.
         let _ = writeln!(anstream::stderr(), "{red}error:{plain} {what}");
+        if let Some(note) = parallax::cmd::note(&error) {
+            let _ = writeln!(anstream::stderr(), "note: {}", visible::lines(&note));
+        }
         parallax::cmd::status_of(&error)
     });
     status.into()

@@ -160,7 +160,7 @@ fn ended(mut child: Child, cancel: &CancellationToken) -> io::Result<Output> {
         // A terminal shows that something goes on.
         if waits.1 && waits.0.elapsed() > PATIENCE {
             waits.1 = false;
-            eprintln!("building the hypervisor: the first build takes longest");
+            eprintln!("building the hypervisor");
         }
         if cancel.is_cancelled() {
             kill_process_group(Pid::from_child(&child), Signal::TERM)?;

@@ -30,6 +30,7 @@ mod run;
 mod schedules;
 mod schema;
 mod shell;
+mod stale;
 mod watch;
 
 use anyhow::{Error, Result};
@@ -39,6 +40,7 @@ use parallax_machine::MachineError;
 use parallax_machine::recording::RecordingError;
 use parallax_suite::cases::SuiteError;
 
+pub use self::stale::note;
 use crate::cli::{self, EXIT_STATUS, STYLES};
 
 /// Watches one memory from two sides: the CPU's stage-2 tables and the SMMU's.

@@ -1,0 +1,54 @@
+//! Whether this command was built before the sources that it knows traces from.
+
+use std::fs;
+use std::path::Path;
+use std::time::SystemTime;
+
+use anyhow::Error;
+use parallax_engine::project;
+use parallax_report::walk;
+use parallax_suite::cases::SuiteError;
+
+/// Where the words of traces come from.
+const SOURCES: [&str; 3] = ["hyp/abi/src", "harness/ops/src", "harness/trace/src"];
+
+/// What there is to say beside `error`: a word that is new in the sources is none to a command that is older.
+pub fn note(error: &Error) -> Option<String> {
+    let malformed = matches!(error.downcast_ref::<SuiteError>()?, SuiteError::Malformed(_));
+    let built = fs::metadata(std::env::current_exe().ok()?).ok()?.modified().ok()?;
+    let root = project::root(&[]).ok().filter(|_| malformed)?;
+    let newer = newer(&root, built)?;
+    Some(format!("{newer} is newer than this command: cargo build --release -p parallax"))
+}
+
+/// A file of the sources at `root` that is newer than `built`.
+fn newer(root: &Path, built: SystemTime) -> Option<String> {
+    let sources = SOURCES.iter().filter_map(|folder| {
+        walk::files(&root.join(folder), |path| path.extension().is_some_and(|end| end == "rs")).ok()
+    });
+    let is_newer = |path: &&std::path::PathBuf| {
+        fs::metadata(path).and_then(|file| file.modified()).is_ok_and(|written| written > built)
+    };
+    let all: Vec<_> = sources.flatten().collect();
+    let newer = all.iter().find(is_newer)?;
+    Some(newer.strip_prefix(root).unwrap_or(newer).display().to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_source_that_was_written_later_is_named() {
+        let root = tempfile::tempdir().unwrap();
+        let file = root.path().join("hyp/abi/src/operation.rs");
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(&file, "").unwrap();
+        let written = fs::metadata(&file).unwrap().modified().unwrap();
+        assert_eq!(newer(root.path(), written + Duration::from_secs(1)), None);
+        let said = newer(root.path(), written - Duration::from_secs(1));
+        assert_eq!(said.as_deref(), Some("hyp/abi/src/operation.rs"));
+    }
+}
