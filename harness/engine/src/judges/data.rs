@@ -5,7 +5,7 @@
 //! translation is caught here even if every table is right.
 
 use parallax_addr::{PAGE_SIZE, PhysAddr};
-use parallax_model::{AddressMap, Finding, Rule, Space, Span, Violation};
+use parallax_model::{AddressMap, Finding, Rule, Snapshot, Space, Span, Violation};
 use parallax_ops::{self as ops, Answer, Batch, CpuAccess, Operation, Order, Outcome};
 use parallax_vmsa::PhysMem;
 
@@ -41,11 +41,20 @@ impl Judge for Data {
         let closed = operation.is_device() && before_state.is_closed() && after.state.is_closed();
         let violations = match closed {
             true => before.closed(after.memory, &after.context.symbols),
+            // What is refused leaves no record either where there is no event queue.
+            false if is_unheard(operation, after.state) && before.nothing_arrived(answer, after.memory) => {
+                Vec::new()
+            }
             false => before.after(operation, answer, after.memory, &after.context.symbols),
         };
         let seen = |violation| expected::seen(violation, operation, after.state, after.context);
         violations.into_iter().map(seen).collect()
     }
+}
+
+/// Whether nobody hears of it when the access of a device is refused.
+fn is_unheard(operation: &Operation, state: &Snapshot) -> bool {
+    operation.is_device() && state.smmu.as_ref().is_some_and(|smmu| !smmu.control.evtq_enabled)
 }
 
 /// What RAM held where an operation is about to reach. Host addresses are physical addresses: the host's stage 2 is
@@ -63,6 +72,13 @@ impl Before {
         let place = data.span.cast();
         let before = ram.intersect(place).filter(|part| *part == place).and_then(|_| read(memory, place))?;
         Some(Self { data, before })
+    }
+
+    /// Whether a device's access that ended well moved nothing, as one does that was refused without a word.
+    fn nothing_arrived(&self, answer: &Answer, memory: &dyn PhysMem) -> bool {
+        let ended = matches!(answer.outcome, Outcome::Ok { .. });
+        let read_nothing = answer.read.iter().all(|value| *value == 0);
+        ended && read_nothing && read(memory, self.data.span.cast()).as_ref() == Some(&self.before)
     }
 
     /// What is wrong with the bytes now that the operation is over.
@@ -221,6 +237,22 @@ mod tests {
         let bytes = [1, 2, 3, 4, 5, 6, 7, 8, 1, 2, 3, 4];
         assert!(rules(request, response(kind::OK), |ram| ram.put(0x4000_0ffc, &bytes)).is_empty());
         assert_eq!(rules(request, response(kind::OK), |_| ()), ["data-written"]);
+    }
+
+    #[test]
+    fn without_an_event_queue_a_write_may_be_lost_and_not_done_in_part() {
+        let ram = Ram::new();
+        let write = dma_write(0x4000_0100, 8, 0x0807_0605_0403_0201);
+        let before = Before::of(&write, &ram, RAM.cast()).unwrap();
+        let answer = Answer::of(&write, &response(kind::OK));
+        assert!(before.nothing_arrived(&answer, &ram));
+        ram.put(0x4000_0100, &[1, 2]);
+        assert!(!before.nothing_arrived(&answer, &ram));
+        let read = operation("dma_read", &[8, 0x4000_0100, 8]);
+        let before = Before::of(&read, &ram, RAM.cast()).unwrap();
+        let read_something = Response { x: [7, 0, 0, 0], ..response(kind::OK) };
+        assert!(before.nothing_arrived(&Answer::of(&read, &response(kind::OK)), &ram));
+        assert!(!before.nothing_arrived(&Answer::of(&read, &read_something), &ram));
     }
 
     #[test]
