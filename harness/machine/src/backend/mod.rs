@@ -7,6 +7,7 @@
 
 pub mod attached;
 pub mod beside;
+mod edu;
 pub mod hyp;
 pub mod linux;
 pub mod pkvm;
