@@ -10,6 +10,7 @@ pub mod beside;
 mod edu;
 pub mod hyp;
 pub mod linux;
+pub mod monitor;
 pub mod pkvm;
 mod replay;
 
