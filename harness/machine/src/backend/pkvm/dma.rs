@@ -118,7 +118,7 @@ impl Live {
     /// What the SMMU has recorded since its registers were `from`.
     fn events(&mut self, from: &SmmuRegs) -> Result<Vec<Event>, MachineError> {
         let queue = self.smmu()?.eventq;
-        let entries = 1_u32.checked_shl(queue.log2size.into()).unwrap_or(0);
+        let entries = 1_u32.checked_shl(queue.log2size).unwrap_or(0);
         let around = (2 * entries).wrapping_sub(1);
         let count = queue.prod.wrapping_sub(from.eventq.prod) & around;
         let mut events = Vec::new();
