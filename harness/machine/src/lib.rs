@@ -37,6 +37,7 @@ pub use backend::attached::{Attached, GdbAddress};
 pub use backend::beside::{Names, RamFile};
 pub use backend::hyp::{BootOptions, Hyp, Live, step};
 pub use backend::linux::{EDU_STREAM, KEPT, Linux, LinuxBackend, LinuxConfig, LinuxHost, Wake};
+pub use backend::monitor::Monitor;
 pub use backend::pkvm::{Config as PkvmConfig, Pkvm};
 pub use cpu_clock::CpuClock;
 pub use error::MachineError;

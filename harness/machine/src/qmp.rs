@@ -39,7 +39,15 @@ impl Qmp {
     /// # Errors
     /// The connection failed, or QEMU refused the command.
     pub async fn execute(&mut self, command: &str) -> io::Result<Value> {
-        let request = format!("{}\n", json!({ "execute": command }));
+        self.execute_with(command, json!({})).await
+    }
+
+    /// Executes `command` with `arguments`, and gives what it returns.
+    ///
+    /// # Errors
+    /// As [`Self::execute`]; a refusal is of the kind [`io::ErrorKind::Other`].
+    pub async fn execute_with(&mut self, command: &str, arguments: Value) -> io::Result<Value> {
+        let request = format!("{}\n", json!({ "execute": command, "arguments": arguments }));
         self.stream.get_mut().write_all(request.as_bytes()).await?;
         loop {
             let mut line = self.line().await?;
@@ -59,7 +67,7 @@ impl Qmp {
         if read.map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "QMP is silent"))?? == 0 {
             return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "QMP closed the connection"));
         }
-        serde_json::from_str(&line).map_err(io::Error::from)
+        serde_json::from_str(&line).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
     }
 }
 

@@ -5,6 +5,8 @@ use parallax_trace::spec::{MmioPolicy, SmmuMode};
 use parallax_trace::tree::Loaded;
 
 use crate::freedom::Freedoms;
+use crate::smmu_state::SmmuState;
+use crate::snapshot::Snapshot;
 
 /// The machine and its options.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,6 +44,12 @@ pub struct Context {
 }
 
 impl Context {
+    /// The SMMU that the hypervisor uses. One that it leaves to the host is the host's business.
+    #[must_use]
+    pub fn used_smmu<'a>(&self, snapshot: &'a Snapshot) -> Option<&'a SmmuState> {
+        snapshot.smmu.as_ref().filter(|_| self.smmu != SmmuMode::Off)
+    }
+
     /// Cuts `span` at the borders of memory: each piece and whether it is memory.
     pub fn pieces<A: Named>(&self, span: Span<A>) -> impl Iterator<Item = (Span<A>, bool)> {
         let mut at = span.base;

@@ -45,7 +45,7 @@ table_of_freedoms! {
         "HCR_EL2.SWIO may be 0: where stage 2 is on (HCR_EL2.VM = 1), `DC ISW` of EL1 cleans what it invalidates all the same.";
     /// Masters that nothing holds.
     Masters = "masters",
-        "Devices may reach all memory: the hypervisor has no driver of an SMMU, and does not promise to hold them. Their registers may be the host's.";
+        "The SMMU may be the host's, and devices may reach all memory by its stream table: the hypervisor has no driver of an SMMU. Registers of masters may be the host's.";
     /// EL2 maps all that it borrows.
     MapsLoans = "maps-loans",
         "EL2 may map what the host has lent as soon as it is lent, not only while it is pinned.";

@@ -139,6 +139,7 @@ table_of_rules! {
     Access {
         AccessStale = "stale", "An access succeeded although the tables refuse it.", "DDI 0487, D8.16; IHI 0070, 3.17";
         AccessRefused = "refused", "An access was refused although the tables allow it.", "DDI 0487, D8.4; IHI 0070, 3.3";
+        AccessUnheld = "unheld", "A device reached memory that is not the host's: nothing holds it.", "docs/masters.md";
         AccessDataRead = "data-read", "What was read is not what memory holds.", "docs/checks.md";
         AccessDataWritten = "data-written", "What was written is not in memory.", "docs/checks.md";
         AccessException = "exception", "The exception that the host took does not tell what its access did.", "DDI 0487, D1.3 and D24.2";

@@ -4,9 +4,9 @@ use std::path::Path;
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
-use parallax_machine::CancellationToken;
 use parallax_machine::qemu::Qemu;
 use parallax_machine::toolchain::{Variant, build};
+use parallax_machine::{CancellationToken, Monitor};
 use parallax_trace::spec::MachineSpec;
 
 /// Where the SMMU is on the board `virt`.
@@ -43,6 +43,41 @@ fn a_running_machine_is_looked_at_and_goes_on() {
     }
     let raw = attach(&["--gdb", socket, "--view", "raw"]);
     assert!(String::from_utf8_lossy(&raw.stdout).contains("cpu  L0 table"), "{raw:?}");
+}
+
+/// `qemu`, as its monitor says, once it has one.
+fn asked(qemu: &Qemu) -> Monitor {
+    let (path, end) = (qemu.qmp_socket().unwrap(), Instant::now() + Duration::from_secs(60));
+    loop {
+        match Monitor::ask(&path) {
+            Err(error) if Instant::now() > end => panic!("{error}"),
+            Err(_) => std::thread::sleep(Duration::from_millis(50)),
+            Ok(monitor) => return monitor,
+        }
+    }
+}
+
+#[test]
+fn its_monitor_says_where_things_are_and_a_machine_that_stood_still_does_so_afterwards() {
+    let root = Path::new("../..").canonicalize().unwrap();
+    let images = build(&root, Variant::Normal, &CancellationToken::new()).unwrap();
+    let (qemu, _ram, _) =
+        Qemu::start(&MachineSpec::default(), &images.hyp_img, &images.payload_img, None).unwrap();
+    let (gdb, qmp) = (qemu.gdb_socket().unwrap(), qemu.qmp_socket().unwrap());
+    let (gdb, qmp) = (gdb.to_str().unwrap(), qmp.to_str().unwrap());
+    // It waits for its first client.
+    assert!(!asked(&qemu).running);
+    let output = attach(&["--gdb", gdb, "--qmp", qmp]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    for line in ["qemu  ", " 1 CPUs\n", "  ram0 in ", "qemu  0x9050000  SMMUv3\n", "SMMU_CR0: SMMUEN=0"] {
+        assert!(text.contains(line), "{line} is not in\n{text}{}", String::from_utf8_lossy(&output.stderr));
+    }
+    assert!(!asked(&qemu).running, "it goes on");
+    attach(&["--gdb", gdb]);
+    assert!(asked(&qemu).running, "without its monitor nobody knows");
+    let said = attach(&["--gdb", gdb, "--qmp", "/nowhere/qmp"]);
+    assert_eq!(said.status.code(), Some(125));
+    assert!(String::from_utf8_lossy(&said.stderr).contains("the monitor at /nowhere/qmp: nobody listens"));
 }
 
 #[test]

@@ -270,9 +270,9 @@ impl Comparison<'_> {
         if page.is_memory() || context.smmu == SmmuMode::Shadow {
             let bits = after.smmu.as_ref().map_or(0, |smmu| smmu.control.output_bits);
             let limit = Span::new(PhysAddr::new(0), 1_u64 << bits.min(after.control().input_bits).min(63));
-            let Some(span) = span.intersect(limit) else { return };
-            for table in tables(after) {
-                for (part, entry, _) in run::overlay::<_, _, ()>(table, &[], span.cast::<Ipa>()) {
+            let seen = span.intersect(limit);
+            for (table, seen) in tables(after).filter_map(|table| Some((table, seen?))) {
+                for (part, entry, _) in run::overlay::<_, _, ()>(table, &[], seen.cast::<Ipa>()) {
                     let is = entry.is_some_and(|entry| entry.leaf().is_some());
                     self.reaches("the host's devices", part.cast(), (page, wanted, is));
                 }
@@ -285,7 +285,7 @@ impl Comparison<'_> {
                 let is = entry.is_some_and(|entry| entry.leaf().is_some());
                 let part = Span::new(base, part.size);
                 let loan = matches!(page, Page::Lent { .. }) && context.freedoms.allow(Freedom::MapsLoans);
-                self.reaches("EL2", part, (page, page.is_mapped_at_el2() || loan, is));
+                self.reaches("EL2", part, (page, page.is_mapped_at_el2() || loan && is, is));
                 // Data of the host's, or that was, is no code of the hypervisor's.
                 if entry.is_some_and(|entry| entry.leaf().is_some_and(|leaf| leaf.exec)) {
                     self.add(

@@ -16,6 +16,8 @@ pub struct Cell {
     pub outcome: Option<String>,
     /// It is another one than that of the first target.
     pub another_result: bool,
+    /// The target lacks the operation.
+    pub lacks: bool,
     /// Why it is not compared: one of both lacks the operation, or a page that it names is not the same since such a one.
     pub apart: Option<&'static str>,
     /// What allows what is otherwise.
@@ -76,6 +78,7 @@ fn alone(watched: &Watched, at: usize, op: Option<&Op>) -> Cell {
     let findings = seen.findings.iter().filter(|finding| !expected(finding.rule)).map(ToString::to_string);
     Cell {
         outcome: seen.outcome.as_ref().map(|outcome| shown(op, outcome).to_string()),
+        lacks,
         apart: lacks.then_some("lacks it"),
         findings: findings.collect(),
         ..Cell::default()

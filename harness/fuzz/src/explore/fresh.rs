@@ -10,6 +10,7 @@ use parallax_machine::{Backend, CancellationToken, MachineError};
 use parallax_ops::Kind;
 use parallax_spec::graph::Edge;
 use parallax_trace::Op;
+use parallax_trace::spec::MachineSpec;
 
 use super::{Exploration, Found, lost};
 
@@ -29,27 +30,17 @@ impl Exploration {
         backend: &dyn Backend,
         cancel: &CancellationToken,
     ) -> Result<(u64, Option<Found>), MachineError> {
-        let spec = super::trace(self.fault, &format!("{}{MEMORY}", self.machine_line())).machine;
-        let end = spec.mem_bytes >> 12;
+        let spec = self.fresh_machine();
         let mut machine = backend.boot(&spec)?;
         let (mut session, _) = Session::start_with(machine.as_mut(), Beginning::default()).map_err(lost)?;
-        let frames = || self.scope.memory.iter().map(|pfn| pfn.get() - (super::RAM_BASE.get() >> 12));
-        let last = frames().max().unwrap_or_default();
-        let blocks = last / BLOCK - frames().min().unwrap_or_default() / BLOCK + 1;
-        let near = (0..self.graph.states.len()).filter(|state| self.graph.way_to(*state).len() <= 1);
-        let pairs = near.flat_map(|state| self.graph.edges[state].iter().map(move |edge| (state, edge)));
         let mut count = 0;
-        for ((state, edge), shift) in pairs.zip((1..).map(|number| number * blocks * BLOCK)) {
+        for (state, edge, ops) in self.fresh(spec.mem_bytes) {
             if cancel.is_cancelled() {
                 return Err(MachineError::Cancelled);
             }
-            if last + shift >= end {
-                break;
-            }
             let found = |findings, end| Found { state, edge: edge.clone(), findings, end };
-            let way: Vec<&Edge> = self.graph.way_to(state).into_iter().chain([edge]).collect();
-            for op in way.into_iter().flat_map(|edge| self.ops(edge)) {
-                match session.step(&shifted(op, shift)) {
+            for op in ops {
+                match session.step(&op) {
                     Ok(step) if step.findings.is_empty() => {}
                     Ok(step) => return Ok((count, Some(found(step.findings, None)))),
                     Err(SessionError::Machine(MachineError::Cancelled)) => {
@@ -64,6 +55,32 @@ impl Exploration {
             count += 1;
         }
         Ok((count, None))
+    }
+
+    /// The machine for it.
+    pub(super) fn fresh_machine(&self) -> MachineSpec {
+        super::trace(self.fault, &format!("{}{MEMORY}", self.machine_line())).machine
+    }
+
+    /// Each operation in each state that at most one operation leads to, as far as there are blocks in `bytes` of memory: the state, the
+    /// operation, and what is performed.
+    pub(super) fn fresh(&self, bytes: u64) -> impl Iterator<Item = (usize, &Edge, Vec<Op>)> {
+        let frames = || self.scope.memory.iter().map(|pfn| pfn.get() - (super::RAM_BASE.get() >> 12));
+        let last = frames().max().unwrap_or_default();
+        let blocks = last / BLOCK - frames().min().unwrap_or_default() / BLOCK + 1;
+        let near = (0..self.graph.states.len())
+            .map(|state| (state, self.graph.way_to(state)))
+            .filter(|(state, way)| if way.is_empty() { *state == 0 } else { way.len() == 1 });
+        let pairs = near.flat_map(|(state, way)| {
+            self.graph.edges[state].iter().map(move |edge| (state, edge, [&way[..], &[edge]].concat()))
+        });
+        let shifts = (1..)
+            .map(move |number| number * blocks * BLOCK)
+            .take_while(move |shift| last + shift < bytes >> 12);
+        pairs.zip(shifts).map(|((state, edge, way), shift)| {
+            let ops = way.into_iter().flat_map(|edge| self.ops(edge));
+            (state, edge, ops.map(|op| shifted(op, shift)).collect())
+        })
     }
 }
 

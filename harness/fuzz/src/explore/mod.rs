@@ -5,6 +5,7 @@
 //! judges. What is found comes with the shortest way to it, as a trace.
 
 mod action;
+pub mod beside;
 mod fresh;
 pub mod kept;
 mod performed;

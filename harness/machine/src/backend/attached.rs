@@ -1,7 +1,7 @@
 //! A QEMU that somebody else started, looked at through its gdbstub.
 //!
 //! The machine stands still from the moment of the connection until [`Attached`] is dropped; nothing of it is changed, and it
-//! goes on then. Registers and memory are read by the protocol alone, so nothing has to be known of how QEMU was started.
+//! goes on then, if it did not stand still before. Registers and memory are read by the protocol alone, so nothing has to be known of how QEMU was started.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
@@ -73,6 +73,10 @@ pub struct Attached {
     cancel: CancellationToken,
     /// The file behind its memory, if that is known.
     ram: Option<Ram>,
+    /// It stood still before: it stays so.
+    stays: bool,
+    /// Nobody named that file: where it is another one, the gdbstub is asked.
+    guessed: bool,
     /// Whether a page of that was the same by the gdbstub.
     is_its_ram: Cell<Option<bool>>,
     /// Pages that were read, at most [`MOST_PAGES`]; none where there is no memory.
@@ -104,8 +108,8 @@ impl Attached {
         });
         let (client, registers, processes) = connected?;
         let (client, cancel, pages) = (RefCell::new(client), cancel.clone(), RefCell::default());
-        let (ram, is_its_ram) = (None, Cell::new(None));
-        Ok(Self { runtime, client, registers, processes, cancel, ram, is_its_ram, pages })
+        let (ram, is_its_ram, stays, guessed) = (None, Cell::new(None), false, false);
+        Ok(Self { runtime, client, registers, processes, cancel, ram, stays, guessed, is_its_ram, pages })
     }
 
     /// Reads memory from the file `ram` in place of the gdbstub, where it is in there.
@@ -115,6 +119,22 @@ impl Attached {
     pub fn read_ram_from(&mut self, ram: &RamFile) -> Result<(), MachineError> {
         self.ram = Some(Ram::open(ram).map_err(MachineError::Contract)?);
         Ok(())
+    }
+
+    /// The same for a file that nobody named: what cannot be opened, and what holds other bytes, is not read.
+    pub fn may_read_ram_from(&mut self, ram: &RamFile) {
+        (self.ram, self.guessed) = (Ram::open(ram).ok(), true);
+    }
+
+    /// Leaves a machine that did not run as it was.
+    pub fn stay_stopped(&mut self) {
+        self.stays = true;
+    }
+
+    /// How many CPUs there are.
+    #[must_use]
+    pub fn cpus(&self) -> usize {
+        self.registers.cpus()
     }
 
     async fn look_up(client: &mut Client, threads: &[String]) -> Result<RegisterSet, MachineError> {
@@ -142,7 +162,7 @@ impl Attached {
         if self.cancel.is_cancelled() {
             return Err(MachineError::Cancelled);
         }
-        if self.is_its_ram.get() == Some(false) {
+        if self.is_its_ram.get() == Some(false) && !self.guessed {
             let text = "the file of --ram holds other bytes than the machine's memory: is it that of its memory-backend-file, with share=on, and where does it begin (FILE@ADDRESS)?";
             return Err(MachineError::Contract(text.to_owned()));
         }
@@ -155,9 +175,13 @@ impl Attached {
 
     /// The page at `pa`; nothing if there is no memory.
     fn page(&self, pa: PhysAddr) -> Option<Box<[u8]>> {
-        let Some(page) = self.ram.as_ref().and_then(|ram| ram.page(pa)) else { return self.page_by_gdb(pa) };
+        let another = self.guessed && self.is_its_ram.get() == Some(false);
+        let of_file = self.ram.as_ref().filter(|_| !another).and_then(|ram| ram.page(pa));
+        let Some(page) = of_file else { return self.page_by_gdb(pa) };
         if self.is_its_ram.get().is_none() {
-            self.is_its_ram.set(Some(self.page_by_gdb(pa).as_ref() == Some(&page)));
+            let by_gdb = self.page_by_gdb(pa);
+            self.is_its_ram.set(Some(by_gdb.as_ref() == Some(&page)));
+            return if self.guessed { by_gdb } else { Some(page) };
         }
         Some(page)
     }
@@ -202,7 +226,9 @@ impl Drop for Attached {
     fn drop(&mut self) {
         let client = self.client.get_mut();
         // What does not answer is gone.
-        let _unheard = self.runtime.block_on(detach(client, &self.processes));
+        let gone = BTreeSet::new();
+        let processes = if self.stays { &gone } else { &self.processes };
+        let _unheard = self.runtime.block_on(detach(client, processes));
     }
 }
 

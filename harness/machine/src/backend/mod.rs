@@ -7,8 +7,10 @@
 
 pub mod attached;
 pub mod beside;
+mod edu;
 pub mod hyp;
 pub mod linux;
+pub mod monitor;
 pub mod pkvm;
 mod replay;
 

@@ -188,7 +188,7 @@ impl Args {
         self.0.extend(["-plugin".into(), value]);
     }
 
-    fn device(&mut self, index: usize, device: DmaDevice) {
+    pub(crate) fn device(&mut self, index: usize, device: DmaDevice) {
         let edu = "edu,dma_mask=0xffffffffffffffff";
         match device {
             DmaDevice::Slot(slot) => self.pair("-device", &format!("{edu},addr={slot:x}.0")),

@@ -24,6 +24,7 @@ pub use self::gic::GicCache;
 use self::lane::Lane;
 use self::smmu::SmmuCache;
 use self::tables::Entry;
+use crate::freedom::Freedom;
 use crate::leaf::{S1Entry, S2Entry};
 use crate::run::{self, Run};
 use crate::runs::Runs;
@@ -67,14 +68,17 @@ fn spaces(cache: &CaptureCache) -> BTreeMap<AddressSpace, Mapping> {
 }
 
 impl CaptureCache {
-    fn list_tables(&mut self) {
+    /// With `masters` a stream table without a stage 2 is the host's own, and none of the hypervisor's.
+    fn list_tables(&mut self, masters: bool) {
         let user = TableUse::default();
         let mut all: Vec<(PhysAddr, TableUse)> = Vec::new();
         let mut add = |tables: &[PhysAddr], user| all.extend(tables.iter().map(|pa| (pa.page(), user)));
         add(self.cpu.as_ref().map_or(&[], |lane| &lane.tables), TableUse { cpu: true, ..user });
         add(self.el2.as_ref().map_or(&[], |lane| &lane.tables), TableUse { el2: true, ..user });
         self.smmu.lanes().for_each(|lane| add(&lane.tables, TableUse { smmu: true, ..user }));
-        add(&self.smmu.strtab_pages(), TableUse { strtab: true, ..user });
+        if !masters || self.smmu.lanes().next().is_some() {
+            add(&self.smmu.strtab_pages(), TableUse { strtab: true, ..user });
+        }
         self.guests.tables().for_each(|tables| add(tables, TableUse { guest: true, ..user }));
         all.sort_unstable_by_key(|(pa, _)| *pa);
         let mut tables = Vec::with_capacity(self.tables.len());
@@ -124,7 +128,7 @@ pub fn capture(
         None => (None, cache.guests.forget()),
     };
     if moved | other | some {
-        cache.list_tables();
+        cache.list_tables(told.freedoms.allow(Freedom::Masters));
     }
     let array = told.pages.map(|array| (array.format, cache.pages.capture(mem, array, &mut faults)));
     let spaces = spaces(cache);

@@ -14,7 +14,7 @@ use crate::finding::{Finding, Violation};
 use crate::leaf::S2Entry;
 use crate::rule::Rule;
 use crate::run::{self, Run};
-use crate::smmu_state::SmmuState;
+use crate::smmu_state::{SmmuState, Stream};
 use crate::snapshot::Snapshot;
 use crate::views::Side;
 
@@ -79,7 +79,9 @@ pub fn check_access(access: &Access, before: &Snapshot, after: &Snapshot, contex
             return Vec::new();
         }
         Agent::Cpu => host(access, before, after),
-        Agent::Device(_) if context.smmu == SmmuMode::Off => return Vec::new(),
+        Agent::Device(sid) if context.smmu == SmmuMode::Off => {
+            return unheld(access, sid, (before, after), context);
+        }
         Agent::Device(sid) => match (device(access, sid, before), device(access, sid, after)) {
             (Some(one), Some(two)) if one == two => one,
             _ => return Vec::new(),
@@ -102,15 +104,41 @@ pub fn check_access(access: &Access, before: &Snapshot, after: &Snapshot, contex
             (Rule::AccessRefused, "the device's access was refused although the SMMU's tables allow it")
         }
     };
+    vec![found(access, (rule, message), after, context)]
+}
+
+/// What is wrong with `access` after it.
+fn found(access: &Access, (rule, message): (Rule, &str), after: &Snapshot, context: &Context) -> Finding {
     let space = if access.agent == Agent::Cpu { Space::Cpu } else { Space::Smmu };
     let span = access.span.whole_pages().unwrap_or(access.span);
     let (subject, message) = (context.symbols.span(span), message.to_owned());
     let violation = Violation { rule, space, span: span.cast(), subject, message, function: None };
     let finding = violation.in_state(after, context);
-    vec![match access.agent {
+    match access.agent {
         Agent::Device(sid) => finding.with(Side::Device, canonical::stream_ids(Span::new(u64::from(sid), 1))),
         Agent::Cpu => finding,
-    }]
+    }
+}
+
+/// A device behind an SMMU that is the host's: what its stream table lets by reaches what the CPU's tables keep from the host. Nothing is
+/// said where the SMMU was not looked at.
+fn unheld(
+    access: &Access,
+    sid: u32,
+    (before, after): (&Snapshot, &Snapshot),
+    context: &Context,
+) -> Vec<Finding> {
+    let taken = annotated(before, access.span) && annotated(after, access.span);
+    let (Some(smmu), Outcome::Passed, true) = (&after.smmu, access.outcome, taken) else { return Vec::new() };
+    let message = match smmu.stream(sid).map(Stream::config) {
+        _ if !smmu.control.enabled => "a device reaches what is not the host's: the SMMU is off",
+        Some(Config::Bypass) => {
+            "a device reaches what is not the host's: the host's STE bypasses translation"
+        }
+        Some(Config::Stage1) => "a device reaches what is not the host's: only the host's stage 1 translates",
+        _ => "a device reaches what is not the host's",
+    };
+    vec![found(access, (Rule::AccessUnheld, message), after, context)]
 }
 
 /// What must come of a host access. A zero entry is filled by the hypervisor on the way, so the state after counts
@@ -206,6 +234,26 @@ mod tests {
             must(agent, AccessKind::Write, Outcome::Passed, &clean());
             must(agent, AccessKind::Read, Outcome::Refused, &donated());
         }
+    }
+
+    #[test]
+    fn an_smmu_of_the_hosts_lets_devices_reach_what_is_not_the_hosts() {
+        let context = Context { smmu: SmmuMode::Off, ..context() };
+        let judge = |outcome, state: &Snapshot| {
+            let span = Span::new(Ipa::new(PAGE.base + 8), 8);
+            let access = Access { agent: Agent::Device(8), kind: AccessKind::Read, span, outcome };
+            let found = check_access(&access, state, state, &context);
+            found.into_iter().map(|finding| finding.to_string()).collect::<Vec<_>>()
+        };
+        let mut taken = donated();
+        assert_eq!(judge(Outcome::Passed, &clean()), [""; 0]);
+        assert_eq!(judge(Outcome::Refused, &taken), [""; 0]);
+        let found = judge(Outcome::Passed, &taken);
+        assert!(matches!(&found[..], [one] if one.starts_with("access/unheld smmu")), "{found:?}");
+        smmu_of(&mut taken).control.enabled = false;
+        assert!(judge(Outcome::Passed, &taken)[0].contains("the SMMU is off"));
+        taken.smmu = None;
+        assert_eq!(judge(Outcome::Passed, &taken), [""; 0]);
     }
 
     #[test]

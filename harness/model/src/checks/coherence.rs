@@ -27,7 +27,7 @@ const INNER: u8 = 0b11;
 pub fn check(snapshot: &Snapshot, context: &Context) -> Vec<Finding> {
     let mut findings = Findings::new(snapshot, context);
     written(&mut findings);
-    if let Some(smmu) = &snapshot.smmu {
+    if let Some(smmu) = context.used_smmu(snapshot) {
         accesses(&mut findings, smmu);
         walks(&mut findings, smmu);
     }

@@ -32,7 +32,7 @@ pub fn check(snapshot: &Snapshot, context: &Context) -> Vec<Finding> {
     }
     reachable(&mut findings, Space::Cpu, snapshot.host(), &secret);
     unclaimed(&mut findings, &secret);
-    if let Some(smmu) = snapshot.smmu.as_ref().filter(|_| context.smmu != SmmuMode::Off) {
+    if let Some(smmu) = context.used_smmu(snapshot) {
         if context.smmu == SmmuMode::Shadow {
             for table in &smmu.tables {
                 reachable(&mut findings, Space::Smmu, &table.entries, &secret);

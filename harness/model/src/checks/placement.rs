@@ -27,7 +27,7 @@ pub fn check(snapshot: &Snapshot, context: &Context) -> Vec<Finding> {
     for cpu in &snapshot.cpus {
         roots(&mut findings, cpu);
     }
-    if let Some(smmu) = &snapshot.smmu {
+    if let Some(smmu) = context.used_smmu(snapshot) {
         bases(&mut findings, smmu);
         queues(&mut findings, smmu);
     }

@@ -58,7 +58,7 @@ pub(super) fn reads_pages(snapshot: &Snapshot) -> bool {
 /// What masters have of the hypervisor's memory, as far as the hypervisor uses them.
 fn owned(snapshot: &Snapshot, context: &Context) -> Vec<Own> {
     let mut all = Vec::new();
-    if let Some(smmu) = &snapshot.smmu {
+    if let Some(smmu) = context.used_smmu(snapshot) {
         let control = &smmu.control;
         for run in snapshot.tables.iter().filter(|run| run.value.strtab) {
             all.push(Own { rule: Rule::ReachSmmuTable, span: run.span(), what: "the SMMU's stream table" });

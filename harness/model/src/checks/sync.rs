@@ -22,7 +22,7 @@ use crate::snapshot::Snapshot;
 #[must_use]
 pub fn check(snapshot: &Snapshot, context: &Context) -> Vec<Finding> {
     let mut findings = Findings::new(snapshot, context);
-    let Some(smmu) = snapshot.smmu.as_ref().filter(|_| context.smmu != SmmuMode::Off) else {
+    let Some(smmu) = context.used_smmu(snapshot) else {
         return findings.list;
     };
     for table in &smmu.tables {

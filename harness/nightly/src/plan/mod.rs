@@ -119,9 +119,15 @@ fn pkvm(kernel: &'static Kernel) -> Piece {
     let mut all = vec![Work::Cell(cell), Work::Step(bench)];
     // Where a touch of EL2's memory ends the machine, random operations have nothing to say.
     if kernel.left_out.is_empty() {
-        let name = format!("random operations on ours and on {name}");
-        let step = Step::parallax(name, &format!("fuzz --target hyp,pkvm:{series}"));
-        all.push(Work::Step(Step { needs: Needs::Kernel(series), ..step }));
+        for (what, command) in
+            [("random operations", "fuzz"), ("every transition that both have,", "explore")]
+        {
+            let step = Step::parallax(
+                format!("{what} on ours and on {name}"),
+                &format!("{command} --target hyp,pkvm:{series}"),
+            );
+            all.push(Work::Step(Step { needs: Needs::Kernel(series), ..step }));
+        }
     }
     Piece(all)
 }

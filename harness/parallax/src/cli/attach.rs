@@ -14,9 +14,10 @@ Examples:
   parallax attach --gdb localhost:1234                       a QEMU that was started with -s
   parallax attach --gdb gdb.sock --smmu mmio:smmu            with its SMMUv3, at its place on the board `virt`
   parallax attach --gdb :1234 --ram /dev/shm/ram --symbols System.map    memory from its file; names of EL2's addresses
+  parallax attach --gdb gdb.sock --qmp qmp.sock              its monitor says where memory and the SMMU are, and whether it runs
   parallax attach --gdb :1234 --view raw                     every table and entry as it stands in memory
 
-The machine stands still while it is looked at, and goes on then. Nothing of it is changed.
+The machine stands still while it is looked at, and goes on then. Nothing of it is changed. Without --qmp one that stood still goes on, too.
 
 Exit status: 0, or 1 when the host reaches a page that a table stands in. 125 nobody listens there, it is no AArch64
 machine with EL2, or a table cannot be read.";
@@ -27,7 +28,11 @@ pub struct Attach {
     /// Where QEMU's gdbstub listens
     #[arg(long, value_name = "SOCKET|HOST:PORT")]
     pub gdb: GdbAddress,
-    /// Where the SMMUv3's registers are, such as 0x9050000, or mmio:smmu on the board `virt`; without it none is looked at
+    /// Where QEMU's monitor listens (-qmp unix:PATH,server=on,wait=off): it is asked for what --smmu and --ram say otherwise, and whether
+    /// the machine runs. One that did not is left as it was
+    #[arg(long, value_name = "SOCKET")]
+    pub qmp: Option<PathBuf>,
+    /// Where the SMMUv3's registers are, such as 0x9050000, or mmio:smmu on the board `virt`; without it and --qmp none is looked at
     #[arg(long, value_name = "ADDRESS", value_parser = address)]
     pub smmu: Option<PhysAddr>,
     /// The file of QEMU's `memory-backend-file` (with share=on): memory is read from it, not by the gdbstub. FILE@ADDRESS where it does

@@ -8,6 +8,7 @@ use parallax_fuzz::explore::Shard;
 
 use super::fault::FaultName;
 use super::form::Form;
+use super::run::{On, on};
 
 pub(crate) const EXAMPLE: &str = "\
 Examples:
@@ -17,6 +18,7 @@ Examples:
   parallax explore --shard 2/4 --jobs 2
   parallax explore --resume explored.parts         goes on where an earlier one was ended
   parallax explore --fault host_donate_checks_first_page_only --save found.trace
+  parallax explore --target hyp,pkvm:7.3           what both can do, on ours and on an unmodified Linux with pKVM
 
 What is found comes with the shortest way to it, as a trace.
 
@@ -52,6 +54,11 @@ pub struct Explore {
     /// Switch a fault of the hypervisor on: then something must be found (`parallax faults` lists them)
     #[arg(long, value_name = "NAME", value_parser = FaultName, hide_possible_values = true)]
     pub fault: Option<Fault>,
+    /// Compare several targets, operation by operation, in all transitions that each of them can perform: `hyp`, `pkvm`, or
+    /// `pkvm:KERNEL` as `parallax run --kernel` names it. The first is what the others are held against
+    #[arg(long, value_name = "TARGETS", value_delimiter = ',', value_parser = on,
+          conflicts_with_all = ["smmu", "jobs", "shard", "resume", "fault", "format"])]
+    pub target: Vec<On>,
     /// Write the trace of what was found here
     #[arg(long, value_name = "FILE")]
     pub save: Option<PathBuf>,

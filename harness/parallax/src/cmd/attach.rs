@@ -1,15 +1,18 @@
 //! `parallax attach`: the tables of a QEMU that somebody else started, whatever runs at EL2 there.
 
 use std::fmt::Write;
+use std::path::Path;
 
 use anyhow::Result;
-use parallax_addr::{AddressMap, Ipa};
+use parallax_addr::{AddressMap, Ipa, PhysAddr, Span};
 use parallax_engine::status::{Failure, Status};
-use parallax_machine::{Attached, FailureClass, MachineError, Names, Registers};
+use parallax_engine::visible;
+use parallax_machine::{Attached, FailureClass, MachineError, Monitor, Names, Registers};
 use parallax_model::checks::isolation::check_tables;
 use parallax_model::lane::{self, Lane};
 use parallax_model::{
-    BlockSize, CaptureCache, Context, Line, Run, S2Entry, Snapshot, Told, View, capture, raw, state_lines,
+    BlockSize, CaptureCache, Context, Finding, Line, Run, S2Entry, Snapshot, Space, Told, View, capture, raw,
+    run, state_lines,
 };
 use parallax_trace::spec::{MmioPolicy, SmmuMode};
 
@@ -31,13 +34,25 @@ pub(super) fn attach(args: &Attach) -> Result<Status> {
     };
     let names = args.symbols.as_ref().map(|path| Names::read(path, args.moved)).transpose();
     let names = names.map_err(|error| Failure::usage(format!("--symbols {error}")))?.unwrap_or_default();
+    // Before the gdbstub stops it.
+    let monitor = args.qmp.as_ref().map(|path| asked(path)).transpose()?;
     let mut machine = Attached::to(&args.gdb, &cancel).map_err(failure)?;
-    if let Some(ram) = &args.ram {
-        machine.read_ram_from(ram).map_err(failure)?;
+    if let Some(monitor) = &monitor {
+        if !monitor.running {
+            machine.stay_stopped();
+        }
+        same_machine(args, monitor, machine.cpus())?;
     }
-    let registers = machine.registers(args.smmu).map_err(failure)?;
+    match (&args.ram, monitor.as_ref().and_then(Monitor::ram_file)) {
+        (Some(ram), _) => machine.read_ram_from(ram).map_err(failure)?,
+        (None, Some(ram)) => machine.may_read_ram_from(&ram),
+        (None, None) => {}
+    }
+    let smmu = args.smmu.or_else(|| monitor.as_ref()?.smmu);
+    let registers = machine.registers(smmu).map_err(failure)?;
     let snapshot = snapshot(&machine, &registers);
-    let mut text = tables(args, &machine, &registers, (&snapshot, &names));
+    let mut text = monitor.as_ref().map_or_else(String::new, board);
+    text += &tables(args, &machine, &registers, (&snapshot, &names));
     machine.complete().map_err(failure)?;
     drop(machine);
     for fault in &snapshot.faults {
@@ -45,7 +60,7 @@ pub(super) fn attach(args: &Attach) -> Result<Status> {
     }
     let found = check_tables(&snapshot, &context());
     for finding in &found {
-        let _infallible = writeln!(text, "! {finding}");
+        let _infallible = writeln!(text, "! {finding}{}", names_there(finding, &snapshot, &names));
     }
     print(&text)?;
     // Tables that cannot be read are not judged, and that is no good news.
@@ -54,6 +69,73 @@ pub(super) fn attach(args: &Attach) -> Result<Status> {
         (true, false) => Status::Setup,
         (true, true) => Status::Same,
     })
+}
+
+/// What the monitor at `path` says.
+fn asked(path: &Path) -> Result<Monitor, Failure> {
+    Monitor::ask(path).map_err(|error| Failure {
+        status: Status::Setup,
+        message: format!("the monitor at {}: {error}", path.display()),
+    })
+}
+
+/// Refuses a monitor of a machine that has another number of CPUs than that of the gdbstub.
+fn same_machine(args: &Attach, monitor: &Monitor, cpus: usize) -> Result<(), Failure> {
+    if monitor.cpus == cpus {
+        return Ok(());
+    }
+    let path = args.qmp.as_deref().unwrap_or_else(|| Path::new(""));
+    let message = format!(
+        "the monitor at {} has {} CPUs, the gdbstub at {} has {cpus}: name those of one machine",
+        path.display(),
+        monitor.cpus,
+        args.gdb
+    );
+    Err(Failure { status: Status::Setup, message })
+}
+
+/// What the monitor knows, as lines.
+fn board(monitor: &Monitor) -> String {
+    let Monitor { version, status, cpus, ram, smmu, .. } = monitor;
+    let mut text = format!("qemu  {version}, {status}, {cpus} CPUs\n");
+    let names = AddressMap::default();
+    for piece in ram {
+        let file = piece.file.as_ref().map_or_else(String::new, |file| format!(" in {}", file.display()));
+        let _infallible = writeln!(text, "qemu  {}  {}{file}", names.span(piece.span), piece.name);
+    }
+    if let Some(smmu) = smmu {
+        let _infallible = writeln!(text, "qemu  {smmu:#x}  SMMUv3");
+    }
+    visible::lines(&text)
+}
+
+/// The names of what EL2 has where `finding` is, if it has any there.
+fn names_there(finding: &Finding, snapshot: &Snapshot, names: &Names) -> String {
+    let entries = match finding.space {
+        Space::Cpu => snapshot.host(),
+        Space::Smmu => snapshot
+            .smmu
+            .as_ref()
+            .and_then(|smmu| smmu.tables.first())
+            .map_or(&[][..], |table| &table.entries),
+        _ => return String::new(),
+    };
+    let reached = run::within(entries, finding.span.cast())
+        .filter_map(|(part, entry)| Some(entry.leaf()?.outputs(part)));
+    let reached: Vec<Span<PhysAddr>> = reached.collect();
+    for run in snapshot.el2() {
+        let Some(leaf) = run.value.leaf() else { continue };
+        let output = leaf.outputs(run.span());
+        let parts = reached.iter().filter_map(|span| span.intersect(output));
+        for at in parts.map(|part| leaf.inputs(part)) {
+            match names.within(at.base.get(), at.end().get()) {
+                Some((first, 0)) => return format!(" ({first})"),
+                Some((first, more)) => return format!(" ({first} and {more} more)"),
+                None => {}
+            }
+        }
+    }
+    String::new()
 }
 
 /// The state, of which nothing is known but what registers and tables say.

@@ -9,6 +9,8 @@
 //! nothing found
 //! ```
 
+mod beside;
+
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -58,6 +60,9 @@ pub(super) fn explore(args: &Explore) -> Result<Status> {
     if let Some(wrong) = exploration.contradictions().first() {
         print(&format!("the specification contradicts itself: {wrong}\n"))?;
         return Ok(Status::Diverged);
+    }
+    if !args.target.is_empty() {
+        return beside::run(args, &exploration);
     }
     let cancel = interrupt::token()?;
     let root = project::root(&[])?;

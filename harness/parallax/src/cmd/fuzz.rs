@@ -26,13 +26,10 @@ use parallax_machine::{Backend, CancellationToken};
 use parallax_suite::jobs::job_count;
 
 use super::output::{print, print_document};
-use super::outputs::{can_be_saved, save, save_silently};
+use super::outputs::{can_be_saved, save_silently, tell};
 use super::progress;
 use crate::cli::Fuzz;
 use crate::interrupt;
-
-/// Lines of a trace that are shown.
-const MAX_SHOWN: usize = 100;
 
 /// Runs it.
 pub(super) fn fuzz(args: &Fuzz) -> Result<Status> {
@@ -97,15 +94,6 @@ fn trace(
         return Ok(None);
     }
     fuzz::found(plan, report, backend, cancel).map_err(Failure::from)
-}
-
-/// Writes or prints a trace.
-fn tell(path: Option<&Path>, text: &str) -> Result<()> {
-    match path {
-        Some(path) => save(path, text),
-        None if text.lines().count() > MAX_SHOWN => print("the trace is long: --save FILE writes it\n"),
-        None => print(&format!("as a trace:\n{text}")),
-    }
 }
 
 /// `text`, whose device trees are those of the source tree at `root`, wherever it is put.

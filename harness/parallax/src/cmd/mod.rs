@@ -4,6 +4,7 @@ mod accept;
 mod attach;
 mod attack;
 mod bench;
+mod beside;
 mod bisect;
 mod build;
 mod check;

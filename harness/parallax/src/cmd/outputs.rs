@@ -11,6 +11,9 @@ use parallax_report::whole_file;
 
 use super::output::print;
 
+/// Lines of a trace that are shown.
+const MAX_SHOWN: usize = 100;
+
 /// What makes two names the same file.
 #[derive(PartialEq, Eq)]
 enum File {
@@ -78,7 +81,16 @@ pub(super) fn save(path: &Path, text: &str) -> Result<()> {
     print(&format!("written to {}\n", path.display()))
 }
 
-/// The same where a program reads the output.
+/// Writes or prints the trace `text` of what was found.
+pub(super) fn tell(path: Option<&Path>, text: &str) -> Result<()> {
+    match path {
+        Some(path) => save(path, text),
+        None if text.lines().count() > MAX_SHOWN => print("the trace is long: --save FILE writes it\n"),
+        None => print(&format!("as a trace:\n{text}")),
+    }
+}
+
+/// As [`save`], where a program reads the output.
 pub(super) fn save_silently(path: &Path, text: &str) -> Result<()> {
     let cannot = |error| Failure::file(format_args!("{}: cannot be written", path.display()), &error);
     Ok(whole_file::write(path, text.as_bytes()).map_err(cannot)?)

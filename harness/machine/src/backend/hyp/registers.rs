@@ -62,6 +62,11 @@ impl RegisterSet {
         })
     }
 
+    /// How many CPUs there are.
+    pub(crate) const fn cpus(&self) -> usize {
+        self.threads.len()
+    }
+
     /// Reads the level of FEAT_BBM of the current CPU.
     pub(crate) async fn bbm_level(&self, client: &mut Client) -> Result<u8, RspError> {
         let Some(register) = self.mmfr2 else { return Ok(0) };

@@ -19,7 +19,8 @@ use parallax_trace::spec::{HostView, HypOptions, SmmuMode};
 use parallax_vmsa::PhysMem;
 
 use super::Linux;
-use super::edu::{Edu, STREAM};
+use super::bus::{SLOT, STREAM};
+use crate::backend::edu::Edu;
 use crate::error::MachineError;
 use crate::extensions::{Journal, Pause, Running};
 use crate::machine::Machine;
@@ -83,7 +84,10 @@ impl<L: BorrowMut<Linux>> LinuxHost<L> {
     /// The device does what it is asked for, if it is there.
     fn dma(&mut self, access: &DmaAccess) -> Result<Response, MachineError> {
         if self.edu.is_none() {
-            self.edu = Edu::find(self.linux_mut())?;
+            self.edu = Edu::find(self.linux_mut(), SLOT)?;
+            if let Some(edu) = self.edu {
+                edu.enable(self.linux_mut())?;
+            }
         }
         let (DmaAccess::Read { sid, .. } | DmaAccess::Write { sid, .. }) = *access;
         let Some(edu) = self.edu.filter(|_| u64::from(sid.get()) == STREAM) else {

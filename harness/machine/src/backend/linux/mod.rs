@@ -6,9 +6,9 @@
 
 mod args;
 mod boot;
+mod bus;
 mod config;
 mod connect;
-mod edu;
 mod end;
 mod host;
 mod inject;
@@ -43,9 +43,9 @@ use crate::target::Description;
 use crate::toolchain::BuiltImages;
 
 pub use self::boot::LinuxBackend;
+pub use self::bus::STREAM as EDU_STREAM;
 pub use self::config::{KEPT, LinuxConfig};
 use self::connect::connect;
-pub use self::edu::STREAM as EDU_STREAM;
 pub use self::host::LinuxHost;
 pub use self::pause::Wake;
 

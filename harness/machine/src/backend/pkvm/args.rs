@@ -10,8 +10,8 @@ use parallax_trace::spec::MachineSpec;
 
 use crate::qemu::args::{Args, Paths};
 
-/// The kernel's command line.
-const APPEND: &str = "console=ttyAMA0 kvm-arm.mode=protected nokaslr";
+/// The kernel's command line. Its driver of the SMMU lets devices without a driver by, as it does not know what they may reach.
+const APPEND: &str = "console=ttyAMA0 kvm-arm.mode=protected nokaslr iommu.passthrough=1";
 
 /// The CPU model `max`, with a fast pointer authentication algorithm.
 const MAX: &str = "max,pauth-impdef=on,sme=off";
@@ -32,6 +32,9 @@ pub(super) fn arguments(
     args.pair("-icount", "shift=1,sleep=on");
     args.pair("-seed", "1");
     args.pair("-rtc", "base=2020-01-01,clock=vm");
+    for (index, device) in spec.devices.iter().enumerate() {
+        args.device(index, *device);
+    }
     args.with_path("-chardev", "file,id=channel0,path=", channel, "");
     args.pair("-serial", "chardev:channel0");
     args.0.extend(["-kernel".into(), paths.hyp.into(), "-initrd".into(), initrd.into()]);

@@ -18,7 +18,7 @@ use super::code::Code;
 use super::inject::{Set, Waiting};
 use super::kernel::{self, Kernel, not_found};
 use super::watch::Places;
-use super::{Config, Live, args, initrd, layout, lines};
+use super::{Config, Live, args, dma, initrd, layout, lines};
 use crate::backend::hyp::registers::RegisterSet;
 use crate::backend::hyp::report::not_started;
 use crate::error::MachineError;
@@ -37,7 +37,7 @@ const IDLE: &str = "cpu_do_idle";
 const PANIC: &str = "nvhe_hyp_panic_handler";
 
 impl Live {
-    /// Boots `config` on the machine `spec`, whose devices are not used, and has every CPU wait. With a plugin it is the second boot
+    /// Boots `config` on the machine `spec`, and has every CPU wait. With a plugin it is the second boot
     /// that comes of it.
     pub(super) fn boot(
         spec: &MachineSpec,
@@ -125,6 +125,7 @@ impl Live {
             target: Target::unknown(),
             calls: Calls::default(),
             code: None,
+            scratch: None,
             symbols: None,
             places: None,
             panic: 0,
@@ -165,6 +166,7 @@ impl Live {
             Ok::<_, RspError>(())
         })?;
         self.code = Some(code);
+        self.scratch = kernel.place(dma::SCRATCH).ok();
         let text = kernel.part(["_text", "_etext"]).unwrap_or_default();
         let description = describe(&self.qemu.version().to_string(), spec, text);
         self.target = Target { description, told, info: None, calls: self.calls.named() };
@@ -206,7 +208,6 @@ fn el2(kernel: &Kernel, layout: &Layout, memory: &dyn PhysMem, moved: u64) -> Re
 fn describe(qemu_version: &str, spec: &MachineSpec, text: Span<parallax_addr::PhysAddr>) -> Description {
     let mut config = spec.clone();
     config.hyp.smmu = SmmuMode::Off;
-    config.devices.clear();
     Description {
         qemu_version: qemu_version.to_owned(),
         images: String::new(),

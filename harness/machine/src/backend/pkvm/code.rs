@@ -14,6 +14,8 @@ const MSR_SCTLR: [u32; 1] = [0xd518_1000];
 const LOADS: [[u32; 1]; 4] = [[0x3940_0020], [0x7940_0020], [0xb940_0020], [0xf940_0020]];
 /// `strb`, `strh`, `str` of `w0`, `str` of `x0`, each to `[x1]`.
 const STORES: [[u32; 1]; 4] = [[0x3900_0020], [0x7900_0020], [0xb900_0020], [0xf900_0020]];
+/// `b .`: where a CPU stands while time passes.
+const SPIN: [u32; 1] = [0x1400_0000];
 /// More code is not believed.
 const MOST: u64 = 128 << 20;
 
@@ -42,6 +44,8 @@ pub(super) struct Code {
     loads: [Option<Instruction>; 4],
     /// A store of so many.
     stores: [Option<Instruction>; 4],
+    /// `b .`.
+    pub(super) spin: Option<Instruction>,
 }
 
 impl Code {
@@ -74,6 +78,7 @@ impl Code {
                 .ok_or_else(|| not_found("`msr sctlr_el1, x0` in the kernel's code"))?,
             loads: LOADS.map(|pattern| find(&pattern)),
             stores: STORES.map(|pattern| find(&pattern)),
+            spin: find(&SPIN),
         })
     }
 

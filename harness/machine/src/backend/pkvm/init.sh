@@ -16,7 +16,7 @@ stty -onlcr
 echo 0 >/proc/sys/kernel/kptr_restrict
 echo "release $(uname -r)"
 echo "cpus $(grep -c ^processor /proc/cpuinfo)"
-grep -E ' (__kvm_nvhe_[^ ]*|_text|_etext|__hyp_[^ ]*|hyp_mem_base|hyp_mem_size|cpu_do_idle|kvm_arm_init|nvhe_hyp_panic_handler)$' /proc/kallsyms
+grep -E ' (__kvm_nvhe_[^ ]*|_text|_etext|__hyp_[^ ]*|hyp_mem_base|hyp_mem_size|cpu_do_idle|kvm_arm_init|nvhe_hyp_panic_handler|empty_zero_page)$' /proc/kallsyms
 grep -E 'System RAM|Kernel code' /proc/iomem
 if [ -x /guest ]; then
     /guest >/said &

@@ -144,15 +144,37 @@ impl Injector<'_> {
         Ok(Some(ended))
     }
 
-    /// Runs the CPU from `from` to `to`, with `first` in x0 and behind.
-    async fn run(&mut self, first: &[u64], from: u64, to: u64) -> Result<Ended, RspError> {
-        let Self { client, set, cpu, .. } = self;
-        let mut values = cpu.saved.clone();
+    /// Has the CPU stand at a `b .` for `time` of wall time, and go back.
+    pub(super) async fn stand(&mut self, time: Duration) -> Result<(), RspError> {
+        let Some(spin) = self.code.spin else { return Ok(()) };
+        let before = self.placed(&[], spin.va);
+        let action = format!("vCont;c:{}", self.cpu.thread);
+        let stop = match self.client.resume(&before, &action, time).await {
+            Err(RspError::Timeout(_)) => self.client.interrupt().await?,
+            stop => stop?,
+        };
+        if !matches!(stop, StopReply::Stopped { .. }) {
+            return Err(RspError::Closed);
+        }
+        self.client.command(&format!("Hg{}", self.cpu.thread)).await?;
+        self.restore().await
+    }
+
+    /// What puts the CPU at `from`, its interrupts masked, with `first` in x0 and behind.
+    fn placed(&self, first: &[u64], from: u64) -> Vec<String> {
+        let mut values = self.cpu.saved.clone();
         values[..first.len()].copy_from_slice(first);
         values[GENERAL + 1] = from;
         values[GENERAL + 2] = values[GENERAL + 2] & !BTYPE | DAIF;
-        let mut before = vec![format!("Hg{}", cpu.thread)];
-        before.extend(put(&set.all, &values));
+        let mut before = vec![format!("Hg{}", self.cpu.thread)];
+        before.extend(put(&self.set.all, &values));
+        before
+    }
+
+    /// Runs the CPU from `from` to `to`, with `first` in x0 and behind.
+    async fn run(&mut self, first: &[u64], from: u64, to: u64) -> Result<Ended, RspError> {
+        let before = self.placed(first, from);
+        let Self { client, set, cpu, .. } = self;
         let stop = client.resume(&before, &format!("vCont;c:{}", cpu.thread), LIMIT).await?;
         if !matches!(stop, StopReply::Stopped { .. }) {
             return Err(RspError::Closed);

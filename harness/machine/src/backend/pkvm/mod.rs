@@ -12,6 +12,7 @@ mod boot;
 mod btf;
 mod calls;
 mod code;
+mod dma;
 mod guests;
 mod initrd;
 mod inject;
@@ -25,8 +26,9 @@ mod watch;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use parallax_addr::PhysAddr;
 use parallax_ops::{Answer, Batch};
-use parallax_trace::spec::MachineSpec;
+use parallax_trace::spec::{MachineSpec, SMMU_BASE};
 use parallax_vmsa::PhysMem;
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
@@ -96,6 +98,8 @@ struct Live {
     target: Target,
     calls: Calls,
     code: Option<Code>,
+    /// Where data of devices come from and go to.
+    scratch: Option<PhysAddr>,
     /// Known once it has booted.
     symbols: Option<Symbols>,
     places: Option<Places>,
@@ -125,7 +129,7 @@ impl Machine for Live {
             if let Some(first) = first {
                 client.command(&first).await?;
             }
-            registers.read(client, None, None).await
+            registers.read(client, Some(SMMU_BASE.get()), None).await
         })?)
     }
 

@@ -35,6 +35,7 @@ impl Live {
             (Operation::Access(CpuAccess::Write { ipa, size, value, .. }), None) => {
                 self.access(cpu, ipa.get(), size, Some(value))
             }
+            (Operation::Dma(access), None) => self.dma(&access),
             _ => Ok(Response::of(kind::BAD_REQUEST)),
         }
     }
