@@ -38,12 +38,19 @@ impl Targets {
             let message = "--target takes two targets or more, such as hyp,pkvm:7.3: they are compared";
             return Err(Failure::usage(message).into());
         }
+        let names: Vec<String> = on.iter().map(ToString::to_string).collect();
+        if let Some(twice) =
+            names.iter().enumerate().find_map(|(at, name)| names[..at].iter().find(|one| *one == name))
+        {
+            let message = format!("--target names {twice} twice: it would be compared with itself");
+            return Err(Failure::usage(message).into());
+        }
         let cancel = interrupt::token()?;
         let root = project::root(&[])?;
         let first = parsed(first)?;
         let backends = on.iter().map(|on| target::without_plugin(on, &root, [&first], &cancel));
         let backends = backends.collect::<Result<_, Failure>>()?;
-        Ok(Self { names: on.iter().map(ToString::to_string).collect(), backends, cancel })
+        Ok(Self { names, backends, cancel })
     }
 
     /// What all targets do in `text`, counted in `sum`; what somebody has to look at, if anything. Nothing, where the user cancelled.
