@@ -5,7 +5,6 @@
 
 use crate::addr::{PAGE_SIZE, PhysAddr};
 use crate::hw::Memory;
-use crate::pgtable::span;
 use crate::regions::Range;
 use parallax_abi::pool::Pool;
 
@@ -38,13 +37,6 @@ impl PagePool {
     #[must_use]
     pub const fn free_pages(&self) -> u64 {
         self.0.free
-    }
-
-    /// Whether there are enough pages for the tables that any `size` bytes ever need in two trees: at each level one at either end
-    /// and whole ones between. Then nobody need count.
-    #[must_use]
-    pub const fn is_ample(&self, size: u64) -> bool {
-        self.0.free / 2 >= size / span(0) + size / span(1) + size / span(2) + 6
     }
 
     /// Gives up pages that were never handed out, until no more than `pages` are free.

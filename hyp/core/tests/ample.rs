@@ -3,7 +3,7 @@
 use hyp_core::addr::PhysAddr;
 use hyp_core::hw::Memory;
 use hyp_core::page_pool::PagePool;
-use hyp_core::pgtable::{Attrs, Content, Descriptor, Geometry, LAST_LEVEL, SplitRule, Tree};
+use hyp_core::pgtable::{Attrs, Content, Descriptor, Geometry, LAST_LEVEL, SplitRule, Tree, is_ample};
 use hyp_core::regions::Range;
 use proptest::prelude::*;
 
@@ -30,7 +30,7 @@ fn fewest(size: u64) -> u64 {
     let (mut few, mut many) = (0, 1 << 36);
     while many - few > 1 {
         let middle = few + (many - few) / 2;
-        *(if pool(middle).is_ample(size) { &mut many } else { &mut few }) = middle;
+        *(if is_ample(middle, size) { &mut many } else { &mut few }) = middle;
     }
     many
 }
@@ -68,7 +68,7 @@ proptest! {
 
 #[test]
 fn a_page_needs_three_tables_in_each_of_two_trees_and_at_most_two_of_each_level() {
-    assert!(pool(12).is_ample(PAGE) && !pool(11).is_ample(PAGE));
+    assert!(is_ample(12, PAGE) && !is_ample(11, PAGE));
     let tree = Tree::new(&Empty, &mut pool(64), Geometry::el2(), SplitRule::BreakBeforeMake).unwrap();
     let content = Content::identity(Attrs::smmu_normal(), LAST_LEVEL);
     assert_eq!(tree.tables_needed(&Empty, 0, PAGE, content), 3);

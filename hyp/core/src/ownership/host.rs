@@ -6,7 +6,7 @@ use crate::faulty::{self, HostTlb};
 use crate::hw::{Cpu, Memory};
 use crate::idmap::{Change, host_attrs};
 use crate::page_pool::PagePool;
-use crate::pgtable::{Content, Descriptor, Env, LAST_LEVEL, Level, Tree};
+use crate::pgtable::{Content, Descriptor, Env, LAST_LEVEL, Level, Tree, is_ample};
 use crate::regions::{Kind, Range, Region};
 use crate::smmu::SmmuTlb;
 use spin::RelaxStrategy;
@@ -59,7 +59,7 @@ impl<H: Memory + Cpu, S: SmmuTlb, R: RelaxStrategy> Hyp<H, S, R> {
         content: Content,
     ) -> Result<(), Error> {
         let needed = |host: &HostMmu| host.tree.tables_needed(&self.hw, range.base.0, range.size, content);
-        if !host.pool.is_ample(range.size) && needed(host) > host.pool.free_pages() {
+        if !is_ample(host.pool.free_pages(), range.size) && needed(host) > host.pool.free_pages() {
             self.recycle_mmio(host);
             if needed(host) > host.pool.free_pages() {
                 return Err(Error::NoMem);

@@ -24,7 +24,7 @@ use crate::faulty;
 use crate::hw::{Cpu, Memory};
 use crate::idmap::Change;
 use crate::page_state::{PageState, State};
-use crate::pgtable::attrs::El2Prot;
+use crate::pgtable::{attrs::El2Prot, is_ample};
 use crate::regions::{Kind, Range};
 use crate::smmu::SmmuTlb;
 use spin::RelaxStrategy;
@@ -130,7 +130,7 @@ impl<H: Memory + Cpu, S: SmmuTlb, R: RelaxStrategy> Hyp<H, S, R> {
             let content = host.content_after(change, kind);
             self.reserve_host(host, faulty::counted(range), content)?;
         }
-        if !transition.maps_el2() || el2.pool.is_ample(range.size) {
+        if !transition.maps_el2() || is_ample(el2.pool.free_pages(), range.size) {
             return Ok(());
         }
         let of_smmu = transition.of_host().map_or(0, |change| {

@@ -36,3 +36,10 @@ pub const fn shift(level: Level) -> u32 {
 pub const fn span(level: Level) -> u64 {
     1 << shift(level)
 }
+
+/// Whether `free` pages are enough for the tables that any `size` bytes ever need in two trees: at each level one at either end and
+/// whole ones between. Then nobody need count.
+#[must_use]
+pub const fn is_ample(free: u64, size: u64) -> bool {
+    free / 2 >= size / span(0) + size / span(1) + size / span(2) + 6
+}
