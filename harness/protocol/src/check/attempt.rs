@@ -1,5 +1,7 @@
 //! Attempts to make an entry clean that do not count, and what an unclean entry still needs.
 
+use parallax_smmu::command::CommandKind;
+
 use super::finding::{Near, Regime, Site};
 use super::tree_state::Tree;
 use super::unclean::{CpuStep, Record, SmmuStep};
@@ -114,8 +116,14 @@ impl From<String> for Missing {
     }
 }
 
-/// What an unclean entry still needs, in order. `visible`: a DSB has made the store visible.
-pub(super) fn missing(record: &Record, tree: &Tree, visible: bool) -> Missing {
+/// What an unclean entry still needs, in order. `visible`: a DSB has made the store visible; `waiting`: a command that stands in the
+/// queue since then, and was not given to the SMMU.
+pub(super) fn missing(
+    record: &Record,
+    tree: &Tree,
+    visible: bool,
+    waiting: Option<(Site, CommandKind)>,
+) -> Missing {
     let mut parts: Vec<String> = Vec::new();
     let barrier = record.attempt.as_ref().and_then(|attempt| attempt.barrier.as_ref());
     let stored = record.cpu == Some(CpuStep::Stored) || record.smmu == Some(SmmuStep::Stored);
@@ -128,8 +136,17 @@ pub(super) fn missing(record: &Record, tree: &Tree, visible: bool) -> Missing {
         }
         parts.extend(record.cpu.map(|step| of_cpu(step, tree)));
     }
-    parts.extend(record.smmu.map(|step| of_smmu(step, tree.smmu.unwrap_or_default())));
-    Missing { text: parts.join("; "), near: record.attempt.as_ref().map(Attempt::near), until: None }
+    let mut near = record.attempt.as_ref().map(Attempt::near);
+    match (record.smmu, waiting) {
+        (Some(SmmuStep::Stored | SmmuStep::Stage2Done), Some((site, kind))) => {
+            let name = kind.name();
+            parts.push(format!("CMDQ_PROD moved past {name}, CMD_SYNC consumed"));
+            let what = format!("{name} was put into the queue, and CMDQ_PROD not moved past it");
+            near = near.or(Some(Near { at: Some(site), what }));
+        }
+        (step, _) => parts.extend(step.map(|step| of_smmu(step, tree.smmu.unwrap_or_default()))),
+    }
+    Missing { text: parts.join("; "), near, until: None }
 }
 
 fn of_cpu(step: CpuStep, tree: &Tree) -> String {

@@ -289,7 +289,8 @@ impl Checker {
     /// What an unclean entry still needs.
     pub(super) fn missing(&self, record: &Record) -> Missing {
         let visible = self.cpus.get(record.by.cpu).is_some_and(|cpu| cpu.dsb_shared > record.time);
-        attempt::missing(record, &self.trees[record.tree as usize], visible)
+        let waiting = record.smmu.and_then(|_| self.waiting_tlbi(record.time));
+        attempt::missing(record, &self.trees[record.tree as usize], visible, waiting)
     }
 
     /// What a page still needs that left its tree.

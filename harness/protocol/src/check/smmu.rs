@@ -82,7 +82,8 @@ impl Checker {
                 smmu.cmdq_base = merged(smmu.cmdq_base, offset & 4, size, value);
                 let log2 = (smmu.cmdq_base as u32 & 0x1f).min(19);
                 let base = smmu.cmdq_base & ADDRESS & !((16_u64 << log2) - 1);
-                smmu.queue = Some(Queue { base, log2, slots: vec![(0, 0); 1 << log2] });
+                smmu.queue =
+                    Some(Queue { base, log2, slots: vec![(Site { seq: 0, pc: 0, cpu: 0 }, 0); 1 << log2] });
                 self.reset_indices(0);
             }
             EVENTQ_BASE | 0xa4 => smmu.eventq_base = merged(smmu.eventq_base, offset & 4, size, value),
@@ -129,7 +130,7 @@ impl Checker {
             return;
         }
         let slot = offset / 16;
-        queue.slots[slot as usize] = (at.cpu, self.time);
+        queue.slots[slot as usize] = (at, self.time);
         let size = 1_u64 << queue.log2;
         // The command of this slot that was given last, if it is still waiting.
         let ahead = (slot + size - smmu.cons % size) % size;
@@ -140,6 +141,29 @@ impl Checker {
             let missing = "CMDQ_CONS seen past it".to_owned();
             self.report(Rule::CommandOverwritten, Subject::Command(index), at, None, what, missing);
         }
+    }
+
+    /// The first TLBI command that was put into the queue after `time`, and that CMDQ_PROD has not been moved past.
+    pub(super) fn waiting_tlbi(&self, time: u64) -> Option<(Site, CommandKind)> {
+        let queue = self.smmu.queue.as_ref()?;
+        let size = 1_u64 << queue.log2;
+        (self.smmu.prod..self.smmu.prod + size)
+            .map_while(|index| {
+                let slot = index % size;
+                let (site, stored) = *queue.slots.get(slot as usize)?;
+                let at = queue.base + slot * 16;
+                let command = Command([self.memory.read(at), self.memory.read(at + 8)]);
+                (stored > time).then_some((site, command.kind()))
+            })
+            .find(|(_, kind)| {
+                matches!(
+                    kind,
+                    CommandKind::TlbiS2Ipa
+                        | CommandKind::TlbiS12Vmall
+                        | CommandKind::TlbiNsnhAll
+                        | CommandKind::TlbiNhAll
+                )
+            })
     }
 
     /// CMDQ_PROD is written: everything up to it is given to the SMMU.
@@ -159,10 +183,11 @@ impl Checker {
         let dsb = self.cpus.get(at.cpu).map_or(0, |cpu| cpu.dsb_shared);
         let stores = (first..first + count).map(|index| {
             let slot = self.smmu.queue.as_ref().and_then(|queue| queue.slots.get((index % size) as usize));
-            (index, slot.copied().unwrap_or_default())
+            (index, slot.copied())
         });
-        let early =
-            stores.filter(|(_, (cpu, time))| *cpu == at.cpu && *time > dsb).map(|(index, _)| index).next();
+        let is_early =
+            |slot: &Option<(Site, u64)>| slot.is_some_and(|(by, time)| by.cpu == at.cpu && time > dsb);
+        let early = stores.filter(|(_, slot)| is_early(slot)).map(|(index, _)| index).next();
         if let Some(index) = early {
             let what = "given to the SMMU by CMDQ_PROD before it was visible".to_owned();
             let missing = "DSB between the stores to the queue and the one to CMDQ_PROD".to_owned();

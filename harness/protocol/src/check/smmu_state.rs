@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use parallax_addr::PAGE_SIZE;
 use parallax_smmu::idr::{Idr0, Idr5};
 
+use super::finding::Site;
 use super::first_use::SmmuInherited;
 use super::smmu_live::Live;
 use super::structure::{Contexts, Stream, Structure};
@@ -15,8 +16,8 @@ use crate::map::Map;
 pub(super) struct Queue {
     pub(super) base: u64,
     pub(super) log2: u32,
-    /// CPU and time of the last store to each command.
-    pub(super) slots: Vec<(u16, u64)>,
+    /// The last store to each command, and its time; time 0 is none.
+    pub(super) slots: Vec<(Site, u64)>,
 }
 
 /// What is known of the SMMU.
