@@ -8,8 +8,8 @@ use parallax_vmsa::{PhysMem, Regime, SysRegs, walk};
 use crate::canonical;
 use crate::lane::{Lane, View};
 
-/// The tables of `view` as text, a line for each table and each run of like entries. What cannot be decoded is a line
-/// that says why.
+/// The tables of `view` as text, a line for each table and each run of like entries; with `at` only those that translate this
+/// input address. What cannot be decoded is a line that says why.
 #[must_use]
 pub fn text(
     mem: &dyn PhysMem,
@@ -17,11 +17,12 @@ pub fn text(
     smmu: Option<&RawRegs>,
     symbols: &AddressMap,
     view: View,
+    at: Option<u64>,
 ) -> Vec<String> {
     let mut lines = Vec::new();
     let mut tree = |lane: Lane, regime: Result<Option<Regime>, String>| match regime {
         Ok(Some(regime)) => {
-            let mut tree = Tree { lane: lane.name(), symbols, lines: &mut lines };
+            let mut tree = Tree { lane: lane.name(), symbols, at, lines: &mut lines };
             walk(mem, &regime, |visit| tree.visit(visit));
         }
         Ok(None) => lines.push(format!("{:<4} off", lane.name())),
@@ -35,14 +36,14 @@ pub fn text(
     }
     if let Some(raw) = smmu.filter(|_| view.shows(Lane::Smmu)) {
         match SmmuRegs::decode(raw) {
-            Ok(regs) => self::smmu(mem, &regs, symbols, &mut lines),
+            Ok(regs) => self::smmu(mem, &regs, symbols, at, &mut lines),
             Err(why) => lines.push(format!("smmu {why}")),
         }
     }
     lines
 }
 
-fn smmu(mem: &dyn PhysMem, regs: &SmmuRegs, symbols: &AddressMap, lines: &mut Vec<String>) {
+fn smmu(mem: &dyn PhysMem, regs: &SmmuRegs, symbols: &AddressMap, at: Option<u64>, lines: &mut Vec<String>) {
     let (streams, memory) = StreamTable::from_regs(regs).scan(mem);
     for piece in memory {
         let place = symbols.address(piece.pa);
@@ -66,7 +67,7 @@ fn smmu(mem: &dyn PhysMem, regs: &SmmuRegs, symbols: &AddressMap, lines: &mut Ve
         }
     }
     for regime in regimes {
-        let mut tree = Tree { lane: Lane::Smmu.name(), symbols, lines };
+        let mut tree = Tree { lane: Lane::Smmu.name(), symbols, at, lines };
         walk(mem, &regime, |visit| tree.visit(visit));
     }
 }
@@ -74,6 +75,7 @@ fn smmu(mem: &dyn PhysMem, regs: &SmmuRegs, symbols: &AddressMap, lines: &mut Ve
 struct Tree<'a> {
     lane: &'static str,
     symbols: &'a AddressMap,
+    at: Option<u64>,
     lines: &'a mut Vec<String>,
 }
 
@@ -82,6 +84,10 @@ impl Tree<'_> {
         let lane = self.lane;
         match visit {
             Visit::Table { pa, level, ia, entries, .. } => {
+                let size = level.entry_size().saturating_mul(u64::from(entries));
+                if !self.shows(Span::new(ia.get(), size)) {
+                    return;
+                }
                 let place = self.symbols.address(pa);
                 self.lines
                     .push(format!("{lane:<4} {level} table {pa:#x} ({place}) of {ia:#x}, {entries} entries"));
@@ -92,8 +98,16 @@ impl Tree<'_> {
         }
     }
 
+    /// Whether what translates the input addresses of `span` is wanted.
+    fn shows(&self, span: Span) -> bool {
+        self.at.is_none_or(|at| span.contains(at))
+    }
+
     fn entry(&mut self, walked: &Walked, remark: &str) {
         let Walked { desc, index, count, level, .. } = walked;
+        if !self.shows(Span::new(walked.ia.get(), walked.size())) {
+            return;
+        }
         let where_ = self.symbols.span(Span::new(Ipa::new(walked.ia.get()), walked.size()));
         let lane = self.lane;
         self.lines.push(format!("{lane:<4}   {level}[{index}] {desc:#018x} x{count} {where_}{remark}"));

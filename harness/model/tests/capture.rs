@@ -329,7 +329,7 @@ fn the_raw_view_shows_descriptors_and_table_addresses() {
     )])
     .with_hypervisor(layout.image, layout.pool);
     let view = parallax_model::View::All;
-    let lines = parallax_model::raw::text(&setup.mem, &setup.sys, Some(&setup.smmu), &symbols, view);
+    let lines = parallax_model::raw::text(&setup.mem, &setup.sys, Some(&setup.smmu), &symbols, view, None);
     for line in [
         "cpu  L1 table 0x40100000 (pool+0x0) of 0x0, 512 entries",
         "cpu    L3[1] 0x2000000000000002 x1 ram+0x1000..+0x2000 invalid",
@@ -340,4 +340,9 @@ fn the_raw_view_shows_descriptors_and_table_addresses() {
         assert!(lines.iter().any(|found| found == line), "{line} is not in\n{}", lines.join("\n"));
     }
     assert!(lines.iter().any(|line| line.starts_with("ste  0x8..0xa 000000000000000d 0000100000000000")));
+    // The way of one address.
+    let one = parallax_model::raw::text(&setup.mem, &setup.sys, None, &symbols, view, Some(RAM + 0x1fff));
+    assert!(one.iter().any(|line| line.ends_with("x1 ram+0x1000..+0x2000 invalid")), "{one:?}");
+    let entries = one.iter().filter(|line| line.starts_with("cpu ") && line.contains("[")).count();
+    assert_eq!(entries, 1, "{one:?}");
 }

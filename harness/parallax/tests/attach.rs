@@ -43,6 +43,26 @@ fn a_running_machine_is_looked_at_and_goes_on() {
     }
     let raw = attach(&["--gdb", socket, "--view", "raw"]);
     assert!(String::from_utf8_lossy(&raw.stdout).contains("cpu  L0 table"), "{raw:?}");
+    let at = attach(&["--gdb", socket, "--at", "0x40200000"]);
+    let at = String::from_utf8(at.stdout).unwrap();
+    for line in ["cpu  L0 table", "cpu    L3[0] 0x", "  invalid 0x2000000000000002"] {
+        assert!(at.contains(line), "{line} is not in\n{at}");
+    }
+    assert!(!at.contains("regs ") && at.lines().count() < 20, "{at}");
+    // Nothing changes any more: the test host waits for its first operation.
+    let before = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(before.path(), attach(&["--gdb", socket]).stdout).unwrap();
+    let against = |path: &Path| attach(&["--gdb", socket, "--against", path.to_str().unwrap()]);
+    let same = against(before.path());
+    assert_eq!((same.status.code(), &*same.stdout), (Some(0), &b"as it was\n"[..]));
+    let text = std::fs::read_to_string(before.path()).unwrap();
+    let first = text.lines().next().unwrap();
+    std::fs::write(before.path(), text.replacen(first, "cpu  0x0..0x1000  empty", 1)).unwrap();
+    let other = against(before.path());
+    let said = String::from_utf8_lossy(&other.stdout);
+    assert_eq!(other.status.code(), Some(1), "{said}");
+    assert!(said.contains("-cpu  0x0..0x1000  empty") && said.contains(&format!("+{first}")), "{said}");
+    assert_eq!(against(Path::new("/nowhere")).status.code(), Some(2));
 }
 
 /// `qemu`, as its monitor says, once it has one.

@@ -16,10 +16,12 @@ Examples:
   parallax attach --gdb :1234 --ram /dev/shm/ram --symbols System.map    memory from its file; names of EL2's addresses
   parallax attach --gdb gdb.sock --qmp qmp.sock              its monitor says where memory and the SMMU are, and whether it runs
   parallax attach --gdb :1234 --view raw                     every table and entry as it stands in memory
+  parallax attach --gdb :1234 --at 0x40200000                the way of one address through each table
+  parallax attach --gdb :1234 > before; ...; parallax attach --gdb :1234 --against before
 
 The machine stands still while it is looked at, and goes on then. Nothing of it is changed. Without --qmp one that stood still goes on, too.
 
-Exit status: 0, or 1 when the host reaches a page that a table stands in. 125 nobody listens there, it is no AArch64
+Exit status: 0, or 1 when the host reaches a page that a table stands in; with --against when something is otherwise. 125 nobody listens there, it is no AArch64
 machine with EL2, or a table cannot be read.";
 
 /// Arguments of `attach`.
@@ -48,6 +50,12 @@ pub struct Attach {
     /// What to show
     #[arg(long, value_enum, default_value_t = DumpView::All)]
     pub view: DumpView,
+    /// How each table translates this input address: the way there, entry by entry, and what it comes to
+    #[arg(long, value_name = "ADDRESS", value_parser = number)]
+    pub at: Option<u64>,
+    /// Show what is otherwise than in a file that an earlier look printed, with the same options
+    #[arg(long, value_name = "FILE")]
+    pub against: Option<PathBuf>,
 }
 
 fn number(text: &str) -> Result<u64, String> {

@@ -14,11 +14,15 @@ use parallax_model::{
     BlockSize, CaptureCache, Context, Finding, Line, Run, S2Entry, Snapshot, Space, Told, View, capture, raw,
     run, state_lines,
 };
+use parallax_report::{regular, text_diff};
 use parallax_trace::spec::{MmioPolicy, SmmuMode};
 
 use super::output::print;
 use crate::cli::{Attach, DumpView};
 use crate::interrupt;
+
+/// A file of an earlier look has at most so many bytes.
+const MOST: u64 = 64 << 20;
 
 /// Runs it.
 pub(super) fn attach(args: &Attach) -> Result<Status> {
@@ -34,6 +38,7 @@ pub(super) fn attach(args: &Attach) -> Result<Status> {
     };
     let names = args.symbols.as_ref().map(|path| Names::read(path, args.moved)).transpose();
     let names = names.map_err(|error| Failure::usage(format!("--symbols {error}")))?.unwrap_or_default();
+    let before = args.against.as_ref().map(|path| earlier(path)).transpose()?;
     // Before the gdbstub stops it.
     let monitor = args.qmp.as_ref().map(|path| asked(path)).transpose()?;
     let mut machine = Attached::to(&args.gdb, &cancel).map_err(failure)?;
@@ -62,6 +67,9 @@ pub(super) fn attach(args: &Attach) -> Result<Status> {
     for finding in &found {
         let _infallible = writeln!(text, "! {finding}{}", names_there(finding, &snapshot, &names));
     }
+    if let Some(before) = &before {
+        return otherwise(before, &text);
+    }
     print(&text)?;
     // Tables that cannot be read are not judged, and that is no good news.
     Ok(match (found.is_empty(), snapshot.faults.is_empty()) {
@@ -69,6 +77,23 @@ pub(super) fn attach(args: &Attach) -> Result<Status> {
         (true, false) => Status::Setup,
         (true, true) => Status::Same,
     })
+}
+
+/// What an earlier look printed into the file at `path`.
+fn earlier(path: &Path) -> Result<String, Failure> {
+    let bytes = regular::read_any(path, MOST).map_err(|error| Failure::file(path.display(), &error))?;
+    String::from_utf8(bytes).map_err(|_| Failure::usage(format!("--against {}: no text", path.display())))
+}
+
+/// What is not as it was `before`.
+fn otherwise(before: &str, now: &str) -> Result<Status> {
+    let difference = text_diff::unified(before, now);
+    if difference.is_empty() {
+        print("as it was\n")?;
+        return Ok(Status::Same);
+    }
+    print(&visible::lines(&difference))?;
+    Ok(Status::Diverged)
 }
 
 /// What the monitor at `path` says.
@@ -160,21 +185,28 @@ fn tables(
         DumpView::Guest => View::Guest,
         DumpView::All | DumpView::Raw => View::All,
     };
-    if args.view == DumpView::Raw {
-        let smmu = registers.smmu.as_ref();
-        let lines = raw::text(machine, &registers.sys, smmu, &AddressMap::default(), view);
-        return lines.iter().map(|line| format!("{line}\n")).collect();
-    }
     let mut text = String::new();
+    if args.view == DumpView::Raw || args.at.is_some() {
+        let smmu = registers.smmu.as_ref();
+        let lines = raw::text(machine, &registers.sys, smmu, &AddressMap::default(), view, args.at);
+        lines.iter().for_each(|line| text += &format!("{line}\n"));
+    }
+    if args.view == DumpView::Raw {
+        return text;
+    }
     if view.shows(Lane::Cpu) {
-        stage2(&mut text, Lane::Cpu, snapshot.host());
+        stage2(&mut text, Lane::Cpu, snapshot.host(), args.at);
     }
     if view.shows(Lane::Smmu) {
         let tables = snapshot.smmu.iter().flat_map(|smmu| &smmu.tables);
-        tables.for_each(|table| stage2(&mut text, Lane::Smmu, &table.entries));
+        tables.for_each(|table| stage2(&mut text, Lane::Smmu, &table.entries, args.at));
     }
     let lines = state_lines(snapshot, &AddressMap::default(), view, BlockSize::Shown);
-    for line in lines.iter().filter(|line| !matches!(line.lane, Lane::Cpu | Lane::Smmu)) {
+    let wanted = |line: &&Line| match args.at {
+        Some(at) => addresses(line).is_some_and(|(from, to)| (from..to).contains(&at)),
+        None => !matches!(line.lane, Lane::Cpu | Lane::Smmu),
+    };
+    for line in lines.iter().filter(wanted) {
         let _infallible = match named(line, names) {
             Some((first, 0)) => writeln!(text, "{line}  {first}"),
             Some((first, more)) => writeln!(text, "{line}  {first} and {more} more"),
@@ -184,17 +216,23 @@ fn tables(
     text
 }
 
-/// The names of what begins in an entry of EL2's stage 1.
-fn named<'a>(line: &Line, names: &'a Names) -> Option<(&'a str, usize)> {
+/// The first address and the end of what an entry of EL2's stage 1 translates.
+fn addresses(line: &Line) -> Option<(u64, u64)> {
     let (from, to) = line.subject.split_once("..").filter(|_| line.lane == Lane::El2)?;
     let number = |text: &str| u64::from_str_radix(text.strip_prefix("0x")?, 16).ok();
-    names.within(number(from)?, number(to)?)
+    Some((number(from)?, number(to)?))
+}
+
+/// The names of what begins in an entry of EL2's stage 1.
+fn named<'a>(line: &Line, names: &'a Names) -> Option<(&'a str, usize)> {
+    let (from, to) = addresses(line)?;
+    names.within(from, to)
 }
 
 /// The entries of a stage 2. An invalid one says no more than its number: what it means is its hypervisor's business.
-fn stage2(text: &mut String, lane: Lane, entries: &[Run<Ipa, S2Entry>]) {
+fn stage2(text: &mut String, lane: Lane, entries: &[Run<Ipa, S2Entry>], at: Option<u64>) {
     let names = AddressMap::default();
-    for run in entries {
+    for run in entries.iter().filter(|run| at.is_none_or(|at| run.span().contains(Ipa::new(at)))) {
         let value = match run.value {
             S2Entry::Annotated { raw } => format!("invalid {raw:#018x}"),
             other => lane::s2_entry(&other, run.base, lane, &names),

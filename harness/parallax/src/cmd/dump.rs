@@ -76,7 +76,8 @@ fn render(args: &Dump, moment: &Moment<'_>) -> String {
         }
         None => {
             let smmu = moment.registers.smmu.as_ref();
-            let lines = raw::text(moment.memory, &moment.registers.sys, smmu, &context.symbols, View::All);
+            let lines =
+                raw::text(moment.memory, &moment.registers.sys, smmu, &context.symbols, View::All, None);
             for line in lines {
                 let _ = writeln!(text, "{line}");
             }
