@@ -249,7 +249,7 @@ mod tests {
         assert_eq!(contradictions(&scope(), &graph), [""; 0]);
         // Each page on its own: the host's, lent with 0 to 2 pins, given.
         assert_eq!(graph.states.len(), 5 * 5 * 5);
-        assert_eq!(graph.transitions(), 8_025);
+        assert_eq!(graph.transitions(), 8_025, "a call more is more transitions: then this is the new count");
     }
 
     #[test]

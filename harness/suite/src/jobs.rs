@@ -87,7 +87,10 @@ fn run_case(case: &Case, backend: &dyn Backend, options: &Options) -> (TraceRepo
     let (label, name_here) = (case.place.label.clone(), case.name_here());
     let (bad, reproducer) = (case.is_bad(), reproducer(case, options));
     let elapsed = begin.elapsed();
-    (TraceReport { label, name_here, bad, ops, findings, verdict, elapsed, reproducer }, executed)
+    let (explain, waits) = (options.explain.clone(), options.golden.writes());
+    let report =
+        TraceReport { label, name_here, bad, ops, findings, verdict, elapsed, reproducer, explain, waits };
+    (report, executed)
 }
 
 fn perform(case: &Case, backend: &dyn Backend, options: &Options) -> Result<TraceRun, Failure> {

@@ -66,6 +66,7 @@ fn options(golden: GoldenMode) -> Options {
         repeat: 1,
         mode: Mode::Step,
         flags: Vec::new(),
+        explain: Vec::new(),
         events: true,
         require: Requirements::default(),
         cancel: CancellationToken::new(),

@@ -10,20 +10,24 @@ use crate::cases::Case;
 /// # Errors
 /// None fits, or the machine makes no sense.
 pub fn change_machines(cases: &mut Vec<Case>, keys: &str) -> Result<(), Failure> {
-    let mut refused = None;
+    let mut refused = Vec::new();
     cases.retain_mut(|case| match case.trace.change_machine(keys) {
         Ok(()) => true,
         Err(error) => {
-            let label = visible::line(&case.place.label);
-            anstream::eprintln!("left out: {label}: {}, not {}", visible::line(&error.found), error.expected);
-            refused = Some(error);
+            refused.push((case.place.label.clone(), error));
             false
         }
     });
-    match refused {
-        Some(error) if cases.is_empty() => Err(Failure::usage(error)),
-        _ => Ok(()),
+    if cases.is_empty()
+        && let Some((_, error)) = refused.pop()
+    {
+        return Err(Failure::usage(error));
     }
+    for (label, error) in refused {
+        let label = visible::line(&label);
+        anstream::eprintln!("left out: {label}: {}, not {}", visible::line(&error.found), error.expected);
+    }
+    Ok(())
 }
 
 /// Part `part` (from 1 on) of `of`. Neighbours are often alike and take alike: they go to different parts.

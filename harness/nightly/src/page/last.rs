@@ -93,9 +93,11 @@ fn problems(nights: &[Night], compared: Compared<'_>, folder: &Path) -> String {
         return "<p>Nothing to look at.</p>\n".to_owned();
     }
     let logs = folder.join("logs").join(compared.night.night.to_string());
+    let fresh = compared.night.problems.iter().any(|problem| compared.since(problem) == Since::New);
+    let known = if fresh || compared.before.is_none() { "" } else { "<p>Nothing of it is new.</p>\n" };
     let rows: Vec<Vec<Value>> =
         groups.iter().filter_map(|group| cells(group, &logs, compared.night.night)).collect();
-    table(&["", "since", "where", "trace", "what"], &rows)
+    known.to_owned() + &table(&["", "since", "where", "trace", "what"], &rows)
 }
 
 /// The cells of a row of problems that are the same: the first one's text is open, the others are folded.
@@ -137,15 +139,15 @@ fn folded(text: &str) -> String {
     }
 }
 
-/// The commands that find the commits of what is not in order: between the last night in which it was, and this one.
+/// The commands that find the commits of what is not in order: between the last night in which it was, and the first in which
+/// it was not.
 fn bisections(nights: &[Night], compared: Compared<'_>) -> String {
     let night = compared.night;
-    let Some(bad) = revision(&night.revision) else { return String::new() };
     let mut commands = Vec::new();
     for problem in night.problems.iter().filter(|problem| !problem.flaky && !problem.bisect.is_empty()) {
         let (first, before) = news::begun(nights, night, problem);
-        let Some(good) = before.and_then(|before| revision(&before.revision)) else { continue };
-        if good != bad {
+        let ends = before.and_then(|before| revision(&before.revision)).zip(revision(&first.revision));
+        if let Some((good, bad)) = ends.filter(|(good, bad)| good != bad) {
             let new = first.night == night.night;
             let command = format!("parallax bisect --good {good} --bad {bad} {}\n", problem.bisect);
             let (trace, length) = (&*problem.trace, command.len());
@@ -252,7 +254,7 @@ mod tests {
         // What is not in order for more than a night began where it began.
         let later =
             said(&[night(1, good, &[]), night(2, "v1-4-gdef", &now[..1]), night(3, "v1-9-g123", &now)]);
-        assert!(later.contains("--good v1-3-gabc --bad v1-9-g123 --trace traces/good/a.trace"), "{later}");
+        assert!(later.contains("--good v1-3-gabc --bad v1-4-gdef --trace traces/good/a.trace"), "{later}");
         assert!(later.contains("--good v1-4-gdef --bad v1-9-g123 --mode stream"), "{later}");
     }
 
@@ -275,6 +277,6 @@ mod tests {
         };
         assert!(rows(&[night(1, true), night(2, false), night(3, true)]).contains(">new<"));
         let still = rows(&[night(1, true), night(2, false), night(3, true), night(4, true), night(5, true)]);
-        assert!(still.contains(">night 3<"), "{still}");
+        assert!(still.contains(">night 3<") && still.contains("Nothing of it is new"), "{still}");
     }
 }

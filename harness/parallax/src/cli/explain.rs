@@ -14,6 +14,7 @@ Examples:
   parallax explain traces/good/donate.trace --op 4 --ipa 0x40020000
   parallax explain traces/bad/viommu_ste_unchecked.trace --op 9 --sid 8
   parallax explain share.plx --op 3                   a recording (parallax run TRACE --record share.plx)
+  parallax explain --rev HEAD traces/good/donate.trace --op 4         on the hypervisor of a commit
   parallax explain --target pkvm:7.3 traces/pkvm/share.trace --op 7   on an unmodified Linux with pKVM
 
 docs/explain.md shows three faults.";
@@ -36,6 +37,12 @@ pub struct Explain {
     /// What to perform a trace on: `hyp`, `pkvm`, or `pkvm:KERNEL` as `parallax run --kernel` names it
     #[arg(long, value_name = "TARGET", default_value = "hyp", value_parser = super::run::on)]
     pub target: On,
+    /// Perform a trace on the hypervisor of another commit, built from it
+    #[arg(long, value_name = "REV", conflicts_with_all = ["target", "vmlinux"])]
+    pub rev: Option<String>,
+    /// Change the machine of a trace, as `run --machine` does
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub machine: Vec<String>,
     /// The ELF file of that kernel, with DWARF: functions then come with their source lines
     #[arg(long, value_name = "FILE")]
     pub vmlinux: Option<PathBuf>,

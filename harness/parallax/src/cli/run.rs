@@ -22,7 +22,7 @@ Examples:
   parallax run --format markdown --since origin/main   the comment for a pull request
   parallax run traces/bad --without-faults            the same operations on a hypervisor in order
   parallax run --repeat 20 traces/good/dma.trace      twenty times the same bytes
-  parallax run --rev v0.1 traces/good/donate.trace    on the hypervisor of a commit
+  parallax run --rev HEAD traces/good/donate.trace    on the hypervisor of a commit
   parallax run --machine cpus=2 --machine smmu.map=pages
   parallax run --target pkvm --kernel 7.3 traces/pkvm  on an unmodified Linux with pKVM
   parallax run --target pkvm:7.3 traces/pkvm/share.trace --record share.plx

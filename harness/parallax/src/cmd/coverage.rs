@@ -54,6 +54,7 @@ pub(super) fn coverage(args: &cli::Coverage) -> Result<Status> {
     progress.set_message("running");
     let options = Options {
         flags: Vec::new(),
+        explain: Vec::new(),
         jobs: job_count(args.jobs),
         golden: GoldenMode::Ignore,
         record: None,

@@ -57,6 +57,10 @@ pub(super) fn diff(args: &Diff) -> Result<Status> {
         let what = "a recording is of the revision that it was made of; --rev wants a trace";
         return Err(Failure::usage(format!("{}: {what}", args.left.display())).into());
     }
+    if args.rev.is_some() && args.right.is_some() {
+        let what = "--rev holds one trace on two revisions against each other: name no second one";
+        return Err(Failure::usage(what).into());
+    }
     let rev = args.rev.as_deref();
     if let (Some(rev), Source::Trace(case)) = (rev, &left)
         && revision::is_another(case, rev)?

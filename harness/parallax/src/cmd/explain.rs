@@ -24,6 +24,7 @@ use parallax_machine::{Backend, Machine, MachineError};
 use parallax_report::explain::Wanted;
 use parallax_suite::cases::Case;
 use parallax_suite::explanation::{self, Explanation};
+use parallax_suite::revision;
 use parallax_suite::source::Source;
 
 use super::output::print;
@@ -35,7 +36,11 @@ use crate::interrupt;
 pub(super) fn explain(args: &cli::Explain) -> Result<Status> {
     args.target.check(args.vmlinux.as_ref())?;
     let folder = tempfile::tempdir()?;
-    let path = match (Source::open(&args.source, &[])?, args.target.target) {
+    let path = match (Source::open(&args.source, &args.machine)?, args.target.target) {
+        (Source::Recording(_), _) if args.rev.is_some() => {
+            let message = "a recording was made on what it was made on: leave --rev out";
+            return Err(Failure::usage(message).into());
+        }
         (Source::Recording(_), Target::Hyp) => args.source.clone(),
         (Source::Recording(_), Target::Pkvm) => return Err(Failure::usage(target::OF_A_RECORDING).into()),
         (Source::Trace(case), _) => record(&case, args, folder.path())?,
@@ -87,6 +92,8 @@ fn reproducer(args: &cli::Explain) -> Reproducer {
     if let Some(vmlinux) = &args.vmlinux {
         words.extend(["--vmlinux".to_owned(), vmlinux.display().to_string()]);
     }
+    words.extend(args.rev.iter().flat_map(|revision| ["--rev".to_owned(), revision.clone()]));
+    words.extend(args.machine.iter().flat_map(|keys| ["--machine".to_owned(), keys.clone()]));
     words.extend(args.ipa.iter().flat_map(|ipa| ["--ipa".to_owned(), ipa.to_string()]));
     words.extend(args.sid.into_iter().flat_map(|sid| ["--sid".to_owned(), format!("{sid:#x}")]));
     Reproducer::new(words)
@@ -96,7 +103,12 @@ fn reproducer(args: &cli::Explain) -> Reproducer {
 fn record(case: &Case, args: &cli::Explain, folder: &Path) -> Result<PathBuf> {
     let cancel = interrupt::token()?;
     let root = project::root(std::slice::from_ref(&case.place.golden))?;
+    let one = std::slice::from_ref(case);
     let backend: Box<dyn Backend> = match args.target.target {
+        Target::Hyp if args.rev.is_some() => {
+            let revision = args.rev.as_deref().unwrap_or_default();
+            Box::new(live::with_events(revision::hypervisor(&root, revision, one, &cancel)?.0, &root)?)
+        }
         Target::Hyp => Box::new(live::with_events(live::build(&root, [&case.trace], &cancel)?, &root)?),
         Target::Pkvm => {
             Box::new(target::pkvm_with_events(&args.target, args.vmlinux.as_ref(), &root, &cancel)?)

@@ -88,6 +88,7 @@ fn perform(args: &Watch, root: &Path, begin: Instant, cancel: &CancellationToken
         events: true,
         require: parallax_engine::order::Requirements::default(),
         flags: Vec::new(),
+        explain: Vec::new(),
         cancel: cancel.clone(),
     };
     let mut human = Human::new(anstream::stdout());

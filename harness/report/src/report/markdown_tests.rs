@@ -20,6 +20,8 @@ fn diverged(label: &str, diff: &str) -> TraceReport {
     TraceReport {
         label: label.to_owned(),
         name_here: label.to_owned(),
+        explain: Vec::new(),
+        waits: true,
         reproducer: Reproducer::new(["run", label]),
         verdict,
         findings: Vec::new(),

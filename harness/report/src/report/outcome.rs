@@ -79,11 +79,16 @@ impl Verdict {
         }
     }
 
-    /// What it means and what to do, in a line or more; empty for what is in order.
+    /// What it means and what to do, in a line or more; empty for what is in order. `waits`: what came out waits for a review.
     #[must_use]
-    fn advice(&self, label: &str) -> String {
+    fn advice(&self, label: &str, waits: bool) -> String {
         match self {
             Self::Same | Self::Checked | Self::Accepted => String::new(),
+            Self::UnexpectedFindings { diff } if !waits => {
+                format!("{diff}a check failed where nothing may be found")
+            }
+            Self::New if !waits => "no golden yet".to_owned(),
+            Self::Diverged { diff } if !waits => diff.trim_end().to_owned(),
             Self::UnexpectedFindings { diff } => format!(
                 "{diff}a check failed where nothing may be found\n\
                  known and wanted all the same: `parallax accept --even-with-findings {label}`"
@@ -101,6 +106,13 @@ impl Verdict {
             Self::Failed { message, .. } => message.clone(),
         }
     }
+}
+
+/// The first line of a failure, and why the hypervisor panicked if it did.
+fn cause(message: &str) -> String {
+    let first = message.lines().next().unwrap_or_default();
+    let why = message.lines().skip(1).find(|line| line.contains("panic on cpu"));
+    why.map_or_else(|| first.to_owned(), |why| format!("{first}: {}", why.trim()))
 }
 
 /// What became of a trace, with all there is to tell about it.
@@ -122,6 +134,10 @@ pub struct TraceReport {
     pub elapsed: Duration,
     /// The command that shows the same again.
     pub reproducer: Reproducer,
+    /// Arguments of `explain`, beside the trace and the operation, that drive the same machine.
+    pub explain: Vec<String>,
+    /// Whether what came out waits for a review where it is not as agreed.
+    pub waits: bool,
 }
 
 impl TraceReport {
@@ -134,11 +150,14 @@ impl TraceReport {
     /// What the verdict means and what to do, see [`Verdict::advice`].
     #[must_use]
     pub fn advice(&self) -> String {
-        let advice = self.verdict.advice(&self.name_here);
+        let advice = self.verdict.advice(&self.name_here, self.waits);
         // Why stands before what to do about it. Of the boot there is no operation to explain.
         match self.news().iter().find(|found| found.line != 0) {
             Some(found) if matches!(self.verdict, Verdict::UnexpectedFindings { .. }) => {
-                format!("why: `parallax explain {} --op {}`\n{advice}", self.name_here, found.line)
+                let line = found.line.to_string();
+                let words = ["explain", &self.name_here, "--op", &line].map(str::to_owned);
+                let why = Reproducer::new(words.into_iter().chain(self.explain.iter().cloned()));
+                format!("why: `{why}`\n{advice}")
             }
             _ => advice,
         }
@@ -161,10 +180,10 @@ impl TraceReport {
                     |found: &ReportedFinding| Shape::new_finding(&found.finding.to_string(), &found.op);
                 changed(diff).and(self.findings.iter().map(shape))
             }
-            Verdict::Failed { message, .. } => changed("").and([Shape::whole(message)]),
+            Verdict::Failed { message, .. } => changed("").and([Shape::whole(&cause(message))]),
             // A new golden is read as a whole, so each is alone.
             Verdict::New => changed("").and([Shape::whole(&format!("no golden of {} yet", self.label))]),
-            verdict => changed("").and([Shape::whole(&verdict.advice(&self.name_here))]),
+            verdict => changed("").and([Shape::whole(&verdict.advice(&self.name_here, self.waits))]),
         }
     }
 

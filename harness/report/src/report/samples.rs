@@ -34,6 +34,8 @@ pub fn sample() -> Vec<TraceReport> {
         findings,
         verdict,
         elapsed: Duration::from_millis(1234),
+        explain: Vec::new(),
+        waits: true,
         reproducer: Reproducer::new(["run", label]),
     };
     let found = || {

@@ -26,6 +26,11 @@ use crate::selection;
 /// The range is none, one of its ends cannot be tried or is not as it is said to be, or the user cancelled.
 pub fn bisect(request: &Request, cancel: &CancellationToken) -> Result<Report> {
     let mut cases = cases::load(std::slice::from_ref(&request.trace)).map_err(Failure::from)?;
+    if !request.machine.is_empty() && request.by != Criterion::Findings {
+        let message =
+            "--machine with --by golden or range: a golden is the result on the trace's own machine";
+        return Err(Failure::usage(message).into());
+    }
     if !request.machine.is_empty() {
         selection::change_machines(&mut cases, &request.machine.join(" "))?;
     }

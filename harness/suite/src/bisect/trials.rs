@@ -53,9 +53,9 @@ impl Trials<'_> {
         let changes = row.windows(2).filter(|pair| pair[0].trial != pair[1].trial).count();
         let most = changes.next_power_of_two().ilog2();
         eprintln!(
-            "{} commits after the good one, {changes} with a change that counts: without skips, at most {most} to try \
-             beyond the two ends",
-            after.len()
+            "{} after the good one, {changes} with a change that counts: without skips, at most {most} to try beyond the \
+             two ends",
+            if after.len() == 1 { "1 commit".to_owned() } else { format!("{} commits", after.len()) }
         );
         self.end(good, &Verdict::Good)?;
         self.end(bad, &Verdict::Bad)?;
@@ -86,7 +86,7 @@ impl Trials<'_> {
             verdict if verdict == *expected => Ok(()),
             Verdict::Good => Err(Failure::usage(format!(
                 "the bad end {short} is good: the trace is in order there{}",
-                if self.request.by == Criterion::Findings {
+                if self.request.by == Criterion::Findings && self.request.machine.is_empty() {
                     "; --by golden also compares the result"
                 } else {
                     ""

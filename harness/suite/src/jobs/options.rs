@@ -88,6 +88,8 @@ pub struct Options {
     pub require: Requirements,
     /// Arguments of `parallax run` that make this run what it is, beside the trace.
     pub flags: Vec<String>,
+    /// Those of them that `explain` takes.
+    pub explain: Vec<String>,
     /// Nothing new begins once it is cancelled.
     pub cancel: CancellationToken,
 }

@@ -47,6 +47,7 @@ impl<'a> Trials<'a> {
             events: true,
             require: parallax_engine::order::Requirements::default(),
             flags: Vec::new(),
+            explain: Vec::new(),
             cancel: cancel.clone(),
         };
         let plugin = toolchain::plugin(root, cancel).map_err(MachineError::from)?;

@@ -67,7 +67,12 @@ impl Live {
             return "the machine printed nothing".to_owned();
         }
         let last = lines[lines.len().saturating_sub(UART_LINES)..].join("\n");
-        format!("the machine printed\n{}", indented(&self.symbols.annotate(&last)))
+        let printed = format!("the machine printed\n{}", indented(&self.symbols.annotate(&last)));
+        match panic(&lines) {
+            // Why comes before all that led to it.
+            Some(why) => format!("{why}\n{printed}"),
+            None => printed,
+        }
     }
 
     /// Where each CPU of the stopped machine is, and what it printed.
@@ -77,6 +82,11 @@ impl Live {
         let cpus = cpus.unwrap_or_else(|error| format!("(registers cannot be read: {error})\n"));
         format!("{cpus}{}", self.printed())
     }
+}
+
+/// What the hypervisor said when it panicked.
+fn panic<'a>(lines: &[&'a str]) -> Option<&'a str> {
+    lines.iter().rfind(|line| line.contains("panic on cpu")).map(|line| line.trim())
 }
 
 /// The exit status of a QEMU that has closed its sockets, if it ends soon.

@@ -24,6 +24,7 @@ pub(super) fn options(
         repeat: usize::from(args.repeat),
         mode: args.mode,
         flags: flags(args),
+        explain: explain(args),
         events: !args.without_events && args.on().target == Target::Hyp,
         require: requirements(&args.require),
         cancel,
@@ -69,6 +70,24 @@ fn flags(args: &Run) -> Vec<String> {
         flags.extend(["--repeat".to_owned(), args.repeat.to_string()]);
     }
     flags
+}
+
+/// Those of them that `explain` takes.
+fn explain(args: &Run) -> Vec<String> {
+    let mut words = Vec::new();
+    let kernel = args.on().kernel.or_else(|| args.kernel.clone());
+    let on = On { kernel, ..args.on() };
+    if on != On::default() {
+        words.extend(["--target".to_owned(), on.to_string()]);
+    }
+    if let Some(vmlinux) = &args.vmlinux {
+        words.extend(["--vmlinux".to_owned(), vmlinux.display().to_string()]);
+    }
+    if let Some(revision) = &args.rev {
+        words.extend(["--rev".to_owned(), revision.clone()]);
+    }
+    words.extend(args.machine.iter().flat_map(|keys| ["--machine".to_owned(), keys.clone()]));
+    words
 }
 
 const fn golden_mode(args: &Run, agreed: bool) -> GoldenMode {
