@@ -7,12 +7,15 @@ use std::path::Path;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 use tokio::time::timeout;
 
 /// Limit of every wait.
 const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A line has at most so many bytes: the map of a machine's memory is the longest.
+const MOST: u64 = 16 << 20;
 
 /// A connection to QEMU's monitor.
 #[derive(Debug)]
@@ -63,7 +66,11 @@ impl Qmp {
 
     async fn line(&mut self) -> io::Result<Value> {
         let mut line = String::new();
-        let read = timeout(TIMEOUT, self.stream.read_line(&mut line)).await;
+        let mut limited = (&mut self.stream).take(MOST);
+        let read = timeout(TIMEOUT, limited.read_line(&mut line)).await;
+        if line.len() as u64 == MOST && !line.ends_with('\n') {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "a line of QMP without end"));
+        }
         if read.map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "QMP is silent"))?? == 0 {
             return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "QMP closed the connection"));
         }
@@ -115,6 +122,23 @@ mod tests {
         with_server(answers, async |path| {
             let error = Qmp::connect(path).await.unwrap().execute("nonsense").await.unwrap_err();
             assert_eq!(error.to_string(), "QMP nonsense: no such command");
+        });
+    }
+
+    #[test]
+    fn a_line_without_end_is_not_read_to_its_end() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("qmp");
+        runtime.block_on(async {
+            let listener = UnixListener::bind(&path).unwrap();
+            let server = async {
+                let mut stream = listener.accept().await.unwrap().0;
+                // It goes away in the middle.
+                while stream.write_all(&[b'x'; 1 << 16]).await.is_ok() {}
+            };
+            let (_, said) = tokio::join!(server, async { Qmp::connect(&path).await.map(drop) });
+            assert!(said.unwrap_err().to_string().contains("without end"));
         });
     }
 

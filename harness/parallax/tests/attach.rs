@@ -69,7 +69,7 @@ fn a_running_machine_is_looked_at_and_goes_on() {
 fn asked(qemu: &Qemu) -> Monitor {
     let (path, end) = (qemu.qmp_socket().unwrap(), Instant::now() + Duration::from_secs(60));
     loop {
-        match Monitor::ask(&path) {
+        match Monitor::ask(&path, &CancellationToken::new()) {
             Err(error) if Instant::now() > end => panic!("{error}"),
             Err(_) => std::thread::sleep(Duration::from_millis(50)),
             Ok(monitor) => return monitor,

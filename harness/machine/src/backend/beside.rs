@@ -54,6 +54,10 @@ pub(super) struct Ram {
 impl Ram {
     pub(super) fn open(ram: &RamFile) -> Result<Self, String> {
         let failed = |error: std::io::Error| format!("{}: {error}", ram.path.display());
+        // A pipe would be waited for.
+        if !std::fs::metadata(&ram.path).map_err(failed)?.is_file() {
+            return Err(format!("{}: no regular file, as QEMU's memory-backend-file is", ram.path.display()));
+        }
         let file = File::open(&ram.path).map_err(failed)?;
         let size = file.metadata().map_err(failed)?.len();
         Ok(Self { file, base: ram.base, size })

@@ -3,9 +3,12 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use parallax_addr::{PhysAddr, Span};
 use serde_json::{Value, json};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 
 use super::beside::RamFile;
 use crate::error::MachineError;
@@ -15,6 +18,8 @@ use crate::qmp::Qmp;
 const SMMU: &str = "arm-smmuv3";
 /// The address space of the CPUs there.
 const CPUS: &str = " AS \"cpu-memory-0\"";
+/// All of it takes so long at most.
+const LIMIT: Duration = Duration::from_secs(30);
 /// More pieces of RAM are not asked for.
 const MOST_PIECES: usize = 16;
 
@@ -50,11 +55,23 @@ impl Monitor {
     /// Asks the monitor whose socket is at `path`.
     ///
     /// # Errors
-    /// Nobody listens there, what does speaks no QMP, or the machine quits meanwhile.
-    pub fn ask(path: &Path) -> Result<Self, MachineError> {
+    /// Nobody listens there, what does speaks no QMP or does not come to an end, the machine quits meanwhile, or the user cancelled.
+    pub fn ask(path: &Path, cancel: &CancellationToken) -> Result<Self, MachineError> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let asked = runtime.and_then(|runtime| runtime.block_on(ask(path)));
-        asked.map_err(|error| MachineError::Contract(why(&error)))
+        let asked = runtime.and_then(|runtime| {
+            runtime.block_on(async {
+                tokio::select! {
+                    asked = timeout(LIMIT, ask(path)) => asked.unwrap_or_else(|_| {
+                        Err(io::Error::new(io::ErrorKind::TimedOut, "QMP does not come to an end"))
+                    }),
+                    () = cancel.cancelled() => Err(io::ErrorKind::Interrupted.into()),
+                }
+            })
+        });
+        asked.map_err(|error| match error.kind() {
+            io::ErrorKind::Interrupted => MachineError::Cancelled,
+            _ => MachineError::Contract(why(&error)),
+        })
     }
 
     /// The file that has the lowest RAM, where others may read it.
@@ -177,7 +194,7 @@ mod tests {
                 stream.get_mut().write_all(format!("{answer}\n").as_bytes()).unwrap();
             }
         });
-        let asked = Monitor::ask(&path);
+        let asked = Monitor::ask(&path, &CancellationToken::new());
         server.join().unwrap();
         asked
     }
@@ -220,7 +237,8 @@ mod tests {
             let said = said("{\"QMP\": {}}\n", answers()[..number].to_vec());
             assert!(said.contains("the machine has quit"), "{number}: {said}");
         }
-        let nobody = Monitor::ask(Path::new("/nowhere/qmp")).unwrap_err().to_string();
+        let nobody =
+            Monitor::ask(Path::new("/nowhere/qmp"), &CancellationToken::new()).unwrap_err().to_string();
         assert!(nobody.contains("nobody listens there"), "{nobody}");
     }
 

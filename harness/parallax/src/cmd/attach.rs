@@ -7,7 +7,7 @@ use anyhow::Result;
 use parallax_addr::{AddressMap, Ipa, PhysAddr, Span};
 use parallax_engine::status::{Failure, Status};
 use parallax_engine::visible;
-use parallax_machine::{Attached, FailureClass, MachineError, Monitor, Names, Registers};
+use parallax_machine::{Attached, CancellationToken, FailureClass, MachineError, Monitor, Names, Registers};
 use parallax_model::checks::isolation::check_tables;
 use parallax_model::lane::{self, Lane};
 use parallax_model::{
@@ -40,7 +40,7 @@ pub(super) fn attach(args: &Attach) -> Result<Status> {
     let names = names.map_err(|error| Failure::usage(format!("--symbols {error}")))?.unwrap_or_default();
     let before = args.against.as_ref().map(|path| earlier(path)).transpose()?;
     // Before the gdbstub stops it.
-    let monitor = args.qmp.as_ref().map(|path| asked(path)).transpose()?;
+    let monitor = args.qmp.as_ref().map(|path| asked(path, &cancel)).transpose()?;
     let mut machine = Attached::to(&args.gdb, &cancel).map_err(failure)?;
     if let Some(monitor) = &monitor {
         if !monitor.running {
@@ -97,10 +97,11 @@ fn otherwise(before: &str, now: &str) -> Result<Status> {
 }
 
 /// What the monitor at `path` says.
-fn asked(path: &Path) -> Result<Monitor, Failure> {
-    Monitor::ask(path).map_err(|error| Failure {
-        status: Status::Setup,
-        message: format!("the monitor at {}: {error}", path.display()),
+fn asked(path: &Path, cancel: &CancellationToken) -> Result<Monitor, Failure> {
+    Monitor::ask(path, cancel).map_err(|error| {
+        let cancelled = error.class() == FailureClass::Cancelled;
+        let status = if cancelled { Status::Interrupted } else { Status::Setup };
+        Failure { status, message: format!("the monitor at {}: {error}", path.display()) }
     })
 }
 
