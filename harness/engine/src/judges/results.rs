@@ -40,7 +40,9 @@ impl Judge for Results {
         let wrong = step.performed.iter().filter_map(|Performed { operation, answer, .. }| {
             let (rule, space, message) = match (answer.events, operation.is_device()) {
                 (Some(events), true) if HAVE_INPUT.contains(&answer.response.event) => {
-                    (Rule::ResultEvents, Space::Smmu, event(operation, events)?)
+                    // The host's own queue is the host's to look at.
+                    let queue = Some(queue).filter(|_| self.ours && !after.context.emulated);
+                    (Rule::ResultEvents, Space::Smmu, event(operation, events, queue, after.memory)?)
                 }
                 (_, true) => return None,
                 _ if !self.ours || answer.response.kind != kind::OK => return None,
@@ -59,11 +61,32 @@ impl Judge for Results {
 }
 
 /// What is wrong with the events that came of a device's access.
-fn event(operation: &Operation, events: Events) -> Option<String> {
+fn event(
+    operation: &Operation,
+    events: Events,
+    queue: Option<Span<PhysAddr>>,
+    memory: &dyn PhysMem,
+) -> Option<String> {
     let reach = operation.footprint().reach?;
     let pages = reach.span.whole_pages()?;
     let inside = pages.contains(events.address);
-    (!inside).then(|| "the first event's input address is none that the device used".to_owned())
+    if !inside {
+        return Some("the first event's input address is none that the device used".to_owned());
+    }
+    let is_it = |[head, input]: [u64; 2]| {
+        head >> 32 == u64::from(events.stream.get()) && input == events.address.get()
+    };
+    let recorded = queue.is_none_or(|queue| records(queue, memory).any(is_it));
+    (!recorded)
+        .then(|| "no record of the event queue has the first event's StreamID and input address".to_owned())
+}
+
+/// Dwords 0 and 2 of each record in the event queue at `queue`.
+fn records(queue: Span<PhysAddr>, memory: &dyn PhysMem) -> impl Iterator<Item = [u64; 2]> + '_ {
+    let dword = |at: u64| read_u64(memory, PhysAddr::new(at)).ok();
+    (queue.base.get()..queue.end().get())
+        .step_by(RECORD as usize)
+        .filter_map(move |at| Some([dword(at)?, dword(at + 16)?]))
 }
 
 /// What is wrong with x0 to x3 of a call.
@@ -90,10 +113,7 @@ fn registers(
     }
     match (operation.call(), x) {
         (Some(Call::SmmuReadEvent {}), [0, 0, head, input]) => {
-            let record =
-                |at| Some([read_u64(memory, at).ok()?, read_u64(memory, PhysAddr::new(at.get() + 16)).ok()?]);
-            let mut records = (queue.base.get()..queue.end().get()).step_by(RECORD as usize);
-            let there = records.any(|at| record(PhysAddr::new(at)) == Some([head, input]));
+            let there = head != 0 && records(queue, memory).any(|record| record == [head, input]);
             (!there).then(|| "x2 and x3 are dwords 0 and 2 of no record of the event queue".to_owned())
         }
         (Some(_), _) => left(2),
@@ -117,10 +137,27 @@ mod tests {
     fn an_event_names_an_address_that_the_device_used() {
         let transfer = operation("dma_read", &[8, 0x4000_0ff8, 16]);
         let at = |address| Events { count: 1, stream: StreamId::new(8), address: Ipa::new(address) };
-        assert_eq!(event(&transfer, at(0x4000_0ff8)), None);
-        assert_eq!(event(&transfer, at(0x4000_1000)), None, "its second page");
-        assert!(event(&transfer, at(0)).is_some());
-        assert!(event(&transfer, at(0x4000_2000)).is_some());
+        let memory = SparseMem::default();
+        let wrong = |address| event(&transfer, at(address), None, &memory);
+        assert_eq!(wrong(0x4000_0ff8), None);
+        assert_eq!(wrong(0x4000_1000), None, "its second page");
+        assert!(wrong(0).is_some() && wrong(0x4000_2000).is_some());
+    }
+
+    #[test]
+    fn an_event_is_one_that_was_recorded() {
+        let transfer = operation("dma_read", &[8, 0x4000_0ff8, 16]);
+        let queue = Some(Span::new(PhysAddr::new(0x9000), 0x1000));
+        let mut memory = SparseMem::default();
+        memory.write_u64(PhysAddr::new(0x9040), 0x8_0000_0010);
+        memory.write_u64(PhysAddr::new(0x9050), 0x4000_0ff8);
+        let wrong = |stream, address| {
+            let events = Events { count: 1, stream: StreamId::new(stream), address: Ipa::new(address) };
+            event(&transfer, events, queue, &memory)
+        };
+        assert_eq!(wrong(8, 0x4000_0ff8), None);
+        assert!(wrong(8, 0x4000_0000).is_some(), "its low bits");
+        assert!(wrong(16, 0x4000_0ff8).is_some());
     }
 
     #[test]
@@ -141,6 +178,7 @@ mod tests {
         let read = operation("smmu_read_event", &[]);
         assert_eq!(wrong(&read, [0, 0, 0x8_0000_0010, 0x4000_0000]), None);
         assert!(wrong(&read, [0, 0, 0x8_0000_0010, 0]).is_some());
+        assert!(wrong(&read, [0, 0, 0, 0]).is_some(), "a slot that nothing was recorded in");
         assert_eq!(wrong(&read, [0, -2_i64 as u64, 0, 0]), None, "the queue is empty");
     }
 }

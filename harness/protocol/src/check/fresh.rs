@@ -61,7 +61,8 @@ impl Checker {
         let since = fresh.stored.get(&page).or_else(|| fresh.visible.get(&page)).copied();
         if let Some(since) = since {
             let what = "used by EL2, which has just mapped it".to_owned();
-            let missing = "DSB ISHST, ISB between the store to the entry and the use".to_owned();
+            let barriers = if fresh.stored.contains_key(&page) { "DSB ISHST, ISB" } else { "ISB" };
+            let missing = format!("{barriers} between the store to the entry and the use");
             let subject = Subject::Memory { pa: PhysAddr::new(page) };
             self.report(Rule::UsedUnsynchronised, subject, at, Some(since), what, missing);
         }
