@@ -51,6 +51,7 @@ fn all_as_agreed(mode: Mode) {
     let jobs = available_parallelism().map_or(1, usize::from);
     let options = Options {
         flags: Vec::new(),
+        explain: Vec::new(),
         jobs,
         golden: GoldenMode::Compare,
         record: None,

@@ -11,7 +11,7 @@ export async function night(browser, page, pictures) {
     const text = await browser.look('document.body.innerText');
     for (const part of ['Night 12: ✗ not in order', '~ flaky', 'new', 'Faults that nothing caught', 'smmu_split_unordered', 'operations a second', 'lines reached, percent',
       '▼ 1 (-1.4 %) since the night before', 'What else is new since night 11', 'changed: faults caught: 73 -> 72', 'QEMU 10.0.2, 11.1.3', 'devices reach what the host\'s table gives to another <b>&', '… not at its end', '✓ in order',
-      'parallax bisect --good v0.4-11-g05afaec --bad v0.4-12-g05afebd --trace traces/good/four_cpus.trace', 'explored transitions, a few pages', 'The same operation on other kernels, this night']) holds('the page of the nights', text, part);
+      'parallax bisect --good v0.4-11-g05afaec --bad v0.4-12-g05afebd --mode stream --trace traces/good/four_cpus.trace', 'explored transitions, a few pages', 'The same operation on other kernels, this night']) holds('the page of the nights', text, part);
     same('curves', await browser.look("document.querySelectorAll('figure').length"), 15);
     same('curves of which one is cut off', await browser.look(`[...document.querySelectorAll('figure svg')].filter((svg) => { const [, , wide, tall] = svg.getAttribute('viewBox').split(' ').map(Number);
       return [...svg.querySelectorAll('text, circle')].some((node) => { const box = node.getBBox(); return box.x < 0 || box.y < 0 || box.x + box.width > wide || box.y + box.height > tall; }); }).length`), 0);

@@ -60,3 +60,20 @@ fn a_build_that_fails_shows_its_error_and_the_next_save_is_waited_for() {
     assert_eq!(child.wait().unwrap().code(), Some(130));
     assert!(!root.path().join("golden").exists(), "nothing is written");
 }
+
+#[test]
+fn it_ends_when_nobody_reads_any_more() {
+    let root = tempfile::tempdir().unwrap();
+    put(root.path(), "hyp/abi/Cargo.toml", "[package]\nname = \"x\"\n");
+    put(root.path(), "traces/good/a.trace", "nop => ok\n");
+    let mut command = Command::new(program());
+    command.current_dir(root.path()).args(["watch", "traces"]).stdin(Stdio::null()).stdout(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut first = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut first).unwrap();
+    let end = Instant::now() + PATIENCE;
+    while child.try_wait().unwrap().is_none() {
+        assert!(Instant::now() < end, "it is still there after {first:?}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}

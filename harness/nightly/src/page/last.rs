@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use parallax_engine::visible;
 use parallax_report::html::still::escape;
 
 use super::Sources;
@@ -149,7 +150,13 @@ fn bisections(nights: &[Night], compared: Compared<'_>) -> String {
         let ends = before.and_then(|before| revision(&before.revision)).zip(revision(&first.revision));
         if let Some((good, bad)) = ends.filter(|(good, bad)| good != bad) {
             let new = first.night == night.night;
-            let command = format!("parallax bisect --good {good} --bad {bad} {}\n", problem.bisect);
+            // What a history from elsewhere has is shown as the words that it is.
+            let Some(words) = shlex::split(&problem.bisect) else { continue };
+            let words = words.iter().map(|word| visible::line(word).into_owned());
+            let Ok(words) = shlex::try_join(words.collect::<Vec<_>>().iter().map(String::as_str)) else {
+                continue;
+            };
+            let command = format!("parallax bisect --good {good} --bad {bad} {words}\n");
             let (trace, length) = (&*problem.trace, command.len());
             commands.push((!new, trace.starts_with("traces/bad/"), trace, length, command));
         }
@@ -237,6 +244,7 @@ mod tests {
             problem("traces/good/b.trace", true, ""),
             problem("traces/good/c.trace", false, "--mode stream "),
             problem("traces/good/a.trace", false, "--mode stream "),
+            problem("traces/good/d.trace; rm -rf ~", false, ""),
             problem("(all)", false, "none"),
         ];
         let said = |nights: &[Night]| bisections(nights, news::compared(nights, nights.len() - 1));
@@ -248,7 +256,8 @@ mod tests {
             commands.contains(&format!("{ends} --mode stream --trace traces/good/c.trace")),
             "{commands}"
         );
-        assert_eq!(commands.matches("parallax bisect").count(), 2);
+        assert!(commands.contains("--trace &#39;traces/good/d.trace;&#39; rm -rf &#39;~&#39;"), "{commands}");
+        assert_eq!(commands.matches("parallax bisect").count(), 3);
         assert_eq!(said(&[night(1, "v1-4-gdef", &[]), night(2, bad, &now)]), "", "the same revision");
         assert_eq!(said(&[night(1, good, &now), night(2, bad, &now)]), "", "no night was in order");
         // What is not in order for more than a night began where it began.

@@ -146,7 +146,9 @@ fn bisect(cell: &Cell, entry: &Entry) -> String {
         ["--mode", "step", rest @ ..] => rest.to_vec(),
         all => all.to_vec(),
     };
-    [found, &words, &["--trace", &entry.trace]].concat().join(" ")
+    let words = [found, &words, &["--trace", &entry.trace]].concat();
+    // No argument of a command can hold a NUL.
+    shlex::try_join(words).unwrap_or_default()
 }
 
 fn about_none(cell: &Cell, done: &Done, document: Option<&Document>) -> Problem {

@@ -5,6 +5,7 @@ use std::io::{ErrorKind, Write};
 use anyhow::Result;
 use parallax_engine::status::Failure;
 use parallax_engine::visible;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 /// How errors call it.
 const STANDARD_OUTPUT: &str = "standard output";
@@ -24,6 +25,14 @@ pub(super) fn print_as_it_is(text: &str) -> Result<()> {
         }
         _ => Ok(()),
     }
+}
+
+/// Whether the standard output is a pipe that nobody reads any more.
+pub(super) fn is_unread() -> bool {
+    let out = std::io::stdout();
+    let mut fds = [PollFd::new(&out, PollFlags::empty())];
+    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+    poll(&mut fds, Some(&now)).is_ok() && fds[0].revents().contains(PollFlags::ERR)
 }
 
 /// Writes `document`, which a program reads.

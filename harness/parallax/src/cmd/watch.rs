@@ -7,7 +7,8 @@
 //! ```
 
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use parallax_engine::status::{Failure, Status};
@@ -24,6 +25,9 @@ use crate::cli::{ERROR, Watch};
 use crate::interrupt;
 use crate::saves::Saves;
 
+/// How often it is looked whether somebody reads.
+const LOOK: Duration = Duration::from_millis(500);
+
 /// Runs it.
 pub(super) fn watch(args: &Watch) -> Result<Status> {
     // What is not there now is a mistake of the command line; later it is an edit that is under way.
@@ -32,6 +36,16 @@ pub(super) fn watch(args: &Watch) -> Result<Status> {
     let root = project::root(&hints)?;
     let cancel = interrupt::token()?;
     let saves = Saves::of(&folders(&root, &cases), &cancel)?;
+    // Between two saves nothing is written, by which it would show.
+    let reader = cancel.clone();
+    thread::spawn(move || {
+        while !reader.is_cancelled() {
+            thread::sleep(LOOK);
+            if output::is_unread() {
+                reader.cancel();
+            }
+        }
+    });
     let mut begin = Instant::now();
     loop {
         let round = saves.round();

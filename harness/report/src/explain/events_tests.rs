@@ -167,7 +167,7 @@ page 0x40202000..0x40203000
     assert!(text.starts_with(expected) && !text.contains("then"), "{text}");
     let no_table = "\nno store changed such an entry of a table\n";
     assert!(text.ends_with(no_table), "{text}");
-    let both = text_of(all(), &[four(second, 1), store(TABLE + 16, 0)]);
+    let both = text_of(all(), &[four(second, 1), store(TABLE + 16, 0x4020_07ff)]);
     assert!(!both.contains(no_table), "{both}");
     let text = text_of(all(), &[four(first, 1), four(second, 1), four(second + 4, 1)]);
     let behind = "  and the entry behind it, page 0x40202000..0x40203000\n";

@@ -287,14 +287,18 @@ mod tests {
         assert_eq!(json["operation"]["line"], 4);
         assert_eq!(json["first_bad"].as_array().unwrap().len(), 1);
         for text in [report.human(), report.markdown()] {
-            let parts = ["a subject", "line 4: host_donate_hyp", "sync/extra", "CMD_SYNC", "git switch"];
+            let parts =
+                ["a subject", "line 4: host_donate_hyp", "sync/extra", "CMD_SYNC", "parallax run --rev"];
             for part in parts.into_iter().chain(["page 0x40020000..0x40021000", "smmu: RW normal 4K]"]) {
                 assert!(text.contains(part), "{part} is missing in\n{text}");
             }
             // What the commit changed stands before what came of it, and the stores come last.
             let at = |part: &str| text.find(part).unwrap_or_else(|| panic!("{part} is missing in\n{text}"));
             assert!(at("-    self.tlb.flush();") < at("first bad operation"));
-            assert!(at("to see it again") < at("its entries and stores in the bad revision"));
+            assert!(
+                at("to see it again")
+                    < at("the entries that the findings name, and their stores in the bad revision")
+            );
         }
     }
 
@@ -307,7 +311,7 @@ mod tests {
             let json = serde_json::from_str(&report.json().unwrap()).unwrap();
             validator.validate(&json).unwrap();
         }
-        let other = Report { mode: "odd", ..sample(1) };
+        let other = Report { by: "odd", ..sample(1) };
         assert!(!validator.is_valid(&serde_json::from_str(&other.json().unwrap()).unwrap()));
     }
 
