@@ -21,6 +21,7 @@
 //! | `owners` | pages that change hands |
 //! | `fresh` | what EL2 has just mapped for itself |
 //! | `smmu_state`, `smmu` | command queue and TLBI commands |
+//! | `waiting` | commands that were not given to the SMMU |
 //! | `event_queue` | the order in which records are read |
 //! | `allowed` | which commands may be given |
 //! | `first_use` | what caches hold from before a translation is used |
@@ -62,6 +63,7 @@ mod tree;
 mod tree_state;
 mod unclean;
 mod vmid;
+mod waiting;
 
 pub use self::checker::{Allowances, Checker, Config, Requirements};
 pub use self::finding::{Finding, Near, Regime, Site, Subject};
