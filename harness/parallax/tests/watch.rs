@@ -5,12 +5,13 @@ mod program;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
 
 use program::program;
 use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
 
 /// How long anything may take.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -34,15 +35,21 @@ fn put(root: &Path, name: &str, text: &str) {
     fs::write(path, text).unwrap();
 }
 
-#[test]
-fn a_build_that_fails_shows_its_error_and_the_next_save_is_waited_for() {
+/// A tree with a trace, and the command that watches it.
+fn watched() -> (TempDir, Child) {
     let root = tempfile::tempdir().unwrap();
     // There is no workspace here: cargo fails at once.
     put(root.path(), "hyp/abi/Cargo.toml", "[package]\nname = \"x\"\n");
     put(root.path(), "traces/good/a.trace", "nop => ok\n");
     let mut command = Command::new(program());
     command.current_dir(root.path()).args(["watch", "traces"]).stdin(Stdio::null()).stdout(Stdio::piped());
-    let mut child = command.spawn().unwrap();
+    let child = command.spawn().unwrap();
+    (root, child)
+}
+
+#[test]
+fn a_build_that_fails_shows_its_error_and_the_next_save_is_waited_for() {
+    let (root, mut child) = watched();
     let (sender, lines) = mpsc::channel();
     let out = BufReader::new(child.stdout.take().unwrap());
     std::thread::spawn(move || out.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
@@ -63,12 +70,7 @@ fn a_build_that_fails_shows_its_error_and_the_next_save_is_waited_for() {
 
 #[test]
 fn it_ends_when_nobody_reads_any_more() {
-    let root = tempfile::tempdir().unwrap();
-    put(root.path(), "hyp/abi/Cargo.toml", "[package]\nname = \"x\"\n");
-    put(root.path(), "traces/good/a.trace", "nop => ok\n");
-    let mut command = Command::new(program());
-    command.current_dir(root.path()).args(["watch", "traces"]).stdin(Stdio::null()).stdout(Stdio::piped());
-    let mut child = command.spawn().unwrap();
+    let (_root, mut child) = watched();
     let mut first = String::new();
     BufReader::new(child.stdout.take().unwrap()).read_line(&mut first).unwrap();
     let end = Instant::now() + PATIENCE;

@@ -212,6 +212,25 @@ mod tests {
     }
 
     #[test]
+    fn what_waits_for_nobody_is_not_to_be_taken_and_is_explained_on_its_machine() {
+        let report = sample().swap_remove(1);
+        let diff = String::new();
+        let report = TraceReport { bad: false, verdict: Verdict::UnexpectedFindings { diff }, ..report };
+        assert!(report.advice().contains("parallax accept --even-with-findings"), "{}", report.advice());
+        let explain = ["--rev", "v0.1", "--machine", "cpus=2"].map(str::to_owned).to_vec();
+        let advice = TraceReport { waits: false, explain, ..report }.advice();
+        assert!(!advice.contains("accept") && !advice.contains("review"), "{advice}");
+        assert!(advice.contains(" --rev v0.1 --machine 'cpus=2'`"), "{advice}");
+    }
+
+    #[test]
+    fn a_panic_is_the_headline_of_a_machine_that_did_not_boot() {
+        let why = "the machine did not boot\nthe hypervisor panicked\nhyp: panic on cpu 0: no pages\nmore";
+        assert_eq!(cause(why), "the machine did not boot: hyp: panic on cpu 0: no pages");
+        assert_eq!(cause("the machine did not boot\nhang"), "the machine did not boot");
+    }
+
+    #[test]
     fn what_a_bad_trace_has_to_find_is_no_news() {
         assert!(sample()[0].news().is_empty());
         assert_eq!(sample()[1].news().len(), 1);

@@ -106,7 +106,7 @@ mod tests {
 
     use parallax_suite::jobs::GoldenMode;
 
-    use super::{flags, golden_mode};
+    use super::{explain, flags, golden_mode};
     use crate::cmd::{Cli, Command};
 
     #[test]
@@ -129,6 +129,19 @@ mod tests {
         let Command::Run(args) = Cli::parse_from(all).command else { panic!("it is `run`") };
         assert_eq!(flags(&args), [&words[2..], &["--without-faults"]].concat());
         let Command::Run(args) = Cli::parse_from(["parallax", "run"]).command else { panic!("it is `run`") };
-        assert!(flags(&args).is_empty());
+        assert!(flags(&args).is_empty() && explain(&args).is_empty());
+    }
+
+    #[test]
+    fn what_explain_is_given_drives_the_same_machine() {
+        let words = |words: &[&str]| {
+            let Command::Run(args) = Cli::parse_from([&["parallax", "run"], words].concat()).command else {
+                panic!("it is `run`")
+            };
+            explain(&args)
+        };
+        let on = ["--rev", "v0.1", "--machine", "cpus=2"];
+        assert_eq!(words(&[&on[..], &["--mode", "stream", "--no-golden"]].concat()), on);
+        assert_eq!(words(&["--target", "pkvm", "--kernel", "7.3"]), ["--target", "pkvm:7.3"]);
     }
 }
