@@ -89,7 +89,7 @@ pub fn make(
     let mut command = toolchain.cargo_with("build", repo_root, making.profile())?;
     let test_host = test_host(repo_root);
     command.args(["-p", "hyp", "-p", test_host]).args(variant.features());
-    run(command, cancel)?;
+    run(command, "the hypervisor", cancel)?;
     let built = repo_root.join("target/hyp").join(TARGET).join(making.profile());
     let images = store(repo_root, &folder, &built.join("hyp"), &built.join(test_host))?;
     // Of sources that changed meanwhile nobody knows which ones were built.
@@ -109,7 +109,7 @@ pub fn clippy(repo_root: &Path, variant: Variant, cancel: &CancellationToken) ->
     let mut command = toolchain.cargo("clippy", repo_root)?;
     command.args(["-p", "hyp", "-p", test_host(repo_root)]);
     command.args(variant.features()).args(["--", "-D", "warnings"]);
-    run(command, cancel)
+    run(command, "the hypervisor", cancel)
 }
 
 /// Waits until no other process builds. The lock ends with the file.
@@ -127,11 +127,16 @@ pub(super) fn lock(folder: &Path, cancel: &CancellationToken) -> Result<File, To
     }
 }
 
-pub(super) fn run(mut command: Command, cancel: &CancellationToken) -> Result<(), ToolchainError> {
+/// Runs `command`, which builds `what`.
+pub(super) fn run(
+    mut command: Command,
+    what: &str,
+    cancel: &CancellationToken,
+) -> Result<(), ToolchainError> {
     let (program, shown) = (command.get_program().to_string_lossy().into_owned(), shown(&command));
     // In a group of its own, so that what it started ends with it.
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).process_group(0);
-    let output = command.spawn().and_then(|child| ended(child, cancel));
+    let output = command.spawn().and_then(|child| ended(child, what, cancel));
     let output = output.map_err(|source| ToolchainError::Run { program, source })?;
     if cancel.is_cancelled() {
         return Err(ToolchainError::Cancelled);
@@ -145,8 +150,8 @@ pub(super) fn run(mut command: Command, cancel: &CancellationToken) -> Result<()
     Err(ToolchainError::Failed { command: shown, status: output.status.to_string(), tail })
 }
 
-/// Waits for the end of `child`, which the user may cancel: then its whole group is told to end.
-fn ended(mut child: Child, cancel: &CancellationToken) -> io::Result<Output> {
+/// Waits for the end of `child`, which builds `what` and which the user may cancel: then its whole group is told to end.
+fn ended(mut child: Child, what: &str, cancel: &CancellationToken) -> io::Result<Output> {
     let stderr = child.stderr.take();
     let reader = thread::spawn(move || {
         let mut text = Vec::new();
@@ -160,7 +165,7 @@ fn ended(mut child: Child, cancel: &CancellationToken) -> io::Result<Output> {
         // A terminal shows that something goes on.
         if waits.1 && waits.0.elapsed() > PATIENCE {
             waits.1 = false;
-            eprintln!("building the hypervisor");
+            eprintln!("building {what}");
         }
         if cancel.is_cancelled() {
             kill_process_group(Pid::from_child(&child), Signal::TERM)?;
@@ -195,7 +200,7 @@ mod tests {
     fn a_failing_command_is_shown_with_its_last_lines() {
         let mut command = Command::new("sh");
         command.args(["-c", "seq 1 100 >&2; exit 3"]);
-        let error = run(command, &CancellationToken::new()).unwrap_err();
+        let error = run(command, "nothing", &CancellationToken::new()).unwrap_err();
         let ToolchainError::Failed { tail, status, .. } = &error else { panic!("{error}") };
         assert!(tail.starts_with("41\n") && tail.ends_with("100"), "{tail}");
         assert!(status.contains('3'));
@@ -212,8 +217,8 @@ mod tests {
     fn a_cancelled_build_is_no_failed_build() {
         let cancel = CancellationToken::new();
         cancel.cancel();
-        assert!(matches!(run(Command::new("false"), &cancel), Err(ToolchainError::Cancelled)));
-        let error = run(Command::new("no-such-program"), &CancellationToken::new()).unwrap_err();
+        assert!(matches!(run(Command::new("false"), "nothing", &cancel), Err(ToolchainError::Cancelled)));
+        let error = run(Command::new("no-such-program"), "nothing", &CancellationToken::new()).unwrap_err();
         assert!(error.to_string().contains("no-such-program"), "{error}");
     }
 
@@ -233,7 +238,7 @@ mod tests {
         let begin = std::time::Instant::now();
         let mut command = Command::new("sh");
         command.args(["-c", "sleep 60; true"]);
-        assert!(matches!(run(command, &cancelled_soon()), Err(ToolchainError::Cancelled)));
+        assert!(matches!(run(command, "nothing", &cancelled_soon()), Err(ToolchainError::Cancelled)));
         let _held = lock(&place, &CancellationToken::new()).unwrap();
         assert!(matches!(lock(&place, &cancelled_soon()), Err(ToolchainError::Cancelled)));
         assert!(begin.elapsed() < Duration::from_secs(30), "neither the command nor the lock was waited for");

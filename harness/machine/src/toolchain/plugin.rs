@@ -49,7 +49,7 @@ pub fn plugin(repo_root: &Path, cancel: &CancellationToken) -> Result<PathBuf, T
         return Ok(library);
     }
     let _lock = lock(&repo_root.join(TARGET_DIR), cancel)?;
-    run(cargo("build", repo_root), cancel)?;
+    run(cargo("build", repo_root), "the QEMU plugin", cancel)?;
     let io = |path: &Path| {
         let path = path.to_owned();
         |source| ToolchainError::Io { path, source }
@@ -101,7 +101,7 @@ pub fn clippy_plugin(repo_root: &Path, cancel: &CancellationToken) -> Result<(),
     let _lock = lock(&repo_root.join(TARGET_DIR), cancel)?;
     let mut command = cargo("clippy", repo_root);
     command.args(["--", "-D", "warnings"]);
-    run(command, cancel)
+    run(command, "the QEMU plugin", cancel)
 }
 
 fn cargo(subcommand: &str, repo_root: &Path) -> Command {

@@ -62,9 +62,12 @@ pub(super) fn backend(
             Ok(Box::new(live::with_events(hyp, root).map_err(with_remedy)?))
         }
         Target::Pkvm => {
-            let plugin = (!args.without_events).then(|| plugin(root, cancel)).transpose();
-            let pkvm = pkvm(&on, root, plugin.map_err(with_remedy)?, cancel)?;
-            Ok(Box::new(with_lines(pkvm, args.vmlinux.as_ref())))
+            let mut pkvm = pkvm(&on, root, cancel)?;
+            if !args.without_events {
+                pkvm.config.plugin = Some(plugin(root, cancel).map_err(with_remedy)?);
+            }
+            pkvm.config.vmlinux.clone_from(&args.vmlinux);
+            Ok(Box::new(pkvm))
         }
     }
 }
@@ -76,7 +79,10 @@ pub(in crate::cmd) fn pkvm_with_events(
     root: &Path,
     cancel: &CancellationToken,
 ) -> Result<Pkvm, Failure> {
-    Ok(with_lines(pkvm(on, root, Some(plugin(root, cancel)?), cancel)?, vmlinux))
+    let mut pkvm = pkvm(on, root, cancel)?;
+    pkvm.config.plugin = Some(plugin(root, cancel)?);
+    pkvm.config.vmlinux = vmlinux.cloned();
+    Ok(pkvm)
 }
 
 /// What boots `on` for traces without faults: without the plugin, and with it.
@@ -96,26 +102,21 @@ pub(in crate::cmd) fn both(
             [Box::new(hyp()?), Box::new(live::with_events(hyp()?, root)?)]
         }
         Target::Pkvm => {
-            [Box::new(pkvm(on, root, None, cancel)?), Box::new(pkvm_with_events(on, None, root, cancel)?)]
+            [Box::new(pkvm(on, root, cancel)?), Box::new(pkvm_with_events(on, None, root, cancel)?)]
         }
     })
-}
-
-/// `pkvm` with the source lines of `vmlinux`.
-fn with_lines(mut pkvm: Pkvm, vmlinux: Option<&PathBuf>) -> Pkvm {
-    pkvm.config.vmlinux = vmlinux.cloned();
-    pkvm
 }
 
 fn plugin(root: &Path, cancel: &CancellationToken) -> Result<PathBuf, Failure> {
     Ok(toolchain::plugin(root, cancel).map_err(MachineError::from)?)
 }
 
-/// What boots an unmodified Linux with pKVM, watched by `plugin`.
-fn pkvm(on: &On, root: &Path, plugin: Option<PathBuf>, cancel: &CancellationToken) -> Result<Pkvm, Failure> {
+/// What boots an unmodified Linux with pKVM, without a plugin and source lines. The kernel is looked at first, before
+/// anything is built.
+fn pkvm(on: &On, root: &Path, cancel: &CancellationToken) -> Result<Pkvm, Failure> {
     let (kernel, busybox) = kernel_and_busybox(on.kernel.as_deref(), &root.join("target/linux"))?;
     let revision = kernel.display().to_string();
-    let config = PkvmConfig { kernel, busybox, vmlinux: None, plugin, limit: BOOT };
+    let config = PkvmConfig { kernel, busybox, vmlinux: None, plugin: None, limit: BOOT };
     Ok(Pkvm { config, revision, cancel: cancel.clone() })
 }
 
@@ -128,7 +129,7 @@ pub(in crate::cmd) fn without_plugin<'t>(
 ) -> Result<Box<dyn Backend>, Failure> {
     match on.target {
         Target::Hyp => Ok(Box::new(live::build(root, traces, cancel)?)),
-        Target::Pkvm => Ok(Box::new(pkvm(on, root, None, cancel)?)),
+        Target::Pkvm => Ok(Box::new(pkvm(on, root, cancel)?)),
     }
 }
 
