@@ -15,35 +15,57 @@ struct Found {
     logs: PathBuf,
 }
 
-/// Puts the last nights of the histories in `folders`, which are the parts of one night, together as a night of `history`. Gives its
-/// number, and the parts that are missing or did not get to their ends: such a night is not in order, and has no end.
+/// The parts of one night, by their numbers.
+pub struct Parts {
+    /// How many there are of the whole night.
+    count: usize,
+    found: BTreeMap<usize, Found>,
+}
+
+impl Parts {
+    /// The last nights of the histories in `folders`.
+    ///
+    /// # Errors
+    /// They are not the parts of one night, or a history cannot be read.
+    pub fn read(folders: &[PathBuf]) -> Result<Self, NightError> {
+        let found = parts(folders)?;
+        let of: Vec<(&str, &str, usize)> =
+            found.values().map(|(of, found)| (&*found.night.revision, &*found.night.form, *of)).collect();
+        let Some(first) = of.first().copied() else {
+            return Err(NightError::Unfit("no part is named".to_owned()));
+        };
+        if let Some(other) = of.iter().find(|other| **other != first) {
+            let what = format!("not the parts of one night (revision, form, parts): {first:?}; {other:?}");
+            return Err(NightError::Unfit(what));
+        }
+        let count = first.2;
+        let found = found.into_iter().map(|(number, (_, found))| (number, found)).collect();
+        Ok(Self { count, found })
+    }
+}
+
+/// Puts `parts` together as a night of `history`. Gives its number, and the parts that are missing or did not get to their ends:
+/// such a night is not in order, and has no end.
 ///
 /// # Errors
-/// They are not the parts of one night, or a history cannot be read or written.
-pub fn merge(history: &History, folders: &[PathBuf]) -> Result<(i64, Vec<String>), NightError> {
-    let found = parts(folders)?;
-    let of: Vec<(&str, &str, usize)> =
-        found.values().map(|(of, found)| (&*found.night.revision, &*found.night.form, *of)).collect();
-    let Some(first) = of.first().copied() else {
+/// The history cannot be written.
+pub fn merge(history: &History, parts: &Parts) -> Result<(i64, Vec<String>), NightError> {
+    let Parts { count, found } = parts;
+    let Some(first) = found.values().next().map(|found| &found.night) else {
         return Err(NightError::Unfit("no part is named".to_owned()));
     };
-    if let Some(other) = of.iter().find(|other| **other != first) {
-        let what = format!("not the parts of one night (revision, form, parts): {first:?}; {other:?}");
-        return Err(NightError::Unfit(what));
-    }
-    let (revision, form, count) = first;
-    let missing: Vec<String> = (1..=count)
+    let missing: Vec<String> = (1..=*count)
         .filter_map(|number| match found.get(&number) {
             None => Some(format!("part {number}/{count} is missing")),
-            Some((_, found)) if found.night.seconds.is_none() => {
+            Some(found) if found.night.seconds.is_none() => {
                 Some(format!("part {number}/{count} did not get to its end"))
             }
             Some(_) => None,
         })
         .collect();
-    let nights = || found.values().map(|(_, found)| &found.night);
+    let nights = || found.values().map(|found| &found.night);
     let started = nights().map(|night| night.started).min().unwrap_or_default();
-    let mut whole = Night::begun(started, revision, form, &Partition::WHOLE.to_string());
+    let mut whole = Night::begun(started, &first.revision, &first.form, &Partition::WHOLE.to_string());
     for night in nights() {
         whole.parts.push(Part { part: night.part.clone(), started: night.started });
         whole.qemus.extend(night.qemus.iter().cloned());
@@ -63,7 +85,7 @@ pub fn merge(history: &History, folders: &[PathBuf]) -> Result<(i64, Vec<String>
     for total in history.night(id)?.totals() {
         history.add_measure(id, &total)?;
     }
-    for (_, found) in found.values() {
+    for found in found.values() {
         copy_logs(&found.logs, &history.logs(id))?;
     }
     if missing.is_empty() {

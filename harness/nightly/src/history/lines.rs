@@ -6,6 +6,9 @@ use super::{History, Night, SCHEMA};
 use crate::error::NightError;
 use crate::plan::Partition;
 
+/// 10000-01-01, in seconds since 1970: years have four digits.
+const YEAR_10000: i64 = 253_402_300_800;
+
 /// `nights` as text.
 #[must_use]
 pub fn lines(nights: &[Night]) -> String {
@@ -13,12 +16,16 @@ pub fn lines(nights: &[Night]) -> String {
     nights.iter().map(line).collect()
 }
 
-/// Adds the nights of `text` that `history` does not have, each under a number of its own; gives how many it added.
+/// Why line `index` of those of a file is no night.
+fn unfit(index: usize, why: String) -> NightError {
+    NightError::Unfit(format!("line {}: {why}", index + 1))
+}
+
+/// The nights of `text`, at least one.
 ///
 /// # Errors
-/// A line is no night, then nothing is added; or the history cannot be written.
-pub fn import(history: &History, text: &str) -> Result<usize, NightError> {
-    let unfit = |index: usize, why: String| NightError::Unfit(format!("line {}: {why}", index + 1));
+/// A line is no night.
+pub fn read(text: &str) -> Result<Vec<Night>, NightError> {
     let of = |(index, line): (usize, &str)| {
         let unfit = |why: String| unfit(index, why);
         if line.trim().is_empty() {
@@ -37,6 +44,14 @@ pub fn import(history: &History, text: &str) -> Result<usize, NightError> {
     if nights.is_empty() {
         return Err(NightError::Unfit("there is no night in it".to_owned()));
     }
+    Ok(nights)
+}
+
+/// Adds those of `nights` that `history` does not have, each under a number of its own; gives how many it added.
+///
+/// # Errors
+/// The history cannot take one of them, then it takes none; or it cannot be written.
+pub fn import(history: &History, nights: &[Night]) -> Result<usize, NightError> {
     // But for its number, which each history gives itself.
     let name = |night: &Night| lines(&[Night { night: 0, ..night.clone() }]);
     let mut known: BTreeSet<String> = history.nights()?.iter().map(name).collect();
@@ -59,6 +74,14 @@ fn whole(night: &Night) -> Result<(), String> {
     if night.status.is_some() != night.seconds.is_some() || night.status.is_some_and(|status| status > 1) {
         return Err("its status is 0 or 1, and null with its seconds".to_owned());
     }
+    let counts = night.cells.iter().flat_map(|cell| [cell.traces, cell.operations, cell.status]);
+    if counts.chain([night.night]).any(|count| count < 0) {
+        return Err("a count in it is below 0".to_owned());
+    }
+    let begun = night.parts.iter().map(|part| part.started).chain([night.started]);
+    if let Some(begun) = begun.into_iter().find(|begun| !(0..YEAR_10000).contains(begun)) {
+        return Err(format!("it begins {begun} s after 1970, which is no time of ours"));
+    }
     let mut seconds = night.seconds.into_iter().chain(night.cells.iter().map(|cell| cell.seconds));
     if !seconds.all(time) || night.measures.iter().any(|measure| !measure.value.is_finite()) {
         return Err("a number in it is none".to_owned());
@@ -76,12 +99,17 @@ mod tests {
         let history = History::write(folder.path()).unwrap();
         let good =
             lines(&[Night { seconds: Some(1.0), status: Some(0), ..Night::begun(5, "r", "short", "1/1") }]);
+        let import = |history: &History, text: &str| import(history, &read(text)?);
+        let cell = r#""cells":[{"name":"c","traces":-1,"operations":1,"seconds":1.0,"status":0}]"#;
         let twice = r#""parts":[{"part":"1/2","started":1},{"part":"1/2","started":1}]"#;
         for (bad, why) in [
             (good.replace("\"status\":0", "\"status\":7"), "line 2: its status is 0 or 1"),
             (good.replace("\"1/1\"", "\"../../etc\""), "line 2: part `../../etc` is none"),
             (good.replace("\"seconds\":1.0", "\"seconds\":-1.0"), "line 2: a number in it is none"),
             (good.replace("\"parts\":[]", twice), "line 2: "),
+            (good.replace("\"cells\":[]", cell), "line 2: a count in it is below 0"),
+            (good.replace("\"started\":5,", "\"started\":253402300800,"), "line 2: it begins 253402300800 s"),
+            (good.replace("\"started\":5,", "\"started\":-1,"), "line 2: it begins -1 s"),
             ("\n".to_owned(), "line 2: it is empty"),
         ] {
             assert_ne!(bad, good);

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OpenFlags};
 
-pub use self::lines::{import, lines};
+pub use self::lines::{import, lines, read as read_lines};
 pub use self::night::{Cell, Fault, Measure, Night, Part, Problem, Qemu, SCHEMA};
 use crate::error::NightError;
 

@@ -16,10 +16,11 @@ use parallax_engine::project;
 use parallax_engine::status::{Failure, Status};
 use parallax_engine::visible;
 use parallax_nightly::history::{self, Night};
+use parallax_nightly::merge::{self, Parts};
 use parallax_nightly::news::compared;
 use parallax_nightly::page::Sources;
 use parallax_nightly::plan::Form;
-use parallax_nightly::{History, NightError, Runner, merge, perform, time, told};
+use parallax_nightly::{History, NightError, Runner, perform, time, told};
 use parallax_report::{regular, text_table};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
@@ -93,9 +94,8 @@ fn in_order(night: &Night) -> Status {
 
 fn tell(history: &History, night: i64, root: &Path) -> Result<()> {
     let summary = told::told(history, night, &Sources::at(root)).map_err(Failure::from)?;
-    say(summary.trim_end());
-    say(&history.folder().join("index.html").display().to_string());
-    Ok(())
+    let page = history.folder().join("index.html");
+    print(&format!("nightly: {}\nnightly: {}\n", summary.trim_end(), page.display()))
 }
 
 fn merged(args: &NightlyMerge, root: &Path) -> Result<Status> {
@@ -110,11 +110,13 @@ fn merged(args: &NightlyMerge, root: &Path) -> Result<Status> {
             format!("{}: it is a part, and cannot be the whole: name another --results", part.display());
         return Err(Failure::usage(message).into());
     }
+    // Before a history is made for them.
+    let parts = Parts::read(&args.parts).map_err(Failure::from)?;
     let history = History::write(&results).map_err(Failure::from)?;
     history.is_whole().map_err(Failure::from)?;
-    let (night, missing) = merge::merge(&history, &args.parts).map_err(Failure::from)?;
+    let (night, missing) = merge::merge(&history, &parts).map_err(Failure::from)?;
     tell(&history, night, root)?;
-    missing.iter().for_each(|what| say(&format!("NOT IN ORDER: {what}")));
+    missing.iter().try_for_each(|what| print(&format!("nightly: NOT IN ORDER: {what}\n")))?;
     Ok(in_order(&history.night(night).map_err(Failure::from)?))
 }
 
@@ -128,7 +130,7 @@ fn page(args: &NightlyPage, root: &Path) -> Result<Status> {
         );
     }
     let path = told::write_page(&history, &nights, &Sources::at(root)).map_err(Failure::from)?;
-    say(&path.display().to_string());
+    print(&format!("nightly: {}\n", path.display()))?;
     Ok(Status::Same)
 }
 
@@ -136,14 +138,17 @@ fn nights(args: &NightlyHistory, root: &Path) -> Result<Status> {
     let folder = results(args.results.as_ref(), root);
     if let Some(file) = &args.import {
         let bytes = regular::read_any(file, MOST).map_err(|error| Failure::file(file.display(), &error))?;
+        let text = String::from_utf8_lossy(&bytes);
+        // Before a history is made for them.
+        let nights = history::read_lines(&text)
+            .map_err(|error| Failure::usage(format!("{}: {error}", file.display())))?;
         let history = History::write(&folder).map_err(Failure::from)?;
         // Its own lines put a lost history back; others would be written over them.
         if !history.has_lines_in(file) {
             history.is_whole().map_err(Failure::from)?;
         }
-        let text = String::from_utf8_lossy(&bytes);
-        let added = history::import(&history, &text).map_err(Failure::from)?;
-        let there = text.lines().count().saturating_sub(added);
+        let added = history::import(&history, &nights).map_err(Failure::from)?;
+        let there = nights.len().saturating_sub(added);
         if there > 0 {
             anstream::eprintln!("nightly: {there} of the nights were there before, and were not added");
         }

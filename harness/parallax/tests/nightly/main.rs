@@ -283,6 +283,9 @@ fn a_history_is_lines_of_json_that_keep_to_their_schema_and_come_back() {
     assert_eq!(nights.nightly(&["history", "--format", "json", "--import", &own], "again", 0), lines);
     std::fs::write(&file, "{\"document\":\"run\"}\n").expect("a file");
     assert!(nights.nightly(&["history", "--import", &file], "again", 2).contains("line 1: "));
+    nights.nightly(&["history", "--import", &file], "fresh", 2);
+    nights.nightly(&["merge", &file], "fresh", 2);
+    assert!(!nights.at("fresh").exists(), "nothing is left of what was refused");
 }
 
 #[test]
@@ -294,4 +297,8 @@ fn a_page_is_written_again_and_needs_a_history() {
     std::fs::remove_file(nights.at("results/index.html")).expect("a page");
     nights.nightly(&["page"], "results", 0);
     assert_eq!(nights.text("results/index.html"), before);
+    let full = std::fs::File::options().write(true).open("/dev/full").expect("a device");
+    let mut page = nights.command(&["page"], "results");
+    let status = page.stdout(full).status().expect("it runs");
+    assert_eq!(status.code(), Some(125), "where its page is could not be said");
 }

@@ -119,7 +119,8 @@ impl Nights {
         let _ = fs::remove_file(self.at("answers/pid"));
     }
 
-    fn command(&self, words: &[&str], results: &str) -> Command {
+    /// `parallax nightly` with `words`, ready to run.
+    pub(crate) fn command(&self, words: &[&str], results: &str) -> Command {
         let mut command = Command::new(program());
         command.current_dir("../..").arg("nightly").args(words);
         command.arg("--results").arg(self.at(results)).stdin(Stdio::null());
