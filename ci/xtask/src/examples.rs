@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 
 use crate::child::Child;
-use crate::ends::Failure;
+use crate::ends::{Failure, SETUP, status_of};
 use crate::folder::Folder;
 use crate::room::{Room, say};
 
@@ -17,12 +17,17 @@ target/examples.
 Examples:
   cargo xtask examples               # minutes: the command is built three times
 
-Exit status: 0 all do what the page says, 1 one does not.";
+Exit status: 0 all do what the page says, 1 one does not, 125 git could not copy the source tree.";
 
 pub(crate) fn examples(room: &Room) -> Result<()> {
     let folder = Folder::new(&env::temp_dir(), "parallax-examples")?;
     let tree = folder.path().join("tree");
-    room.run("git").words(["clone", "-q", "--no-hardlinks"]).word(room.root()).word(&tree).good()?;
+    let clone = room.run("git").words(["clone", "-q", "--no-hardlinks"]).word(room.root()).word(&tree).good();
+    clone.map_err(|error| match status_of(&error) {
+        // A signal ends the task as it ends git.
+        status if status > SETUP => error,
+        _ => Failure::setup(format!("no copy of the source tree: {error}")).into(),
+    })?;
     let at = Example { room, tree: &tree, target: room.root().join("target/examples") };
 
     at.build("operation")?;

@@ -11,7 +11,7 @@ use parallax_machine::toolchain::Variant;
 use parallax_report::golden;
 
 use super::criterion::Criterion;
-use super::history::Repository;
+use super::history::{Commit, Repository};
 use super::images::Images;
 use super::outcome;
 use super::report::Report;
@@ -49,6 +49,7 @@ pub fn bisect(request: &Request, cancel: &CancellationToken) -> Result<Report> {
         Criterion::Findings | Criterion::Golden => Vec::new(),
     };
     let row = repository.range(&request.good, &request.bad, &files)?;
+    has_trace(&repository, row.last(), files.first())?;
     let golden = golden::text(&case.place.golden)?;
     if request.by == Criterion::Golden && golden.is_none() {
         let path = case.place.golden.display();
@@ -72,6 +73,18 @@ pub fn bisect(request: &Request, cancel: &CancellationToken) -> Result<Report> {
     outcome::report(&mut trials, &row, narrowed, last_good)
 }
 
+/// Refuses a bad end without the trace whose own form each revision is to be judged by.
+fn has_trace(repository: &Repository, bad: Option<&Commit>, trace: Option<&String>) -> Result<(), Failure> {
+    match (bad, trace) {
+        (Some(bad), Some(trace)) if repository.file(bad, trace).is_none() => Err(Failure::usage(format!(
+            "--by range takes the trace and the golden of each revision, and {} has no {trace}; \
+             --by findings and --by golden take those of the working tree",
+            bad.short()
+        ))),
+        _ => Ok(()),
+    }
+}
+
 /// Trace and golden, below `root`.
 fn own_files(root: &Path, request: &Request, case: &Case) -> Result<Vec<String>, Failure> {
     let below = |path: PathBuf| {
@@ -87,4 +100,20 @@ fn own_files(root: &Path, request: &Request, case: &Case) -> Result<Vec<String>,
     let name = case.place.golden.file_name().unwrap_or_default();
     let folder = case.place.golden.parent().and_then(|folder| folder.canonicalize().ok()).unwrap_or_default();
     Ok(vec![below(trace)?, below(folder.join(name))?])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::history::tests::history;
+    use super::*;
+
+    #[test]
+    fn a_revision_without_the_trace_is_not_judged_by_its_own() {
+        let (_folder, repository) = history(&["a", "b"]);
+        let row = repository.range("t0", "HEAD", &[]).unwrap();
+        let refused = |name: &str| has_trace(&repository, row.last(), Some(&name.to_owned()));
+        assert!(refused("hyp/a").is_ok());
+        let message = refused("traces/a.trace").unwrap_err().message;
+        assert!(message.contains("has no traces/a.trace; --by findings"), "{message}");
+    }
 }

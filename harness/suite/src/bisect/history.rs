@@ -194,4 +194,4 @@ fn hash(text: &str) -> String {
 
 #[cfg(test)]
 #[path = "history_tests.rs"]
-mod tests;
+pub(super) mod tests;

@@ -3,7 +3,7 @@ use std::fs;
 use super::*;
 
 /// A repository with one commit for each of `contents`, which is what `hyp/a` holds in it.
-fn history(contents: &[&str]) -> (tempfile::TempDir, Repository) {
+pub(in crate::bisect) fn history(contents: &[&str]) -> (tempfile::TempDir, Repository) {
     let folder = tempfile::tempdir().unwrap();
     let run = |arguments: &[&str]| {
         let identity = ["-c", "user.name=A", "-c", "user.email=a@example.org", "-c", "commit.gpgsign=false"];

@@ -95,7 +95,11 @@ impl<'a> Images<'a> {
             // Built by a Parallax whose images had the paths of a folder that is no longer known.
             fs::remove_dir_all(&place).map_err(at(&place))?;
         }
-        eprintln!("{}  building {}", commit.short(), visible::line(&commit.subject));
+        eprintln!(
+            "{}  building {} (its images are kept: once)",
+            commit.short(),
+            visible::line(&commit.subject)
+        );
         self.check_out(commit, &tree)?;
         let result = self.build(&root, &place);
         self.leave(commit, &tree)?;
