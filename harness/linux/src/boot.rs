@@ -11,6 +11,7 @@ use parallax_engine::Reproducer;
 use parallax_engine::project;
 use parallax_engine::status::Failure;
 use parallax_engine::visible;
+use parallax_machine::scratch::Scratch;
 use parallax_machine::toolchain::BuiltImages;
 use parallax_machine::{CancellationToken, KEPT, Linux, LinuxBackend, LinuxConfig};
 use parallax_trace::spec::{HostView, MachineSpec, SmmuMode};
@@ -96,7 +97,7 @@ impl Boot<'_> {
     /// Boots it, `bare` or under the hypervisor, does what `plan` says, and waits until it has switched itself off.
     pub fn run(&self, bare: bool, plan: &Plan) -> Result<Outcome> {
         let args = self.machine;
-        let folder = tempfile::Builder::new().prefix("parallax-linux-").tempdir()?;
+        let folder = Scratch::new()?;
         let path = |name: &str| folder.path().join(name);
         let data = KnownData::new(args.io);
         for disk in ["nvme", "virtio"] {

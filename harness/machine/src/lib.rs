@@ -26,6 +26,7 @@ pub mod qmp;
 pub mod ram;
 pub mod recording;
 pub mod rsp;
+pub mod scratch;
 pub mod shadow;
 pub mod symbols;
 pub mod target;

@@ -1,5 +1,7 @@
 //! Files that are saved while somebody works on them.
 
+use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,7 +24,16 @@ pub(crate) struct Saves {
     cancel: CancellationToken,
     /// What is under way, which a save ends.
     round: Arc<Mutex<CancellationToken>>,
-    _watcher: RecommendedWatcher,
+    watcher: RecommendedWatcher,
+    /// The folders, and which ones they were when they were last looked at.
+    folders: Vec<(PathBuf, Option<Identity>)>,
+}
+
+/// Device and inode. A folder that is removed and made again (`git checkout` does so) is another one, which nobody watches.
+type Identity = (u64, u64);
+
+fn identity(folder: &Path) -> Option<Identity> {
+    fs::metadata(folder).ok().map(|data| (data.dev(), data.ino()))
 }
 
 impl Saves {
@@ -47,7 +58,8 @@ impl Saves {
                 .watch(folder, RecursiveMode::Recursive)
                 .with_context(|| format!("{}: cannot be watched", folder.display()))?;
         }
-        Ok(Self { saved, cancel: cancel.clone(), round, _watcher: watcher })
+        let folders = folders.iter().map(|folder| (folder.clone(), identity(folder))).collect();
+        Ok(Self { saved, cancel: cancel.clone(), round, watcher, folders })
     }
 
     /// A token for what is done now: the next save ends it.
@@ -58,19 +70,38 @@ impl Saves {
     }
 
     /// Waits for a save, and until nothing more is saved: when the first was. Nothing once it is cancelled.
-    pub(crate) fn next(&self) -> Option<Instant> {
+    pub(crate) fn next(&mut self) -> Option<Instant> {
         let first = loop {
             if self.cancel.is_cancelled() {
                 return None;
             }
             match self.saved.recv_timeout(LOOK) {
                 Ok(at) => break at,
+                Err(RecvTimeoutError::Timeout) if self.watch_again() => break Instant::now(),
                 Err(RecvTimeoutError::Timeout) => (),
                 Err(RecvTimeoutError::Disconnected) => return None,
             }
         };
         while !self.cancel.is_cancelled() && self.saved.recv_timeout(QUIET).is_ok() {}
         Some(first)
+    }
+
+    /// Watches those folders that were made again since the last look, and says whether there was one.
+    fn watch_again(&mut self) -> bool {
+        let mut any = false;
+        for (folder, known) in &mut self.folders {
+            let now = identity(folder);
+            if now.is_none() || now == *known {
+                continue;
+            }
+            // The old watch went with the old folder, or still holds it where it was only moved away.
+            let _ = self.watcher.unwatch(folder);
+            if self.watcher.watch(folder, RecursiveMode::Recursive).is_ok() {
+                *known = now;
+                any = true;
+            }
+        }
+        any
     }
 }
 
@@ -91,7 +122,7 @@ mod tests {
     fn saves_are_one_when_they_come_together_and_end_what_is_under_way() {
         let folder = tempfile::tempdir().unwrap();
         let cancel = CancellationToken::new();
-        let saves = Saves::of(&[folder.path().to_owned()], &cancel).unwrap();
+        let mut saves = Saves::of(&[folder.path().to_owned()], &cancel).unwrap();
         let round = saves.round();
         std::fs::write(folder.path().join("notes.txt~"), "x").unwrap();
         std::fs::write(folder.path().join("a.snap.new"), "x").unwrap();
@@ -105,5 +136,22 @@ mod tests {
         assert!(round.is_cancelled() && !saves.round().is_cancelled());
         cancel.cancel();
         assert_eq!(saves.next(), None);
+    }
+
+    #[test]
+    fn a_folder_that_is_made_again_is_watched_again() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = root.path().join("traces");
+        std::fs::create_dir(&folder).unwrap();
+        let mut saves = Saves::of(std::slice::from_ref(&folder), &CancellationToken::new()).unwrap();
+        for away in [root.path().join("old"), root.path().join("older")] {
+            std::fs::rename(&folder, away).unwrap();
+            std::fs::create_dir(&folder).unwrap();
+            saves.next().unwrap();
+            let round = saves.round();
+            std::fs::write(folder.join("a.trace"), "x").unwrap();
+            saves.next().unwrap();
+            assert!(round.is_cancelled(), "a save in it is seen");
+        }
     }
 }

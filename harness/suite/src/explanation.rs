@@ -1,17 +1,20 @@
 //! What an operation did, told of a recording; a trace is performed and recorded first, so that there is one way to tell it.
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use parallax_engine::Session;
+use parallax_engine::Mode;
 use parallax_engine::recorded;
 use parallax_engine::status::Failure;
-use parallax_machine::recording::{RecordedFinding, Recorder, Replay};
+use parallax_machine::recording::{RecordedFinding, Replay};
+use parallax_machine::scratch::Scratch;
 use parallax_machine::{Backend, MachineError};
 use parallax_report::explain::{self, Wanted};
 use parallax_trace::Op;
 
 use crate::cases::Case;
+use crate::performed;
 
 /// What is known of an operation.
 #[derive(Clone, Debug)]
@@ -23,41 +26,51 @@ pub struct Explanation {
 }
 
 /// The story of the operation in line `op` of `case`, the trace at `source`, on a machine that `backend` boots with the
-/// plugin.
+/// plugin and that is driven in `mode`.
 ///
 /// # Errors
 /// There is no such operation, or the machine fails.
-pub fn story(backend: &dyn Backend, case: &Case, source: &Path, op: usize, wanted: Wanted) -> Result<String> {
-    let folder = tempfile::tempdir()?;
-    let path = record(backend, case, op, folder.path())?;
+pub fn story(
+    (backend, mode): (&dyn Backend, Mode),
+    case: &Case,
+    source: &Path,
+    op: usize,
+    wanted: Wanted,
+) -> Result<String> {
+    let folder = Scratch::new()?;
+    let path = record((backend, mode), case, op, folder.path())?;
     Ok(of_recording(&path, source, heading(&case.trace.ops, op), wanted)?.story)
 }
 
-/// The line of the first of those that are performed at once with the operation in line `line`; that line where it is alone.
-fn heading(ops: &[Op], line: usize) -> usize {
+/// Those that are performed at once with the operation in line `line`, as places in `ops`; that one where it is alone, none where
+/// no operation is in that line.
+fn group(ops: &[Op], line: usize) -> Range<usize> {
     let heads = ops.iter().enumerate().filter_map(|(first, op)| Some((first, op.at_once.as_ref()?.count)));
-    let mut groups = heads.filter_map(|(first, count)| ops.get(first..first + count));
-    let group = groups.find(|group| group.iter().any(|op| op.line == line));
-    group.map_or(line, |group| group[0].line)
+    let mut groups = heads.map(|(first, count)| first..(first + count).min(ops.len()));
+    let Some(at) = ops.iter().position(|op| op.line == line) else { return 0..0 };
+    groups.find(|group| group.contains(&at)).unwrap_or(at..at + 1)
+}
+
+/// The line of the first of those that are performed at once with the operation in line `line`.
+fn heading(ops: &[Op], line: usize) -> usize {
+    ops.get(group(ops, line).start).filter(|first| first.at_once.is_some()).map_or(line, |first| first.line)
 }
 
 /// Records `case` into `folder`, up to the operation in line `op`.
 ///
 /// # Errors
 /// There is no such operation, or the machine fails.
-pub fn record(backend: &dyn Backend, case: &Case, op: usize, folder: &Path) -> Result<PathBuf> {
+pub fn record(
+    (backend, mode): (&dyn Backend, Mode),
+    case: &Case,
+    op: usize,
+    folder: &Path,
+) -> Result<PathBuf> {
     let ops = &case.trace.ops;
-    let last = ops.iter().position(|known| known.line == op).ok_or_else(|| unknown(op))?;
-    let mut machine = backend.boot(&case.trace.machine).map_err(Failure::from)?;
-    let path = folder.join("trace.plx");
-    let recorder = Recorder::create(&path, backend.revision(), machine.target())?;
-    let (mut session, _) = Session::start(machine.as_mut(), Some(recorder)).map_err(Failure::from)?;
-    let mut next = 0;
-    while next <= last {
-        next += session.next(&ops[next..]).map_err(Failure::from)?.len();
+    match group(ops, op).end {
+        0 => Err(unknown(op).into()),
+        end => Ok(performed::record(backend, case, &ops[..end], mode, folder)?),
     }
-    session.finish().map_err(Failure::from)?;
-    Ok(path)
 }
 
 /// The explanation of the operation in line `op` of the recording at `path`, which the user knows as `source`.

@@ -24,6 +24,7 @@ pub mod explanation;
 pub mod jobs;
 pub mod made_for;
 pub mod mutants;
+pub mod performed;
 pub mod revision;
 pub mod schema;
 pub mod selection;

@@ -4,6 +4,7 @@ use std::fs;
 use std::ops::ControlFlow;
 use std::path::Path;
 
+use parallax_engine::Mode;
 use parallax_engine::live;
 use parallax_engine::project;
 use parallax_engine::status::{Failure, Status};
@@ -41,22 +42,23 @@ pub fn hypervisor(
     Ok((hyp, commit))
 }
 
-/// Performs `case` on the hypervisor and the test host of `revision`, with the plugin if `events` are wanted, and shows each
-/// state to `visit`, from the boot on, until it breaks off.
+/// Performs `case` on the hypervisor and the test host of `revision`, in `mode`, with the plugin if `events` are wanted or the
+/// mode needs it, and shows each state to `visit`, from the boot on, until it breaks off.
 ///
 /// # Errors
 /// There is no such commit, or its hypervisor cannot be built, booted or read.
 pub fn visit(
     case: &Case,
     revision: &str,
-    events: bool,
+    (events, mode): (bool, Mode),
     cancel: &CancellationToken,
     visit: impl FnMut(&Moment<'_>) -> ControlFlow<()>,
 ) -> Result<(), Failure> {
     let root = project::root(std::slice::from_ref(&case.place.golden))?;
     let (hyp, commit) = hypervisor(&root, revision, std::slice::from_ref(case), cancel)?;
-    let hyp = if events { live::with_events(hyp, &root)? } else { hyp };
-    source::perform_on(&hyp, case, visit).map_err(|failure| of_it(&commit, failure.status, &failure.message))
+    let hyp = if events || mode == Mode::Stream { live::with_events(hyp, &root)? } else { hyp };
+    source::perform_on((&hyp, mode), case, cancel, visit)
+        .map_err(|failure| of_it(&commit, failure.status, &failure.message))
 }
 
 /// Whether the file of `case` is another one at `revision`, where it is there.

@@ -8,8 +8,9 @@ use parallax_engine::live;
 use parallax_engine::project;
 use parallax_engine::recorded;
 use parallax_engine::status::Failure;
-use parallax_engine::{Observer, Session};
+use parallax_engine::{Mode, Observer, Session};
 use parallax_machine::recording::Replay;
+use parallax_machine::scratch::Scratch;
 use parallax_machine::{Backend, CancellationToken, Machine, MachineError, Registers, Target};
 use parallax_model::{Context, Finding, Snapshot, Span};
 use parallax_report::operation_events::{self, Code};
@@ -17,6 +18,7 @@ use parallax_report::regular;
 use parallax_vmsa::PhysMem;
 
 use crate::cases::{self, Case};
+use crate::performed;
 
 /// The state after an operation.
 pub struct Moment<'a> {
@@ -85,19 +87,19 @@ impl Source {
         Ok(Self::Trace(Box::new(case)))
     }
 
-    /// Shows each state to `visit`, from the boot on, until it breaks off. A trace is performed with the plugin if `events` are
-    /// wanted; a recording has those that were recorded.
+    /// Shows each state to `visit`, from the boot on, until it breaks off. A trace is performed in `mode`, with the plugin if `events`
+    /// are wanted or the mode needs it; a recording has those that were recorded.
     ///
     /// # Errors
     /// The machine cannot be built, booted or read; the recording is damaged.
     pub fn visit(
         self,
-        events: bool,
+        (events, mode): (bool, Mode),
         cancel: &CancellationToken,
         visit: impl FnMut(&Moment<'_>) -> ControlFlow<()>,
     ) -> Result<(), Failure> {
         match self {
-            Self::Trace(case) => perform(&case, events, cancel, visit),
+            Self::Trace(case) => perform(&case, (events, mode), cancel, visit),
             Self::Recording(replay) => replay_all(*replay, cancel, visit),
         }
     }
@@ -110,25 +112,33 @@ fn queue_of(target: &Target) -> Span {
 
 fn perform(
     case: &Case,
-    events: bool,
+    (events, mode): (bool, Mode),
     cancel: &CancellationToken,
     visit: impl FnMut(&Moment<'_>) -> ControlFlow<()>,
 ) -> Result<(), Failure> {
     let root = project::root(std::slice::from_ref(&case.place.golden))?;
     let hyp = live::build(&root, [&case.trace], cancel)?;
-    let hyp = if events { live::with_events(hyp, &root)? } else { hyp };
-    perform_on(&hyp, case, visit)
+    let hyp = if events || mode == Mode::Stream { live::with_events(hyp, &root)? } else { hyp };
+    perform_on((&hyp, mode), case, cancel, visit)
 }
 
-/// Performs `case` on a machine of `backend`, and shows each state to `visit`, from the boot on, until it breaks off.
+/// Performs `case` on a machine of `backend` that is driven in `mode`, and shows each state to `visit`, from the boot on, until it
+/// breaks off. [`Mode::Stream`] needs the plugin.
 ///
 /// # Errors
 /// The machine cannot be booted or read.
 pub fn perform_on(
-    backend: &dyn Backend,
+    (backend, mode): (&dyn Backend, Mode),
     case: &Case,
+    cancel: &CancellationToken,
     mut visit: impl FnMut(&Moment<'_>) -> ControlFlow<()>,
 ) -> Result<(), Failure> {
+    if mode == Mode::Stream {
+        // Between two stops there is no machine to look at: what was seen of it is recorded.
+        let folder = Scratch::new().map_err(|error| Failure::file(std::env::temp_dir().display(), &error))?;
+        let path = performed::record(backend, case, &case.trace.ops, mode, folder.path())?;
+        return replay_all(Replay::open(&path).map_err(MachineError::from)?, cancel, visit);
+    }
     let mut machine = backend.boot(&case.trace.machine)?;
     let (mut session, found) = Session::start(machine.as_mut(), None)?;
     let booted = Some(session.boot_instructions()).filter(|count| *count != 0);

@@ -8,6 +8,7 @@ use std::io::{BufWriter, Write as _};
 use std::process;
 
 use parallax_engine::status::Failure;
+use parallax_machine::scratch::Scratch;
 use parallax_protocol::casemate::{self, Form};
 use parallax_protocol::{Checker, Config};
 
@@ -22,7 +23,7 @@ const GATHERED: usize = 1 << 16;
 /// Measures, and renders what was measured.
 pub(crate) fn measure(setup: &Setup) -> Result<String, Failure> {
     let count = setup.scaled(EVENTS);
-    let folder = tempfile::tempdir().map_err(|error| Failure::file("a folder for a text", &error))?;
+    let folder = Scratch::new().map_err(|error| Failure::file("a folder for a text", &error))?;
     let path = folder.path().join("events.cm");
     let failed = |error: &std::io::Error| Failure::file(path.display(), error);
     let bytes = written(&path, count).map_err(|error| failed(&error))?;

@@ -8,10 +8,9 @@ pub mod args;
 pub mod version;
 
 use std::ffi::OsString;
-use std::fs::{File, Permissions};
+use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -20,7 +19,6 @@ use std::sync::OnceLock;
 use parallax_abi::journal::Record;
 use parallax_trace::spec::{MachineSpec, TreeFile};
 use parallax_trace::tree::TreeError;
-use tempfile::TempDir;
 
 pub use self::args::{Notes, Pagewatch, Places};
 pub use self::version::Version;
@@ -28,6 +26,7 @@ use crate::coverage::Coverage;
 use crate::journal::{Journal, JournalError};
 use crate::programs::find_program;
 use crate::ram::MappedRam;
+use crate::scratch::Scratch;
 use crate::unlinked::UnlinkedFile;
 
 /// The longest path that a unix socket may have, in bytes (`sun_path`, with its terminating zero).
@@ -144,7 +143,7 @@ impl Watched {
 /// What other processes of the user can see while a machine is being connected.
 #[derive(Debug)]
 struct Names {
-    dir: TempDir,
+    dir: Scratch,
     /// Held until QEMU has opened them.
     _files: Vec<UnlinkedFile>,
 }
@@ -178,7 +177,7 @@ impl Qemu {
     ) -> Result<(Self, MappedRam, Watched), QemuError> {
         let (program, version) = usable_program()?;
         let start = |what| move |source| QemuError::Start { what, source };
-        let dir = private_dir().map_err(start("making a directory for its sockets"))?;
+        let dir = Scratch::new().map_err(start("making a directory for its sockets"))?;
         let gdb = dir.path().join("gdb.sock");
         if gdb.as_os_str().as_bytes().len() > SOCKET_PATH_MAX {
             return Err(QemuError::SocketPath(gdb));
@@ -308,11 +307,6 @@ fn command(program: &Path) -> Command {
     command
 }
 
-/// A new directory that is the user's alone, whatever the umask.
-fn private_dir() -> io::Result<TempDir> {
-    tempfile::Builder::new().prefix("parallax-").permissions(Permissions::from_mode(0o700)).tempdir()
-}
-
 fn stderr_file(dir: &Path) -> io::Result<(File, File)> {
     let path = dir.join("stderr.log");
     let write = File::options().append(true).create_new(true).open(&path)?;
@@ -346,12 +340,6 @@ mod tests {
         let text = tail(&file);
         assert_eq!(text.len() as u64, TAIL);
         assert!(text.ends_with("xend"));
-    }
-
-    #[test]
-    fn the_sockets_are_the_users_own() {
-        let dir = private_dir().unwrap();
-        assert_eq!(dir.path().metadata().unwrap().permissions().mode() & 0o777, 0o700);
     }
 
     #[test]

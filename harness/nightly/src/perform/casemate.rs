@@ -4,6 +4,7 @@ use std::fs;
 use std::time::Instant;
 
 use parallax_machine::programs::find_program;
+use parallax_machine::scratch::Scratch;
 
 use super::{AtWork, good};
 use crate::child::Done;
@@ -22,7 +23,7 @@ impl AtWork<'_> {
         (self.tell)(CASEMATE);
         let begin = Instant::now();
         let log = self.log(CASEMATE);
-        let folder = tempfile::tempdir().map_err(NightError::io(&log))?;
+        let folder = Scratch::new().map_err(NightError::io(&log))?;
         let events = folder.path().join("events.cm");
         let mut taken = 0;
         for trace in good(&self.runner.root)?.iter().step_by(every) {

@@ -3,12 +3,14 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use parallax_engine::Mode;
 
 pub(crate) const EXAMPLE: &str = "\
 Examples:
   parallax diff before.plx after.plx
   parallax diff before.plx after.plx --only tables --only findings
   parallax diff traces/good/donate.trace --rev HEAD~1
+  parallax diff traces/good/donate.trace --rev HEAD~1 --mode stream --machine cpus=2
   parallax diff traces/good/split_2m.trace --right smmu.map=pages --only tables --ignore block-size
 
 Exit status: 0 the same, 1 different.";
@@ -31,6 +33,12 @@ pub struct Diff {
     /// Perform trace A on the hypervisor of this revision; B is A as it is now, unless named
     #[arg(long, value_name = "REV")]
     pub rev: Option<String>,
+    /// How to drive the machine of a trace
+    #[arg(long, value_enum, default_value_t)]
+    pub mode: Mode,
+    /// Change the machine of both, as `run --machine` does
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub machine: Vec<String>,
     /// Change the machine of trace A
     #[arg(long = "left", value_name = "KEY=VALUE")]
     pub left_machine: Vec<String>,

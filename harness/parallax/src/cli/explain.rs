@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use parallax_addr::Expr;
+use parallax_engine::Mode;
 
 use super::run::On;
 
@@ -40,6 +41,9 @@ pub struct Explain {
     /// Perform a trace on the hypervisor of another commit, built from it
     #[arg(long, value_name = "REV", conflicts_with_all = ["target", "vmlinux"])]
     pub rev: Option<String>,
+    /// How to drive the machine of a trace
+    #[arg(long, value_enum, default_value_t)]
+    pub mode: Mode,
     /// Change the machine of a trace, as `run --machine` does
     #[arg(long, value_name = "KEY=VALUE")]
     pub machine: Vec<String>,

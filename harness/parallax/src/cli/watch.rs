@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use parallax_engine::Mode;
 
 pub(crate) const EXAMPLE: &str = "\
 Examples:
@@ -21,6 +22,9 @@ pub struct Watch {
     /// How many traces at a time [default: one for each core]
     #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub jobs: Option<u16>,
+    /// How to drive the machine
+    #[arg(long, value_enum, default_value_t)]
+    pub mode: Mode,
     /// Build the hypervisor as `run` does, fully optimised, which takes longer
     #[arg(long)]
     pub whole: bool,

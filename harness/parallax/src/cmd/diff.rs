@@ -16,7 +16,7 @@ use std::ops::ControlFlow;
 use anyhow::Result;
 use clap::ValueEnum;
 use parallax_engine::status::{Failure, Status};
-use parallax_engine::visible;
+use parallax_engine::{Mode, visible};
 use parallax_machine::CancellationToken;
 use parallax_model::canonical::Canonical;
 use parallax_model::{BlockSize, Check, Delta, GoldenLine, View, state_lines};
@@ -50,9 +50,10 @@ pub(super) fn diff(args: &Diff) -> Result<Status> {
     let block_size = if ignored { BlockSize::Ignored } else { BlockSize::Shown };
     let wanted = if args.only.is_empty() { Compared::value_variants() } else { &args.only };
     // Both are read before either is performed: a mistake in the second one shows at once.
-    let left = Source::open(&args.left, &args.left_machine)?;
+    let machine = |own: &[String]| [&args.machine, own].concat();
+    let left = Source::open(&args.left, &machine(&args.left_machine))?;
     let right_path = args.right.as_ref().unwrap_or(&args.left);
-    let right = Source::open(right_path, &args.right_machine)?;
+    let right = Source::open(right_path, &machine(&args.right_machine))?;
     if args.rev.is_some() && matches!(left, Source::Recording(_)) {
         let what = "a recording is of the revision that it was made of; --rev wants a trace";
         return Err(Failure::usage(format!("{}: {what}", args.left.display())).into());
@@ -71,8 +72,13 @@ pub(super) fn diff(args: &Diff) -> Result<Status> {
              git show {rev}:{label} >/tmp/old.trace && parallax diff /tmp/old.trace {label}"
         );
     }
-    let mut left = history(left, rev, wanted, block_size, &cancel)?;
-    let mut right = history(right, None, wanted, block_size, &cancel)?;
+    if args.mode == Mode::Stream && [&left, &right].iter().all(|side| matches!(side, Source::Recording(_))) {
+        let what = "recordings were made as they were made: leave --mode out";
+        return Err(Failure::usage(what).into());
+    }
+    let how = (wanted, block_size, args.mode);
+    let mut left = history(left, rev, how, &cancel)?;
+    let mut right = history(right, None, how, &cancel)?;
     let mut left_name = args.left.display().to_string();
     if let Some(rev) = rev {
         left_name += &format!(" at {}", visible::line(rev));
@@ -114,8 +120,7 @@ impl History {
 fn history(
     source: Source,
     rev: Option<&str>,
-    wanted: &[Compared],
-    block_size: BlockSize,
+    (wanted, block_size, mode): (&[Compared], BlockSize, Mode),
     cancel: &CancellationToken,
 ) -> Result<History, Failure> {
     let mut told = History { text: String::new(), has: [false; 2] };
@@ -154,8 +159,8 @@ fn history(
         if text.len() > MAX_TEXT { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     };
     match (source, rev) {
-        (Source::Trace(case), Some(rev)) => revision::visit(&case, rev, events, cancel, see)?,
-        (source, _) => source.visit(events, cancel, see)?,
+        (Source::Trace(case), Some(rev)) => revision::visit(&case, rev, (events, mode), cancel, see)?,
+        (source, _) => source.visit((events, mode), cancel, see)?,
     }
     if told.text.len() > MAX_TEXT {
         return Err(Failure::usage(format!("more than {} MiB of changes on one side", MAX_TEXT >> 20)));

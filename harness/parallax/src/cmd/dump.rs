@@ -10,6 +10,7 @@ use std::fmt::Write;
 use std::ops::ControlFlow;
 
 use anyhow::Result;
+use parallax_engine::Mode;
 use parallax_engine::status::{Failure, Status};
 use parallax_model::{BlockSize, View, attrs, raw, state_lines};
 use parallax_suite::source::{Moment, Source};
@@ -24,7 +25,7 @@ pub(super) fn dump(args: &Dump) -> Result<Status> {
     let source = Source::open(&args.source, &[])?;
     let mut text = None;
     let mut lines = Vec::new();
-    source.visit(false, &cancel, |moment| {
+    source.visit((false, Mode::Step), &cancel, |moment| {
         lines.push(moment.line);
         let wanted = args.op.is_none_or(|op| op == moment.line);
         if wanted {

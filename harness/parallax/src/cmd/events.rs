@@ -9,8 +9,8 @@ use std::ops::ControlFlow;
 
 use anyhow::Result;
 use parallax_abi::journal::{Record, kind};
-use parallax_engine::project;
 use parallax_engine::status::{Failure, Status};
+use parallax_engine::{Mode, project};
 use parallax_report::text_table;
 use parallax_suite::source::{self, Moment, Source};
 
@@ -48,12 +48,12 @@ pub(super) fn events(args: &cli::Events) -> Result<Status> {
         ControlFlow::Continue(())
     };
     match (args.target.target, source) {
-        (Target::Hyp, source) => source.visit(true, &cancel, visit)?,
+        (Target::Hyp, source) => source.visit((true, Mode::Step), &cancel, visit)?,
         (Target::Pkvm, Source::Trace(case)) => {
             let root = project::root(std::slice::from_ref(&case.place.golden))?;
             let vmlinux = args.vmlinux.as_ref();
             let pkvm = target::pkvm_with_events(&args.target, vmlinux, &root, &cancel)?;
-            source::perform_on(&pkvm, &case, visit)?;
+            source::perform_on((&pkvm, Mode::Step), &case, &cancel, visit)?;
         }
         (Target::Pkvm, Source::Recording(_)) => {
             return Err(Failure::usage(target::OF_A_RECORDING).into());

@@ -14,12 +14,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use parallax_addr::Expr;
-use parallax_engine::Reproducer;
 use parallax_engine::live;
 use parallax_engine::project;
 use parallax_engine::status::{Failure, Status};
 use parallax_engine::visible;
+use parallax_engine::{Mode, Reproducer};
 use parallax_machine::recording::{RecordedFinding, Replay};
+use parallax_machine::scratch::Scratch;
 use parallax_machine::{Backend, Machine, MachineError};
 use parallax_report::explain::Wanted;
 use parallax_suite::cases::Case;
@@ -35,10 +36,17 @@ use crate::interrupt;
 /// Runs it.
 pub(super) fn explain(args: &cli::Explain) -> Result<Status> {
     args.target.check(args.vmlinux.as_ref())?;
-    let folder = tempfile::tempdir()?;
+    if args.target.target == Target::Pkvm && args.mode == Mode::Stream {
+        return Err(Failure::usage(target::NO_STREAM).into());
+    }
+    let folder = Scratch::new()?;
     let path = match (Source::open(&args.source, &args.machine)?, args.target.target) {
         (Source::Recording(_), _) if args.rev.is_some() => {
             let message = "a recording was made on what it was made on: leave --rev out";
+            return Err(Failure::usage(message).into());
+        }
+        (Source::Recording(_), Target::Hyp) if args.mode == Mode::Stream => {
+            let message = "a recording was made as it was made: leave --mode out";
             return Err(Failure::usage(message).into());
         }
         (Source::Recording(_), Target::Hyp) => args.source.clone(),
@@ -92,6 +100,9 @@ fn reproducer(args: &cli::Explain) -> Reproducer {
     if let Some(vmlinux) = &args.vmlinux {
         words.extend(["--vmlinux".to_owned(), vmlinux.display().to_string()]);
     }
+    if args.mode == Mode::Stream {
+        words.extend(["--mode", "stream"].map(str::to_owned));
+    }
     words.extend(args.rev.iter().flat_map(|revision| ["--rev".to_owned(), revision.clone()]));
     words.extend(args.machine.iter().flat_map(|keys| ["--machine".to_owned(), keys.clone()]));
     words.extend(args.ipa.iter().flat_map(|ipa| ["--ipa".to_owned(), ipa.to_string()]));
@@ -114,5 +125,5 @@ fn record(case: &Case, args: &cli::Explain, folder: &Path) -> Result<PathBuf> {
             Box::new(target::pkvm_with_events(&args.target, args.vmlinux.as_ref(), &root, &cancel)?)
         }
     };
-    explanation::record(&*backend, case, args.op, folder)
+    explanation::record((&*backend, args.mode), case, args.op, folder)
 }

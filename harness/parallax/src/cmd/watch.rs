@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use parallax_engine::status::{Failure, Status};
-use parallax_engine::{Mode, live, project, visible};
+use parallax_engine::{live, project, visible};
 use parallax_machine::CancellationToken;
 use parallax_machine::toolchain::Making;
 use parallax_report::report::{Human, TraceReport};
@@ -35,7 +35,7 @@ pub(super) fn watch(args: &Watch) -> Result<Status> {
     let hints: Vec<PathBuf> = cases.iter().map(|case| case.place.golden.clone()).collect();
     let root = project::root(&hints)?;
     let cancel = interrupt::token()?;
-    let saves = Saves::of(&folders(&root, &cases), &cancel)?;
+    let mut saves = Saves::of(&folders(&root, &cases), &cancel)?;
     // Between two saves nothing is written, by which it would show.
     let reader = cancel.clone();
     thread::spawn(move || {
@@ -98,7 +98,7 @@ fn perform(args: &Watch, root: &Path, begin: Instant, cancel: &CancellationToken
         record: None,
         export: None,
         repeat: 1,
-        mode: Mode::Step,
+        mode: args.mode,
         events: true,
         require: parallax_engine::order::Requirements::default(),
         flags: Vec::new(),

@@ -116,10 +116,11 @@ fn story_on(
     let (Ok(boot), Ok((case, _))) = (trials.boot(commit)?, trials.case_of(commit)) else {
         return Ok(String::new());
     };
-    let (source, wanted) = (&trials.request.trace, Wanted { ipa, sid });
+    let (source, mode) = (&trials.request.trace, trials.request.mode);
+    let wanted = Wanted { ipa, sid };
     Ok(trials
         .images
-        .with_sources(commit, || explanation::story(&boot, &case, source, line, wanted))?
+        .with_sources(commit, || explanation::story((&boot, mode), &case, source, line, wanted))?
         .unwrap_or_default())
 }
 

@@ -6,6 +6,7 @@
 use std::path::Path;
 
 use anyhow::Result;
+use parallax_engine::Mode;
 use parallax_engine::side::{Watched, watch};
 use parallax_engine::status::{Failure, Status};
 use parallax_machine::{Backend, CancellationToken};
@@ -207,7 +208,7 @@ fn ended(first: &Cell, second: &Cell, (one, other): (&Watched, &Watched), at: us
 
 /// What the operation in line `line` did to tables, made so that two can be compared; empty where that cannot be told.
 fn story(member: &Member, case: &Case, source: &Path, line: usize) -> String {
-    let told = explanation::story(&*member.watched, case, source, line, Wanted::default());
+    let told = explanation::story((&*member.watched, Mode::Step), case, source, line, Wanted::default());
     told.map(|story| comparable(&story)).unwrap_or_default()
 }
 

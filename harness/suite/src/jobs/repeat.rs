@@ -5,6 +5,7 @@ use std::fs;
 use parallax_engine::TraceRun;
 use parallax_engine::status::{Failure, Status};
 use parallax_machine::Backend;
+use parallax_machine::scratch::Scratch;
 
 use super::options::Options;
 use super::record::record;
@@ -21,7 +22,7 @@ pub(super) fn same_again(
     first: &TraceRun,
     times: usize,
 ) -> Result<(), Failure> {
-    let folder = tempfile::tempdir().map_err(differs)?;
+    let folder = Scratch::new().map_err(differs)?;
     let mut before: Option<Vec<u8>> = None;
     for run in 2..times + 2 {
         let path = folder.path().join("run.plx");

@@ -24,6 +24,7 @@ use crate::backend::hyp::report::not_started;
 use crate::error::MachineError;
 use crate::qemu::{Files, Notes, Pagewatch, Qemu, QemuError, Watched};
 use crate::rsp::{Client, RspError, StopReply, TargetDescription};
+use crate::scratch::Scratch;
 use crate::symbols::{Image, Symbols};
 use crate::target::{Description, Target};
 
@@ -71,7 +72,7 @@ impl Live {
         let start = |what| move |source| QemuError::Start { what, source };
         let runtime = Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(start("making a runtime for its sockets"))?;
-        let folder = tempfile::tempdir().map_err(start("making a folder for its initramfs"))?;
+        let folder = Scratch::new().map_err(start("making a folder for its initramfs"))?;
         let (archive, channel) = (folder.path().join("initrd"), folder.path().join("channel"));
         fs::write(&archive, initrd::initrd(&config.busybox, spec.guest)?)
             .map_err(start("writing its initramfs"))?;

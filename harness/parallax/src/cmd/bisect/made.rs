@@ -9,10 +9,10 @@ use std::sync::{Arc, OnceLock};
 
 use parallax_engine::status::{Failure, Status};
 use parallax_linux::kernel_and_busybox;
+use parallax_machine::scratch::Scratch;
 use parallax_machine::{Backend, CancellationToken, Machine, MachineError};
 use parallax_suite::bisect::row::Member;
 use parallax_trace::MachineSpec;
-use tempfile::TempDir;
 
 use crate::cli::{On, Target};
 use crate::cmd::run::target;
@@ -32,7 +32,7 @@ pub(super) fn row(
     cancel: &CancellationToken,
 ) -> Result<Vec<Member>, Failure> {
     let setup = |error: std::io::Error| Failure { status: Status::Setup, message: error.to_string() };
-    let folder = Rc::new(tempfile::tempdir().map_err(setup)?);
+    let folder = Rc::new(Scratch::new().map_err(setup)?);
     let mut row = Vec::new();
     for (number, name) in expanded(names)?.into_iter().enumerate() {
         let image = Arc::new(OnceLock::new());
@@ -76,7 +76,7 @@ fn expanded(names: &[String]) -> Result<Vec<String>, Failure> {
 struct Made {
     name: String,
     command: String,
-    folder: Rc<TempDir>,
+    folder: Rc<Scratch>,
     number: usize,
     root: PathBuf,
     image: Arc<OnceLock<PathBuf>>,
@@ -159,7 +159,7 @@ mod tests {
 
     #[test]
     fn what_the_command_ends_with_decides() {
-        let root = tempfile::tempdir().unwrap();
+        let root = Scratch::new().unwrap();
         let made = |command: &str| {
             let row = row(command, &["one".to_owned()], root.path(), &CancellationToken::new()).unwrap();
             (row[0].make)().map_err(|failure| failure.message)

@@ -83,6 +83,9 @@ fn explain(args: &Run) -> Vec<String> {
     if let Some(vmlinux) = &args.vmlinux {
         words.extend(["--vmlinux".to_owned(), vmlinux.display().to_string()]);
     }
+    if args.mode != Mode::Step {
+        words.extend(["--mode".to_owned(), value_name(args.mode)]);
+    }
     if let Some(revision) = &args.rev {
         words.extend(["--rev".to_owned(), revision.clone()]);
     }
@@ -140,8 +143,8 @@ mod tests {
             };
             explain(&args)
         };
-        let on = ["--rev", "v0.1", "--machine", "cpus=2"];
-        assert_eq!(words(&[&on[..], &["--mode", "stream", "--no-golden"]].concat()), on);
+        let on = ["--mode", "stream", "--rev", "v0.1", "--machine", "cpus=2"];
+        assert_eq!(words(&[&on[..], &["--no-golden"]].concat()), on);
         assert_eq!(words(&["--target", "pkvm", "--kernel", "7.3"]), ["--target", "pkvm:7.3"]);
     }
 }

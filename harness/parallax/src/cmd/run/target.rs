@@ -17,6 +17,8 @@ use crate::cmd::output::value_name;
 /// What is said to who names a target for a recording.
 pub(in crate::cmd) const OF_A_RECORDING: &str =
     "a recording was made on what it was made on: leave --target out";
+/// What is said to who wants one that pKVM does not have.
+pub(in crate::cmd) const NO_STREAM: &str = "--target pkvm has no --mode stream";
 /// How long a kernel may take to boot, in wall time.
 const BOOT: Duration = Duration::from_secs(240);
 
@@ -31,9 +33,7 @@ pub(super) fn check(args: &Run) -> Result<(), Failure> {
         Target::Pkvm if args.kernel.is_some() && on.kernel.is_some() => {
             Err(Failure::usage(format!("--target {on} names its kernel: leave --kernel out")))
         }
-        Target::Pkvm if args.mode == Mode::Stream => {
-            Err(Failure::usage("--target pkvm has no --mode stream".to_owned()))
-        }
+        Target::Pkvm if args.mode == Mode::Stream => Err(Failure::usage(NO_STREAM)),
         Target::Hyp | Target::Pkvm => Ok(()),
     }
 }
