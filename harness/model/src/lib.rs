@@ -49,7 +49,7 @@ pub mod views;
 pub use parallax_addr::{AddressMap, Span};
 
 pub use canonical::{BlockSize, Line, Sign};
-pub use capture::{CaptureCache, GicCache, capture};
+pub use capture::{CaptureCache, GicCache, capture, guest_regimes};
 pub use check::{Check, Space};
 pub use checks::access::{Access, AccessKind, Agent, Outcome, check_access};
 pub use checks::host_tree::check_host_tree;

@@ -1,6 +1,6 @@
 //! Tables as they stand in memory: every table's address and every entry's descriptor. For people; never in a golden.
 
-use parallax_addr::{AddressMap, Ipa, Span};
+use parallax_addr::{AddressMap, Ipa, Span, VmHandle};
 use parallax_smmu::{RawRegs, SmmuRegs, StreamTable};
 use parallax_vmsa::walk::{Run as Walked, Visit};
 use parallax_vmsa::{PhysMem, Regime, SysRegs, walk};
@@ -8,31 +8,44 @@ use parallax_vmsa::{PhysMem, Regime, SysRegs, walk};
 use crate::canonical;
 use crate::lane::{Lane, View};
 
+/// Where walks begin.
+#[derive(Clone, Copy)]
+pub struct Roots<'a> {
+    /// A CPU's registers.
+    pub sys: &'a SysRegs,
+    /// Those of the SMMU, if there is one.
+    pub smmu: Option<&'a RawRegs>,
+    /// The stage 2 of each virtual machine.
+    pub guests: &'a [(VmHandle, Regime)],
+}
+
 /// The tables of `view` as text, a line for each table and each run of like entries; with `at` only those that translate this
 /// input address. What cannot be decoded is a line that says why.
 #[must_use]
 pub fn text(
     mem: &dyn PhysMem,
-    sys: &SysRegs,
-    smmu: Option<&RawRegs>,
+    Roots { sys, smmu, guests }: Roots<'_>,
     symbols: &AddressMap,
     view: View,
     at: Option<u64>,
 ) -> Vec<String> {
     let mut lines = Vec::new();
-    let mut tree = |lane: Lane, regime: Result<Option<Regime>, String>| match regime {
+    let mut tree = |lane: &str, regime: Result<Option<Regime>, String>| match regime {
         Ok(Some(regime)) => {
-            let mut tree = Tree { lane: lane.name(), symbols, at, lines: &mut lines };
+            let mut tree = Tree { lane, symbols, at, lines: &mut lines };
             walk(mem, &regime, |visit| tree.visit(visit));
         }
-        Ok(None) => lines.push(format!("{:<4} off", lane.name())),
-        Err(why) => lines.push(format!("{:<4} {why}", lane.name())),
+        Ok(None) => lines.push(format!("{lane:<4} off")),
+        Err(why) => lines.push(format!("{lane:<4} {why}")),
     };
     if view.shows(Lane::Cpu) {
-        tree(Lane::Cpu, Regime::stage2(sys).map_err(|error| error.to_string()));
+        tree(Lane::Cpu.name(), Regime::stage2(sys).map_err(|error| error.to_string()));
     }
     if view.shows(Lane::El2) {
-        tree(Lane::El2, Regime::el2_stage1(sys).map_err(|error| error.to_string()));
+        tree(Lane::El2.name(), Regime::el2_stage1(sys).map_err(|error| error.to_string()));
+    }
+    for (handle, regime) in guests.iter().filter(|_| view.shows(Lane::Guest)) {
+        tree(&format!("{} {handle}", Lane::Guest.name()), Ok(Some(*regime)));
     }
     if let Some(raw) = smmu.filter(|_| view.shows(Lane::Smmu)) {
         match SmmuRegs::decode(raw) {
@@ -73,7 +86,7 @@ fn smmu(mem: &dyn PhysMem, regs: &SmmuRegs, symbols: &AddressMap, at: Option<u64
 }
 
 struct Tree<'a> {
-    lane: &'static str,
+    lane: &'a str,
     symbols: &'a AddressMap,
     at: Option<u64>,
     lines: &'a mut Vec<String>,

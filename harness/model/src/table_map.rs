@@ -7,16 +7,17 @@ use parallax_vmsa::desc::{self, Form, Kind, Level};
 use parallax_vmsa::regime::Stage2Controls;
 use parallax_vmsa::stage1::TableAttrs;
 use parallax_vmsa::walk::Visit;
-use parallax_vmsa::{PhysMem, Regime, Shareability, Stage, Stage1Attrs, Stage2Attrs, SysRegs, walk};
+use parallax_vmsa::{PhysMem, Regime, Shareability, Stage, Stage1Attrs, Stage2Attrs, walk};
 
 use crate::lane::{self, Lane};
 use crate::leaf::S2Entry;
+use crate::raw::Roots;
 use crate::smmu_state::Stream;
 
 /// A translation table in memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Table {
-    /// Whose it is: [`Lane::Cpu`], [`Lane::El2`] or [`Lane::Smmu`].
+    /// Whose it is: [`Lane::Cpu`], [`Lane::El2`], [`Lane::Smmu`] or [`Lane::Guest`].
     pub lane: Lane,
     /// Its physical address.
     pub pa: PhysAddr,
@@ -92,9 +93,9 @@ impl Table {
     }
 }
 
-/// Every table of the machine that `sys`, the SMMU's registers and `mem` describe. What cannot be decoded is left out.
+/// Every table that is reached from `roots`. What cannot be decoded is left out.
 #[must_use]
-pub fn tables(mem: &dyn PhysMem, sys: &SysRegs, smmu: Option<&RawRegs>) -> Vec<Table> {
+pub fn tables(mem: &dyn PhysMem, Roots { sys, smmu, guests }: Roots<'_>) -> Vec<Table> {
     let mut tables = Vec::new();
     let mut tree = |lane, regime: &Regime| {
         walk(mem, regime, |visit| {
@@ -107,6 +108,7 @@ pub fn tables(mem: &dyn PhysMem, sys: &SysRegs, smmu: Option<&RawRegs>) -> Vec<T
     stage2.iter().for_each(|regime| tree(Lane::Cpu, regime));
     let stage1 = Regime::el2_stage1(sys).ok().flatten();
     stage1.iter().for_each(|regime| tree(Lane::El2, regime));
+    guests.iter().for_each(|(_, regime)| tree(Lane::Guest, regime));
     let Some(regs) = smmu.and_then(|raw| SmmuRegs::decode(raw).ok()) else { return tables };
     let mut regimes: Vec<Regime> = Vec::new();
     for stream in StreamTable::from_regs(&regs).scan(mem).0 {

@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use parallax_abi::info::HypInfo;
-use parallax_addr::{PhysAddr, Point};
+use parallax_addr::{PhysAddr, Point, VmHandle};
+use parallax_model::raw::Roots;
 use parallax_model::{CaptureCache, Ownership, S1Entry, S2Entry, Snapshot, capture};
 use parallax_smmu::RawRegs;
-use parallax_vmsa::{MemError, PhysMem, SparseMem, SysRegs};
+use parallax_vmsa::{MemError, PhysMem, Regime, SparseMem, SysRegs};
 use proptest::prelude::*;
 
 const RAM: u64 = 0x4000_0000;
@@ -329,19 +330,28 @@ fn the_raw_view_shows_descriptors_and_table_addresses() {
     )])
     .with_hypervisor(layout.image, layout.pool);
     let view = parallax_model::View::All;
-    let lines = parallax_model::raw::text(&setup.mem, &setup.sys, Some(&setup.smmu), &symbols, view, None);
+    let guests = [(VmHandle::new(0x1000), Regime::stage2(&setup.sys).unwrap().unwrap())];
+    let roots = Roots { sys: &setup.sys, smmu: Some(&setup.smmu), guests: &guests };
+    let lines = parallax_model::raw::text(&setup.mem, roots, &symbols, view, None);
     for line in [
         "cpu  L1 table 0x40100000 (pool+0x0) of 0x0, 512 entries",
         "cpu    L3[1] 0x2000000000000002 x1 ram+0x1000..+0x2000 invalid",
         "el2  L1 table 0x40103000 (pool+0x3000) of 0x0, 512 entries",
         "ste  level-2 table 0x40108000 (pool+0x8000), 0x4000 bytes",
         "smmu   L1[0] 0x00000000000007fd x2 0x0..0x80000000",
+        "guest 0x1000 L1 table 0x40100000 (pool+0x0) of 0x0, 512 entries",
     ] {
         assert!(lines.iter().any(|found| found == line), "{line} is not in\n{}", lines.join("\n"));
     }
     assert!(lines.iter().any(|line| line.starts_with("ste  0x8..0xa 000000000000000d 0000100000000000")));
     // The way of one address.
-    let one = parallax_model::raw::text(&setup.mem, &setup.sys, None, &symbols, view, Some(RAM + 0x1fff));
+    let one = parallax_model::raw::text(
+        &setup.mem,
+        Roots { smmu: None, ..roots },
+        &symbols,
+        view,
+        Some(RAM + 0x1fff),
+    );
     assert!(one.iter().any(|line| line.ends_with("x1 ram+0x1000..+0x2000 invalid")), "{one:?}");
     let entries = one.iter().filter(|line| line.starts_with("cpu ") && line.contains("[")).count();
     assert_eq!(entries, 1, "{one:?}");

@@ -12,7 +12,7 @@ use parallax_engine::{Mode, Observer, Session};
 use parallax_machine::recording::Replay;
 use parallax_machine::scratch::Scratch;
 use parallax_machine::{Backend, CancellationToken, Machine, MachineError, Registers, Target};
-use parallax_model::{Context, Finding, Snapshot, Span};
+use parallax_model::{Context, Finding, Snapshot, Span, Told};
 use parallax_report::operation_events::{self, Code};
 use parallax_report::regular;
 use parallax_vmsa::PhysMem;
@@ -46,6 +46,8 @@ pub struct Moment<'a> {
     pub memory: &'a dyn PhysMem,
     /// What the checks have to know of the machine.
     pub context: &'a Context,
+    /// Where the hypervisor has what it keeps account of.
+    pub told: &'a Told,
 }
 
 /// A trace or a recording.
@@ -159,6 +161,7 @@ pub fn perform_on(
             registers: session.registers(),
             memory: session.machine().memory(),
             context: session.context(),
+            told: &session.machine().target().told,
         })
     };
     if show(&session, (0, "boot", ""), &found, &[]).is_break() {
@@ -205,6 +208,7 @@ fn replay_all(
             registers: &registers,
             memory: replay.memory(),
             context: observer.context(),
+            told: &replay.target().told,
         };
         if visit(&moment).is_break() || !replay.step().map_err(MachineError::from)? {
             return Ok(());

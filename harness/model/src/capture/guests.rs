@@ -11,7 +11,7 @@ use super::lane::Lane;
 use crate::leaf::S2Entry;
 use crate::runs::Runs;
 use crate::snapshot::{Guest, Layout};
-use crate::told::{GuestTable, Member, OwnerForm};
+use crate::told::{GuestTable, Member, OwnerForm, Told};
 
 /// More entries of the table are not believed.
 const MOST: u64 = PAGE_SIZE / 8;
@@ -85,6 +85,15 @@ impl GuestsCache {
     pub(super) fn tables(&self) -> impl Iterator<Item = &[PhysAddr]> {
         self.lanes.values().map(|(_, lane)| &lane.tables[..])
     }
+}
+
+/// The stage 2 of each virtual machine that `told` leads to, as it stands in memory. What cannot be read is left out.
+#[must_use]
+pub fn guest_regimes(mem: &dyn PhysMem, told: &Told, sys: &SysRegs) -> Vec<(VmHandle, Regime)> {
+    let Some(table) = &told.guests else { return Vec::new() };
+    let all =
+        (0..table.nr.min(MOST)).filter_map(|number| one(mem, (table, &told.layout), number, sys).ok()?);
+    all.filter_map(|(guest, regime)| Some((guest.handle, regime?))).collect()
 }
 
 /// A virtual machine and its stage 2, or why it cannot be read. A handle that is only reserved has a mark in place of an address,
@@ -183,6 +192,10 @@ mod tests {
         assert_eq!((spaces[0].0, spaces[0].1[0].base), (handle, Ipa::new(2 << 30)));
         assert_eq!(cache.tables().collect::<Vec<_>>(), [[PhysAddr::new(ROOT)]]);
         let (guests, moved, _) = capture(&mut cache, &memory(&[]));
+        let told = Told { guests: Some(told().0), layout: told().1, ..Told::default() };
+        let sys = SysRegs { hcr_el2: 1, ..SysRegs::default() };
+        let regimes = guest_regimes(&memory(&[MACHINE + LINEAR, 8]), &told, &sys);
+        assert_eq!((regimes.len(), regimes[0].0, regimes[0].1.root), (1, handle, PhysAddr::new(ROOT)));
         assert!(guests.is_empty() && moved && cache.spaces().next().is_none());
         assert!(!capture(&mut cache, &memory(&[])).1);
     }

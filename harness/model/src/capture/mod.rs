@@ -21,6 +21,7 @@ use parallax_vmsa::regs::{Hcr, Sctlr, Ttbr, bits};
 use parallax_vmsa::{PhysMem, Regime, RegimeError, SysRegs};
 
 pub use self::gic::GicCache;
+pub use self::guests::guest_regimes;
 use self::lane::Lane;
 use self::smmu::SmmuCache;
 use self::tables::Entry;

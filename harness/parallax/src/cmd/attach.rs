@@ -10,9 +10,10 @@ use parallax_engine::visible;
 use parallax_machine::{Attached, CancellationToken, FailureClass, MachineError, Monitor, Names, Registers};
 use parallax_model::checks::isolation::check_tables;
 use parallax_model::lane::{self, Lane};
+use parallax_model::raw::{self, Roots};
 use parallax_model::{
-    BlockSize, CaptureCache, Context, Finding, Line, Run, S2Entry, Snapshot, Space, Told, View, capture, raw,
-    run, state_lines,
+    BlockSize, CaptureCache, Context, Finding, Line, Run, S2Entry, Snapshot, Space, Told, View, capture, run,
+    state_lines,
 };
 use parallax_report::{regular, text_diff};
 use parallax_trace::spec::{MmioPolicy, SmmuMode};
@@ -188,8 +189,8 @@ fn tables(
     };
     let mut text = String::new();
     if args.view == DumpView::Raw || args.at.is_some() {
-        let smmu = registers.smmu.as_ref();
-        let lines = raw::text(machine, &registers.sys, smmu, &AddressMap::default(), view, args.at);
+        let roots = Roots { sys: &registers.sys, smmu: registers.smmu.as_ref(), guests: &[] };
+        let lines = raw::text(machine, roots, &AddressMap::default(), view, args.at);
         lines.iter().for_each(|line| text += &format!("{line}\n"));
     }
     if args.view == DumpView::Raw {

@@ -12,7 +12,8 @@ use std::ops::ControlFlow;
 use anyhow::Result;
 use parallax_engine::Mode;
 use parallax_engine::status::{Failure, Status};
-use parallax_model::{BlockSize, View, attrs, raw, state_lines};
+use parallax_model::raw::{self, Roots};
+use parallax_model::{BlockSize, View, attrs, guest_regimes, state_lines};
 use parallax_suite::source::{Moment, Source};
 
 use super::output::print;
@@ -76,9 +77,10 @@ fn render(args: &Dump, moment: &Moment<'_>) -> String {
             }
         }
         None => {
-            let smmu = moment.registers.smmu.as_ref();
-            let lines =
-                raw::text(moment.memory, &moment.registers.sys, smmu, &context.symbols, View::All, None);
+            let registers = moment.registers;
+            let guests = guest_regimes(moment.memory, moment.told, &registers.sys);
+            let roots = Roots { sys: &registers.sys, smmu: registers.smmu.as_ref(), guests: &guests };
+            let lines = raw::text(moment.memory, roots, &context.symbols, View::All, None);
             for line in lines {
                 let _ = writeln!(text, "{line}");
             }

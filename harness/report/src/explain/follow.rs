@@ -33,6 +33,10 @@ pub(super) fn of_tlbi(op: TlbiOp, operand: u64, entry: &Entry) -> Concern {
         Target::Stage2 | Target::Both | Target::AllVmids if lanes.contains(&Lane::Cpu) && names_it => {
             Concern::Drops(Lane::Cpu)
         }
+        // Whose VMID it is for stands in a register: one for the host and one for a virtual machine look alike here.
+        Target::Stage2 | Target::Both | Target::AllVmids if lanes.contains(&Lane::Guest) && names_it => {
+            Concern::Drops(Lane::Guest)
+        }
         // Its operand, if there is one, is a virtual address.
         Target::Stage1 if lanes.contains(&Lane::Cpu) => Concern::Beside(Lane::Cpu),
         _ => Concern::None,

@@ -4,6 +4,8 @@ use parallax_addr::ImageVa;
 use parallax_engine::status::Failure;
 use parallax_machine::recording::Replay;
 use parallax_machine::{Machine, MachineError};
+use parallax_model::guest_regimes;
+use parallax_model::raw::Roots;
 use parallax_model::table_map::{Table, ste_arrays, tables};
 use parallax_smmu::strtab::SteArray;
 
@@ -43,7 +45,9 @@ pub fn story(before: &mut Replay, after: &mut Replay, wanted: Wanted) -> Result<
 
 fn all_tables(replay: &mut Replay) -> Result<Vec<Table>, Failure> {
     let registers = replay.registers()?;
-    Ok(tables(replay.memory(), &registers.sys, registers.smmu.as_ref()))
+    let guests = guest_regimes(replay.memory(), &replay.target().told, &registers.sys);
+    let roots = Roots { sys: &registers.sys, smmu: registers.smmu.as_ref(), guests: &guests };
+    Ok(tables(replay.memory(), roots))
 }
 
 fn all_streams(replay: &mut Replay) -> Result<Vec<SteArray>, Failure> {

@@ -153,7 +153,7 @@ fn page_letter(state: &PageState) -> char {
 
 fn lines(delta: &Delta, context: &Context, intern: &mut Intern) -> Vec<usize> {
     let all = delta.lines(&context.symbols, View::All);
-    let wanted = all.iter().filter(|line| matches!(line.lane, Lane::Regs | Lane::El2));
+    let wanted = all.iter().filter(|line| matches!(line.lane, Lane::Regs | Lane::El2 | Lane::Guest));
     wanted.map(|line| intern.text(&line.to_string())).collect()
 }
 
