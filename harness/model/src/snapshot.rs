@@ -32,6 +32,9 @@ pub struct Layout {
     /// Further memory of its own; what is empty does not count.
     #[serde(default)]
     pub parts: [Span<PhysAddr>; 4],
+    /// Constants among the parts; empty where they are not told.
+    #[serde(default, skip_serializing_if = "Span::is_empty")]
+    pub constants: Span<PhysAddr>,
     /// EL2 virtual address = physical address + this, for pool, pages in use and MMIO.
     pub linear_offset: u64,
     /// The SMMU's register frame; empty when there is none or it is not used.
@@ -51,6 +54,7 @@ impl From<&HypInfo> for Layout {
             image_va: HypVa::new(info.image_va),
             pool: Span::new(PhysAddr::new(info.pool_pa), info.pool_size),
             parts: Default::default(),
+            constants: Span::default(),
             linear_offset: info.linear_offset,
             smmu: Span::new(PhysAddr::new(info.smmu_pa), info.smmu_size),
             cmdq: Span::new(PhysAddr::new(info.cmdq_pa), info.cmdq_size),

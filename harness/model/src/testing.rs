@@ -90,6 +90,7 @@ pub(crate) fn context() -> Context {
 fn layout() -> Layout {
     Layout {
         parts: Default::default(),
+        constants: Span::default(),
         image: IMAGE.cast(),
         image_va: HypVa::new(IMAGE_VA),
         pool: POOL.cast(),

@@ -68,6 +68,8 @@ pub struct Answer {
     pub events: Option<Events>,
     /// The response itself, for recordings.
     pub response: Response,
+    /// General registers that a call changed and must leave to its caller, by number; 31 is SP. Empty where nobody looked.
+    pub disturbed: Vec<u8>,
 }
 
 impl Answer {
@@ -92,7 +94,14 @@ impl Answer {
             stream: StreamId::new(u32::try_from(response.event_sid).unwrap_or(u32::MAX)),
             address: Ipa::new(response.event_addr),
         });
-        Self { outcome, read: response.x[..count].to_vec(), syndrome, events, response: *response }
+        Self {
+            outcome,
+            read: response.x[..count].to_vec(),
+            syndrome,
+            events,
+            response: *response,
+            disturbed: Vec::new(),
+        }
     }
 }
 

@@ -105,6 +105,7 @@ mod tests {
             syndrome: Syndrome::new(esr),
             events: None,
             response: Response::default(),
+            disturbed: Vec::new(),
         };
         access(&operation, &answer)
     }

@@ -1,4 +1,4 @@
-//! How EL2 has its own image mapped. Needs the image's symbols.
+//! How EL2 has its own image mapped. Where its parts are, its symbols say, or the machine does.
 
 use parallax_addr::{PhysAddr, Span};
 use parallax_machine::Target;
@@ -11,7 +11,7 @@ use crate::judge::{Judge, Moment, StepView};
 const CONSTANTS: [&str; 2] = ["__rodata_start", "__data_start"];
 const STACKS: [&str; 2] = ["__stacks", "__stacks_end"];
 
-/// The parts of the image; nothing without symbols.
+/// The parts of the image; nothing where they are not known.
 pub(super) struct Image(Option<ImageParts>);
 
 impl Image {
@@ -24,8 +24,10 @@ impl Image {
         };
         let part = |[from, to]: [&'static str; 2]| Some(Span::between(address(from)?, address(to)?));
         let cpus = usize::try_from(target.info_or_zero().cpus).unwrap_or(usize::MAX);
-        let parts = part(CONSTANTS).zip(part(STACKS));
-        Self(parts.map(|(constants, stacks)| ImageParts { constants, stacks, cpus }))
+        let told = Some(target.told.layout.constants).filter(|span| !span.is_empty());
+        let constants = part(CONSTANTS).or(told);
+        let stacks = part(STACKS).unwrap_or_default();
+        Self(constants.map(|constants| ImageParts { constants, stacks, cpus }))
     }
 
     fn check(&self, at: &Moment<'_>) -> Vec<Finding> {

@@ -21,7 +21,7 @@ const OWNER: u64 = 0x3f << 24;
 /// The standard secure services, PSCI among them: they leave x1 to x3 to the caller.
 const STANDARD_SECURE: u64 = 4 << 24;
 
-/// Holds x1 to x3 of our hypervisor's calls, and the events of a transfer, against what they must be.
+/// Holds x1 to x3 of our hypervisor's calls, the registers that another one must leave to its caller, and the events of a transfer, against what they must be.
 pub(super) struct Results {
     /// The machine's hypervisor is ours, so that it is known what its calls give back.
     ours: bool,
@@ -45,6 +45,9 @@ impl Judge for Results {
                     (Rule::ResultEvents, Space::Smmu, event(operation, events, queue, after.memory)?)
                 }
                 (_, true) => return None,
+                _ if !answer.disturbed.is_empty() => {
+                    (Rule::ResultRegisters, Space::Regs, disturbed(&answer.disturbed))
+                }
                 _ if !self.ours || answer.response.kind != kind::OK => return None,
                 _ => {
                     let message = registers(operation, answer.response.x, queue, after.memory)?;
@@ -58,6 +61,13 @@ impl Judge for Results {
         });
         wrong.collect()
     }
+}
+
+/// That the registers with these numbers are not the caller's any more.
+fn disturbed(numbers: &[u8]) -> String {
+    let name = |number: &u8| if *number == 31 { "SP".to_owned() } else { format!("x{number}") };
+    let names: Vec<String> = numbers.iter().map(name).collect();
+    format!("{}: changed by an operation that gives nothing back in it", names.join(" and "))
 }
 
 /// What is wrong with the events that came of a device's access.
@@ -142,6 +152,11 @@ mod tests {
         assert_eq!(wrong(0x4000_0ff8), None);
         assert_eq!(wrong(0x4000_1000), None, "its second page");
         assert!(wrong(0).is_some() && wrong(0x4000_2000).is_some());
+    }
+
+    #[test]
+    fn a_register_that_was_changed_is_named() {
+        assert_eq!(disturbed(&[2, 31]), "x2 and SP: changed by an operation that gives nothing back in it");
     }
 
     #[test]

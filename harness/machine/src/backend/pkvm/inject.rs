@@ -21,8 +21,10 @@ const BTYPE: u64 = 0b11 << 10;
 const MMU: u64 = 1;
 /// The vector of a synchronous exception that EL1 takes from itself.
 const VECTOR: u64 = 0x200;
-/// General registers: x0 to x30.
+/// General registers: x0 to x30. SP is behind them.
 const GENERAL: usize = 31;
+/// x0 and x1 are what a call gives back, or what a load gives and the address that it takes.
+const RESULTS: usize = 2;
 
 /// The registers that are set and read.
 #[derive(Clone, Debug)]
@@ -92,8 +94,13 @@ impl Waiting {
 /// How it ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Ended {
-    /// Behind the instruction; x0 to x3.
-    Behind([u64; 4]),
+    /// Behind the instruction.
+    Behind {
+        /// x0 to x3.
+        x: [u64; 4],
+        /// Which of x2 to x30 and SP are not as they were, a bit each; SP is bit 31.
+        disturbed: u32,
+    },
     /// At the vector: ESR_EL1, FAR_EL1.
     Abort(u64, u64),
     /// Elsewhere.
@@ -129,7 +136,7 @@ impl Injector<'_> {
         let Some(access) = self.code.access(size, value.is_some()) else { return Ok(None) };
         let msr = self.code.msr_sctlr;
         let off = self.run(&[self.cpu.sctlr & !MMU], msr.va, msr.next().va).await?;
-        if !matches!(off, Ended::Behind(_)) {
+        if !matches!(off, Ended::Behind { .. }) {
             return Ok(Some(off));
         }
         let ended = self.run(&[value.unwrap_or(0), ipa], access.pa, access.next().pa).await?;
@@ -137,7 +144,7 @@ impl Injector<'_> {
             return Ok(Some(ended));
         }
         let on = self.run(&[self.cpu.sctlr], msr.pa, msr.next().pa).await?;
-        if !matches!(on, Ended::Behind(_)) {
+        if !matches!(on, Ended::Behind { .. }) {
             return Ok(Some(on));
         }
         self.restore().await?;
@@ -147,7 +154,7 @@ impl Injector<'_> {
     /// Has the CPU stand at a `b .` for `time` of wall time, and go back.
     pub(super) async fn stand(&mut self, time: Duration) -> Result<(), RspError> {
         let Some(spin) = self.code.spin else { return Ok(()) };
-        let before = self.placed(&[], spin.va);
+        let before = self.place(&self.values(&[], spin.va));
         let action = format!("vCont;c:{}", self.cpu.thread);
         let stop = match self.client.resume(&before, &action, time).await {
             Err(RspError::Timeout(_)) => self.client.interrupt().await?,
@@ -160,32 +167,43 @@ impl Injector<'_> {
         self.restore().await
     }
 
-    /// What puts the CPU at `from`, its interrupts masked, with `first` in x0 and behind.
-    fn placed(&self, first: &[u64], from: u64) -> Vec<String> {
+    /// The registers of the CPU at `from`, its interrupts masked, with `first` in x0 and behind.
+    fn values(&self, first: &[u64], from: u64) -> Vec<u64> {
         let mut values = self.cpu.saved.clone();
         values[..first.len()].copy_from_slice(first);
         values[GENERAL + 1] = from;
         values[GENERAL + 2] = values[GENERAL + 2] & !BTYPE | DAIF;
+        values
+    }
+
+    /// What gives the CPU these registers.
+    fn place(&self, values: &[u64]) -> Vec<String> {
         let mut before = vec![format!("Hg{}", self.cpu.thread)];
-        before.extend(put(&self.set.all, &values));
+        before.extend(put(&self.set.all, values));
         before
     }
 
     /// Runs the CPU from `from` to `to`, with `first` in x0 and behind.
     async fn run(&mut self, first: &[u64], from: u64, to: u64) -> Result<Ended, RspError> {
-        let before = self.placed(first, from);
+        let placed = self.values(first, from);
+        let before = self.place(&placed);
         let Self { client, set, cpu, .. } = self;
         let stop = client.resume(&before, &format!("vCont;c:{}", cpu.thread), LIMIT).await?;
         if !matches!(stop, StopReply::Stopped { .. }) {
             return Err(RspError::Closed);
         }
         client.command(&format!("Hg{}", cpu.thread)).await?;
-        let mut read = set.all[..4].to_vec();
-        read.extend([set.pc(), set.esr, set.far]);
+        let mut read = vec![set.pc(), set.esr, set.far];
+        read.extend(&set.all[..=GENERAL]);
         let values = client.read_registers(&read).await?;
-        let [x0, x1, x2, x3, pc, esr, far] = values[..] else { return Err(RspError::Closed) };
+        let [pc, esr, far, general @ ..] = &values[..] else { return Err(RspError::Closed) };
+        let [x0, x1, x2, x3, ..] = *general else { return Err(RspError::Closed) };
+        let others = general.iter().zip(&placed).enumerate().skip(RESULTS);
+        let disturbed =
+            others.filter(|(_, (is, was))| is != was).fold(0, |bits, (number, _)| bits | 1 << number);
+        let (pc, esr, far) = (*pc, *esr, *far);
         Ok(match pc {
-            _ if pc == to => Ended::Behind([x0, x1, x2, x3]),
+            _ if pc == to => Ended::Behind { x: [x0, x1, x2, x3], disturbed },
             _ if pc == cpu.vector => Ended::Abort(esr, far),
             _ => Ended::At(pc),
         })

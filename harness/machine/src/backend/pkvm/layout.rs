@@ -14,12 +14,11 @@ use crate::error::MachineError;
 
 /// EL2's code: what runs under its identity map too, and the rest.
 const IMAGE: [&str; 2] = ["__hyp_idmap_text_start", "__hyp_text_end"];
+/// EL2's constants.
+const CONSTANTS: [&str; 2] = ["__hyp_rodata_start", "__hyp_rodata_end"];
 /// EL2's other sections in the kernel's image.
-const SECTIONS: [[&str; 2]; 3] = [
-    ["__hyp_rodata_start", "__hyp_rodata_end"],
-    ["__hyp_bss_start", "__hyp_bss_end"],
-    ["__hyp_data_start", "__hyp_data_end"],
-];
+const SECTIONS: [[&str; 2]; 3] =
+    [CONSTANTS, ["__hyp_bss_start", "__hyp_bss_end"], ["__hyp_data_start", "__hyp_data_end"]];
 /// A page of EL2's constants, which is its own in every version.
 const OWNED: &str = "__hyp_rodata_start";
 /// What it does otherwise than ours by design.
@@ -83,8 +82,16 @@ pub(super) fn told(
     if last != first.wrapping_add(nr.saturating_sub(1).wrapping_mul(format.size.into())) {
         return Err(not_found("page states in one piece of physical memory"));
     }
-    let layout =
-        Layout { image, image_va, pool, parts, linear_offset, described: memory_of_el2, ..Layout::default() };
+    let layout = Layout {
+        image,
+        image_va,
+        pool,
+        parts,
+        constants: kernel.part(CONSTANTS).map(whole_pages).unwrap_or_default(),
+        linear_offset,
+        described: memory_of_el2,
+        ..Layout::default()
+    };
     let pages = Some(PageArray { pa: first, first_pfn, nr, format });
     let lock = |tree, at| Some(TreeLock { tree, at, form: LockForm::Ticket });
     let of_host = structure("host_mmu")?.offset("lock").ok_or_else(|| not_found("host_mmu.lock in BTF"))?;

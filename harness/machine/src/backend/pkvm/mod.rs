@@ -115,8 +115,7 @@ impl Machine for Live {
     fn perform(&mut self, batch: &Batch) -> Result<Vec<Answer>, MachineError> {
         let mut answers = Vec::with_capacity(batch.ops.len());
         for (cpu, operation) in &batch.ops {
-            let response = self.perform_one(cpu.get(), operation)?;
-            answers.push(Answer::of(operation, &response));
+            answers.push(self.perform_one(cpu.get(), operation)?);
         }
         Ok(answers)
     }

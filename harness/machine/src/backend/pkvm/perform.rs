@@ -1,7 +1,7 @@
 //! What an operation of a trace is here.
 
 use parallax_abi::mailbox::{Response, kind};
-use parallax_ops::{CpuAccess, Operation};
+use parallax_ops::{Answer, CpuAccess, Operation};
 
 use super::Live;
 use super::inject::{Ended, Injector, LIMIT};
@@ -13,17 +13,25 @@ const FUNCTION: &str = "__pkvm_";
 
 impl Live {
     /// Performs `operation` on CPU number `cpu`. What this target lacks is answered as a bad request.
-    pub(super) fn perform_one(&mut self, cpu: u64, operation: &Operation) -> Result<Response, MachineError> {
+    pub(super) fn perform_one(&mut self, cpu: u64, operation: &Operation) -> Result<Answer, MachineError> {
+        let (response, disturbed) = self.respond(cpu, operation)?;
+        let disturbed = (0..32).filter(|number| disturbed >> number & 1 == 1).collect();
+        Ok(Answer { disturbed, ..Answer::of(operation, &response) })
+    }
+
+    /// The response, and which registers a call has changed, a bit each.
+    fn respond(&mut self, cpu: u64, operation: &Operation) -> Result<(Response, u32), MachineError> {
         let call = operation.call().map(Operation::Hypercall);
         let word = call.as_ref().map(|call| call.spelled());
+        let of = |kind| Ok((Response::of(kind), 0));
         match (*operation, word) {
-            (Operation::Nop | Operation::Snapshot, _) => Ok(Response::of(kind::OK)),
+            (Operation::Nop | Operation::Snapshot, _) => of(kind::OK),
             (_, Some((row, values))) => match self.calls.id(&format!("{FUNCTION}{}", row.name)) {
                 Some(id) => {
                     let arguments: Vec<u64> = std::iter::once(id).chain(values).collect();
                     self.call(cpu, &arguments)
                 }
-                None => Ok(Response::of(kind::BAD_REQUEST)),
+                None => of(kind::BAD_REQUEST),
             },
             (Operation::AnyHypercall { id, x }, None) => {
                 let arguments: Vec<u64> = std::iter::once(id).chain(x).collect();
@@ -35,12 +43,12 @@ impl Live {
             (Operation::Access(CpuAccess::Write { ipa, size, value, .. }), None) => {
                 self.access(cpu, ipa.get(), size, Some(value))
             }
-            (Operation::Dma(access), None) => self.dma(&access),
-            _ => Ok(Response::of(kind::BAD_REQUEST)),
+            (Operation::Dma(access), None) => Ok((self.dma(&access)?, 0)),
+            _ => of(kind::BAD_REQUEST),
         }
     }
 
-    fn call(&mut self, cpu: u64, arguments: &[u64]) -> Result<Response, MachineError> {
+    fn call(&mut self, cpu: u64, arguments: &[u64]) -> Result<(Response, u32), MachineError> {
         let ended = self.inject(cpu, async |mut injector| injector.call(arguments).await.map(Some))?;
         self.response(ended)
     }
@@ -52,9 +60,9 @@ impl Live {
         ipa: u64,
         size: u64,
         value: Option<u64>,
-    ) -> Result<Response, MachineError> {
+    ) -> Result<(Response, u32), MachineError> {
         if size == 0 || !ipa.is_multiple_of(size) {
-            return Ok(Response::of(kind::BAD_REQUEST));
+            return Ok((Response::of(kind::BAD_REQUEST), 0));
         }
         let ended = self.inject(cpu, async |mut injector| injector.access(ipa, size, value).await)?;
         self.response(ended)
@@ -78,11 +86,11 @@ impl Live {
         }
     }
 
-    fn response(&self, ended: Option<Ended>) -> Result<Response, MachineError> {
+    fn response(&self, ended: Option<Ended>) -> Result<(Response, u32), MachineError> {
         match ended {
-            None => Ok(Response::of(kind::BAD_REQUEST)),
-            Some(Ended::Behind(x)) => Ok(Response { x, ..Response::of(kind::OK) }),
-            Some(Ended::Abort(esr, far)) => Ok(Response { esr, far, ..Response::of(kind::ABORT) }),
+            None => Ok((Response::of(kind::BAD_REQUEST), 0)),
+            Some(Ended::Behind { x, disturbed }) => Ok((Response { x, ..Response::of(kind::OK) }, disturbed)),
+            Some(Ended::Abort(esr, far)) => Ok((Response { esr, far, ..Response::of(kind::ABORT) }, 0)),
             Some(Ended::At(pc)) if pc == self.panic => {
                 let report =
                     "EL2 came to a BUG or to an exception that it does not expect, and told the host so";
