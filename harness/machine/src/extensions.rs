@@ -110,6 +110,9 @@ pub trait Debug {
     /// Where it stops by itself.
     fn stops(&self) -> Stops;
 
+    /// Why it stands at [`Stops::stuck`].
+    fn stuck(&self) -> String;
+
     /// What the machine printed so far, with its addresses explained.
     fn printed(&self) -> String;
 

@@ -19,6 +19,9 @@ pub const WAIT_SYMBOL: &str = "parallax_wait";
 pub const DONE_SYMBOL: &str = "parallax_done";
 /// Symbol where the test host stops for good when something happened that it has no answer to.
 pub const STUCK_SYMBOL: &str = "parallax_stuck";
+/// Symbol of two times 33 u64 in the test host's ELF file: what x0 to x30, SP and NZCV (its bits 31:28) held before a visit to the
+/// hypervisor, and what they were found to be, where that is why the test host is stuck. Before, and otherwise, both are the same.
+pub const CHANGED_SYMBOL: &str = "PARALLAX_CHANGED";
 /// [`Mailbox::magic`]: `PLXMAILB` read as little-endian bytes.
 pub const MAGIC: u64 = u64::from_le_bytes(*b"PLXMAILB");
 /// [`Mailbox::version`].

@@ -1,78 +1,46 @@
-//! Loads, stores and branches at a VA of the window: one instruction each, as a guarded call.
+//! Loads, stores and branches at a VA of the window: one instruction each, with all registers held (see [`crate::kept`]).
 
-use core::arch::asm;
+use core::arch::{asm, naked_asm};
 use core::sync::atomic::{Ordering, fence};
 
-use crate::kept::{self, FLAGS, held};
+use crate::kept::{Form, visit};
 use crate::vectors::{Trap, guarded_call};
 
-/// An access: where, and the value that goes in or comes out.
-#[repr(C)]
-struct Access {
-    va: u64,
-    value: [u64; 2],
-}
-
-/// Defines `extern "C" fn NAME(*mut Access)` around instructions on `{va}`, `{v}`, `{w}` and the scratch register
-/// `{status}`. The comment line names them all, because `asm!` wants each operand used.
+/// Defines forms on x3, the VA, and x0 and x1, the values that go in or come out; x2 is a scratch register.
 macro_rules! access {
     ($($name:ident: $($line:literal),+;)+) => { $(
-        unsafe extern "C" fn $name(access: *mut Access) {
-            // SAFETY: `perform` passes a live access.
-            let access = unsafe { &mut *access };
-            let [mut v, mut w] = access.value;
-            let mut flags = FLAGS;
-            let (x9, x10, x11, x12, x13, x14, x15, x16, x17): (u64, u64, u64, u64, u64, u64, u64, u64, u64);
-            // SAFETY: the harness asks for this access to an address of its choosing; what it breaks is its own.
-            unsafe {
-                asm!(
-                    "msr nzcv, {flags}",
-                    $($line),+,
-                    "mrs {flags}, nzcv",
-                    "/* {va} {v} {w} {status:w} */",
-                    va = in(reg) access.va, v = inout(reg) v, w = inout(reg) w, status = out(reg) _,
-                    flags = inout(reg) flags,
-                    inout("x9") held(9) => x9, inout("x10") held(10) => x10, inout("x11") held(11) => x11,
-                    inout("x12") held(12) => x12, inout("x13") held(13) => x13, inout("x14") held(14) => x14,
-                    inout("x15") held(15) => x15, inout("x16") held(16) => x16, inout("x17") held(17) => x17,
-                    options(nostack)
-                );
-            }
-            kept::check(9, &[x9, x10, x11, x12, x13, x14, x15, x16, x17], flags);
-            access.value = [v, w];
+        #[unsafe(naked)]
+        unsafe extern "C" fn $name() {
+            naked_asm!($($line),+, "svc #0")
         }
     )+ };
 }
 
 access! {
-    load8: "ldrb {v:w}, [{va}]";
-    load16: "ldrh {v:w}, [{va}]";
-    load32: "ldr {v:w}, [{va}]";
-    load64: "ldr {v}, [{va}]";
-    store8: "strb {v:w}, [{va}]";
-    store16: "strh {v:w}, [{va}]";
-    store32: "str {v:w}, [{va}]";
-    store64: "str {v}, [{va}]";
-    load_pair_access: "ldp {v}, {w}, [{va}]";
-    store_pair_access: "stp {v}, {w}, [{va}]";
-    swap_access: ".arch_extension lse", "swpal {v}, {w}, [{va}]", ".arch_extension nolse";
-    add_nothing: "1: ldxr {v}, [{va}]", "stxr {status:w}, {v}, [{va}]", "cbnz {status:w}, 1b";
-    clean_to_unification: "dc cvau, {va}", "dsb ish";
+    load8: "ldrb w0, [x3]";
+    load16: "ldrh w0, [x3]";
+    load32: "ldr w0, [x3]";
+    load64: "ldr x0, [x3]";
+    store8: "strb w0, [x3]";
+    store16: "strh w0, [x3]";
+    store32: "str w0, [x3]";
+    store64: "str x0, [x3]";
+    load_pair_access: "ldp x0, x1, [x3]";
+    store_pair_access: "stp x0, x1, [x3]";
+    swap_access: ".arch_extension lse", "swpal x0, x1, [x3]", ".arch_extension nolse";
+    add_nothing: "1: ldxr x0, [x3]", "stxr w2, x0, [x3]", "cbnz w2, 1b";
+    clean_to_unification: "dc cvau, x3", "dsb ish";
 }
 
-fn perform(access: unsafe extern "C" fn(*mut Access), va: u64, value: u64) -> Result<[u64; 2], Trap> {
+/// How many of the registers that a form works on may change: all but the VA.
+const RESULTS: usize = 3;
+
+fn perform(access: unsafe extern "C" fn(), va: u64, value: u64) -> Result<[u64; 2], Trap> {
     perform_pair(access, va, [value, 0])
 }
 
-fn perform_pair(
-    access: unsafe extern "C" fn(*mut Access),
-    va: u64,
-    value: [u64; 2],
-) -> Result<[u64; 2], Trap> {
-    let mut argument = Access { va, value };
-    // SAFETY: the functions above own nothing; the argument lives until the call is over.
-    unsafe { guarded_call(access, &raw mut argument)? };
-    Ok(argument.value)
+fn perform_pair(access: unsafe extern "C" fn(), va: u64, [v, w]: [u64; 2]) -> Result<[u64; 2], Trap> {
+    visit(Form::at_el1(access, RESULTS), &[v, w, 0, va]).map(|[v, w, ..]| [v, w])
 }
 
 /// Can a load or store have this many bytes?

@@ -13,9 +13,10 @@
 use core::arch::{asm, global_asm};
 use core::sync::atomic::{AtomicU64, Ordering};
 
+use crate::access;
 use crate::board::Board;
 use crate::cpus::MAX_CPUS;
-use crate::vectors::{Trap, guarded_call};
+use crate::vectors::Trap;
 
 /// MAIR_EL1: index 0 Device-nGnRnE, index 1 Normal write-back.
 pub(crate) const MAIR: u64 = 0xff00;
@@ -174,10 +175,6 @@ pub(crate) fn walk_through(table: u64) -> Option<Result<(), Trap>> {
     if !table.is_multiple_of(4096) || table >> IPA_BITS != 0 {
         return None;
     }
-    unsafe extern "C" fn load(va: *mut u64) {
-        // SAFETY: a load with no effect on memory; `guarded_call` takes the abort.
-        unsafe { asm!("ldr {value}, [{va}]", value = out(reg) _, va = in(reg) va, options(nostack)) };
-    }
     let tcr: u64;
     // SAFETY: no pointer of the test host lies in TTBR1's half, so what it translates to concerns nobody else.
     unsafe {
@@ -187,8 +184,7 @@ pub(crate) fn walk_through(table: u64) -> Option<Result<(), Trap>> {
             table = in(reg) table, tcr = in(reg) tcr & !TCR_EPD1
         );
     }
-    // SAFETY: `load` has no state that an abort could leave half-changed.
-    let result = unsafe { guarded_call(load, VA as *mut u64) };
+    let result = access::load(VA, 8).map(|_| ());
     // SAFETY: as above; drops what the walk may have left in the TLB.
     unsafe {
         asm!(

@@ -3,11 +3,12 @@
 //! The instruction stands before an `svc`, so each attempt ends in an exception: that of the access, or the call's. EL0
 //! runs the same code in another part of the window (see [`crate::mmu`]).
 
-use core::arch::{asm, global_asm};
+use core::arch::global_asm;
 
 use crate::cpus::Cpu;
+use crate::kept::{Form, visit};
 use crate::mmu;
-use crate::vectors::{Trap, guarded_call};
+use crate::vectors::Trap;
 
 global_asm!(
     r#"
@@ -50,37 +51,6 @@ unsafe extern "C" {
 const FORMS: u64 = 19;
 /// Bytes of a form.
 const FORM: u64 = 8;
-/// ESR_ELx.EC of an `svc` in AArch64 state.
-const EC_SVC: u64 = 0x15;
-/// SPSR_EL1: interrupts masked, EL1h and EL0t.
-const MASKED: u64 = 0x3c0;
-const EL1H: u64 = 0b0101;
-
-/// What goes into a form.
-#[repr(C)]
-struct Attempt {
-    code: u64,
-    spsr: u64,
-    value: u64,
-    va: u64,
-}
-
-/// Leaves for the form; an exception comes back.
-unsafe extern "C" fn leave(attempt: *mut Attempt) {
-    // SAFETY: `perform` passes a live attempt. The form changes x0 and x1 and ends in an exception, which ends the call.
-    unsafe {
-        asm!(
-            "ldp x2, x3, [x4]",
-            "ldp x0, x1, [x4, #16]",
-            "msr elr_el1, x2",
-            "msr spsr_el1, x3",
-            "isb",
-            "eret",
-            in("x4") attempt,
-            options(noreturn)
-        );
-    }
-}
 
 /// Performs `form` at IPA `ipa` and exception level `el`, with `value` in its register. Gives what the register holds
 /// and how far the address register moved; or the exception, see [`told`], with a 1 behind. `None` if that makes no sense.
@@ -90,14 +60,12 @@ pub(crate) fn perform(cpu: &Cpu, ipa: u64, form: u64, el: u64, value: u64) -> Op
     }
     let code = (&raw const probe_forms) as u64 + form * FORM;
     let va = mmu::probe_window(cpu.index, ipa, 8, el == 0)?;
-    let (code, spsr) = if el == 0 { (mmu::user_code(code), MASKED) } else { (code, MASKED | EL1H) };
-    let mut attempt = Attempt { code, spsr, value, va };
-    // SAFETY: `leave` owns nothing, and the attempt lives until the call is over.
-    let trap = unsafe { guarded_call(leave, &raw mut attempt) }.err()?;
-    if trap.esr >> 26 & 0x3f == EC_SVC {
-        return Some([trap.x[0], trap.x[1].wrapping_sub(va), 0, 0]);
-    }
-    Some([told(&trap, code, va), 0, 1, 0])
+    let at_el0 = el == 0;
+    let code = if at_el0 { mmu::user_code(code) } else { code };
+    Some(match visit(Form { code, at_el0, results: 2 }, &[value, va]) {
+        Ok([x0, x1, ..]) => [x0, x1.wrapping_sub(va), 0, 0],
+        Err(trap) => [told(&trap, code, va), 0, 1, 0],
+    })
 }
 
 /// Bit 63; whether ELR_EL1 is the instruction's address (49) and FAR_EL1 the one that it accesses (48); the vector's

@@ -13,10 +13,10 @@ use core::cell::UnsafeCell;
 use core::mem::offset_of;
 
 use crate::cpus::Cpu;
+use crate::kept::{NZCV, REGISTERS, SP};
 
 /// A CPU's record of the guarded call in progress. TPIDR_EL1 points at it.
 #[repr(C)]
-#[derive(Default)]
 pub(crate) struct Recovery {
     /// `guarded_call`'s stack pointer, 0 when no call is in progress.
     sp: UnsafeCell<u64>,
@@ -25,7 +25,7 @@ pub(crate) struct Recovery {
     elr: UnsafeCell<u64>,
     spsr: UnsafeCell<u64>,
     vector: UnsafeCell<u64>,
-    x: UnsafeCell<[u64; 2]>,
+    registers: UnsafeCell<[u64; REGISTERS]>,
 }
 
 impl Recovery {
@@ -37,8 +37,14 @@ impl Recovery {
             elr: UnsafeCell::new(0),
             spsr: UnsafeCell::new(0),
             vector: UnsafeCell::new(0),
-            x: UnsafeCell::new([0; 2]),
+            registers: UnsafeCell::new([0; REGISTERS]),
         }
+    }
+
+    /// What the registers held at the last exception.
+    pub(crate) fn registers(&self) -> [u64; REGISTERS] {
+        // SAFETY: only this CPU's vector writes the record, and only during a guarded call.
+        unsafe { *self.registers.get() }
     }
 }
 
@@ -55,8 +61,6 @@ pub(crate) struct Trap {
     pub(crate) spsr: u64,
     /// The vector that was taken: its offset from VBAR_EL1, in bytes.
     pub(crate) vector: u64,
-    /// x0 and x1 then.
-    pub(crate) x: [u64; 2],
 }
 
 impl Trap {
@@ -73,6 +77,17 @@ global_asm!(
     b       parallax_stuck
     .endm
 
+    // TPIDR_EL0 is nobody's: it holds x30 while that finds the record.
+    .macro  synchronous vector
+    .balign 128
+    msr     tpidr_el0, x30
+    mrs     x30, tpidr_el1
+    cbz     x30, parallax_stuck
+    str     x29, [x30, #{registers} + 8 * 29]
+    mov     x29, #\vector
+    b       take
+    .endm
+
     .text
     .balign 2048
     .global vectors
@@ -80,38 +95,50 @@ vectors:
     .rept   4                       // current EL with SP0
     stuck_vector
     .endr
-    .balign 128                     // current EL with SPx: synchronous
-    mrs     x9, tpidr_el1
-    cbz     x9, parallax_stuck
-    mov     x10, #0x200
-    b       take
+    synchronous 0x200       // current EL with SPx
     .rept   3                       // IRQ, FIQ, SError
     stuck_vector
     .endr
-    .balign 128                     // lower EL, AArch64: synchronous
-    mrs     x9, tpidr_el1
-    cbz     x9, parallax_stuck
-    mov     x10, #0x400
-    b       take
+    synchronous 0x400       // lower EL, AArch64
     .rept   7
     stuck_vector
     .endr
 
-    // x9 = record, x10 = offset of the vector.
+    // x30 = record, x29 = offset of the vector.
     .balign 128
 take:
-    ldr     x11, [x9, #{sp}]
-    cbz     x11, parallax_stuck
-    stp     x0, x1, [x9, #{x}]
-    str     x10, [x9, #{vector}]
-    mrs     x11, esr_el1
-    mrs     x12, far_el1
-    str     x11, [x9, #{esr}]
-    str     x12, [x9, #{far}]
-    mrs     x11, elr_el1
+    stp     x0, x1, [x30, #{registers}]
+    stp     x2, x3, [x30, #{registers} + 8 * 2]
+    stp     x4, x5, [x30, #{registers} + 8 * 4]
+    stp     x6, x7, [x30, #{registers} + 8 * 6]
+    stp     x8, x9, [x30, #{registers} + 8 * 8]
+    stp     x10, x11, [x30, #{registers} + 8 * 10]
+    stp     x12, x13, [x30, #{registers} + 8 * 12]
+    stp     x14, x15, [x30, #{registers} + 8 * 14]
+    stp     x16, x17, [x30, #{registers} + 8 * 16]
+    stp     x18, x19, [x30, #{registers} + 8 * 18]
+    stp     x20, x21, [x30, #{registers} + 8 * 20]
+    stp     x22, x23, [x30, #{registers} + 8 * 22]
+    stp     x24, x25, [x30, #{registers} + 8 * 24]
+    stp     x26, x27, [x30, #{registers} + 8 * 26]
+    str     x28, [x30, #{registers} + 8 * 28]
+    mrs     x9, tpidr_el0
+    str     x9, [x30, #{registers} + 8 * 30]
+    mov     x9, sp
+    str     x9, [x30, #{registers} + 8 * {sp_at}]
     mrs     x12, spsr_el1
-    str     x11, [x9, #{elr}]
-    str     x12, [x9, #{spsr}]
+    and     x9, x12, #0xf0000000
+    str     x9, [x30, #{registers} + 8 * {nzcv_at}]
+    ldr     x9, [x30, #{sp}]
+    cbz     x9, parallax_stuck
+    str     x29, [x30, #{vector}]
+    mrs     x9, esr_el1
+    mrs     x10, far_el1
+    mrs     x11, elr_el1
+    str     x9, [x30, #{esr}]
+    str     x10, [x30, #{far}]
+    str     x11, [x30, #{elr}]
+    str     x12, [x30, #{spsr}]
     adr     x11, guarded_trap
     msr     elr_el1, x11
     mov     x11, #0x3c5             // EL1h, DAIF masked
@@ -165,7 +192,9 @@ parallax_stuck:
     elr = const offset_of!(Recovery, elr),
     spsr = const offset_of!(Recovery, spsr),
     vector = const offset_of!(Recovery, vector),
-    x = const offset_of!(Recovery, x),
+    registers = const offset_of!(Recovery, registers),
+    sp_at = const SP,
+    nzcv_at = const NZCV,
 );
 
 unsafe extern "C" {
@@ -205,7 +234,6 @@ pub(crate) unsafe fn guarded_call<T>(
             elr: *recovery.elr.get(),
             spsr: *recovery.spsr.get(),
             vector: *recovery.vector.get(),
-            x: *recovery.x.get(),
         }
     };
     if trap.is_undefined() {

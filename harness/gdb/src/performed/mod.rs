@@ -177,8 +177,8 @@ impl<'m> Performed<'m> {
             return Ok(Some(Stop::Failed(cpu)));
         }
         if el == 1 && pc == self.stops.stuck {
-            let what = "the test host met something that it has no answer to";
-            self.failed = Some(format!("{what}\n{}", self.debug()?.printed()));
+            let debug = self.debug()?;
+            self.failed = Some(format!("{}\n{}", debug.stuck(), debug.printed()));
             return Ok(Some(Stop::Failed(cpu)));
         }
         let watched = watch.and_then(|at| {

@@ -16,6 +16,10 @@ impl Debug for Live {
         Stops { wait: stops.wait, stuck: stops.stuck, panic: stops.panic }
     }
 
+    fn stuck(&self) -> String {
+        Self::stuck(self)
+    }
+
     fn printed(&self) -> String {
         Self::printed(self)
     }

@@ -10,6 +10,7 @@
 
 mod at_once;
 pub(crate) mod boot;
+mod changed;
 mod debug;
 mod firmware;
 mod flight;
@@ -203,7 +204,7 @@ impl Live {
             return Err(MachineError::Panic { report: self.printed() });
         }
         let what = if el == 1 && pc == self.stops.stuck.get() {
-            "the test host met something that it has no answer to".to_owned()
+            self.stuck()
         } else {
             let thread = thread.unwrap_or_else(|| "an unknown CPU".to_owned());
             format!("signal {signal} on {thread} at EL{el}, {}", self.symbols.describe(ImageVa::new(pc)))
