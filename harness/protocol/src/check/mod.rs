@@ -46,6 +46,7 @@ mod finding;
 mod first_use;
 mod fresh;
 mod gic;
+mod given;
 mod lines;
 mod look;
 mod memory;

@@ -186,9 +186,10 @@ rules! {
         source: "IHI 0070, 3.21.3 and 4.3",
     }
     CommandUnordered = "command-unordered" {
-        summary: "CMDQ_PROD was written before the commands were visible.",
-        broken_when: "CMDQ_PROD passes commands that were stored after the CPU's last DSB",
-        source: "IHI 0070, 3.5; DDI 0487, B2.3.12",
+        summary: "The SMMU was given commands before they were visible.",
+        broken_when: "CMDQ_PROD passes commands that were stored after the CPU's last DSB; or GERRORN acknowledges CMDQ_ERR with \
+            such a command between CMDQ_CONS and CMDQ_PROD: the SMMU goes on there, and reads the one that it refused again",
+        source: "IHI 0070, 3.5 and 7.1; DDI 0487, B2.3.12",
     }
     CommandOverwritten = "command-overwritten" {
         summary: "A command was overwritten before it was consumed.",

@@ -19,6 +19,7 @@ const IDR5: u32 = 0x14;
 const CR0: u32 = 0x20;
 const CR0ACK: u32 = 0x24;
 const GBPA: u32 = 0x44;
+const GERRORN: u32 = 0x64;
 const STRTAB_BASE: u32 = 0x80;
 const STRTAB_BASE_CFG: u32 = 0x88;
 const CMDQ_BASE: u32 = 0x90;
@@ -88,6 +89,7 @@ impl Checker {
             }
             EVENTQ_BASE | 0xa4 => smmu.eventq_base = merged(smmu.eventq_base, offset & 4, size, value),
             CMDQ_PROD => self.produce(at, value as u32),
+            GERRORN => self.acknowledged(at, value as u32),
             _ if EVENTQ_CONS.contains(&offset) => self.events_given_back(at),
             CMDQ_CONS if !smmu.cmdqen => self.reset_indices(value as u32),
             _ => {}
@@ -104,6 +106,7 @@ impl Checker {
             CR0 => self.smmu.smmuen = Some(value & 1 != 0),
             CR0ACK => self.smmu.live.told(value as u32),
             GBPA if value >> 31 & 1 == 0 => self.smmu.gbpa_abort = Some(value >> 20 & 1 != 0),
+            GERRORN => self.smmu.gerrorn = value as u32,
             IDR5 => self.smmu.idr5 = Idr5([value & 0xffff_ffff]),
             // A pair of registers read at once has CONS in the upper half.
             CMDQ_CONS => self.consume(value as u32),
@@ -157,19 +160,7 @@ impl Checker {
             let missing = "CMDQ_CONS seen to have moved".to_owned();
             self.report(Rule::CommandOverwritten, Subject::Command(first), at, None, what, missing);
         }
-        let dsb = self.cpus.get(at.cpu).map_or(0, |cpu| cpu.dsb_shared);
-        let stores = (first..first + count).map(|index| {
-            let slot = self.smmu.queue.as_ref().and_then(|queue| queue.slots.get((index % size) as usize));
-            (index, slot.copied())
-        });
-        let is_early =
-            |slot: &Option<(Site, u64)>| slot.is_some_and(|(by, time)| by.cpu == at.cpu && time > dsb);
-        let early = stores.filter(|(_, slot)| is_early(slot)).map(|(index, _)| index).next();
-        if let Some(index) = early {
-            let what = "given to the SMMU by CMDQ_PROD before it was visible".to_owned();
-            let missing = "DSB between the stores to the queue and the one to CMDQ_PROD".to_owned();
-            self.report(Rule::CommandUnordered, Subject::Command(index), at, None, what, missing);
-        }
+        self.given(at, first..first + count, "CMDQ_PROD");
         for index in first..first + count.min(size) {
             let slot = base + index % size * 16;
             let command = [self.memory.read(slot), self.memory.read(slot + 8)];

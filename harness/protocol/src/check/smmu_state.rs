@@ -37,6 +37,8 @@ pub(super) struct Smmu {
     /// Commands given and consumed, counted from the first ever; always a whole number of rounds plus the index.
     pub(super) prod: u64,
     pub(super) cons: u64,
+    /// GERRORN as it was last read or written; 0 after reset.
+    pub(super) gerrorn: u32,
     /// The command that the SMMU refuses, by the last CMDQ_CONS that was read.
     pub(super) refused: Option<u64>,
     /// IDR0, once it was read.
@@ -74,6 +76,7 @@ impl Default for Smmu {
             eventq_base: 0,
             prod: 0,
             cons: 0,
+            gerrorn: 0,
             refused: None,
             idr0: None,
             // OAS 48 bits, until IDR5 is read.
