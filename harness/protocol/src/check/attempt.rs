@@ -117,12 +117,13 @@ impl From<String> for Missing {
 }
 
 /// What an unclean entry still needs, in order. `visible`: a DSB has made the store visible; `waiting`: a command that stands in the
-/// queue since then, and was not given to the SMMU.
+/// queue since then, and was not given to the SMMU; `early`: a CMD_SYNC that was put there since then, and is the last one.
 pub(super) fn missing(
     record: &Record,
     tree: &Tree,
     visible: bool,
     waiting: Option<(Site, CommandKind)>,
+    early: Option<Near>,
 ) -> Missing {
     let mut parts: Vec<String> = Vec::new();
     let barrier = record.attempt.as_ref().and_then(|attempt| attempt.barrier.as_ref());
@@ -141,10 +142,19 @@ pub(super) fn missing(
         (Some(SmmuStep::Stored | SmmuStep::Stage2Done), Some((site, kind))) => {
             let name = kind.name();
             parts.push(format!("CMDQ_PROD moved past {name}, CMD_SYNC consumed"));
-            let what = format!("{name} was put into the queue, and CMDQ_PROD not moved past it");
+            let behind = match early {
+                Some(_) if record.smmu == Some(SmmuStep::Stored) => " behind CMD_SYNC",
+                _ => "",
+            };
+            let what = format!("{name} was put into the queue{behind}, and CMDQ_PROD not moved past it");
             near = near.or(Some(Near { at: Some(site), what }));
         }
-        (step, _) => parts.extend(step.map(|step| of_smmu(step, tree.smmu.unwrap_or_default()))),
+        (step, _) => {
+            if matches!(step, Some(SmmuStep::Sent { .. })) && record.cpu.is_none() {
+                near = early.or(near);
+            }
+            parts.extend(step.map(|step| of_smmu(step, tree.smmu.unwrap_or_default())));
+        }
     }
     Missing { text: parts.join("; "), near, until: None }
 }

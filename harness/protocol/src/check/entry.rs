@@ -290,7 +290,8 @@ impl Checker {
     pub(super) fn missing(&self, record: &Record) -> Missing {
         let visible = self.cpus.get(record.by.cpu).is_some_and(|cpu| cpu.dsb_shared > record.time);
         let waiting = record.smmu.and_then(|_| self.waiting_tlbi(record.time));
-        attempt::missing(record, &self.trees[record.tree as usize], visible, waiting)
+        let early = self.sync_before(record.time, "the TLBI command");
+        attempt::missing(record, &self.trees[record.tree as usize], visible, waiting, early)
     }
 
     /// What a page still needs that left its tree.

@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use super::checker::Checker;
-use super::finding::{Site, Subject};
+use super::finding::{Near, Site, Subject};
 use super::rule::Rule;
 
 /// CMDQ_ERR of GERROR and GERRORN.
@@ -31,5 +31,23 @@ impl Checker {
         if (before ^ value) & CMDQ_ERR != 0 && self.smmu.cmdqen {
             self.given(at, self.smmu.cons..self.smmu.prod, "GERRORN");
         }
+    }
+
+    /// CMD_SYNC number `index` is given.
+    pub(super) fn sync_given(&mut self, at: Site, index: u64) {
+        let slot =
+            self.smmu.queue.as_ref().map(|queue| queue.slots.get((index % (1 << queue.log2)) as usize));
+        self.smmu.last_sync = match slot {
+            Some(slot) => slot.copied(),
+            None => Some((at, self.time)),
+        };
+    }
+
+    /// The last CMD_SYNC that was given, where it was put into the queue after `time`: of what was changed then, and told to go
+    /// by `command` with no CMD_SYNC behind, it completes nothing.
+    pub(super) fn sync_before(&self, time: u64, command: &str) -> Option<Near> {
+        let (site, stored) = self.smmu.last_sync?;
+        let what = format!("CMD_SYNC came before {command}, which it was to complete");
+        (stored > time).then_some(Near { at: Some(site), what })
     }
 }

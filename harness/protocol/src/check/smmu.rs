@@ -241,6 +241,7 @@ impl Checker {
                 self.cfgi(|structure| matches!(structure, Structure::Cd { sid, .. } if sid == all));
             }
             CommandKind::Sync => {
+                self.sync_given(at, index);
                 self.sync_inherited(index);
                 self.command_sync(index);
             }

@@ -58,6 +58,8 @@ pub(super) struct Smmu {
     pub(super) sent: Vec<(u32, u64)>,
     /// The same with a CMD_SYNC.
     pub(super) synced: Vec<(u32, u64)>,
+    /// The store of the last CMD_SYNC that was given, and its time.
+    pub(super) last_sync: Option<(Site, u64)>,
     /// Structures with a CFGI command on its way.
     pub(super) cfgi: Vec<Structure>,
 }
@@ -91,6 +93,7 @@ impl Default for Smmu {
             vmids: Map::default(),
             sent: Vec::new(),
             synced: Vec::new(),
+            last_sync: None,
             cfgi: Vec::new(),
         }
     }

@@ -283,11 +283,14 @@ impl Checker {
         for structure in structures {
             let Some(stream) = self.smmu.streams.get_mut(&structure) else { continue };
             stream.reported = true;
-            let by = stream.by;
+            let (by, time, step) = (stream.by, stream.time, stream.step);
             self.smmu.streams_open -= 1;
             let what = "written here, and the CPU returned to EL1 before the SMMU had dropped it".to_owned();
-            let missing =
-                Missing::until(at, format!("DSB, {} and CMD_SYNC consumed", structure.rules().command));
+            let command = structure.rules().command;
+            let early =
+                matches!(step, SmmuStep::Sent { .. }).then(|| self.sync_before(time, command)).flatten();
+            let missing = Missing::until(at, format!("DSB, {command} and CMD_SYNC consumed"));
+            let missing = Missing { near: early, ..missing };
             self.report(structure.rules().unclean, structure.subject(), by, None, what, missing);
         }
     }
