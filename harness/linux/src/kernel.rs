@@ -2,11 +2,14 @@
 
 use std::fs::File;
 use std::io::{self, Read};
+use std::ops::Range;
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
 /// Where an arm64 Image has its magic (Linux, Documentation/arch/arm64/booting).
 const MAGIC: (usize, &[u8]) = (56, b"ARM\x64");
+/// Where it has the size that it takes in memory.
+const IMAGE_SIZE: Range<usize> = 16..24;
 /// What a kernel says first of all; its release follows.
 const BANNER: &[u8] = b"Linux version ";
 /// No release is longer.
@@ -72,7 +75,21 @@ pub(super) fn release(path: &Path, mem: u64) -> Result<Option<String>, NoImage> 
     let mut bytes = Vec::new();
     File::open(path).and_then(|mut file| file.read_to_end(&mut bytes)).map_err(cannot)?;
     recognise(&bytes, &shown.to_string())?;
+    is_whole(&bytes, &shown.to_string())?;
     Ok(banner(&bytes))
+}
+
+/// Whether the file called `name` can hold what its header says. In memory a kernel is larger than its file, by what is 0 in it
+/// (image_size, Documentation/arch/arm64/booting); but not twice as large.
+fn is_whole(bytes: &[u8], name: &str) -> Result<(), NoImage> {
+    let size = bytes.get(IMAGE_SIZE).and_then(|field| field.try_into().ok()).map(u64::from_le_bytes);
+    match size {
+        Some(size) if bytes.len() as u64 <= size / 2 => Err(NoImage(format!(
+            "the kernel {name} is not whole: it has {} bytes, and its header asks for {size}; fetch or copy it again",
+            bytes.len()
+        ))),
+        _ => Ok(()),
+    }
 }
 
 fn has(bytes: &[u8], at: usize, magic: &[u8]) -> bool {
@@ -130,6 +147,17 @@ mod tests {
 
     fn refused(bytes: &[u8]) -> String {
         recognise(bytes, "x y").unwrap_err().to_string()
+    }
+
+    #[test]
+    fn half_an_image_is_none() {
+        let mut bytes = image();
+        let mut is = |size: u64| {
+            bytes[IMAGE_SIZE].copy_from_slice(&size.to_le_bytes());
+            is_whole(&bytes, "x").map_err(|error| error.to_string())
+        };
+        assert!(is(0).is_ok() && is(100).is_ok());
+        assert!(is(128).unwrap_err().contains("it has 64 bytes, and its header asks for 128"));
     }
 
     #[test]

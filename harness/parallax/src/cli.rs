@@ -53,6 +53,7 @@ pub use self::mutants::Mutants;
 pub use self::nightly::{Nightly, NightlyHistory, NightlyMerge, NightlyPage, NightlyRun, NightlyWhat};
 pub use self::report::Report;
 pub use self::review::Review;
+pub(crate) use self::run::distinct;
 pub use self::run::{On, Run, Target};
 pub use self::schedules::Schedules;
 pub use self::tools::{Build, Completions, Doctor, Faults, Man, Schema};

@@ -2,15 +2,21 @@
 
 use std::ffi::OsString;
 use std::fmt;
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use parallax_engine::Mode;
 use parallax_engine::status::Failure;
 
+use parallax_report::regular;
 use parallax_report::report::Format;
 
 use super::require::Require;
+
+/// How an ELF file begins.
+const ELF: [u8; 4] = *b"\x7fELF";
 
 pub(crate) const EXAMPLE: &str = "\
 Examples:
@@ -130,8 +136,36 @@ impl On {
     pub(crate) fn check(&self, vmlinux: Option<&PathBuf>) -> Result<(), Failure> {
         match (self.target, vmlinux) {
             (Target::Hyp, Some(_)) => Err(Failure::usage("--vmlinux is of the kernel of --target pkvm")),
-            _ => Ok(()),
+            (_, Some(file)) => is_elf(file),
+            (_, None) => Ok(()),
         }
+    }
+}
+
+/// Refuses what is no ELF file before a kernel is booted for it.
+fn is_elf(path: &Path) -> Result<(), Failure> {
+    let refused = |why: &str| {
+        Failure::usage(format!(
+            "--vmlinux {}: {why}; it is the ELF file of the kernel, with DWARF",
+            path.display()
+        ))
+    };
+    let mut magic = [0; ELF.len()];
+    regular::check(path, u64::MAX).map_err(|error| refused(&error.to_string()))?;
+    let read = File::open(path).and_then(|mut file| file.read_exact(&mut magic));
+    if read.is_ok() && magic == ELF { Ok(()) } else { Err(refused("it is no ELF file")) }
+}
+
+/// Refuses several targets of which two are the same: one would be compared with itself.
+///
+/// # Errors
+/// There are two.
+pub(crate) fn distinct(on: &[On]) -> Result<(), Failure> {
+    match on.iter().enumerate().find(|(at, one)| on[..*at].contains(one)) {
+        Some((_, twice)) => {
+            Err(Failure::usage(format!("--target names {twice} twice: it would be compared with itself")))
+        }
+        None => Ok(()),
     }
 }
 
@@ -171,10 +205,25 @@ mod tests {
 
     #[test]
     fn only_a_kernel_has_an_elf_file_with_lines() {
-        let file = PathBuf::from("vmlinux");
+        let folder = tempfile::tempdir().unwrap();
+        let (file, other) = (folder.path().join("vmlinux"), folder.path().join("text"));
+        std::fs::write(&file, "\x7fELF").unwrap();
+        std::fs::write(&other, "x").unwrap();
         let refused = On::default().check(Some(&file)).unwrap_err().message;
         assert!(refused.starts_with("--vmlinux is of the kernel"), "{refused}");
-        assert!(On::default().check(None).is_ok() && on("pkvm:7.3").unwrap().check(Some(&file)).is_ok());
+        let on = on("pkvm:7.3").unwrap();
+        assert!(On::default().check(None).is_ok() && on.check(Some(&file)).is_ok());
+        let refused = |path: &PathBuf| on.check(Some(path)).unwrap_err().message;
+        assert!(refused(&other).contains("it is no ELF file"));
+        assert!(refused(&folder.path().join("nowhere")).contains("No such file"));
+        assert!(refused(&folder.path().to_owned()).contains("a folder"));
+    }
+
+    #[test]
+    fn nothing_is_compared_with_itself() {
+        let all = |texts: &[&str]| distinct(&texts.iter().map(|text| on(text).unwrap()).collect::<Vec<_>>());
+        assert!(all(&["hyp", "pkvm:7.3", "pkvm:6.12"]).is_ok());
+        assert!(all(&["pkvm:7.3", "hyp", "pkvm:7.3"]).unwrap_err().message.contains("pkvm:7.3 twice"));
     }
 
     #[test]

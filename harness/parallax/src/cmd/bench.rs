@@ -14,7 +14,7 @@ use parallax_linux::LinuxSpec;
 
 use super::output::{print, print_document};
 use super::run::target;
-use crate::cli::{Bench, BenchLinux, BenchWhat};
+use crate::cli::{Bench, BenchLinux, BenchWhat, distinct};
 use crate::interrupt;
 
 /// Runs it.
@@ -24,6 +24,7 @@ pub(super) fn bench(args: &Bench) -> Result<Status> {
     }
     let cancel = interrupt::token()?;
     let root = project::root(&[])?;
+    distinct(&args.target)?;
     if !args.target.is_empty() {
         let mut columns = Vec::new();
         for on in &args.target {

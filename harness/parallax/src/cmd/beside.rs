@@ -15,7 +15,7 @@ use super::output::print;
 use super::outputs::tell;
 use super::run::compare::{Sum, performed};
 use super::run::target;
-use crate::cli::On;
+use crate::cli::{On, distinct};
 use crate::interrupt;
 
 /// The targets.
@@ -38,13 +38,8 @@ impl Targets {
             let message = "--target takes two targets or more, such as hyp,pkvm:7.3: they are compared";
             return Err(Failure::usage(message).into());
         }
+        distinct(on)?;
         let names: Vec<String> = on.iter().map(ToString::to_string).collect();
-        if let Some(twice) =
-            names.iter().enumerate().find_map(|(at, name)| names[..at].iter().find(|one| *one == name))
-        {
-            let message = format!("--target names {twice} twice: it would be compared with itself");
-            return Err(Failure::usage(message).into());
-        }
         let cancel = interrupt::token()?;
         let root = project::root(&[])?;
         let first = parsed(first)?;

@@ -56,9 +56,13 @@ pub(super) fn apart(outputs: &[(&str, &Path)], inputs: &[&Path]) -> Result<(), F
 
 /// Refuses `--save path` where nothing could be written later: what is to be saved takes time to find.
 pub(super) fn can_be_saved(path: Option<&PathBuf>) -> Result<(), Failure> {
-    let Some(path) = path else { return Ok(()) };
+    path.map_or(Ok(()), |path| can_be_written("--save", path))
+}
+
+/// Refuses the `path` that `argument` names where nothing could be written later.
+pub(super) fn can_be_written(argument: &str, path: &Path) -> Result<(), Failure> {
     let refused =
-        |what: &str| Failure::usage(format!("--save {}: {what}: name another file", path.display()));
+        |what: &str| Failure::usage(format!("{argument} {}: {what}: name another file", path.display()));
     if path.is_dir() {
         return Err(refused("a folder"));
     }

@@ -136,14 +136,15 @@ fn perform(args: &Run) -> Result<Status> {
     Ok(status)
 }
 
-/// Refuses to write what the run reads or leaves: traces and their goldens.
+/// Refuses to write what the run reads or leaves, traces and their goldens, and where nothing can be written.
 fn refuse_inputs(args: &Run, export: Option<&Path>, cases: &[Case]) -> Result<(), Failure> {
     let record = args.record.as_deref().map(|path| ("--record", path));
     let written: Vec<_> = record.into_iter().chain(export.map(|path| ("--export", path))).collect();
     let pending: Vec<PathBuf> = cases.iter().map(|case| case.place.pending()).collect();
     let traces = cases.iter().flat_map(|case| [Path::new(&case.trace.path), &case.place.golden]);
     let read: Vec<&Path> = traces.chain(pending.iter().map(PathBuf::as_path)).collect();
-    outputs::apart(&written, &read)
+    outputs::apart(&written, &read)?;
+    written.iter().try_for_each(|(argument, path)| outputs::can_be_written(argument, path))
 }
 
 fn formatted(

@@ -18,7 +18,7 @@ use super::code::Code;
 use super::inject::{Set, Waiting};
 use super::kernel::{self, Kernel, not_found};
 use super::watch::Places;
-use super::{Config, Live, args, dma, initrd, layout, lines};
+use super::{Config, Live, args, dma, initrd, layout, lines, said};
 use crate::backend::hyp::registers::RegisterSet;
 use crate::backend::hyp::report::not_started;
 use crate::error::MachineError;
@@ -98,7 +98,7 @@ impl Live {
         let text = runtime.block_on(listen(&mut client, &channel, config.limit));
         let text = match text {
             Err(MachineError::Hang { waiting_for, limit, .. }) => {
-                let report = qemu.uart_tail();
+                let report = said::last(&qemu.uart_tail());
                 return Err(failed(MachineError::Hang { waiting_for, limit, report }));
             }
             text => text.map_err(failed)?,
@@ -131,8 +131,10 @@ impl Live {
             places: None,
             panic: 0,
         };
-        live.finish((spec, config), &kernel, &btf).map_err(failed)?;
-        Ok(live)
+        match live.finish((spec, config), &kernel, &btf) {
+            Ok(()) => Ok(live),
+            Err(error) => Err(failed(said::with_words(error, &live.qemu.uart_tail()))),
+        }
     }
 
     /// Finds out where everything is, and sets the breakpoints.

@@ -20,6 +20,7 @@ mod kernel;
 mod layout;
 mod lines;
 mod perform;
+mod said;
 mod vmm;
 mod watch;
 

@@ -79,7 +79,7 @@ impl Live {
         let injector = Injector { client: &mut self.client, set: &self.set, code, cpu };
         match self.runtime.block_on(work(injector)) {
             Err(RspError::Timeout(_)) => {
-                let (waiting_for, report) = ("the end of an operation", self.qemu.uart_tail());
+                let (waiting_for, report) = ("the end of an operation", self.standing());
                 Err(MachineError::Hang { waiting_for, limit: LIMIT, report })
             }
             other => Ok(other?),

@@ -19,7 +19,7 @@ use parallax_suite::compare::{Cell, Row, rows};
 use parallax_trace::Trace;
 
 use super::target;
-use crate::cli::Run;
+use crate::cli::{Run, distinct};
 use crate::cmd::output::print;
 use crate::cmd::progress;
 use crate::interrupt;
@@ -72,8 +72,9 @@ pub(super) fn run(args: &Run, cases: &[Case]) -> Result<Status> {
     })
 }
 
-/// Refuses what goes with one target only.
+/// Refuses what goes with one target only, and two that are the same.
 fn check(args: &Run) -> Result<(), Failure> {
+    distinct(&args.target)?;
     let refused = [
         ("--kernel", args.kernel.is_some()),
         ("--vmlinux", args.vmlinux.is_some()),

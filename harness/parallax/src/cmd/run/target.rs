@@ -34,6 +34,9 @@ pub(super) fn check(args: &Run) -> Result<(), Failure> {
             Err(Failure::usage(format!("--target {on} names its kernel: leave --kernel out")))
         }
         Target::Pkvm if args.mode == Mode::Stream => Err(Failure::usage(NO_STREAM)),
+        Target::Pkvm if args.accept => Err(Failure::usage(
+            "--target pkvm has no goldens to accept: what a kernel has mapped by then differs from boot to boot",
+        )),
         Target::Hyp | Target::Pkvm => Ok(()),
     }
 }
