@@ -20,7 +20,7 @@ pub struct Roots<'a> {
 }
 
 /// The tables of `view` as text, a line for each table and each run of like entries; with `at` only those that translate this
-/// input address. What cannot be decoded is a line that says why.
+/// input address, or one for each tree that does not translate it. What cannot be decoded is a line that says why.
 #[must_use]
 pub fn text(
     mem: &dyn PhysMem,
@@ -32,8 +32,7 @@ pub fn text(
     let mut lines = Vec::new();
     let mut tree = |lane: &str, regime: Result<Option<Regime>, String>| match regime {
         Ok(Some(regime)) => {
-            let mut tree = Tree { lane, symbols, at, lines: &mut lines };
-            walk(mem, &regime, |visit| tree.visit(visit));
+            Tree { lane, symbols, at, lines: &mut lines }.walk(mem, &regime);
         }
         Ok(None) => lines.push(format!("{lane:<4} off")),
         Err(why) => lines.push(format!("{lane:<4} {why}")),
@@ -79,9 +78,12 @@ fn smmu(mem: &dyn PhysMem, regs: &SmmuRegs, symbols: &AddressMap, at: Option<u64
             Err(why) => lines.push(format!("ste  {ids} {why}")),
         }
     }
+    let lane = Lane::Smmu.name();
+    if at.is_some() && regimes.is_empty() {
+        lines.push(format!("{lane:<4} no stream has a stage 2"));
+    }
     for regime in regimes {
-        let mut tree = Tree { lane: Lane::Smmu.name(), symbols, at, lines };
-        walk(mem, &regime, |visit| tree.visit(visit));
+        Tree { lane, symbols, at, lines }.walk(mem, &regime);
     }
 }
 
@@ -93,6 +95,18 @@ struct Tree<'a> {
 }
 
 impl Tree<'_> {
+    fn walk(&mut self, mem: &dyn PhysMem, regime: &Regime) {
+        let end = regime.ia_end().get();
+        if let Some(at) = self.at.filter(|at| *at >= end) {
+            let (lane, root) = (self.lane, regime.root);
+            self.lines.push(format!(
+                "{lane:<4} {at:#x} is not translated: the table at {root:#x} is for 0x0..{end:#x}"
+            ));
+            return;
+        }
+        walk(mem, regime, |visit| self.visit(visit));
+    }
+
     fn visit(&mut self, visit: Visit) {
         let lane = self.lane;
         match visit {

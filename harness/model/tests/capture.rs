@@ -355,4 +355,12 @@ fn the_raw_view_shows_descriptors_and_table_addresses() {
     assert!(one.iter().any(|line| line.ends_with("x1 ram+0x1000..+0x2000 invalid")), "{one:?}");
     let entries = one.iter().filter(|line| line.starts_with("cpu ") && line.contains("[")).count();
     assert_eq!(entries, 1, "{one:?}");
+    // One that is beyond each of them: a line for each says so.
+    let none = parallax_model::raw::text(&setup.mem, roots, &symbols, view, Some(1 << 60));
+    for lane in ["cpu ", "el2 ", "smmu", "guest 0x1000"] {
+        let said = |line: &&String| {
+            line.starts_with(lane) && line.contains(" 0x1000000000000000 is not translated: the table at 0x")
+        };
+        assert_eq!(none.iter().filter(said).count(), 1, "{lane}: {none:?}");
+    }
 }

@@ -15,7 +15,7 @@ const NOT_THERE: &[(&str, i32)] = &[
     ("watch nowhere.trace", 2),
     ("accept nowhere", 2),
     ("bisect --good HEAD --trace nowhere", 2),
-    ("attach --gdb nowhere.sock", 125),
+    ("attach --gdb nowhere.sock", 2),
     ("attack --ops 0", 2),
     ("fuzz --ops 0", 2),
     ("fuzz --time 8", 2),

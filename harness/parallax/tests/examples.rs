@@ -25,7 +25,7 @@ const NOT_HERE: &[(&str, &str)] = &[
     ("accept", "it would take what waits in this source tree: its own tests"),
     ("review", "it needs a terminal: tests/terminal"),
     ("bisect", "it builds revisions: its own tests"),
-    ("attach", "it needs a QEMU that somebody else started: tests/attach.rs"),
+    ("attach", "it needs a QEMU that somebody else started: tests/attach"),
     ("attack", "a hundred thousand operations: ci/test runs five thousand"),
     ("fuzz", "a hundred thousand operations, or a night: ci/test runs twenty thousand"),
     ("explore --fault", "it finds something, and writes it here: ci/test finds it"),

@@ -25,6 +25,7 @@ pub mod control;
 pub mod event;
 pub mod fields;
 pub mod form;
+pub mod identity;
 pub mod idr;
 pub mod illegal;
 pub mod queue;

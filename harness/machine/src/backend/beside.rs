@@ -60,6 +60,12 @@ impl Ram {
         }
         let file = File::open(&ram.path).map_err(failed)?;
         let size = file.metadata().map_err(failed)?.len();
+        if size == 0 || !size.is_multiple_of(PAGE_SIZE) {
+            return Err(format!(
+                "{}: {size:#x} bytes are no whole pages, as the memory in QEMU's memory-backend-file is",
+                ram.path.display()
+            ));
+        }
         Ok(Self { file, base: ram.base, size })
     }
 
@@ -140,7 +146,7 @@ mod tests {
     fn a_file_is_read_where_its_memory_is() {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(&[1; 0x1000]).unwrap();
-        file.write_all(&[2; 0x1800]).unwrap();
+        file.write_all(&[2; 0x1000]).unwrap();
         let path = file.path().display().to_string();
         let at: RamFile = format!("{path}@0x80000000").parse().unwrap();
         let ram = Ram::open(&at).unwrap();
@@ -148,6 +154,10 @@ mod tests {
         assert_eq!((page(0x8000_0000), page(0x8000_1000)), (Some(1), Some(2)));
         assert_eq!((page(0x8000_2000), page(0x7fff_f000), page(!0xfff)), (None, None, None));
         assert_eq!(path.parse::<RamFile>().unwrap().base, RAM_BASE);
+        for size in [0, 0x1001, 0xfff] {
+            file.as_file().set_len(size).unwrap();
+            assert!(Ram::open(&at).unwrap_err().contains("no whole pages"), "{size:#x}");
+        }
         for bad in ["", "a@", "a@0x1", "a@x", "@0x1000"] {
             assert!(bad.parse::<RamFile>().is_err(), "{bad}");
         }

@@ -10,8 +10,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_util::codec::Framed;
 use tokio_util::either::Either;
 use tokio_util::sync::CancellationToken;
@@ -27,7 +28,7 @@ const WINDOW: usize = 3072;
 /// CPUs of a machine, at most: QEMU's `virt` has up to 512.
 const MOST_THREADS: usize = 512;
 /// Replies of a machine that stands still take microseconds; this is for a host that is very busy.
-const REPLY_TIMEOUT: Duration = Duration::from_secs(10);
+pub(crate) const REPLY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What went wrong between the client and the gdbstub.
 #[derive(Debug, thiserror::Error)]
@@ -55,6 +56,27 @@ pub enum RspError {
     /// The target description is malformed.
     #[error(transparent)]
     Target(#[from] TargetError),
+}
+
+/// A request that no gdbstub knows: its answer, which is empty, parts what was asked before from what follows.
+const MARK: &str = "qParallax";
+
+/// How a connection was left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Parting {
+    /// The gdbstub has done what it was asked for.
+    Heard,
+    /// It said nothing of that in time.
+    Silence,
+    /// The connection has ended.
+    Ended,
+}
+
+/// Whether `heard` has the answer to [`MARK`], and `count` times `OK` after it.
+fn parted(heard: &[u8], count: usize) -> bool {
+    let (mark, done) = (&b"$#00"[..], &b"$OK#9a"[..]);
+    let Some(at) = heard.windows(mark.len()).position(|bytes| bytes == mark) else { return false };
+    heard[at..].windows(done.len()).filter(|bytes| *bytes == done).count() >= count
 }
 
 /// A connection to a gdbstub.
@@ -87,15 +109,8 @@ impl Client {
         }
     }
 
-    /// Connects to `host`, which names a port too.
-    ///
-    /// # Errors
-    /// Nobody listens there.
-    pub async fn connect_tcp(host: &str, cancel: CancellationToken) -> Result<Self, RspError> {
-        Ok(Self::over(Either::Right(TcpStream::connect(host).await?), cancel))
-    }
-
-    fn over(stream: Either<UnixStream, TcpStream>, cancel: CancellationToken) -> Self {
+    /// Speaks over `stream`.
+    pub(crate) fn over(stream: Either<UnixStream, TcpStream>, cancel: CancellationToken) -> Self {
         Self { framed: Framed::new(stream, RspCodec), cancel }
     }
 
@@ -212,7 +227,9 @@ impl Client {
         let requests: Vec<String> =
             registers.iter().map(|register| format!("p{:x}", register.number)).collect();
         let replies = self.pipeline(&requests).await?;
-        requests.iter().zip(replies).map(|(request, reply)| number(request, &reply)).collect()
+        let sizes = registers.iter().map(Register::bytes);
+        let replies = requests.iter().zip(replies).zip(sizes);
+        replies.map(|((request, reply), bytes)| number(request, &reply, bytes)).collect()
     }
 
     /// Reads `len` bytes of memory (physical or virtual, as `Qqemu.PhyMemMode` says), at most 2048.
@@ -313,6 +330,33 @@ impl Client {
         }
     }
 
+    /// Takes leave: sends `before`, and then `last`, each to be answered `OK`, and waits `limit` at most until the answers to `last` are
+    /// there. What came before and was not read, or was no packet, is passed over. Nothing may be sent afterwards: a byte stops a
+    /// machine that runs.
+    pub(crate) async fn part(&mut self, before: &[String], last: &[String], limit: Duration) -> Parting {
+        let mut bytes = self.framed.write_buffer().clone();
+        let unknown = MARK.to_owned();
+        for request in before.iter().chain([&unknown]).chain(last) {
+            super::packet::encode(request.as_bytes(), &mut bytes);
+        }
+        let stream = self.framed.get_mut();
+        let talk = async {
+            stream.write_all(&bytes).await?;
+            let mut heard = Vec::new();
+            while !parted(&heard, last.len()) {
+                if stream.read_buf(&mut heard).await? == 0 {
+                    return Err(io::ErrorKind::UnexpectedEof.into());
+                }
+            }
+            io::Result::Ok(())
+        };
+        match timeout(limit, talk).await {
+            Ok(Ok(())) => Parting::Heard,
+            Ok(Err(_)) => Parting::Ended,
+            Err(_) => Parting::Silence,
+        }
+    }
+
     async fn reply(&mut self, request: &str) -> Result<Vec<u8>, RspError> {
         self.reply_until(request, Instant::now() + REPLY_TIMEOUT).await
     }
@@ -339,9 +383,10 @@ impl Client {
     }
 }
 
-/// The number that `reply` to `request` holds.
-pub(crate) fn number(request: &str, reply: &[u8]) -> Result<u64, RspError> {
-    hex::decode(reply).and_then(|bytes| hex::little_endian(&bytes)).ok_or_else(|| refused(request, reply))
+/// The number of `size` bytes that `reply` to `request` holds.
+pub(crate) fn number(request: &str, reply: &[u8], size: usize) -> Result<u64, RspError> {
+    let bytes = hex::decode(reply).filter(|bytes| bytes.len() == size);
+    bytes.and_then(|bytes| hex::little_endian(&bytes)).ok_or_else(|| refused(request, reply))
 }
 
 pub(crate) fn refused(request: &str, reply: &[u8]) -> RspError {

@@ -16,6 +16,14 @@ pub struct Register {
     pub bits: u32,
 }
 
+impl Register {
+    /// Its size in bytes.
+    #[must_use]
+    pub const fn bytes(&self) -> usize {
+        self.bits.div_ceil(8) as usize
+    }
+}
+
 /// A target description that is not one.
 #[derive(Debug, thiserror::Error)]
 pub enum TargetError {

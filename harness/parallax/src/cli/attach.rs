@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use parallax_addr::{AddressMap, PhysAddr, Span};
+use parallax_addr::{AddressMap, PAGE_SIZE, PhysAddr, Span};
 use parallax_machine::{GdbAddress, RamFile};
 use parallax_trace::spec::{MEMORY, regions};
 
@@ -21,8 +21,8 @@ Examples:
 
 The machine stands still while it is looked at, and goes on then. Nothing of it is changed. Without --qmp one that stood still goes on, too.
 
-Exit status: 0, or 1 when the host reaches a page that a table stands in; with --against when something is otherwise. 125 nobody listens there, it is no AArch64
-machine with EL2, or a table cannot be read.";
+Exit status: 0, or 1 when the host reaches a page that a table stands in; with --against when something is otherwise. 2 there is no such socket, or no SMMUv3
+at --smmu. 125 nobody listens there, it is no AArch64 machine with EL2, a table cannot be read, or the connection broke: then nothing is shown.";
 
 /// Arguments of `attach`.
 #[derive(Debug, Args)]
@@ -70,8 +70,8 @@ fn address(text: &str) -> Result<PhysAddr, String> {
     let board = regions(*MEMORY.end());
     let named = board.iter().map(|region| (region.name.as_str(), Span::new(region.base, region.size)));
     let at: PhysAddr = AddressMap::of_regions(named).parse(text)?;
-    if !at.get().is_multiple_of(4) {
-        return Err("registers begin at a multiple of 4 bytes".to_owned());
+    if !at.get().is_multiple_of(PAGE_SIZE) {
+        return Err("an SMMU's registers begin with a page, 0x9050000 on the board `virt`".to_owned());
     }
     Ok(at)
 }
@@ -85,7 +85,11 @@ mod tests {
         let at = Ok(PhysAddr::new(0x905_0000));
         assert_eq!((address("0x9050000"), address("mmio:smmu")), (at.clone(), at));
         assert!(
-            address("0x9050002").is_err() && address("mmio:nothing").is_err() && address("9050000h").is_err()
+            address("0x9050004").is_err()
+                && address("0x1234").is_err()
+                && address("0x9050002").is_err()
+                && address("mmio:nothing").is_err()
+                && address("9050000h").is_err()
         );
     }
 }

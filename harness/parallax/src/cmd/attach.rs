@@ -25,6 +25,9 @@ use crate::interrupt;
 /// A file of an earlier look has at most so many bytes.
 const MOST: u64 = 64 << 20;
 
+/// What to say when the gdbstub did not confirm that the machine goes on.
+const STANDS: &str = "the machine may stand still now: `detach` of a gdb that is connected there lets it go on, or `cont` of QEMU's monitor";
+
 /// Runs it.
 pub(super) fn attach(args: &Attach) -> Result<Status> {
     if args.view == DumpView::Guest {
@@ -32,35 +35,21 @@ pub(super) fn attach(args: &Attach) -> Result<Status> {
         return Err(Failure::usage(what).into());
     }
     let cancel = interrupt::token()?;
-    let failure = |error: MachineError| {
-        let cancelled = error.class() == FailureClass::Cancelled;
-        let status = if cancelled { Status::Interrupted } else { Status::Setup };
-        Failure { status, message: format!("the gdbstub at {}: {error}", args.gdb) }
-    };
+    args.gdb.check().map_err(|why| Failure::usage(format!("--gdb {}: {why}", args.gdb)))?;
+    let failure = |error: MachineError| failure(args, &error);
     let names = args.symbols.as_ref().map(|path| Names::read(path, args.moved)).transpose();
     let names = names.map_err(|error| Failure::usage(format!("--symbols {error}")))?.unwrap_or_default();
     let before = args.against.as_ref().map(|path| earlier(path)).transpose()?;
     // Before the gdbstub stops it.
     let monitor = args.qmp.as_ref().map(|path| asked(path, &cancel)).transpose()?;
-    let mut machine = Attached::to(&args.gdb, &cancel).map_err(failure)?;
-    if let Some(monitor) = &monitor {
-        if !monitor.running {
-            machine.stay_stopped();
-        }
-        same_machine(args, monitor, machine.cpus())?;
+    let stays = monitor.as_ref().is_some_and(|monitor| !monitor.running);
+    let mut machine = Attached::to(&args.gdb, stays, &cancel).map_err(failure)?;
+    let looked = look(args, &mut machine, monitor.as_ref(), &names);
+    // Whatever was found, it goes on.
+    if !machine.leave() && !cancel.is_cancelled() {
+        anstream::eprintln!("{}: {STANDS}", args.gdb);
     }
-    match (&args.ram, monitor.as_ref().and_then(Monitor::ram_file)) {
-        (Some(ram), _) => machine.read_ram_from(ram).map_err(failure)?,
-        (None, Some(ram)) => machine.may_read_ram_from(&ram),
-        (None, None) => {}
-    }
-    let smmu = args.smmu.or_else(|| monitor.as_ref()?.smmu);
-    let registers = machine.registers(smmu).map_err(failure)?;
-    let snapshot = snapshot(&machine, &registers);
-    let mut text = monitor.as_ref().map_or_else(String::new, board);
-    text += &tables(args, &machine, &registers, (&snapshot, &names));
-    machine.complete().map_err(failure)?;
-    drop(machine);
+    let (snapshot, mut text) = looked?;
     for fault in &snapshot.faults {
         let _infallible = writeln!(text, "cannot be read: {fault}");
     }
@@ -78,6 +67,54 @@ pub(super) fn attach(args: &Attach) -> Result<Status> {
         (true, false) => Status::Setup,
         (true, true) => Status::Same,
     })
+}
+
+/// What to say of `error`.
+fn failure(args: &Attach, error: &MachineError) -> Failure {
+    let cancelled = error.class() == FailureClass::Cancelled;
+    let status = if cancelled { Status::Interrupted } else { Status::Setup };
+    Failure { status, message: format!("the gdbstub at {}: {error}", args.gdb) }
+}
+
+/// The state of `machine`, and what to print of it, once all of it was read.
+fn look(
+    args: &Attach,
+    machine: &mut Attached,
+    monitor: Option<&Monitor>,
+    names: &Names,
+) -> Result<(Snapshot, String), Failure> {
+    let failure = |error: MachineError| failure(args, &error);
+    if let Some(monitor) = monitor {
+        same_machine(args, monitor, machine.cpus())?;
+    }
+    match (&args.ram, monitor.and_then(Monitor::ram_file)) {
+        (Some(ram), _) => machine.read_ram_from(ram).map_err(failure)?,
+        (None, Some(ram)) => machine.may_read_ram_from(&ram),
+        (None, None) => {}
+    }
+    let smmu = args.smmu.or_else(|| monitor?.smmu);
+    if let Some(base) = smmu
+        && let Some(why) = machine.no_smmu(base).map_err(failure)?
+    {
+        let message = format!(
+            "no SMMUv3 is at {base:#x}: {why}; mmio:smmu on the board `virt` with iommu=smmuv3, and --qmp knows where it is elsewhere"
+        );
+        return Err(Failure { status: Status::Usage, message });
+    }
+    let registers = machine.registers(smmu).map_err(failure)?;
+    let snapshot = snapshot(machine, &registers);
+    let mut text = monitor.map_or_else(String::new, board);
+    text += &tables(args, machine, &registers, (&snapshot, names));
+    machine.complete().map_err(failure)?;
+    if let Some((inside, outside)) =
+        machine.from_file().filter(|(inside, outside)| *inside == 0 || *outside > 0)
+    {
+        let read = inside + outside;
+        anstream::eprintln!(
+            "--ram: {outside} of {read} pages that were read are not in the file, and came by the gdbstub: is it too short, or does it begin elsewhere (FILE@ADDRESS)?"
+        );
+    }
+    Ok((snapshot, text))
 }
 
 /// What an earlier look printed into the file at `path`.

@@ -101,8 +101,8 @@ impl Live {
         let cpu = thread.and_then(|thread| threads.iter().position(|known| *known == thread)).unwrap_or(0);
         let registers = [self.registers.pc, self.registers.cpsr];
         let values = self.ask(cpu, &registers.map(|register| format!("p{:x}", register.number)))?;
-        let value = |reply: &[u8]| crate::rsp::client::number("p", reply).map_err(MachineError::Rsp);
-        let (pc, cpsr) = (ImageVa::new(value(&values[0])?), value(&values[1])?);
+        let value = |at: usize| crate::rsp::client::number("p", &values[at], registers[at].bytes());
+        let (pc, cpsr) = (ImageVa::new(value(0)?), value(1)?);
         let watch = watched(reply).filter(|at| *at != self.stops.idle.get());
         Ok(Stand { signal, cpu, watch, pc, el: (cpsr >> 2 & 3) as u8 })
     }

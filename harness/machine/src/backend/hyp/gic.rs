@@ -60,7 +60,7 @@ impl GicAt {
                 return Err(client::refused(request, reply));
             }
             for number in reply.chunks(digits) {
-                values.push(client::number(request, number)?);
+                values.push(client::number(request, number, len.min(8))?);
             }
         }
         let mut values = values.into_iter();

@@ -27,6 +27,11 @@ pub(crate) struct RegisterSet {
     constant: BTreeMap<u32, u32>,
 }
 
+/// What asks for `register`, and how many bytes the answer has.
+fn ask(register: &Register) -> (String, usize) {
+    (format!("p{:x}", register.number), register.bytes())
+}
+
 /// ID_AA64MMFR2_EL1.BBM: its first bit; it has four.
 const BBM: u32 = 52;
 
@@ -83,27 +88,31 @@ impl RegisterSet {
         gic: Option<GicAt>,
     ) -> Result<Registers, RspError> {
         let of_gic = gic.map_or_else(Vec::new, |gic| gic.requests());
-        let mut requests = of_gic.clone();
-        requests.extend(self.requests());
+        let mut asked = self.requests();
         let offsets: Vec<u32> =
             OFFSETS.iter().copied().filter(|offset| !self.constant.contains_key(offset)).collect();
         if let Some(base) = smmu {
-            requests.extend(offsets.iter().map(|offset| format!("m{:x},4", base + u64::from(*offset))));
+            let at = |offset: &u32| format!("m{:x},4", base.wrapping_add(u64::from(*offset)));
+            asked.extend(offsets.iter().map(|offset| (at(offset), 4)));
         }
         let others = self.threads.get(1..).unwrap_or_default();
         for thread in others {
-            requests.extend([format!("Hg{thread}"), format!("p{:x}", self.cpsr.number)]);
-            requests.extend(self.requests());
+            asked.extend([(format!("Hg{thread}"), 0), ask(&self.cpsr)]);
+            asked.extend(self.requests());
         }
         if let [first, _, ..] = &self.threads[..] {
-            requests.push(format!("Hg{first}"));
+            asked.push((format!("Hg{first}"), 0));
         }
+        let (gics, mut requests) = (of_gic.len(), of_gic);
+        requests.extend(asked.iter().map(|(request, _)| request.clone()));
         let replies = client.pipeline(&requests).await?;
-        let (of_gic, replies) = replies.split_at(of_gic.len());
+        let (of_gic, replies) = replies.split_at(gics);
         let gic = gic.map(|gic| gic.registers(of_gic)).transpose()?;
-        let values = requests.iter().skip(of_gic.len()).zip(replies);
-        let values = values.filter(|(request, _)| !request.starts_with('H'));
-        let values = values.map(|(request, reply)| client::number(request, reply));
+        let values = asked.iter().zip(replies).filter_map(|((request, size), reply)| match size {
+            0 if reply == b"OK" => None,
+            0 => Some(Err(client::refused(request, reply))),
+            size => Some(client::number(request, reply, *size)),
+        });
         let mut values = values.collect::<Result<Vec<u64>, _>>()?.into_iter();
         let sys = self.sys(&mut values);
         let smmu = smmu.map(|_| {
@@ -122,9 +131,9 @@ impl RegisterSet {
     }
 
     /// What asks for the system registers of the current CPU, in the order in which [`Self::sys`] takes them.
-    fn requests(&self) -> Vec<String> {
+    fn requests(&self) -> Vec<(String, usize)> {
         let all = self.translation.iter().chain(&self.control).chain(self.optional.iter().flatten());
-        all.map(|register| format!("p{:x}", register.number)).collect()
+        all.map(ask).collect()
     }
 
     /// The system registers of a CPU.
