@@ -16,7 +16,7 @@ const LIMIT: Duration = Duration::from_secs(1);
 /// Detaches from `processes`; from none, the machine stays as it is. Memory is virtual again for who comes next. Where the connection has
 /// ended, another one does it. Whether the gdbstub has said that it did.
 pub(super) async fn leave(client: &mut Client, address: &GdbAddress, processes: &BTreeSet<String>) -> bool {
-    // Those are names of processes, and this one is there for a new client too.
+    // A client that is new has to say first that it tells processes apart.
     let before = ["qSupported:multiprocess+", "Qqemu.PhyMemMode:0"].map(str::to_owned);
     let detaches: Vec<String> = processes.iter().map(|process| format!("D;{process}")).collect();
     match client.part(&before, &detaches, LIMIT).await {
