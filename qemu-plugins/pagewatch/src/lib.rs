@@ -15,6 +15,7 @@
 //! The plugin never stops QEMU: what it cannot tell truly it says in the header's error word.
 
 mod coverage;
+mod cpus;
 mod install;
 mod known;
 mod registers;

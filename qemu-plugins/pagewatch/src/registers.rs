@@ -21,13 +21,17 @@ unsafe extern "C" {
 /// Where QEMU's MPIDR_EL1 of a CPU can be read: the hypervisor gives the host the same numbers.
 const MPIDR: [&str; 2] = ["MPIDR_EL1", "VMPIDR_EL2"];
 
+/// What a hypervisor tells its CPUs apart by, at EL2.
+const TPIDR: &str = "TPIDR_EL2";
+
 type Handle = Arc<RegisterDescriptor<'static>>;
 
-/// X0 to X30, MPIDR_EL1, and those that tell of an exception, where they are known.
+/// X0 to X30, MPIDR_EL1, TPIDR_EL2, and those that tell of an exception, where they are known.
 #[derive(Default)]
 pub(crate) struct Registers {
     general: [Option<Handle>; 31],
     mpidr: [Option<Handle>; 2],
+    tpidr: Option<Handle>,
     syndrome: [Option<Handle>; SYNDROME.len()],
 }
 
@@ -42,6 +46,8 @@ impl Registers {
                 *slot = Some(Arc::new(register));
             } else if let Some(which) = mpidr {
                 found.mpidr[which] = Some(Arc::new(register));
+            } else if register.name == TPIDR {
+                found.tpidr = Some(Arc::new(register));
             } else if let Some(which) = SYNDROME.iter().position(|(_, name)| *name == register.name) {
                 found.syndrome[which] = Some(Arc::new(register));
             }
@@ -62,7 +68,12 @@ impl Registers {
         Value::of(self.syndrome.get(which).cloned().flatten())
     }
 
-    /// MPIDR_EL1. Its lowest byte is the CPU's number.
+    /// TPIDR_EL2.
+    pub(crate) fn tpidr(&self) -> Value {
+        Value::of(self.tpidr.clone())
+    }
+
+    /// MPIDR_EL1. Its lowest byte is the CPU's number, as long as no virtual machine runs that has a number of its own.
     pub(crate) fn mpidr(&self) -> Value {
         Value::of(self.mpidr.iter().flatten().next().cloned())
     }

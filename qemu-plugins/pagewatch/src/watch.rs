@@ -8,6 +8,7 @@ use parallax_abi::journal::word::{is_access, is_by_sp};
 use parallax_abi::journal::{Record, error, kind};
 use qemu_plugin::{CallbackFlags, Instruction, MemRW, MemValue, MemoryInfo, Result, TranslationBlock};
 
+use crate::cpus::Cpus;
 use crate::known::Known;
 use crate::registers::{Registers, Value};
 use crate::ring::{Owner, Ring};
@@ -39,6 +40,12 @@ impl Places {
             None => Some(pc).filter(|pc| self.image.contains(pc)),
         }
     }
+
+    /// Whether a vector begins at `pc`.
+    fn is_vector(&self, pc: u64) -> bool {
+        let offset = self.linked(pc).map(|pc| pc.wrapping_sub(self.vectors));
+        offset.is_some_and(|offset| offset < VECTORS.0 && offset.is_multiple_of(VECTORS.1))
+    }
 }
 
 /// What the callbacks share. All of them run on QEMU's one CPU thread: plain loads and stores of an atomic do.
@@ -49,6 +56,8 @@ struct Shared {
     /// QEMU's own CPU number in a callback is of no use here: code that is translated for one thread
     /// (`thread=single`) carries a constant in its place, although all CPUs execute it.
     cpu: AtomicU8,
+    /// Which CPU that is.
+    cpus: Cpus,
     /// A CPU has returned to the host.
     booted: AtomicBool,
     /// Where loads are of no interest.
@@ -94,10 +103,13 @@ impl Watcher {
         let watched = places.linked(block.vaddr()).is_some();
         if self.many && (watched || self.holds_mark(block)) {
             let (ring, shared) = (Arc::clone(&self.ring), Arc::clone(&self.shared));
-            let register = self.registers.mpidr();
+            let (mpidr, tpidr) = (self.registers.mpidr(), self.registers.tpidr());
+            let of_host = places.is_vector(block.vaddr());
             let callback = move |_| {
                 if ring.enabled() {
-                    shared.cpu.store(value_of(&register, &ring) as u8, Ordering::Relaxed);
+                    let number = || value_of(&mpidr, &ring) as u8;
+                    let cpu = shared.cpus.which(tpidr.read().unwrap_or(0), of_host, number);
+                    shared.cpu.store(cpu, Ordering::Relaxed);
                 }
             };
             block.register_execute_callback_flags(callback, CallbackFlags::QEMU_PLUGIN_CB_R_REGS);
