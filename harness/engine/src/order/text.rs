@@ -38,6 +38,7 @@ pub(super) fn violation(
             let message = match found.rule {
                 protocol::Rule::Unlocked => "the page states",
                 protocol::Rule::EventUnordered => "a record of the SMMU's event queue",
+                protocol::Rule::LockTwice | protocol::Rule::LockHeld => "a lock",
                 protocol::Rule::StartUnclean => "what a CPU reads when it starts",
                 _ => "a page of tables",
             };

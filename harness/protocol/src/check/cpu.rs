@@ -3,6 +3,7 @@
 use super::finding::{Site, Subject};
 use super::first_use::Inherited;
 use super::fresh::Fresh;
+use super::locks::Held;
 use super::owners::Move;
 use crate::map::Map;
 
@@ -42,7 +43,7 @@ pub(super) struct Cpu {
     /// Entries with a TLBI that no DSB has completed, with the time of the store that made each unclean.
     pub(super) sent: Vec<(u32, u64)>,
     /// Locks that it holds, and where it took each.
-    pub(super) locks: Map<u64, Site>,
+    pub(super) locks: Map<u64, Held>,
     /// Unclean entries of its making that nothing was said about yet.
     pub(super) open: usize,
     /// The first entry that it made valid since its last DSB.

@@ -118,19 +118,6 @@ impl Checker {
         }
     }
 
-    /// A store to memory that may be written under locks only.
-    fn guarded_store(&mut self, at: Site, pa: u64) {
-        let Some(locks) = self.guards.get(&(pa / PAGE_SIZE)) else { return };
-        let held = self.cpus.get(at.cpu).map(|cpu| &cpu.locks);
-        let free = locks.iter().find(|lock| held.is_none_or(|held| !held.contains_key(lock)));
-        if let Some(lock) = free {
-            let what = format!("written without the lock at {lock:#x}");
-            let missing = "all of its locks held".to_owned();
-            let subject = Subject::Page { pa: PhysAddr::new(pa & !(PAGE_SIZE - 1)) };
-            self.report(Rule::Unlocked, subject, at, None, what, missing);
-        }
-    }
-
     /// All dwords of a range get one value.
     fn fill(&mut self, at: Site, pa: u64, size: u64, value: u64) {
         let known = self.memory.known(pa, size);
@@ -220,32 +207,6 @@ impl Checker {
         }
     }
 
-    /// A CPU takes a lock; if it `must` get it, it waits for itself where it holds it.
-    fn lock(&mut self, at: Site, address: u64, must: bool) {
-        self.el2_relied(at);
-        let since = *self.cpus.of(at.cpu).locks.entry(address).or_insert(at);
-        if must && since != at {
-            let what = "taken by the CPU that holds it: it waits for itself".to_owned();
-            let missing = "an unlock".to_owned();
-            self.report(
-                Rule::LockTwice,
-                Subject::Page { pa: PhysAddr::new(address) },
-                at,
-                Some(since),
-                what,
-                missing,
-            );
-        }
-    }
-
-    fn unlock(&mut self, at: Site, address: u64) {
-        let cpu = self.cpus.of(at.cpu);
-        cpu.locks.remove(&address);
-        if cpu.open > 0 {
-            self.released(at, Some(address));
-        }
-    }
-
     fn returned(&mut self, at: Site) {
         let cpu = self.cpus.of(at.cpu);
         let publish = cpu.publish.take();
@@ -264,10 +225,11 @@ impl Checker {
         self.judge_owners(at.cpu);
         self.streams_returned(at);
         self.inherited_returned(at);
+        self.locks_returned(at);
     }
 
     /// Nothing that `at.cpu` took away may still be cached; with a lock: in the trees of that lock.
-    fn released(&mut self, at: Site, lock: Option<u64>) {
+    pub(super) fn released(&mut self, at: Site, lock: Option<u64>) {
         let all: Vec<u32> = self.records.all().collect();
         for id in all {
             let Some(record) = self.records.get(id) else { continue };

@@ -25,6 +25,7 @@
 //! | `event_queue` | the order in which records are read |
 //! | `allowed` | which commands may be given |
 //! | `first_use` | what caches hold from before a translation is used |
+//! | `locks` | locks that a CPU takes, holds and gives back |
 //! | `lines` | what a CPU that starts reads past the caches |
 //! | `syndrome` | what an abort's syndrome says of other registers |
 //! | `structure`, `stream` | stream table entries and context descriptors |
@@ -48,6 +49,7 @@ mod fresh;
 mod gic;
 mod given;
 mod lines;
+mod locks;
 mod look;
 mod memory;
 mod owners;

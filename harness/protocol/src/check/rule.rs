@@ -124,6 +124,12 @@ rules! {
             that failed",
         source: "docs/protocol.md",
     }
+    LockHeld = "lock-held" {
+        summary: "A CPU returned to EL1 with a lock that it held.",
+        broken_when: "a CPU returns to EL1 and has not given back a lock that it took, by whichever `lock` or `trylock`. The \
+            finding stands where it took it",
+        source: "docs/protocol.md",
+    }
     VmidDuplicate = "vmid-duplicate" {
         summary: "A VMID names two live roots.",
         broken_when: "two live roots have one VMID",
