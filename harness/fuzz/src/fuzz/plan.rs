@@ -1,13 +1,15 @@
 //! A run: which machines there are, what each begins with, and what came of them.
 
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use parallax_abi::fault::Fault;
 use parallax_engine::Reproducer;
-use parallax_engine::status::Failure;
+use parallax_engine::status::{Failure, Status};
 use parallax_machine::{Backend, CancellationToken, MachineError};
 use parallax_trace::Op;
 use sha2::{Digest, Sha256};
@@ -233,26 +235,37 @@ impl Plan {
         let (next, stop) = (AtomicUsize::new(0), AtomicUsize::new(rounds.len()));
         let waiting: Vec<_> = rounds.into_iter().map(|round| Mutex::new(Some(round))).collect();
         let results = Mutex::new(Vec::new());
+        // One that panics ends the others where they are.
+        let (end, panicked) = (cancel.child_token(), Mutex::new(None));
         std::thread::scope(|scope| {
             for _ in 0..self.jobs.clamp(1, waiting.len().max(1)) {
                 scope.spawn(|| {
-                    while !is_over() && !cancel.is_cancelled() {
+                    while !is_over() && !end.is_cancelled() {
                         let index = next.fetch_add(1, Ordering::Relaxed);
                         let taken = waiting.get(index).filter(|_| index < stop.load(Ordering::Relaxed));
-                        let taken = taken
-                            .and_then(|round| round.lock().unwrap_or_else(PoisonError::into_inner).take());
+                        let taken = taken.and_then(|round| locked(round).take());
                         let Some((before, round)) = taken else { break };
-                        let drawn = round.drawn.clone();
-                        let run = round.run(known, backend, cancel, &progress.ops);
+                        let (drawn, until) = (round.drawn.clone(), before + round.until as u64);
+                        let run = || round.run(known, backend, &end, &progress.ops);
+                        let run = match catch_unwind(AssertUnwindSafe(run)) {
+                            Ok(run) => run,
+                            Err(payload) => {
+                                locked(&panicked).get_or_insert((until, payload));
+                                end.cancel();
+                                break;
+                            }
+                        };
                         if run.as_ref().map_or(true, |run| run.trouble.is_some()) {
                             stop.fetch_min(index + 1, Ordering::Relaxed);
                         }
-                        let result = run.map(|run| (before, drawn, run));
-                        results.lock().unwrap_or_else(PoisonError::into_inner).push((index, result));
+                        locked(&results).push((index, run.map(|run| (before, drawn, run))));
                     }
                 });
             }
         });
+        if let Some((until, payload)) = panicked.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            return Err(self.panicked(until, payload.as_ref()));
+        }
         if cancel.is_cancelled() {
             return Err(MachineError::Cancelled.into());
         }
@@ -260,9 +273,74 @@ impl Plan {
         results.sort_by_key(|(index, _)| *index);
         results.into_iter().map(|(_, result)| result.map_err(Failure::from)).collect()
     }
+
+    /// A machine that ends with operation number `until` of the run made this command panic.
+    fn panicked(&self, until: u64, payload: &(dyn Any + Send)) -> Failure {
+        let text = payload.downcast_ref::<&str>().copied();
+        let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+        let message = format!(
+            "a worker panicked: {}\nagain: {}",
+            text.unwrap_or("it gave no reason"),
+            self.reproducer(until)
+        );
+        Failure { status: Status::Setup, message }
+    }
+}
+
+/// What `mutex` holds. A panic elsewhere leaves it whole: nothing is done under it that could fail.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The first machine that may begin with a part of another, when each of the machines was there once: with an empty corpus none may.
 const fn operations_before(feedback: &Feedback) -> u64 {
     if feedback.corpus.is_empty() { u64::MAX } else { feedback.given + COUNT }
+}
+
+#[cfg(test)]
+mod tests {
+    use parallax_machine::Machine;
+    use parallax_trace::spec::MachineSpec;
+
+    use super::*;
+
+    /// The first machine makes the harness panic; others do not boot before that.
+    #[derive(Default)]
+    struct Panics {
+        boots: AtomicUsize,
+        over: CancellationToken,
+    }
+
+    impl Backend for Panics {
+        fn boot(&self, _: &MachineSpec) -> Result<Box<dyn Machine>, MachineError> {
+            if self.boots.fetch_add(1, Ordering::Relaxed) == 0 {
+                self.over.cancel();
+                panic!("planted");
+            }
+            while !self.over.is_cancelled() {
+                std::thread::yield_now();
+            }
+            std::thread::sleep(Duration::from_millis(100));
+            Err(MachineError::Cancelled)
+        }
+
+        fn revision(&self) -> &'static str {
+            "planted"
+        }
+    }
+
+    #[test]
+    fn a_panic_ends_the_run_with_its_message_and_the_seed() {
+        for jobs in [1, 2] {
+            let shard = Shard { index: 0, count: 1 };
+            let plan = Plan { seed: 7, ops: USUAL_OPS, time: None, jobs, shard, fault: None, corpus: None };
+            let backend = Panics::default();
+            let ended = plan.run(&backend, &CancellationToken::new(), &Progress::default()).unwrap_err();
+            assert_eq!(ended.status, Status::Setup);
+            assert!(
+                ended.message.starts_with("a worker panicked: planted\nagain: parallax fuzz --seed 7 --ops ")
+            );
+            assert!(backend.boots.into_inner() <= jobs);
+        }
+    }
 }

@@ -111,6 +111,8 @@ fn run_with_progress(
     let bar = progress::bar(plan.ops, template);
     let (done, over) = (Progress::default(), AtomicBool::new(false));
     let report = std::thread::scope(|scope| {
+        // However the run ends, a panic too: the scope waits for the bar.
+        let _ends = Ends(&over);
         scope.spawn(|| {
             while !over.load(Ordering::Relaxed) {
                 let [ops, code, states] =
@@ -120,10 +122,17 @@ fn run_with_progress(
                 std::thread::sleep(Duration::from_millis(100));
             }
         });
-        let report = plan.run(backend, cancel, &done);
-        over.store(true, Ordering::Relaxed);
-        report
+        plan.run(backend, cancel, &done)
     });
     bar.finish_and_clear();
     report
+}
+
+/// Ends the bar when it goes.
+struct Ends<'a>(&'a AtomicBool);
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
