@@ -154,7 +154,7 @@ table_of_rules! {
         ResultExpected = "expected", "The operation ended in another way than the trace expects.", "docs/traces.md";
         ResultLongStay = "long-stay", "EL2 kept a CPU for more instructions than the operation may take.", "docs/limits.md";
         ResultEvents = "events", "The SMMU's events do not tell of the access that it refused.", "IHI 0070, 7.3";
-        ResultRegisters = "registers", "x1 to x3 after a call are not what it gives back.", "docs/traces.md";
+        ResultRegisters = "registers", "x1 to x3 after a call are not what it gives back; on an unmodified pKVM: x2 to x30 or SP are not what they were.", "docs/traces.md";
     }
 }
 
