@@ -36,6 +36,13 @@ impl Random {
         choices[self.below(choices.len() as u64) as usize]
     }
 
+    /// Puts `cards` into any order.
+    pub(super) fn shuffle<T>(&mut self, cards: &mut [T]) {
+        for last in (1..cards.len()).rev() {
+            cards.swap(last, self.below(last as u64 + 1) as usize);
+        }
+    }
+
     /// One of `choices`, as often as its weight says.
     pub(super) fn weighted<T: Copy>(&mut self, choices: &[(u64, T)]) -> T {
         let total = choices.iter().map(|(weight, _)| weight).sum();

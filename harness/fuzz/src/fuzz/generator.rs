@@ -74,6 +74,7 @@ pub(super) struct Generator {
     pub(super) blocks: Vec<u64>,
     pub(super) driver: Option<Driver>,
     pub(super) hostile: Hostile,
+    pub(super) deck: scenes::Deck,
     /// GERROR, as the host's own SMMU shows it.
     pub(super) errors: u64,
     /// Abstract states of groups that came up.
@@ -96,6 +97,7 @@ impl Generator {
             blocks: blocks(&setting.map),
             driver: setting.driven().then(Driver::default),
             hostile,
+            deck: scenes::Deck::default(),
             errors: 0,
             random,
             model,

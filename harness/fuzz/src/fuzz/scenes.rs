@@ -9,25 +9,42 @@ use super::kind::Kind;
 use crate::random::Random;
 use crate::service;
 
-/// A scene's lines, of a trace; `errors` is GERROR, which it may change.
-type Scene = fn(&mut Random, &mut u64) -> String;
+/// What a card has done next.
+type Scene = fn(&mut Generator, usize) -> Vec<Op>;
 
-/// All of them, with their weights.
-const SCENES: [(u64, Scene); 9] = [
-    (2, refused),
-    (2, wrap),
-    (1, span),
-    (1, split),
-    (1, missing),
-    (2, message),
-    (2, registers),
-    (1, address),
-    (1, stalled),
+/// All of them, with their cards in a deck. A scene with several variants has a card for each.
+const SCENES: [(usize, Scene); 10] = [
+    (8, served),
+    (3, |of, card| told(of, refused, card)),
+    (2, |of, card| told(of, wrap, card)),
+    (2, |of, card| told(of, span, card)),
+    (2, |of, card| told(of, split, card)),
+    (1, |of, card| told(of, missing, card)),
+    (2, |of, card| told(of, message, card)),
+    (2, |of, card| told(of, registers, card)),
+    (1, |of, card| told(of, address, card)),
+    (1, |of, card| told(of, stalled, card)),
 ];
+
+/// The scenes that come next, the last one first. So a machine that is long enough for a whole deck has each, whatever the seed.
+#[derive(Debug, Default)]
+pub(super) struct Deck(Vec<(Scene, usize)>);
+
+impl Deck {
+    /// The next card: its scene, and which of that scene's cards it is. An empty deck is a new one, shuffled.
+    fn deal(&mut self, random: &mut Random) -> (Scene, usize) {
+        if self.0.is_empty() {
+            self.0.extend(SCENES.iter().flat_map(|(cards, scene)| (0..*cards).map(|card| (*scene, card))));
+            random.shuffle(&mut self.0);
+        }
+        self.0.pop().expect("a new deck has cards")
+    }
+}
 
 /// The next scene.
 pub(super) fn scene(generator: &mut Generator) {
-    let ops = if generator.random.percent(50) { served(generator) } else { told(generator) };
+    let (scene, card) = generator.deck.deal(&mut generator.random);
+    let ops = scene(generator, card);
     // Each of them must be done, where no more than that is said: so they are kept together.
     let done = |op: Op| Op { expect: op.expect.or(Some(Outcome::Ok { value: None })), ..op };
     let steps = ops.into_iter().map(|op| Step { kind: Kind::Scene, place: None, op: done(op) });
@@ -35,18 +52,25 @@ pub(super) fn scene(generator: &mut Generator) {
 }
 
 /// The service of `parallax attack`.
-fn served(generator: &mut Generator) -> Vec<Op> {
+fn served(generator: &mut Generator, _: usize) -> Vec<Op> {
     let mut acts = Vec::new();
     service::serve(&mut generator.random, generator.errors, true, generator.value, &mut acts);
     generator.value += 16;
     acts.into_iter().map(|act| act.op).collect()
 }
 
-fn told(generator: &mut Generator) -> Vec<Op> {
-    let scene = generator.random.weighted(&SCENES);
-    let lines = scene(&mut generator.random, &mut generator.errors);
+/// A scene's lines, of a trace, for card number `card`; `errors` is GERROR, which it may change.
+type Lines = fn(card: usize, random: &mut Random, errors: &mut u64) -> String;
+
+fn told(generator: &mut Generator, lines: Lines, card: usize) -> Vec<Op> {
+    let lines = lines(card, &mut generator.random, &mut generator.errors);
     let text = format!("{OFF}{lines}smmu_write CR0 0\n");
     Trace::parse("scene", &text).expect("the scenes of this module are well formed").ops
+}
+
+/// The variant of a scene that its card number `card` shows.
+fn variant<T: Copy>(card: usize, variants: &[T]) -> T {
+    variants[card % variants.len()]
 }
 
 /// How each begins.
@@ -62,9 +86,9 @@ smmu_write STRTAB_BASE ADDR=ram+0x7002000
 ";
 
 /// A command that is refused: an interrupt tells of it, and the queue stands still until that is acknowledged.
-fn refused(random: &mut Random, errors: &mut u64) -> String {
+fn refused(card: usize, _: &mut Random, errors: &mut u64) -> String {
     *errors ^= 1;
-    let command = random.pick(&["TLBI_S12_VMALL", "TLBI_S2_IPA", "TLBI_EL2_ALL"]);
+    let command = variant(card, &["TLBI_S12_VMALL", "TLBI_S2_IPA", "TLBI_EL2_ALL"]);
     format!(
         "smmu_write IRQ_CTRL GERROR_IRQEN\n\
          host_write ipa=mmio:gicd+0x28c size=4 value=0xffffffff\n\
@@ -82,8 +106,8 @@ fn refused(random: &mut Random, errors: &mut u64) -> String {
 }
 
 /// Commands in front of the end of the queue and behind it are one batch.
-fn wrap(random: &mut Random, _: &mut u64) -> String {
-    let stream = random.pick(&[8, 16]);
+fn wrap(card: usize, _: &mut Random, _: &mut u64) -> String {
+    let stream = variant(card, &[8, 16]);
     let entry = 0x700_2000 + stream * 64;
     format!(
         "smmu_write CMDQ_BASE LOG2SIZE=1 ADDR=ram+0x7001000\n\
@@ -103,8 +127,8 @@ fn wrap(random: &mut Random, _: &mut u64) -> String {
 }
 
 /// A level-2 table ends where its descriptor says.
-fn span(random: &mut Random, _: &mut u64) -> String {
-    let (span, outcome) = random.pick(&[(5, "abort"), (6, "ok")]);
+fn span(card: usize, _: &mut Random, _: &mut u64) -> String {
+    let (span, outcome) = variant(card, &[(5, "abort"), (6, "ok")]);
     format!(
         "smmu_write STRTAB_BASE_CFG two_level LOG2SIZE=8 SPLIT=8\n\
          l1std at=ram+0x7002000 Span={span} L2Ptr=ram+0x7006000\n\
@@ -115,11 +139,14 @@ fn span(random: &mut Random, _: &mut u64) -> String {
 }
 
 /// How large level-2 tables are is said once for all.
-fn split(random: &mut Random, _: &mut u64) -> String {
-    let (split, descriptor) = random.pick(&[(6, 0x700_2020_u64), (8, 0x700_2008)]);
+fn split(card: usize, _: &mut Random, _: &mut u64) -> String {
+    // Where the descriptor is, and where it would be with the other size: another card may have left one there.
+    let (split, descriptor, other) =
+        variant(card, &[(6, 0x700_2020_u64, 0x700_2008_u64), (8, 0x700_2008, 0x700_2020)]);
     format!(
         "smmu_write STRTAB_BASE_CFG two_level LOG2SIZE=9 SPLIT={split}\n\
          l1std at=ram+0x7002000 Span=0 L2Ptr=ram+0x7006000\n\
+         l1std at=ram+{other:#x} Span=0 L2Ptr=ram+0x7006000\n\
          l1std at=ram+{descriptor:#x} Span=1 L2Ptr=ram+0x7006000\n\
          ste at=ram+0x7006000 bypass\n\
          smmu_write CR0 SMMUEN CMDQEN\n\
@@ -128,7 +155,7 @@ fn split(random: &mut Random, _: &mut u64) -> String {
 }
 
 /// What comes from beyond the table is recorded, if the host wants that.
-fn missing(_: &mut Random, _: &mut u64) -> String {
+fn missing(_: usize, _: &mut Random, _: &mut u64) -> String {
     "smmu_write STRTAB_BASE_CFG linear LOG2SIZE=2\n\
      smmu_write CR2 RECINVSID\n\
      smmu_write CR0 SMMUEN EVENTQEN CMDQEN\n\
@@ -140,8 +167,8 @@ fn missing(_: &mut Random, _: &mut u64) -> String {
 }
 
 /// A SYNC that asks for a message; and one that does not.
-fn message(random: &mut Random, _: &mut u64) -> String {
-    let message = random.pick(&["CS=1 MSIAddr=ram+0x7019000", "CS=0"]);
+fn message(card: usize, _: &mut Random, _: &mut u64) -> String {
+    let message = variant(card, &["CS=1 MSIAddr=ram+0x7019000", "CS=0"]);
     format!(
         "smmu_write CR0 EVENTQEN CMDQEN\n\
          smmu_command at=ram+0x7001000 SYNC {message}\n\
@@ -151,7 +178,7 @@ fn message(random: &mut Random, _: &mut u64) -> String {
 }
 
 /// A register is read with its sign, and written with zero.
-fn registers(random: &mut Random, _: &mut u64) -> String {
+fn registers(_: usize, random: &mut Random, _: &mut u64) -> String {
     let low = random.below(1 << 8) << 12;
     format!(
         "smmu_write STRTAB_BASE {:#x}\n\
@@ -164,7 +191,7 @@ fn registers(random: &mut Random, _: &mut u64) -> String {
 }
 
 /// The host names an address for messages of errors; nothing goes there.
-fn address(_: &mut Random, _: &mut u64) -> String {
+fn address(_: usize, _: &mut Random, _: &mut u64) -> String {
     "host_write ipa=mmio:smmu+0x68 size=4 value=pool+0x100\n\
      smmu_write IRQ_CTRL GERROR_IRQEN\n\
      smmu_write STRTAB_BASE_CFG linear LOG2SIZE=3\n\
@@ -175,7 +202,7 @@ fn address(_: &mut Random, _: &mut u64) -> String {
 }
 
 /// A stream with a stage 1 that is to abort instead of stalling.
-fn stalled(_: &mut Random, _: &mut u64) -> String {
+fn stalled(_: usize, _: &mut Random, _: &mut u64) -> String {
     "smmu_write STRTAB_BASE_CFG linear LOG2SIZE=4\n\
      ste at=ram+0x7002200 s1 S1ContextPtr=ram+0x7003000 S1STALLD\n\
      smmu_write CR0 SMMUEN EVENTQEN CMDQEN\n\
@@ -192,11 +219,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_scene_is_a_trace() {
-        let mut random = Random::new(1, 1);
-        for (_, scene) in SCENES {
-            let text = format!("{OFF}{}", scene(&mut random, &mut 0));
-            Trace::parse("scene", &text).unwrap_or_else(|error| panic!("{error}\n{text}"));
+    fn each_card_comes_once_before_any_comes_again() {
+        let (mut deck, mut random) = (Deck::default(), Random::new(1, 1));
+        let size: usize = SCENES.iter().map(|(cards, _)| cards).sum();
+        for _ in 0..3 {
+            let mut dealt: Vec<usize> = (0..size).map(|_| deck.deal(&mut random).1).collect();
+            dealt.sort_unstable();
+            let mut all: Vec<usize> = SCENES.iter().flat_map(|(cards, _)| 0..*cards).collect();
+            all.sort_unstable();
+            assert_eq!(dealt, all);
+            assert!(deck.0.is_empty());
         }
     }
 }
