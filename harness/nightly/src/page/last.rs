@@ -178,7 +178,8 @@ fn commits(compared: Compared<'_>, sources: &Sources) -> String {
     let Some((lines, more)) = sources.commits(then, now) else {
         let (then, now) = (escape(then), escape(now));
         return format!(
-            "<p class=\"soft\">Git does not know here which commits lie between {then} and {now}.</p>\n"
+            "<p class=\"soft\">Git does not know here which commits lie between {then} and {now}, nor would a bisection: \
+             git fetch first.</p>\n"
         );
     };
     if lines.is_empty() {

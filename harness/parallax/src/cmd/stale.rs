@@ -26,12 +26,13 @@ fn newer(root: &Path, built: SystemTime) -> Option<String> {
     let sources = SOURCES.iter().filter_map(|folder| {
         walk::files(&root.join(folder), |path| path.extension().is_some_and(|end| end == "rs")).ok()
     });
-    let is_newer = |path: &&std::path::PathBuf| {
+    let is_newer = |path: &std::path::PathBuf| {
         fs::metadata(path).and_then(|file| file.modified()).is_ok_and(|written| written > built)
     };
-    let all: Vec<_> = sources.flatten().collect();
-    let newer = all.iter().find(is_newer)?;
-    Some(newer.strip_prefix(root).unwrap_or(newer).display().to_string())
+    let written = |path: &std::path::PathBuf| fs::metadata(path).and_then(|file| file.modified()).ok();
+    // The one that was written last is what somebody works on.
+    let newer = sources.flatten().filter(is_newer).max_by_key(written)?;
+    Some(newer.strip_prefix(root).unwrap_or(&newer).display().to_string())
 }
 
 #[cfg(test)]

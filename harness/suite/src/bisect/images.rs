@@ -96,7 +96,7 @@ impl<'a> Images<'a> {
             fs::remove_dir_all(&place).map_err(at(&place))?;
         }
         eprintln!(
-            "{}  building {} (its images are kept: once)",
+            "{}  building {} (a minute or more; its images are kept for the next time)",
             commit.short(),
             visible::line(&commit.subject)
         );

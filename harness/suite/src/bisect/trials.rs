@@ -52,11 +52,13 @@ impl Trials<'_> {
         let bad = after.last().unwrap_or(good);
         let changes = row.windows(2).filter(|pair| pair[0].trial != pair[1].trial).count();
         let most = changes.next_power_of_two().ilog2();
-        eprintln!(
-            "{} after the good one, {changes} with a change that counts: without skips, at most {most} to try beyond the \
-             two ends",
-            if after.len() == 1 { "1 commit".to_owned() } else { format!("{} commits", after.len()) }
-        );
+        let to_try = match most {
+            0 => "the two ends are all there is to try".to_owned(),
+            _ => format!("without skips, at most {most} to try beyond the two ends"),
+        };
+        let commits =
+            if after.len() == 1 { "1 commit".to_owned() } else { format!("{} commits", after.len()) };
+        eprintln!("{commits} after the good one, {changes} with a change that counts: {to_try}");
         self.end(good, &Verdict::Good)?;
         self.end(bad, &Verdict::Bad)?;
         let mut last_good = 0;
