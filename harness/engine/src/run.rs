@@ -14,7 +14,7 @@ use crate::error::SessionError;
 use crate::order::{Exported, Requirements};
 use crate::scheduler::scheduler;
 use crate::session::{Beginning, Session, Step};
-use crate::status::Failure;
+use crate::status::{Failure, Status};
 use crate::stream;
 
 /// What became of a trace.
@@ -76,6 +76,25 @@ fn perform(
     golden.boot(&at_boot);
     run.findings
         .extend(at_boot.into_iter().map(|finding| ReportedFinding::new(0, "boot", finding, &reproducer)));
+    let driven = drive(ops, &mut session, (mode, &reproducer), run, golden);
+    // What was seen until something failed is there all the same.
+    run.exported = session.exported();
+    run.findings.iter_mut().for_each(|found| found.detail = session.detail(&found.finding));
+    match driven {
+        // A recording of before stays, where a user ended the run.
+        Err(failure) if failure.status == Status::Interrupted => Err(failure),
+        driven => driven.and(session.finish().map_err(Failure::from)),
+    }
+}
+
+/// Performs `ops` in `session`.
+fn drive(
+    ops: &[Op],
+    session: &mut Session<'_>,
+    (mode, reproducer): (Mode, &Reproducer),
+    run: &mut TraceRun,
+    golden: &mut Golden,
+) -> Result<(), Failure> {
     if mode == Mode::Stream {
         session.stream()?;
     }
@@ -85,22 +104,20 @@ fn perform(
         if number == last {
             session.look_closely();
         }
-        let steps = perform_batch(&mut session, &batch, mode).map_err(|error| {
+        let steps = perform_batch(session, &batch, mode).map_err(|error| {
             let Failure { status, message } = error.into();
             Failure { status, message: format!("{}: {message}", named(&batch)) }
         })?;
         for (op, step) in batch.into_iter().zip(steps) {
             let text = op.to_string();
             golden.operation(op.line, &text, &shown(op, &step.outcome), &step.lines, &step.findings);
-            let found = |finding| ReportedFinding::new(op.line, &text, finding, &reproducer);
+            let found = |finding| ReportedFinding::new(op.line, &text, finding, reproducer);
             run.findings.extend(step.findings.into_iter().map(found));
             run.ops += 1;
             run.checked |= asks(op) || !step.lines.is_empty() || !run.findings.is_empty();
         }
     }
-    run.exported = session.exported();
-    run.findings.iter_mut().for_each(|found| found.detail = session.detail(&found.finding));
-    Ok(session.finish()?)
+    Ok(())
 }
 
 /// Whether `op` says what must come out, where something else could.

@@ -14,6 +14,8 @@ use tempfile::TempDir;
 
 /// How their names begin, in the folder of `TMPDIR`.
 const PREFIX: &str = "parallax-run-";
+/// What tells such a folder from one that a user has called so: a file in it, empty.
+const MARK: &str = ".parallax-scratch";
 /// One that is this young may be about to be locked.
 const YOUNG: Duration = Duration::from_secs(60);
 
@@ -33,7 +35,10 @@ impl Scratch {
         static SWEPT: Once = Once::new();
         let places = std::env::temp_dir();
         SWEPT.call_once(|| sweep(&places, YOUNG));
-        Self::in_folder(&places)
+        Self::in_folder(&places).map_err(|error| {
+            let what = "a folder for files that are needed for a moment; set TMPDIR to one that takes files";
+            io::Error::new(error.kind(), format!("{}: {error}: {what}", places.display()))
+        })
     }
 
     fn in_folder(places: &Path) -> io::Result<Self> {
@@ -41,6 +46,7 @@ impl Scratch {
         let folder = tempfile::Builder::new().prefix(PREFIX).permissions(only_mine).tempdir_in(places)?;
         let lock = File::open(folder.path())?;
         lock.lock()?;
+        File::create(folder.path().join(MARK))?;
         Ok(Self { folder, _lock: lock })
     }
 
@@ -59,7 +65,8 @@ fn sweep(places: &Path, young: Duration) {
         let old = |data: &Metadata| data.modified().is_ok_and(|at| age(at) >= young);
         let ours = |data: &Metadata| data.is_dir() && data.uid() == user && data.mode() & 0o777 == 0o700;
         let is_one = name.to_string_lossy().starts_with(PREFIX)
-            && fs::symlink_metadata(&path).is_ok_and(|data| ours(&data) && old(&data));
+            && fs::symlink_metadata(&path).is_ok_and(|data| ours(&data) && old(&data))
+            && fs::symlink_metadata(path.join(MARK)).is_ok_and(|mark| mark.is_file() && mark.len() == 0);
         if is_one && File::open(&path).is_ok_and(|folder| folder.try_lock().is_ok()) {
             let _ = fs::remove_dir_all(&path);
         }
@@ -87,11 +94,14 @@ mod tests {
             path
         };
         let (left, foreign) = (made("parallax-run-left"), made("parallax-results"));
+        let users = made("parallax-run-results");
+        [&left, &foreign].iter().for_each(|folder| fs::write(folder.join(MARK), "").unwrap());
         std::os::unix::fs::symlink(&foreign, places.path().join("parallax-run-link")).unwrap();
         sweep(places.path(), YOUNG);
         assert!(left.exists(), "it may be about to be locked");
         sweep(places.path(), Duration::ZERO);
-        assert!(!left.exists() && mine.path().exists() && foreign.join("file").exists());
+        assert!(!left.exists() && mine.path().exists());
+        assert!(foreign.join("file").exists() && users.join("file").exists(), "those are a user's");
         let path = mine.path().to_owned();
         drop(mine);
         assert!(!path.exists());

@@ -91,14 +91,17 @@ impl Saves {
         let mut any = false;
         for (folder, known) in &mut self.folders {
             let now = identity(folder);
-            if now.is_none() || now == *known {
+            if now == *known {
+                continue;
+            }
+            if now.is_none() {
+                (*known, any) = (None, true);
                 continue;
             }
             // The old watch went with the old folder, or still holds it where it was only moved away.
             let _ = self.watcher.unwatch(folder);
             if self.watcher.watch(folder, RecursiveMode::Recursive).is_ok() {
-                *known = now;
-                any = true;
+                (*known, any) = (now, true);
             }
         }
         any
@@ -144,6 +147,11 @@ mod tests {
         let folder = root.path().join("traces");
         std::fs::create_dir(&folder).unwrap();
         let mut saves = Saves::of(std::slice::from_ref(&folder), &CancellationToken::new()).unwrap();
+        let gone = root.path().join("gone");
+        std::fs::rename(&folder, &gone).unwrap();
+        saves.next().expect("it is told that a folder went");
+        std::fs::rename(&gone, &folder).unwrap();
+        saves.next().unwrap();
         for away in [root.path().join("old"), root.path().join("older")] {
             std::fs::rename(&folder, away).unwrap();
             std::fs::create_dir(&folder).unwrap();

@@ -80,6 +80,8 @@ fn run(args: &NightlyRun, root: &Path) -> Result<Status> {
         Err(NightError::Ended(number)) => {
             let error = NightError::Ended(number);
             anstream::eprintln!("nightly: {error}");
+            // What it did until then is in the lines, too; where they cannot be written the database has it.
+            let _ = history.write_lines();
             drop(history);
             // As a shell sees a command that the signal ended.
             std::process::exit(128 + number)
@@ -157,6 +159,7 @@ fn nights(args: &NightlyHistory, root: &Path) -> Result<Status> {
         told::write_page(&history, &nights, &Sources::at(root)).map_err(Failure::from)?;
     }
     let history = History::read(&folder).map_err(Failure::from)?;
+    history.is_whole().map_err(Failure::from)?;
     let nights = history.nights().map_err(Failure::from)?;
     if args.format.is_json() {
         print_as_it_is(&history::lines(&nights))?;

@@ -54,7 +54,7 @@ impl<W: Write> Human<W> {
         for found in report.news() {
             self.finding(found)?;
         }
-        if !report.news().is_empty() {
+        if !report.news().is_empty() || matches!(report.verdict, Verdict::Failed { .. }) {
             writeln!(self.out, "    reproduce: {}", visible::line(&report.reproduce()))?;
         }
         for line in report.advice().lines() {

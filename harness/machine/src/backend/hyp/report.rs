@@ -15,7 +15,7 @@ use crate::symbols::Symbols;
 /// How long to wait for the exit status of a QEMU that has closed its sockets.
 const DEATH: Duration = Duration::from_secs(3);
 /// Lines of serial output that are shown.
-const UART_LINES: usize = 80;
+const UART_LINES: usize = 24;
 
 impl Live {
     /// The machine did not stop within `limit`: stops it and says where it is.
@@ -66,8 +66,10 @@ impl Live {
         if lines.is_empty() {
             return "the machine printed nothing".to_owned();
         }
-        let last = lines[lines.len().saturating_sub(UART_LINES)..].join("\n");
-        let printed = format!("the machine printed\n{}", indented(&self.symbols.annotate(&last)));
+        let before = lines.len().saturating_sub(UART_LINES);
+        let last = lines[before..].join("\n");
+        let omitted = if before > 0 { format!(", after {before} lines more") } else { String::new() };
+        let printed = format!("the machine printed{omitted}\n{}", indented(&self.symbols.annotate(&last)));
         match panic(&lines) {
             // Why comes before all that led to it.
             Some(why) => format!("{why}\n{printed}"),
