@@ -113,14 +113,14 @@ fn from_here(path: &str) -> io::Result<PathBuf> {
     std::path::absolute(path)
 }
 
-/// Help that was asked for, or what is wrong with a command line: it must have reached who asked.
+/// Help that was asked for, or what is wrong with a command line: it must have reached who asked, unless that one went away.
 fn answer(asked: &clap::Error) -> ExitCode {
     match asked.print().and_then(|()| io::stdout().flush()) {
-        Ok(()) => u8::try_from(asked.exit_code()).unwrap_or(ends::USAGE).into(),
-        Err(error) => {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             say(format!("standard output: {error}"));
             ends::SETUP.into()
         }
+        _ => u8::try_from(asked.exit_code()).unwrap_or(ends::USAGE).into(),
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{History, Night, SCHEMA};
 use crate::error::NightError;
-use crate::plan::Partition;
+use crate::plan::{Form, Partition};
 
 /// 10000-01-01, in seconds since 1970: years have four digits.
 const YEAR_10000: i64 = 253_402_300_800;
@@ -74,6 +74,9 @@ fn whole(night: &Night) -> Result<(), String> {
     if night.status.is_some() != night.seconds.is_some() || night.status.is_some_and(|status| status > 1) {
         return Err("its status is 0 or 1, and null with its seconds".to_owned());
     }
+    if ![Form::Full, Form::Short].iter().any(|form| form.name() == night.form) {
+        return Err("its form is neither `full` nor `short`".to_owned());
+    }
     let counts = night.cells.iter().flat_map(|cell| [cell.traces, cell.operations, cell.status]);
     if counts.chain([night.night]).any(|count| count < 0) {
         return Err("a count in it is below 0".to_owned());
@@ -106,6 +109,7 @@ mod tests {
             (good.replace("\"status\":0", "\"status\":7"), "line 2: its status is 0 or 1"),
             (good.replace("\"1/1\"", "\"../../etc\""), "line 2: part `../../etc` is none"),
             (good.replace("\"seconds\":1.0", "\"seconds\":-1.0"), "line 2: a number in it is none"),
+            (good.replace("\"short\"", "\"shorter\""), "line 2: its form is neither"),
             (good.replace("\"parts\":[]", twice), "line 2: "),
             (good.replace("\"cells\":[]", cell), "line 2: a count in it is below 0"),
             (good.replace("\"started\":5,", "\"started\":253402300800,"), "line 2: it begins 253402300800 s"),
