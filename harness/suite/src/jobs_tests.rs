@@ -272,3 +272,26 @@ fn nothing_begins_after_a_cancellation() {
     let options = Options { cancel, ..options(GoldenMode::Compare) };
     assert!(run(&cases, &Fakes(Some(all_ok)), &options, |_, _| panic!("nothing to tell")).is_empty());
 }
+
+#[test]
+fn a_failed_trace_leaves_what_was_seen_and_an_ended_one_what_was_there() {
+    fn ended(request: &Request, memory: &mut SparseMem) -> Result<Response, MachineError> {
+        match request.op {
+            op::HYPERCALL => Err(MachineError::Cancelled),
+            _ => all_ok(request, memory),
+        }
+    }
+    let root = project(&[("bad/a.trace", "fault smmu_no_tlbi\nnop\nhost_share_hyp pfn=ram+0x8000\n")]);
+    let cases = cases::load(&[root.path().join("traces")]).unwrap();
+    let path = root.path().join("a.plx");
+    let options = Options { record: Some(path.clone()), ..options(GoldenMode::Ignore) };
+    let recorded = |answer| {
+        let reports = run(&cases, &Fakes(Some(answer)), &options, |_, _| ());
+        (words(&reports), std::fs::read(&path).ok())
+    };
+    std::fs::write(root.path().join("a.plx"), "before").unwrap();
+    assert_eq!(recorded(ended), (vec!["failed"], Some(b"before".to_vec())));
+    assert_eq!(recorded(panicking).0, ["failed"]);
+    let mut replay = parallax_machine::recording::Replay::open(&root.path().join("a.plx")).unwrap();
+    assert!(replay.step().unwrap() && !replay.step().unwrap(), "the boot and `nop`");
+}
