@@ -28,6 +28,7 @@ const NOT_HERE: &[(&str, &str)] = &[
     ("attach", "it needs a QEMU that somebody else started: tests/attach"),
     ("attack", "a hundred thousand operations: ci/test runs five thousand"),
     ("fuzz", "a hundred thousand operations, or a night: ci/test runs twenty thousand"),
+    ("explore --target", "it boots a Linux, which a fresh checkout does not have: the night does"),
     ("explore --fault", "it finds something, and writes it here: ci/test finds it"),
     ("schedules", "minutes, or it finds something, and writes it here: ci/test does both"),
     ("coverage", "all traces: ci/test"),
