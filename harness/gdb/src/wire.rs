@@ -7,6 +7,7 @@ use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use gdbstub::conn::Connection;
+use parallax_machine::Debugger;
 
 /// How long one look for input takes at most.
 const PATIENCE: Duration = Duration::from_millis(50);
@@ -50,6 +51,15 @@ impl Wire {
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_write_timeout(Some(DEAF))?;
         Ok(Self { socket: Socket::Unix(stream), input: VecDeque::new(), output: Vec::new() })
+    }
+
+    /// The connection itself, for one who passes on what comes. Nothing has been taken from it yet.
+    #[must_use]
+    pub fn into_debugger(self) -> Debugger {
+        match self.socket {
+            Socket::Tcp(stream) => Debugger::Tcp(stream),
+            Socket::Unix(stream) => Debugger::Unix(stream),
+        }
     }
 
     /// What has arrived and is not taken yet.

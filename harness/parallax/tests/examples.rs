@@ -37,6 +37,7 @@ const NOT_HERE: &[(&str, &str)] = &[
         "it builds the hypervisor again and again, and needs `cargo mutants`: harness/suite, the night",
     ),
     ("nightly", "hours, or it needs a history: tests/nightly"),
+    ("gdb --gdb", "it needs a QEMU that somebody else started: tests/attach"),
     ("gdb traces", "it waits for gdb: tests/gdb"),
     ("gdb donate.plx", "it waits for gdb: tests/gdb"),
     ("build", "it takes the lock of every build: ci/test"),

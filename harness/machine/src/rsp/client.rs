@@ -59,7 +59,7 @@ pub enum RspError {
 }
 
 /// A request that no gdbstub knows: its answer, which is empty, parts what was asked before from what follows.
-const MARK: &str = "qParallax";
+pub(super) const MARK: &str = "qParallax";
 
 /// How a connection was left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,7 +82,7 @@ fn parted(heard: &[u8], count: usize) -> bool {
 /// A connection to a gdbstub.
 #[derive(Debug)]
 pub struct Client {
-    framed: Framed<Either<UnixStream, TcpStream>, RspCodec>,
+    pub(super) framed: Framed<Either<UnixStream, TcpStream>, RspCodec>,
     cancel: CancellationToken,
 }
 
@@ -120,7 +120,7 @@ impl Client {
     /// The connection failed, or the other side hands out no target description.
     pub async fn handshake(&mut self) -> Result<(), RspError> {
         let request = "qSupported:multiprocess+;vContSupported+;qXfer:features:read+";
-        let reply = self.request(request).await?;
+        let reply = self.first_request(request).await?;
         let features: BTreeSet<&[u8]> = reply.split(|&byte| byte == b';').collect();
         if !features.contains(&b"qXfer:features:read+"[..]) {
             return Err(refused(request, &reply));
@@ -357,7 +357,7 @@ impl Client {
         }
     }
 
-    async fn reply(&mut self, request: &str) -> Result<Vec<u8>, RspError> {
+    pub(super) async fn reply(&mut self, request: &str) -> Result<Vec<u8>, RspError> {
         self.reply_until(request, Instant::now() + REPLY_TIMEOUT).await
     }
 

@@ -4,6 +4,7 @@
 //! - [`codec`]: the same as a codec of tokio;
 //! - [`stop`]: stop replies;
 //! - [`target`]: the target description (register numbers by name);
+//! - [`relay`]: what goes between a debugger and a gdbstub;
 //! - [`client`]: requests, pipelining, continue and step, with a timeout on every wait.
 //!
 //! The protocol is described in the GDB manual, appendix "GDB Remote Serial Protocol".
@@ -12,6 +13,7 @@ pub mod client;
 pub mod codec;
 pub mod hex;
 pub mod packet;
+pub(crate) mod relay;
 pub mod stop;
 pub mod target;
 

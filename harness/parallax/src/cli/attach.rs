@@ -24,29 +24,37 @@ The machine stands still while it is looked at, and goes on then. Nothing of it 
 Exit status: 0, or 1 when the host reaches a page that a table stands in; with --against when something is otherwise. 2 there is no such socket, or no SMMUv3
 at --smmu. 125 nobody listens there, it is no AArch64 machine with EL2, a table cannot be read, or the connection broke: then nothing is shown.";
 
+/// What is known of a QEMU that somebody else started.
+#[derive(Debug, Args)]
+pub struct AttachedMachine {
+    /// Where QEMU's monitor listens (-qmp unix:PATH,server=on,wait=off): it is asked for what --smmu and --ram say otherwise, and whether
+    /// the machine runs. One that did not is left as it was
+    #[arg(long, value_name = "SOCKET", requires = "gdb")]
+    pub qmp: Option<PathBuf>,
+    /// Where the SMMUv3's registers are, such as 0x9050000, or mmio:smmu on the board `virt`; without it and --qmp none is looked at
+    #[arg(long, value_name = "ADDRESS", requires = "gdb", value_parser = address)]
+    pub smmu: Option<PhysAddr>,
+    /// The file of QEMU's `memory-backend-file` (with share=on): memory is read from it, not by the gdbstub. FILE@ADDRESS where it does
+    /// not begin at 0x40000000
+    #[arg(long, value_name = "FILE", requires = "gdb")]
+    pub ram: Option<RamFile>,
+    /// Names of EL2's virtual addresses: an ELF file, or lines as in System.map and /proc/kallsyms
+    #[arg(long, value_name = "FILE", requires = "gdb")]
+    pub symbols: Option<PathBuf>,
+    /// What EL2's addresses have more than those of --symbols, such as 0x5f0000000000 (of 64 bits, it wraps)
+    #[arg(long, value_name = "NUMBER", requires = "symbols", default_value = "0", value_parser = number)]
+    pub moved: u64,
+}
+
 /// Arguments of `attach`.
 #[derive(Debug, Args)]
 pub struct Attach {
     /// Where QEMU's gdbstub listens
     #[arg(long, value_name = "SOCKET|HOST:PORT")]
     pub gdb: GdbAddress,
-    /// Where QEMU's monitor listens (-qmp unix:PATH,server=on,wait=off): it is asked for what --smmu and --ram say otherwise, and whether
-    /// the machine runs. One that did not is left as it was
-    #[arg(long, value_name = "SOCKET")]
-    pub qmp: Option<PathBuf>,
-    /// Where the SMMUv3's registers are, such as 0x9050000, or mmio:smmu on the board `virt`; without it and --qmp none is looked at
-    #[arg(long, value_name = "ADDRESS", value_parser = address)]
-    pub smmu: Option<PhysAddr>,
-    /// The file of QEMU's `memory-backend-file` (with share=on): memory is read from it, not by the gdbstub. FILE@ADDRESS where it does
-    /// not begin at 0x40000000
-    #[arg(long, value_name = "FILE")]
-    pub ram: Option<RamFile>,
-    /// Names of EL2's virtual addresses: an ELF file, or lines as in System.map and /proc/kallsyms
-    #[arg(long, value_name = "FILE")]
-    pub symbols: Option<PathBuf>,
-    /// What EL2's addresses have more than those of --symbols, such as 0x5f0000000000 (of 64 bits, it wraps)
-    #[arg(long, value_name = "NUMBER", requires = "symbols", default_value = "0", value_parser = number)]
-    pub moved: u64,
+    /// What is known of it
+    #[command(flatten)]
+    pub machine: AttachedMachine,
     /// What to show
     #[arg(long, value_enum, default_value_t = DumpView::All)]
     pub view: DumpView,
@@ -58,7 +66,7 @@ pub struct Attach {
     pub against: Option<PathBuf>,
 }
 
-fn number(text: &str) -> Result<u64, String> {
+pub(crate) fn number(text: &str) -> Result<u64, String> {
     let number = match text.strip_prefix("0x") {
         Some(digits) => u64::from_str_radix(digits, 16).ok(),
         None => text.parse().ok(),

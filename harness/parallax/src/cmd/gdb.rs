@@ -24,6 +24,7 @@ use parallax_machine::toolchain::{self, Making, Variant};
 use parallax_machine::{Backend, CancellationToken, Machine, MachineError};
 use parallax_suite::source::Source;
 
+use super::attach;
 use super::output::{print, print_as_it_is};
 use crate::cli::Gdb;
 use crate::interrupt;
@@ -36,6 +37,9 @@ pub(super) fn gdb(args: &Gdb) -> Result<Status> {
     let cancel = interrupt::token()?;
     if args.print_gdbinit {
         return gdbinit(&cancel);
+    }
+    if let Some(gdb) = &args.gdb {
+        return attach::front(args, gdb);
     }
     let path = args.source.as_deref().ok_or_else(|| Failure::usage("name a trace or a recording"))?;
     let source = Source::open(path, &[])?;

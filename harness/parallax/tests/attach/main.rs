@@ -1,6 +1,7 @@
 //! `parallax attach` beside a QEMU that it did not start.
 
 mod breaks;
+mod front;
 mod places;
 #[path = "../program/mod.rs"]
 mod program;

@@ -4,6 +4,7 @@
 //! goes on then, if it did not stand still before. Registers and memory are read by the protocol alone, so nothing has to be known of how QEMU was started.
 
 mod address;
+mod front;
 mod leave;
 mod pages;
 mod smmu;
@@ -27,6 +28,7 @@ use crate::rsp::client::{Client, REPLY_TIMEOUT, RspError};
 use crate::target::Registers;
 
 pub use self::address::GdbAddress;
+pub use self::front::{Debugger, Left};
 
 /// Limit of connecting.
 const CONNECT: Duration = Duration::from_secs(2);
@@ -38,7 +40,8 @@ pub struct Attached {
     runtime: Runtime,
     address: GdbAddress,
     client: RefCell<Client>,
-    registers: RegisterSet,
+    /// None before the machine was looked up.
+    registers: Option<RegisterSet>,
     /// What the gdbstub calls the groups of CPUs that go on afterwards; none, where it stood still before.
     processes: BTreeSet<String>,
     /// Whether it was let go.
@@ -53,8 +56,7 @@ impl Attached {
     /// # Errors
     /// Nobody listens there, or what does is no gdbstub of a QEMU with an AArch64 CPU that has EL2.
     pub fn to(address: &GdbAddress, stays: bool, cancel: &CancellationToken) -> Result<Self, MachineError> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let runtime = runtime.map_err(|error| MachineError::Contract(error.to_string()))?;
+        let runtime = runtime()?;
         let connected = runtime.block_on(async {
             let mut client = address.connect(cancel, CONNECT).await?;
             // The first one is there before it has said so.
@@ -73,16 +75,42 @@ impl Attached {
             }
         });
         let (client, registers, processes) = connected?;
-        let (client, address, cancel) = (RefCell::new(client), address.clone(), cancel.clone());
-        Ok(Self {
+        let mut attached = Self::over(runtime, address, client, cancel);
+        (attached.registers, attached.processes) = (Some(registers), processes);
+        Ok(attached)
+    }
+
+    /// A machine that was not looked up yet.
+    fn over(runtime: Runtime, address: &GdbAddress, client: Client, cancel: &CancellationToken) -> Self {
+        Self {
             runtime,
-            address,
-            client,
-            registers,
-            processes,
+            address: address.clone(),
+            client: RefCell::new(client),
+            registers: None,
+            processes: BTreeSet::new(),
             left: false,
-            cancel,
+            cancel: cancel.clone(),
             pages: Pages::default(),
+        }
+    }
+
+    /// Gets ready for a look at the machine of a debugger ([`Self::relay`]): addresses are physical, the first CPU is the current one.
+    ///
+    /// # Errors
+    /// The connection failed, or it is no QEMU with an AArch64 CPU that has EL2.
+    pub fn know(&mut self) -> Result<(), MachineError> {
+        let client = self.client.get_mut();
+        let known = &mut self.registers;
+        self.runtime.block_on(async {
+            let reading = |error| failed(error, "the CPUs and their registers were listed");
+            let registers = match known {
+                Some(registers) => registers,
+                None => known.insert(Self::registers_of(client, |_| {}).await?),
+            };
+            if let Some(first) = registers.first() {
+                client.command(&format!("Hg{first}")).await.map_err(reading)?;
+            }
+            client.command("Qqemu.PhyMemMode:1").await.map_err(reading)
         })
     }
 
@@ -104,7 +132,19 @@ impl Attached {
     /// How many CPUs there are.
     #[must_use]
     pub fn cpus(&self) -> usize {
-        self.registers.cpus()
+        self.registers.as_ref().map_or(0, RegisterSet::cpus)
+    }
+
+    /// Begins a conversation; one of its own says what it understands.
+    async fn greet(client: &mut Client, own: bool) -> Result<(), MachineError> {
+        let greeted = async { if own { client.handshake().await } else { client.settle().await } };
+        greeted.await.map_err(|error| match error {
+            RspError::Timeout(_) => {
+                MachineError::Contract(format!("no answer within {REPLY_TIMEOUT:?}: {BUSY}"))
+            }
+            RspError::Closed => MachineError::Contract(format!("it has hung up without a word: {BUSY}")),
+            error => failed(error, "it was asked whether it is a gdbstub"),
+        })
     }
 
     /// Asks what the machine is; `found` is told the CPUs as soon as they are known.
@@ -112,20 +152,23 @@ impl Attached {
         client: &mut Client,
         found: impl FnOnce(&[String]),
     ) -> Result<RegisterSet, MachineError> {
-        client.handshake().await.map_err(|error| match error {
-            RspError::Timeout(_) => {
-                MachineError::Contract(format!("no answer within {REPLY_TIMEOUT:?}: {BUSY}"))
-            }
-            RspError::Closed => MachineError::Contract(format!("it has hung up without a word: {BUSY}")),
-            error => failed(error, "it was asked whether it is a gdbstub"),
-        })?;
+        Self::greet(client, true).await?;
+        let registers = Self::registers_of(client, found).await?;
+        let reading = |error| failed(error, "the CPUs and their registers were listed");
+        client.command("Qqemu.PhyMemMode:1").await.map_err(reading)?;
+        Ok(registers)
+    }
+
+    /// What registers there are; `found` is told the CPUs as soon as they are known.
+    async fn registers_of(
+        client: &mut Client,
+        found: impl FnOnce(&[String]),
+    ) -> Result<RegisterSet, MachineError> {
         let reading = |error| failed(error, "the CPUs and their registers were listed");
         let threads = client.threads().await.map_err(reading)?;
         found(&threads);
         let target = client.target_description().await.map_err(reading)?;
-        let registers = RegisterSet::find(&target, "of this machine", threads)?;
-        client.command("Qqemu.PhyMemMode:1").await.map_err(reading)?;
-        Ok(registers)
+        RegisterSet::find(&target, "of this machine", threads)
     }
 
     /// The registers of each CPU, and those of the SMMU at `smmu`, if there is one.
@@ -134,7 +177,9 @@ impl Attached {
     /// The connection failed, or there are no registers at `smmu`.
     pub fn registers(&mut self, smmu: Option<PhysAddr>) -> Result<Registers, MachineError> {
         let client = self.client.get_mut();
-        let read = self.registers.read(client, smmu.map(PhysAddr::get), None);
+        let unknown = || MachineError::Contract("the machine was not looked up".to_owned());
+        let registers = self.registers.as_mut().ok_or_else(unknown)?;
+        let read = registers.read(client, smmu.map(PhysAddr::get), None);
         self.runtime.block_on(read).map_err(|error| failed(error, "the registers were read"))
     }
 
@@ -155,6 +200,11 @@ impl Drop for Attached {
             let _unheard = self.let_go();
         }
     }
+}
+
+fn runtime() -> Result<Runtime, MachineError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.map_err(|error| MachineError::Contract(error.to_string()))
 }
 
 /// What to say of `error`, which came while something was done.

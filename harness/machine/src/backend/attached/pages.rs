@@ -50,6 +50,13 @@ impl File {
     }
 }
 
+impl Pages {
+    /// Forgets what was read: the machine may have run since.
+    pub(super) fn forget(&mut self) {
+        *self = Self::default();
+    }
+}
+
 fn count(pages: &Cell<usize>) {
     pages.set(pages.get() + 1);
 }

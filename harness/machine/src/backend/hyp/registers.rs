@@ -72,6 +72,11 @@ impl RegisterSet {
         self.threads.len()
     }
 
+    /// What the gdbstub calls the first CPU, where it has names.
+    pub(crate) fn first(&self) -> Option<&str> {
+        self.threads.first().map(String::as_str)
+    }
+
     /// Reads the level of FEAT_BBM of the current CPU.
     pub(crate) async fn bbm_level(&self, client: &mut Client) -> Result<u8, RspError> {
         let Some(register) = self.mmfr2 else { return Ok(0) };

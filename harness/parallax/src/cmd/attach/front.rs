@@ -1,0 +1,172 @@
+//! `parallax gdb --gdb`: between gdb and a QEMU that somebody else started. gdb has all that QEMU's gdbstub has, and looks at tables besides.
+
+use anyhow::Result;
+use clap::ValueEnum;
+use parallax_engine::status::{Failure, Status};
+use parallax_engine::visible;
+use parallax_gdb::Listener;
+use parallax_machine::{Attached, CancellationToken, Debugger, GdbAddress, Left, Monitor, Names};
+use parallax_report::text_diff;
+
+use super::look::{Look, Looked, failure};
+use super::{NO_GUESTS, asked, names};
+use crate::cli::{AttachedMachine, DumpView, Gdb, attach};
+use crate::cmd::output::print;
+use crate::interrupt;
+
+/// What `monitor help` says.
+const HELP: &str = "\
+tables [VIEW]   what a look shows, or a part of it: both, cpu, smmu, el2, all, raw
+at ADDRESS      how each table translates this input address, entry by entry
+check           whether the host's CPUs or devices reach a page that a table stands in
+diff            what is otherwise than at the last `diff`; the first one remembers
+help            these lines
+
+Anything else is a command of QEMU's monitor; `monitor ?` lists those.
+";
+
+/// What the user is told when gdb has gone without letting the machine go on.
+const STANDS: &str = "the machine stands still, as it does where gdb leaves QEMU itself so: `detach` first, or `cont` of QEMU's monitor";
+
+/// Serves one gdb after another.
+pub(in crate::cmd) fn front(args: &Gdb, gdb: &GdbAddress) -> Result<Status> {
+    let cancel = interrupt::token()?;
+    let machine = &args.attached;
+    let names = names(gdb, machine)?;
+    let listener = Listener::open(args.port, args.socket.as_deref())?;
+    let address = listener.address()?;
+    print(&format!(
+        "{gdb}: waiting for gdb at {address}\n(gdb) target remote {address}\n(gdb) monitor help\n"
+    ))?;
+    let cancelled = || cancel.is_cancelled();
+    while let Some(wire) = listener.next(&cancelled)? {
+        let status = serve((gdb, machine, &names), wire.into_debugger(), &listener, &cancel);
+        if let Err(failure) = &status {
+            anstream::eprintln!("{}", failure.message);
+        }
+        if args.once {
+            return Ok(status.unwrap_or_else(|failure| failure.status));
+        }
+    }
+    Ok(Status::Interrupted)
+}
+
+/// Serves one gdb. QEMU's gdbstub is connected to as long as gdb is there.
+fn serve(
+    (gdb, machine, names): (&GdbAddress, &AttachedMachine, &Names),
+    debugger: Debugger,
+    listener: &Listener,
+    cancel: &CancellationToken,
+) -> Result<Status, Failure> {
+    // Before the gdbstub stops it.
+    let monitor = machine.qmp.as_ref().map(|path| asked(path, cancel)).transpose()?;
+    let told = |error| failure(gdb, &error);
+    let mut stub = Attached::for_debugger(gdb, cancel).map_err(told)?;
+    let mut looks = Looks { gdb, machine, names, monitor, before: None };
+    let idle = || {
+        if listener.turn_away() {
+            anstream::eprintln!("a second client was turned away; the first one is still connected");
+        }
+    };
+    let left = stub.relay(debugger, &mut |stub, command| looks.answer(stub, command), &idle).map_err(told)?;
+    match left {
+        Left::Done | Left::Running => {}
+        Left::Standing => anstream::eprintln!("gdb is gone; {STANDS}"),
+        Left::Misunderstood(why) => {
+            anstream::eprintln!("a client sent what is not understood: {}; {STANDS}", visible::line(&why));
+        }
+        Left::Cancelled => {
+            anstream::eprintln!("if gdb had stopped the machine, {STANDS}");
+            return Ok(Status::Interrupted);
+        }
+    }
+    Ok(Status::Same)
+}
+
+/// What gdb may ask for.
+struct Looks<'a> {
+    gdb: &'a GdbAddress,
+    machine: &'a AttachedMachine,
+    names: &'a Names,
+    monitor: Option<Monitor>,
+    /// What the last `diff` showed of the tables.
+    before: Option<String>,
+}
+
+impl Looks<'_> {
+    /// The answer to `command`; none to one of QEMU's monitor.
+    fn answer(&mut self, stub: &mut Attached, command: &str) -> Option<String> {
+        let words: Vec<&str> = command.split_whitespace().collect();
+        let text = match words[..] {
+            ["help"] => Ok(HELP.to_owned()),
+            ["tables"] => self.look(stub, DumpView::All, None).map(|looked| looked.tables + &looked.judged),
+            ["tables", view] => self.tables(stub, view),
+            ["at", address] => match attach::number(address) {
+                Ok(at) => self.look(stub, DumpView::All, Some(at)).map(|looked| looked.tables),
+                Err(wanted) => Err(format!("{address}: {wanted}, such as 0x40200000")),
+            },
+            ["check"] => self.look(stub, DumpView::All, None).map(|looked| judged(&looked)),
+            ["diff"] => self.diff(stub),
+            ["tables" | "at" | "check" | "diff", ..] => Err(format!("usage:\n{HELP}")),
+            _ => return None,
+        };
+        Some(visible::lines(&text.unwrap_or_else(|error| format!("error: {error}\n"))))
+    }
+
+    fn look(&self, stub: &mut Attached, view: DumpView, at: Option<u64>) -> Result<Looked, String> {
+        let told = |failure: Failure| failure.message;
+        stub.know().map_err(|error| told(failure(self.gdb, &error)))?;
+        let Self { gdb, machine, names, monitor, .. } = self;
+        Look { gdb, machine, monitor: monitor.as_ref(), names, view, at }.at(stub).map_err(told)
+    }
+
+    fn tables(&self, stub: &mut Attached, view: &str) -> Result<String, String> {
+        match DumpView::from_str(view, false) {
+            Ok(DumpView::Guest) => Err(NO_GUESTS.to_owned()),
+            Ok(view) => Ok(self.look(stub, view, None)?.tables),
+            Err(_) => Err(format!("there is no view {view}\n{HELP}")),
+        }
+    }
+
+    fn diff(&mut self, stub: &mut Attached) -> Result<String, String> {
+        let looked = self.look(stub, DumpView::All, None)?;
+        let now = looked.tables + &looked.judged;
+        let before = self.before.replace(now.clone());
+        Ok(match before.map(|before| text_diff::unified(&before, &now)) {
+            None => {
+                "this is the first look; the next `monitor diff` shows what is otherwise then\n".to_owned()
+            }
+            Some(same) if same.is_empty() => "as it was\n".to_owned(),
+            Some(difference) => difference,
+        })
+    }
+}
+
+/// What is found, in words where nothing is.
+fn judged(looked: &Looked) -> String {
+    let pages = looked.pages;
+    let all = match (looked.found, looked.faults) {
+        (false, false) => "nothing found: ",
+        (false, true) => "not all could be read: ",
+        (true, _) => "",
+    };
+    format!("{}{all}{pages} pages of tables were looked at\n", looked.judged)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn looked(judged: &str, found: bool, faults: bool) -> Looked {
+        Looked { tables: String::new(), judged: judged.to_owned(), found, faults, pages: 3 }
+    }
+
+    #[test]
+    fn what_could_not_be_read_is_not_called_in_order() {
+        assert_eq!(judged(&looked("", false, false)), "nothing found: 3 pages of tables were looked at\n");
+        let found = judged(&looked("! isolation/reachable\n", true, false));
+        assert_eq!(found, "! isolation/reachable\n3 pages of tables were looked at\n");
+        let unread = judged(&looked("cannot be read: x\n", false, true));
+        assert!(unread.ends_with("not all could be read: 3 pages of tables were looked at\n"), "{unread}");
+    }
+}
