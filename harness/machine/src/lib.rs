@@ -39,7 +39,7 @@ pub use backend::beside::{Names, RamFile};
 pub use backend::hyp::{BootOptions, Hyp, Live, step};
 pub use backend::linux::{EDU_STREAM, KEPT, Linux, LinuxBackend, LinuxConfig, LinuxHost, Wake};
 pub use backend::monitor::Monitor;
-pub use backend::pkvm::{Config as PkvmConfig, Pkvm};
+pub use backend::pkvm::{Config as PkvmConfig, Form as PkvmForm, Pkvm};
 pub use cpu_clock::CpuClock;
 pub use error::MachineError;
 pub use extensions::{

@@ -183,7 +183,7 @@ pub struct Operand {
     /// Bytes.
     pub size: u64,
     /// TTL: only leaf entries of this level need to go; `None` for any.
-    pub level: Option<u8>,
+    pub level: Option<i8>,
 }
 
 impl TlbiOp {
@@ -203,7 +203,7 @@ impl TlbiOp {
             Select::Address => {
                 // TTL, bits 47:44: the upper two are the granule (01: 4 KiB), 00 is no hint.
                 let ttl = value >> 44 & 0xf;
-                let level = if ttl >> 2 == 0b01 && ttl & 3 != 0 { Some((ttl & 3) as u8) } else { None };
+                let level = if ttl >> 2 == 0b01 && ttl & 3 != 0 { Some((ttl & 3) as i8) } else { None };
                 let bits = if matches!(self.target(), Target::Stage2) { 40 } else { 44 };
                 Some(Operand {
                     address: InputAddr::new((value & ((1 << bits) - 1)) << 12),
@@ -216,7 +216,7 @@ impl TlbiOp {
                 Some(Operand {
                     address: InputAddr::new((value & ((1 << 37) - 1)) << 12),
                     size: (num + 1) << (5 * scale + 1) << 12,
-                    level: if ttl == 0 { None } else { Some(ttl as u8) },
+                    level: if ttl == 0 { None } else { Some(ttl as i8) },
                 })
             }
         }

@@ -125,8 +125,8 @@ fn report(
 }
 
 /// Bytes that an entry of level `level` covers.
-fn size(level: u8) -> u64 {
-    PAGE_SIZE << (9 * (3 - u32::from(level.min(3))))
+fn size(level: i8) -> u64 {
+    PAGE_SIZE << (9 * (3 - i32::from(level.min(3))))
 }
 
 fn write(out: &mut String, finding: &Finding, reported: &ReportedFinding, sources: &Sources) {

@@ -21,6 +21,12 @@ impl Level {
         if n <= 3 { Some(Self(n as i8)) } else { None }
     }
 
+    /// Level `n`, `None` below -1 and above 3.
+    #[must_use]
+    pub const fn at(n: i8) -> Option<Self> {
+        if n >= -1 && n <= 3 { Some(Self(n)) } else { None }
+    }
+
     /// Its number, -1 to 3.
     #[must_use]
     pub const fn number(self) -> i8 {

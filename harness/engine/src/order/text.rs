@@ -30,7 +30,7 @@ pub(super) fn violation(
             };
             (
                 space,
-                Span::new(ia.get(), 0x1000 << (9 * (3 - u32::from(level.min(3))))),
+                Span::new(ia.get(), 0x1000 << (9 * (3 - i32::from(level.min(3))))),
                 format!("level {level}"),
             )
         }

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 use parallax_engine::Mode;
 use parallax_engine::status::Failure;
+use parallax_machine::PkvmForm;
 
 use parallax_report::regular;
 use parallax_report::report::Format;
@@ -61,8 +62,8 @@ pub struct Run {
     /// How to drive the machine
     #[arg(long, value_enum, default_value_t)]
     pub mode: Mode,
-    /// What to run on: `hyp`, `pkvm`, or `pkvm:KERNEL` as `--kernel` names it. Several are compared with the first, operation by
-    /// operation
+    /// What to run on: `hyp`, `pkvm`, or `pkvm:KERNEL` as `--kernel` names it; `pkvm:KERNEL+nvhe`, `+hvhe` and `+no-lpa2` say how EL2 is to
+    /// run. Several are compared with the first, operation by operation
     #[arg(long, value_name = "TARGET", value_delimiter = ',', default_value = "hyp", value_parser = on)]
     pub target: Vec<On>,
     /// Run on the hypervisor of another commit, built from it; nothing is left that waits for a review
@@ -129,6 +130,8 @@ pub struct On {
     pub target: Target,
     /// Its kernel, if one is named.
     pub kernel: Option<PathBuf>,
+    /// How its EL2 is to run.
+    pub forms: Vec<PkvmForm>,
 }
 
 impl On {
@@ -172,23 +175,46 @@ pub(crate) fn distinct(on: &[On]) -> Result<(), Failure> {
 impl fmt::Display for On {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.target.to_possible_value().as_ref().map_or("", |value| value.get_name()))?;
-        self.kernel.as_ref().map_or(Ok(()), |kernel| write!(f, ":{}", kernel.display()))
+        self.kernel.as_ref().map_or(Ok(()), |kernel| write!(f, ":{}", kernel.display()))?;
+        self.forms.iter().try_for_each(|form| write!(f, "+{form}"))
     }
 }
 
-/// `hyp`, `pkvm` or `pkvm:7.3`.
+/// `hyp`, `pkvm`, `pkvm:7.3` or `pkvm:7.3+nvhe`.
 pub(super) fn on(text: &str) -> Result<On, String> {
+    let (text, forms) = forms(text)?;
     let (name, kernel) = text.split_once(':').map_or((text, None), |(name, kernel)| (name, Some(kernel)));
     if name == "spec" {
         return Err("the specification judges every target by itself: name hyp and pkvm only".to_owned());
     }
     let target = Target::from_str(name, false)
-        .map_err(|_| format!("no target `{name}`; there are hyp, pkvm and pkvm:KERNEL"))?;
+        .map_err(|_| format!("no target `{name}`; there are hyp, pkvm and pkvm:KERNEL, and behind those +nvhe, +hvhe and +no-lpa2"))?;
     match kernel {
         Some("") => Err("behind `:` there must be a kernel, such as pkvm:7.3".to_owned()),
         Some(_) if target == Target::Hyp => Err("hyp has no kernel: leave `:` out".to_owned()),
-        kernel => Ok(On { target, kernel: kernel.map(PathBuf::from) }),
+        _ if target == Target::Hyp && !forms.is_empty() => {
+            Err("hyp runs as its traces say: leave `+` out".to_owned())
+        }
+        kernel => Ok(On { target, kernel: kernel.map(PathBuf::from), forms }),
     }
+}
+
+/// The forms at the end of `text`, and what stands before them. The name of a kernel may have a `+` too.
+fn forms(text: &str) -> Result<(&str, Vec<PkvmForm>), String> {
+    let (mut rest, mut forms) = (text, Vec::new());
+    while let Some((before, last)) = rest.rsplit_once('+')
+        && let Some(form) = PkvmForm::ALL.into_iter().find(|form| form.name() == last)
+    {
+        if forms.contains(&form) {
+            return Err(format!("+{form} is named twice"));
+        }
+        forms.insert(0, form);
+        rest = before;
+    }
+    if [PkvmForm::Hvhe, PkvmForm::Nvhe].iter().all(|form| forms.contains(form)) {
+        return Err("EL2 is either +hvhe or +nvhe".to_owned());
+    }
+    Ok((rest, forms))
 }
 
 impl Run {
@@ -222,14 +248,16 @@ mod tests {
     #[test]
     fn nothing_is_compared_with_itself() {
         let all = |texts: &[&str]| distinct(&texts.iter().map(|text| on(text).unwrap()).collect::<Vec<_>>());
-        assert!(all(&["hyp", "pkvm:7.3", "pkvm:6.12"]).is_ok());
+        assert!(
+            all(&["hyp", "pkvm:7.3", "pkvm:6.12"]).is_ok() && all(&["pkvm:7.3", "pkvm:7.3+nvhe"]).is_ok()
+        );
         assert!(all(&["pkvm:7.3", "hyp", "pkvm:7.3"]).unwrap_err().message.contains("pkvm:7.3 twice"));
     }
 
     #[test]
     fn a_target_may_name_its_kernel() {
         let named = |text: &str| on(text).map(|on| on.to_string());
-        for text in ["hyp", "pkvm", "pkvm:7.3", "pkvm:a/b:c"] {
+        for text in ["hyp", "pkvm", "pkvm:7.3", "pkvm:a/b:c", "pkvm+nvhe", "pkvm:7.3+b1+hvhe+no-lpa2"] {
             assert_eq!(named(text).as_deref(), Ok(text));
         }
         for (text, says) in [
@@ -237,6 +265,10 @@ mod tests {
             ("hyp:7.3", "no kernel"),
             ("pkvm:", "must be a kernel"),
             ("spec", "judges"),
+            ("hyp+nvhe", "as its traces say"),
+            ("pkvm:7.3+hvhe+nvhe", "either"),
+            ("pkvm+nvhe+nvhe", "twice"),
+            ("pkvm+lpa3", "no target"),
         ] {
             assert!(named(text).unwrap_err().contains(says), "{text}");
         }

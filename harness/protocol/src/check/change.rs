@@ -20,8 +20,8 @@ pub(super) enum Entry {
 }
 
 /// Decodes an entry.
-pub(super) const fn entry(desc: u64, level: u8) -> Entry {
-    let Some(at) = Level::new(level) else { return Entry::Invalid };
+pub(super) const fn entry(desc: u64, level: i8) -> Entry {
+    let Some(at) = Level::at(level) else { return Entry::Invalid };
     match kind(desc, at, Form::of(48)) {
         Kind::Table => Entry::Table(desc & ADDRESS),
         Kind::Leaf => Entry::Leaf,
@@ -30,8 +30,8 @@ pub(super) const fn entry(desc: u64, level: u8) -> Entry {
 }
 
 /// Bytes that an entry covers.
-pub(super) const fn span(level: u8) -> u64 {
-    1 << (12 + 9 * (3 - level as u32))
+pub(super) const fn span(level: i8) -> u64 {
+    1 << (12 + 9 * (3 - level) as u32)
 }
 
 /// What a leaf gets from its descriptor, apart from permissions.
@@ -57,7 +57,7 @@ pub(super) enum Change {
 }
 
 /// Compares two values of an entry.
-pub(super) fn change(stage: Stage, level: u8, old: u64, new: u64) -> Change {
+pub(super) fn change(stage: Stage, level: i8, old: u64, new: u64) -> Change {
     match (entry(old, level), entry(new, level)) {
         _ if old == new => Change::None,
         (Entry::Invalid, Entry::Invalid) => Change::None,
@@ -70,7 +70,7 @@ pub(super) fn change(stage: Stage, level: u8, old: u64, new: u64) -> Change {
     }
 }
 
-fn leaves(stage: Stage, level: u8, old: u64, new: u64) -> Change {
+fn leaves(stage: Stage, level: i8, old: u64, new: u64) -> Change {
     let differs = |mask: u64| (old ^ new) & mask != 0;
     let address = ADDRESS & !(span(level) - 1);
     let memory = match stage {
@@ -110,9 +110,9 @@ fn reduced(stage: Stage, old: u64, new: u64) -> bool {
 }
 
 /// Whether `child`, an entry of the level below at `index`, translates as the block `desc` does.
-pub(super) fn same_translation(desc: u64, level: u8, index: u64, child: u64) -> bool {
+pub(super) fn same_translation(desc: u64, level: i8, index: u64, child: u64) -> bool {
     let below = level + 1;
-    let address = |desc: u64, level: u8| desc & ADDRESS & !(span(level) - 1);
+    let address = |desc: u64, level: i8| desc & ADDRESS & !(span(level) - 1);
     // Attributes: bits 11:2 and 54:50; not the contiguous hint, which is about size.
     let attributes = (0x3ff << 2 | 0x1f << 50) & !CONTIGUOUS;
     entry(child, below) == Entry::Leaf

@@ -268,7 +268,7 @@ impl Checker {
         }
     }
 
-    pub(super) fn subject(&self, tree: u32, level: u8, ia: u64, pa: u64) -> Subject {
+    pub(super) fn subject(&self, tree: u32, level: i8, ia: u64, pa: u64) -> Subject {
         let tree = &self.trees[tree as usize];
         let regime = tree.cpu.unwrap_or(Regime::Smmu(tree.smmu.unwrap_or_default()));
         Subject::Entry { regime, level, ia: InputAddr::new(ia), pa: PhysAddr::new(pa) }

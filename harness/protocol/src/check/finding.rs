@@ -35,7 +35,7 @@ pub enum Subject {
         /// The regime that walks it; the first one where there are more.
         regime: Regime,
         /// Level of lookup, 0 to 3.
-        level: u8,
+        level: i8,
         /// First input address that it translates.
         ia: InputAddr,
         /// Its physical address; the page around it is the table.

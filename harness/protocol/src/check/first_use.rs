@@ -9,6 +9,8 @@ use crate::tlbi::{Target, TlbiOp};
 
 /// HCR_EL2.VM.
 const VM: u64 = 1;
+/// HCR_EL2.E2H.
+const E2H: u64 = 1 << 34;
 /// SCTLR_EL2.M, and EOS: ERET synchronises.
 const M: u64 = 1;
 const EOS: u64 = 1 << 11;
@@ -63,6 +65,9 @@ impl Checker {
         if before & !value & VM != 0 {
             // What runs now has no stage 2.
             host.clean = false;
+        }
+        if (before ^ value) & E2H != 0 && cpu.ttbr0.is_some() {
+            self.load_ttbr0(at);
         }
     }
 

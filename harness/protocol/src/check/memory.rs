@@ -8,7 +8,7 @@ use crate::map::Map;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Place {
     pub(super) tree: u32,
-    pub(super) level: u8,
+    pub(super) level: i8,
     /// First input address that the page translates.
     pub(super) ia: u64,
     /// Physical address of the entry that points here; 0 for a root.

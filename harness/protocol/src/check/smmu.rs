@@ -208,7 +208,7 @@ impl Checker {
                     0 => 1,
                     _ => (field("NUM") + 1) << field("SCALE"),
                 };
-                let level = Some(field("TTL") as u8).filter(|ttl| *ttl != 0 && field("TG") != 0);
+                let level = Some(field("TTL") as i8).filter(|ttl| *ttl != 0 && field("TG") != 0);
                 let range = (field("Address"), pages << 12);
                 self.command_tlbi(index, Some(vmid), Some(range), level, field("Leaf") != 0);
             }
@@ -254,7 +254,7 @@ impl Checker {
         index: u64,
         vmid: Option<u16>,
         range: Option<(u64, u64)>,
-        level: Option<u8>,
+        level: Option<i8>,
         leaf_only: bool,
     ) {
         let mut ids = std::mem::take(&mut self.scratch);

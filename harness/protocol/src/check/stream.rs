@@ -129,7 +129,7 @@ impl Checker {
             Stage::One(_) => return,
         };
         let root = regime.root.page().get();
-        let geometry = (u8::try_from(regime.start.number()).unwrap_or(0), regime.root_tables());
+        let geometry = (regime.start.number(), regime.root_tables());
         let id = self.register(at, root, change::Stage::Two, geometry);
         if let Some(other) = self.smmu.vmids.insert(vmid, id).filter(|other| *other != id) {
             let other = self.trees[other as usize].root;

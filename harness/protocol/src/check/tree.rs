@@ -14,10 +14,10 @@ use super::tree_state::Tree;
 use crate::event::Sysreg;
 
 /// Where a walk starts: level, and number of concatenated tables.
-type Geometry = (u8, u64);
+type Geometry = (i8, u64);
 
 fn geometry(walk: Option<Walk>) -> Geometry {
-    walk.map_or((0, 1), |walk| (u8::try_from(walk.start.number()).unwrap_or(0), walk.root_tables()))
+    walk.map_or((0, 1), |walk| (walk.start.number(), walk.root_tables()))
 }
 
 impl Checker {
@@ -71,8 +71,8 @@ impl Checker {
             sl0: vtcr.sl0,
             tg0: vtcr.tg0,
             ps: vtcr.ps,
-            oa_limit: 48,
-            lpa2: None,
+            oa_limit: if vtcr.ds { 52 } else { 48 },
+            lpa2: vtcr.ds.then_some(vtcr.sh0),
             ha: false,
             fwb: false,
             vmid,
@@ -112,9 +112,10 @@ impl Checker {
         tree.loaded |= 1 << at.cpu.min(63);
     }
 
-    fn load_ttbr0(&mut self, at: Site) {
+    pub(super) fn load_ttbr0(&mut self, at: Site) {
         let cpu = self.cpus.of(at.cpu);
         let (value, tcr) = (cpu.ttbr0.unwrap_or_default(), cpu.tcr.unwrap_or_default());
+        let hcr = cpu.hcr.unwrap_or_default();
         let root = value & 0xffff_ffff_f000;
         if root == 0 {
             return;
@@ -130,7 +131,9 @@ impl Checker {
                 "bits 63:48 zero".to_owned(),
             );
         }
-        let regs = SysRegs { ttbr0_el2: root, tcr_el2: tcr, sctlr_el2: 1, ..SysRegs::default() };
+        // HCR_EL2.E2H decides how TCR_EL2 is laid out.
+        let regs =
+            SysRegs { ttbr0_el2: root, tcr_el2: tcr, hcr_el2: hcr, sctlr_el2: 1, ..SysRegs::default() };
         let id = self.register(at, root, Stage::One, geometry(Walk::el2_stage1(&regs).ok().flatten()));
         let tree = &mut self.trees[id as usize];
         tree.cpu = Some(Regime::El2);

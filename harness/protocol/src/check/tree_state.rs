@@ -8,7 +8,7 @@ use super::finding::{Regime, Site};
 pub(super) struct Tree {
     pub(super) root: u64,
     pub(super) stage: Stage,
-    pub(super) start: u8,
+    pub(super) start: i8,
     pub(super) tables: u64,
     /// Which regime of the CPUs.
     pub(super) cpu: Option<Regime>,

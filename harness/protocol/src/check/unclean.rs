@@ -42,7 +42,7 @@ pub(super) enum SmmuStep {
 pub(super) struct Record {
     pub(super) pa: u64,
     pub(super) tree: u32,
-    pub(super) level: u8,
+    pub(super) level: i8,
     pub(super) ia: u64,
     /// The old value was a leaf, not a table.
     pub(super) leaf: bool,
@@ -68,7 +68,7 @@ pub(super) struct Records {
     slots: Vec<Option<Record>>,
     free: Vec<u32>,
     by_entry: Map<u64, u32>,
-    by_address: BTreeMap<(u32, u8, u64, u64), u32>,
+    by_address: BTreeMap<(u32, i8, u64, u64), u32>,
 }
 
 impl Records {
@@ -110,14 +110,16 @@ impl Records {
     /// All entries of a tree.
     pub(super) fn of_tree(&self, tree: u32, into: &mut Vec<u32>) {
         into.extend(
-            self.by_address.range((tree, 0, 0, 0)..=(tree, u8::MAX, u64::MAX, u64::MAX)).map(|(_, id)| *id),
+            self.by_address
+                .range((tree, i8::MIN, 0, 0)..=(tree, i8::MAX, u64::MAX, u64::MAX))
+                .map(|(_, id)| *id),
         );
     }
 
     /// Entries of a tree that translate anything of a range.
     pub(super) fn in_range(&self, tree: u32, address: u64, size: u64, into: &mut Vec<u32>) {
         let end = address.saturating_add(size);
-        for level in 0..=3 {
+        for level in -1..=3 {
             let first = address & !(super::change::span(level) - 1);
             into.extend(
                 self.by_address.range((tree, level, first, 0)..(tree, level, end, 0)).map(|(_, id)| *id),

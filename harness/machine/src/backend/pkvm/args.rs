@@ -8,6 +8,7 @@ use std::path::Path;
 
 use parallax_trace::spec::MachineSpec;
 
+use super::Form;
 use crate::qemu::args::{Args, Paths};
 
 /// The kernel's command line. Its driver of the SMMU lets devices without a driver by, as it does not know what they may reach.
@@ -18,7 +19,7 @@ const MAX: &str = "max,pauth-impdef=on,sme=off";
 
 /// The arguments for the machine `spec`; `paths.hyp` is the kernel, `initrd` its initramfs. What that says goes to `channel`.
 pub(super) fn arguments(
-    spec: &MachineSpec,
+    (spec, forms): (&MachineSpec, &[Form]),
     paths: &Paths<'_>,
     initrd: &Path,
     channel: &Path,
@@ -26,7 +27,8 @@ pub(super) fn arguments(
     let mut args = Args::machine(spec, paths, true);
     // The last one counts: this target walks 52-bit tables as they come.
     if spec.cpu == "max" {
-        args.pair("-cpu", MAX);
+        let more: String = forms.iter().map(|form| form.property()).collect();
+        args.pair("-cpu", &format!("{MAX}{more}"));
     }
     args.pair("-accel", "tcg,thread=single");
     args.pair("-icount", "shift=1,sleep=on");
@@ -38,7 +40,8 @@ pub(super) fn arguments(
     args.with_path("-chardev", "file,id=channel0,path=", channel, "");
     args.pair("-serial", "chardev:channel0");
     args.0.extend(["-kernel".into(), paths.hyp.into(), "-initrd".into(), initrd.into()]);
-    args.pair("-append", APPEND);
+    let more: String = forms.iter().map(|form| form.append()).collect();
+    args.pair("-append", &format!("{APPEND}{more}"));
     if let Some((plugin, files)) = paths.plugin {
         args.plugin(plugin, files);
     }
@@ -62,8 +65,14 @@ mod tests {
             qmp: path("qmp"),
             uart: path("uart"),
         };
-        let args = arguments(&MachineSpec::default(), &paths, path("initrd"), path("a,b"));
-        let line = args.iter().map(|arg| arg.to_str().unwrap()).collect::<Vec<_>>().join(" ");
+        let spec = MachineSpec::default();
+        let line = |forms: &[Form]| {
+            let args = arguments((&spec, forms), &paths, path("initrd"), path("a,b"));
+            args.iter().map(|arg| arg.to_str().unwrap()).collect::<Vec<_>>().join(" ")
+        };
+        let forms = line(&[Form::Nvhe, Form::NoLpa2]);
+        assert!(forms.contains("sme=off,lpa2=off ") && forms.ends_with(" id_aa64mmfr1.vh=0"), "{forms}");
+        let line = line(&[]);
         for part in
             ["virtualization=on", "-kernel Image -initrd initrd", "mode=protected", "path=a,,b -serial"]
         {

@@ -67,6 +67,7 @@ impl Live {
             let what = "faults and device trees of a trace's own are for the hypervisor of this project";
             return Err(MachineError::Foreign(what.to_owned()));
         }
+        config.forms.iter().try_for_each(|form| form.fits(spec))?;
         let image = initrd::read(&config.kernel, MOST_IMAGE)?;
         let btf = Btf::find(&image).ok_or_else(|| not_found("BTF in the image (CONFIG_DEBUG_INFO_BTF=y)"))?;
         let start = |what| move |source| QemuError::Start { what, source };
@@ -84,7 +85,7 @@ impl Live {
             notes: Notes::Events,
         });
         let (mut qemu, ram, watched) = Qemu::launch(spec.mem_bytes, &files, pagewatch.as_ref(), |paths| {
-            args::arguments(spec, paths, &archive, &channel)
+            args::arguments((spec, &config.forms), paths, &archive, &channel)
         })?;
         let connected = runtime.block_on(connect(&mut qemu, &spec.cpu, cancel));
         let (mut client, registers, target) = connected.map_err(|error| not_started(&mut qemu, error))?;
@@ -145,6 +146,7 @@ impl Live {
         btf: &Btf<'_>,
     ) -> Result<(), MachineError> {
         let registers = self.runtime.block_on(self.registers.read(&mut self.client, None, None))?;
+        config.forms.iter().try_for_each(|form| form.is_so(&registers.sys))?;
         let mut told = layout::told(kernel, btf, &self.ram, &registers.sys)?;
         // The kernel's image is in EL2's linear map where it is at EL2.
         let base = kernel.symbol("_text")?;

@@ -13,6 +13,7 @@ mod btf;
 mod calls;
 mod code;
 mod dma;
+mod form;
 mod guests;
 mod initrd;
 mod inject;
@@ -36,6 +37,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::calls::Calls;
 use self::code::Code;
+pub use self::form::Form;
 use self::inject::{Set, Waiting};
 use self::watch::Places;
 use crate::backend::Backend;
@@ -60,6 +62,8 @@ pub struct Config {
     pub vmlinux: Option<PathBuf>,
     /// The plugin that is to watch EL2, if any: it is booted twice then.
     pub plugin: Option<PathBuf>,
+    /// How EL2 is to run.
+    pub forms: Vec<Form>,
     /// It must have booted after so long, in wall time.
     pub limit: Duration,
 }

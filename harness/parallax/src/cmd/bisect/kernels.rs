@@ -43,7 +43,7 @@ pub(super) fn bisect(args: &cli::Bisect, cancel: &CancellationToken) -> Result<S
 fn there(folder: &Path, root: &Path, cancel: &CancellationToken) -> Result<Vec<Member>, Failure> {
     let mut row = Vec::new();
     for (name, image) in kernels(folder)? {
-        let on = On { target: Target::Pkvm, kernel: Some(image) };
+        let on = On { target: Target::Pkvm, kernel: Some(image), forms: Vec::new() };
         let [plain, watched] = target::both(&on, root, cancel)?;
         row.push(Member { name, make: Box::new(|| Ok(None)), plain, watched });
     }

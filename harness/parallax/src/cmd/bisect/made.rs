@@ -130,7 +130,7 @@ impl Backend for Later {
     fn boot(&self, spec: &MachineSpec) -> Result<Box<dyn Machine>, MachineError> {
         let failed = |what: String| MachineError::Foreign(what);
         let image = self.image.get().ok_or_else(|| failed(format!("{} was not made", self.name)))?;
-        let on = On { target: Target::Pkvm, kernel: Some(image.clone()) };
+        let on = On { target: Target::Pkvm, kernel: Some(image.clone()), forms: Vec::new() };
         let [plain, watched] =
             target::both(&on, &self.root, &self.cancel).map_err(|failure| failed(failure.message))?;
         if self.watched { watched.boot(spec) } else { plain.boot(spec) }

@@ -119,7 +119,8 @@ fn plugin(root: &Path, cancel: &CancellationToken) -> Result<PathBuf, Failure> {
 fn pkvm(on: &On, root: &Path, cancel: &CancellationToken) -> Result<Pkvm, Failure> {
     let (kernel, busybox) = kernel_and_busybox(on.kernel.as_deref(), &root.join("target/linux"))?;
     let revision = kernel.display().to_string();
-    let config = PkvmConfig { kernel, busybox, vmlinux: None, plugin: None, limit: BOOT };
+    let forms = on.forms.clone();
+    let config = PkvmConfig { kernel, busybox, vmlinux: None, plugin: None, forms, limit: BOOT };
     Ok(Pkvm { config, revision, cancel: cancel.clone() })
 }
 
