@@ -5,11 +5,16 @@
 //! exception of the host comes.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 /// The CPUs by TPIDR_EL2. There are no other threads: the lock is always free.
 #[derive(Default)]
-pub(crate) struct Cpus(Mutex<BTreeMap<u64, u8>>);
+pub(crate) struct Cpus {
+    known: Mutex<BTreeMap<u64, u8>>,
+    /// TPIDR_EL2 of the one that was asked for last, and its number; 0 before that.
+    last: [AtomicU64; 2],
+}
 
 impl Cpus {
     /// The CPU that has `tpidr` in TPIDR_EL2 and `number` in VMPIDR_EL2. With `of_host` it begins a vector of the host's, and
@@ -19,10 +24,17 @@ impl Cpus {
         if tpidr == 0 {
             return number();
         }
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let [last, cpu] = &self.last;
+        if !of_host && last.load(Ordering::Relaxed) == tpidr {
+            return cpu.load(Ordering::Relaxed) as u8;
+        }
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if of_host {
             known.insert(tpidr, number());
         }
-        known.get(&tpidr).copied().unwrap_or_else(number)
+        let Some(which) = known.get(&tpidr).copied() else { return number() };
+        last.store(tpidr, Ordering::Relaxed);
+        cpu.store(u64::from(which), Ordering::Relaxed);
+        which
     }
 }

@@ -6,8 +6,12 @@ use parallax_trace::spec::MachineSpec;
 
 use crate::random::Random;
 
-/// Operations of a machine.
+/// Operations of a machine, as long as each kind of machine was not there once.
 pub const MACHINE_OPS: u64 = 4096;
+/// Operations of a machine after that: booting takes as long as some 8,000 of them.
+const LATER_OPS: u64 = 8 * MACHINE_OPS;
+/// The same of a machine that stops at every few of them: most of the time would be its own.
+const SLOW_OPS: u64 = MACHINE_OPS / 4;
 /// Operations of a machine that pins a page as often as can be counted: more than 65,535.
 const PINS_OPS: u64 = 18 * MACHINE_OPS;
 
@@ -124,17 +128,31 @@ const fn place(index: u64) -> usize {
     (index % COUNT) as usize
 }
 
+/// Whether machine number `index` is one that does a single thing, for long.
+pub(super) const fn is_long(index: u64) -> bool {
+    matches!(MACHINES[place(index)].1, Special::Pins)
+}
+
 /// Operations of machine number `index`.
 pub(super) const fn operations(index: u64) -> u64 {
     match MACHINES[place(index)].1 {
         Special::Pins => PINS_OPS,
-        _ => MACHINE_OPS,
+        _ if index < COUNT => MACHINE_OPS,
+        Special::Hostile | Special::Scenes => SLOW_OPS,
+        Special::Nothing => LATER_OPS,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn machines_are_longer_when_each_kind_was_there() {
+        let sizes = [0, 3, COUNT - 2, COUNT - 1, COUNT, COUNT + 3, 2 * COUNT - 1].map(operations);
+        let first = [MACHINE_OPS, MACHINE_OPS, MACHINE_OPS, PINS_OPS];
+        assert_eq!(sizes, [&first[..], &[LATER_OPS, SLOW_OPS, PINS_OPS]].concat()[..]);
+    }
 
     #[test]
     fn every_machine_is_one_that_can_be_made() {

@@ -16,7 +16,7 @@ use sha2::{Digest, Sha256};
 
 use super::corpus::{self, Entry};
 use super::counts::Counts;
-use super::machines::{COUNT, Drawn, MACHINE_OPS, Special, operations};
+use super::machines::{COUNT, Drawn, Special, is_long, operations};
 use super::mutate;
 use super::reached::Reached;
 use super::round::{Round, Run};
@@ -210,11 +210,14 @@ impl Plan {
         // First of all what is there already, whole.
         if let Some(entry) = feedback.corpus.get(number as usize).filter(|_| number < feedback.given) {
             return match on(entry) {
-                Some(drawn) => round(drawn, entry.ops.clone(), random),
+                Some(drawn) => {
+                    let whole = size.max(entry.ops.len() as u64);
+                    Round { drawn, random, begin: entry.ops.clone(), until: left.min(whole) as usize }
+                }
                 None => round(fresh, Vec::new(), random),
             };
         }
-        if size == MACHINE_OPS && number >= operations_before(feedback) && random.percent(50) {
+        if !is_long(number) && number >= operations_before(feedback) && random.percent(50) {
             let entry = &feedback.corpus[random.below(feedback.corpus.len() as u64) as usize];
             if let Some(drawn) = on(entry) {
                 let begin = mutate::prefix(entry, &mut random);
