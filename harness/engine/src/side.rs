@@ -7,8 +7,12 @@ use parallax_model::{Context, Face, Finding, Freedoms, Snapshot};
 use parallax_ops::Operation;
 use parallax_trace::{Op, Outcome};
 
+use crate::error::SessionError;
 use crate::session::{Session, Step};
 use crate::status::Failure;
+
+/// How an operation ends that its target lacks.
+pub const LACKS: &str = "bad_request";
 
 /// More pages of an operation are not looked at.
 const MOST_PAGES: usize = 16;
@@ -60,8 +64,17 @@ pub fn watch(ops: &[Op], machine: &mut dyn Machine) -> Watched {
 fn perform(ops: &[Op], machine: &mut dyn Machine, watched: &mut Watched) -> Result<(), Failure> {
     let (mut session, findings) = Session::start(machine, None)?;
     watched.freedoms = session.context().freedoms;
+    let mut lacking = Vec::new();
     for (number, op) in ops.iter().enumerate() {
-        let operation = session.operation(op)?;
+        // What names a place or a call that is not here is an operation that this machine lacks.
+        let operation = match session.operation(op) {
+            Err(SessionError::Place(_)) => {
+                lacking.push(number);
+                watched.far.push(false);
+                continue;
+            }
+            operation => operation?,
+        };
         watched.pages.extend(pages(number, &operation, session.context()));
         watched.far.push(is_far(&operation, op, session.snapshot()));
     }
@@ -70,10 +83,17 @@ fn perform(ops: &[Op], machine: &mut dyn Machine, watched: &mut Watched) -> Resu
     };
     let first = faces(&session, &watched.pages);
     watched.seen.push(Seen { outcome: None, faces: first, findings });
-    let mut rest = ops;
-    while !rest.is_empty() {
-        let steps = session.next(rest)?;
-        rest = rest.get(steps.len().max(1)..).unwrap_or_default();
+    let mut number = 0;
+    while number < ops.len() {
+        if lacking.contains(&number) {
+            let (faces, findings) = (faces(&session, &watched.pages), Vec::new());
+            watched.seen.push(Seen { outcome: Some(Outcome::Unknown(LACKS.to_owned())), faces, findings });
+            number += 1;
+            continue;
+        }
+        let until = lacking.iter().copied().find(|next| *next > number).unwrap_or(ops.len());
+        let steps = session.next(&ops[number..until])?;
+        number += steps.len().max(1);
         let now = faces(&session, &watched.pages);
         let seen =
             |Step { outcome, findings, .. }| Seen { outcome: Some(outcome), faces: now.clone(), findings };

@@ -147,6 +147,7 @@ const BITS: &[(&str, &[(u32, &str)])] = &[
             (31, "RW"),
             (32, "CD"),
             (33, "ID"),
+            (34, "E2H"),
         ],
     ),
     ("MDCR_EL2", &[(5, "TPMCR"), (6, "TPM"), (8, "TDE"), (9, "TDA"), (10, "TDOSA"), (11, "TDRA")]),
@@ -158,12 +159,34 @@ const BITS: &[(&str, &[(u32, &str)])] = &[
     ),
 ];
 
+/// Those that are laid out otherwise with HCR_EL2.E2H = 1, as their namesakes of EL1 are (DDI 0487, D24.2).
+const BITS_E2H: &[(&str, &[(u32, &str)])] = &[
+    (
+        "CNTHCTL_EL2",
+        &[
+            (0, "EL0PCTEN"),
+            (1, "EL0VCTEN"),
+            (8, "EL0VTEN"),
+            (9, "EL0PTEN"),
+            (10, "EL1PCTEN"),
+            (11, "EL1PTEN"),
+        ],
+    ),
+    (
+        "CPTR_EL2",
+        &[(16, "ZEN[0]"), (17, "ZEN[1]"), (20, "FPEN[0]"), (21, "FPEN[1]"), (28, "TTA"), (31, "TCPAC")],
+    ),
+];
+
 /// What is trapped, and how EL2 runs; nothing where that was not looked at.
 fn controls(registers: &SysRegs) -> Option<String> {
     registers.control?;
     let values: BTreeMap<_, _> = registers.values().collect();
+    let e2h = registers.hcr_el2 >> 34 & 1 == 1;
     let of_register = |(register, bits): &(&str, &[(u32, &str)])| {
         let value = values.get(register)?;
+        let other = BITS_E2H.iter().find(|(name, _)| e2h && name == register);
+        let bits = other.map_or(*bits, |(_, bits)| bits);
         let names: Vec<_> =
             bits.iter().filter(|(bit, _)| value >> bit & 1 == 1).map(|(_, name)| *name).collect();
         Some(format!(" {register}={}", if names.is_empty() { "0".to_owned() } else { names.join("|") }))
@@ -200,4 +223,24 @@ fn smmu(c: &SmmuControl, layout: &Layout) -> Vec<Register> {
         placed(format!("SMMU_CMDQ: log2size={}", c.cmdq.log2size), c.cmdq.base),
         placed(format!("SMMU_EVENTQ: log2size={}", c.evtq.log2size), c.evtq.base),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use parallax_vmsa::ControlRegs;
+
+    use super::*;
+
+    #[test]
+    fn traps_are_read_as_e2h_lays_them_out() {
+        let control = ControlRegs { cnthctl_el2: 0xc00, cptr_el2: 0x30_0000, ..ControlRegs::default() };
+        let shown = |hcr_el2| {
+            controls(&SysRegs { hcr_el2, control: Some(control), ..SysRegs::default() }).unwrap_or_default()
+        };
+        let vhe = shown(0x4_8008_0001);
+        for part in ["HCR_EL2=VM|TSC|RW|E2H", "CNTHCTL_EL2=EL1PCTEN|EL1PTEN", "CPTR_EL2=FPEN[0]|FPEN[1]"] {
+            assert!(vhe.contains(part), "{part} is not in {vhe}");
+        }
+        assert!(shown(0x8008_0001).contains("CNTHCTL_EL2=0 CPTR_EL2=TTA"));
+    }
 }

@@ -2,12 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use parallax_engine::side::{Seen, Watched};
+use parallax_engine::side::{LACKS, Seen, Watched};
 use parallax_model::{Difference, Freedom, Rule};
 use parallax_trace::{Op, Outcome};
-
-/// What the machine says of an operation that its target lacks.
-const LACKS: &str = "bad_request";
 
 /// How a target did at one operation.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -117,7 +114,12 @@ struct Column {
 impl Column {
     fn cell(&mut self, (first, other): (&Watched, &Watched), at: usize, op: Option<&Op>) -> Cell {
         let mut cell = alone(other, at, op);
-        let (Some(one), Some(two)) = (first.seen.get(at), other.seen.get(at)) else { return cell };
+        let Some(two) = other.seen.get(at) else { return cell };
+        // There is nothing to compare with.
+        let Some(one) = first.seen.get(at) else {
+            cell.apart = Some("not comparable");
+            return cell;
+        };
         // One may have pages where the other has none: they are paired by what names them.
         let pairs: Vec<(usize, usize)> = first
             .pages

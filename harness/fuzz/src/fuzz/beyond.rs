@@ -9,17 +9,7 @@ const TWO_CPUS: &str = "two CPUs must be in the hypervisor at once: `parallax sc
 
 /// They and why, in the order of the faults.
 pub const BEYOND: &[(Fault, &str)] = &[
-    (Fault::PmuCountsEl2, "the host must run code of its own that counts cycles: its trace does"),
-    (Fault::UserAbortAsFault, "a process at EL0 must run code of its own: its trace has some"),
-    (
-        Fault::ViommuLastStreamKept,
-        "a table with an entry for every StreamID must let the last one pass: the driver here has streams 8 and 16",
-    ),
     (Fault::HostShareJudgedEarly, TWO_CPUS),
-    (
-        Fault::ItsIttNotSettled,
-        "a collection and an ITT must be mapped, and the ITT unmapped again: random commands of the ITS seldom get so far",
-    ),
     (Fault::SecondFaultRefused, TWO_CPUS),
     (Fault::HostUnshareJudgedEarly, TWO_CPUS),
     (Fault::PinJudgedEarly, TWO_CPUS),

@@ -13,7 +13,7 @@ use crate::service;
 type Scene = fn(&mut Generator, usize) -> Vec<Op>;
 
 /// All of them, with their cards in a deck. A scene with several variants has a card for each.
-const SCENES: [(usize, Scene); 10] = [
+const SCENES: [(usize, Scene); 14] = [
     (8, served),
     (3, |of, card| told(of, refused, card)),
     (2, |of, card| told(of, wrap, card)),
@@ -24,6 +24,10 @@ const SCENES: [(usize, Scene); 10] = [
     (2, |of, card| told(of, registers, card)),
     (1, |of, card| told(of, address, card)),
     (1, |of, card| told(of, stalled, card)),
+    (1, |of, card| told(of, last, card)),
+    (1, |of, card| told(of, interrupts, card)),
+    (1, |of, card| told(of, process, card)),
+    (1, |of, card| told(of, cycles, card)),
 ];
 
 /// The scenes that come next, the last one first. So a machine that is long enough for a whole deck has each, whatever the seed.
@@ -212,6 +216,81 @@ fn stalled(_: usize, _: &mut Random, _: &mut u64) -> String {
      smmu_write CMDQ_PROD 1\n\
      dma_write sid=8 ipa=ram+0x7018000 value=2 => ok\n"
         .to_owned()
+}
+
+/// Every StreamID has an entry, and the last one passes until the SMMU is off.
+fn last(_: usize, _: &mut Random, _: &mut u64) -> String {
+    "smmu_write STRTAB_BASE_CFG linear LOG2SIZE=9\n\
+     ste at=ram+0x7009fc0 bypass\n\
+     smmu_write CR0 SMMUEN EVENTQEN CMDQEN\n\
+     smmu_read CR0ACK => ok value=0xd\n\
+     smmu_write CR0 0\n\
+     smmu_read CR0ACK => ok value=0\n"
+        .to_owned()
+}
+
+/// An ITT that the host gives away once it is unmapped: MAPD, MAPC, MAPD with V = 0.
+fn interrupts(_: usize, _: &mut Random, _: &mut u64) -> String {
+    "host_write ipa=mmio:its+0x0 size=4 value=0\n\
+     host_write ipa=mmio:its+0x80 value=0x800000004701a000\n\
+     host_write ipa=mmio:its+0x88 value=0\n\
+     host_write ipa=mmio:its+0x0 size=4 value=1\n\
+     host_write_pair ipa=ram+0x701a000 value=0x800000008 second=4\n\
+     host_write_pair ipa=ram+0x701a010 value=0x800000004701b000 second=0\n\
+     host_write_pair ipa=ram+0x701a020 value=0x9 second=0\n\
+     host_write_pair ipa=ram+0x701a030 value=0x8000000000000000 second=0\n\
+     host_write_pair ipa=ram+0x701a040 value=0x800000008 second=4\n\
+     host_write_pair ipa=ram+0x701a050 value=0 second=0\n\
+     host_write ipa=mmio:its+0x88 value=0x60\n\
+     host_read ipa=mmio:its+0x90 => ok value=0x60\n\
+     host_donate_hyp pfn=ram+0x701b => ok\n\
+     hyp_donate_host pfn=ram+0x701b => ok\n\
+     host_write ipa=mmio:its+0x0 size=4 value=0\n"
+        .to_owned()
+}
+
+/// Code of the host's at EL1: it turns its MMU off and has EL0 load from the hypervisor's pool. Its own vector keeps ESR_EL1: an external
+/// abort, for which a kernel ends the process.
+fn process(_: usize, _: &mut Random, _: &mut u64) -> String {
+    const CODE: [(u64, u64); 13] = [
+        (0x000, 0x9100_4129_d2a8_e009),
+        (0x008, 0xd503_201f_d61f_0120),
+        (0x010, 0xd538_100b_d538_c00a),
+        (0x018, 0xd518_c00d_1000_3f4d),
+        (0x020, 0xd518_100e_927f_f96e),
+        (0x028, 0x1000_00af_d503_3fdf),
+        (0x030, 0xd280_780f_d518_402f),
+        (0x038, 0xd69f_03e0_d518_400f),
+        (0x040, 0xb940_0211_d2a8_0810),
+        (0xc00, 0xd518_100b_d538_5200),
+        (0xc08, 0xd518_c00a_d503_3fdf),
+        (0xc10, 0xd2a8_e021_d503_3fdf),
+        (0xc18, 0xd65f_03c0_f900_0020),
+    ];
+    executed(&CODE) + "host_read ipa=ram+0x7010000 => ok value=0x92000010\n"
+}
+
+/// Code of the host's that counts cycles at EL2 alone (PMCCFILTR_EL0 = NSH) around one `hvc`: there must be none.
+fn cycles(_: usize, _: &mut Random, _: &mut u64) -> String {
+    const CODE: [(u64, u64); 8] = [
+        (0x00, 0xd51b_efe9_d2b9_0009),
+        (0x08, 0xd51b_9c29_d2b0_0009),
+        (0x10, 0xd51b_9c09_d280_08a9),
+        (0x18, 0xd53b_9d0a_d503_3fdf),
+        (0x20, 0xd400_0002_d280_0000),
+        (0x28, 0xd53b_9d0b_d503_3fdf),
+        (0x30, 0x1000_0669_cb0a_016b),
+        (0x38, 0xd65f_03c0_f900_012b),
+    ];
+    executed(&CODE) + "host_read ipa=ram+0x7000100 => ok value=0\n"
+}
+
+/// Puts `code` (offset, two instructions) where scenes have their first page, and calls it.
+fn executed(code: &[(u64, u64)]) -> String {
+    let puts = code
+        .iter()
+        .map(|(at, value)| format!("host_write ipa=ram+{:#x} value={value:#x}\n", 0x700_0000 + at));
+    puts.collect::<String>() + "host_exec ipa=ram+0x7000000 => ok\n"
 }
 
 #[cfg(test)]

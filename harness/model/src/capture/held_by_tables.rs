@@ -13,6 +13,8 @@ use crate::told::PageFormat;
 
 /// Owner field of an annotated entry: the host.
 const OWNER_HOST: u8 = parallax_abi::page::OWNER_HOST as u8;
+/// The same: the hypervisor.
+const OWNER_HYP: u8 = parallax_abi::page::OWNER_HYP as u8;
 
 /// The states that an array of this `format` holds, `pages`, with the rest from `spaces`.
 pub(super) fn pages(
@@ -45,7 +47,7 @@ pub(super) fn pages(
                     state.host = host_relation(of_host);
                 }
                 if format.hyp_inverted.is_none() {
-                    state.hyp = hyp_relation(of_hyp);
+                    state.hyp = hyp_relation(of_hyp, of_host);
                 }
                 run::push(&mut all, Run::new(part.cast(), state));
             }
@@ -68,8 +70,14 @@ fn host_relation(entry: Option<&S2Entry>) -> Ownership {
     }
 }
 
-fn hyp_relation(entry: Option<&S1Entry>) -> Ownership {
-    entry.and_then(S1Entry::leaf).map_or(Ownership::NoPage, |leaf| relation(leaf.sw))
+/// What is not in EL2's linear map may be the hypervisor's all the same, its stacks for one: then the host's entry names it as the owner.
+fn hyp_relation(entry: Option<&S1Entry>, of_host: Option<&S2Entry>) -> Ownership {
+    let owner = of_host.and_then(S2Entry::annotation).map(|note| note.owner);
+    match entry.and_then(S1Entry::leaf) {
+        Some(leaf) => relation(leaf.sw),
+        None if owner == Some(OWNER_HYP) => Ownership::Owned,
+        None => Ownership::NoPage,
+    }
 }
 
 #[cfg(test)]
@@ -103,6 +111,9 @@ mod tests {
         assert_eq!(host_relation(None), Ownership::Owned);
         assert_eq!(host_relation(Some(&S2Entry::Malformed { raw: 1 })), Ownership::NoPage);
         assert_eq!((relation(1), relation(0b1110)), (Ownership::SharedOwned, Ownership::SharedBorrowed));
-        assert_eq!(hyp_relation(None), Ownership::NoPage);
+        assert_eq!(hyp_relation(None, None), Ownership::NoPage);
+        let named = |raw| hyp_relation(None, Some(&S2Entry::Annotated { raw }));
+        assert_eq!(named(0x2000_0000_0000_0000 | u64::from(OWNER_HYP) << 1), Ownership::Owned);
+        assert_eq!(named(0x2000_0000_0000_0000), Ownership::NoPage);
     }
 }

@@ -43,7 +43,7 @@ impl Targets {
         let cancel = interrupt::token()?;
         let root = project::root(&[])?;
         let first = parsed(first)?;
-        let backends = on.iter().map(|on| target::without_plugin(on, &root, [&first], &cancel));
+        let backends = on.iter().map(|on| target::with_plugin(on, &root, [&first], &cancel));
         let backends = backends.collect::<Result<_, Failure>>()?;
         Ok(Self { names, backends, cancel })
     }

@@ -44,10 +44,14 @@ pub(super) fn run(args: &Run, cases: &[Case]) -> Result<Status> {
     let names: Vec<String> = args.target.iter().map(ToString::to_string).collect();
     let progress = progress::of_traces(cases.len());
     progress.set_message("building");
-    let backends = args
-        .target
-        .iter()
-        .map(|on| target::without_plugin(on, &root, cases.iter().map(|case| &case.trace), &cancel));
+    let booted = |on| {
+        let traces = cases.iter().map(|case| &case.trace);
+        match args.without_events {
+            true => target::without_plugin(on, &root, traces, &cancel),
+            false => target::with_plugin(on, &root, traces, &cancel).map_err(target::with_remedy),
+        }
+    };
+    let backends = args.target.iter().map(booted);
     let backends = backends.collect::<Result<Vec<_>, Failure>>()?;
     progress.set_message("running");
     let mut sum = Sum::default();

@@ -124,6 +124,19 @@ fn pkvm(on: &On, root: &Path, cancel: &CancellationToken) -> Result<Pkvm, Failur
     Ok(Pkvm { config, revision, cancel: cancel.clone() })
 }
 
+/// What boots the machines of `traces` on `on`, watched by the plugin: the order of events is judged.
+pub(in crate::cmd) fn with_plugin<'t>(
+    on: &On,
+    root: &Path,
+    traces: impl IntoIterator<Item = &'t Trace>,
+    cancel: &CancellationToken,
+) -> Result<Box<dyn Backend>, Failure> {
+    match on.target {
+        Target::Hyp => Ok(Box::new(live::with_events(live::build(root, traces, cancel)?, root)?)),
+        Target::Pkvm => Ok(Box::new(pkvm_with_events(on, None, root, cancel)?)),
+    }
+}
+
 /// What boots the machines of `traces` on `on`, without a plugin.
 pub(in crate::cmd) fn without_plugin<'t>(
     on: &On,
@@ -145,7 +158,7 @@ pub(super) fn has_agreed(args: &Run, cases: &[Case]) -> bool {
 }
 
 /// What to do where there is no plugin; who ended its build knows why there is none.
-fn with_remedy(failure: Failure) -> Failure {
+pub(super) fn with_remedy(failure: Failure) -> Failure {
     match failure.status {
         Status::Interrupted => failure,
         _ => Failure {
