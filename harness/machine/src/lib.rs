@@ -34,7 +34,7 @@ pub mod toolchain;
 pub mod unlinked;
 
 pub use backend::Backend;
-pub use backend::attached::{Attached, Debugger, GdbAddress, Left};
+pub use backend::attached::{Answers, Attached, Debugger, GdbAddress, Left};
 pub use backend::beside::{Names, RamFile};
 pub use backend::hyp::{BootOptions, Hyp, Live, step};
 pub use backend::linux::{EDU_STREAM, KEPT, Linux, LinuxBackend, LinuxConfig, LinuxHost, Wake};

@@ -21,7 +21,7 @@ use super::codec::{Outgoing, RspCodec};
 use super::hex;
 use super::packet::Frame;
 use super::stop::StopReply;
-use super::target::{Register, TargetDescription, TargetError};
+use super::target::{Register, TargetError};
 
 /// How many bytes of requests are under way at most. QEMU reads 4096 at once.
 const WINDOW: usize = 3072;
@@ -59,7 +59,7 @@ pub enum RspError {
 }
 
 /// A request that no gdbstub knows: its answer, which is empty, parts what was asked before from what follows.
-pub(super) const MARK: &str = "qParallax";
+const MARK: &str = "qParallax";
 
 /// How a connection was left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,53 +126,6 @@ impl Client {
             return Err(refused(request, &reply));
         }
         Ok(())
-    }
-
-    /// Fetches the target description.
-    ///
-    /// # Errors
-    /// The connection failed or the description is malformed.
-    pub async fn target_description(&mut self) -> Result<TargetDescription, RspError> {
-        let mut target = TargetDescription::default();
-        for (_, xml) in self.documents().await? {
-            target.add(&xml)?;
-        }
-        Ok(target)
-    }
-
-    /// Fetches the documents of the target description with their names, `target.xml` first.
-    ///
-    /// # Errors
-    /// The connection failed or the description is malformed.
-    pub async fn documents(&mut self) -> Result<Vec<(String, String)>, RspError> {
-        let mut queue = vec!["target.xml".to_owned()];
-        let mut documents: Vec<(String, String)> = Vec::new();
-        while !queue.is_empty() {
-            let name = queue.remove(0);
-            if documents.iter().all(|(known, _)| *known != name) {
-                let xml = self.read_feature(&name).await?;
-                queue.extend(TargetDescription::default().add(&xml)?);
-                documents.push((name, xml));
-            }
-        }
-        Ok(documents)
-    }
-
-    async fn read_feature(&mut self, name: &str) -> Result<String, RspError> {
-        let mut text = Vec::new();
-        loop {
-            let request = format!("qXfer:features:read:{name}:{:x},ff0", text.len());
-            let reply = self.request(&request).await?;
-            let (more, part) = match reply.split_first() {
-                Some((b'm', part)) if !part.is_empty() => (true, part),
-                Some((b'l', part)) => (false, part),
-                _ => return Err(refused(&request, &reply)),
-            };
-            text.extend_from_slice(part);
-            if !more || text.len() > super::packet::MAX_DECODED {
-                return String::from_utf8(text).map_err(|_| refused(&request, b"(not UTF-8)"));
-            }
-        }
     }
 
     /// Sends one request and gives its reply.

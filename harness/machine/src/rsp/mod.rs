@@ -4,6 +4,7 @@
 //! - [`codec`]: the same as a codec of tokio;
 //! - [`stop`]: stop replies;
 //! - [`target`]: the target description (register numbers by name);
+//! - `features`: its documents, as they are handed out;
 //! - [`relay`]: what goes between a debugger and a gdbstub;
 //! - [`client`]: requests, pipelining, continue and step, with a timeout on every wait.
 //!
@@ -11,6 +12,7 @@
 
 pub mod client;
 pub mod codec;
+mod features;
 pub mod hex;
 pub mod packet;
 pub(crate) mod relay;

@@ -6,7 +6,7 @@ use bytes::{Buf, BytesMut};
 use futures_util::{SinkExt, StreamExt};
 use tokio_util::codec::{Decoder, Encoder};
 
-use super::client::{Client, MARK, RspError};
+use super::client::{Client, RspError};
 use super::codec::{Outgoing, RspCodec};
 use super::packet::Frame;
 use super::stop::StopReply;
@@ -33,26 +33,12 @@ impl Client {
         Ok(reply)
     }
 
-    /// Has the gdbstub answer something, whatever it understands.
-    ///
-    /// # Errors
-    /// As [`Self::request`].
-    pub(crate) async fn settle(&mut self) -> Result<(), RspError> {
-        self.first_request(MARK).await.map(|_| ())
-    }
-
-    /// The next packet, however long it takes. Nothing is lost where it is given up.
-    pub(crate) async fn arrived(&mut self) -> Result<Vec<u8>, RspError> {
-        loop {
-            match self.framed.next().await {
-                None => return Err(RspError::Closed),
-                Some(Err(error)) if error.kind() == io::ErrorKind::ConnectionReset => {
-                    return Err(RspError::Closed);
-                }
-                Some(Err(error)) => return Err(error.into()),
-                Some(Ok(Frame::Packet(data))) => return Ok(data),
-                Some(Ok(Frame::Ack | Frame::Nack)) => {}
-            }
+    /// The next packet or acknowledgement, however long it takes. Nothing is lost where it is given up.
+    pub(crate) async fn arrived(&mut self) -> Result<Frame, RspError> {
+        match self.framed.next().await {
+            None => Err(RspError::Closed),
+            Some(Err(error)) if error.kind() == io::ErrorKind::ConnectionReset => Err(RspError::Closed),
+            Some(frame) => Ok(frame?),
         }
     }
 }
@@ -64,15 +50,6 @@ pub(crate) enum Heard {
     Frame(Frame),
     /// The machine is to stop.
     Interrupt,
-}
-
-/// What is said to a debugger.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Say<'a> {
-    /// Its packet has arrived.
-    Ack,
-    /// A packet with this data.
-    Packet(&'a [u8]),
 }
 
 /// The protocol's framing as a debugger's other side has it.
@@ -92,13 +69,14 @@ impl Decoder for DebuggerCodec {
     }
 }
 
-impl Encoder<Say<'_>> for DebuggerCodec {
+impl Encoder<Frame> for DebuggerCodec {
     type Error = io::Error;
 
-    fn encode(&mut self, item: Say<'_>, out: &mut BytesMut) -> io::Result<()> {
-        match item {
-            Say::Ack => out.extend_from_slice(b"+"),
-            Say::Packet(data) => super::packet::encode(data, out),
+    fn encode(&mut self, frame: Frame, out: &mut BytesMut) -> io::Result<()> {
+        match frame {
+            Frame::Ack => out.extend_from_slice(b"+"),
+            Frame::Nack => out.extend_from_slice(b"-"),
+            Frame::Packet(data) => super::packet::encode(&data, out),
         }
         Ok(())
     }

@@ -21,7 +21,7 @@ docs/gdb.md shows a session. `monitor help` in gdb lists what else there is.";
 #[derive(Debug, Args)]
 pub struct Gdb {
     /// A trace, or a recording (*.plx)
-    #[arg(value_name = "TRACE|RECORDING", required_unless_present_any = ["print_gdbinit", "gdb"], conflicts_with = "gdb")]
+    #[arg(value_name = "TRACE|RECORDING", required_unless_present_any = ["print_gdbinit", "gdb"], conflicts_with_all = ["gdb", "qmp", "smmu", "ram", "symbols"])]
     pub source: Option<PathBuf>,
     /// Port of this machine to listen at; 0 takes one that is free
     #[arg(long, value_name = "N", default_value_t = 1234)]
@@ -36,7 +36,7 @@ pub struct Gdb {
     #[arg(long, conflicts_with_all = ["print_gdbinit", "gdb"])]
     pub debug: bool,
     /// Print gdb commands that load the hypervisor's symbols, the test host's and the printers, and end
-    #[arg(long, conflicts_with_all = ["source", "gdb"])]
+    #[arg(long, conflicts_with_all = ["source", "gdb", "qmp", "smmu", "ram", "symbols"])]
     pub print_gdbinit: bool,
     /// Stand between gdb and a QEMU that somebody else started: where its gdbstub listens
     #[arg(long, value_name = "SOCKET|HOST:PORT", help_heading = "A QEMU that you started")]

@@ -208,13 +208,14 @@ fn forms(text: &str) -> Result<(&str, Vec<PkvmForm>), String> {
         if forms.contains(&form) {
             return Err(format!("+{form} is named twice"));
         }
-        forms.insert(0, form);
+        forms.push(form);
         rest = before;
     }
     if [PkvmForm::Hvhe, PkvmForm::Nvhe].iter().all(|form| forms.contains(form)) {
         return Err("EL2 is either +hvhe or +nvhe".to_owned());
     }
-    Ok((rest, forms))
+    // In one order, whatever they are written in: they are the same machine.
+    Ok((rest, PkvmForm::ALL.into_iter().filter(|form| forms.contains(form)).collect()))
 }
 
 impl Run {
@@ -251,6 +252,8 @@ mod tests {
         assert!(
             all(&["hyp", "pkvm:7.3", "pkvm:6.12"]).is_ok() && all(&["pkvm:7.3", "pkvm:7.3+nvhe"]).is_ok()
         );
+        let turned = all(&["pkvm:7.3+nvhe+no-lpa2", "pkvm:7.3+no-lpa2+nvhe"]).unwrap_err().message;
+        assert!(turned.contains("pkvm:7.3+nvhe+no-lpa2 twice"), "{turned}");
         assert!(all(&["pkvm:7.3", "hyp", "pkvm:7.3"]).unwrap_err().message.contains("pkvm:7.3 twice"));
     }
 

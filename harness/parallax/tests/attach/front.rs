@@ -17,17 +17,18 @@ use tempfile::TempDir;
 use super::{SMMU, asked, attach, program, ready, text};
 
 /// A session takes seconds; this is for a machine that is very busy.
-const LIMIT: Duration = Duration::from_secs(120);
+pub(super) const LIMIT: Duration = Duration::from_secs(120);
 
 /// What stands between.
-struct Front {
+pub(super) struct Front {
     child: Child,
-    socket: PathBuf,
+    pub(super) socket: PathBuf,
     _folder: TempDir,
 }
 
 impl Front {
-    fn start(qemu: &Path, more: &[&str]) -> Self {
+    /// In front of the gdbstub `qemu`, with more arguments.
+    pub(super) fn start(qemu: &Path, more: &[&str]) -> Self {
         let folder = TempDir::new().unwrap();
         let socket = folder.path().join("front");
         let mut child = Command::new(program::program())
@@ -57,13 +58,13 @@ impl Front {
     }
 
     /// What it prints; what `monitor` commands say goes to its standard error.
-    fn says(&self, commands: &[&str]) -> (String, String) {
+    pub(super) fn says(&self, commands: &[&str]) -> (String, String) {
         let output = self.gdb(commands).output().unwrap();
         (text(&output.stdout), text(&output.stderr))
     }
 
     /// Its exit status and its standard error, once it has ended.
-    fn ended(mut self) -> (Option<i32>, String) {
+    pub(super) fn ended(mut self) -> (Option<i32>, String) {
         let limit = Instant::now() + LIMIT;
         while self.child.try_wait().unwrap().is_none() {
             assert!(Instant::now() < limit, "it does not end");
@@ -84,7 +85,7 @@ impl Drop for Front {
 }
 
 /// A machine of two CPUs with the hypervisor, which has come to rest.
-fn machine() -> (Qemu, MappedRam) {
+pub(super) fn machine() -> (Qemu, MappedRam) {
     let root = Path::new("../..").canonicalize().unwrap();
     let images = build(&root, Variant::Normal, &CancellationToken::new()).unwrap();
     let spec = MachineSpec { cpus: 2, ..MachineSpec::default() };
@@ -184,6 +185,7 @@ fn a_gdb_that_is_gone_leaves_the_machine_as_it_was_and_the_next_one_is_served() 
     assert_eq!(junk.read(&mut [0; 16]).unwrap(), 0);
     let mut asks = UnixStream::connect(&front.socket).unwrap();
     asks.set_read_timeout(Some(LIMIT)).unwrap();
+    // A debugger that does not wait for answers.
     asks.write_all(b"$qSupported:multiprocess+#c6$vCont;c:p1.-1#0f$qRcmd,636865636b#66").unwrap();
     let mut heard = Vec::new();
     while !heard.ends_with(b"$OK#9a") {

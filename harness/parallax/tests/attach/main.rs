@@ -1,5 +1,6 @@
 //! `parallax attach` beside a QEMU that it did not start.
 
+mod between;
 mod breaks;
 mod front;
 mod places;

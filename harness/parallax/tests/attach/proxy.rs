@@ -6,6 +6,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use tempfile::TempDir;
 
@@ -27,6 +28,8 @@ pub(crate) enum Break {
     Checksum,
     /// Something that is no packet comes before it.
     Junk,
+    /// It comes as it is, and so do all others, to later clients too, each of them so much later.
+    Late(Duration),
 }
 
 /// The proxy.
@@ -54,7 +57,8 @@ impl Proxy {
                 let requests = std::thread::spawn(move || {
                     let _whatever = (std::io::copy(&mut from, &mut to), to.shutdown(Shutdown::Write));
                 });
-                let breaks = first.then_some((how, number, usize::from(memory)));
+                let breaks =
+                    (first || matches!(how, Break::Late(_))).then_some((how, number, usize::from(memory)));
                 answers(server, client, breaks, &counted);
                 let _whatever = requests.join();
                 first = false;
@@ -88,6 +92,9 @@ fn answers(
             let data = frame.iter().position(|byte| *byte == b'$').unwrap() + 1..end;
             let part = data.len() == PART;
             let mut out = frame.clone();
+            if let Some((Break::Late(late), ..)) = breaks {
+                std::thread::sleep(late);
+            }
             if let Some((how, number, which)) = breaks {
                 let now = [counts[0].fetch_add(1, Ordering::SeqCst), counts[1].load(Ordering::SeqCst)];
                 if part {
@@ -104,6 +111,7 @@ fn answers(
                         Break::Short => out = packet(&frame[data.start..data.start + data.len() / 2]),
                         Break::Empty => out = packet(b""),
                         Break::Checksum => *out.last_mut().unwrap() ^= 1,
+                        Break::Late(_) => {}
                         Break::Junk => out.splice(0..0, *b"junk").for_each(drop),
                     }
                 }

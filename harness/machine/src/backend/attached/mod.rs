@@ -5,6 +5,7 @@
 
 mod address;
 mod front;
+mod kept;
 mod leave;
 mod pages;
 mod smmu;
@@ -28,7 +29,7 @@ use crate::rsp::client::{Client, REPLY_TIMEOUT, RspError};
 use crate::target::Registers;
 
 pub use self::address::GdbAddress;
-pub use self::front::{Debugger, Left};
+pub use self::front::{Answers, Debugger, Left};
 
 /// Limit of connecting.
 const CONNECT: Duration = Duration::from_secs(2);
@@ -94,7 +95,7 @@ impl Attached {
         }
     }
 
-    /// Gets ready for a look at the machine of a debugger ([`Self::relay`]): addresses are physical, the first CPU is the current one.
+    /// Gets ready for a look at the machine of a debugger ([`Self::between`]): addresses are physical, the first CPU is the current one.
     ///
     /// # Errors
     /// The connection failed, or it is no QEMU with an AArch64 CPU that has EL2.
@@ -135,24 +136,12 @@ impl Attached {
         self.registers.as_ref().map_or(0, RegisterSet::cpus)
     }
 
-    /// Begins a conversation; one of its own says what it understands.
-    async fn greet(client: &mut Client, own: bool) -> Result<(), MachineError> {
-        let greeted = async { if own { client.handshake().await } else { client.settle().await } };
-        greeted.await.map_err(|error| match error {
-            RspError::Timeout(_) => {
-                MachineError::Contract(format!("no answer within {REPLY_TIMEOUT:?}: {BUSY}"))
-            }
-            RspError::Closed => MachineError::Contract(format!("it has hung up without a word: {BUSY}")),
-            error => failed(error, "it was asked whether it is a gdbstub"),
-        })
-    }
-
     /// Asks what the machine is; `found` is told the CPUs as soon as they are known.
     async fn look_up(
         client: &mut Client,
         found: impl FnOnce(&[String]),
     ) -> Result<RegisterSet, MachineError> {
-        Self::greet(client, true).await?;
+        client.handshake().await.map_err(unanswered)?;
         let registers = Self::registers_of(client, found).await?;
         let reading = |error| failed(error, "the CPUs and their registers were listed");
         client.command("Qqemu.PhyMemMode:1").await.map_err(reading)?;
@@ -205,6 +194,15 @@ impl Drop for Attached {
 fn runtime() -> Result<Runtime, MachineError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.map_err(|error| MachineError::Contract(error.to_string()))
+}
+
+/// What to say of `error`, which came in place of the first answer.
+fn unanswered(error: RspError) -> MachineError {
+    match error {
+        RspError::Timeout(_) => MachineError::Contract(format!("no answer within {REPLY_TIMEOUT:?}: {BUSY}")),
+        RspError::Closed => MachineError::Contract(format!("it has hung up without a word: {BUSY}")),
+        error => failed(error, "it was asked whether it is a gdbstub"),
+    }
 }
 
 /// What to say of `error`, which came while something was done.

@@ -5,11 +5,11 @@ use clap::ValueEnum;
 use parallax_engine::status::{Failure, Status};
 use parallax_engine::visible;
 use parallax_gdb::Listener;
-use parallax_machine::{Attached, CancellationToken, Debugger, GdbAddress, Left, Monitor, Names};
+use parallax_machine::{Answers, Attached, CancellationToken, Debugger, GdbAddress, Left, Names};
 use parallax_report::text_diff;
 
 use super::look::{Look, Looked, failure};
-use super::{NO_GUESTS, asked, names};
+use super::{NO_GUESTS, asked, names, tell};
 use crate::cli::{AttachedMachine, DumpView, Gdb, attach};
 use crate::cmd::output::print;
 use crate::interrupt;
@@ -42,7 +42,7 @@ pub(in crate::cmd) fn front(args: &Gdb, gdb: &GdbAddress) -> Result<Status> {
     while let Some(wire) = listener.next(&cancelled)? {
         let status = serve((gdb, machine, &names), wire.into_debugger(), &listener, &cancel);
         if let Err(failure) = &status {
-            anstream::eprintln!("{}", failure.message);
+            tell(&failure.message);
         }
         if args.once {
             return Ok(status.unwrap_or_else(|failure| failure.status));
@@ -58,25 +58,24 @@ fn serve(
     listener: &Listener,
     cancel: &CancellationToken,
 ) -> Result<Status, Failure> {
-    // Before the gdbstub stops it.
-    let monitor = machine.qmp.as_ref().map(|path| asked(path, cancel)).transpose()?;
     let told = |error| failure(gdb, &error);
-    let mut stub = Attached::for_debugger(gdb, cancel).map_err(told)?;
-    let mut looks = Looks { gdb, machine, names, monitor, before: None };
+    let mut looks = Looks { gdb, machine, names, cancel, before: None };
     let idle = || {
         if listener.turn_away() {
-            anstream::eprintln!("a second client was turned away; the first one is still connected");
+            tell("a second client was turned away; the first one is still connected");
         }
     };
-    let left = stub.relay(debugger, &mut |stub, command| looks.answer(stub, command), &idle).map_err(told)?;
-    match left {
+    match Attached::between(gdb, debugger, cancel, &mut looks, &idle).map_err(told)? {
         Left::Done | Left::Running => {}
-        Left::Standing => anstream::eprintln!("gdb is gone; {STANDS}"),
+        Left::Standing => tell(&format!("gdb is gone; {STANDS}")),
         Left::Misunderstood(why) => {
-            anstream::eprintln!("a client sent what is not understood: {}; {STANDS}", visible::line(&why));
+            tell(&format!("a client sent what is not understood: {}; {STANDS}", visible::line(&why)));
+        }
+        Left::NoDebugger(why) => {
+            tell(&format!("a client sent what is not understood: {}", visible::line(&why)));
         }
         Left::Cancelled => {
-            anstream::eprintln!("if gdb had stopped the machine, {STANDS}");
+            tell(&format!("if gdb had stopped the machine, {STANDS}"));
             return Ok(Status::Interrupted);
         }
     }
@@ -88,14 +87,18 @@ struct Looks<'a> {
     gdb: &'a GdbAddress,
     machine: &'a AttachedMachine,
     names: &'a Names,
-    monitor: Option<Monitor>,
+    cancel: &'a CancellationToken,
     /// What the last `diff` showed of the tables.
     before: Option<String>,
 }
 
-impl Looks<'_> {
-    /// The answer to `command`; none to one of QEMU's monitor.
-    fn answer(&mut self, stub: &mut Attached, command: &str) -> Option<String> {
+impl Answers for Looks<'_> {
+    fn knows(&self, command: &str) -> bool {
+        matches!(command.split_whitespace().next(), Some("tables" | "at" | "check" | "diff"))
+            || command.trim() == "help"
+    }
+
+    fn answer(&mut self, stub: &mut Attached, command: &str) -> String {
         let words: Vec<&str> = command.split_whitespace().collect();
         let text = match words[..] {
             ["help"] => Ok(HELP.to_owned()),
@@ -107,16 +110,19 @@ impl Looks<'_> {
             },
             ["check"] => self.look(stub, DumpView::All, None).map(|looked| judged(&looked)),
             ["diff"] => self.diff(stub),
-            ["tables" | "at" | "check" | "diff", ..] => Err(format!("usage:\n{HELP}")),
-            _ => return None,
+            _ => Err(format!("usage:\n{HELP}")),
         };
-        Some(visible::lines(&text.unwrap_or_else(|error| format!("error: {error}\n"))))
+        visible::lines(&text.unwrap_or_else(|error| format!("error: {error}\n")))
     }
+}
 
+impl Looks<'_> {
+    /// A look. QEMU's monitor is asked anew each time: it says how the machine is now.
     fn look(&self, stub: &mut Attached, view: DumpView, at: Option<u64>) -> Result<Looked, String> {
         let told = |failure: Failure| failure.message;
-        stub.know().map_err(|error| told(failure(self.gdb, &error)))?;
-        let Self { gdb, machine, names, monitor, .. } = self;
+        let Self { gdb, machine, names, cancel, .. } = self;
+        let monitor = machine.qmp.as_ref().map(|path| asked(path, cancel)).transpose().map_err(told)?;
+        stub.know().map_err(|error| told(failure(gdb, &error)))?;
         Look { gdb, machine, monitor: monitor.as_ref(), names, view, at }.at(stub).map_err(told)
     }
 

@@ -78,9 +78,9 @@ impl Look<'_> {
             machine.from_file().filter(|(inside, outside)| *inside == 0 || *outside > 0)
         {
             let read = inside + outside;
-            anstream::eprintln!(
+            super::tell(&format!(
                 "--ram: {outside} of {read} pages that were read are not in the file, and came by the gdbstub: is it too short, or does it begin elsewhere (FILE@ADDRESS)?"
-            );
+            ));
         }
         let mut judged = String::new();
         for fault in &snapshot.faults {

@@ -4,6 +4,7 @@
 mod front;
 mod look;
 
+use std::io::Write;
 use std::path::Path;
 
 use anyhow::Result;
@@ -52,7 +53,7 @@ pub(super) fn attach(args: &Attach) -> Result<Status> {
     let looked = look.at(&mut machine);
     // Whatever was found, it goes on.
     if !machine.leave() && !cancel.is_cancelled() {
-        anstream::eprintln!("{gdb}: {STANDS}");
+        tell(&format!("{gdb}: {STANDS}"));
     }
     let looked = looked?;
     let text = looked.tables + &looked.judged;
@@ -66,6 +67,11 @@ pub(super) fn attach(args: &Attach) -> Result<Status> {
         (false, true) => Status::Setup,
         (false, false) => Status::Same,
     })
+}
+
+/// Says `line` on standard error. Where nobody can be told, the machine still has to be looked after.
+fn tell(line: &str) {
+    let _nobody_hears = writeln!(anstream::stderr(), "{line}");
 }
 
 /// The names that --symbols gives, once it is known that somebody may listen at --gdb.

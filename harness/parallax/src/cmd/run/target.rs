@@ -6,7 +6,7 @@ use std::time::Duration;
 use parallax_engine::status::{Failure, Status};
 use parallax_engine::{Mode, live};
 use parallax_linux::kernel_and_busybox;
-use parallax_machine::{Backend, CancellationToken, MachineError, Pkvm, PkvmConfig, toolchain};
+use parallax_machine::{Backend, CancellationToken, MachineError, Pkvm, PkvmConfig, PkvmForm, toolchain};
 use parallax_suite::cases::Case;
 use parallax_suite::revision;
 use parallax_trace::Trace;
@@ -117,7 +117,9 @@ fn plugin(root: &Path, cancel: &CancellationToken) -> Result<PathBuf, Failure> {
 /// What boots an unmodified Linux with pKVM, without a plugin and source lines. The kernel is looked at first, before
 /// anything is built.
 fn pkvm(on: &On, root: &Path, cancel: &CancellationToken) -> Result<Pkvm, Failure> {
-    let (kernel, busybox) = kernel_and_busybox(on.kernel.as_deref(), &root.join("target/linux"))?;
+    let linux = root.join("target/linux");
+    let (kernel, busybox) = kernel_and_busybox(on.kernel.as_deref(), &linux)
+        .map_err(|failure| forms_named(failure, on, &linux))?;
     let revision = kernel.display().to_string();
     let forms = on.forms.clone();
     let config = PkvmConfig { kernel, busybox, vmlinux: None, plugin: None, forms, limit: BOOT };
@@ -135,6 +137,16 @@ pub(in crate::cmd) fn with_plugin<'t>(
         Target::Hyp => Ok(Box::new(live::with_events(live::build(root, traces, cancel)?, root)?)),
         Target::Pkvm => Ok(Box::new(pkvm_with_events(on, None, root, cancel)?)),
     }
+}
+
+/// `failure`, with the forms that there are, where the name of a kernel that is not there seems to have another one.
+fn forms_named(mut failure: Failure, on: &On, linux: &Path) -> Failure {
+    let missing = |kernel: &&PathBuf| !kernel.exists() && !linux.join(kernel).exists();
+    if on.kernel.as_ref().filter(missing).is_some_and(|kernel| kernel.to_string_lossy().contains('+')) {
+        let forms = PkvmForm::ALL.map(|form| format!("+{form}")).join(", ");
+        failure.message += &format!("; what may stand behind a kernel is {forms}");
+    }
+    failure
 }
 
 /// What boots the machines of `traces` on `on`, without a plugin.
@@ -171,6 +183,16 @@ pub(super) fn with_remedy(failure: Failure) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_form_that_there_is_not_has_the_others_named() {
+        let said = |kernel: &str| {
+            let on = On { target: Target::Pkvm, kernel: Some(kernel.into()), forms: Vec::new() };
+            forms_named(Failure::usage("no kernel"), &on, Path::new("/nowhere")).message
+        };
+        assert_eq!(said("7.3+lpa2"), "no kernel; what may stand behind a kernel is +hvhe, +nvhe, +no-lpa2");
+        assert_eq!(said("7.3"), "no kernel");
+    }
 
     #[test]
     fn who_ends_the_build_of_the_plugin_is_given_no_advice() {
