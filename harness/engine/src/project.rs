@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{Duration, SystemTime};
 
 use crate::status::Failure;
 
@@ -47,6 +48,16 @@ pub fn same_sources(root: &Path, revision: &str, paths: &[&str]) -> bool {
     git.output().is_ok_and(|output| output.status.success())
 }
 
+/// When `paths` of the source tree at `root` were last changed by a commit; nothing where git does not know.
+#[must_use]
+pub fn committed(root: &Path, paths: &[&str]) -> Option<SystemTime> {
+    let mut git = Command::new("git");
+    git.arg("-C").arg(root).args(["log", "-1", "--format=%ct", "HEAD", "--"]).args(paths);
+    let output = git.output().ok().filter(|output| output.status.success())?;
+    let seconds = String::from_utf8_lossy(&output.stdout).trim().parse().ok()?;
+    SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -63,5 +74,6 @@ mod tests {
         assert_eq!(around(folder.path()), None);
         assert_eq!(revision(folder.path()), "unknown");
         assert!(!same_sources(folder.path(), "HEAD", &["hyp"]));
+        assert_eq!(committed(folder.path(), &["hyp"]), None);
     }
 }

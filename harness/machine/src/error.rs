@@ -83,14 +83,14 @@ pub enum MachineError {
     },
     /// The gdbstub said something that is not understood.
     #[error("gdbstub: {0}")]
-    Rsp(#[from] RspError),
-    /// The CPU model has no such register.
-    #[error("CPU model `{cpu}` has no register {register}: it cannot run the hypervisor")]
+    Rsp(RspError),
+    /// The CPUs have no such register.
+    #[error("{}", without_register(register, cpu.as_deref()))]
     UnknownRegister {
         /// Name of the register, as the Arm ARM spells it.
         register: &'static str,
-        /// QEMU's CPU model.
-        cpu: String,
+        /// QEMU's CPU model, where it is known.
+        cpu: Option<String>,
     },
     /// Memory that is not there was read.
     #[error(transparent)]
@@ -109,6 +109,26 @@ pub enum MachineError {
     Cancelled,
 }
 
+/// What it means that a machine with CPUs of model `cpu`, if that is known, has no `register`.
+fn without_register(register: &str, cpu: Option<&str>) -> String {
+    match cpu {
+        Some(cpu) => format!("CPU model `{cpu}` has no register {register}: it cannot run the hypervisor"),
+        None if register.ends_with("_EL2") => format!(
+            "the CPUs of this machine have no register {register}: they have no EL2; start QEMU with `-machine virt,virtualization=on`"
+        ),
+        None => format!("the CPUs of this machine have no register {register}: is it an AArch64 machine?"),
+    }
+}
+
+impl From<RspError> for MachineError {
+    fn from(error: RspError) -> Self {
+        match error {
+            RspError::Cancelled => Self::Cancelled,
+            error => Self::Rsp(error),
+        }
+    }
+}
+
 impl From<RecordError> for MachineError {
     fn from(error: RecordError) -> Self {
         match error {
@@ -119,6 +139,12 @@ impl From<RecordError> for MachineError {
 }
 
 impl MachineError {
+    /// That a machine ran and then failed with `cause` in its boot. One that the user ended did not fail.
+    #[must_use]
+    pub fn in_boot(cause: Self) -> Self {
+        if cause.class() == FailureClass::Cancelled { Self::Cancelled } else { Self::Boot(Box::new(cause)) }
+    }
+
     /// What class of failure it is. Once QEMU runs the machine, whatever goes wrong is the hypervisor's: a revision
     /// that sets up something wrong is a bad one, and none to be skipped.
     #[must_use]
@@ -187,8 +213,25 @@ mod tests {
         assert_eq!(class_in_boot(MachineError::Unfit("version 1".to_owned())), FailureClass::Setup);
         assert_eq!(MachineError::Toolchain(ToolchainError::Missing).class(), FailureClass::Setup);
         assert_eq!(MachineError::Qemu(QemuError::Missing).class(), FailureClass::Setup);
-        let register = MachineError::UnknownRegister { register: "TCR_EL2", cpu: "max".to_owned() };
+        let register = MachineError::UnknownRegister { register: "TCR_EL2", cpu: Some("max".to_owned()) };
         assert_eq!(register.class(), FailureClass::Setup);
+    }
+
+    #[test]
+    fn what_a_machine_without_el2_lacks_is_told_with_the_remedy() {
+        let said = |register, cpu: Option<&str>| {
+            MachineError::UnknownRegister { register, cpu: cpu.map(str::to_owned) }.to_string()
+        };
+        assert!(said("TCR_EL2", Some("max")).starts_with("CPU model `max` has no register TCR_EL2"));
+        assert!(said("TCR_EL2", None).ends_with("start QEMU with `-machine virt,virtualization=on`"));
+        assert!(said("cpsr", None).ends_with("is it an AArch64 machine?"));
+    }
+
+    #[test]
+    fn a_boot_that_the_user_ends_is_no_failed_boot() {
+        let waiting: MachineError = RspError::Cancelled.into();
+        assert_eq!(MachineError::in_boot(waiting).to_string(), "interrupted");
+        assert!(matches!(MachineError::in_boot(died()), MachineError::Boot(_)));
     }
 
     #[test]

@@ -36,7 +36,7 @@ pub use self::accept::Accept;
 pub use self::attach::{Attach, AttachedMachine};
 pub use self::attack::Attack;
 pub use self::bench::{Bench, BenchLinux, BenchWhat};
-pub use self::bisect::{Bisect, BisectFormat};
+pub use self::bisect::{Bisect, BisectFormat, Only};
 pub use self::check::Check;
 pub use self::coverage::Coverage;
 pub use self::diff::{Compared, Diff, Ignore};

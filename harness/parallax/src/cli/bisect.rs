@@ -13,6 +13,7 @@ Examples:
   parallax bisect --good v0.1 --trace traces/good/donate.trace --mode stream --machine cpus=2
   parallax bisect --good v0.1 --trace traces/good/split_2m.trace --format markdown > report.md
   parallax bisect --kernels target/linux --trace traces/pkvm/el2_page.trace    the pKVM of several Linuxes
+  parallax bisect --kernels target/linux --trace traces/pkvm/el2_page.trace --only results
   parallax bisect --kernel-cmd ./build-kernel --kernel-names 1..64 --trace traces/pkvm/el2_page.trace
 
 The hypervisor and the test host are those of each revision; the harness is this one. docs/bisect.md shows a report.
@@ -52,12 +53,23 @@ pub struct Bisect {
     /// Their names in order, `,` between: commits, versions, or numbers as `1..64`
     #[arg(long, value_name = "NAMES", requires = "kernel_cmd", value_delimiter = ',')]
     pub kernel_names: Vec<String>,
+    /// Of kernels, compare only how each operation ended, and how the run ended (a panic or a hang is how it ended) [default: also the
+    /// pages that the trace names and the rules that are broken, boot included]
+    #[arg(long, value_enum, value_name = "WHAT", conflicts_with_all = ["good", "bad"])]
+    pub only: Option<Only>,
     /// The form of the output
     #[arg(long, value_enum, default_value_t)]
     pub format: BisectFormat,
     /// Keep the worktrees of the revisions that were built
     #[arg(long)]
     pub keep: bool,
+}
+
+/// What of kernels is compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Only {
+    /// How each operation ended, and how the run ended.
+    Results,
 }
 
 /// The form of a bisection's report.

@@ -51,7 +51,7 @@ pub struct Fuzz {
     #[arg(long, value_name = "NAME", value_parser = FaultName, hide_possible_values = true)]
     pub fault: Option<Fault>,
     /// Compare several targets, operation by operation, with what a host can ask of each: `hyp`, `pkvm`, or `pkvm:KERNEL` as `parallax
-    /// run --kernel` names it. The first is what the others are held against
+    /// run --kernel` names it. The first is what the others are held against. Not with --time, --jobs, --shard, --corpus, --fault or --format
     #[arg(long, value_name = "TARGETS", value_delimiter = ',', value_parser = on,
           conflicts_with_all = ["time", "jobs", "shard", "corpus", "fault", "format"])]
     pub target: Vec<On>,

@@ -38,14 +38,16 @@ impl<W: Write> Human<W> {
     /// # Errors
     /// The stream cannot be written.
     pub fn trace(&mut self, report: &TraceReport) -> io::Result<()> {
-        let style = match (&report.verdict, report.verdict.status()) {
-            (Verdict::New, _) => YELLOW,
+        let status = report.verdict.status();
+        let interrupted = status == Status::Interrupted;
+        let style = match (&report.verdict, status) {
+            (Verdict::New, _) | (_, Status::Interrupted) => YELLOW,
             (_, Status::Same) => GREEN,
             _ => RED,
         };
         let TraceReport { label, ops, elapsed, .. } = report;
         let shown = visible::line(label);
-        let word = report.verdict.word();
+        let word = if interrupted { "interrupted" } else { report.verdict.word() };
         let seconds = elapsed.as_secs_f64();
         writeln!(
             self.out,
@@ -53,6 +55,10 @@ impl<W: Write> Human<W> {
         )?;
         for found in report.news() {
             self.finding(found)?;
+        }
+        if interrupted {
+            // Who ends a run knows why.
+            return Ok(());
         }
         if !report.news().is_empty() || matches!(report.verdict, Verdict::Failed { .. }) {
             writeln!(self.out, "    reproduce: {}", visible::line(&report.reproduce()))?;
@@ -185,6 +191,14 @@ mod tests {
         assert!(text.contains("\n        page 0x40020000..0x40021000\n"), "{text}");
         assert!(text.contains("reproduce: parallax run traces/good/b.trace\n"), "{text}");
         assert!(text.contains("\n        missing: a DSB\n"), "{text}");
+    }
+
+    #[test]
+    fn a_run_that_the_user_ended_is_no_failure() {
+        let verdict = Verdict::Failed { status: Status::Interrupted, message: "interrupted".to_owned() };
+        let ended = TraceReport { verdict, ..sample().swap_remove(0) };
+        let text = plain(|human| human.trace(&ended).unwrap());
+        assert_eq!(text, "interrupted traces/bad/a.trace  3 operations, 1.23 s\n");
     }
 
     #[test]

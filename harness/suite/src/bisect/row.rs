@@ -1,7 +1,7 @@
 //! Which of several hypervisors in a row is the first that behaves otherwise than those before it, and in which operation.
 //!
 //! The first of the row is what the others are held against: by the results of a trace, by the pages that it names and by what is
-//! found ([`crate::compare`]). They are taken to have changed once: the row is searched as the commits of a history are.
+//! found ([`crate::compare`]); or by the results alone. They are taken to have changed once: the row is searched as the commits of a history are.
 
 use std::path::Path;
 
@@ -20,6 +20,19 @@ use super::story::comparable;
 use crate::cases::Case;
 use crate::compare::{Cell, rows};
 use crate::explanation;
+
+/// What of two hypervisors is held against each other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Compared {
+    /// Results, the pages that the trace names, and the rules that are broken, boot included.
+    #[default]
+    Everything,
+    /// How each operation ended, and how the run ended.
+    Results,
+}
+
+/// How what is said of another result begins.
+const RESULT: &str = "result: ";
 
 /// A hypervisor of the row.
 pub struct Member {
@@ -41,6 +54,7 @@ pub fn first_otherwise(
     case: &Case,
     source: &Path,
     row: &[Member],
+    compared: Compared,
     cancel: &CancellationToken,
 ) -> Result<RowReport> {
     let [first, others @ ..] = row else { return Err(Failure::usage("no hypervisor").into()) };
@@ -64,7 +78,7 @@ pub fn first_otherwise(
             note(&mut tried, member, "skipped", None, Some(failure.in_short()));
             return Ok(Verdict::Skip(failure.in_short()));
         }
-        known[index] = apart(ops, &reference, &there);
+        known[index] = apart(ops, (&reference, &there), compared);
         match known[index].first() {
             None => note(&mut tried, member, "same", None, None),
             Some(Apart { line, .. }) => note(&mut tried, member, "otherwise", Some(*line), None),
@@ -83,6 +97,7 @@ pub fn first_otherwise(
         story_line: 0,
         story_difference: String::new(),
         tried,
+        results_only: compared == Compared::Results,
     };
     match verdict {
         Verdict::Bad => (),
@@ -143,21 +158,24 @@ fn end(name: &str, failure: &Failure) -> Failure {
     Failure { status: Status::Setup, message }
 }
 
-/// The boot and the operations of `ops` in which `other` is not as `one`.
-fn apart(ops: &[Op], one: &Watched, other: &Watched) -> Vec<Apart> {
+/// The boot and the operations of `ops` in which `other` is not as `one`, by what is to be `compared`.
+fn apart(ops: &[Op], (one, other): (&Watched, &Watched), compared: Compared) -> Vec<Apart> {
     let rows = rows(ops, &[without_failure(one), without_failure(other)]);
     let mut all = Vec::new();
     for (at, row) in rows.into_iter().enumerate() {
         let [first, second] = &row.cells[..] else { continue };
         let mut what: Vec<String> = second.differences.iter().map(|(text, _)| text.clone()).collect();
+        if compared == Compared::Results {
+            what.retain(|text| text.starts_with(RESULT));
+        }
         what.extend(second.apart.filter(|why| *why != "not comparable").map(str::to_owned));
-        let (here, there) = (rules(one, at), rules(other, at));
-        let only = |these: &[String], those: &[String]| -> Vec<String> {
-            these.iter().filter(|rule| !those.contains(rule)).cloned().collect()
-        };
-        what.extend(only(&there, &here).into_iter().map(|rule| format!("found now: {rule}")));
-        what.extend(only(&here, &there).into_iter().map(|rule| format!("not found any more: {rule}")));
-        let end = ended(first, second, (one, other), at);
+        if compared == Compared::Everything {
+            what.extend(other_rules(&rules(one, at), &rules(other, at)));
+        }
+        let mut end = ended(first, second, (one, other), at);
+        if compared == Compared::Results {
+            end = end.or_else(|| ended_otherwise((one, other), at));
+        }
         let ends = end.is_some();
         what.extend(end);
         if !what.is_empty() {
@@ -191,6 +209,25 @@ fn rules(watched: &Watched, at: usize) -> Vec<String> {
     rules
 }
 
+/// The rules that are broken `there` and not `here`, and the other way round.
+fn other_rules(here: &[String], there: &[String]) -> Vec<String> {
+    let only = |these: &[String], those: &[String], how: &str| -> Vec<String> {
+        these.iter().filter(|rule| !those.contains(rule)).map(|rule| format!("{how}: {rule}")).collect()
+    };
+    let mut all = only(there, here, "found now");
+    all.extend(only(here, there, "not found any more"));
+    all
+}
+
+/// What is to be said where both ended before row `at`, each in another way. Addresses in how they did are not the same in each boot.
+fn ended_otherwise((one, other): (&Watched, &Watched), at: usize) -> Option<String> {
+    let (Some(here), Some(there)) = (&one.failure, &other.failure) else { return None };
+    let kind = |failure: &Failure| failure.message.split([':', '\n']).next().map(str::to_owned);
+    let both_here = at == one.seen.len() && at == other.seen.len();
+    let apart = both_here && kind(here) != kind(there);
+    apart.then(|| format!("it ended: {} / it ended: {}", here.in_short(), there.in_short()))
+}
+
 /// What is to be said where one of both did not get to row `at`.
 fn ended(first: &Cell, second: &Cell, (one, other): (&Watched, &Watched), at: usize) -> Option<String> {
     let reached = |watched: &Watched| at < watched.seen.len();
@@ -215,6 +252,7 @@ fn story(member: &Member, case: &Case, source: &Path, line: usize) -> String {
 #[cfg(test)]
 mod tests {
     use parallax_engine::side::Seen;
+    use parallax_report::report::samples::finding;
     use parallax_trace::{Outcome, Trace};
 
     use super::*;
@@ -237,25 +275,54 @@ mod tests {
         (*line, what.join("; "))
     }
 
+    /// What is otherwise when everything is compared.
+    fn everything(one: &Watched, other: &Watched) -> Vec<Apart> {
+        apart(&ops(), (one, other), Compared::Everything)
+    }
+
+    /// `watched`, which ended with `message`.
+    fn ending(watched: Watched, message: &str) -> Watched {
+        let failure = Failure { status: Status::Diverged, message: message.to_owned() };
+        Watched { failure: Some(failure), ..watched }
+    }
+
+    #[test]
+    fn by_results_only_how_it_ended_counts() {
+        let results = |one: &Watched, other: &Watched| apart(&ops(), (one, other), Compared::Results);
+        let mut found = watched(&["ok", "-1"]);
+        found.seen[0].findings.push(finding());
+        let as_before = watched(&["ok", "-1"]);
+        assert_eq!(only(everything(&as_before, &found)).0, 0);
+        assert_eq!(results(&as_before, &found), []);
+        let other = only(results(&found, &watched(&["ok", "-22"])));
+        assert_eq!(other, (2, "result: EPERM / EINVAL".to_owned()));
+        let panic = || ending(watched(&["ok"]), "the hypervisor panicked\nat 0x1");
+        let other = only(results(&panic(), &as_before));
+        assert_eq!(other, (2, "it ended: the hypervisor panicked: at 0x1 / EPERM".to_owned()));
+        assert_eq!(results(&panic(), &ending(watched(&["ok"]), "the hypervisor panicked\nat 0x2")), []);
+        let hang = ending(watched(&["ok"]), "hang: the end did not happen");
+        assert_eq!(only(results(&panic(), &hang)).0, 2);
+    }
+
     fn ops() -> Vec<Op> {
         Trace::parse("", "host_share_hyp pfn=ram\nhost_share_hyp pfn=ram\n").unwrap().ops
     }
 
     #[test]
     fn the_first_result_that_is_otherwise_is_told() {
-        let other = only(apart(&ops(), &watched(&["ok", "-1"]), &watched(&["ok", "-22"])));
+        let other = only(everything(&watched(&["ok", "-1"]), &watched(&["ok", "-22"])));
         assert_eq!(other, (2, "result: EPERM / EINVAL".to_owned()));
-        assert_eq!(apart(&ops(), &watched(&["ok", "-1"]), &watched(&["ok", "-1"])), []);
+        assert_eq!(everything(&watched(&["ok", "-1"]), &watched(&["ok", "-1"])), []);
     }
 
     #[test]
     fn one_that_ends_early_is_otherwise_where_it_ended() {
         let failure = || Failure { status: Status::Diverged, message: "a panic".to_owned() };
         let short = || Watched { failure: Some(failure()), ..watched(&["ok"]) };
-        let other = only(apart(&ops(), &watched(&["ok", "-1"]), &short()));
+        let other = only(everything(&watched(&["ok", "-1"]), &short()));
         assert_eq!(other, (2, "EPERM / it ended: a panic".to_owned()));
-        let other = only(apart(&ops(), &short(), &watched(&["ok", "-1"])));
+        let other = only(everything(&short(), &watched(&["ok", "-1"])));
         assert_eq!(other, (2, "it ended: a panic / EPERM".to_owned()));
-        assert_eq!(apart(&ops(), &short(), &short()), []);
+        assert_eq!(everything(&short(), &short()), []);
     }
 }

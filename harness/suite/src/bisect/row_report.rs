@@ -79,6 +79,9 @@ pub struct RowReport {
     pub story_difference: String,
     /// All that were tried, in this order.
     pub tried: Vec<TriedOne>,
+    /// Whether nothing but results was compared; programs know what they asked for.
+    #[serde(skip)]
+    pub results_only: bool,
 }
 
 impl RowReport {
@@ -120,15 +123,17 @@ impl RowReport {
     fn headline(&self, quote: &str) -> String {
         let trace = format!("{quote}{}{quote}", self.trace);
         let (reference, same) = (&self.reference, &self.last_same);
+        let by = if self.results_only { ", by results only" } else { "" };
+        let comma = if self.results_only { "," } else { "" };
         match &self.first_otherwise[..] {
-            [] => format!("{trace}: {same} does as {reference}"),
+            [] => format!("{trace}: {same} does as {reference}{by}"),
             [skipped @ .., found] => {
                 let or = match skipped {
                     [] => String::new(),
                     _ => format!("\nor one that could not be tried: {}", skipped.join(", ")),
                 };
                 format!(
-                    "{trace}: the first that behaves otherwise is {found}{or}\nthe last that does as {reference}: {same}"
+                    "{trace}: the first that behaves otherwise{by}{comma} is {found}{or}\nthe last that does as {reference}: {same}"
                 )
             }
         }
@@ -179,6 +184,7 @@ mod tests {
             story_line: 3,
             story_difference: "-a\n+b\n".to_owned(),
             tried: vec![tried("first", None, None), tried("otherwise", Some(3), None)],
+            results_only: false,
         }
     }
 
@@ -194,6 +200,8 @@ mod tests {
         }
         assert!(sample(&["6.14", "7.0"]).human().contains("\nor one that could not be tried: 6.14\n"));
         assert!(sample(&[]).human().starts_with("traces/a.trace: 6.13 does as 6.12\n"));
+        let by_results = RowReport { results_only: true, ..sample(&["7.0"]) };
+        assert!(by_results.human().contains("that behaves otherwise, by results only, is 7.0\n"));
         assert!(!sample(&[]).is_found() && report.is_found() && !sample(&["6.14", "7.0"]).is_found());
     }
 

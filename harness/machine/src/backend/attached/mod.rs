@@ -157,7 +157,7 @@ impl Attached {
         let threads = client.threads().await.map_err(reading)?;
         found(&threads);
         let target = client.target_description().await.map_err(reading)?;
-        RegisterSet::find(&target, "of this machine", threads)
+        RegisterSet::find(&target, None, threads)
     }
 
     /// The registers of each CPU, and those of the SMMU at `smmu`, if there is one.

@@ -89,7 +89,7 @@ impl Live {
             options,
             in_flight: false,
         };
-        live.finish(info_va).map_err(|cause| MachineError::Boot(Box::new(fitting(cause))))?;
+        live.finish(info_va).map_err(|cause| MachineError::in_boot(fitting(cause)))?;
         Ok(live)
     }
 
@@ -184,7 +184,7 @@ fn connect(
         };
         client.handshake().await?;
         let target = client.target_description().await?;
-        let registers = RegisterSet::find(&target, &config.cpu, client.threads().await?)?;
+        let registers = RegisterSet::find(&target, Some(&config.cpu), client.threads().await?)?;
         client.command("Qqemu.PhyMemMode:1").await?;
         client.command(&format!("Z2,{:x},8", stops.idle)).await?;
         for address in [stops.stuck, ImageVa::new(stops.panic.get())] {

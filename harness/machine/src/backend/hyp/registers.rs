@@ -36,16 +36,16 @@ fn ask(register: &Register) -> (String, usize) {
 const BBM: u32 = 52;
 
 impl RegisterSet {
-    /// Looks them up in `target`, the description of CPU model `cpu`. The gdbstub calls the CPUs `threads`.
+    /// Looks them up in `target`, the description of CPU model `cpu`, if that is known. The gdbstub calls the CPUs `threads`.
     pub(crate) fn find(
         target: &TargetDescription,
-        cpu: &str,
+        cpu: Option<&str>,
         threads: Vec<String>,
     ) -> Result<Self, MachineError> {
         let find = |register: &'static str| {
             target
                 .register(register)
-                .ok_or_else(|| MachineError::UnknownRegister { register, cpu: cpu.to_owned() })
+                .ok_or_else(|| MachineError::UnknownRegister { register, cpu: cpu.map(str::to_owned) })
         };
         Ok(Self {
             pc: find("pc")?,

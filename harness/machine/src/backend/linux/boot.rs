@@ -45,7 +45,7 @@ impl Backend for LinuxBackend {
     /// Boots it up to where the hypervisor has booted; the kernel begins.
     fn boot(&self, spec: &MachineSpec) -> Result<Box<dyn Machine>, MachineError> {
         let mut linux = self.start(spec)?;
-        let failed = |error| MachineError::Boot(Box::new(error));
+        let failed = MachineError::in_boot;
         let begin = Instant::now();
         while linux.info().map_err(failed)?.is_none() {
             if begin.elapsed() >= self.limit {

@@ -43,10 +43,10 @@ pub(super) async fn connect(
     }
     let symbols = Symbols::load(&images.hyp_elf, &images.payload_elf)?;
     let target = client.target_description().await?;
-    let registers = RegisterSet::find(&target, cpu, client.threads().await?)?;
+    let registers = RegisterSet::find(&target, Some(cpu), client.threads().await?)?;
     let mut arguments = [registers.pc; 8];
     for (slot, register) in arguments.iter_mut().zip(["x0", "x1", "x2", "x3", "x4", "x5", "x6", "x7"]) {
-        let unknown = || MachineError::UnknownRegister { register, cpu: cpu.to_owned() };
+        let unknown = || MachineError::UnknownRegister { register, cpu: Some(cpu.to_owned()) };
         *slot = target.register(register).ok_or_else(unknown)?;
     }
     let panic = symbols.hyp.required(PANIC_SYMBOL)?.at_el2();

@@ -45,6 +45,9 @@ impl Live {
         config: &Config,
         cancel: &CancellationToken,
     ) -> Result<Self, MachineError> {
+        if let Some(vmlinux) = &config.vmlinux {
+            lines::check(vmlinux)?;
+        }
         let first = Self::boot_once(spec, config, None, cancel)?;
         match (&config.plugin, first.places) {
             (Some(library), Some(places)) => {
@@ -89,7 +92,7 @@ impl Live {
         })?;
         let connected = runtime.block_on(connect(&mut qemu, &spec.cpu, cancel));
         let (mut client, registers, target) = connected.map_err(|error| not_started(&mut qemu, error))?;
-        let failed = |error| MachineError::Boot(Box::new(error));
+        let failed = MachineError::in_boot;
         let set =
             Set::find(&target).map_err(|name| MachineError::Foreign(format!("QEMU has no register {name}")));
         let set = set.map_err(failed)?;
@@ -99,7 +102,7 @@ impl Live {
         let text = runtime.block_on(listen(&mut client, &channel, config.limit));
         let text = match text {
             Err(MachineError::Hang { waiting_for, limit, .. }) => {
-                let report = said::last(&qemu.uart_tail());
+                let report = said::in_boot(&qemu.uart_tail());
                 return Err(failed(MachineError::Hang { waiting_for, limit, report }));
             }
             text => text.map_err(failed)?,
@@ -110,8 +113,8 @@ impl Live {
             return Err(failed(MachineError::Foreign(what)));
         }
         guest(spec.guest, kernel.guest.as_deref()).map_err(failed)?;
-        let cpus =
-            runtime.block_on(park(&mut client, &set, kernel.symbol(IDLE).map_err(failed)?, config.limit));
+        let idle = kernel.symbol(IDLE).map_err(failed)?;
+        let cpus = runtime.block_on(park(&mut client, &set, idle, config.limit));
         let cpus = cpus.map_err(failed)?;
         qemu.hide();
         let mut live = Self {
@@ -131,6 +134,7 @@ impl Live {
             symbols: None,
             places: None,
             panic: 0,
+            idle,
         };
         match live.finish((spec, config), &kernel, &btf) {
             Ok(()) => Ok(live),
@@ -243,7 +247,7 @@ async fn connect(
     };
     client.handshake().await?;
     let target = client.target_description().await?;
-    let registers = RegisterSet::find(&target, cpu, client.threads().await?)?;
+    let registers = RegisterSet::find(&target, Some(cpu), client.threads().await?)?;
     client.command("Qqemu.PhyMemMode:1").await?;
     Ok((client, registers, target))
 }

@@ -14,8 +14,23 @@ use crate::symbols::Image;
 const MOST: u64 = 4 << 30;
 /// Where the kernel's image begins.
 const TEXT: &str = "_text";
+/// Where to get the right file from.
+const REMEDY: &str =
+    "it is to be the kernel's vmlinux, with DWARF, as `ci/fetch-linux --series 7.3 --dbg` fetches it";
 /// Folders at the top of its tree that EL2's code comes from.
 const TOPS: [&str; 2] = ["arch", "include"];
+
+/// Refuses an ELF file at `vmlinux` that is not one of a kernel.
+pub(super) fn check(vmlinux: &Path) -> Result<(), MachineError> {
+    let elf = read(vmlinux, MOST)?;
+    let linked = symbols(&elf).and_then(|symbols| linked_to(&symbols));
+    linked.map(|_| ()).map_err(|what| failed(vmlinux, &what))
+}
+
+/// The refusal of `vmlinux`.
+fn failed(vmlinux: &Path, what: &str) -> MachineError {
+    MachineError::Foreign(format!("--vmlinux {}: {what}", vmlinux.display()))
+}
 
 /// `image`, which is EL2's code of `kernel` and has at `moved` what is at virtual address 0 of the kernel, with the lines of the ELF
 /// file at `vmlinux`.
@@ -25,8 +40,7 @@ pub(super) fn with_lines(
     kernel: &Kernel,
     moved: u64,
 ) -> Result<Image, MachineError> {
-    let linked = linked(kernel, &read(vmlinux, MOST)?)
-        .map_err(|what| MachineError::Foreign(format!("{}: {what}", vmlinux.display())))?;
+    let linked = linked(kernel, &read(vmlinux, MOST)?).map_err(|what| failed(vmlinux, &what))?;
     // The image is not where it was linked (KASLR), and EL2 has it elsewhere again.
     let moved = kernel.symbol(TEXT)?.wrapping_sub(linked).wrapping_add(moved);
     Ok(image.with_lines(vmlinux, moved, file)?)
@@ -47,19 +61,11 @@ fn file(path: &str) -> String {
 
 /// Where the ELF file `elf` is linked to; or why it is none of `kernel`.
 fn linked(kernel: &Kernel, elf: &[u8]) -> Result<u64, String> {
-    let file = object::File::parse(elf).map_err(|error| error.to_string())?;
-    let mut symbols: BTreeMap<&str, Vec<u64>> = BTreeMap::new();
-    for symbol in file.symbols().filter(ObjectSymbol::is_definition) {
-        if let Ok(name) = symbol.name() {
-            symbols.entry(name).or_default().push(symbol.address());
-        }
-    }
-    let Some([linked]) = symbols.get(TEXT).map(Vec::as_slice) else {
-        return Err(format!("no symbol {TEXT}"));
-    };
+    let symbols = symbols(elf)?;
+    let linked = linked_to(&symbols)?;
     let text = kernel.symbol(TEXT).map_err(|error| error.to_string())?;
     for (name, address) in kernel.el2_symbols_in_full() {
-        let wanted = address.wrapping_sub(text).wrapping_add(*linked);
+        let wanted = address.wrapping_sub(text).wrapping_add(linked);
         if !symbols.get(name).is_some_and(|there| there.contains(&wanted)) {
             return Err(format!(
                 "of another kernel than {}: {name} is not where that has it",
@@ -67,7 +73,27 @@ fn linked(kernel: &Kernel, elf: &[u8]) -> Result<u64, String> {
             ));
         }
     }
-    Ok(*linked)
+    Ok(linked)
+}
+
+/// The addresses of the symbols of `elf`, by name.
+fn symbols(elf: &[u8]) -> Result<BTreeMap<String, Vec<u64>>, String> {
+    let file = object::File::parse(elf).map_err(|error| error.to_string())?;
+    let mut symbols: BTreeMap<String, Vec<u64>> = BTreeMap::new();
+    for symbol in file.symbols().filter(ObjectSymbol::is_definition) {
+        if let Ok(name) = symbol.name() {
+            symbols.entry(name.to_owned()).or_default().push(symbol.address());
+        }
+    }
+    Ok(symbols)
+}
+
+/// Where a kernel with `symbols` is linked to; or what to do where they are not those of a kernel.
+fn linked_to(symbols: &BTreeMap<String, Vec<u64>>) -> Result<u64, String> {
+    match symbols.get(TEXT).map(Vec::as_slice) {
+        Some([linked]) => Ok(*linked),
+        _ => Err(format!("this ELF file has no symbols of a kernel (no `{TEXT}`); {REMEDY}")),
+    }
 }
 
 #[cfg(test)]
@@ -91,7 +117,10 @@ mod tests {
     fn a_file_of_another_kernel_is_refused() {
         let program = std::fs::read(std::env::current_exe().unwrap()).unwrap();
         let kernel = Kernel::parse(b"release 6.1\nffff800080000000 T _text\nend\n").unwrap();
-        assert_eq!(linked(&kernel, &program), Err("no symbol _text".to_owned()));
+        let why = linked(&kernel, &program).unwrap_err();
+        assert!(why.contains("no symbols of a kernel (no `_text`)") && why.contains("--dbg"), "{why}");
+        let early = check(&std::env::current_exe().unwrap()).unwrap_err();
+        assert!(early.to_string().ends_with(&why), "{early}");
         assert!(linked(&kernel, b"\x7fELF").is_err());
     }
 }

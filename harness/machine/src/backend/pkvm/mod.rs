@@ -110,6 +110,8 @@ struct Live {
     places: Option<Places>,
     /// Where the kernel is told that the hypervisor panicked.
     panic: u64,
+    /// Where an idle CPU of the host waits.
+    idle: u64,
 }
 
 impl Machine for Live {

@@ -7,11 +7,11 @@ use anyhow::Result;
 use parallax_engine::project;
 use parallax_engine::status::{Failure, Status};
 use parallax_machine::CancellationToken;
-use parallax_suite::bisect::row::{Member, first_otherwise};
+use parallax_suite::bisect::row::{Compared, Member, first_otherwise};
 use parallax_suite::cases;
 
 use super::made;
-use crate::cli::{self, BisectFormat, On, Target};
+use crate::cli::{self, BisectFormat, On, Only, Target};
 use crate::cmd::output::{print, print_as_it_is};
 use crate::cmd::run::target;
 
@@ -30,7 +30,11 @@ pub(super) fn bisect(args: &cli::Bisect, cancel: &CancellationToken) -> Result<S
             made::row(command.as_deref().unwrap_or_default(), &args.kernel_names, &root, cancel)?
         }
     };
-    let report = first_otherwise(&case, trace, &row, cancel)?;
+    let compared = match args.only {
+        Some(Only::Results) => Compared::Results,
+        None => Compared::Everything,
+    };
+    let report = first_otherwise(&case, trace, &row, compared, cancel)?;
     match args.format {
         BisectFormat::Human => print(&report.human())?,
         BisectFormat::Markdown => print(&report.markdown())?,
