@@ -218,13 +218,15 @@ fn stalled(_: usize, _: &mut Random, _: &mut u64) -> String {
         .to_owned()
 }
 
-/// Every StreamID has an entry, and the last one passes until the SMMU is off.
+/// Every StreamID has an entry, and the last one passes until the SMMU is off. The table is aligned to its 32 KiB.
 fn last(_: usize, _: &mut Random, _: &mut u64) -> String {
-    "smmu_write STRTAB_BASE_CFG linear LOG2SIZE=9\n\
-     ste at=ram+0x7009fc0 bypass\n\
+    "smmu_write STRTAB_BASE ADDR=ram+0x7008000\n\
+     smmu_write STRTAB_BASE_CFG linear LOG2SIZE=9\n\
+     ste at=ram+0x700ffc0 bypass\n\
      smmu_write CR0 SMMUEN EVENTQEN CMDQEN\n\
      smmu_read CR0ACK => ok value=0xd\n\
      smmu_write CR0 0\n\
+     smmu_read CR0 => ok value=0\n\
      smmu_read CR0ACK => ok value=0\n"
         .to_owned()
 }

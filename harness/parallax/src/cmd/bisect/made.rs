@@ -24,10 +24,11 @@ const SKIP: i32 = 125;
 /// More of them are not believed.
 const MOST: u64 = 1 << 16;
 
-/// The row of those called `names`, which `command` makes.
+/// The row of those called `names`, which `command` makes; where it is `ordered`, the order of events is judged in each.
 pub(super) fn row(
     command: &str,
     names: &[String],
+    ordered: bool,
     root: &Path,
     cancel: &CancellationToken,
 ) -> Result<Vec<Member>, Failure> {
@@ -43,7 +44,7 @@ pub(super) fn row(
             watched,
             cancel: cancel.clone(),
         };
-        let (plain, watched) = (Box::new(backend(false)), Box::new(backend(true)));
+        let (plain, watched) = (Box::new(backend(ordered)), Box::new(backend(true)));
         let (command, folder, root) = (command.to_owned(), Rc::clone(&folder), root.to_owned());
         let made =
             Made { name: name.clone(), command, folder, number, root, image, skipped: OnceLock::new() };
@@ -161,7 +162,8 @@ mod tests {
     fn what_the_command_ends_with_decides() {
         let root = Scratch::new().unwrap();
         let made = |command: &str| {
-            let row = row(command, &["one".to_owned()], root.path(), &CancellationToken::new()).unwrap();
+            let row =
+                row(command, &["one".to_owned()], false, root.path(), &CancellationToken::new()).unwrap();
             (row[0].make)().map_err(|failure| failure.message)
         };
         assert!(made("exit 125").unwrap().unwrap().contains("ended with 125"));
