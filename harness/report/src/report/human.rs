@@ -198,7 +198,8 @@ mod tests {
         let verdict = Verdict::Failed { status: Status::Interrupted, message: "interrupted".to_owned() };
         let ended = TraceReport { verdict, ..sample().swap_remove(0) };
         let text = plain(|human| human.trace(&ended).unwrap());
-        assert_eq!(text, "interrupted traces/bad/a.trace  3 operations, 1.23 s\n");
+        assert!(text.starts_with("interrupted traces/bad/a.trace  3 operations, 1.23 s\n"), "{text}");
+        assert!(!text.contains("reproduce:") && !text.contains("failed"), "{text}");
     }
 
     #[test]
