@@ -40,7 +40,7 @@ const TPIDR: &str = "TPIDR_EL2";
 
 /// QEMU's handle of a register, which callbacks of any thread may hold.
 #[derive(Clone, Copy)]
-struct Handle(usize);
+pub(crate) struct Handle(usize);
 
 impl Handle {
     /// Its value, if it is one of 64 bits.
