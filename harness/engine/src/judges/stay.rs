@@ -51,8 +51,11 @@ impl Judge for Stay {
             let stay = self.until.replace(now).map(|before| now.saturating_sub(before));
             longest = longest.max(stay);
         }
+        if longest.is_none() {
+            return Vec::new();
+        }
         let limits = step.performed.iter().map(|one| limit(one.operation));
-        let allowed = limits.sum::<Option<u64>>();
+        let allowed = limits.reduce(|all, one| Some(all?.saturating_add(one?))).flatten();
         let (Some(longest), Some(allowed), Some(Performed { operation, .. })) =
             (longest, allowed, step.performed.last())
         else {
