@@ -16,6 +16,7 @@ impl Viommu {
         if matches!(self.smmu, Enable::Soon(_)) {
             // It is ignored, unless the last one is done by now.
             self.lose();
+            self.asked(cr0);
             return Vec::new();
         }
         let mut effects = Vec::new();
@@ -55,6 +56,12 @@ impl Viommu {
         self.told = self.held.eventq.is_some() && self.events_at_zero;
         self.work(at);
         if self.lost { Vec::new() } else { effects }
+    }
+
+    /// CR0 was written while nothing is known: once CR0ACK reads as zero behind a write of zero, all is off.
+    pub(super) const fn asked(&mut self, cr0: u64) {
+        let off = cr0 & (SMMUEN | EVENTQEN | CMDQEN) == 0;
+        self.smmu = if off { Enable::Soon(false) } else { Enable::On };
     }
 
     fn enable_streams(&mut self, at: At<'_>, effects: &mut Vec<Effect>) {

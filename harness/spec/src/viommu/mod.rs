@@ -161,7 +161,8 @@ impl Viommu {
                 let data = operation.data();
                 let next = self.dma(sid.get(), Span::new(ipa, len), (write, data.as_ref()), outcome, at);
                 // Whoever asks a device looks at the event queue behind it: what is under way goes on meanwhile.
-                Some(Next { lends: next.lends || matches!(self.smmu, Enable::Soon(_)), ..next })
+                let goes_on = self.lost || matches!(self.smmu, Enable::Soon(_));
+                Some(Next { lends: next.lends || goes_on, ..next })
             }
             _ => {
                 // What is given away is written by others, until it comes back.
@@ -308,8 +309,7 @@ impl Viommu {
     fn write(&mut self, part: Part, value: u64, at: At<'_>) -> Vec<Effect> {
         if self.lost {
             if part.register == Register::Cr0 {
-                self.smmu =
-                    if value & (SMMUEN | EVENTQEN | CMDQEN) == 0 { Enable::Soon(false) } else { Enable::On };
+                self.asked(value);
             }
             return Vec::new();
         }

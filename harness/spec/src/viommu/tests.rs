@@ -173,6 +173,21 @@ fn of_what_two_cpus_do_at_once_nothing_is_said_until_it_is_off() {
     assert_eq!(host.rule(&[dma(0x4500_0000, OK)]).as_deref(), Some("viommu/dma-refused"));
 }
 
+/// Where a turn takes more than one access, CR0 may be written too early: whether that counts is open (IHI 0070, 6.3.9).
+#[test]
+fn of_a_change_that_came_too_early_nothing_is_said() {
+    let mut host = Host::new();
+    host.smmu.sid_bits = 16;
+    host.step(&set_up(9));
+    host.step(&[store(FRAME + 0x20, 4, 0)]);
+    // CR0ACK still reads as zero: of the turn off that began before.
+    host.step(&[store(FRAME + 0x20, 4, 0xd), read(0x24, 0)]);
+    assert!(!host.smmu.is_found_again());
+    assert!(host.step(&[dma(0x4500_0000, Outcome::Abort)]).is_some_and(|next| next.lends));
+    host.step(&[store(FRAME + 0x20, 4, 0), read(0x24, 0)]);
+    assert!(host.smmu.is_found_again());
+}
+
 #[test]
 fn registers_that_are_not_there_read_as_zero() {
     let mut host = Host::new();
