@@ -69,6 +69,22 @@ impl PhysMem for MappedRam {
         unsafe { std::ptr::copy_nonoverlapping(self.map.as_ptr().add(offset), buf.as_mut_ptr(), buf.len()) };
         Ok(())
     }
+
+    fn holds(&self, pa: PhysAddr, bytes: &[u8]) -> Result<bool, MemError> {
+        const PIECE: usize = 64;
+        let offset = self.offset(pa, bytes.len())?;
+        let mut now = [0; PIECE];
+        let same = |(number, known): (usize, &[u8])| {
+            // SAFETY: the piece is within `offset..offset + bytes.len()`, which is inside the mapping (`offset` checked it), and
+            // the mapping lives as long as `self`; `now` has room for it, and cannot overlap it.
+            unsafe {
+                let from = self.map.as_ptr().add(offset + number * PIECE);
+                std::ptr::copy_nonoverlapping(from, now.as_mut_ptr(), known.len());
+            }
+            now[..known.len()] == *known
+        };
+        Ok(bytes.chunks(PIECE).enumerate().all(same))
+    }
 }
 
 #[cfg(test)]
@@ -88,6 +104,21 @@ mod tests {
         let mut buf = [0; 6];
         ram.read(RAM_BASE.wrapping_add(0xffd), &mut buf).unwrap();
         assert_eq!(buf, [0, 1, 2, 3, 4, 0]);
+    }
+
+    #[test]
+    fn bytes_are_compared_where_they_are() {
+        let ram = ram(0x1000);
+        let known: Vec<u8> = (0..=200).collect();
+        ram.write(RAM_BASE.wrapping_add(3), &known).unwrap();
+        assert_eq!(ram.holds(RAM_BASE.wrapping_add(3), &known), Ok(true));
+        assert_eq!(ram.holds(RAM_BASE.wrapping_add(3), &[]), Ok(true));
+        for place in [0, 63, 64, 200] {
+            let mut other = known.clone();
+            other[place] ^= 0x80;
+            assert_eq!(ram.holds(RAM_BASE.wrapping_add(3), &other), Ok(false), "{place}");
+        }
+        assert!(ram.holds(RAM_BASE.wrapping_add(0xfff), &[0, 0]).is_err());
     }
 
     #[test]

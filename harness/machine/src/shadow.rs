@@ -127,8 +127,8 @@ impl Shadow {
         let mut now = [0; PAGE_SIZE as usize];
         for pa in pages {
             let Some((span, offset)) = self.find(pa, now.len()) else { continue };
-            memory.read(pa, &mut now)?;
-            if self.spans[span].bytes[offset..offset + now.len()] != now {
+            if !memory.holds(pa, &self.spans[span].bytes[offset..offset + now.len()])? {
+                memory.read(pa, &mut now)?;
                 self.write(pa, &now, since);
                 first = first.or(Some(pa));
             }

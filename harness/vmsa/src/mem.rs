@@ -25,6 +25,16 @@ pub trait PhysMem {
     /// [`MemError`] when any of the bytes is not memory; `buf` may then hold anything.
     fn read(&self, pa: PhysAddr, buf: &mut [u8]) -> Result<(), MemError>;
 
+    /// Whether the bytes from physical address `pa` on are `bytes`.
+    ///
+    /// # Errors
+    /// [`MemError`] when any of the bytes is not memory.
+    fn holds(&self, pa: PhysAddr, bytes: &[u8]) -> Result<bool, MemError> {
+        let mut now = vec![0; bytes.len()];
+        self.read(pa, &mut now)?;
+        Ok(now == bytes)
+    }
+
     /// A number that is another one whenever the bytes of the 4 KiB page at `pa` are others; nothing where that is not
     /// known. Numbers of two memories say nothing about each other.
     fn version(&self, pa: PhysAddr) -> Option<u64> {
@@ -48,6 +58,10 @@ pub trait PhysMem {
 impl<M: PhysMem + ?Sized> PhysMem for &M {
     fn read(&self, pa: PhysAddr, buf: &mut [u8]) -> Result<(), MemError> {
         (**self).read(pa, buf)
+    }
+
+    fn holds(&self, pa: PhysAddr, bytes: &[u8]) -> Result<bool, MemError> {
+        (**self).holds(pa, bytes)
     }
 
     fn version(&self, pa: PhysAddr) -> Option<u64> {

@@ -15,6 +15,10 @@ use crate::board::Board;
 /// The SGI that wakes a CPU.
 const WAKE: IntId = IntId::sgi(0);
 
+/// Only interrupts of a higher priority (a lower number) than this are heard: the two have 0x80, which `arm-gic` gives to all. LPIs
+/// have 0xa0 and more as drivers set them up: a pending table full of them would end each wait, and nobody here takes them.
+const HEARD: u8 = 0xa0;
+
 static GIC: Mutex<Option<GicV3<'static>>> = Mutex::new(None);
 
 /// Sets the distributor and all redistributors up. CPU 0, once, before the others come up. `false` if there is no
@@ -51,7 +55,7 @@ pub(crate) fn enter(board: &Board, cpu: usize) -> bool {
     let enabled = [WAKE, board.timer]
         .into_iter()
         .all(|interrupt| driver.enable_interrupt(interrupt, Some(redistributor), true).is_ok());
-    GicCpuInterface::set_priority_mask(0xff);
+    GicCpuInterface::set_priority_mask(HEARD);
     GicCpuInterface::enable_group1(true);
     enabled
 }

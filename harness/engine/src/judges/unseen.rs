@@ -127,7 +127,8 @@ impl Unseen {
             for (page, known) in (copy.base..).step_by(now.len()).zip(copy.bytes.chunks_exact_mut(now.len()))
             {
                 let page = PhysAddr::new(page);
-                if memory.read(page, &mut now).is_err() || *known == now {
+                let is_same = memory.holds(page, known);
+                if is_same.unwrap_or(true) || memory.read(page, &mut now).is_err() {
                     continue;
                 }
                 let stack = self.stacks.iter().any(|span| span.contains(page));

@@ -90,6 +90,19 @@ impl Stream for Live {
 /// Memory while operations are in flight: as it is after the last of them.
 impl PhysMem for Live {
     fn read(&self, pa: PhysAddr, buf: &mut [u8]) -> Result<(), MemError> {
+        self.wait_for_all();
+        self.ram.read(pa, buf)
+    }
+
+    fn holds(&self, pa: PhysAddr, bytes: &[u8]) -> Result<bool, MemError> {
+        self.wait_for_all();
+        self.ram.holds(pa, bytes)
+    }
+}
+
+impl Live {
+    /// Until nothing is in flight.
+    fn wait_for_all(&self) {
         let begin = Instant::now();
         while self.in_flight
             && self.mailbox.unanswered(&self.ram).is_ok_and(|count| count != 0)
@@ -97,6 +110,5 @@ impl PhysMem for Live {
         {
             std::thread::sleep(PAUSE);
         }
-        self.ram.read(pa, buf)
     }
 }
