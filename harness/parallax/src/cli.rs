@@ -33,7 +33,7 @@ use anstyle::{AnsiColor, Style};
 use clap::builder::Styles;
 
 pub use self::accept::Accept;
-pub use self::attach::{Attach, AttachedMachine};
+pub use self::attach::{Attach, AttachedMachine, AttachedView};
 pub use self::attack::Attack;
 pub use self::bench::{Bench, BenchLinux, BenchWhat};
 pub use self::bisect::{Bisect, BisectFormat, Only};

@@ -2,12 +2,10 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use parallax_addr::{AddressMap, PAGE_SIZE, PhysAddr, Span};
 use parallax_machine::{GdbAddress, RamFile};
 use parallax_trace::spec::{MEMORY, regions};
-
-use super::DumpView;
 
 pub(crate) const EXAMPLE: &str = "\
 Examples:
@@ -56,14 +54,31 @@ pub struct Attach {
     #[command(flatten)]
     pub machine: AttachedMachine,
     /// What to show
-    #[arg(long, value_enum, default_value_t = DumpView::All)]
-    pub view: DumpView,
+    #[arg(long, value_enum, default_value_t = AttachedView::All)]
+    pub view: AttachedView,
     /// How each table translates this input address: the way there, entry by entry, and what it comes to
     #[arg(long, value_name = "ADDRESS", value_parser = number)]
     pub at: Option<u64>,
     /// Show what is otherwise than in a file that an earlier look printed, with the same options
     #[arg(long, value_name = "FILE")]
     pub against: Option<PathBuf>,
+}
+
+/// What a look at it shows. Where another hypervisor keeps its virtual machines is not known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum AttachedView {
+    /// The stage 2 of VTTBR_EL2, and the SMMU.
+    Both,
+    /// The stage 2 of VTTBR_EL2.
+    Cpu,
+    /// The SMMU: registers, stream table, stage 2.
+    Smmu,
+    /// The hypervisor's own stage 1.
+    El2,
+    /// All of them.
+    All,
+    /// Descriptors, and the addresses of the tables that hold them.
+    Raw,
 }
 
 pub(crate) fn number(text: &str) -> Result<u64, String> {

@@ -1,14 +1,18 @@
 //! Operations on several targets, one after the other: what is otherwise is held against the first, and made short.
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::fmt::Write;
 use std::path::Path;
 
 use anyhow::Result;
 use parallax_engine::project;
 use parallax_engine::side::Watched;
 use parallax_engine::status::{Failure, Status};
+use parallax_engine::visible;
 use parallax_fuzz::beside::shortest;
 use parallax_machine::{Backend, CancellationToken, MachineError};
-use parallax_suite::compare::{Row, rows};
+use parallax_suite::compare::{Cell, Row, rows};
 use parallax_trace::Trace;
 
 use super::output::print;
@@ -18,10 +22,15 @@ use super::run::target;
 use crate::cli::{On, distinct};
 use crate::interrupt;
 
+/// So many findings after boot are told, each in a line.
+const MOST: usize = 8;
+
 /// The targets.
 pub(super) struct Targets {
     pub(super) names: Vec<String>,
     backends: Vec<Box<dyn Backend>>,
+    /// What was found in states after boot, of any target but each once: it is left out.
+    at_boot: RefCell<BTreeSet<String>>,
     pub(super) cancel: CancellationToken,
 }
 
@@ -45,7 +54,7 @@ impl Targets {
         let first = parsed(first)?;
         let backends = on.iter().map(|on| target::with_plugin(on, &root, [&first], &cancel));
         let backends = backends.collect::<Result<_, Failure>>()?;
-        Ok(Self { names, backends, cancel })
+        Ok(Self { names, backends, at_boot: RefCell::default(), cancel })
     }
 
     /// What all targets do in `text`, counted in `sum`; what somebody has to look at, if anything. Nothing, where the user cancelled.
@@ -69,11 +78,15 @@ impl Targets {
                 _ => all.push(watched),
             }
         }
-        Ok(rows(&trace.ops, &all).split_off(1))
+        let mut rows = rows(&trace.ops, &all);
+        let operations = rows.split_off(1);
+        self.at_boot.borrow_mut().extend(rows.iter().flat_map(|boot| told(&self.names, boot)));
+        Ok(operations)
     }
 
     /// What all of it comes to: what was `found` is made shorter and shown, and written to `save`.
     pub(super) fn end(&self, found: Option<Found>, save: Option<&Path>) -> Result<Status> {
+        print(&left_out(&self.at_boot.borrow()))?;
         match found {
             _ if self.cancel.is_cancelled() => Ok(Status::Interrupted),
             None => print("nothing found\n").map(|()| Status::Same),
@@ -97,6 +110,24 @@ impl Targets {
     }
 }
 
+/// The findings of `row`, each with its target of `names`.
+fn told(names: &[String], row: &Row) -> Vec<String> {
+    let cells = names.iter().zip(&row.cells);
+    cells.flat_map(|(name, cell)| findings(cell).map(move |text| format!("{name}: {text}"))).collect()
+}
+
+/// What was found after boot, as it is told.
+fn left_out(at_boot: &BTreeSet<String>) -> String {
+    let mut text = String::new();
+    for line in at_boot.iter().take(MOST) {
+        _ = writeln!(text, "left out, as it is so after boot: {}", visible::line(line));
+    }
+    if at_boot.len() > MOST {
+        _ = writeln!(text, "and {} more; `parallax run --target` shows all of them", at_boot.len() - MOST);
+    }
+    text
+}
+
 fn parsed(text: &str) -> Result<Trace, Failure> {
     Trace::parse("beside", text).map_err(|error| Failure::usage(error.to_string()))
 }
@@ -112,9 +143,14 @@ fn key(rows: &[Row]) -> Option<Key> {
 
 fn keys(row: &Row) -> Option<Key> {
     let (target, cell) = row.cells.iter().enumerate().find(|(_, cell)| cell.is_finding())?;
-    let differences = cell.differences.iter().filter(|(_, freedom)| freedom.is_none()).map(|(text, _)| text);
-    let text = differences.chain(&cell.findings).next()?;
+    let text = findings(cell).next()?;
     Some(Key(target, text.split_whitespace().next().unwrap_or_default().to_owned()))
+}
+
+/// What somebody has to look at, of one target.
+fn findings(cell: &Cell) -> impl Iterator<Item = &String> {
+    let differences = cell.differences.iter().filter(|(_, freedom)| freedom.is_none()).map(|(text, _)| text);
+    differences.chain(&cell.findings)
 }
 
 /// After how many operations `wanted` comes up, as the first thing.
@@ -125,8 +161,6 @@ fn position(rows: &[Row], wanted: &Key) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
-    use parallax_suite::compare::Cell;
-
     use super::*;
 
     fn row(line: usize, cells: Vec<Cell>) -> Row {
@@ -147,5 +181,18 @@ mod tests {
         assert_eq!(position(&all, &wanted), Some(2));
         assert_eq!(position(&all[2..], &wanted), None);
         assert_eq!(key(&all[..1]), None);
+        let names = ["hyp".to_owned(), "pkvm:7.0".to_owned()];
+        assert_eq!(told(&names, &all[1]), ["pkvm:7.0: spec/result page ram+0x1: x"]);
+        assert!(told(&names, &all[0]).is_empty());
+    }
+
+    #[test]
+    fn what_is_so_after_boot_is_told_and_not_more_than_fits() {
+        let found = |count: usize| (0..count).map(|number| format!("hyp: {number}\x1b")).collect();
+        assert_eq!(left_out(&found(0)), "");
+        assert!(!left_out(&found(1)).contains('\x1b'));
+        assert_eq!(left_out(&found(MOST)).lines().count(), MOST);
+        let more = left_out(&found(MOST + 2));
+        assert!(more.ends_with("and 2 more; `parallax run --target` shows all of them\n"), "{more}");
     }
 }

@@ -9,8 +9,8 @@ use parallax_machine::{Answers, Attached, CancellationToken, Debugger, GdbAddres
 use parallax_report::text_diff;
 
 use super::look::{Look, Looked, failure};
-use super::{NO_GUESTS, asked, names, tell};
-use crate::cli::{AttachedMachine, DumpView, Gdb, attach};
+use super::{asked, names, tell};
+use crate::cli::{AttachedMachine, AttachedView, Gdb, attach};
 use crate::cmd::output::print;
 use crate::interrupt;
 
@@ -102,13 +102,15 @@ impl Answers for Looks<'_> {
         let words: Vec<&str> = command.split_whitespace().collect();
         let text = match words[..] {
             ["help"] => Ok(HELP.to_owned()),
-            ["tables"] => self.look(stub, DumpView::All, None).map(|looked| looked.tables + &looked.judged),
+            ["tables"] => {
+                self.look(stub, AttachedView::All, None).map(|looked| looked.tables + &looked.judged)
+            }
             ["tables", view] => self.tables(stub, view),
             ["at", address] => match attach::number(address) {
-                Ok(at) => self.look(stub, DumpView::All, Some(at)).map(|looked| looked.tables),
+                Ok(at) => self.look(stub, AttachedView::All, Some(at)).map(|looked| looked.tables),
                 Err(wanted) => Err(format!("{address}: {wanted}, such as 0x40200000")),
             },
-            ["check"] => self.look(stub, DumpView::All, None).map(|looked| judged(&looked)),
+            ["check"] => self.look(stub, AttachedView::All, None).map(|looked| judged(&looked)),
             ["diff"] => self.diff(stub),
             _ => Err(format!("usage:\n{HELP}")),
         };
@@ -118,7 +120,7 @@ impl Answers for Looks<'_> {
 
 impl Looks<'_> {
     /// A look. QEMU's monitor is asked anew each time: it says how the machine is now.
-    fn look(&self, stub: &mut Attached, view: DumpView, at: Option<u64>) -> Result<Looked, String> {
+    fn look(&self, stub: &mut Attached, view: AttachedView, at: Option<u64>) -> Result<Looked, String> {
         let told = |failure: Failure| failure.message;
         let Self { gdb, machine, names, cancel, .. } = self;
         let monitor = machine.qmp.as_ref().map(|path| asked(path, cancel)).transpose().map_err(told)?;
@@ -127,15 +129,17 @@ impl Looks<'_> {
     }
 
     fn tables(&self, stub: &mut Attached, view: &str) -> Result<String, String> {
-        match DumpView::from_str(view, false) {
-            Ok(DumpView::Guest) => Err(NO_GUESTS.to_owned()),
+        match AttachedView::from_str(view, false) {
+            Err(_) if view == "guest" => {
+                Err("where another hypervisor keeps its virtual machines is not known here".to_owned())
+            }
             Ok(view) => Ok(self.look(stub, view, None)?.tables),
             Err(_) => Err(format!("there is no view {view}\n{HELP}")),
         }
     }
 
     fn diff(&mut self, stub: &mut Attached) -> Result<String, String> {
-        let looked = self.look(stub, DumpView::All, None)?;
+        let looked = self.look(stub, AttachedView::All, None)?;
         let now = looked.tables + &looked.judged;
         let before = self.before.replace(now.clone());
         Ok(match before.map(|before| text_diff::unified(&before, &now)) {

@@ -16,7 +16,7 @@ use parallax_model::{
 };
 use parallax_trace::spec::{MmioPolicy, SmmuMode};
 
-use crate::cli::{AttachedMachine, DumpView};
+use crate::cli::{AttachedMachine, AttachedView};
 
 /// What is looked at.
 #[derive(Clone, Copy)]
@@ -25,7 +25,7 @@ pub(super) struct Look<'a> {
     pub(super) machine: &'a AttachedMachine,
     pub(super) monitor: Option<&'a Monitor>,
     pub(super) names: &'a Names,
-    pub(super) view: DumpView,
+    pub(super) view: AttachedView,
     /// One input address alone.
     pub(super) at: Option<u64>,
 }
@@ -178,20 +178,19 @@ impl Look<'_> {
     /// The tables of `machine`, as they are shown.
     fn tables(self, machine: &Attached, registers: &Registers, snapshot: &Snapshot) -> String {
         let view = match self.view {
-            DumpView::Both => View::Both,
-            DumpView::Cpu => View::Cpu,
-            DumpView::Smmu => View::Smmu,
-            DumpView::El2 => View::El2,
-            DumpView::Guest => View::Guest,
-            DumpView::All | DumpView::Raw => View::All,
+            AttachedView::Both => View::Both,
+            AttachedView::Cpu => View::Cpu,
+            AttachedView::Smmu => View::Smmu,
+            AttachedView::El2 => View::El2,
+            AttachedView::All | AttachedView::Raw => View::All,
         };
         let mut text = String::new();
-        if self.view == DumpView::Raw || self.at.is_some() {
+        if self.view == AttachedView::Raw || self.at.is_some() {
             let roots = Roots { sys: &registers.sys, smmu: registers.smmu.as_ref(), guests: &[] };
             let lines = raw::text(machine, roots, &AddressMap::default(), view, self.at);
             lines.iter().for_each(|line| text += &format!("{line}\n"));
         }
-        if self.view == DumpView::Raw {
+        if self.view == AttachedView::Raw {
             return text;
         }
         if view.shows(Lane::Cpu) {

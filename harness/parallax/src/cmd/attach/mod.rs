@@ -4,7 +4,7 @@
 mod front;
 mod look;
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::Path;
 
 use anyhow::Result;
@@ -16,7 +16,7 @@ use parallax_report::{regular, text_diff};
 pub(super) use self::front::front;
 use self::look::{Look, failure};
 use super::output::print;
-use crate::cli::{Attach, AttachedMachine, DumpView};
+use crate::cli::{Attach, AttachedMachine};
 use crate::interrupt;
 
 /// A file of an earlier look has at most so many bytes.
@@ -25,14 +25,8 @@ const MOST: u64 = 64 << 20;
 /// What to say when the gdbstub did not confirm that the machine goes on.
 const STANDS: &str = "the machine may stand still now: `detach` of a gdb that is connected there lets it go on, or `cont` of QEMU's monitor";
 
-/// Why there is no view of virtual machines.
-const NO_GUESTS: &str = "where another hypervisor keeps its virtual machines is not known here";
-
 /// Runs it.
 pub(super) fn attach(args: &Attach) -> Result<Status> {
-    if args.view == DumpView::Guest {
-        return Err(Failure::usage(format!("--view guest: {NO_GUESTS}")).into());
-    }
     let cancel = interrupt::token()?;
     let gdb = &args.gdb;
     let failure = |error: MachineError| failure(gdb, &error);
@@ -100,6 +94,12 @@ fn otherwise(before: &str, now: &str) -> Result<Status> {
 
 /// What the monitor at `path` says.
 fn asked(path: &Path, cancel: &CancellationToken) -> Result<Monitor, Failure> {
+    let missing = std::fs::metadata(path).is_err_and(|error| error.kind() == ErrorKind::NotFound);
+    if missing {
+        let path = path.display();
+        let remedy = format!("QEMU makes it with `-qmp unix:{path},server=on,wait=off`");
+        return Err(Failure::usage(format!("--qmp {path}: no such socket; {remedy}")));
+    }
     Monitor::ask(path, cancel).map_err(|error| {
         let cancelled = error.class() == FailureClass::Cancelled;
         let status = if cancelled { Status::Interrupted } else { Status::Setup };

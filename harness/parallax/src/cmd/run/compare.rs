@@ -100,6 +100,9 @@ fn check(args: &Run) -> Result<(), Failure> {
     }
 }
 
+/// How a finding is marked below a table.
+const FINDING: &str = "FINDING";
+
 /// What was seen of `trace` on a machine that `backend` boots.
 pub(in crate::cmd) fn performed(trace: &Trace, backend: &dyn Backend) -> Watched {
     let booted: Result<_, MachineError> = backend.boot(&trace.machine);
@@ -121,15 +124,15 @@ impl Sum {
             for (index, cell) in row.cells.iter().enumerate() {
                 cells.push(if index == 0 { of_first(cell) } else { self.of_other(cell, row.line == 0) });
                 let name = names.get(index).map_or("", String::as_str);
-                self.findings += usize::from(cell.is_finding());
                 let place = if row.line == 0 { "boot" } else { &line };
                 let mut tell = |verdict: &str, text: &str| {
+                    self.findings += usize::from(verdict == FINDING);
                     _ = writeln!(below, "  {place} {name}: {}  [{verdict}]", visible::line(text));
                 };
                 for (text, freedom) in &cell.differences {
-                    tell(freedom.map_or("FINDING", Freedom::name), text);
+                    tell(freedom.map_or(FINDING, Freedom::name), text);
                 }
-                cell.findings.iter().for_each(|text| tell("FINDING", text));
+                cell.findings.iter().for_each(|text| tell(FINDING, text));
             }
             lines.push(cells);
         }
