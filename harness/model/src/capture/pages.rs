@@ -146,13 +146,19 @@ fn changed_entries(old: &[u8], new: &[u8], size: usize) -> Option<(usize, usize)
 }
 
 fn decode(entries: &[u8], pa: PhysAddr, format: &PageFormat) -> States {
+    let number = |entry: &[u8]| {
+        let mut bytes = [0; 8];
+        bytes.iter_mut().zip(entry).for_each(|(byte, from)| *byte = *from);
+        u64::from_le_bytes(bytes)
+    };
+    let raws: Vec<u64> = entries.chunks_exact(usize::from(format.size).max(1)).map(number).collect();
     let mut runs = Vec::new();
-    let number =
-        |entry: &[u8]| entry.iter().take(8).rev().fold(0, |value, byte| value << 8 | u64::from(*byte));
-    let raws = entries.chunks_exact(usize::from(format.size).max(1)).map(number);
-    for (raw, frame) in raws.zip(0_u64..) {
-        let span = Span::new(pa.wrapping_add(frame << PAGE_SHIFT), PAGE_SIZE);
-        run::push(&mut runs, Run::new(span, format.state(raw)));
+    let mut pa = pa;
+    // Most pages are like their neighbours.
+    for same in raws.chunk_by(|one, next| one == next) {
+        let span = Span::new(pa, (same.len() as u64) << PAGE_SHIFT);
+        run::push(&mut runs, Run::new(span, format.state(same[0])));
+        pa = pa.wrapping_add(span.size);
     }
     runs
 }
