@@ -9,10 +9,10 @@
 //! nothing found
 //! ```
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::Result;
+use indicatif::ProgressBar;
 use parallax_engine::live;
 use parallax_engine::project;
 use parallax_engine::status::{Failure, Status};
@@ -100,18 +100,7 @@ fn run_with_progress(
 ) -> Result<Report, Failure> {
     let total = plan.ops - first as u64 * MACHINE_OPS;
     let bar = progress::bar(total, "attacking {wide_bar} {human_pos}/{human_len}, {elapsed}");
-    let (done, over) = (AtomicU64::new(0), AtomicBool::new(false));
-    let report = std::thread::scope(|scope| {
-        scope.spawn(|| {
-            while !over.load(Ordering::Relaxed) {
-                bar.set_position(done.load(Ordering::Relaxed));
-                std::thread::sleep(Duration::from_millis(100));
-            }
-        });
-        let report = plan.run(first, backend, cancel, &done);
-        over.store(true, Ordering::Relaxed);
-        report
-    });
-    bar.finish_and_clear();
-    report.map_err(Failure::from)
+    let done = AtomicU64::new(0);
+    let show = |bar: &ProgressBar| bar.set_position(done.load(Ordering::Relaxed));
+    progress::during(&bar, show, || plan.run(first, backend, cancel, &done)).map_err(Failure::from)
 }

@@ -12,10 +12,10 @@
 mod beside;
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::Result;
+use indicatif::ProgressBar;
 use parallax_engine::live;
 use parallax_engine::project;
 use parallax_engine::status::{Failure, Status};
@@ -153,15 +153,10 @@ fn with_progress(
     let transitions = exploration.graph.transitions() as u64;
     let total: u64 = left.iter().map(|shard| transitions / shard.count as u64).sum();
     let bar = progress::bar(total, "exploring {wide_bar} {human_pos}/{human_len}, {elapsed}");
-    let (done, over) = (AtomicU64::new(0), AtomicBool::new(false));
-    let result = std::thread::scope(|scope| {
-        scope.spawn(|| {
-            while !over.load(Ordering::Relaxed) {
-                bar.set_position(done.load(Ordering::Relaxed).min(total));
-                std::thread::sleep(Duration::from_millis(100));
-            }
-        });
-        let result = left.into_iter().try_fold(None, |found, shard| {
+    let done = AtomicU64::new(0);
+    let show = |bar: &ProgressBar| bar.set_position(done.load(Ordering::Relaxed).min(total));
+    let result = progress::during(&bar, show, || {
+        left.into_iter().try_fold(None, |found, shard| {
             if found.is_some() {
                 return Ok(found);
             }
@@ -171,10 +166,7 @@ fn with_progress(
                 kept.add(shard.index).map_err(|error| Failure::file(path.display(), &error))?;
             }
             Ok(found)
-        });
-        over.store(true, Ordering::Relaxed);
-        result
+        })
     });
-    bar.finish_and_clear();
     result.map(|found| (performed, found))
 }

@@ -12,10 +12,11 @@
 mod beside;
 
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 use anyhow::Result;
+use indicatif::ProgressBar;
 use parallax_engine::live;
 use parallax_engine::project;
 use parallax_engine::status::{Failure, Status};
@@ -109,30 +110,12 @@ fn run_with_progress(
 ) -> Result<Report, Failure> {
     let template = "fuzzing {wide_bar} {human_pos} of {human_len}, {per_sec}, {msg}, {elapsed}";
     let bar = progress::bar(plan.ops, template);
-    let (done, over) = (Progress::default(), AtomicBool::new(false));
-    let report = std::thread::scope(|scope| {
-        // However the run ends, a panic too: the scope waits for the bar.
-        let _ends = Ends(&over);
-        scope.spawn(|| {
-            while !over.load(Ordering::Relaxed) {
-                let [ops, code, states] =
-                    [&done.ops, &done.instructions, &done.states].map(|count| count.load(Ordering::Relaxed));
-                bar.set_position(ops);
-                bar.set_message(format!("{code} instructions, {states} states, nothing found"));
-                std::thread::sleep(Duration::from_millis(100));
-            }
-        });
-        plan.run(backend, cancel, &done)
-    });
-    bar.finish_and_clear();
-    report
-}
-
-/// Ends the bar when it goes.
-struct Ends<'a>(&'a AtomicBool);
-
-impl Drop for Ends<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
+    let done = Progress::default();
+    let show = |bar: &ProgressBar| {
+        let [ops, code, states] =
+            [&done.ops, &done.instructions, &done.states].map(|count| count.load(Ordering::Relaxed));
+        bar.set_position(ops);
+        bar.set_message(format!("{code} instructions, {states} states, nothing found"));
+    };
+    progress::during(&bar, show, || plan.run(backend, cancel, &done))
 }

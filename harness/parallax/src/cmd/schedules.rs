@@ -6,10 +6,11 @@
 //! nothing found
 //! ```
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
 use anyhow::Result;
+use indicatif::ProgressBar;
 use parallax_engine::live;
 use parallax_engine::project;
 use parallax_engine::status::{Failure, Status};
@@ -105,18 +106,7 @@ fn with_progress(
     cancel: &CancellationToken,
 ) -> Result<(Searched, Option<Found>), Failure> {
     let bar = progress::bar(search.schedules, "schedules {wide_bar} {human_pos}/{human_len}, {elapsed}");
-    let (done, over) = (AtomicU64::new(0), AtomicBool::new(false));
-    let result = std::thread::scope(|scope| {
-        scope.spawn(|| {
-            while !over.load(Ordering::Relaxed) {
-                bar.set_position(done.load(Ordering::Relaxed));
-                std::thread::sleep(Duration::from_millis(100));
-            }
-        });
-        let result = search.run(jobs, backend, cancel, &done);
-        over.store(true, Ordering::Relaxed);
-        result
-    });
-    bar.finish_and_clear();
-    result.map_err(Failure::from)
+    let done = AtomicU64::new(0);
+    let show = |bar: &ProgressBar| bar.set_position(done.load(Ordering::Relaxed));
+    progress::during(&bar, show, || search.run(jobs, backend, cancel, &done)).map_err(Failure::from)
 }
