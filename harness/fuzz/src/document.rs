@@ -16,6 +16,8 @@ use crate::round::Trouble;
 
 /// Version of these forms; docs/exports.md says when it is raised.
 pub const SCHEMA: u32 = 1;
+/// Version of what `parallax fuzz` prints.
+pub const FUZZED: u32 = 2;
 
 /// What came of `parallax attack`.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -51,7 +53,7 @@ pub struct Fuzzed {
     #[schemars(extend("const" = "fuzz"))]
     pub document: Cow<'static, str>,
     /// Version of the document's form.
-    #[schemars(extend("const" = SCHEMA))]
+    #[schemars(extend("const" = FUZZED))]
     pub schema: u32,
     /// The exit status: 0 nothing was found, 1 something was.
     #[schemars(extend("enum" = [0, 1]))]
@@ -64,6 +66,8 @@ pub struct Fuzzed {
     pub machines: u64,
     /// Instructions of the hypervisor that ran, each counted once.
     pub instructions: u64,
+    /// Branches that it took, each counted once.
+    pub branches: u64,
     /// Abstract states that came up.
     pub states: u64,
     /// Machines that were added to the corpus.
@@ -184,12 +188,13 @@ impl Fuzzed {
     pub fn new(plan: &fuzz::Plan, report: &fuzz::Report) -> Self {
         Self {
             document: "fuzz".into(),
-            schema: SCHEMA,
+            schema: FUZZED,
             status: status(report.trouble.as_ref()),
             seed: plan.seed,
             operations: report.counts.ops(),
             machines: report.machines,
             instructions: report.instructions,
+            branches: report.branches,
             states: report.states,
             kept: report.kept,
             digest: report.digest.clone(),

@@ -1,4 +1,4 @@
-//! Which instructions of the hypervisor ran (`parallax_abi::coverage`).
+//! Which instructions of the hypervisor ran, and which of its branches were taken (`parallax_abi::coverage`).
 //!
 //! The plugin maps the file, this side reads it: both see the same pages of the page cache, and bits are only ever
 //! set, so what is read at a stop is all that ran until then.
@@ -8,7 +8,7 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use parallax_abi::coverage::{bit, file_size};
+use parallax_abi::coverage::{BRANCHES, bit, file_size};
 use parallax_addr::{HypVa, ImageVa};
 
 use crate::unlinked::UnlinkedFile;
@@ -28,7 +28,7 @@ impl Coverage {
     /// The file cannot be made.
     pub fn create(dir: &Path, image: (ImageVa, ImageVa)) -> io::Result<(Self, UnlinkedFile)> {
         let size = file_size(image.1.get().saturating_sub(image.0.get()));
-        let file = UnlinkedFile::create(dir, size)?;
+        let file = UnlinkedFile::create(dir, size + BRANCHES / 8)?;
         Ok((Self { file: file.as_file().try_clone()?, image }, file))
     }
 
@@ -37,17 +37,20 @@ impl Coverage {
     /// # Errors
     /// The file cannot be read.
     pub fn executed(&self) -> io::Result<Executed> {
-        let mut bits = vec![0; file_size(self.image.1.get().saturating_sub(self.image.0.get())) as usize];
+        let size = file_size(self.image.1.get().saturating_sub(self.image.0.get()));
+        let mut bits = vec![0; (size + BRANCHES / 8) as usize];
         self.file.read_exact_at(&mut bits, 0)?;
-        Ok(Executed { first: self.image.0.get(), bits })
+        let branches = bits.split_off(size as usize);
+        Ok(Executed { first: self.image.0.get(), bits, branches })
     }
 }
 
-/// The instructions of an image that ran.
+/// The instructions of an image that ran, and the branches that were taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Executed {
     first: u64,
     bits: Vec<u8>,
+    branches: Vec<u8>,
 }
 
 impl Executed {
@@ -55,6 +58,12 @@ impl Executed {
     #[must_use]
     pub fn bits(&self) -> &[u8] {
         &self.bits
+    }
+
+    /// A bit for each branch that was taken, by a hash of where it is and where it goes: two may have the same.
+    #[must_use]
+    pub fn branches(&self) -> &[u8] {
+        &self.branches
     }
 
     /// Whether the instruction at `pc` did.
@@ -76,12 +85,14 @@ mod tests {
         let (coverage, file) =
             Coverage::create(dir.path(), (ImageVa::new(0x1000), ImageVa::new(0x1104))).unwrap();
         // 0x104 bytes are 65 instructions, in nine bytes.
-        assert_eq!(file.as_file().metadata().unwrap().len(), 9);
+        assert_eq!(file.as_file().metadata().unwrap().len(), 9 + BRANCHES / 8);
         file.as_file().write_all_at(&[0b10], 0).unwrap();
-        file.as_file().write_all_at(&[1], 8).unwrap();
+        file.as_file().write_all_at(&[1, 0b100], 8).unwrap();
         let executed = coverage.executed().unwrap();
         let ran: Vec<u64> =
             (0xff0..0x1200).step_by(4).filter(|pc| executed.contains(HypVa::new(*pc))).collect();
         assert_eq!(ran, [0x1004, 0x1100]);
+        assert_eq!((executed.bits().len(), executed.branches().len() as u64), (9, BRANCHES / 8));
+        assert_eq!(executed.branches()[0], 0b100);
     }
 }

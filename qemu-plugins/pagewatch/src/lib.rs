@@ -10,7 +10,7 @@
 //! QEMU runs all CPUs on one thread (`-accel tcg,thread=single`), so the order of records is the order of what
 //! happened. The callback of a memory access runs after the access, all others before their instruction.
 //!
-//! With `coverage=FILE` it notes which instructions ran ([`coverage`]), from power-on; without `journal=FILE` nothing else.
+//! With `coverage=FILE` it notes which instructions ran and which branches were taken ([`coverage`]), from power-on; without `journal=FILE` nothing else.
 //!
 //! The plugin never stops QEMU: what it cannot tell truly it says in the header's error word.
 
@@ -50,9 +50,11 @@ impl Register for Pagewatch {
             let digits = text.strip_prefix("0x").unwrap_or(text);
             u64::from_str_radix(digits, 16).map_err(|_| invalid(args))
         };
+        let cpus = info.system.as_ref().map_or(1, |system| system.max_vcpus);
         if let Ok(file) = argument(args, "coverage") {
             let image = number("low")?..number("high")?;
-            self.coverage = Some(Coverage::open(file.as_ref(), image).map_err(|_| invalid(args))?);
+            let coverage = Coverage::open(file.as_ref(), image, cpus.max(1) as usize);
+            self.coverage = Some(coverage.map_err(|_| invalid(args))?);
         }
         let journal = match argument(args, "journal") {
             Err(_) if self.coverage.is_some() => return Ok(()),
@@ -67,7 +69,6 @@ impl Register for Pagewatch {
             }),
         };
         let ring = Ring::open(journal.as_ref()).map_err(|_| invalid(args))?;
-        let cpus = info.system.as_ref().map_or(1, |system| system.max_vcpus);
         self.watcher = Some(Watcher::new(ring, places, number("mark")?, cpus));
         Ok(())
     }

@@ -73,6 +73,8 @@ pub struct Report {
     pub trouble: Option<Trouble>,
     /// Instructions of the hypervisor that ran.
     pub instructions: u64,
+    /// Branches that it took.
+    pub branches: u64,
     /// Abstract states that came up.
     pub states: u64,
     /// How many machines were added to the corpus.
@@ -135,6 +137,7 @@ impl Plan {
             digest: String::new(),
             trouble: None,
             instructions: 0,
+            branches: 0,
             states: 0,
             kept: 0,
             last: None,
@@ -168,7 +171,9 @@ impl Plan {
                     self.keep(&mut feedback, Entry { machine: drawn.spec, hostile, ops })?;
                 }
             }
-            (report.instructions, report.states) = (feedback.known.instructions(), feedback.known.states());
+            let known = &feedback.known;
+            (report.instructions, report.branches) = (known.instructions(), known.branches());
+            report.states = known.states();
             progress.instructions.store(report.instructions, Ordering::Relaxed);
             progress.states.store(report.states, Ordering::Relaxed);
         }

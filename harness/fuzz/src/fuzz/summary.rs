@@ -13,7 +13,7 @@ use crate::round::Trouble;
 /// What was done, and how it ended. Nothing of it depends on a clock.
 #[must_use]
 pub fn summary(plan: &Plan, report: &Report) -> String {
-    let Report { machines, counts, instructions, states, kept, digest, .. } = report;
+    let Report { machines, counts, instructions, branches, states, kept, digest, .. } = report;
     let mut text = format!("seed {}, {} operations on {machines} machines\n", plan.seed, counts.ops());
     let kinds: Vec<[String; 2]> =
         Kind::ALL.iter().map(|(kind, name)| [(*name).to_owned(), counts.of(*kind).to_string()]).collect();
@@ -33,7 +33,7 @@ pub fn summary(plan: &Plan, report: &Report) -> String {
     text.push('\n');
     let _ = writeln!(
         text,
-        "{instructions} instructions of the hypervisor, {states} abstract states, {kept} machines kept\ndigest {digest}"
+        "{instructions} instructions of the hypervisor, {branches} branches taken, {states} abstract states, {kept} machines kept\ndigest {digest}"
     );
     text
 }
