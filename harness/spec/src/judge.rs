@@ -9,11 +9,12 @@ use parallax_ops::{Operation, Outcome};
 use parallax_vmsa::PhysMem;
 
 use crate::call::specified;
+use crate::holding::At;
 use crate::page::Page;
 use crate::step::{Board, Wrong, next};
 use crate::tables::Free;
 use crate::view::{After, Effect, Held, Observed, Unsure, View};
-use crate::viommu::{At, Viommu};
+use crate::viommu::Viommu;
 
 /// A step: the states around it.
 #[derive(Clone, Copy)]
@@ -106,6 +107,7 @@ impl Judge {
         let free = Free::of(after).filter(|_| performed.clone().nth(1).is_none());
         let mut board = Board { emulated: &context.lpis, streams, lent: false, free };
         let (mut findings, mut effects) = (Vec::new(), Vec::new());
+        let few = Free::of(after).is_some_and(Free::may_fail_to_pin);
         if let Some(viommu) = &mut viommu {
             viommu.begin(performed.clone().map(|(operation, _)| operation));
             if !on {
@@ -117,7 +119,7 @@ impl Judge {
                 continue;
             }
             let view = After { before: &observed, effects: &effects };
-            let at = At { view: &view, memory };
+            let at = At { view: &view, memory, unsure: board.lent || few };
             let of_smmu = viommu.as_mut().and_then(|viommu| viommu.perform(operation, outcome, at));
             let pages = operation.footprint().pages.filter(|_| !self.unsure.is_empty());
             let here = pages.is_some_and(|pages| self.unsure.has_any(pages.cast()));
