@@ -9,11 +9,13 @@ use parallax_ops::{Operation, Outcome};
 use parallax_vmsa::PhysMem;
 
 use crate::call::specified;
+use crate::holding::At;
 use crate::page::Page;
 use crate::step::{Board, Wrong, next};
 use crate::tables::Free;
+use crate::vgic::Vgic;
 use crate::view::{After, Effect, Held, Observed, Unsure, View};
-use crate::viommu::{At, Viommu};
+use crate::viommu::Viommu;
 
 /// A step: the states around it.
 #[derive(Clone, Copy)]
@@ -35,6 +37,7 @@ pub struct Judge {
     /// Pages of which it is not known how many of their pins are for devices.
     unsure: Unsure,
     viommu: Option<Viommu>,
+    vgic: Option<Vgic>,
     /// Others change the state between two looks, too: pages are judged that an operation names, and no others.
     beside: bool,
 }
@@ -59,8 +62,11 @@ impl Judge {
         }
         let emulated = || emulated_smmu(before, context).filter(|_| !self.beside);
         let mut viommu = self.viommu.take().or_else(emulated);
-        let (mut findings, effects, lends) = self.perform(around, viommu.as_mut(), performed.clone());
-        self.viommu = viommu;
+        let emulated = || emulated_gic(before, context).filter(|_| !self.beside);
+        let mut vgic = self.vgic.take().or_else(emulated);
+        let devices = (viommu.as_mut(), vgic.as_mut());
+        let (mut findings, effects, lends) = self.perform(around, devices, performed.clone());
+        (self.viommu, self.vgic) = (viommu, vgic);
         let mut spans: Vec<Span<PhysAddr>> = effects.iter().map(|effect| effect.span).collect();
         if self.beside {
             let named = performed.filter_map(|(operation, _)| operation.footprint().pages);
@@ -91,7 +97,7 @@ impl Judge {
     fn perform<'a>(
         &self,
         around: Around<'_>,
-        mut viommu: Option<&mut Viommu>,
+        (mut viommu, mut vgic): (Option<&mut Viommu>, Option<&mut Vgic>),
         performed: impl Iterator<Item = (&'a Operation, &'a Outcome)> + Clone,
     ) -> (Vec<Finding>, Vec<Effect>, bool) {
         let Around { before, after, context, memory } = around;
@@ -106,25 +112,31 @@ impl Judge {
         let free = Free::of(after).filter(|_| performed.clone().nth(1).is_none());
         let mut board = Board { emulated: &context.lpis, streams, lent: false, free };
         let (mut findings, mut effects) = (Vec::new(), Vec::new());
+        let few = Free::of(after).is_some_and(Free::may_fail_to_pin);
         if let Some(viommu) = &mut viommu {
             viommu.begin(performed.clone().map(|(operation, _)| operation));
             if !on {
                 viommu.lose();
             }
         }
+        if let Some(vgic) = &mut vgic {
+            vgic.begin(performed.clone().map(|(operation, _)| operation));
+        }
         for (operation, outcome) in performed {
             if !is_an_answer(operation, outcome) {
                 continue;
             }
             let view = After { before: &observed, effects: &effects };
-            let at = At { view: &view, memory };
+            let at = At { view: &view, memory, unsure: board.lent || few };
+            let here = board.emulates(operation);
+            let of_gic = vgic.as_mut().and_then(|vgic| vgic.perform(operation, outcome, here, at));
             let of_smmu = viommu.as_mut().and_then(|viommu| viommu.perform(operation, outcome, at));
             let pages = operation.footprint().pages.filter(|_| !self.unsure.is_empty());
             let here = pages.is_some_and(|pages| self.unsure.has_any(pages.cast()));
             // What is not mapped may stay so; what says whose a page is needs no table.
             let free = free.filter(|_| !pages_of(operation).is_some_and(|pages| is_annotated(after, pages)));
             let of_pages = Board { lent: board.lent || here, free, ..board };
-            let next = of_smmu.unwrap_or_else(|| next(operation, outcome, &view, of_pages));
+            let next = of_smmu.or(of_gic).unwrap_or_else(|| next(operation, outcome, &view, of_pages));
             if let Some(wrong) = next.wrong.filter(|wrong| {
                 !is_another_error(wrong, outcome, context.freedoms, is_far(operation, &observed))
             }) {
@@ -134,7 +146,8 @@ impl Judge {
             board.lent |= next.lends;
             if viommu.as_mut().is_some_and(|viommu| viommu.is_found_again()) {
                 let view = After { before: &observed, effects: &effects };
-                effects.extend(self.held.returned(&view, &self.unsure));
+                let others = vgic.as_ref().map_or_else(Vec::new, |vgic| vgic.spans());
+                effects.extend(self.held.returned(&view, &self.unsure, &others));
             }
         }
         (findings, effects, board.lent)
@@ -156,6 +169,15 @@ fn emulated_smmu(state: &Snapshot, context: &Context) -> Option<Viommu> {
     let smmu = state.smmu.as_ref().filter(|_| context.emulated)?;
     let output_bits = smmu.control.output_bits;
     Some(Viommu::new(state.layout.smmu, context.sid_bits, context.smmu_stage1, output_bits))
+}
+
+/// The ITS and the redistributors that the host sees, as they are at boot.
+fn emulated_gic(state: &Snapshot, context: &Context) -> Option<Vgic> {
+    let gic = state.gic.as_ref()?;
+    let its = gic.its.as_ref().map(|its| its.frame).filter(|its| is_annotated(state, its.cast()))?;
+    let redistributors: Vec<_> = gic.redistributors.iter().map(|one| one.frame.base).collect();
+    let elsewhere = context.emulated || context.smmu == SmmuMode::Off;
+    Some(Vgic::new(its.base, &redistributors, context.sid_bits, elsewhere))
 }
 
 /// Whether `outcome` is what the hypervisor said of `operation`, and not that nobody asked it.

@@ -8,7 +8,9 @@
 //! | [`step`] | what an operation that ended in some way may have done |
 //! | [`tables`] | when it may fail for want of pages for tables |
 //! | [`judge`] | a real machine's step held against that |
+//! | [`holding`], `part`, `words` | what emulated devices have in common: memory that they hold, registers, memory in the middle of a step |
 //! | [`viommu`] | the SMMUv3 that the host sees: registers, commands, stream table, the host's own stage 1 |
+//! | [`vgic`] | the ITS and the redistributors that the host sees: registers, commands, which memory they hold |
 //! | [`small`], [`graph`] | a machine of a few pages, all states that it can be in, a way through all operations in all of them |
 //! | [`text`] | the specification as a person reads it |
 //!
@@ -17,15 +19,19 @@
 
 pub mod call;
 pub mod graph;
+pub mod holding;
 pub mod judge;
 pub mod need;
 pub mod page;
+mod part;
 pub mod small;
 pub mod step;
 pub mod tables;
 pub mod text;
+pub mod vgic;
 pub mod view;
 pub mod viommu;
+mod words;
 
 pub use call::Specified;
 pub use graph::{Graph, Tour};
@@ -33,5 +39,6 @@ pub use judge::{Around, Judge};
 pub use page::Page;
 pub use small::{Scope, Small};
 pub use step::{Next, next};
+pub use vgic::Vgic;
 pub use view::{Effect, Held, Observed, View};
 pub use viommu::Viommu;

@@ -54,7 +54,7 @@ pub struct Board<'a> {
 
 impl Board<'_> {
     /// Whether `operation` accesses a frame of an emulated device.
-    fn emulates(self, operation: &Operation) -> bool {
+    pub(crate) fn emulates(self, operation: &Operation) -> bool {
         let Operation::Access(access) = operation else { return false };
         let of = |span: Span<PhysAddr>| self.emulated.iter().any(|frame| frame.overlaps(span));
         let at = match access {

@@ -31,6 +31,11 @@ impl Free {
         self.host < WAY
     }
 
+    /// Whether what an emulated device uses may not be pinned, before this was looked at or after.
+    pub(crate) const fn may_fail_to_pin(self) -> bool {
+        self.el2 < 32
+    }
+
     /// Whether a call that names `nr` pages may find no page for a table: a table of the host's, one of EL2's and one of the SMMU's
     /// may need new tables at both ends of them, and between them one for each 2 MiB and each 1 GiB.
     pub(crate) const fn is_short_for(self, nr: u64) -> bool {

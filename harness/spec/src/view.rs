@@ -59,15 +59,21 @@ impl Held {
         after
     }
 
-    /// That all of them are returned, but those of which it is not known how often they are pinned by calls.
-    pub(crate) fn returned(&self, view: &dyn View, unsure: &Unsure) -> Vec<Effect> {
+    /// That all of them are returned, but those of which it is not known how often they are pinned by calls, and `others`.
+    pub(crate) fn returned(
+        &self,
+        view: &dyn View,
+        unsure: &Unsure,
+        others: &[Span<PhysAddr>],
+    ) -> Vec<Effect> {
         let page = |pfn: &u64| Span::new(PhysAddr::new(pfn * PAGE_SIZE), PAGE_SIZE);
         let returned = |(span, page)| match page {
             Page::Lent { pins: 0, held: 1.. } => Some(Effect { span, page: Page::Host }),
             Page::Lent { pins, .. } => Some(Effect { span, page: Page::Lent { pins, held: 0 } }),
             _ => None,
         };
-        let known = self.0.keys().filter(|pfn| !unsure.0.contains(pfn));
+        let other = |pfn: &u64| others.iter().any(|span| span.contains(page(pfn).base));
+        let known = self.0.keys().filter(|pfn| !unsure.0.contains(pfn) && !other(pfn));
         known.flat_map(|pfn| view.pages(page(pfn))).filter_map(returned).collect()
     }
 

@@ -5,9 +5,11 @@ use parallax_ops::{Data, Outcome};
 
 use super::stage1::Reached;
 use super::streams::Stream;
-use super::words::Fetch;
-use super::{At, Enable, Viommu, wrong};
+use super::{Enable, Viommu};
+use crate::holding::At;
+use crate::part::wrong;
 use crate::step::Next;
+use crate::words::Fetch;
 
 /// How long an access may be to be looked at, in bytes.
 const MOST: u64 = 1 << 20;

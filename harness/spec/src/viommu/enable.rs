@@ -4,11 +4,12 @@ use parallax_addr::{PhysAddr, Span};
 
 use super::registers::{CMDQEN, EVENTQEN, SMMUEN};
 use super::stage1::Forget;
-use super::streams::{Stream, may_be_held, stream, table};
-use super::words::Fetch;
-use super::{At, BUDGET, Enable, FOLLOWED, Viommu, queue};
+use super::streams::{Stream, stream, table};
+use super::{BUDGET, Enable, FOLLOWED, Viommu, queue};
+use crate::holding::{At, hold, release};
 use crate::page::Page;
-use crate::view::{After, Effect, View};
+use crate::view::Effect;
+use crate::words::Fetch;
 
 impl Viommu {
     /// A write of CR0.
@@ -93,46 +94,18 @@ impl Viommu {
         at: At<'_>,
         effects: &mut Vec<Effect>,
     ) -> Option<Span<PhysAddr>> {
-        let Some(span) = span else {
+        let held = span.and_then(|span| hold(span, at, &self.held.spans(), effects));
+        if held.is_none() {
             self.lose();
-            return None;
-        };
-        let pages = span.whole_pages()?;
-        let view = After { before: at.view, effects };
-        match may_be_held(pages, &view, &self.held.spans()) {
-            None => {
-                self.lose();
-                None
-            }
-            Some(false) => None,
-            Some(true) => {
-                let held = |(span, page)| {
-                    let held = if let Page::Lent { held, .. } = page { held } else { 0 };
-                    Effect { span, page: Page::Lent { pins: 0, held: held + 1 } }
-                };
-                let held: Vec<Effect> = view.pages(pages).into_iter().map(held).collect();
-                effects.extend(held);
-                Some(pages)
-            }
         }
+        held.flatten()
     }
 
     /// What is in `span` is returned.
     fn release(&mut self, span: Option<Span<PhysAddr>>, at: At<'_>, effects: &mut Vec<Effect>) {
-        let Some(pages) = span else { return };
-        let view = After { before: at.view, effects };
-        let released = |(span, page)| match page {
-            Page::Lent { pins: 0, held: 1 } => Some(Effect { span, page: Page::Host }),
-            Page::Lent { pins, held: held @ 1.. } => {
-                Some(Effect { span, page: Page::Lent { pins, held: held - 1 } })
-            }
-            _ => None,
-        };
-        let released: Vec<Option<Effect>> = view.pages(pages).into_iter().map(released).collect();
-        if released.iter().any(Option::is_none) {
+        if span.is_some_and(|pages| !release(pages, at, effects)) {
             self.lose();
         }
-        effects.extend(released.into_iter().flatten());
     }
 
     /// SMMUEN is acknowledged as clear: the stream table has been returned, by this access or by one before it.

@@ -11,21 +11,23 @@ mod stage1;
 mod streams;
 #[cfg(test)]
 mod tests;
-mod words;
 
 use std::collections::BTreeMap;
 
-use parallax_addr::{Ipa, PAGE_SIZE, PhysAddr, Span};
+use parallax_addr::{Ipa, PhysAddr, Span};
 use parallax_ops::{CpuAccess, DmaAccess, Operation, Outcome};
-use parallax_vmsa::PhysMem;
 
 use self::queue::Commands;
-use self::registers::{CMDQEN, EVENTQEN, Part, QUEUE_BASE, Register, SMMUEN, STRTAB_BASE, STRTAB_BASE_CFG};
+use self::registers::{
+    CMDQEN, EVENTQEN, QUEUE_BASE, REGISTERS, Register, SMMUEN, STRTAB_BASE, STRTAB_BASE_CFG,
+};
 use self::stage1::Remembered;
 use self::streams::{Features, Stream};
-use self::words::Words;
+use crate::holding::At;
+use crate::part::{Part, differs, wrong};
 use crate::step::{Next, Wrong};
-use crate::view::{Effect, View};
+use crate::view::Effect;
+use crate::words::Words;
 
 /// Streams whose entries are followed. Of others nothing is known.
 const FOLLOWED: u32 = 512;
@@ -84,15 +86,6 @@ impl Held {
     fn spans(&self) -> Vec<Span<PhysAddr>> {
         [self.cmdq, self.eventq, self.strtab].into_iter().flatten().collect()
     }
-}
-
-/// What an operation meets.
-#[derive(Clone, Copy)]
-pub struct At<'a> {
-    /// The state before it.
-    pub view: &'a dyn View,
-    /// Memory at the end of its step.
-    pub memory: &'a dyn PhysMem,
 }
 
 /// An access to a register.
@@ -165,12 +158,7 @@ impl Viommu {
                 Some(Next { lends: next.lends || goes_on, ..next })
             }
             _ => {
-                // What is given away is written by others, until it comes back.
-                if let Some(pages) = operation.call().and_then(|_| operation.footprint().pages)
-                    && pages.size <= 64 * PAGE_SIZE
-                {
-                    self.words.forget(pages.cast());
-                }
+                self.words.follow(operation, outcome, false);
                 None
             }
         }
@@ -203,9 +191,7 @@ impl Viommu {
                 Some(Next { lends: true, ..Next::SAME })
             }
             _ => {
-                let data = operation.data()?;
-                let span: Span<PhysAddr> = data.span.cast();
-                self.words.write(span, &data, 0, matches!(outcome, Outcome::Ok { .. }));
+                self.words.follow(operation, outcome, false);
                 None
             }
         }
@@ -226,7 +212,7 @@ impl Viommu {
         let mut next = Next { lends: self.lost, ..Next::SAME };
         match access {
             Access::Read { offset, size } => {
-                let part = Part::at(offset, size);
+                let part = Part::at(&REGISTERS, offset, size);
                 if part.is_some_and(|part| part.register == Register::CmdqCons) {
                     self.work(at);
                 }
@@ -237,7 +223,7 @@ impl Viommu {
                 }
             }
             Access::Write { offset, size, value } => {
-                if let Some(part) = Part::at(offset, size) {
+                if let Some(part) = Part::at(&REGISTERS, offset, size) {
                     next.effects = self.write(part, value, at);
                 }
             }
@@ -252,7 +238,7 @@ impl Viommu {
     }
 
     /// What is wrong with `value`, which was read from `part`; nothing for a register that there is not: it reads as zero.
-    fn read(&mut self, part: Option<Part>, value: u64) -> Option<Wrong> {
+    fn read(&mut self, part: Option<Part<Register>>, value: u64) -> Option<Wrong> {
         let known = |value| Some((value, u64::MAX));
         let Some(part) = part else { return differs("viommu/reserved", (0, u64::MAX), value) };
         if let Register::Fixed(fixed) = part.register {
@@ -285,7 +271,7 @@ impl Viommu {
     }
 
     /// The SMMU was turned off, and says so: all of it is known again.
-    fn found_again(&mut self, part: Part, value: u64) {
+    fn found_again(&mut self, part: Part<Register>, value: u64) {
         if part.register == Register::Cr0Ack && value == 0 && self.smmu == Enable::Soon(false) {
             let words = std::mem::take(&mut self.words);
             let Features { stage1, output_bits } = self.features;
@@ -306,7 +292,7 @@ impl Viommu {
         }
     }
 
-    fn write(&mut self, part: Part, value: u64, at: At<'_>) -> Vec<Effect> {
+    fn write(&mut self, part: Part<Register>, value: u64, at: At<'_>) -> Vec<Effect> {
         if self.lost {
             if part.register == Register::Cr0 {
                 self.asked(value);
@@ -377,15 +363,4 @@ impl Viommu {
             self.unknown = on;
         }
     }
-}
-
-fn wrong(rule: &str, says: &'static str, expected: Outcome) -> Wrong {
-    Wrong { rule: rule.to_owned(), says, expected }
-}
-
-/// That `value` should be `expected` in the bits of `mask`.
-fn differs(rule: &str, (expected, mask): (u64, u64), value: u64) -> Option<Wrong> {
-    let says = "what the host reads from a register of its SMMU";
-    let whole = value & !mask | expected & mask;
-    (whole != value).then(|| wrong(rule, says, Outcome::Ok { value: Some(whole) }))
 }

@@ -6,8 +6,9 @@ use parallax_vmsa::PhysMem;
 
 use super::registers::{CERROR_ILL, INDEX};
 use super::stage1::Forget;
-use super::words::Fetch;
-use super::{At, BUDGET, Enable, Viommu};
+use super::{BUDGET, Enable, Viommu};
+use crate::holding::At;
+use crate::words::Fetch;
 
 /// Most commands that one access performs.
 const COMMANDS: u64 = 64;

@@ -34,7 +34,7 @@ pub(super) enum Register {
 }
 
 /// Offset, bytes and register. What is not here reads as zero.
-const REGISTERS: [(u64, u64, Register); 28] = [
+pub(super) const REGISTERS: [(u64, u64, Register); 28] = [
     (0x0, 4, Register::Other),
     (0x4, 4, Register::Other),
     (0xc, 4, Register::Other),
@@ -83,52 +83,16 @@ pub(super) const SMMUEN: u64 = 1;
 pub(super) const EVENTQEN: u64 = 1 << 2;
 pub(super) const CMDQEN: u64 = 1 << 3;
 
-/// A part of a register: its first bit, and how many it has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Part {
-    pub(super) register: Register,
-    pub(super) low: u32,
-    pub(super) bits: u32,
-}
-
-impl Part {
-    /// What an access of `size` bytes at `offset` is to; nothing where it means nothing. A register of 64 bits takes halves.
-    pub(super) fn at(offset: u64, size: u64) -> Option<Self> {
-        let within = |(base, bytes, _): &&(u64, u64, Register)| (*base..base + bytes).contains(&offset);
-        let (base, bytes, register) = REGISTERS.iter().find(within)?;
-        let whole = offset == *base && size == *bytes;
-        let half = *bytes == 8 && size == 4 && (offset - base).is_multiple_of(4);
-        let low = 8 * (offset - base) as u32;
-        (whole || half).then_some(Self { register: *register, low, bits: 8 * size as u32 })
-    }
-
-    const fn mask(self) -> u64 {
-        (u64::MAX >> (64 - self.bits)) << self.low
-    }
-
-    /// This part of `value`.
-    pub(super) const fn of(self, value: u64) -> u64 {
-        (value & self.mask()) >> self.low
-    }
-
-    /// `old` with this part replaced by `value`; nothing where the rest is not known.
-    pub(super) const fn put(self, old: Option<u64>, value: u64) -> Option<u64> {
-        let value = (value << self.low) & self.mask();
-        match old {
-            Some(old) => Some(old & !self.mask() | value),
-            None if self.mask() == u64::MAX => Some(value),
-            None => None,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::part::Part;
 
     #[test]
     fn widths_are_the_architectures() {
-        let at = |offset, size| Part::at(offset, size).map(|part| (part.register, part.low, part.bits));
+        let at = |offset, size| {
+            Part::at(&REGISTERS, offset, size).map(|part| (part.register, part.low, part.bits))
+        };
         assert_eq!(at(0x80, 8), Some((Register::StrtabBase, 0, 64)));
         assert_eq!(at(0x84, 4), Some((Register::StrtabBase, 32, 32)));
         assert_eq!(at(0x20, 4), Some((Register::Cr0, 0, 32)));
@@ -136,15 +100,5 @@ mod tests {
         {
             assert_eq!(at(offset, size), None, "{offset:#x} {size}");
         }
-    }
-
-    #[test]
-    fn a_half_leaves_the_other() {
-        let high = Part::at(0x84, 4).unwrap();
-        assert_eq!(high.put(Some(0x1111_2222_3333_4444), 0xabcd), Some(0xabcd_3333_4444));
-        assert_eq!(high.put(None, 0), None);
-        assert_eq!(high.of(0x1111_2222_3333_4444), 0x1111_2222);
-        let whole = Part::at(0x80, 8).unwrap();
-        assert_eq!((whole.put(None, 5), whole.of(5)), (Some(5), 5));
     }
 }

@@ -7,7 +7,7 @@ use parallax_addr::{InputAddr, PAGE_SIZE, PhysAddr, Span};
 use parallax_smmu::Cd;
 use parallax_vmsa::{FaultKind, Level, Regime, Stage, Stage1Controls, Translation, translate};
 
-use super::words::Fetch;
+use crate::words::Fetch;
 
 /// What becomes of an access of one page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -182,7 +182,8 @@ mod tests {
     use super::*;
     use crate::page::Page;
     use crate::view::View;
-    use crate::viommu::words::Words;
+    use crate::words::Fetch;
+    use crate::words::Words;
 
     struct AllHosts;
 

@@ -5,9 +5,8 @@ use parallax_smmu::strtab::Layout;
 use parallax_smmu::{Config, Ste, StreamFault, StreamTable};
 use parallax_vmsa::PhysMem;
 
-use super::words::Fetch;
-use crate::page::Page;
-use crate::view::View;
+use crate::holding::may_be_held;
+use crate::words::Fetch;
 
 /// What becomes of a stream's transactions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,23 +19,6 @@ pub(super) enum Stream {
     Stage1(PhysAddr),
     /// That is not known.
     Unknown,
-}
-
-/// Whether a table or queue in `span` may be lent for an emulated device: it is the host's alone, or is lent to this one already, for
-/// what is in `own`. Nothing where it is pinned by calls as well, or lent to others.
-pub(super) fn may_be_held(span: Span<PhysAddr>, view: &dyn View, own: &[Span<PhysAddr>]) -> Option<bool> {
-    let pages = span.whole_pages()?;
-    let mut unsure = false;
-    for (span, page) in view.pages(pages) {
-        let own = own.iter().any(|own| own.intersect(span) == Some(span));
-        match page {
-            Page::Host => {}
-            Page::Lent { pins: 0, held: 1.. } if own => {}
-            Page::Lent { held: 1.., .. } => unsure = true,
-            _ => return Some(false),
-        }
-    }
-    (!unsure).then_some(true)
 }
 
 /// The table that STRTAB_BASE and STRTAB_BASE_CFG describe, nothing for a reserved format. What exceeds the StreamIDs that there

@@ -4,7 +4,8 @@ use parallax_addr::{Ipa, PAGE_SIZE, PhysAddr, Span, StreamId};
 use parallax_ops::{CpuAccess, DmaAccess, Operation, Outcome};
 use parallax_vmsa::{MemError, PhysMem};
 
-use super::{At, Viommu};
+use super::Viommu;
+use crate::holding::At;
 use crate::page::Page;
 use crate::step::Next;
 use crate::view::{After, Effect, View};
@@ -59,7 +60,8 @@ impl Host {
         let mut last = None;
         for (operation, outcome) in operations {
             let view = After { before: &Pages, effects: &self.effects };
-            let next = self.smmu.perform(operation, outcome, At { view: &view, memory: &Zero });
+            let next =
+                self.smmu.perform(operation, outcome, At { view: &view, memory: &Zero, unsure: false });
             let effects = next.iter().flat_map(|next| next.effects.clone()).collect::<Vec<_>>();
             self.effects.extend(effects);
             last = next;

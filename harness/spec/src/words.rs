@@ -6,9 +6,9 @@
 use std::cell::Cell;
 use std::collections::BTreeMap;
 
-use parallax_addr::{PhysAddr, Span};
+use parallax_addr::{PAGE_SIZE, PhysAddr, Span};
 use parallax_ops::data::Written;
-use parallax_ops::{Agent, Data, Operation};
+use parallax_ops::{Agent, Data, Operation, Outcome};
 use parallax_vmsa::{MemError, PhysMem};
 
 use crate::view::View;
@@ -20,7 +20,7 @@ const REMEMBERED: usize = 1 << 16;
 
 /// Words of 8 bytes, by address.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Words {
+pub(crate) struct Words {
     /// Those that operations of this step write, and what they hold now, as far as that is known.
     written: BTreeMap<u64, Option<u64>>,
     /// What the steps until now wrote.
@@ -28,7 +28,7 @@ pub(super) struct Words {
     /// Whether a device may write anywhere in this step.
     wild: bool,
     /// Memory that hardware writes on its own.
-    pub(super) volatile: Option<Span<PhysAddr>>,
+    pub(crate) volatile: Option<Span<PhysAddr>>,
 }
 
 /// The addresses of the words of `span`.
@@ -38,7 +38,7 @@ fn words(span: Span<PhysAddr>) -> impl Iterator<Item = u64> {
 
 impl Words {
     /// A step begins in which `operations` are performed. `goes_elsewhere` says of a stream whether it has a stage 1.
-    pub(super) fn begin<'a>(
+    pub(crate) fn begin<'a>(
         &mut self,
         operations: impl Iterator<Item = &'a Operation>,
         goes_elsewhere: impl Fn(u32) -> bool,
@@ -64,7 +64,7 @@ impl Words {
     }
 
     /// The bytes of `data` from byte `from` on were written to `span`, or were not, or were in part.
-    pub(super) fn write(&mut self, span: Span<PhysAddr>, data: &Data, from: u64, done: bool) {
+    pub(crate) fn write(&mut self, span: Span<PhysAddr>, data: &Data, from: u64, done: bool) {
         let bytes = match &data.written {
             Some(Written::Bytes(bytes)) if done => bytes,
             Some(Written::Same) | None => return,
@@ -90,8 +90,25 @@ impl Words {
         }
     }
 
+    /// `operation` was performed, which ended with `outcome`. Where devices `go_elsewhere`, nobody knows where they wrote.
+    pub(crate) fn follow(&mut self, operation: &Operation, outcome: &Outcome, go_elsewhere: bool) {
+        // What is given away is written by others, until it comes back.
+        if let Some(pages) = operation.call().and_then(|_| operation.footprint().pages)
+            && pages.size <= 64 * PAGE_SIZE
+        {
+            self.forget(pages.cast());
+        }
+        let Some(data) = operation.data().filter(|data| data.written.is_some()) else { return };
+        if operation.is_device() && (go_elsewhere || data.span.size > MOST) {
+            self.remembered.clear();
+            self.written.values_mut().for_each(|value| *value = None);
+        } else {
+            self.write(data.span.cast(), &data, 0, matches!(outcome, Outcome::Ok { .. }));
+        }
+    }
+
     /// What `span` holds is not known any more, until the step is over.
-    pub(super) fn forget(&mut self, span: Span<PhysAddr>) {
+    pub(crate) fn forget(&mut self, span: Span<PhysAddr>) {
         for word in words(span) {
             self.written.insert(word, None);
             self.remembered.remove(&word);
@@ -99,18 +116,18 @@ impl Words {
     }
 }
 
-/// Memory as the SMMU may fetch from it: where the page is the host's.
-pub(super) struct Fetch<'a> {
-    pub(super) words: &'a Words,
+/// Memory as an emulated device may fetch from it: where the page is the host's.
+pub(crate) struct Fetch<'a> {
+    pub(crate) words: &'a Words,
     /// Memory at the end of the step.
-    pub(super) end: &'a dyn PhysMem,
-    pub(super) view: &'a dyn View,
+    pub(crate) end: &'a dyn PhysMem,
+    pub(crate) view: &'a dyn View,
     /// Whether something was asked for that is not known.
-    pub(super) unknown: Cell<bool>,
+    pub(crate) unknown: Cell<bool>,
 }
 
 impl<'a> Fetch<'a> {
-    pub(super) fn new(words: &'a Words, end: &'a dyn PhysMem, view: &'a dyn View) -> Self {
+    pub(crate) fn new(words: &'a Words, end: &'a dyn PhysMem, view: &'a dyn View) -> Self {
         Self { words, end, view, unknown: Cell::new(false) }
     }
 
