@@ -53,15 +53,15 @@ impl Handle {
         }
         // SAFETY: the array is this thread's, and nothing refers to its bytes.
         unsafe { g_byte_array_set_size(bytes, 0) };
-        // SAFETY: the handle is one of QEMU's list, and the callback is one that may read registers: otherwise QEMU says -1.
-        let size = unsafe {
+        // How many bytes there are is in the array: what this returns is a number in QEMU 10.0, and in 11.1 whether it was read.
+        // SAFETY: the handle is one of QEMU's list; where the callback may read no registers, QEMU leaves the array empty.
+        unsafe {
             qemu_plugin_read_register(ptr::with_exposed_provenance_mut::<qemu_plugin_register>(self.0), bytes)
         };
         // SAFETY: as above; QEMU has filled it.
         let GByteArray { data, len } = unsafe { *bytes };
         // SAFETY: it holds `len` bytes, and eight of them are read.
-        (size == 8 && len == 8)
-            .then(|| u64::from_le_bytes(unsafe { data.cast::<[u8; 8]>().read_unaligned() }))
+        (len == 8).then(|| u64::from_le_bytes(unsafe { data.cast::<[u8; 8]>().read_unaligned() }))
     }
 }
 
