@@ -5,7 +5,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use parallax_report::whole_file;
+use parallax_report::{regular, whole_file};
 use parallax_trace::spec::MachineSpec;
 use parallax_trace::{Op, Trace};
 use sha2::{Digest, Sha256};
@@ -71,11 +71,9 @@ pub(super) fn load(folder: &Path) -> Result<Vec<Entry>, String> {
 
 fn read(path: &Path) -> Result<Entry, String> {
     let name = path.display();
-    let size = std::fs::metadata(path).map_err(|error| format!("{name}: {error}"))?.len();
-    if size > MOST {
-        return Err(format!("{name}: {size} bytes are too many for a trace of a corpus: remove it"));
-    }
-    let text = std::fs::read_to_string(path).map_err(|error| format!("{name}: {error}"))?;
+    let no_trace = |why: &dyn std::fmt::Display| format!("{name}: {why}\nremove it from the corpus");
+    let bytes = regular::read(path, MOST).map_err(|error| no_trace(&error))?;
+    let text = String::from_utf8(bytes).map_err(|_| no_trace(&"no text"))?;
     let trace = Trace::parse(&name.to_string(), &text)
         .map_err(|error| format!("{error}\nremove it from the corpus"))?;
     let ops = trace.ops.into_iter().map(|op| Op { line: 0, expect: None, ..op }).collect();
@@ -110,5 +108,27 @@ mod tests {
         let error = load(folder.path()).unwrap_err();
         assert!(error.contains("a.trace") && error.contains("remove it"), "{error}");
         assert!(load(&folder.path().join("nowhere")).is_err());
+    }
+
+    #[test]
+    fn what_is_no_file_is_refused_and_not_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let refused = |why: &str| {
+            let error = load(folder.path()).unwrap_err();
+            assert!(
+                error.contains(why) && error.contains("a.trace") && error.contains("remove it"),
+                "{error}"
+            );
+        };
+        let at = folder.path().join("a.trace");
+        let socket = std::os::unix::net::UnixListener::bind(&at).unwrap();
+        refused("a socket");
+        drop(socket);
+        std::fs::remove_file(&at).unwrap();
+        std::os::unix::fs::symlink("nowhere", &at).unwrap();
+        refused("No such file");
+        std::fs::remove_file(&at).unwrap();
+        std::fs::write(&at, [0xff, 0xfe]).unwrap();
+        refused("no text");
     }
 }
