@@ -25,6 +25,8 @@ pub(crate) struct Words {
     written: BTreeMap<u64, Option<u64>>,
     /// What the steps until now wrote.
     remembered: BTreeMap<u64, u64>,
+    /// Of what is here and not among those nothing is known.
+    forgotten: Vec<Span<PhysAddr>>,
     /// Whether a device may write anywhere in this step.
     wild: bool,
     /// Memory that hardware writes on its own.
@@ -44,6 +46,7 @@ impl Words {
         goes_elsewhere: impl Fn(u32) -> bool,
     ) {
         self.written.clear();
+        self.forgotten.clear();
         self.wild = false;
         let (mut count, mut huge) = (0, false);
         for operation in operations {
@@ -109,10 +112,12 @@ impl Words {
 
     /// What `span` holds is not known any more, until the step is over.
     pub(crate) fn forget(&mut self, span: Span<PhysAddr>) {
-        for word in words(span) {
-            self.written.insert(word, None);
-            self.remembered.remove(&word);
-        }
+        let first = span.base.get() & !7;
+        let all = first..span.end().get().max(first);
+        self.written.range_mut(all.clone()).for_each(|(_, value)| *value = None);
+        let gone: Vec<u64> = self.remembered.range(all).map(|(word, _)| *word).collect();
+        gone.iter().for_each(|word| _ = self.remembered.remove(word));
+        self.forgotten.push(span);
     }
 }
 
@@ -144,6 +149,7 @@ impl<'a> Fetch<'a> {
         match self.words.written.get(&word) {
             Some(value) => value.ok_or_else(unknown),
             None if self.words.wild => Err(unknown()),
+            None if self.words.forgotten.iter().any(|forgotten| forgotten.overlaps(span)) => Err(unknown()),
             None => {
                 let mut bytes = [0; 8];
                 self.end.read(at, &mut bytes)?;
