@@ -54,6 +54,12 @@ pub struct Executed {
 }
 
 impl Executed {
+    /// Those of an image that begins at `first`, with a bit for each instruction and one for each branch.
+    #[must_use]
+    pub const fn new(first: HypVa, bits: Vec<u8>, branches: Vec<u8>) -> Self {
+        Self { first: first.get(), bits, branches }
+    }
+
     /// A bit for each instruction from the image's first one on, from the lowest bit of the first byte up.
     #[must_use]
     pub fn bits(&self) -> &[u8] {

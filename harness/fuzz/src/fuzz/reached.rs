@@ -74,6 +74,8 @@ impl Bits {
 
 #[cfg(test)]
 mod tests {
+    use parallax_addr::HypVa;
+
     use super::*;
 
     #[test]
@@ -89,6 +91,11 @@ mod tests {
         assert!(known.merge(&of(&[0, 2, 4], &[])));
         assert!(known.merge(&of(&[], &[8])));
         assert_eq!((known.instructions(), known.states()), (3, 2));
+        let executed = |branch| Executed::new(HypVa::new(0), vec![1], vec![branch]);
+        let mut ran = Reached::default();
+        assert!(ran.add(Some(&executed(1)), &BTreeSet::new()));
+        assert!(!ran.add(Some(&executed(1)), &BTreeSet::new()));
+        assert!(ran.add(Some(&executed(2)), &BTreeSet::new()), "another way between the same instructions");
         let branch = Reached { branches: Bits(vec![0, 8]), ..Reached::default() };
         assert!(known.merge(&branch) && !known.merge(&branch));
         assert_eq!((known.instructions(), known.branches()), (3, 1));
