@@ -6,3 +6,4 @@ pub mod cmd;
 pub mod interrupt;
 mod saves;
 pub mod schema;
+pub mod specified;

@@ -6,13 +6,13 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use parallax::specified;
 use parallax_abi::fault::Fault;
 use parallax_machine::recording::LIMITS;
 use parallax_model::{Check, FindingLine, GoldenLine, Rule};
 use parallax_ops::{Kind, Param, Row};
 use parallax_trace::WORDS;
 use parallax_trace::spec::OPTIONS;
-
 const ROOT: &str = "../..";
 
 const FAULTS: &str = "\
@@ -140,7 +140,7 @@ fn the_page_of_traces_is_made_from_the_tables_of_options_and_operations() {
 #[test]
 fn the_page_of_the_specification_has_every_call() {
     let page = fs::read_to_string(Path::new(ROOT).join("docs/specification.md")).unwrap();
-    let calls = parallax_spec::text::of(None).expect("there are calls");
+    let calls = specified::of(None).expect("there are calls");
     hold("specification.md", &with_part(&page, "calls", &format!("```text\n{calls}```\n")));
 }
 
@@ -149,7 +149,7 @@ fn the_page_of_ownership_has_what_the_specification_says_of_every_call() {
     let page = fs::read_to_string(Path::new(ROOT).join("docs/ownership.md")).unwrap();
     let titles =
         ["operation", "a page that is", "becomes", "the host's CPUs and devices", "EL2", "refused with"];
-    hold("ownership.md", &with_part(&page, "changes", &table(&titles, parallax_spec::text::changes())));
+    hold("ownership.md", &with_part(&page, "changes", &table(&titles, specified::changes())));
 }
 
 #[test]

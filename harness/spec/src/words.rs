@@ -182,39 +182,19 @@ impl PhysMem for Fetch<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::page::Page;
-
-    /// Memory of the host's, all of it zero when the step is over.
-    struct Zero;
-
-    impl View for Zero {
-        fn frames(&self) -> u64 {
-            1 << 36
-        }
-
-        fn pages(&self, span: Span<PhysAddr>) -> Vec<(Span<PhysAddr>, Page)> {
-            vec![(span, Page::Host)]
-        }
-    }
-
-    impl PhysMem for Zero {
-        fn read(&self, _: PhysAddr, buf: &mut [u8]) -> Result<(), MemError> {
-            buf.fill(0);
-            Ok(())
-        }
-    }
+    use crate::fakes::{Memory, Pages};
 
     #[test]
     fn what_was_given_away_is_not_known_until_the_step_is_over() {
         let mut words = Words::default();
         let known = |words: &Words, at: u64| {
-            Fetch::new(words, &Zero, &Zero).read(PhysAddr::new(at), &mut [0; 8]).is_ok()
+            Fetch::new(words, &Memory::default(), &Pages).read(PhysAddr::new(at), &mut [0; 8]).is_ok()
         };
-        words.forget(Span::new(PhysAddr::new(0x1000), PAGE_SIZE));
-        let all = [0xff8, 0x1000, 0x1ff8, 0x2000].map(|at| known(&words, at));
+        words.forget(Span::new(PhysAddr::new(0x4000_1000), PAGE_SIZE));
+        let all = [0x4000_0ff8, 0x4000_1000, 0x4000_1ff8, 0x4000_2000].map(|at| known(&words, at));
         assert_eq!(all, [true, false, false, true]);
         words.begin(std::iter::empty(), |_| false);
-        assert!(known(&words, 0x1000));
+        assert!(known(&words, 0x4000_1000));
         // One that wraps is none.
         words.forget(Span::new(PhysAddr::new(!0xfff), 2 * PAGE_SIZE));
     }

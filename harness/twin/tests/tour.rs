@@ -1,7 +1,7 @@
 //! Every operation in every state of a few pages, on one board after the other.
 
 use parallax_addr::{Pfn, StreamId};
-use parallax_spec::{Graph, Scope, Tour};
+use parallax_graph::{Graph, Scope, Tour};
 use parallax_trace::spec::RAM_BASE;
 use parallax_twin::{Board, Twin, boot};
 

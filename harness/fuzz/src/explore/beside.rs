@@ -5,8 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use parallax_spec::graph::Edge;
-use parallax_spec::{Graph, Tour};
+use parallax_graph::{Edge, Graph, Tour};
 use parallax_trace::Op;
 
 use super::fresh::MEMORY;

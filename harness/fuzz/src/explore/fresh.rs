@@ -6,9 +6,9 @@
 
 use parallax_addr::{Base, Expr, Symbol};
 use parallax_engine::{Beginning, Session, SessionError};
+use parallax_graph::Edge;
 use parallax_machine::{Backend, CancellationToken, MachineError};
 use parallax_ops::Kind;
-use parallax_spec::graph::Edge;
 use parallax_trace::Op;
 use parallax_trace::spec::MachineSpec;
 

@@ -1,6 +1,6 @@
 //! Every operation in every state of a few pages, performed on the real hypervisor.
 //!
-//! The specification says which states there are and what each operation does in each of them ([`parallax_spec::Graph`]). A
+//! The specification says which states there are and what each operation does in each of them ([`parallax_graph::Graph`]). A
 //! tour through all of its transitions, errors included, is performed in stream mode, and every step of it is judged by all
 //! judges. What is found comes with the shortest way to it, as a trace.
 
@@ -15,9 +15,9 @@ mod tour;
 use parallax_abi::fault::Fault;
 use parallax_addr::{Pfn, StreamId};
 use parallax_engine::{Beginning, Session, SessionError};
+use parallax_graph::{Graph, Scope};
 use parallax_machine::{Backend, CancellationToken, MachineError};
 use parallax_ops::{Kind, Operation};
-use parallax_spec::{Graph, Scope};
 use parallax_trace::spec::{RAM_BASE, regions};
 use parallax_trace::{Op, Trace};
 
@@ -100,7 +100,7 @@ impl Exploration {
     /// What must hold of the specification in this scope, and where it does not.
     #[must_use]
     pub fn contradictions(&self) -> Vec<String> {
-        parallax_spec::graph::contradictions(&self.scope, &self.graph)
+        parallax_graph::graph::contradictions(&self.scope, &self.graph)
     }
 
     /// The machine, as a trace without operations of its own.
@@ -173,7 +173,7 @@ impl Exploration {
     }
 
     /// The operations of an edge, with what must come of them.
-    fn ops(&self, edge: &parallax_spec::graph::Edge) -> Vec<Op> {
+    fn ops(&self, edge: &parallax_graph::Edge) -> Vec<Op> {
         self.actions[edge.operation].expecting(&edge.outcome)
     }
 

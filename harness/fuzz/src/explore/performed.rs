@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
+use parallax_graph::Edge;
 use parallax_report::text_table;
 use parallax_spec::Page;
-use parallax_spec::graph::Edge;
 
 use super::{Exploration, Shard};
 

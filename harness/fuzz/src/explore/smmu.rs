@@ -5,9 +5,8 @@
 //! ```
 
 use parallax_addr::{Ipa, StreamId};
+use parallax_graph::{Edge, Graph, Scope, Small};
 use parallax_ops::{DmaAccess, Operation, Outcome};
-use parallax_spec::graph::Edge;
-use parallax_spec::{Graph, Scope, Small};
 use parallax_trace::Op;
 
 use super::action::Action;

@@ -5,10 +5,9 @@ use std::sync::{Mutex, PoisonError};
 
 use parallax_abi::mailbox::SLOTS;
 use parallax_engine::{Beginning, Session, SessionError, touches_data};
+use parallax_graph::{Edge, Tour};
 use parallax_machine::{Backend, CancellationToken, Machine, MachineError};
 use parallax_model::Finding;
-use parallax_spec::Tour;
-use parallax_spec::graph::Edge;
 use parallax_trace::Op;
 
 use super::performed::Performed;

@@ -31,11 +31,11 @@ use super::output::{print, print_document};
 use super::outputs::{apart, can_be_saved, save, save_silently};
 use super::progress;
 use crate::cli::{Explore, Spec};
-use crate::interrupt;
+use crate::{interrupt, specified};
 
 /// Prints the specification.
 pub(super) fn spec(args: &Spec) -> Result<Status> {
-    let text = parallax_spec::text::of(args.call.as_deref());
+    let text = specified::of(args.call.as_deref());
     let unknown = || {
         let call = visible::line(args.call.as_deref().unwrap_or_default());
         Failure::usage(format!("nothing is specified of `{call}`: `parallax spec` prints all calls"))

@@ -1,13 +1,10 @@
 //! A host and its GIC, without a machine.
 
-use std::cell::RefCell;
-use std::collections::BTreeMap;
-
 use parallax_addr::{Ipa, PAGE_SIZE, PhysAddr, Span, StreamId};
 use parallax_ops::{CpuAccess, DmaAccess, Operation, Outcome};
-use parallax_vmsa::{MemError, PhysMem};
 
 use super::Vgic;
+use crate::fakes::{Memory, OTHERS, Pages};
 use crate::holding::At;
 use crate::page::Page;
 use crate::step::Next;
@@ -19,42 +16,8 @@ const QUEUE: u64 = 0x4601_0000;
 const ITT: u64 = 0x4602_0000;
 const CONFIGURATION: u64 = 0x4603_0000;
 const PENDING: u64 = 0x4604_0000;
-const OTHERS: u64 = 0x4700_0000;
 const VALID: u64 = 1 << 63;
 const OK: Outcome = Outcome::Ok { value: None };
-
-/// Memory of the host's, but for one page.
-struct Pages;
-
-impl View for Pages {
-    fn frames(&self) -> u64 {
-        1 << 36
-    }
-
-    fn pages(&self, span: Span<PhysAddr>) -> Vec<(Span<PhysAddr>, Page)> {
-        let page = |at: PhysAddr| match at.get() {
-            OTHERS => Page::Given { users: 0 },
-            0x4000_0000.. => Page::Host,
-            _ => Page::HostMmio,
-        };
-        span.pages().map(|at| (Span::new(at, PAGE_SIZE), page(at))).collect()
-    }
-}
-
-/// Memory as it is when a step is over: dwords.
-#[derive(Default)]
-struct Memory(RefCell<BTreeMap<u64, u64>>);
-
-impl PhysMem for Memory {
-    fn read(&self, pa: PhysAddr, buf: &mut [u8]) -> Result<(), MemError> {
-        for (at, bytes) in (pa.get()..).step_by(8).zip(buf.chunks_mut(8)) {
-            bytes.copy_from_slice(
-                &self.0.borrow().get(&at).copied().unwrap_or(0).to_le_bytes()[..bytes.len()],
-            );
-        }
-        Ok(())
-    }
-}
 
 struct Host {
     gic: Vgic,

@@ -102,7 +102,7 @@ impl Viommu {
         Self {
             frame,
             sid_bits: u32::from(sid_bits).min(32),
-            features: Features { stage1: Some(stage1), output_bits: u32::from(output_bits).min(48) },
+            features: Features { stage1, output_bits: u32::from(output_bits).min(48) },
             lost: false,
             found_again: false,
             smmu: Enable::Off,
@@ -275,7 +275,7 @@ impl Viommu {
         if part.register == Register::Cr0Ack && value == 0 && self.smmu == Enable::Soon(false) {
             let words = std::mem::take(&mut self.words);
             let Features { stage1, output_bits } = self.features;
-            let new = Self::new(self.frame, self.sid_bits as u8, stage1 == Some(true), output_bits as u8);
+            let new = Self::new(self.frame, self.sid_bits as u8, stage1, output_bits as u8);
             let commands = Commands::unknown();
             let (remembered, unknown) = (std::mem::take(&mut self.remembered), None);
             *self = Self {

@@ -215,11 +215,7 @@ impl Viommu {
     fn effect(&self, command: &Command) -> Effect {
         let field = |name| command.field(name).unwrap_or(0);
         let sid = field("StreamID") as u32;
-        let of_stage1 = |effect| match self.features.stage1 {
-            Some(true) => effect,
-            Some(false) => Effect::Refused,
-            None => Effect::Unknown,
-        };
+        let of_stage1 = |effect| if self.features.stage1 { effect } else { Effect::Refused };
         // With RIL a command may name a range: which are reserved goes by granule and level.
         let ranged = ["NUM", "SCALE", "TTL", "TG"].iter().any(|name| field(name) != 0);
         let address = InputAddr::new(field("Address"));

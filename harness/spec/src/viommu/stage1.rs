@@ -175,57 +175,27 @@ fn regime(cd: &Cd) -> Option<Regime> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
-    use parallax_vmsa::SparseMem;
-
     use super::*;
-    use crate::page::Page;
-    use crate::view::View;
-    use crate::words::Fetch;
+    use crate::fakes::{Memory, Pages};
     use crate::words::Words;
-
-    struct AllHosts;
-
-    impl View for AllHosts {
-        fn frames(&self) -> u64 {
-            1 << 20
-        }
-
-        fn pages(&self, span: Span<PhysAddr>) -> Vec<(Span<PhysAddr>, Page)> {
-            vec![(span, Page::Host)]
-        }
-    }
 
     const CD: u64 = 25 | 1 << 30 | 1 << 31 | 4 << 32 | 1 << 35 | 1 << 41 | 1 << 45 | 1 << 46 | 1 << 48;
     const BLOCK: u64 = 0x4000_0000 | 1 | 1 << 6 | 1 << 10;
 
-    fn memory(words: &[(u64, u64)]) -> SparseMem {
-        let words: BTreeMap<u64, u64> = words.iter().copied().collect();
-        let mut memory = SparseMem::new();
-        for page in [0x1000, 0x2000] {
-            let bytes = (page..page + 0x1000).step_by(8);
-            let bytes: Vec<u8> =
-                bytes.flat_map(|at| words.get(&at).copied().unwrap_or(0).to_le_bytes()).collect();
-            memory.write(PhysAddr::new(page), &bytes);
-        }
-        memory
-    }
-
-    fn reach(remembered: &mut Remembered, memory: &SparseMem, at: u64) -> Vec<Reached> {
+    fn reach(remembered: &mut Remembered, memory: &Memory, at: u64) -> Vec<Reached> {
         let words = Words::default();
-        let fetch = Fetch::new(&words, memory, &AllHosts);
-        remembered.reach((8, PhysAddr::new(0x1000)), InputAddr::new(at), true, &fetch)
+        let fetch = Fetch::new(&words, memory, &Pages);
+        remembered.reach((8, PhysAddr::new(0x4000_1000)), InputAddr::new(at), true, &fetch)
     }
 
     #[test]
     fn a_device_gets_old_or_new_until_it_is_invalidated() {
         let mut remembered = Remembered::default();
-        let old = memory(&[(0x1000, CD), (0x1008, 0x2000), (0x2020, BLOCK)]);
+        let old = Memory::of(&[(0x4000_1000, CD), (0x4000_1008, 0x4000_2000), (0x4000_2020, BLOCK)]);
         let there = Reached::At(PhysAddr::new(0x4500_1000));
         assert_eq!(reach(&mut remembered, &old, 0x1_0500_1000), [there]);
         assert_eq!(reach(&mut remembered, &old, 0x1_4500_1000), [Reached::Nowhere]);
-        let new = memory(&[(0x1000, CD), (0x1008, 0x2000)]);
+        let new = Memory::of(&[(0x4000_1000, CD), (0x4000_1008, 0x4000_2000)]);
         assert_eq!(reach(&mut remembered, &new, 0x1_0500_2000)[1..], [Reached::Nowhere]);
         remembered.forget(Forget::Asid(2));
         assert_eq!(reach(&mut remembered, &new, 0x1_0500_1000), [there, Reached::Nowhere]);
@@ -236,9 +206,9 @@ mod tests {
     #[test]
     fn a_context_descriptor_is_remembered_too() {
         let mut remembered = Remembered::default();
-        let old = memory(&[(0x1000, CD), (0x1008, 0x2000), (0x2020, BLOCK)]);
+        let old = Memory::of(&[(0x4000_1000, CD), (0x4000_1008, 0x4000_2000), (0x4000_2020, BLOCK)]);
         reach(&mut remembered, &old, 0x1_0500_1000);
-        let new = memory(&[]);
+        let new = Memory::of(&[]);
         let there = Reached::At(PhysAddr::new(0x4500_1000));
         assert!(reach(&mut remembered, &new, 0x1_0500_1000).contains(&there));
         remembered.forget(Forget::Context(Some(8)));
@@ -248,7 +218,7 @@ mod tests {
     #[test]
     fn a_context_descriptor_that_not_all_read_alike_says_nothing() {
         let mut remembered = Remembered::default();
-        let odd = memory(&[(0x1000, CD | 3 << 6), (0x1008, 0x2000), (0x2020, BLOCK)]);
+        let odd = Memory::of(&[(0x4000_1000, CD | 3 << 6), (0x4000_1008, 0x4000_2000), (0x4000_2020, BLOCK)]);
         assert_eq!(reach(&mut remembered, &odd, 0x1_0500_1000), [Reached::Unknown]);
     }
 }

@@ -43,8 +43,8 @@ pub(super) fn table(base: u64, cfg: u64, sid_bits: u32) -> Option<StreamTable> {
 /// What an SMMU can do, as far as entries go by it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Features {
-    /// IDR0.S1P; nothing where that is not known.
-    pub(super) stage1: Option<bool>,
+    /// IDR0.S1P.
+    pub(super) stage1: bool,
     /// Size of addresses that it puts out (bits).
     pub(super) output_bits: u32,
 }
@@ -108,12 +108,8 @@ fn entry(ste: &Ste, features: Features) -> Stream {
         Config::Bypass => Stream::Bypass,
         Config::Stage1 => {
             let context = ste.s1_context_ptr();
-            match features.stage1 {
-                _ if ste.s1cdmax() != 0 || context >> features.output_bits != 0 => Stream::Abort,
-                Some(true) => Stream::Stage1(PhysAddr::new(context)),
-                Some(false) => Stream::Abort,
-                None => Stream::Unknown,
-            }
+            let one = ste.s1cdmax() == 0 && context >> features.output_bits == 0;
+            if features.stage1 && one { Stream::Stage1(PhysAddr::new(context)) } else { Stream::Abort }
         }
     }
 }

@@ -2,9 +2,9 @@
 
 use parallax_addr::{Ipa, PAGE_SIZE, PhysAddr, Span, StreamId};
 use parallax_ops::{CpuAccess, DmaAccess, Operation, Outcome};
-use parallax_vmsa::{MemError, PhysMem};
 
 use super::Viommu;
+use crate::fakes::{Memory, OTHERS, Pages};
 use crate::holding::At;
 use crate::page::Page;
 use crate::step::Next;
@@ -13,35 +13,6 @@ use crate::view::{After, Effect, View};
 const FRAME: u64 = 0x905_0000;
 const QUEUE: u64 = 0x4601_1000;
 const TABLE: u64 = 0x4601_2000;
-const OTHERS: u64 = 0x4700_0000;
-
-/// Memory of the host's, but for one page.
-struct Pages;
-
-impl View for Pages {
-    fn frames(&self) -> u64 {
-        1 << 36
-    }
-
-    fn pages(&self, span: Span<PhysAddr>) -> Vec<(Span<PhysAddr>, Page)> {
-        let page = |at: PhysAddr| match at.get() {
-            OTHERS => Page::Given { users: 0 },
-            0x4000_0000.. => Page::Host,
-            _ => Page::HostMmio,
-        };
-        span.pages().map(|at| (Span::new(at, PAGE_SIZE), page(at))).collect()
-    }
-}
-
-/// All of it zero.
-struct Zero;
-
-impl PhysMem for Zero {
-    fn read(&self, _: PhysAddr, buf: &mut [u8]) -> Result<(), MemError> {
-        buf.fill(0);
-        Ok(())
-    }
-}
 
 struct Host {
     smmu: Viommu,
@@ -60,8 +31,11 @@ impl Host {
         let mut last = None;
         for (operation, outcome) in operations {
             let view = After { before: &Pages, effects: &self.effects };
-            let next =
-                self.smmu.perform(operation, outcome, At { view: &view, memory: &Zero, unsure: false });
+            let next = self.smmu.perform(
+                operation,
+                outcome,
+                At { view: &view, memory: &Memory::default(), unsure: false },
+            );
             let effects = next.iter().flat_map(|next| next.effects.clone()).collect::<Vec<_>>();
             self.effects.extend(effects);
             last = next;

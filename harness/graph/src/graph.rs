@@ -6,7 +6,8 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use parallax_ops::{Operation, Outcome};
 
 use crate::small::{Scope, Small};
-use crate::step::{Board, next};
+use parallax_spec::next;
+use parallax_spec::step::Board;
 
 /// What an operation does in a state.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -236,7 +237,7 @@ mod tests {
     use parallax_addr::Pfn;
 
     use super::*;
-    use crate::page::Page;
+    use parallax_spec::Page;
 
     fn scope() -> Scope {
         let memory = [0x10, 0x11, 0x1ff].map(Pfn::new).to_vec();

@@ -5,9 +5,9 @@ use std::fmt::Write;
 use parallax_abi::errno;
 use parallax_ops::{Kind, rows};
 
-use crate::call::{CALLS, Specified};
-use crate::need::{Holds, Need};
-use crate::page::Page;
+use parallax_spec::Page;
+use parallax_spec::call::{CALLS, Specified};
+use parallax_spec::need::{Holds, Need};
 
 /// The specification of the call named `word`, or of all.
 #[must_use]

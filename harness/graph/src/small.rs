@@ -5,8 +5,8 @@ use std::fmt;
 use parallax_addr::{PAGE_SIZE, Pfn, PhysAddr, Span, StreamId};
 use parallax_ops::{Call, CpuAccess, DmaAccess, Operation};
 
-use crate::page::Page;
-use crate::view::View;
+use parallax_spec::Page;
+use parallax_spec::View;
 
 /// The pages that a small machine has, and how far it counts.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -129,7 +129,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::call::{CALLS, specified};
+    use parallax_spec::call::{CALLS, specified};
 
     /// It takes a record off a queue, and names no page.
     const NOT_PERFORMED: [&str; 1] = ["smmu_read_event"];
