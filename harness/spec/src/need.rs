@@ -152,7 +152,7 @@ pub const PINNED: Need = Need::each("pinned", "it is lent and pinned by a call",
 
 /// One more pin can be counted.
 pub const COUNTABLE: Need =
-    Need::each("countable", "it is not pinned 65,535 times", EBUSY, |page| page.all_pins() != Some(u16::MAX));
+    Need::each("countable", "it is not pinned 65,535 times", EBUSY, |page| page.all_pins() != u16::MAX);
 
 /// It is the hypervisor's memory.
 pub const GIVEN: Need = Need::each("hypervisors", "it is the hypervisor's", EPERM, |page| {

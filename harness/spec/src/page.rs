@@ -69,19 +69,16 @@ impl Page {
         matches!(self, Self::Host | Self::Lent { .. })
     }
 
-    /// Its pins, by whomever, if it is lent.
+    /// Its pins, by whomever: none if it is not lent.
     #[must_use]
-    pub const fn all_pins(self) -> Option<u16> {
-        match self {
-            Self::Lent { pins, held } => Some(pins.saturating_add(held)),
-            _ => None,
-        }
+    pub const fn all_pins(self) -> u16 {
+        if let Self::Lent { pins, held } = self { pins.saturating_add(held) } else { 0 }
     }
 
     /// Whether it is pinned, by whomever.
     #[must_use]
     pub const fn is_pinned(self) -> bool {
-        matches!(self, Self::Lent { pins: 1.., .. } | Self::Lent { held: 1.., .. })
+        self.all_pins() > 0
     }
 
     /// Whether EL2 maps it, beside image, pool and MMIO, which are its own business.

@@ -20,10 +20,8 @@ impl Free {
     /// Those of `state`; nothing where the hypervisor keeps no account of them.
     #[must_use]
     pub fn of(state: &Snapshot) -> Option<Self> {
-        match state.pools.as_deref()? {
-            [host, el2] => Some(Self { host: host.free, el2: el2.free }),
-            _ => None,
-        }
+        let pools = state.pools.as_deref()?;
+        Some(Self { host: pools.first()?.free, el2: pools.get(1)?.free })
     }
 
     /// Whether a page of the host's may stay unmapped when the host touches it.

@@ -152,12 +152,11 @@ impl Observed<'_> {
     fn described(&self, span: Span<PhysAddr>, pages: &mut Vec<(Span<PhysAddr>, Page)>) {
         for (span, state, _) in run::overlay::<_, _, ()>(self.snapshot.pages(), &[], span) {
             match state {
-                None => pages.push((span, Page::Kept)),
                 Some(state) if state.host == Ownership::SharedOwned && state.refcount > 0 => {
                     let cut = self.held.cut(span).into_iter();
                     pages.extend(cut.map(|(span, held)| (span, Page::of(*state, held))));
                 }
-                Some(state) => pages.push((span, Page::of(*state, 0))),
+                state => pages.push((span, state.map_or(Page::Kept, |state| Page::of(*state, 0)))),
             }
         }
     }

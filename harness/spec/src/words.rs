@@ -55,11 +55,8 @@ impl Words {
             if let Agent::Device(sid) = operation.footprint().agent {
                 self.wild |= goes_elsewhere(sid.get());
             }
-            if data.span.size > MOST {
-                huge = true;
-                continue;
-            }
-            for word in words(data.span.cast()) {
+            huge |= data.span.size > MOST;
+            for word in words(Span::new(data.span.base, data.span.size.min(MOST)).cast()) {
                 self.written.insert(word, self.remembered.get(&word).copied());
             }
         }

@@ -361,4 +361,6 @@ faults! {
     HypDonateJudgedEarly = 191, "hyp_donate_judged_early";
     /// A host fault is judged under the lock of the host's table, and mapped when that was given back and taken again.
     HostFaultJudgedEarly = 192, "host_fault_judged_early";
+    /// A level-2 table that is read for a stream beyond its Span stays lent.
+    ViommuLevel2Kept = 193, "viommu_level2_kept";
 }

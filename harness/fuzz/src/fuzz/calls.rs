@@ -75,7 +75,7 @@ pub(super) fn refused(generator: &mut Generator) {
     }
 }
 
-/// Pins of one page in a row, up to their limit and beyond, or back.
+/// Pins of one page in a row, up to their limit and beyond, or back. It is the second of two, which are pinned at once at the limit.
 pub(super) fn pins(generator: &mut Generator) {
     let frame = generator.blocks[0] + 1;
     let at = generator.setting.map.frames(&ram(frame)).unwrap_or_default();
@@ -83,6 +83,13 @@ pub(super) fn pins(generator: &mut Generator) {
         Page::Host => generator.push(Kind::Pins, None, call("host_share_hyp", ram(frame), 1)),
         Page::Lent { pins: u16::MAX, .. } => {
             generator.push(Kind::PinLimit, None, call("hyp_pin_shared_mem", ram(frame), 1));
+            match generator.model.page(at - 1) {
+                Page::Host => generator.push(Kind::Pins, None, call("host_share_hyp", ram(frame - 1), 1)),
+                Page::Given { .. } => {
+                    generator.push(Kind::Pins, None, call("hyp_donate_host", ram(frame - 1), 1));
+                }
+                _ => generator.push(Kind::PinLimit, None, call("hyp_pin_shared_mem", ram(frame - 1), 2)),
+            }
             generator.push(Kind::PinLimit, None, call("host_unshare_hyp", ram(frame), 1));
             generator.push(Kind::PinLimit, None, call("hyp_unpin_shared_mem", ram(frame), 1));
         }

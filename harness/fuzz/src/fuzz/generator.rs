@@ -212,8 +212,8 @@ impl Generator {
         let code = |page: Page| match page {
             Page::Host => 0,
             Page::Lent { pins: 0, held: 0 } => 1,
-            Page::Lent { .. } if page.all_pins() == Some(1) => 2,
-            Page::Lent { .. } if page.all_pins() == Some(u16::MAX) => 4,
+            Page::Lent { .. } if page.all_pins() == 1 => 2,
+            Page::Lent { .. } if page.all_pins() == u16::MAX => 4,
             Page::Lent { .. } => 3,
             Page::Given { users: 0 } => 5,
             Page::Given { .. } => 6,

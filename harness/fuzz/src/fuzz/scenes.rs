@@ -13,11 +13,12 @@ use crate::service;
 type Scene = fn(&mut Generator, usize) -> Vec<Op>;
 
 /// All of them, with their cards in a deck. A scene with several variants has a card for each.
-const SCENES: [(usize, Scene); 14] = [
+const SCENES: [(usize, Scene); 15] = [
     (8, served),
     (3, |of, card| told(of, refused, card)),
     (2, |of, card| told(of, wrap, card)),
     (2, |of, card| told(of, span, card)),
+    (1, |of, card| told(of, beyond, card)),
     (2, |of, card| told(of, split, card)),
     (1, |of, card| told(of, missing, card)),
     (2, |of, card| told(of, message, card)),
@@ -140,6 +141,19 @@ fn span(card: usize, _: &mut Random, _: &mut u64) -> String {
          smmu_write CR0 SMMUEN CMDQEN\n\
          dma_write sid=16 ipa=ram+0x7018000 value=1 => {outcome}\n"
     )
+}
+
+/// A level-2 table that is read for a stream beyond its end is the host's again.
+fn beyond(_: usize, _: &mut Random, _: &mut u64) -> String {
+    "smmu_write STRTAB_BASE_CFG two_level LOG2SIZE=8 SPLIT=8\n\
+     l1std at=ram+0x7002000 Span=4 L2Ptr=ram+0x7006000\n\
+     smmu_write CR0 SMMUEN CMDQEN\n\
+     smmu_command at=ram+0x7001000 CFGI_STE StreamID=16\n\
+     smmu_write CMDQ_PROD 1\n\
+     smmu_read CMDQ_CONS => ok value=1\n\
+     host_donate_hyp pfn=ram+0x7006 => ok\n\
+     hyp_donate_host pfn=ram+0x7006 => ok\n"
+        .to_owned()
 }
 
 /// How large level-2 tables are is said once for all.

@@ -111,6 +111,7 @@ fn each_variant_of_each_scene_is_in_one_machine_whatever_the_seed() {
         "TLBI_EL2_ALL",
         "at=ram+0x7002200 bypass S2VMID=7",
         "at=ram+0x7002400 bypass S2VMID=7",
+        "Span=4",
         "Span=5",
         "Span=6",
         "SPLIT=6",

@@ -64,6 +64,7 @@ right! {
     itt_held(Result<(), Error>);
     pending_held(Result<(), Error>);
     l1_span(u64, u32);
+    is_level2_returned(bool, bool);
     strtab_split(u32);
     shadow(Ste, &[u64; 8]);
     aborted_streams(u64);

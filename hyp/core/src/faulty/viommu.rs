@@ -95,6 +95,12 @@ pub(crate) fn l1_span(right: u64, split: u32) -> u64 {
     if right != 0 && on(Fault::ViommuSpanIgnored) { u64::from(split) + 1 } else { right }
 }
 
+/// Whether a level-2 table is given back, of which entries are `there` or none.
+#[inline(always)]
+pub(crate) fn is_level2_returned(right: bool, there: bool) -> bool {
+    right && (there || !on(Fault::ViommuLevel2Kept))
+}
+
 /// STRTAB_BASE_CFG.SPLIT.
 #[inline(always)]
 pub(crate) fn strtab_split(right: u32) -> u32 {

@@ -82,7 +82,7 @@ impl HostTable {
         let filled = if filled != 0 && env.hold(range).is_ok() { filled } else { 0 };
         let there = end.min(start + filled).max(from);
         copy(env, level2, start, from..there, &mut each);
-        if filled != 0 {
+        if faulty::is_level2_returned(filled != 0, there > from) {
             env.release(range);
         }
         let mut smmu = env.smmu();
