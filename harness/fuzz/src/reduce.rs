@@ -4,7 +4,7 @@ use parallax_machine::{CancellationToken, Machine, MachineError};
 
 use crate::act::{Act, Class};
 use crate::round::{AttackedMachine, Trouble, piece_len};
-use crate::search::Search;
+use crate::search::{Search, until_cancelled};
 
 /// Machines that are booted for it, at most.
 const TRIALS: usize = 200;
@@ -13,10 +13,10 @@ const TRIALS: usize = 200;
 type Boot<'a> = &'a dyn Fn() -> Result<Box<dyn Machine>, MachineError>;
 
 /// Reduces `acts` to what shows `trouble` if `shrink`, and to what came before it otherwise. Also gives whether the
-/// list alone shows it, performed one operation at a time.
+/// list alone shows it, performed one operation at a time. Where the user cancels, the list is as short as it is by then.
 ///
 /// # Errors
-/// A machine does not boot, or the user cancelled.
+/// A machine does not boot.
 pub(super) fn reduce(
     acts: Vec<Act>,
     trouble: &Trouble,
@@ -24,7 +24,8 @@ pub(super) fn reduce(
     boot: Boot<'_>,
     cancel: &CancellationToken,
 ) -> Result<(Vec<Act>, bool), MachineError> {
-    let mut attempt = |acts: &[Act], one_by_one| shows(acts, one_by_one, &trouble.key, boot, cancel);
+    let mut attempt =
+        |acts: &[Act], one_by_one| until_cancelled(shows(acts, one_by_one, &trouble.key, boot, cancel));
     let fixed = |acts: &[Act]| fixed(acts, &trouble.key);
     let mut search = Search { trial: &mut attempt, fixed: &fixed, left: TRIALS };
     let mut acts = acts;
@@ -50,6 +51,9 @@ fn shows(
     boot: Boot<'_>,
     cancel: &CancellationToken,
 ) -> Result<Option<usize>, MachineError> {
+    if cancel.is_cancelled() {
+        return Err(MachineError::Cancelled);
+    }
     let mut machine = boot()?;
     let Ok((mut attacked, at_boot)) = AttackedMachine::new(machine.as_mut()) else { return Ok(None) };
     if at_boot.is_some_and(|trouble| trouble.key == key) {
@@ -119,6 +123,10 @@ mod tests {
         };
         let spec = MachineSpec::default();
         let boot = || -> Result<Box<dyn Machine>, MachineError> { Ok(Box::new(Fake::new(&spec, hangs))) };
+        let ended = CancellationToken::new();
+        ended.cancel();
+        let (as_found, shown) = reduce(acts.clone(), &trouble, true, &boot, &ended).unwrap();
+        assert!(as_found.len() == acts.len() && !shown, "it is told all the same");
         let (acts, shown) = reduce(acts, &trouble, true, &boot, &CancellationToken::new()).unwrap();
         let texts: Vec<String> = acts.iter().map(|act| act.op.to_string()).collect();
         assert!(shown);

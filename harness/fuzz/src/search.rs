@@ -15,6 +15,14 @@ pub(super) struct Search<'a, T> {
     pub(super) left: usize,
 }
 
+/// What a trial came to; nothing where the user cancelled it. So a list that is being made shorter is told as short as it is by then.
+pub(super) fn until_cancelled<T>(tried: Result<Option<T>, MachineError>) -> Result<Option<T>, MachineError> {
+    match tried {
+        Err(MachineError::Cancelled) => Ok(None),
+        tried => tried,
+    }
+}
+
 impl<T: Clone> Search<'_, T> {
     /// Tries `list`, if there are trials left.
     pub(super) fn shows(&mut self, list: &[T], one_by_one: bool) -> Result<Option<usize>, MachineError> {

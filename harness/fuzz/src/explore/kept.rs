@@ -4,14 +4,15 @@
 //! of ram+0x6000, ram+0x6001, mmio:rtc, stream 8, 2 pins at most
 //! on 0f3a…
 //! parts 12
-//! done 0
-//! done 1
+//! done 0 5124 568
+//! done 1 5096 0
 //! ```
 //!
-//! The first three lines say of what. A line without its end is one that was being written when the run was killed: it does not count.
+//! The first three lines say of what, the others which parts, in how many operations, and how many transitions once more on pages that
+//! nobody had touched. A line without its end is one that was being written when the run was killed: it does not count.
 
-use std::collections::BTreeSet;
-use std::fs::{self, File};
+use std::collections::BTreeMap;
+use std::fs::{self, File, TryLockError};
 use std::io::{self, Read, Write};
 use std::path::Path;
 
@@ -24,14 +25,23 @@ const MOST: usize = 1_000;
 /// The largest file that is read, in bytes.
 const LARGEST: u64 = 1 << 20;
 
-/// The file.
+/// The file. Nobody else writes it as long as this is there.
 #[derive(Debug)]
 pub struct Kept {
     file: File,
     /// How many parts there are.
     pub parts: usize,
     /// Those that were performed.
-    pub done: BTreeSet<usize>,
+    pub done: BTreeMap<usize, Done>,
+}
+
+/// A part that was performed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Done {
+    /// Operations, those on the way from one transition to the next included.
+    pub operations: u64,
+    /// Transitions that were performed once more, on pages that nobody had touched.
+    pub untouched: u64,
 }
 
 /// The file cannot be used.
@@ -39,6 +49,8 @@ pub struct Kept {
 pub enum KeptError {
     /// It is of something else, or none of ours.
     Other(String),
+    /// Another run writes it.
+    Busy,
     /// The file system refuses.
     Io(io::Error),
 }
@@ -58,17 +70,14 @@ impl Kept {
         let parts = exploration.graph.transitions().div_ceil(OF_A_PART).clamp(1, MOST);
         let fault = exploration.fault.map_or_else(String::new, |fault| format!(", {}", fault.name()));
         let head = format!("of {}{fault}\non {images}\nparts {parts}\n", exploration.scope());
-        match fs::metadata(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let mut file = File::options().append(true).create_new(true).open(path)?;
-                file.write_all(head.as_bytes())?;
-                return Ok(Self { file, parts, done: BTreeSet::new() });
-            }
-            Err(error) => return Err(error.into()),
-            Ok(found) if !found.is_file() => return Err(KeptError::Other("it is no file".to_owned())),
-            Ok(_) => {}
+        if fs::metadata(path).is_ok_and(|found| !found.is_file()) {
+            return Err(KeptError::Other("it is no file".to_owned()));
         }
-        let mut file = File::options().read(true).append(true).open(path)?;
+        let mut file = File::options().read(true).append(true).create(true).open(path)?;
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) => return Err(KeptError::Busy),
+            locked => locked.map_err(io::Error::from)?,
+        }
         let mut text = String::new();
         let read = (&file).take(LARGEST).read_to_string(&mut text);
         let none_of_ours = || KeptError::Other("it is not what `explore --resume` writes".to_owned());
@@ -76,6 +85,12 @@ impl Kept {
             io::ErrorKind::InvalidData => none_of_ours(),
             _ => error.into(),
         })?;
+        if head.starts_with(&text) {
+            // A new one, or one whose beginning was being written.
+            file.set_len(0)?;
+            file.write_all(head.as_bytes())?;
+            return Ok(Self { file, parts, done: BTreeMap::new() });
+        }
         let Some(lines) = text.strip_prefix(&head) else {
             let names = ["of ", "on ", "parts "];
             let (wanted, mut there) = (head.lines(), text.lines());
@@ -90,26 +105,40 @@ impl Kept {
             return Err(none_of_ours());
         };
         let whole = lines.rfind('\n').map_or("", |end| &lines[..=end]);
-        let number = |line: &str| line.strip_prefix("done ")?.parse().ok().filter(|part| *part < parts);
-        let done: Option<BTreeSet<usize>> = whole.lines().map(number).collect();
+        let mut done = BTreeMap::new();
+        for (number, line) in (head.lines().count() + 1..).zip(whole.lines()) {
+            if !line.trim().is_empty() {
+                let known = part(line).filter(|(part, _)| *part < parts);
+                let wrong = || KeptError::Other(format!("line {number}: `{line}` is none of {parts} parts"));
+                done.extend([known.ok_or_else(wrong)?]);
+            }
+        }
         if whole.len() != lines.len() {
             // What was being written is written again, in a line of its own.
             file.set_len((head.len() + whole.len()) as u64)?;
         }
-        file.flush()?;
-        Ok(Self { file, parts, done: done.ok_or_else(none_of_ours)? })
+        Ok(Self { file, parts, done })
     }
 
     /// Notes that `part` was performed and nothing found in it.
     ///
     /// # Errors
     /// The file system refuses.
-    pub fn add(&mut self, part: usize) -> io::Result<()> {
-        self.file.write_all(format!("done {part}\n").as_bytes())?;
+    pub fn add(&mut self, part: usize, done: Done) -> io::Result<()> {
+        self.file.write_all(format!("done {part} {} {}\n", done.operations, done.untouched).as_bytes())?;
         self.file.sync_data()?;
-        self.done.insert(part);
+        self.done.insert(part, done);
         Ok(())
     }
+}
+
+/// The part that `line` says was performed.
+fn part(line: &str) -> Option<(usize, Done)> {
+    let mut numbers = line.strip_prefix("done ")?.split(' ');
+    let part = numbers.next()?.parse().ok()?;
+    let mut number = || numbers.next()?.parse().ok();
+    let done = Done { operations: number()?, untouched: number()? };
+    numbers.next().is_none().then_some((part, done))
 }
 
 #[cfg(test)]
@@ -120,22 +149,39 @@ mod tests {
         Exploration::new(&super::super::PAGES, 2, None).unwrap()
     }
 
+    const DONE: Done = Done { operations: 5_124, untouched: 568 };
+
     #[test]
     fn what_was_done_is_there_the_next_time() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("explored");
         let mut kept = Kept::open(&path, &exploration(), "abc").unwrap();
         assert_eq!((kept.parts, kept.done.len()), (2, 0));
-        kept.add(1).unwrap();
+        kept.add(1, DONE).unwrap();
+        assert!(matches!(Kept::open(&path, &exploration(), "abc"), Err(KeptError::Busy)));
         drop(kept);
-        // Killed in the middle of a line.
+        // Killed in the middle of a line, behind one that somebody put there.
         let mut file = File::options().append(true).open(&path).unwrap();
-        file.write_all(b"done 0").unwrap();
+        file.write_all(b"\ndone 0 5").unwrap();
         let mut kept = Kept::open(&path, &exploration(), "abc").unwrap();
-        assert_eq!(kept.done, BTreeSet::from([1]));
-        kept.add(0).unwrap();
-        assert!(fs::read_to_string(&path).unwrap().ends_with("parts 2\ndone 1\ndone 0\n"));
+        assert_eq!(kept.done, BTreeMap::from([(1, DONE)]));
+        kept.add(0, Done { operations: 1, untouched: 0 }).unwrap();
+        drop(kept);
+        assert!(fs::read_to_string(&path).unwrap().ends_with("parts 2\ndone 1 5124 568\n\ndone 0 1 0\n"));
         assert_eq!(Kept::open(&path, &exploration(), "abc").unwrap().done.len(), 2);
+    }
+
+    #[test]
+    fn a_beginning_that_was_not_written_to_its_end_is_written_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("explored");
+        drop(Kept::open(&path, &exploration(), "abc").unwrap());
+        let head = fs::read_to_string(&path).unwrap();
+        for end in [0, 5, head.len() - 1] {
+            fs::write(&path, &head[..end]).unwrap();
+            assert!(Kept::open(&path, &exploration(), "abc").unwrap().done.is_empty());
+            assert_eq!(fs::read_to_string(&path).unwrap(), head);
+        }
     }
 
     #[test]
@@ -152,8 +198,13 @@ mod tests {
         let fewer = Exploration::new(&super::super::PAGES, 1, None).unwrap();
         assert!(refused(&path, &fewer, "abc").contains("of another run"));
         let ours = fs::read_to_string(&path).unwrap();
-        let (huge, wrong) = (ours.clone() + "done 2\n", ours + "done x\n");
-        for text in ["", "of nothing", "a trace\n", &huge, &wrong, "\u{0}"] {
+        for line in ["done 2 1 1", "done x 1 1", "done 0", "done 0 1", "done 0 1 1 1", "once 0 1 1"] {
+            let text = format!("{ours}{line}\n");
+            fs::write(&path, &text).unwrap();
+            assert_eq!(refused(&path, &exploration(), "abc"), format!("line 4: `{line}` is none of 2 parts"));
+            assert_eq!(fs::read_to_string(&path).unwrap(), text);
+        }
+        for text in ["of nothing", "a trace\n", "\u{0}"] {
             fs::write(&path, text).unwrap();
             assert!(!refused(&path, &exploration(), "abc").is_empty(), "{text}");
             assert_eq!(fs::read_to_string(&path).unwrap(), text);

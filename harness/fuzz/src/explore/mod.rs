@@ -12,6 +12,7 @@ mod performed;
 pub(crate) mod smmu;
 mod tour;
 
+use crate::search::until_cancelled;
 use parallax_abi::fault::Fault;
 use parallax_addr::{Pfn, StreamId};
 use parallax_engine::{Beginning, Session, SessionError};
@@ -50,6 +51,14 @@ pub struct Exploration {
     fault: Option<Fault>,
 }
 
+/// The name of page frame number `page` of memory, or without a name where there is no such memory.
+fn named(page: u64) -> String {
+    match page.checked_add(RAM_BASE.get() >> 12) {
+        Some(frame) if page >= 1 << 36 => format!("page frame {frame:#x}"),
+        _ => format!("ram+{page:#x}"),
+    }
+}
+
 impl Exploration {
     /// All states of these pages of memory (frames from the first of memory on) and one page of MMIO, with at most `pins` pins
     /// of a page, on a hypervisor with `fault`.
@@ -71,14 +80,18 @@ impl Exploration {
     fn of(pages: &[u64], pins: u16, fault: Option<Fault>, smmu: bool) -> Result<Self, String> {
         let mut pages = pages.to_vec();
         pages.sort_unstable();
-        pages.dedup();
+        if let Some(twice) = pages.windows(2).find(|two| two[0] == two[1]) {
+            return Err(format!("{} is named twice", named(twice[0])));
+        }
         if pages.is_empty() || pages.len() > MOST_PAGES {
             return Err(format!("{} pages: 1 to {MOST_PAGES} can be explored", pages.len()));
         }
         let spec = trace(fault, MACHINE).machine;
         let (free, end) = (FREE, spec.mem_bytes >> 12);
         if let Some(page) = pages.iter().find(|page| !(free..end).contains(page)) {
-            return Err(format!("ram+{page:#x}: the pages from ram+{free:#x} to ram+{end:#x} are free"));
+            let what = if *page < end { "in use" } else { "outside of the machine's memory" };
+            let range = format!("pages from ram+{free:#x} to ram+{:#x} can be explored", end - 1);
+            return Err(format!("{} is {what}: {range}", named(*page)));
         }
         let mmio = regions(spec.mem_bytes).into_iter().filter(|region| region.name == "rtc");
         let scope = Scope {
@@ -131,7 +144,7 @@ impl Exploration {
     /// `found` as a trace, and whether it shows it: the trace is performed on a machine of its own.
     ///
     /// # Errors
-    /// A machine does not boot, or the user cancelled.
+    /// A machine does not boot.
     pub fn shown(
         &self,
         found: &Found,
@@ -140,7 +153,8 @@ impl Exploration {
     ) -> Result<(String, bool), MachineError> {
         for used in [false, true] {
             let text = self.trace(found, used);
-            if self.shows(&text, backend, cancel)? {
+            let shows = self.shows(&text, backend, cancel).map(|shows| shows.then_some(()));
+            if until_cancelled(shows)?.is_some() {
                 return Ok((text, true));
             }
         }

@@ -7,6 +7,7 @@ use parallax_graph::Edge;
 use parallax_report::text_table;
 use parallax_spec::Page;
 
+use super::kept::Done;
 use super::{Exploration, Shard};
 
 /// Which transitions were performed, and how many operations that took.
@@ -32,13 +33,21 @@ impl Performed {
         self.taken[state].insert(edge.operation);
     }
 
-    /// Counts what was performed in `shard` before: its transitions, without those on the way to them.
-    pub fn count_before(&mut self, exploration: &Exploration, shard: Shard) {
+    /// Counts `shard`, which was performed before.
+    pub fn count_before(&mut self, exploration: &Exploration, shard: Shard, done: Done) {
+        self.operations += done.operations;
+        self.untouched += done.untouched;
         for (state, edges) in exploration.graph.edges.iter().enumerate() {
             if state % shard.count == shard.index {
-                edges.iter().for_each(|edge| self.count(state, edge));
+                self.taken[state].extend(edges.iter().map(|edge| edge.operation));
             }
         }
+    }
+
+    /// In how many operations it was performed.
+    #[must_use]
+    pub const fn done(&self) -> Done {
+        Done { operations: self.operations, untouched: self.untouched }
     }
 
     /// Counts what `other` counted.

@@ -185,6 +185,10 @@ impl Plan {
     fn feedback(&self) -> Result<Feedback, Failure> {
         let mut corpus = Vec::new();
         if let Some(folder) = &self.corpus {
+            if folder.exists() && !folder.is_dir() {
+                let what = format!("--corpus {}: it is no folder: name one, or none yet", folder.display());
+                return Err(Failure::usage(what));
+            }
             std::fs::create_dir_all(folder).map_err(|error| Failure::file(folder.display(), &error))?;
             corpus = corpus::load(folder).map_err(Failure::usage)?;
         }

@@ -10,7 +10,7 @@ use super::performing::{Performing, boot};
 use super::plan::{Plan, Report};
 use crate::act::number;
 use crate::round::Trouble;
-use crate::search::Search;
+use crate::search::{Search, until_cancelled};
 
 /// Machines that are booted to leave out operations, and again to make them simpler, at most.
 const TRIALS: usize = 200;
@@ -18,10 +18,10 @@ const TRIALS: usize = 200;
 const FEW_TRIALS: usize = 20;
 
 /// The trouble of `report` as a trace, and whether the trace alone shows it, performed one operation at a time. `None` if
-/// there was no trouble.
+/// there was no trouble. Where the user cancels, the trace is as short as it is by then, and nobody knows whether it shows it.
 ///
 /// # Errors
-/// A machine does not start, or the user cancelled.
+/// A machine does not start.
 pub fn found(
     plan: &Plan,
     report: &Report,
@@ -59,6 +59,13 @@ struct Means<'a> {
 impl Means<'_> {
     /// Performs `ops` on a new machine. Gives how many it took until the same trouble, if that came.
     fn shows(&self, spec: &MachineSpec, ops: &[Op], one_by_one: bool) -> Result<Option<usize>, MachineError> {
+        until_cancelled(self.tried(spec, ops, one_by_one))
+    }
+
+    fn tried(&self, spec: &MachineSpec, ops: &[Op], one_by_one: bool) -> Result<Option<usize>, MachineError> {
+        if self.cancel.is_cancelled() {
+            return Err(MachineError::Cancelled);
+        }
         let mut machine = match boot(spec, self.backend)? {
             Ok(machine) => machine,
             Err(trouble) => return Ok((trouble.key == self.key).then_some(0)),

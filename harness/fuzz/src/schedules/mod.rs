@@ -32,6 +32,7 @@ use self::choice::Scheduler;
 pub use self::columns::columns;
 use self::situations::Kind;
 pub use self::situations::{Situation, situations};
+use crate::search::until_cancelled;
 
 /// Machines that are booted to reduce what was found.
 const TRIALS: usize = 120;
@@ -168,7 +169,7 @@ impl Search {
         if let Some(error) = error {
             return Err(error);
         }
-        if cancel.is_cancelled() {
+        if cancel.is_cancelled() && found.is_none() {
             return Err(MachineError::Cancelled);
         }
         let found =
@@ -176,7 +177,7 @@ impl Search {
         Ok((searched, found))
     }
 
-    /// What attempt number `number` found, in its simplest form.
+    /// What attempt number `number` found, in its simplest form; where the user cancels, in one that is as simple as it is by then.
     fn reduced(
         &self,
         number: u64,
@@ -186,27 +187,27 @@ impl Search {
     ) -> Result<Found, MachineError> {
         let again = |situation: &Situation, schedule: &Schedule| {
             if cancel.is_cancelled() {
-                return Err(MachineError::Cancelled);
+                return Ok(None);
             }
             let trace = self.parsed(situation, &schedule.to_string());
-            attempt(&trace, backend, &mut scheduler(schedule))
+            let tried = attempt(&trace, backend, &mut scheduler(schedule));
+            until_cancelled(tried.map(|attempt| Some(attempt).filter(|attempt| attempt.rule == first.rule)))
         };
-        let same = |attempt: &Attempt| attempt.rule == first.rule;
         let mut situation = self.situation(number).clone();
         let mut shows = |turns: &[parallax_ops::CpuId]| {
-            again(&situation, &Schedule::new(turns.iter().copied())).map(|attempt| same(&attempt))
+            again(&situation, &Schedule::new(turns.iter().copied())).map(|same| same.is_some())
         };
         let shortest = Schedule::new(shrink::shrink(first.choices.clone(), TRIALS, &mut shows)?);
         for index in (0..situation.beginning.len()).rev() {
             let mut shorter = situation.clone();
             shorter.beginning.remove(index);
-            if same(&again(&shorter, &shortest)?) {
+            if again(&shorter, &shortest)?.is_some() {
                 situation = shorter;
             }
         }
         let last = again(&situation, &shortest)?;
-        let shown = same(&last);
-        let told = if shown { &last } else { first };
+        let shown = last.is_some();
+        let told = last.as_ref().unwrap_or(first);
         let head =
             format!("{}# parallax schedules: {}\n", self.head(), first.rule.as_deref().unwrap_or("found"));
         Ok(Found {

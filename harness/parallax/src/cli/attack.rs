@@ -41,7 +41,7 @@ pub struct Attack {
     /// Perform one machine's operations up to this one
     #[arg(long, value_name = "SEED:OP", value_parser = replay, conflicts_with_all = ["seed", "ops"])]
     pub replay: Option<(u64, u64)>,
-    /// Write what was found as a trace, as short as it gets; with --replay all that was performed
+    /// Write what was found as a trace, as short as it gets, over what is there; with --replay all that was performed
     #[arg(long, value_name = "FILE")]
     pub save: Option<PathBuf>,
     /// The form of the output

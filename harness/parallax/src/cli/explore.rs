@@ -59,7 +59,7 @@ pub struct Explore {
     #[arg(long, value_name = "TARGETS", value_delimiter = ',', value_parser = on,
           conflicts_with_all = ["smmu", "jobs", "shard", "resume", "fault", "format"])]
     pub target: Vec<On>,
-    /// Write the trace of what was found here
+    /// Write the trace of what was found here, over what is there
     #[arg(long, value_name = "FILE")]
     pub save: Option<PathBuf>,
     /// The form of the output
@@ -82,7 +82,9 @@ const RAM: u64 = 0x4000_0000 >> 12;
 fn frame(text: &str) -> Result<u64, String> {
     let (text, first) = text.strip_prefix("ram+").map_or((text, RAM), |offset| (offset, 0));
     let number = parallax_addr::parse_number(text).and_then(|number| number.checked_sub(first));
-    number.ok_or_else(|| "expected a page frame of memory, such as ram+0x6000 or 0x46000".to_owned())
+    number.ok_or_else(|| {
+        format!("expected a page frame of memory, which begins at {RAM:#x}, such as ram+0x6000 or 0x46000")
+    })
 }
 
 pub(super) fn shard(text: &str) -> Result<Shard, String> {
@@ -91,7 +93,7 @@ pub(super) fn shard(text: &str) -> Result<Shard, String> {
     parts
         .filter(|(part, parts): &(usize, usize)| (1..=*parts).contains(part) && *parts <= 1024)
         .map(|(part, count)| Shard { index: part - 1, count })
-        .ok_or_else(|| "expected a part and how many there are, such as 2/4".to_owned())
+        .ok_or_else(|| "expected a part and how many there are, at most 1024, such as 2/4".to_owned())
 }
 
 #[cfg(test)]

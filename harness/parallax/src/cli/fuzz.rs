@@ -44,7 +44,8 @@ pub struct Fuzz {
     /// Part I of N parts, each with operations of its own
     #[arg(long, value_name = "I/N", value_parser = shard)]
     pub shard: Option<Shard>,
-    /// A folder of traces that reached something new: they are performed first, and what is new is added
+    /// A folder of traces that reached something new: they are performed first, and what is new is added. Their machines and
+    /// operations count; a line `fault`, and what they expect after `=>`, are for `parallax run`
     #[arg(long, value_name = "DIR")]
     pub corpus: Option<PathBuf>,
     /// Switch a fault of the hypervisor on: then something must be found (`parallax faults` lists them)
@@ -55,7 +56,7 @@ pub struct Fuzz {
     #[arg(long, value_name = "TARGETS", value_delimiter = ',', value_parser = on,
           conflicts_with_all = ["time", "jobs", "shard", "corpus", "fault", "format"])]
     pub target: Vec<On>,
-    /// Write what was found as a trace, as short as it gets
+    /// Write what was found as a trace, as short as it gets, over what is there
     #[arg(long, value_name = "FILE")]
     pub save: Option<PathBuf>,
     /// The form of the output

@@ -36,7 +36,7 @@ pub struct Schedules {
     /// Switch a fault of the hypervisor on (`parallax faults` lists them)
     #[arg(long, value_name = "NAME", value_parser = FaultName, hide_possible_values = true)]
     pub fault: Option<Fault>,
-    /// Write the trace of what was found here
+    /// Write the trace of what was found here, over what is there
     #[arg(long, value_name = "FILE")]
     pub save: Option<PathBuf>,
 }

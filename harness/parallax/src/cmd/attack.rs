@@ -22,7 +22,7 @@ use parallax_machine::{Backend, CancellationToken};
 use parallax_suite::jobs::job_count;
 
 use super::output::{print, print_document};
-use super::outputs::{can_be_saved, save, save_silently};
+use super::outputs::{can_be_saved, of_trace, save, save_silently, tell};
 use super::progress;
 use crate::cli::Attack;
 use crate::interrupt;
@@ -53,21 +53,10 @@ pub(super) fn attack(args: &Attack) -> Result<Status> {
     print(&trouble_text(&plan, trouble))?;
     let shrink = args.replay.is_none();
     let trace = plan.trace(&report, shrink, &backend, &cancel).map_err(Failure::from)?;
-    if let Some((text, shown)) = trace {
-        if !shown {
-            print(
-                "the trace below does not show it by itself: it takes operations without a stop between them\n",
-            )?;
-        }
-        match &args.save {
-            Some(path) => save(path, &text)?,
-            None if text.lines().count() > MAX_SHOWN => {
-                print("the trace is long: --save FILE writes it\n")?;
-            }
-            None => print(&format!("as a trace:\n{text}"))?,
-        }
-    }
-    Ok(Status::Diverged)
+    let Some((text, shown)) = trace else { return Ok(Status::Diverged) };
+    let status = of_trace(cancel.is_cancelled(), shown, "operations without a stop between them")?;
+    tell(args.save.as_deref(), &text)?;
+    Ok(status)
 }
 
 /// The same for programs. The trace of what was found is for `--save` alone.
@@ -87,9 +76,6 @@ fn document(
     print_document(&Attacked::new(plan, report))?;
     Ok(if report.trouble.is_some() { Status::Diverged } else { Status::Same })
 }
-
-/// Lines of a trace that are shown.
-const MAX_SHOWN: usize = 100;
 
 /// Runs the plan with a progress bar, where a person watches.
 fn run_with_progress(

@@ -28,7 +28,7 @@ use parallax_machine::{Backend, CancellationToken, Hyp};
 use parallax_suite::jobs::job_count;
 
 use super::output::{print, print_document};
-use super::outputs::{apart, can_be_saved, save, save_silently};
+use super::outputs::{apart, can_be_saved, can_be_written, of_trace, save, save_silently};
 use super::progress;
 use crate::cli::{Explore, Spec};
 use crate::{interrupt, specified};
@@ -50,13 +50,14 @@ pub(super) fn explore(args: &Explore) -> Result<Status> {
     let written: Vec<_> = written.iter().filter_map(|(name, path)| Some((*name, path.as_deref()?))).collect();
     apart(&written, &[])?;
     can_be_saved(args.save.as_ref())?;
+    args.resume.iter().try_for_each(|path| can_be_written("--resume", path))?;
     let exploration = match (args.smmu, &args.pages[..]) {
         (false, []) => Exploration::new(&PAGES, args.pins, args.fault),
         (false, pages) => Exploration::new(pages, args.pins, args.fault),
         (true, []) => Exploration::with_smmu(&PAGES[..1], args.pins, args.fault),
         (true, pages) => Exploration::with_smmu(pages, args.pins, args.fault),
     };
-    let exploration = exploration.map_err(Failure::usage)?;
+    let exploration = exploration.map_err(|why| Failure::usage(format!("--page: {why}")))?;
     if let Some(wrong) = exploration.contradictions().first() {
         print(&format!("the specification contradicts itself: {wrong}\n"))?;
         return Ok(Status::Diverged);
@@ -86,14 +87,12 @@ pub(super) fn explore(args: &Explore) -> Result<Status> {
     };
     tell(&exploration, &found)?;
     let (trace, shown) = exploration.shown(&found, &backend, &cancel).map_err(Failure::from)?;
-    if !shown {
-        print("the trace below does not show it by itself: it takes what the tour did before\n")?;
-    }
+    let status = of_trace(cancel.is_cancelled(), shown, "what the tour did before")?;
     match &args.save {
         Some(path) => save(path, &trace)?,
         None => print(&format!("as a trace:\n{trace}"))?,
     }
-    Ok(Status::Diverged)
+    Ok(status)
 }
 
 /// What to perform, part by part.
@@ -117,13 +116,22 @@ fn parts(args: &Explore, exploration: &Exploration, backend: &Hyp) -> Result<Par
         KeptError::Other(why) => {
             Failure::usage(format!("--resume {}: {why}: name another file", path.display()))
         }
+        KeptError::Busy => Failure::usage(format!(
+            "--resume {}: another run writes it: wait for its end, or name another file",
+            path.display()
+        )),
         KeptError::Io(error) => Failure::file(path.display(), &error),
     })?;
     let shard = |index| Shard { index, count: kept.parts };
-    let (done, left): (Vec<usize>, Vec<usize>) = (0..kept.parts).partition(|part| kept.done.contains(part));
-    done.iter().for_each(|part| before.count_before(exploration, shard(*part)));
-    if !done.is_empty() {
-        let text = format!("{} of {} parts were performed before\n", done.len(), kept.parts);
+    let left: Vec<usize> = (0..kept.parts).filter(|part| !kept.done.contains_key(part)).collect();
+    kept.done.iter().for_each(|(part, done)| before.count_before(exploration, shard(*part), *done));
+    if !kept.done.is_empty() {
+        let text = format!(
+            "{} of {} parts were performed before, in {} operations, which are counted below\n",
+            kept.done.len(),
+            kept.parts,
+            before.operations
+        );
         if args.format.is_json() { anstream::eprint!("{text}") } else { print(&text)? }
     }
     Ok(Parts { left: left.into_iter().map(shard).collect(), before, kept: Some((kept, path.clone())) })
@@ -163,7 +171,7 @@ fn with_progress(
             let (part, found) = exploration.run(shard, jobs, backend, cancel, &done)?;
             performed.add(&part);
             if let (Some((kept, path)), None) = (&mut kept, &found) {
-                kept.add(shard.index).map_err(|error| Failure::file(path.display(), &error))?;
+                kept.add(shard.index, part.done()).map_err(|error| Failure::file(path.display(), &error))?;
             }
             Ok(found)
         })

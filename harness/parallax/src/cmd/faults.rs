@@ -10,14 +10,22 @@ use anyhow::Result;
 use comfy_table::Table;
 use parallax_abi::fault::Fault;
 use parallax_engine::status::{Failure, Status};
-use parallax_suite::cases::{self, Case};
+use parallax_suite::cases::{self, Case, SuiteError};
 
 use super::output::print;
 use crate::cli::Faults;
 
 /// Runs it.
 pub(super) fn faults(args: &Faults) -> Result<Status> {
-    let cases = cases::load(&args.traces).map_err(Failure::from)?;
+    let cases = cases::load(&args.traces).map_err(|error| match &error {
+        SuiteError::Missing { path, .. }
+            if path.to_str().is_some_and(|name| Fault::from_name(name).is_some()) =>
+        {
+            let name = path.display();
+            Failure::usage(format!("{name} is a fault and no trace: --score --fault {name} tries it alone"))
+        }
+        _ => error.into(),
+    })?;
     if args.score {
         return score::score(args, &cases);
     }

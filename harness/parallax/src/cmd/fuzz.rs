@@ -27,7 +27,7 @@ use parallax_machine::{Backend, CancellationToken};
 use parallax_suite::jobs::job_count;
 
 use super::output::{print, print_document};
-use super::outputs::{can_be_saved, save_silently, tell};
+use super::outputs::{can_be_saved, of_trace, save_silently, tell};
 use super::progress;
 use crate::cli::Fuzz;
 use crate::interrupt;
@@ -73,15 +73,10 @@ pub(super) fn fuzz(args: &Fuzz) -> Result<Status> {
         return Ok(Status::Same);
     };
     print(&trouble_text(&plan, trouble))?;
-    if let Some((text, shown)) = trace(&plan, &report, &backend, &cancel)? {
-        if !shown {
-            print(
-                "the trace below does not show it by itself: it takes operations without a stop between them\n",
-            )?;
-        }
-        tell(args.save.as_deref(), &with_trees(&text, &root))?;
-    }
-    Ok(Status::Diverged)
+    let Some((text, shown)) = trace(&plan, &report, &backend, &cancel)? else { return Ok(Status::Diverged) };
+    let status = of_trace(cancel.is_cancelled(), shown, "operations without a stop between them")?;
+    tell(args.save.as_deref(), &with_trees(&text, &root))?;
+    Ok(status)
 }
 
 /// What was found as a trace, and whether that shows it.

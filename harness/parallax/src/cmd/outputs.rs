@@ -6,7 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use parallax_engine::status::Failure;
+use parallax_engine::status::{Failure, Status};
 use parallax_report::whole_file;
 
 use super::output::print;
@@ -83,6 +83,19 @@ pub(super) fn save(path: &Path, text: &str) -> Result<()> {
         return Err(Failure::file(format_args!("{}: cannot be written", path.display()), &error).into());
     }
     print(&format!("written to {}\n", path.display()))
+}
+
+/// What is said of a trace that is no proof by itself: it was not `shown`, as it takes what `else_needed` says. Where the user ended the
+/// search for a shorter one, that is said.
+pub(super) fn of_trace(cancelled: bool, shown: bool, else_needed: &str) -> Result<Status> {
+    match (cancelled, shown) {
+        (true, _) => print("interrupted: the trace is as short as it was by then\n")?,
+        (false, false) => {
+            print(&format!("the trace below does not show it by itself: it takes {else_needed}\n"))?
+        }
+        (false, true) => (),
+    }
+    Ok(if cancelled { Status::Interrupted } else { Status::Diverged })
 }
 
 /// Writes or prints the trace `text` of what was found.

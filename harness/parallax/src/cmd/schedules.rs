@@ -51,12 +51,12 @@ pub(super) fn schedules(args: &Schedules) -> Result<Status> {
         print(&format!("{schedules} schedules, {turns} turns, {switches} switches\nnothing found\n"))?;
         return Ok(Status::Same);
     };
-    tell(&found)?;
+    tell(&found, cancel.is_cancelled())?;
     match &args.save {
         Some(path) => save(path, &found.trace)?,
         None => print(&format!("as a trace:\n{}", found.trace))?,
     }
-    Ok(Status::Diverged)
+    Ok(if cancel.is_cancelled() { Status::Interrupted } else { Status::Diverged })
 }
 
 /// The situations in which all of `operations` take part.
@@ -78,7 +78,7 @@ fn wanted(operations: &[String]) -> Result<Vec<Situation>, Failure> {
         words.dedup();
         let asked: Vec<_> = operations.iter().map(|operation| visible::line(operation)).collect();
         return Err(Failure::usage(format!(
-            "no pair has {}: there are {}, at most two of them at once",
+            "no pair has {}: there are {}, two at once, but no two transfers: a device performs one at a time",
             asked.join(" and "),
             words.join(", ")
         )));
@@ -86,14 +86,16 @@ fn wanted(operations: &[String]) -> Result<Vec<Situation>, Failure> {
     Ok(wanted)
 }
 
-fn tell(found: &Found) -> Result<()> {
+fn tell(found: &Found, cancelled: bool) -> Result<()> {
     let (before, after) = found.switches;
     let mut text =
         format!("found by schedule {}, with {before} switches, reduced to {after}\n", found.number);
     for finding in &found.findings {
         text += &format!("  {}\n", visible::lines(finding));
     }
-    if !found.shown {
+    if cancelled {
+        text += "interrupted: the schedule is as short as it was by then\n";
+    } else if !found.shown {
         text += "the trace does not show it again: what the CPUs did meanwhile hung on something else\n";
     }
     print(&format!("{text}\n{}\n", found.columns))
