@@ -85,9 +85,11 @@ fn set_up(view: &mut View, random: &mut Random, acts: &mut Vec<Act>) {
     }
     let queue = address(random, QUEUE, 85);
     let size = random.pick(&[0, 0, 0, 0xff]);
-    acts.push(write(its(gits::CBASER), 8, plus(queue, VALID | size)));
+    let valid = if random.percent(95) { VALID } else { 0 };
+    acts.push(write(its(gits::CBASER), 8, plus(queue, valid | size)));
     acts.push(write(its(gits::CWRITER), 8, number(0)));
     acts.push(write(its(gits::CTLR), 4, number(1)));
+    acts.push(Act::load(CLASS, its(gits::CTLR), 4));
     (view.next, view.is_set_up) = (0, true);
 }
 

@@ -57,7 +57,7 @@ impl Its {
                 }
                 self.frame.set(part.register, Some(0));
             }
-            Register::Baser0 if self.queue.is_none() && self.frame.get(Register::Ctlr) == Some(0) => {
+            Register::Baser0 if self.frame.get(Register::Ctlr) == Some(0) => {
                 for (_, (_, itt)) in std::mem::take(&mut self.itts) {
                     release(itt, at, effects);
                 }
@@ -73,7 +73,7 @@ impl Its {
                 self.command(part, value);
                 self.work(words, at, effects)?;
             }
-            _ if self.queue.is_some() => {}
+            _ if self.frame.get(Register::Ctlr) != Some(0) => {}
             Register::Ctlr => self.enable(words, at, effects)?,
             Register::Cbaser => {
                 self.frame.put(part, value);
@@ -85,12 +85,12 @@ impl Its {
         Some(())
     }
 
-    /// GITS_CTLR.Enabled is set, if the queue can be lent.
+    /// GITS_CTLR.Enabled is set, if the queue can be lent. One that is not valid is none.
     fn enable(&mut self, words: &Words, at: At<'_>, effects: &mut Vec<Effect>) -> Option<()> {
-        if let Some(memory) = Cbaser(self.frame.get(Register::Cbaser)?).memory() {
-            self.queue = hold(memory, at, &[], effects)?;
-        }
-        self.frame.set(Register::Ctlr, Some(u64::from(self.queue.is_some())));
+        let memory = Cbaser(self.frame.get(Register::Cbaser)?).memory();
+        self.queue = memory.map_or(Some(None), |memory| hold(memory, at, &[], effects))?;
+        let on = memory.is_none() || self.queue.is_some();
+        self.frame.set(Register::Ctlr, Some(u64::from(on)));
         // Whether a queue that stood still goes on is open.
         self.frame.get(Register::Creadr).filter(|reader| self.queue.is_none() || reader & FLAG == 0)?;
         self.work(words, at, effects)

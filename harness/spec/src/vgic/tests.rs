@@ -122,9 +122,20 @@ fn the_queue_is_held_while_the_its_is_on() {
     assert!(host.reads(ITS + 0x80, VALID | QUEUE));
     host.writes(&[(ITS, 4, 0)]);
     assert_eq!(host.page(QUEUE), Page::Host);
-    for queue in [0, QUEUE, VALID | OTHERS, VALID | (OTHERS - PAGE_SIZE) | 1, VALID | ITS] {
+    for queue in [VALID | OTHERS, VALID | (OTHERS - PAGE_SIZE) | 1, VALID | ITS] {
         host.writes(&[(ITS + 0x80, 8, queue), (ITS, 4, 1)]);
         assert!(!host.is_on(ITS), "{queue:#x}");
+    }
+    // Without a queue it is on, and its registers stay as they are.
+    for queue in [0, QUEUE] {
+        host.writes(&[
+            (ITS + 0x80, 8, queue),
+            (ITS, 4, 1),
+            (ITS + 0x80, 8, VALID | QUEUE),
+            (ITS + 0x100, 8, VALID),
+        ]);
+        assert!(host.is_on(ITS) && host.reads(ITS + 0x80, queue) && host.reads(ITS + 0x100, 0), "{queue:#x}");
+        host.writes(&[(ITS, 4, 0)]);
     }
     assert_eq!(host.page(OTHERS - PAGE_SIZE), Page::Host);
 }
