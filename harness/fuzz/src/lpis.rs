@@ -126,9 +126,10 @@ fn commands(view: &mut View, cpus: u64, random: &mut Random, acts: &mut Vec<Act>
     view.is_set_up = random.percent(80);
 }
 
-/// A command, mostly one that the ITS can perform.
+/// A command, mostly one that the ITS can perform: one that is refused stops all that come behind it.
 fn command(cpus: u64, random: &mut Random) -> [Expr; 4] {
     use CommandKind::{Clear, Discard, Int, Inv, Invall, Mapc, Mapd, Mapi, Mapti, Movall, Movi, Sync};
+    let legal = random.percent(80);
     let unknown = random.below(256) as u8;
     let kind = random.weighted(&[
         (8, Mapd),
@@ -143,25 +144,27 @@ fn command(cpus: u64, random: &mut Random) -> [Expr; 4] {
         (1, Invall),
         (1, Movall),
         (1, Sync),
-        (2, CommandKind::Unknown(unknown)),
+        (if legal { 0 } else { 4 }, CommandKind::Unknown(unknown)),
     ]);
-    let device = random.pick(&[8, 8, 8, 16, 0, 0xff, 0xffff_ffff]);
-    let event = random.pick(&[0, 1, 2, 3, 31, 32, 0xffff]);
-    let collection = random.pick(&[0, 0, 1, 0xffff]);
-    let processor = random.below(cpus + 1) << 16;
+    let mut any = |right: &[u64], wrong: &[u64]| if legal { random.pick(right) } else { random.pick(wrong) };
+    let device = any(&[8, 8, 8, 16, 0], &[8, 16, 0xff, 0xffff_ffff]);
+    let event = any(&[0, 1, 2, 3], &[31, 32, 0xffff]);
+    let collection = any(&[0, 0, 1, 511], &[0, 512, 0xffff]);
+    let lpi = any(&[8192, 8193, 8200, 0xffff], &[8192, 0, 8191, 0xffff_ffff]);
+    let size = any(&[0, 4, 4, 4, 9, 10], &[4, 11, 15, 31]);
+    let processor = random.below(if legal { cpus } else { cpus + 1 }) << 16;
     let valid = random.pick(&[VALID, VALID, VALID, 0]);
-    let lpi = random.pick(&[8192, 8193, 8200, 0xffff, 0, 0xffff_ffff]);
     let head = number(u64::from(kind.number()) | device << 32);
     let [one, two, three] = match kind {
         Mapd => {
             let right = ITTS + 0x100 * random.below(0x20);
-            let itt = address(random, right, 60);
-            [number(random.pick(&[0, 4, 4, 9, 15, 31])), plus(itt, valid), number(0)]
+            let itt = address(random, right, if legal { 100 } else { 20 });
+            [number(size), plus(itt, valid), number(0)]
         }
         Mapc => [number(0), number(valid | processor | collection), number(0)],
         Mapti => [number(lpi << 32 | event), number(collection), number(0)],
         Mapi => [number(lpi), number(collection), number(0)],
-        Movall => [number(0), number(processor), number(random.below(3) << 16)],
+        Movall => [number(0), number(processor), number(random.below(cpus) << 16)],
         Sync => [number(0), number(processor), number(0)],
         CommandKind::Unknown(_) => {
             [number(random.any()), layout::forbidden(random), layout::forbidden(random)]

@@ -13,12 +13,13 @@ use crate::service;
 type Scene = fn(&mut Generator, usize) -> Vec<Op>;
 
 /// All of them, with their cards in a deck. A scene with several variants has a card for each.
-const SCENES: [(usize, Scene); 15] = [
+const SCENES: [(usize, Scene); 16] = [
     (8, served),
     (3, |of, card| told(of, refused, card)),
     (2, |of, card| told(of, wrap, card)),
     (2, |of, card| told(of, span, card)),
     (1, |of, card| told(of, beyond, card)),
+    (2, |of, card| told(of, range, card)),
     (2, |of, card| told(of, split, card)),
     (1, |of, card| told(of, missing, card)),
     (2, |of, card| told(of, message, card)),
@@ -26,7 +27,7 @@ const SCENES: [(usize, Scene); 15] = [
     (1, |of, card| told(of, address, card)),
     (1, |of, card| told(of, stalled, card)),
     (1, |of, card| told(of, last, card)),
-    (1, |of, card| told(of, interrupts, card)),
+    (3, |of, card| told(of, interrupts, card)),
     (1, |of, card| told(of, process, card)),
     (1, |of, card| told(of, cycles, card)),
 ];
@@ -143,6 +144,21 @@ fn span(card: usize, _: &mut Random, _: &mut u64) -> String {
     )
 }
 
+/// A range of streams begins at a multiple of its size, whichever of them is named.
+fn range(card: usize, _: &mut Random, _: &mut u64) -> String {
+    let (stream, range) = variant(card, &[(15, 2), (9, 4)]);
+    format!(
+        "smmu_write STRTAB_BASE_CFG linear LOG2SIZE=5\n\
+         ste at=ram+0x7002200 abort\n\
+         smmu_write CR0 SMMUEN CMDQEN\n\
+         ste at=ram+0x7002200 bypass\n\
+         smmu_command at=ram+0x7001000 CFGI_STE_RANGE StreamID={stream} Range={range}\n\
+         smmu_write CMDQ_PROD 1\n\
+         smmu_read CMDQ_CONS => ok value=1\n\
+         dma_write sid=8 ipa=ram+0x7018000 value=1 => ok\n"
+    )
+}
+
 /// A level-2 table that is read for a stream beyond its end is the host's again.
 fn beyond(_: usize, _: &mut Random, _: &mut u64) -> String {
     "smmu_write STRTAB_BASE_CFG two_level LOG2SIZE=8 SPLIT=8\n\
@@ -245,16 +261,24 @@ fn last(_: usize, _: &mut Random, _: &mut u64) -> String {
         .to_owned()
 }
 
-/// An ITT that the host gives away once it is unmapped: MAPD, MAPC, MAPD with V = 0.
-fn interrupts(_: usize, _: &mut Random, _: &mut u64) -> String {
-    "host_write ipa=mmio:its+0x0 size=4 value=0\n\
+/// An ITT that the host gives away once it is unmapped: MAPD, MAPD or MAPC, MAPD with V = 0. The second MAPD has the same device once
+/// more in the same place, or another one.
+fn interrupts(card: usize, _: &mut Random, _: &mut u64) -> String {
+    let between = [
+        ["value=0x9 second=0", "value=0x8000000000000000"],
+        ["value=0x800000008 second=6", "value=0x800000004701b000"],
+        ["value=0x800000008 second=4", "value=0x800000004701c000"],
+    ];
+    let [head, tail] = variant(card, &between);
+    format!(
+        "host_write ipa=mmio:its+0x0 size=4 value=0\n\
      host_write ipa=mmio:its+0x80 value=0x800000004701a000\n\
      host_write ipa=mmio:its+0x88 value=0\n\
      host_write ipa=mmio:its+0x0 size=4 value=1\n\
      host_write_pair ipa=ram+0x701a000 value=0x800000008 second=4\n\
      host_write_pair ipa=ram+0x701a010 value=0x800000004701b000 second=0\n\
-     host_write_pair ipa=ram+0x701a020 value=0x9 second=0\n\
-     host_write_pair ipa=ram+0x701a030 value=0x8000000000000000 second=0\n\
+     host_write_pair ipa=ram+0x701a020 {head}\n\
+     host_write_pair ipa=ram+0x701a030 {tail} second=0\n\
      host_write_pair ipa=ram+0x701a040 value=0x800000008 second=4\n\
      host_write_pair ipa=ram+0x701a050 value=0 second=0\n\
      host_write ipa=mmio:its+0x88 value=0x60\n\
@@ -262,7 +286,7 @@ fn interrupts(_: usize, _: &mut Random, _: &mut u64) -> String {
      host_donate_hyp pfn=ram+0x701b => ok\n\
      hyp_donate_host pfn=ram+0x701b => ok\n\
      host_write ipa=mmio:its+0x0 size=4 value=0\n"
-        .to_owned()
+    )
 }
 
 /// Code of the host's at EL1: it turns its MMU off and has EL0 load from the hypervisor's pool. Its own vector keeps ESR_EL1: an external

@@ -122,6 +122,10 @@ fn each_variant_of_each_scene_is_in_one_machine_whatever_the_seed() {
         "form=0x11",
         "value=pool+0x100",
         "S1STALLD",
+        "StreamID=15 Range=2",
+        "StreamID=9 Range=4",
+        "second=6\n",
+        "value=0x800000004701c000",
         // A service.
         "mmio:smmu+0x20 size=4 value=0xd",
     ];
