@@ -8,7 +8,6 @@ use std::fmt::Write;
 use std::path::Path;
 use std::time::Duration;
 
-use anstream::eprintln;
 use anyhow::Result;
 use parallax_engine::visible;
 use parallax_linux::guest::{Rate, Said};
@@ -69,11 +68,11 @@ pub fn measure(comparison: &Comparison, root: &Path, cancel: &CancellationToken)
     for round in 0..*rounds {
         let mut run = |bare| {
             let which = if bare { "alone" } else { "under the hypervisor" };
-            eprintln!("pair {} of {}: {which}", round + 1, rounds);
+            parallax_engine::note!("pair {} of {}: {which}", round + 1, rounds);
             let outcome = boot.run(bare, &plan)?;
             if let Some(death) = &outcome.said.death {
                 let printed = format!("{death}\n{}", outcome.printed.join("\n"));
-                eprintln!("the kernel died: {}", visible::lines(&printed));
+                parallax_engine::note!("the kernel died: {}", visible::lines(&printed));
             }
             good &= outcome.said.verdict == Some(true);
             anyhow::Ok(outcome.said)

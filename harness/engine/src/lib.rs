@@ -12,6 +12,7 @@
 //! | [`recorded`] | what a recording says of its operations |
 //! | [`status`] | how it ends, and what the exit status says of it |
 //! | [`visible`] | texts that may come from anywhere, as they are shown |
+//! | [`note`] | notes beside the output |
 //! | [`project`] | the source tree that is worked in |
 #![forbid(unsafe_code)]
 
@@ -25,6 +26,7 @@ pub mod judge;
 mod judges;
 pub mod live;
 mod mode;
+pub mod note;
 mod observer;
 pub mod order;
 pub mod project;

@@ -110,6 +110,10 @@ fn lpi_tables(cpus: u64, random: &mut Random, acts: &mut Vec<Act>) {
 
 /// Some commands, and the ITS told of them.
 fn commands(view: &mut View, cpus: u64, random: &mut Random, acts: &mut Vec<Act>) {
+    // Over one that may have been refused: it takes Retry until the ITS looks at it again.
+    if random.percent(25) {
+        view.next = (view.next + SLOTS - 1) % SLOTS;
+    }
     for _ in 0..1 + random.below(3) {
         let [one, two, three, four] = command(cpus, random);
         let slot = QUEUE + view.next * Command::BYTES;
@@ -129,7 +133,9 @@ fn commands(view: &mut View, cpus: u64, random: &mut Random, acts: &mut Vec<Act>
 /// A command, mostly one that the ITS can perform: one that is refused stops all that come behind it.
 fn command(cpus: u64, random: &mut Random) -> [Expr; 4] {
     use CommandKind::{Clear, Discard, Int, Inv, Invall, Mapc, Mapd, Mapi, Mapti, Movall, Movi, Sync};
+    // Otherwise one thing is wrong with it.
     let legal = random.percent(80);
+    let odd = random.below(6);
     let unknown = random.below(256) as u8;
     let kind = random.weighted(&[
         (8, Mapd),
@@ -144,21 +150,23 @@ fn command(cpus: u64, random: &mut Random) -> [Expr; 4] {
         (1, Invall),
         (1, Movall),
         (1, Sync),
-        (if legal { 0 } else { 4 }, CommandKind::Unknown(unknown)),
+        (if legal { 0 } else { 2 }, CommandKind::Unknown(unknown)),
     ]);
-    let mut any = |right: &[u64], wrong: &[u64]| if legal { random.pick(right) } else { random.pick(wrong) };
-    let device = any(&[8, 8, 8, 16, 0], &[8, 16, 0xff, 0xffff_ffff]);
-    let event = any(&[0, 1, 2, 3], &[31, 32, 0xffff]);
-    let collection = any(&[0, 0, 1, 511], &[0, 512, 0xffff]);
-    let lpi = any(&[8192, 8193, 8200, 0xffff], &[8192, 0, 8191, 0xffff_ffff]);
-    let size = any(&[0, 4, 4, 4, 9, 10], &[4, 11, 15, 31]);
+    let mut any = |place: u64, right: &[u64], wrong: &[u64]| {
+        random.pick(if legal || odd != place { right } else { wrong })
+    };
+    let device = any(0, &[8, 8, 8, 16, 0], &[255, 256, 0xffff_ffff]);
+    let event = any(1, &[0, 1, 2, 3], &[31, 32, 0xffff]);
+    let collection = any(2, &[0, 0, 1, 511], &[512, 0xffff]);
+    let lpi = any(3, &[8192, 8193, 8200, 0xffff], &[0, 8191, 0xffff_ffff]);
+    let size = any(4, &[0, 4, 4, 4, 9, 10], &[11, 15, 31]);
     let processor = random.below(if legal { cpus } else { cpus + 1 }) << 16;
     let valid = random.pick(&[VALID, VALID, VALID, 0]);
     let head = number(u64::from(kind.number()) | device << 32);
     let [one, two, three] = match kind {
         Mapd => {
             let right = ITTS + 0x100 * random.below(0x20);
-            let itt = address(random, right, if legal { 100 } else { 20 });
+            let itt = address(random, right, if legal || odd != 5 { 100 } else { 0 });
             [number(size), plus(itt, valid), number(0)]
         }
         Mapc => [number(0), number(valid | processor | collection), number(0)],

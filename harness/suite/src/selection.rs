@@ -25,7 +25,7 @@ pub fn change_machines(cases: &mut Vec<Case>, keys: &str) -> Result<(), Failure>
     }
     for (label, error) in refused {
         let label = visible::line(&label);
-        anstream::eprintln!("left out: {label}: {}, not {}", visible::line(&error.found), error.expected);
+        parallax_engine::note!("left out: {label}: {}, not {}", visible::line(&error.found), error.expected);
     }
     Ok(())
 }

@@ -14,6 +14,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Read, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use super::Exploration;
@@ -29,6 +30,8 @@ const LARGEST: u64 = 1 << 20;
 #[derive(Debug)]
 pub struct Kept {
     file: File,
+    /// How long it is, if nobody else has changed it.
+    len: u64,
     /// How many parts there are.
     pub parts: usize,
     /// Those that were performed.
@@ -89,7 +92,7 @@ impl Kept {
             // A new one, or one whose beginning was being written.
             file.set_len(0)?;
             file.write_all(head.as_bytes())?;
-            return Ok(Self { file, parts, done: BTreeMap::new() });
+            return Ok(Self { file, len: head.len() as u64, parts, done: BTreeMap::new() });
         }
         let Some(lines) = text.strip_prefix(&head) else {
             let names = ["of ", "on ", "parts "];
@@ -108,35 +111,49 @@ impl Kept {
         let mut done = BTreeMap::new();
         for (number, line) in (head.lines().count() + 1..).zip(whole.lines()) {
             if !line.trim().is_empty() {
-                let known = part(line).filter(|(part, _)| *part < parts);
+                let least = |part: usize| transitions(exploration, part, parts);
+                let right = |(part, done): &(usize, Done)| *part < parts && done.operations >= least(*part);
+                let known = part(line).filter(right);
                 let wrong = || KeptError::Other(format!("line {number}: `{line}` is none of {parts} parts"));
                 done.extend([known.ok_or_else(wrong)?]);
             }
         }
+        let len = (head.len() + whole.len()) as u64;
         if whole.len() != lines.len() {
             // What was being written is written again, in a line of its own.
-            file.set_len((head.len() + whole.len()) as u64)?;
+            file.set_len(len)?;
         }
-        Ok(Self { file, parts, done })
+        Ok(Self { file, len, parts, done })
     }
 
     /// Notes that `part` was performed and nothing found in it.
     ///
     /// # Errors
-    /// The file system refuses.
+    /// The file system refuses, or the file is not what it was.
     pub fn add(&mut self, part: usize, done: Done) -> io::Result<()> {
-        self.file.write_all(format!("done {part} {} {}\n", done.operations, done.untouched).as_bytes())?;
+        let now = self.file.metadata()?;
+        if now.nlink() == 0 || now.len() != self.len {
+            return Err(io::Error::other("somebody removed or changed it meanwhile"));
+        }
+        let line = format!("done {part} {} {}\n", done.operations, done.untouched);
+        self.file.write_all(line.as_bytes())?;
         self.file.sync_data()?;
+        self.len += line.len() as u64;
         self.done.insert(part, done);
         Ok(())
     }
+}
+
+/// How many transitions `part` of `parts` has: it cannot have been performed in fewer operations.
+fn transitions(exploration: &Exploration, part: usize, parts: usize) -> u64 {
+    exploration.graph.edges.iter().skip(part).step_by(parts).map(Vec::len).sum::<usize>() as u64
 }
 
 /// The part that `line` says was performed.
 fn part(line: &str) -> Option<(usize, Done)> {
     let mut numbers = line.strip_prefix("done ")?.split(' ');
     let part = numbers.next()?.parse().ok()?;
-    let mut number = || numbers.next()?.parse().ok();
+    let mut number = || numbers.next()?.parse::<u32>().ok().map(u64::from);
     let done = Done { operations: number()?, untouched: number()? };
     numbers.next().is_none().then_some((part, done))
 }
@@ -165,10 +182,25 @@ mod tests {
         file.write_all(b"\ndone 0 5").unwrap();
         let mut kept = Kept::open(&path, &exploration(), "abc").unwrap();
         assert_eq!(kept.done, BTreeMap::from([(1, DONE)]));
-        kept.add(0, Done { operations: 1, untouched: 0 }).unwrap();
+        kept.add(0, Done { operations: 9_000, untouched: 0 }).unwrap();
         drop(kept);
-        assert!(fs::read_to_string(&path).unwrap().ends_with("parts 2\ndone 1 5124 568\n\ndone 0 1 0\n"));
+        assert!(fs::read_to_string(&path).unwrap().ends_with("parts 2\ndone 1 5124 568\n\ndone 0 9000 0\n"));
         assert_eq!(Kept::open(&path, &exploration(), "abc").unwrap().done.len(), 2);
+    }
+
+    #[test]
+    fn a_file_that_somebody_else_changes_is_not_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("explored");
+        let mut kept = Kept::open(&path, &exploration(), "abc").unwrap();
+        kept.add(0, DONE).unwrap();
+        let text = fs::read_to_string(&path).unwrap();
+        fs::write(&path, "").unwrap();
+        assert!(kept.add(1, DONE).is_err() && fs::read_to_string(&path).unwrap().is_empty());
+        fs::write(&path, text).unwrap();
+        kept.add(1, DONE).unwrap();
+        fs::remove_file(&path).unwrap();
+        assert!(kept.add(1, DONE).is_err());
     }
 
     #[test]
@@ -198,7 +230,16 @@ mod tests {
         let fewer = Exploration::new(&super::super::PAGES, 1, None).unwrap();
         assert!(refused(&path, &fewer, "abc").contains("of another run"));
         let ours = fs::read_to_string(&path).unwrap();
-        for line in ["done 2 1 1", "done x 1 1", "done 0", "done 0 1", "done 0 1 1 1", "once 0 1 1"] {
+        for line in [
+            "done 0 1 1",
+            "done 0 4294967296 1",
+            "done 2 9000 1",
+            "done x 1 1",
+            "done 0",
+            "done 0 1",
+            "done 0 1 1 1",
+            "once 0 1 1",
+        ] {
             let text = format!("{ours}{line}\n");
             fs::write(&path, &text).unwrap();
             assert_eq!(refused(&path, &exploration(), "abc"), format!("line 4: `{line}` is none of 2 parts"));

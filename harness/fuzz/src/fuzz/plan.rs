@@ -77,6 +77,8 @@ pub struct Report {
     pub branches: u64,
     /// Abstract states that came up.
     pub states: u64,
+    /// Why what was new is not in the folder of the corpus, if it is not.
+    pub unkept: Option<String>,
     /// How many machines were added to the corpus.
     pub kept: u64,
     /// What the last machine was, and what it did.
@@ -121,7 +123,7 @@ impl Plan {
     /// [`Self::jobs`] is: nothing counts that came behind the first trouble.
     ///
     /// # Errors
-    /// A machine does not start, the corpus cannot be read or written, or the user cancelled.
+    /// A machine does not start, the corpus cannot be read, or the user cancelled.
     pub fn run(
         &self,
         backend: &dyn Backend,
@@ -139,6 +141,7 @@ impl Plan {
             instructions: 0,
             branches: 0,
             states: 0,
+            unkept: None,
             kept: 0,
             last: None,
         };
@@ -168,7 +171,11 @@ impl Plan {
                     let ops = run.ops.into_iter().take(run.new_until).collect();
                     report.kept += 1;
                     let hostile = drawn.special == Special::Hostile;
-                    self.keep(&mut feedback, Entry { machine: drawn.spec, hostile, ops })?;
+                    let entry = Entry { machine: drawn.spec, hostile, ops };
+                    if let Err(why) = self.corpus.as_ref().map_or(Ok(()), |folder| entry.save(folder)) {
+                        report.unkept.get_or_insert(why.to_string());
+                    }
+                    feedback.corpus.push(entry);
                 }
             }
             let known = &feedback.known;
@@ -189,20 +196,15 @@ impl Plan {
                 let what = format!("--corpus {}: it is no folder: name one, or none yet", folder.display());
                 return Err(Failure::usage(what));
             }
-            std::fs::create_dir_all(folder).map_err(|error| Failure::file(folder.display(), &error))?;
+            std::fs::create_dir_all(folder).map_err(|error| {
+                Failure::file(
+                    format_args!("--corpus {}: no folder can be made there", folder.display()),
+                    &error,
+                )
+            })?;
             corpus = corpus::load(folder).map_err(Failure::usage)?;
         }
         Ok(Feedback { given: corpus.len() as u64, corpus, known: Reached::default() })
-    }
-
-    fn keep(&self, feedback: &mut Feedback, entry: Entry) -> Result<(), Failure> {
-        if let Some(folder) = &self.corpus {
-            let failed =
-                |error| Failure::file(format_args!("{}: nothing can be kept", folder.display()), &error);
-            entry.save(folder).map_err(failed)?;
-        }
-        feedback.corpus.push(entry);
-        Ok(())
     }
 
     /// Machine `number` of this part, for which `left` operations are left.

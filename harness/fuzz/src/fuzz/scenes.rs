@@ -107,6 +107,7 @@ fn refused(card: usize, _: &mut Random, errors: &mut u64) -> String {
          smmu_write CMDQ_PROD 1\n\
          smmu_read CMDQ_CONS => ok value=0x1000000\n\
          smmu_write GERRORN {errors}\n\
+         smmu_read CMDQ_CONS => ok value=1\n\
          smmu_write IRQ_CTRL 0\n"
     )
 }

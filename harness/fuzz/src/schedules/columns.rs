@@ -31,7 +31,13 @@ fn what(turn: &Turn, place: &str) -> String {
 pub fn columns(pair: [&str; 2], turns: &[(Turn, String)], outcomes: &[String]) -> String {
     let mut rows: Vec<[String; 2]> = vec![pair.map(str::to_owned)];
     let mut last = None;
-    for (turn, place) in turns {
+    // When a CPU enters is nobody's choice: it comes first.
+    let enters =
+        |number| turns.iter().position(|(turn, _)| turn.cpu.get() == number && turn.kind == PointKind::Entry);
+    let first = [0, 1].map(enters);
+    let entries = first.iter().flatten().map(|index| &turns[*index]);
+    let others = (0..).zip(turns).filter(|(index, _)| !first.contains(&Some(*index))).map(|(_, turn)| turn);
+    for (turn, place) in entries.chain(others) {
         let text = what(turn, place);
         if last.replace((turn.cpu, turn.pc)) == Some((turn.cpu, turn.pc)) {
             continue;
@@ -59,10 +65,11 @@ mod tests {
             (turn(0, PointKind::Entry, 1), String::new()),
             (turn(1, PointKind::Wait, 2), "lock+0x8 (hyp/src/a.rs:1)".to_owned()),
             (turn(1, PointKind::Wait, 2), String::new()),
+            (turn(1, PointKind::Entry, 4), String::new()),
             (turn(0, PointKind::Done, 3), String::new()),
         ];
         let text = columns(["share", "donate"], &turns, &["ok".to_owned(), "EPERM".to_owned()]);
-        let expected = "share      | donate\nenters EL2 |\n           | waits for a lock: lock+0x8 (a.rs:1)\nis done    |\n=> ok      | => EPERM\n";
+        let expected = "share      | donate\nenters EL2 |\n           | enters EL2\n           | waits for a lock: lock+0x8 (a.rs:1)\nis done    |\n=> ok      | => EPERM\n";
         assert_eq!(text, expected);
     }
 }

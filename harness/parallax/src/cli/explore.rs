@@ -20,7 +20,7 @@ Examples:
   parallax explore --fault host_donate_checks_first_page_only --save found.trace
   parallax explore --target hyp,pkvm:7.3           what both can do, on ours and on an unmodified Linux with pKVM
 
-What is found comes with the shortest way to it, as a trace.
+What is found comes with the shortest way to it, as a trace. Where several things are wrong, --jobs decides which is found first.
 
 Exit status: 0 nothing found, 1 something was found, 2 usage, 125 could not build or start, 130 interrupted.";
 

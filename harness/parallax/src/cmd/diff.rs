@@ -67,7 +67,7 @@ pub(super) fn diff(args: &Diff) -> Result<Status> {
         && revision::is_another(case, rev)?
     {
         let (rev, label) = (visible::line(rev), visible::line(&case.place.label));
-        anstream::eprintln!(
+        parallax_engine::note!(
             "{label} is another trace at {rev}: both hypervisors perform it as it is now. The traces beside each other: \
              git show {rev}:{label} >/tmp/old.trace && parallax diff /tmp/old.trace {label}"
         );

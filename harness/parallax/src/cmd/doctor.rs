@@ -96,10 +96,10 @@ fn agreed(command: &str) -> Result<bool> {
 
 /// Runs a command in the project's folder. That it fails is told, and shows itself in the next look.
 fn run(command: &str, root: &Path) -> Result<()> {
-    anstream::eprintln!("running: {command}");
+    parallax_engine::note!("running: {command}");
     let status = process::Command::new("sh").args(["-c", command]).current_dir(root).status()?;
     if !status.success() {
-        anstream::eprintln!("`{command}` failed: {status}; what it says above is to be done by hand");
+        parallax_engine::note!("`{command}` failed: {status}; what it says above is to be done by hand");
     }
     Ok(())
 }

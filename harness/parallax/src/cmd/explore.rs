@@ -120,7 +120,7 @@ fn parts(args: &Explore, exploration: &Exploration, backend: &Hyp) -> Result<Par
             "--resume {}: another run writes it: wait for its end, or name another file",
             path.display()
         )),
-        KeptError::Io(error) => Failure::file(path.display(), &error),
+        KeptError::Io(error) => Failure::file(format_args!("--resume {}", path.display()), &error),
     })?;
     let shard = |index| Shard { index, count: kept.parts };
     let left: Vec<usize> = (0..kept.parts).filter(|part| !kept.done.contains_key(part)).collect();
@@ -132,7 +132,7 @@ fn parts(args: &Explore, exploration: &Exploration, backend: &Hyp) -> Result<Par
             kept.parts,
             before.operations
         );
-        if args.format.is_json() { anstream::eprint!("{text}") } else { print(&text)? }
+        if args.format.is_json() { parallax_engine::note!("{}", text.trim_end()) } else { print(&text)? }
     }
     Ok(Parts { left: left.into_iter().map(shard).collect(), before, kept: Some((kept, path.clone())) })
 }
@@ -171,7 +171,8 @@ fn with_progress(
             let (part, found) = exploration.run(shard, jobs, backend, cancel, &done)?;
             performed.add(&part);
             if let (Some((kept, path)), None) = (&mut kept, &found) {
-                kept.add(shard.index, part.done()).map_err(|error| Failure::file(path.display(), &error))?;
+                kept.add(shard.index, part.done())
+                    .map_err(|error| Failure::file(format_args!("--resume {}", path.display()), &error))?;
             }
             Ok(found)
         })

@@ -55,7 +55,7 @@ pub(super) fn fuzz(args: &Fuzz) -> Result<Status> {
     let report = run_with_progress(&plan, &backend, &cancel)?;
     let (ops, seconds) = (report.counts.ops(), begin.elapsed().as_secs_f64());
     // A clock is for who watches, and for nothing that is compared.
-    anstream::eprintln!(
+    parallax_engine::note!(
         "{ops} operations in {seconds:.1} s, {:.0} ops/s, booting included",
         ops as f64 / seconds
     );
@@ -65,18 +65,25 @@ pub(super) fn fuzz(args: &Fuzz) -> Result<Status> {
             found.map_or(Ok(()), |(text, _)| save_silently(path, &with_trees(&text, &root)))?;
         }
         print_document(&Fuzzed::new(&plan, &report))?;
-        return Ok(if report.trouble.is_some() { Status::Diverged } else { Status::Same });
+        return Ok(if report.trouble.is_some() { Status::Diverged } else { kept(&plan, &report) });
     }
     print(&summary(&plan, &report))?;
     let Some(trouble) = &report.trouble else {
         print("nothing found\n")?;
-        return Ok(Status::Same);
+        return Ok(kept(&plan, &report));
     };
     print(&trouble_text(&plan, trouble))?;
     let Some((text, shown)) = trace(&plan, &report, &backend, &cancel)? else { return Ok(Status::Diverged) };
     let status = of_trace(cancel.is_cancelled(), shown, "operations without a stop between them")?;
     tell(args.save.as_deref(), &with_trees(&text, &root))?;
     Ok(status)
+}
+
+/// How a run ends in which nothing was found: what is new must be in the corpus.
+fn kept(plan: &Plan, report: &Report) -> Status {
+    let Some((why, folder)) = report.unkept.as_ref().zip(plan.corpus.as_ref()) else { return Status::Same };
+    parallax_engine::note!("error: --corpus {}: what is new could not be kept: {why}", folder.display());
+    Status::Setup
 }
 
 /// What was found as a trace, and whether that shows it.

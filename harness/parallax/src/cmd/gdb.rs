@@ -101,7 +101,7 @@ fn images_of(recorded: &Recorded, cancel: &CancellationToken) -> Option<toolchai
         (None, _) => None,
         (Some(root), Some(id)) => built(&root).filter(|images| images.id == id).or_else(|| {
             let kept = toolchain::kept(&root, variant, id)?;
-            anstream::eprintln!(
+            parallax_engine::note!(
                 "the hypervisor's sources are not those of the recording: functions and line numbers are those of what ran, \
                  and the text of a line is what the source tree has there now"
             );
@@ -113,7 +113,7 @@ fn images_of(recorded: &Recorded, cancel: &CancellationToken) -> Option<toolchai
             .and_then(|root| built(&root)),
     };
     if images.is_none() {
-        anstream::eprintln!(
+        parallax_engine::note!(
             "no symbols of the hypervisor: it was recorded at revision {}; what ran is not what this source tree builds, \
              and no longer kept under target/parallax",
             visible::line(revision)
@@ -165,7 +165,7 @@ impl Server {
         let cancelled = || self.cancel.is_cancelled();
         let busy = || {
             if self.listener.turn_away() {
-                anstream::eprintln!("a second client was turned away; the first one is still connected");
+                parallax_engine::note!("a second client was turned away; the first one is still connected");
             }
             cancelled()
         };
@@ -176,7 +176,7 @@ impl Server {
                 Ending::Killed => return Ok(Status::Same),
                 Ending::Cancelled => break,
                 Ending::Misunderstood(why) => {
-                    anstream::eprintln!("a client sent what is not understood: {}", visible::line(&why))
+                    parallax_engine::note!("a client sent what is not understood: {}", visible::line(&why))
                 }
                 Ending::Detached | Ending::Gone => {}
             }

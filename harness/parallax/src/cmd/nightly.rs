@@ -79,7 +79,7 @@ fn run(args: &NightlyRun, root: &Path) -> Result<Status> {
         }
         Err(NightError::Ended(number)) => {
             let error = NightError::Ended(number);
-            anstream::eprintln!("nightly: {error}");
+            parallax_engine::note!("nightly: {error}");
             // What it did until then is in the lines, too; where they cannot be written the database has it.
             let _ = history.write_lines();
             drop(history);
@@ -152,7 +152,7 @@ fn nights(args: &NightlyHistory, root: &Path) -> Result<Status> {
         let added = history::import(&history, &nights).map_err(Failure::from)?;
         let there = nights.len().saturating_sub(added);
         if there > 0 {
-            anstream::eprintln!("nightly: {there} of the nights were there before, and were not added");
+            parallax_engine::note!("nightly: {there} of the nights were there before, and were not added");
         }
         history.write_lines().map_err(Failure::from)?;
         let nights = history.nights().map_err(Failure::from)?;

@@ -66,6 +66,12 @@ pub(super) fn can_be_written(argument: &str, path: &Path) -> Result<(), Failure>
     if path.is_dir() {
         return Err(refused("a folder"));
     }
+    let here = File::at(path);
+    if here.is_some()
+        && ["/proc/self/fd/1", "/proc/self/fd/2"].iter().any(|fd| File::at(Path::new(fd)) == here)
+    {
+        return Err(refused("the output goes there"));
+    }
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     let folder = folder.unwrap_or_else(|| Path::new("."));
     if !folder.is_dir() {

@@ -123,7 +123,7 @@ fn perform(args: &Run) -> Result<Status> {
             if args.format != Format::Markdown {
                 orphans
                     .iter()
-                    .for_each(|path| anstream::eprintln!("{}: {}", visible::line(path), report::ORPHAN));
+                    .for_each(|path| parallax_engine::note!("{}: {}", visible::line(path), report::ORPHAN));
             }
             let text = formatted(args.format, &reports, status, &Beside { since, orphans })?;
             match args.format {

@@ -43,7 +43,7 @@ pub(super) fn schedules(args: &Schedules) -> Result<Status> {
     let (searched, found) = with_progress(&search, job_count(args.jobs), &backend, &cancel)?;
     let hours = begin.elapsed().as_secs_f64() / 3600.0;
     // A clock is for who watches, and for nothing that is compared.
-    anstream::eprintln!("{:.0} schedules an hour, reducing included", searched.schedules as f64 / hours);
+    parallax_engine::note!("{:.0} schedules an hour, reducing included", searched.schedules as f64 / hours);
     let pairs = search.situations.len();
     print(&format!("seed {}, {pairs} pairs of operations in their situations\n", args.seed))?;
     let Some(found) = found else {
@@ -78,7 +78,7 @@ fn wanted(operations: &[String]) -> Result<Vec<Situation>, Failure> {
         words.dedup();
         let asked: Vec<_> = operations.iter().map(|operation| visible::line(operation)).collect();
         return Err(Failure::usage(format!(
-            "no pair has {}: there are {}, two at once, but no two transfers: a device performs one at a time",
+            "--with: no pair has {}: there are {}, two at once, but no two transfers: a device performs one at a time",
             asked.join(" and "),
             words.join(", ")
         )));

@@ -32,7 +32,7 @@ pub(super) fn manual(args: &Man, command: clap::Command) -> Result<Status> {
         return Ok(Status::Same);
     }
     if std::io::stdout().is_terminal() {
-        anstream::eprintln!("hint: `parallax man | man -l -` shows it as a page");
+        parallax_engine::note!("hint: `parallax man | man -l -` shows it as a page");
     }
     pages.first().map_or(Ok(()), |(_, page)| print_as_it_is(page))?;
     Ok(Status::Same)

@@ -95,7 +95,7 @@ impl<'a> Images<'a> {
             // Built by a Parallax whose images had the paths of a folder that is no longer known.
             fs::remove_dir_all(&place).map_err(at(&place))?;
         }
-        eprintln!(
+        parallax_engine::note!(
             "{}  building {} (a minute or more; its images are kept for the next time)",
             commit.short(),
             visible::line(&commit.subject)

@@ -128,7 +128,7 @@ fn note(
     reason: Option<String>,
 ) {
     let one = TriedOne { name: member.name.clone(), verdict, line, reason };
-    eprintln!("{}", one.text());
+    parallax_engine::note!("{}", one.text());
     tried.push(one);
 }
 

@@ -58,7 +58,7 @@ impl Trials<'_> {
         };
         let commits =
             if after.len() == 1 { "1 commit".to_owned() } else { format!("{} commits", after.len()) };
-        eprintln!("{commits} after the good one, {changes} with a change that counts: {to_try}");
+        parallax_engine::note!("{commits} after the good one, {changes} with a change that counts: {to_try}");
         self.end(good, &Verdict::Good)?;
         self.end(bad, &Verdict::Bad)?;
         let mut last_good = 0;
@@ -139,7 +139,7 @@ impl Trials<'_> {
 
     fn note(&mut self, commit: &Commit, verdict: &Verdict, built: bool) {
         let tried = Tried::new(commit, verdict, built);
-        eprintln!("{}", visible::lines(&tried.line()));
+        parallax_engine::note!("{}", visible::lines(&tried.line()));
         self.tried.push(tried);
     }
 
