@@ -19,6 +19,8 @@ pub mod gits {
     pub const CBASER: u64 = 0x80;
     /// GITS_CWRITER, 8 bytes.
     pub const CWRITER: u64 = 0x88;
+    /// The offset of a command in GITS_CWRITER and GITS_CREADR.
+    pub const OFFSET: u64 = 0xf_ffe0;
     /// GITS_CREADR, 8 bytes.
     pub const CREADR: u64 = 0x90;
     /// GITS_BASER0, 8 bytes; the others are behind it.

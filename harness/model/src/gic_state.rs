@@ -57,6 +57,8 @@ pub struct ItsState {
     pub frame: Span<PhysAddr>,
     /// The command queue, if GITS_CBASER is valid.
     pub queue: Option<Span<PhysAddr>>,
+    /// GITS_CWRITER.Offset: the queue's next command comes there.
+    pub next_command: u64,
     /// Valid bases of the queue and of tables that the ITS does not use as write-back, inner shareable memory, by name.
     pub incoherent: Vec<String>,
     /// Tables whose GITS_BASER<n> is valid.

@@ -61,7 +61,7 @@ pub use delta::{Delta, state_lines};
 pub use face::{Difference, Face};
 pub use finding::{Finding, Violation};
 pub use freedom::{ERANGE, Freedom, Freedoms};
-pub use gic_state::GicState;
+pub use gic_state::{GicState, ItsState};
 pub use golden::Golden;
 pub use golden_line::{FindingLine, GoldenLine};
 pub use host_tree::HostTree;

@@ -62,6 +62,7 @@ impl Judge {
         let mut vgic = self.vgic.take().or_else(emulated);
         let devices = (viommu.as_mut(), vgic.as_mut());
         let (mut findings, effects, lends) = self.perform(around, devices, performed.clone());
+        findings.extend(vgic.as_ref().and_then(|vgic| commands(vgic, around)));
         (self.viommu, self.vgic) = (viommu, vgic);
         let mut spans: Vec<Span<PhysAddr>> = effects.iter().map(|effect| effect.span).collect();
         if self.beside {
@@ -172,6 +173,15 @@ fn emulated_gic(state: &Snapshot, context: &Context) -> Option<Vgic> {
     let redistributors: Vec<_> = gic.redistributors.iter().map(|one| one.frame.base).collect();
     let elsewhere = context.emulated || context.smmu == SmmuMode::Off;
     Some(Vgic::new(its.base, &redistributors, context.sid_bits, elsewhere))
+}
+
+/// The finding that the ITS was given other commands than the host's.
+fn commands(vgic: &Vgic, around: Around<'_>) -> Option<Finding> {
+    let Around { before, after, context, memory } = around;
+    let message = vgic.commands(before.gic.as_ref()?, after.gic.as_ref()?, memory)?;
+    let (rule, space, subject) = (Rule::SpecCommand, Space::Regs, "its".to_owned());
+    let violation = Violation { rule, space, span: Span::default(), subject, message, function: None };
+    Some(violation.in_state(after, context))
 }
 
 /// Whether `outcome` is what the hypervisor said of `operation`, and not that nobody asked it.

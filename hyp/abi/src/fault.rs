@@ -363,4 +363,6 @@ faults! {
     HostFaultJudgedEarly = 192, "host_fault_judged_early";
     /// A level-2 table that is read for a stream beyond its Span stays lent.
     ViommuLevel2Kept = 193, "viommu_level2_kept";
+    /// A MOVI takes its event to collection 0.
+    ItsMoviElsewhere = 194, "its_movi_elsewhere";
 }

@@ -72,6 +72,7 @@ fn its(mem: &dyn PhysMem, raw: &RawIts, faults: &mut Vec<String>) -> ItsState {
         enabled: ItsCtlr(raw.ctlr.into()).enabled(),
         frame: Span::new(PhysAddr::new(raw.base), gits::FRAME),
         queue: Cbaser(raw.cbaser).memory(),
+        next_command: raw.cwriter & gits::OFFSET,
         incoherent: Vec::new(),
         tables: Vec::new(),
         devices: Vec::new(),

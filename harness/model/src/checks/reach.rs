@@ -193,6 +193,7 @@ mod tests {
                 enabled: true,
                 frame: Span::new(FRAME.base, 0x8000),
                 queue: Some(pool(0)),
+                next_command: 0,
                 tables: vec![
                     table(0, TableKind::Devices, pool(1)),
                     table(1, TableKind::Collections, pool(2)),

@@ -6,9 +6,11 @@ use std::collections::BTreeMap;
 use parallax_addr::{PhysAddr, Span};
 use parallax_gic::raw::gits;
 use parallax_gic::{Cbaser, Command, CommandKind, Ite};
+use parallax_model::ItsState;
 use parallax_vmsa::PhysMem;
 
 use super::commands::Limits;
+use super::issued::differ;
 use super::registers::{FLAG, Frame, Register};
 use crate::holding::{At, hold, release};
 use crate::part::Part;
@@ -29,12 +31,30 @@ pub(super) struct Its {
     queue: Option<Span<PhysAddr>>,
     /// Devices that are mapped: how many events they have, and the pages of the ITT.
     itts: BTreeMap<u64, (u64, Span<PhysAddr>)>,
+    /// Commands that were performed in this step; nothing if that is not known.
+    pub(super) performed: Option<Vec<Command>>,
 }
 
 impl Its {
     /// As it is at boot: off. Its registers are at `base`.
     pub(super) fn new(base: PhysAddr, limits: Limits) -> Self {
-        Self { frame: Frame::new(base, gits::FRAME), limits, queue: None, itts: BTreeMap::new() }
+        Self {
+            frame: Frame::new(base, gits::FRAME),
+            limits,
+            queue: None,
+            itts: BTreeMap::new(),
+            performed: None,
+        }
+    }
+
+    /// A step begins.
+    pub(super) fn begin(&mut self) {
+        self.performed = (!self.frame.lost).then(Vec::new);
+    }
+
+    /// What is wrong with the commands that the ITS was given in this step, between two states.
+    pub(super) fn differs(&self, states: (&ItsState, &ItsState), memory: &dyn PhysMem) -> Option<String> {
+        differ(self.performed.as_ref()?, self.limits.redistributors as usize, states, memory)
     }
 
     /// What it holds.
@@ -124,6 +144,7 @@ impl Its {
             let command = Command::from_bytes(&bytes);
             cost += if command.kind() == CommandKind::Mapd { 16 } else { 1 };
             let done = self.perform(&command, at, effects).filter(|_| cost <= BUDGET)?;
+            self.performed.iter_mut().filter(|_| done).for_each(|performed| performed.push(command));
             from = if done { (from + Command::BYTES) % queue.size } else { from | FLAG };
         }
         self.frame.set(Register::Creadr, Some(from));
@@ -161,5 +182,6 @@ impl Its {
     pub(super) fn lose(&mut self) {
         self.frame.lost = true;
         self.frame.set(Register::Ctlr, None);
+        self.performed = None;
     }
 }

@@ -4,6 +4,7 @@
 //! looked at, this knows less of the one that it is about, and says less, until the host turns that off.
 
 mod commands;
+mod issued;
 mod its;
 mod redistributor;
 mod registers;
@@ -12,7 +13,9 @@ mod tests;
 
 use parallax_addr::{PhysAddr, Span};
 use parallax_gic::RedistributorCtlr;
+use parallax_model::GicState;
 use parallax_ops::{CpuAccess, Operation, Outcome};
+use parallax_vmsa::PhysMem;
 
 use self::commands::Limits;
 use self::its::Its;
@@ -47,6 +50,17 @@ impl Vgic {
     /// A step begins, in which `operations` are performed.
     pub fn begin<'a>(&mut self, operations: impl Iterator<Item = &'a Operation>) {
         self.words.begin(operations, |_| self.elsewhere);
+        self.its.begin();
+    }
+
+    /// What is wrong with the commands that the ITS was given in the step, from one state to another.
+    pub(crate) fn commands(
+        &self,
+        before: &GicState,
+        after: &GicState,
+        memory: &dyn PhysMem,
+    ) -> Option<String> {
+        self.its.differs((before.its.as_ref()?, after.its.as_ref()?), memory)
     }
 
     /// What is held, as far as it is known.

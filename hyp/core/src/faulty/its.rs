@@ -29,6 +29,14 @@ pub(crate) fn after_baser(regs: &impl Mmio, register: u64, value: u64) {
     }
 }
 
+/// A command that the hardware gets.
+#[inline(always)]
+pub(crate) fn given([head, one, two, three]: [u64; 4]) -> [u64; 4] {
+    const MOVI: u64 = 0x01;
+    let is_moved = on(Fault::ItsMoviElsewhere) && head & 0xff == MOVI;
+    [head, one, if is_moved { 0 } else { two }, three]
+}
+
 /// A command of the ITS's becomes visible to it.
 #[inline(always)]
 pub(crate) fn command_visible(cpu: &impl Cpu) {

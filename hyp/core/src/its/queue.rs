@@ -57,7 +57,7 @@ impl<R: Mmio, M: Memory, C: Cpu> Its<R, M, C> {
             return false;
         }
         let slot = self.commands.add(self.next);
-        self.write_command(slot, command);
+        self.write_command(slot, faulty::given(command));
         self.next = (self.next + COMMAND) % PAGE_SIZE;
         self.regs.write32(GITS_CWRITER, self.next as u32);
         let mut accepted = true;
