@@ -21,6 +21,8 @@ use crate::unheld;
 /// Operations of a burst, after which all states are checked. The mailbox has room for more.
 pub(super) const BURST: usize = 64;
 const _: () = assert!(BURST <= parallax_abi::mailbox::SLOTS);
+/// Bits of DeviceIDs: those of StreamIDs.
+const DEVICE_BITS: u32 = 8;
 /// One burst in so many is service.
 const SERVICE: u64 = 10;
 
@@ -46,7 +48,7 @@ impl Generator {
         Self {
             random,
             view,
-            lpis: lpis::View::default(),
+            lpis: lpis::View::of(DEVICE_BITS),
             cpus: cpus.into(),
             emulated,
             value: 0x7ace_0000_0000_0001,

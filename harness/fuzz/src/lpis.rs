@@ -24,11 +24,20 @@ const SLOTS: u64 = PAGE_SIZE / Command::BYTES;
 const VALID: u64 = 1 << 63;
 
 /// What the host knows of its ITS.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct View {
+    /// DeviceIDs end here.
+    devices: u64,
     /// Number of the next command's slot.
     next: u64,
     is_set_up: bool,
+}
+
+impl View {
+    /// Of a machine whose DeviceIDs have so many `bits`.
+    pub(super) const fn of(bits: u32) -> Self {
+        Self { devices: 1 << bits, next: 0, is_set_up: false }
+    }
 }
 
 fn its(offset: u64) -> Expr {
@@ -50,10 +59,11 @@ fn address(random: &mut Random, right: u64, percent: u64) -> Expr {
 
 /// A few operations on the machine's `cpus` redistributors and its ITS.
 pub(super) fn attack(view: &mut View, cpus: u64, random: &mut Random, acts: &mut Vec<Act>) {
-    match random.below(10) {
+    match random.below(20) {
         0 => registers(random, acts),
-        1..=2 => lpi_tables(cpus, random, acts),
-        3 => set_up(view, random, acts),
+        1..=3 => lpi_tables(cpus, random, acts),
+        4 => set_up(view, random, acts),
+        5 => calls(cpus, random, acts),
         _ if !view.is_set_up => set_up(view, random, acts),
         _ => commands(view, cpus, random, acts),
     }
@@ -77,7 +87,7 @@ fn registers(random: &mut Random, acts: &mut Vec<Act>) {
 /// The ITS as a driver sets it up, or nearly so.
 fn set_up(view: &mut View, random: &mut Random, acts: &mut Vec<Act>) {
     acts.push(write(its(gits::CTLR), 4, number(0)));
-    for table in 0..2 {
+    for table in random.pick(&[&[0, 1][..], &[0, 1], &[0], &[1], &[]]).iter().copied() {
         let indirect = random.pick(&[0, 0, 1 << 62]);
         let size = random.pick(&[0, 0, 1, 0xff]) | random.below(4) << 8;
         let base = address(random, QUEUE + 0x3000, 40);
@@ -108,14 +118,30 @@ fn lpi_tables(cpus: u64, random: &mut Random, acts: &mut Vec<Act>) {
     acts.push(Act::load(CLASS, redistributor(cpu, gicr::CTLR), 4));
 }
 
+/// Calls for what the GIC may hold, each undone.
+fn calls(cpus: u64, random: &mut Random, acts: &mut Vec<Act>) {
+    let pending = PENDING + random.below(cpus) * 0x1_0000;
+    let place = random.pick(&[QUEUE, ITTS, CONFIGURATION, pending]);
+    let page = place / PAGE_SIZE + random.below(3);
+    let calls = random.pick(&[
+        &["host_donate_hyp", "hyp_donate_host"][..],
+        &["host_share_hyp", "host_unshare_hyp"],
+        &["host_share_hyp", "hyp_pin_shared_mem", "hyp_unpin_shared_mem", "host_unshare_hyp"],
+        &["hyp_unpin_shared_mem"],
+        &["host_unshare_hyp"],
+    ]);
+    acts.extend(calls.iter().map(|call| Act::pages(CLASS, call, ram(page), 1)));
+}
+
 /// Some commands, and the ITS told of them.
 fn commands(view: &mut View, cpus: u64, random: &mut Random, acts: &mut Vec<Act>) {
     // Over one that may have been refused: it takes Retry until the ITS looks at it again.
-    if random.percent(25) {
-        view.next = (view.next + SLOTS - 1) % SLOTS;
+    if view.next > 0 && random.percent(25) {
+        view.next -= 1;
     }
-    for _ in 0..1 + random.below(3) {
-        let [one, two, three, four] = command(cpus, random);
+    let begin = if view.next == 0 { beginning(cpus) } else { Vec::new() };
+    let more = (0..1 + random.below(5)).map(|_| command(view.devices, cpus, random));
+    for [one, two, three, four] in begin.into_iter().chain(more) {
         let slot = QUEUE + view.next * Command::BYTES;
         acts.push(Act::new(CLASS, "host_write_pair", &[ram(slot), one, two]));
         acts.push(Act::new(CLASS, "host_write_pair", &[ram(slot + 16), three, four]));
@@ -127,14 +153,23 @@ fn commands(view: &mut View, cpus: u64, random: &mut Random, acts: &mut Vec<Act>
         acts.push(Act::load(CLASS, its(gits::CREADR), 8));
     }
     // A queue that stalled is begun anew now and then.
-    view.is_set_up = random.percent(80);
+    view.is_set_up = random.percent(85);
+}
+
+/// What a driver begins with: a device with an event, and a collection of each redistributor.
+fn beginning(cpus: u64) -> Vec<[Expr; 4]> {
+    let itt = plus(number(physical(ITTS)), VALID);
+    let device = [number(8 << 32 | 0x08), number(4), itt, number(0)];
+    let event = [number(8 << 32 | 0x0a), number(8192 << 32 | 1), number(0), number(0)];
+    let collection = |cpu| [number(0x09), number(0), number(VALID | cpu << 16 | cpu), number(0)];
+    [device].into_iter().chain((0..cpus).map(collection)).chain([event]).collect()
 }
 
 /// A command, mostly one that the ITS can perform: one that is refused stops all that come behind it.
-fn command(cpus: u64, random: &mut Random) -> [Expr; 4] {
+fn command(devices: u64, cpus: u64, random: &mut Random) -> [Expr; 4] {
     use CommandKind::{Clear, Discard, Int, Inv, Invall, Mapc, Mapd, Mapi, Mapti, Movall, Movi, Sync};
     // Otherwise one thing is wrong with it.
-    let legal = random.percent(80);
+    let legal = random.percent(85);
     let odd = random.below(6);
     let unknown = random.below(256) as u8;
     let kind = random.weighted(&[
@@ -143,30 +178,35 @@ fn command(cpus: u64, random: &mut Random) -> [Expr; 4] {
         (8, Mapti),
         (1, Mapi),
         (4, Int),
-        (1, Movi),
-        (1, Clear),
-        (1, Discard),
-        (1, Inv),
-        (1, Invall),
-        (1, Movall),
+        (3, Movi),
+        (2, Clear),
+        (2, Discard),
+        (2, Inv),
+        (2, Invall),
+        (3, Movall),
         (1, Sync),
         (if legal { 0 } else { 2 }, CommandKind::Unknown(unknown)),
     ]);
     let mut any = |place: u64, right: &[u64], wrong: &[u64]| {
         random.pick(if legal || odd != place { right } else { wrong })
     };
-    let device = any(0, &[8, 8, 8, 16, 0], &[255, 256, 0xffff_ffff]);
+    let device = any(0, &[8, 8, 8, 16, 0, devices - 1], &[devices, devices, 0xffff_ffff]);
     let event = any(1, &[0, 1, 2, 3], &[31, 32, 0xffff]);
     let collection = any(2, &[0, 0, 1, 511], &[512, 0xffff]);
     let lpi = any(3, &[8192, 8193, 8200, 0xffff], &[0, 8191, 0xffff_ffff]);
-    let size = any(4, &[0, 4, 4, 4, 9, 10], &[11, 15, 31]);
+    let size = any(4, &[0, 4, 4, 4, 9, 10], &[11, 11, 31]);
     let processor = random.below(if legal { cpus } else { cpus + 1 }) << 16;
     let valid = random.pick(&[VALID, VALID, VALID, 0]);
     let head = number(u64::from(kind.number()) | device << 32);
     let [one, two, three] = match kind {
         Mapd => {
             let right = ITTS + 0x100 * random.below(0x20);
-            let itt = address(random, right, if legal || odd != 5 { 100 } else { 0 });
+            let itt = match (legal || odd != 5, random.percent(50)) {
+                (true, _) => number(physical(right)),
+                (false, true) => layout::forbidden(random),
+                // Not at a multiple of 256.
+                (false, false) => number(physical(right + 0x20)),
+            };
             [number(size), plus(itt, valid), number(0)]
         }
         Mapc => [number(0), number(valid | processor | collection), number(0)],

@@ -2,11 +2,13 @@
 
 use parallax_addr::PAGE_SIZE;
 use parallax_spec::Page;
+use parallax_trace::Op;
 
 use super::generator::{Generator, Step};
 use super::kind::Kind;
 use super::places::{BLOCK, PAGES};
 use crate::act::{number, op, plus, ram};
+use crate::lpis;
 
 /// The page of the driver's event queue.
 const EVENTS: u64 = 0x7010;
@@ -146,5 +148,14 @@ pub(super) fn hostile(generator: &mut Generator) {
     }
     for op in generator.hostile.burst() {
         generator.steps.push(Step { kind: Kind::Hostile, place: None, op });
+    }
+}
+
+/// The ITS or a redistributor: registers, tables and commands.
+pub(super) fn interrupts(generator: &mut Generator) {
+    let mut acts = Vec::new();
+    lpis::attack(&mut generator.lpis, generator.setting.cpus, &mut generator.random, &mut acts);
+    for act in acts {
+        generator.push(Kind::Interrupts, None, Op { expect: None, ..act.op });
     }
 }

@@ -14,6 +14,7 @@ use super::machines::{Drawn, Special};
 use super::model::{Model, Predicted};
 use super::places::{Group, PAGES, blocks, groups};
 use super::{calls, data, ranges, scenes};
+use crate::lpis;
 use crate::random::Random;
 
 /// An operation, and what it is there for.
@@ -37,6 +38,8 @@ pub(super) struct Setting {
     pub(super) few_tables: bool,
     /// Whether its CPUs have FEAT_LSE.
     pub(super) swaps: bool,
+    /// Bits of DeviceIDs.
+    pub(super) device_bits: u32,
     pub(super) special: Special,
     pub(super) no_map: Option<u64>,
 }
@@ -53,6 +56,7 @@ impl Setting {
             emulated: spec.hyp.smmu_host == parallax_trace::spec::HostView::Emulated,
             few_tables: spec.hyp.host_s2_pages.is_some() || spec.hyp.el2_free_pages.is_some(),
             swaps: spec.cpu != "cortex-a53",
+            device_bits: spec.hyp.sid_bits.into(),
             special: drawn.special,
             no_map: drawn.no_map(),
         }
@@ -74,6 +78,7 @@ pub(super) struct Generator {
     pub(super) blocks: Vec<u64>,
     pub(super) driver: Option<Driver>,
     pub(super) hostile: Hostile,
+    pub(super) lpis: lpis::View,
     pub(super) deck: scenes::Deck,
     /// GERROR, as the host's own SMMU shows it.
     pub(super) errors: u64,
@@ -97,6 +102,7 @@ impl Generator {
             blocks: blocks(&setting.map),
             driver: setting.driven().then(Driver::default),
             hostile,
+            lpis: lpis::View::of(setting.device_bits),
             deck: scenes::Deck::default(),
             errors: 0,
             random,
@@ -153,6 +159,7 @@ impl Generator {
         let several = u64::from(self.setting.cpus > 1);
         let driver = u64::from(self.driver.is_some());
         let hostile = u64::from(self.setting.special == Special::Hostile);
+        let interrupts = u64::from(self.setting.special == Special::Interrupts);
         let scenes = u64::from(self.setting.special == Special::Scenes);
         vec![
             (400, calls::life as Move),
@@ -173,6 +180,7 @@ impl Generator {
             (far, data::far),
             (4 * driver, data::driver),
             (6 * hostile, data::hostile),
+            (200 * interrupts, data::interrupts),
             (16 * scenes, scenes::scene),
         ]
     }

@@ -73,6 +73,8 @@ pub enum Kind {
     Held,
     /// The host's own SMMU under attack.
     Hostile,
+    /// The ITS and the redistributors.
+    Interrupts,
     /// What a driver in order does, with the result that it must have.
     Scene,
     /// A CPU goes and comes back.
@@ -83,7 +85,7 @@ pub enum Kind {
 
 impl Kind {
     /// Each with its name, in the order of tables.
-    pub const ALL: [(Self, &'static str); 38] = [
+    pub const ALL: [(Self, &'static str); 39] = [
         (Self::Life, "succeeds"),
         (Self::Refused, "refused for a reason"),
         (Self::Border, "border of owners"),
@@ -119,6 +121,7 @@ impl Kind {
         (Self::Smmu, "emulated SMMU"),
         (Self::Held, "held by the SMMU"),
         (Self::Hostile, "hostile SMMU driver"),
+        (Self::Interrupts, "ITS and redistributors"),
         (Self::Scene, "scenes of a driver"),
         (Self::Cpus, "CPU off and on"),
         (Self::Again, "from the corpus"),

@@ -23,6 +23,8 @@ pub(super) enum Special {
     Pins,
     /// What no driver would do.
     Hostile,
+    /// The ITS and the redistributors.
+    Interrupts,
     /// What a driver in order does, with the result that it must have; nobody else touches its memory.
     Scenes,
 }
@@ -31,7 +33,7 @@ pub(super) enum Special {
 pub(super) const COUNT: u64 = MACHINES.len() as u64;
 
 /// The machines, in turn: what follows the word `machine` in a trace. CPUs and StreamIDs come on top.
-const MACHINES: [(&str, Special); 20] = [
+const MACHINES: [(&str, Special); 21] = [
     ("devices=edu@1,edu@2", Special::Nothing),
     ("smmu.host=emulated devices=edu@1,edu@2", Special::Nothing),
     ("smmu=shared devices=edu@1,edu@2", Special::Nothing),
@@ -39,6 +41,7 @@ const MACHINES: [(&str, Special); 20] = [
     ("el2_free_pages=3 devices=edu@1,edu@2", Special::Nothing),
     ("host_s2_pages=14 donate_mmio=mmio:rtc devices=edu@1,edu@2", Special::Nothing),
     ("smmu.host=emulated smmu.sid_bits=9 devices=edu@1,edu@2,edu@bus1", Special::Scenes),
+    ("smmu.sid_bits=12 devices=edu@1,edu@2", Special::Interrupts),
     ("mem=5G donate_mmio=mmio:rtc devices=edu@1,edu@2", Special::Nothing),
     ("firmware=dirty devices=edu@1,edu@2", Special::Nothing),
     ("firmware=dirty devices=edu@1,edu@2", Special::Hostile),
@@ -83,7 +86,12 @@ impl Drawn {
     /// Machine number `index` of all, on a hypervisor with `fault`; `random` decides what the table does not.
     pub(super) fn of(index: u64, fault: Option<Fault>, random: &mut Random) -> Self {
         let (keys, special) = MACHINES[place(index)];
-        let cpus = if keys.contains("dtb=") { 1 } else { random.weighted(&[(3, 1), (3, 2), (1, 3), (1, 4)]) };
+        let cpus = match special {
+            _ if keys.contains("dtb=") => 1,
+            // There are commands that lead from one redistributor to another.
+            Special::Interrupts => random.weighted(&[(3, 2), (1, 3), (1, 4)]),
+            _ => random.weighted(&[(3, 1), (3, 2), (1, 3), (1, 4)]),
+        };
         let bits = random.weighted(&[(6, 8), (2, 4), (1, 3), (1, 16)]);
         let bits = if keys.contains("sid_bits=") { String::new() } else { format!(" smmu.sid_bits={bits}") };
         let line = format!("machine {keys} cpus={cpus}{bits}\nnop\n");
@@ -111,7 +119,7 @@ impl Drawn {
         let own = self.spec.hyp.smmu_host == parallax_trace::spec::HostView::Emulated;
         match (self.special, self.spec.hyp.host_s2_pages) {
             (Special::Hostile, None) if own => &[DOUBLE_FETCH, WRITTEN, READ, STALE, KEPT],
-            (Special::Hostile, _) => &[DOUBLE_FETCH, WRITTEN, READ],
+            (Special::Hostile | Special::Interrupts, _) => &[DOUBLE_FETCH, WRITTEN, READ],
             (_, Some(_)) => &[REFUSED],
             _ => &[],
         }
@@ -133,12 +141,13 @@ pub(super) const fn is_long(index: u64) -> bool {
     matches!(MACHINES[place(index)].1, Special::Pins)
 }
 
-/// Operations of machine number `index`.
-pub(super) const fn operations(index: u64) -> u64 {
-    match MACHINES[place(index)].1 {
+/// Operations of machine number `index`, which does more of something `special`.
+pub(super) const fn operations(index: u64, special: Special) -> u64 {
+    match special {
         Special::Pins => PINS_OPS,
         _ if index < COUNT => MACHINE_OPS,
         Special::Hostile | Special::Scenes => SLOW_OPS,
+        Special::Interrupts => MACHINE_OPS,
         Special::Nothing => LATER_OPS,
     }
 }
@@ -149,7 +158,8 @@ mod tests {
 
     #[test]
     fn machines_are_longer_when_each_kind_was_there() {
-        let sizes = [0, 3, COUNT - 2, COUNT - 1, COUNT, COUNT + 3, 2 * COUNT - 1].map(operations);
+        let indices = [0, 3, COUNT - 2, COUNT - 1, COUNT, COUNT + 3, 2 * COUNT - 1];
+        let sizes = indices.map(|index| operations(index, MACHINES[place(index)].1));
         let first = [MACHINE_OPS, MACHINE_OPS, MACHINE_OPS, PINS_OPS];
         assert_eq!(sizes, [&first[..], &[LATER_OPS, SLOW_OPS, PINS_OPS]].concat()[..]);
     }

@@ -81,6 +81,8 @@ pub struct Report {
     pub unkept: Option<String>,
     /// How many machines were added to the corpus.
     pub kept: u64,
+    /// How many of a corpus there were at the beginning: so many machines begin with one, and none of those is kept.
+    pub given: u64,
     /// What the last machine was, and what it did.
     pub(super) last: Option<(Drawn, Vec<Op>)>,
 }
@@ -143,6 +145,7 @@ impl Plan {
             states: 0,
             unkept: None,
             kept: 0,
+            given: feedback.given,
             last: None,
         };
         let mut digest = Sha256::new();
@@ -170,7 +173,7 @@ impl Plan {
                 if new && number >= feedback.given && run.new_until > 0 {
                     let ops = run.ops.into_iter().take(run.new_until).collect();
                     report.kept += 1;
-                    let hostile = drawn.special == Special::Hostile;
+                    let hostile = matches!(drawn.special, Special::Hostile | Special::Interrupts);
                     let entry = Entry { machine: drawn.spec, hostile, ops };
                     if let Err(why) = self.corpus.as_ref().map_or(Ok(()), |folder| entry.save(folder)) {
                         report.unkept.get_or_insert(why.to_string());
@@ -212,8 +215,11 @@ impl Plan {
         let Shard { index, count } = self.shard;
         let mut random = Random::new(self.seed, number * count as u64 + index as u64);
         let fresh = Drawn::of(number, self.fault, &mut random);
-        let size = operations(number);
-        let round = |drawn, begin, random| Round { drawn, random, begin, until: left.min(size) as usize };
+        // What was there already comes on top.
+        let round = |drawn: Drawn, begin: Vec<Op>, random| {
+            let size = begin.len() as u64 + operations(number, drawn.special);
+            Round { drawn, random, begin, until: left.min(size) as usize }
+        };
         let on = |entry: &Entry| {
             let special = if entry.hostile { Special::Hostile } else { Special::Nothing };
             Drawn::on(entry.machine.clone(), self.fault, special)
@@ -221,10 +227,7 @@ impl Plan {
         // First of all what is there already, whole.
         if let Some(entry) = feedback.corpus.get(number as usize).filter(|_| number < feedback.given) {
             return match on(entry) {
-                Some(drawn) => {
-                    let whole = size.max(entry.ops.len() as u64);
-                    Round { drawn, random, begin: entry.ops.clone(), until: left.min(whole) as usize }
-                }
+                Some(drawn) => round(drawn, entry.ops.clone(), random),
                 None => round(fresh, Vec::new(), random),
             };
         }

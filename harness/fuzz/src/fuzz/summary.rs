@@ -33,8 +33,15 @@ pub fn summary(plan: &Plan, report: &Report) -> String {
     text.push('\n');
     let _ = writeln!(
         text,
-        "{instructions} instructions of the hypervisor, {branches} branches taken, {states} abstract states, {kept} machines kept\ndigest {digest}"
+        "{instructions} instructions of the hypervisor, {branches} branches taken, {states} abstract states, {kept} of the machines kept\ndigest {digest}"
     );
+    if (1..=report.given).contains(machines) {
+        let given = report.given;
+        let _ = writeln!(
+            text,
+            "all machines began with what the corpus had, {machines} of {given}: nothing is kept before that is through (more --ops)"
+        );
+    }
     text
 }
 

@@ -119,5 +119,12 @@ fn run_with_progress(
         bar.set_position(ops);
         bar.set_message(format!("{code} instructions, {states} states, nothing found"));
     };
-    progress::during(&bar, show, || plan.run(backend, cancel, &done))
+    let result = progress::during(&bar, show, || plan.run(backend, cancel, &done));
+    if let (true, Some(folder)) = (cancel.is_cancelled(), &plan.corpus) {
+        let folder = folder.display();
+        parallax_engine::note!(
+            "{folder} has what is new, but for the last machines (eight at most): a run with it begins there"
+        );
+    }
+    result
 }
