@@ -8,14 +8,47 @@ use parallax_ops::{Kind, rows};
 use parallax_spec::Page;
 use parallax_spec::call::{CALLS, Specified};
 use parallax_spec::need::{Holds, Need};
+use parallax_trace::similar;
 
-/// The specification of the call named `word`, or of all.
+/// What is specified of things that are no calls, in words.
+const PAGE: &str = include_str!("../../../docs/specification.md");
+/// Parts of that page: the word for each, its heading, and how the names of operations begin that it is about.
+const PARTS: [(&str, &str, &[&str]); 3] = [
+    ("smmu", "The SMMU that the host sees", &["smmu_", "ste", "cd", "l1std", "s1_"]),
+    ("its", "The ITS and the redistributors that the host sees", &["gic"]),
+    ("access", "Accesses", &["host_", "dma_"]),
+];
+
+/// The specification of the call named `word` or of what that word is about, or of all calls.
 #[must_use]
 pub fn of(word: Option<&str>) -> Option<String> {
     let known: Vec<&Specified> =
         CALLS.iter().filter(|call| word.is_none_or(|word| word == call.word)).collect();
-    let texts: Vec<String> = known.into_iter().map(one).collect();
-    (!texts.is_empty()).then(|| texts.join("\n"))
+    if known.is_empty() {
+        return part(word?);
+    }
+    Some(known.into_iter().map(one).collect::<Vec<String>>().join("\n"))
+}
+
+/// The part of [`PAGE`] that says what is specified of `word`: a part's name, or an operation.
+fn part(word: &str) -> Option<String> {
+    let is_operation = rows().any(|row| row.name == word);
+    let about = |begins: &[&str]| is_operation && begins.iter().any(|begin| word.starts_with(begin));
+    let (_, heading, _) =
+        PARTS.iter().find(|(name, _, begins)| name.eq_ignore_ascii_case(word) || about(begins))?;
+    let (_, text) = PAGE.split_once(&format!("\n## {heading}\n\n"))?;
+    let text = text.split_once("\n## ").map_or(text, |(text, _)| text);
+    Some(format!("{heading}\n\n{}\n", text.trim_end()))
+}
+
+/// What may be asked for that is most like `word`.
+#[must_use]
+pub fn like(word: &str) -> Option<&'static str> {
+    let names = CALLS.iter().map(|call| call.word).chain(PARTS.iter().map(|(name, ..)| *name));
+    let word = word.to_ascii_lowercase();
+    let names: Vec<&str> = names.collect();
+    let within = || names.iter().copied().find(|name| name.split('_').any(|part| part == word));
+    similar(&word, names.iter().copied()).or_else(within)
 }
 
 fn one(call: &Specified) -> String {
@@ -119,5 +152,22 @@ mod tests {
         assert!(at("EPERM   lent") < at("EBUSY   not-pinned"));
         assert_eq!(of(Some("host_share")), None);
         assert_eq!(of(None).unwrap().matches("\n  done\n").count(), CALLS.len());
+    }
+
+    #[test]
+    fn each_part_and_each_operation_is_found() {
+        for (name, heading, _) in PARTS {
+            assert!(part(name).is_some_and(|text| text.starts_with(heading)), "{name}");
+        }
+        for word in ["ITS", "smmu_write", "ste", "host_read", "dma_write"] {
+            assert!(of(Some(word)).is_some(), "{word}");
+        }
+        assert_eq!((of(Some("smmu_")), of(Some("MAPD"))), (None, None));
+    }
+
+    #[test]
+    fn what_was_meant_is_told() {
+        let meant = ["pin", "HOST_DONATE_HYP", "itss", "nonsense"].map(like);
+        assert_eq!(meant, [Some("hyp_pin_shared_mem"), Some("host_donate_hyp"), Some("its"), None]);
     }
 }

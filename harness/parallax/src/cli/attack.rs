@@ -8,6 +8,7 @@ use parallax_abi::fault::Fault;
 use super::cpus::cpus;
 use super::fault::FaultName;
 use super::form::Form;
+use super::fuzz::count;
 
 pub(crate) const EXAMPLE: &str = "\
 Examples:
@@ -27,7 +28,7 @@ pub struct Attack {
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
     /// How many operations
-    #[arg(long, value_name = "N", default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 100_000, value_parser = count)]
     pub ops: u64,
     /// How many CPUs [default: one and two, in turn]
     #[arg(long, value_name = "N", value_parser = cpus())]

@@ -70,7 +70,7 @@ pub struct Explore {
 /// Arguments of `spec`.
 #[derive(Debug, Args)]
 pub struct Spec {
-    /// The call [default: all]
+    /// The call, or `access`, `smmu` or `its` for what is specified of those [default: all calls]
     #[arg(value_name = "CALL")]
     pub call: Option<String>,
 }

@@ -33,7 +33,7 @@ pub struct Fuzz {
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
     /// How many operations [default: 100,000, or with --time as many as there is time for]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", value_parser = count)]
     pub ops: Option<u64>,
     /// Start no further machine after this time, such as 90s, 20m or 8h
     #[arg(long, value_name = "DURATION", value_parser = duration)]
@@ -71,6 +71,12 @@ impl Fuzz {
     }
 }
 
+/// A number of operations: digits, which commas may part.
+pub(super) fn count(text: &str) -> Result<u64, String> {
+    let number = text.replace([',', '_'], "").parse().ok().filter(|number| *number != 0);
+    number.ok_or_else(|| "expected a number from 1 on, such as 100000 or 100,000".to_owned())
+}
+
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let units = [("s", 1), ("m", 60), ("h", 3600)];
     let parsed = units.iter().find_map(|(unit, seconds)| {
@@ -83,6 +89,12 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_count_may_have_commas() {
+        assert_eq!([count("100,000"), count("7")], [Ok(100_000), Ok(7)]);
+        assert!(["", "0", "1e6", "-1", "99999999999999999999"].into_iter().all(|text| count(text).is_err()));
+    }
 
     #[test]
     fn a_time_has_a_unit() {

@@ -37,8 +37,15 @@ use crate::{interrupt, specified};
 pub(super) fn spec(args: &Spec) -> Result<Status> {
     let text = specified::of(args.call.as_deref());
     let unknown = || {
-        let call = visible::line(args.call.as_deref().unwrap_or_default());
-        Failure::usage(format!("nothing is specified of `{call}`: `parallax spec` prints all calls"))
+        let call = args.call.as_deref().unwrap_or_default();
+        let remedy = specified::like(call).map_or_else(
+            || {
+                "`parallax spec` prints all calls, `parallax spec access`, `smmu` and `its` the rest"
+                    .to_owned()
+            },
+            |meant| format!("did you mean `{meant}`?"),
+        );
+        Failure::usage(format!("nothing is specified of `{}`: {remedy}", visible::line(call)))
     };
     print(&text.ok_or_else(unknown)?)?;
     Ok(Status::Same)
@@ -177,5 +184,9 @@ fn with_progress(
             Ok(found)
         })
     });
+    if let (true, Some((kept, path))) = (cancel.is_cancelled(), &kept) {
+        let (done, parts, path) = (kept.done.len(), kept.parts, path.display());
+        parallax_engine::note!("{done} of {parts} parts are in {path}: the same command goes on from there");
+    }
     result.map(|found| (performed, found))
 }

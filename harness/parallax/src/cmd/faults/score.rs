@@ -57,7 +57,7 @@ pub(super) fn score(args: &Faults, cases: &[Case]) -> Result<Status> {
         cancel: &cancel,
     };
     let rows = scored(&means, &wanted, cases, job_count(args.jobs))?;
-    print(&table(&rows))?;
+    print(&table(&rows, &means))?;
     verdict(&rows, args.fuzz_ops)
 }
 
@@ -95,10 +95,11 @@ fn trace_of(cases: &[Case], fault: Option<Fault>) -> Option<&Trace> {
     cases.iter().map(|case| &case.trace).find(|trace| fault.is_some() && trace.fault == fault)
 }
 
-fn table(rows: &[Row]) -> String {
+fn table(rows: &[Row], means: &Means<'_>) -> String {
     let after = |caught: Option<&Caught>| {
         caught.map_or_else(|| "-".to_owned(), |caught| caught.operations.to_string())
     };
+    let tried = |operations, after| if operations == 0 { "not tried".to_owned() } else { after };
     let header = ["fault", "its trace", "rules", "spec", "explore", "explore --smmu", "attack", "fuzz"];
     let row = |(fault, score): &Row| -> [String; COLUMNS] {
         let first = score.trace.first();
@@ -111,8 +112,8 @@ fn table(rows: &[Row]) -> String {
             after(score.spec()),
             after(score.explore.as_ref()),
             after(score.smmu.as_ref()),
-            after(score.attack.as_ref()),
-            after(score.fuzz.as_ref()),
+            tried(means.attack_ops, after(score.attack.as_ref())),
+            tried(means.fuzz_ops, after(score.fuzz.as_ref())),
         ]
     };
     let rows: Vec<[String; COLUMNS]> = rows.iter().map(row).collect();
