@@ -6,6 +6,7 @@ use parallax_trace::Op;
 
 use super::generator::{Generator, Step};
 use super::kind::Kind;
+use super::machines::HOLE;
 use super::places::{BLOCK, PAGES};
 use crate::act::{number, op, plus, ram};
 use crate::lpis;
@@ -92,6 +93,23 @@ pub(super) fn far(generator: &mut Generator) {
     for _ in 0..generator.random.pick(&[1, 1, 1, 10]) {
         let far = 0x100_0000_0000 + 0x80_0000_0000 * generator.random.below(64);
         generator.push(Kind::Far, None, op("host_read", &[number(far)]));
+    }
+}
+
+/// The pages around the border where MMIO was taken on both sides, before and after tables may have been given up.
+pub(super) fn hole(generator: &mut Generator) {
+    if generator.random.percent(50) {
+        far(generator);
+    }
+    for _ in 0..1 + generator.random.below(4) {
+        let at = (HOLE - 2 + generator.random.below(PAGES)) * PAGE_SIZE + 4 * generator.random.below(1024);
+        let op = if generator.random.percent(70) {
+            op("host_read", &[number(at), number(4)])
+        } else {
+            let value = generator.number();
+            op("host_write", &[number(at), number(4), number(value)])
+        };
+        generator.push(Kind::MmioTable, None, op);
     }
 }
 

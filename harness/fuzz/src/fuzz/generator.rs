@@ -42,6 +42,8 @@ pub(super) struct Setting {
     pub(super) device_bits: u32,
     pub(super) special: Special,
     pub(super) no_map: Option<u64>,
+    /// Whether MMIO was taken on both sides of [`super::machines::HOLE`].
+    pub(super) hole: bool,
 }
 
 impl Setting {
@@ -59,12 +61,13 @@ impl Setting {
             device_bits: spec.hyp.sid_bits.into(),
             special: drawn.special,
             no_map: drawn.no_map(),
+            hole: drawn.has_hole(),
         }
     }
 
     /// Whether a driver has the host's own SMMU whose memory others touch.
-    fn driven(&self) -> bool {
-        self.emulated && self.special != Special::Scenes
+    pub(super) fn driven(&self) -> bool {
+        self.emulated && !self.special.has_scenes()
     }
 }
 
@@ -98,7 +101,7 @@ impl Generator {
         let model = Model::of(view);
         let hostile = Hostile::new(random.any(), setting.cpus, setting.emulated);
         let mut generator = Self {
-            groups: groups(&setting.map, view.frames(), setting.driven(), setting.no_map),
+            groups: groups(&setting, view.frames()),
             blocks: blocks(&setting.map),
             driver: setting.driven().then(Driver::default),
             hostile,
@@ -156,11 +159,12 @@ impl Generator {
         }
         let tables = if self.setting.few_tables { 120 } else { 20 };
         let far = u64::from(self.setting.few_tables) * 4;
+        let hole = u64::from(self.setting.hole) * 4;
         let several = u64::from(self.setting.cpus > 1);
         let driver = u64::from(self.driver.is_some());
         let hostile = u64::from(self.setting.special == Special::Hostile);
         let interrupts = u64::from(self.setting.special == Special::Interrupts);
-        let scenes = u64::from(self.setting.special == Special::Scenes);
+        let scenes = u64::from(self.setting.special.has_scenes());
         vec![
             (400, calls::life as Move),
             (120, calls::refused),
@@ -178,10 +182,11 @@ impl Generator {
             (several, calls::cpus),
             (2, data::several),
             (far, data::far),
+            (hole, data::hole),
             (4 * driver, data::driver),
             (6 * hostile, data::hostile),
             (200 * interrupts, data::interrupts),
-            (16 * scenes, scenes::scene),
+            (30 * scenes, scenes::scene),
         ]
     }
 

@@ -31,6 +31,8 @@ pub enum Kind {
     Mmio,
     /// MMIO that the hypervisor took at boot, and what is beside it.
     DonatedMmio,
+    /// The same in a hole between devices, on both sides of a border of 2 MiB: a table each for one page.
+    MmioTable,
     /// Where the host's address space ends.
     End,
     /// No page at all.
@@ -77,6 +79,16 @@ pub enum Kind {
     Interrupts,
     /// What a driver in order does, with the result that it must have.
     Scene,
+    /// A stream table at a limit of its format.
+    OddTable,
+    /// A queue of more than one page, or at a base that is not aligned to its size.
+    LongQueue,
+    /// Two queues at one address.
+    UsedTwice,
+    /// An index with bits that its queue does not have.
+    WrappedIndex,
+    /// One command, with nothing beside it that would do its work.
+    Alone,
     /// A CPU goes and comes back.
     Cpus,
     /// What another machine did, changed here and there.
@@ -85,7 +97,7 @@ pub enum Kind {
 
 impl Kind {
     /// Each with its name, in the order of tables.
-    pub const ALL: [(Self, &'static str); 39] = [
+    pub const ALL: [(Self, &'static str); 45] = [
         (Self::Life, "succeeds"),
         (Self::Refused, "refused for a reason"),
         (Self::Border, "border of owners"),
@@ -100,6 +112,7 @@ impl Kind {
         (Self::NoMap, "beside no-map memory"),
         (Self::Mmio, "beside the SMMU"),
         (Self::DonatedMmio, "donated MMIO"),
+        (Self::MmioTable, "donated MMIO, 2 MiB border"),
         (Self::End, "end of the address space"),
         (Self::Nothing, "no page"),
         (Self::Huge, "huge range"),
@@ -123,6 +136,11 @@ impl Kind {
         (Self::Hostile, "hostile SMMU driver"),
         (Self::Interrupts, "ITS and redistributors"),
         (Self::Scene, "scenes of a driver"),
+        (Self::OddTable, "odd stream table"),
+        (Self::LongQueue, "queue of pages"),
+        (Self::UsedTwice, "used twice"),
+        (Self::WrappedIndex, "index too large"),
+        (Self::Alone, "command alone"),
         (Self::Cpus, "CPU off and on"),
         (Self::Again, "from the corpus"),
     ];

@@ -27,19 +27,28 @@ pub(super) enum Special {
     Interrupts,
     /// What a driver in order does, with the result that it must have; nobody else touches its memory.
     Scenes,
+    /// The same, as far as it needs no stream, with all StreamIDs that there are.
+    Wide,
+}
+
+impl Special {
+    /// Whether a driver in order has the host's own SMMU to itself.
+    pub(super) const fn has_scenes(self) -> bool {
+        matches!(self, Self::Scenes | Self::Wide)
+    }
 }
 
 /// How many there are in turn.
 pub(super) const COUNT: u64 = MACHINES.len() as u64;
 
 /// The machines, in turn: what follows the word `machine` in a trace. CPUs and StreamIDs come on top.
-const MACHINES: [(&str, Special); 21] = [
+const MACHINES: [(&str, Special); 22] = [
     ("devices=edu@1,edu@2", Special::Nothing),
     ("smmu.host=emulated devices=edu@1,edu@2", Special::Nothing),
     ("smmu=shared devices=edu@1,edu@2", Special::Nothing),
     ("smmu.host=emulated devices=edu@1,edu@2", Special::Hostile),
     ("el2_free_pages=3 devices=edu@1,edu@2", Special::Nothing),
-    ("host_s2_pages=14 donate_mmio=mmio:rtc devices=edu@1,edu@2", Special::Nothing),
+    ("host_s2_pages=16 donate_mmio=mmio:rtc,0xbdff000,0xbe00000 devices=edu@1,edu@2", Special::Nothing),
     ("smmu.host=emulated smmu.sid_bits=9 devices=edu@1,edu@2,edu@bus1", Special::Scenes),
     ("smmu.sid_bits=12 devices=edu@1,edu@2", Special::Interrupts),
     ("mem=5G donate_mmio=mmio:rtc devices=edu@1,edu@2", Special::Nothing),
@@ -54,6 +63,7 @@ const MACHINES: [(&str, Special); 21] = [
     ("dtb=traces/trees/initrd.dts", Special::Nothing),
     ("smmu=shared smmu.host=emulated devices=edu@1,edu@2", Special::Nothing),
     ("smmu=off mem=2G devices=edu@1,edu@2", Special::Nothing),
+    ("smmu.host=emulated smmu.sid_bits=16 devices=edu@1,edu@2", Special::Wide),
     ("devices=edu@1,edu@2", Special::Pins),
 ];
 
@@ -74,6 +84,9 @@ const TREES: [(&str, &str); 3] = [
 const RESERVED: &str = "traces/trees/reserved.dts";
 /// The first frame, from memory's, of what that tree calls no-map.
 const NO_MAP: u64 = 0x6000;
+
+/// The frame of a border of 2 MiB between devices: in some machines the hypervisor took the page in front of it and the one behind it.
+pub(super) const HOLE: u64 = 0xbe00;
 
 /// A machine of a run.
 #[derive(Clone, Debug)]
@@ -125,6 +138,11 @@ impl Drawn {
         }
     }
 
+    /// Whether the hypervisor took MMIO on both sides of [`HOLE`].
+    pub(super) fn has_hole(&self) -> bool {
+        self.spec.hyp.donate_mmio.contains(&(HOLE << 12))
+    }
+
     /// Where memory begins that its device tree calls no-map.
     pub(super) fn no_map(&self) -> Option<u64> {
         self.spec.tree.as_ref().filter(|tree| tree.name == RESERVED).map(|_| NO_MAP)
@@ -146,7 +164,7 @@ pub(super) const fn operations(index: u64, special: Special) -> u64 {
     match special {
         Special::Pins => PINS_OPS,
         _ if index < COUNT => MACHINE_OPS,
-        Special::Hostile | Special::Scenes => SLOW_OPS,
+        Special::Hostile | Special::Scenes | Special::Wide => SLOW_OPS,
         Special::Interrupts => MACHINE_OPS,
         Special::Nothing => LATER_OPS,
     }

@@ -2,7 +2,9 @@
 
 use parallax_addr::{AddressMap, Base, Expr, PAGE_SIZE, PhysAddr, Symbol};
 
+use super::generator::Setting;
 use super::kind::Kind;
+use super::machines::HOLE;
 use crate::act::{number, plus, ram};
 
 /// Pages beside each other that are worked with together.
@@ -43,8 +45,9 @@ fn mmio(name: &str) -> Symbol {
     Symbol::Mmio(name.to_owned())
 }
 
-/// The groups of a machine whose places are in `map` and whose host has `frames` frames; `held` if it has an SMMU of its own.
-pub(super) fn groups(map: &AddressMap, frames: u64, held: bool, no_map: Option<u64>) -> Vec<Group> {
+/// The groups of a machine with this `setting`, whose host has `frames` frames.
+pub(super) fn groups(setting: &Setting, frames: u64) -> Vec<Group> {
+    let map = &setting.map;
     let memory = map.place(&Symbol::Ram).unwrap_or_default();
     let mut wanted = vec![
         (Kind::Table2M, ram(0x4200 - 2)),
@@ -68,10 +71,13 @@ pub(super) fn groups(map: &AddressMap, frames: u64, held: bool, no_map: Option<u
     if memory.size >> 12 > 3 * gibibyte {
         wanted.push((Kind::Above4G, ram(3 * gibibyte - 2)));
     }
-    if held {
+    if setting.driven() {
         wanted.push((Kind::Held, ram(0x700f)));
     }
-    wanted.extend(no_map.map(|frame| (Kind::NoMap, ram(frame - 2))));
+    if setting.hole {
+        wanted.push((Kind::MmioTable, number(HOLE - 2)));
+    }
+    wanted.extend(setting.no_map.map(|frame| (Kind::NoMap, ram(frame - 2))));
     // The test host would only break itself: with much memory the pool reaches it.
     let host = map.place(&Symbol::Host).unwrap_or_default();
     let place = |frame: u64| PhysAddr::new(frame.saturating_mul(PAGE_SIZE));

@@ -1,61 +1,31 @@
-//! What a driver in order does with the host's own SMMU, each with the result that it must have: a scene at a time, in pages that nobody
-//! else uses. A scene begins with an SMMU that is off, whatever came before.
+//! What every driver does, and code of the host's own.
 
-use parallax_ops::Outcome;
-use parallax_trace::{Op, Trace};
+use parallax_trace::Op;
 
-use super::generator::{Generator, Step};
-use super::kind::Kind;
+use super::{Cards, told, variant};
+use crate::fuzz::generator::Generator;
 use crate::random::Random;
 use crate::service;
 
-/// What a card has done next.
-type Scene = fn(&mut Generator, usize) -> Vec<Op>;
-
-/// All of them, with their cards in a deck. A scene with several variants has a card for each.
-const SCENES: [(usize, Scene); 16] = [
-    (8, served),
-    (3, |of, card| told(of, refused, card)),
-    (2, |of, card| told(of, wrap, card)),
-    (2, |of, card| told(of, span, card)),
-    (1, |of, card| told(of, beyond, card)),
-    (2, |of, card| told(of, range, card)),
-    (2, |of, card| told(of, split, card)),
-    (1, |of, card| told(of, missing, card)),
-    (2, |of, card| told(of, message, card)),
-    (2, |of, card| told(of, registers, card)),
-    (1, |of, card| told(of, address, card)),
-    (1, |of, card| told(of, stalled, card)),
-    (1, |of, card| told(of, last, card)),
-    (3, |of, card| told(of, interrupts, card)),
-    (1, |of, card| told(of, process, card)),
-    (1, |of, card| told(of, cycles, card)),
+/// These scenes.
+pub(super) const CARDS: &[Cards] = &[
+    (8, None, served),
+    (3, None, |of, card| told(of, refused, card)),
+    (2, None, |of, card| told(of, wrap, card)),
+    (2, None, |of, card| told(of, span, card)),
+    (1, None, |of, card| told(of, beyond, card)),
+    (2, None, |of, card| told(of, range, card)),
+    (2, None, |of, card| told(of, split, card)),
+    (1, None, |of, card| told(of, missing, card)),
+    (2, None, |of, card| told(of, message, card)),
+    (2, None, |of, card| told(of, registers, card)),
+    (1, None, |of, card| told(of, address, card)),
+    (1, None, |of, card| told(of, stalled, card)),
+    (1, None, |of, card| told(of, last, card)),
+    (3, None, |of, card| told(of, interrupts, card)),
+    (1, None, |of, card| told(of, process, card)),
+    (1, None, |of, card| told(of, cycles, card)),
 ];
-
-/// The scenes that come next, the last one first. So a machine that is long enough for a whole deck has each, whatever the seed.
-#[derive(Debug, Default)]
-pub(super) struct Deck(Vec<(Scene, usize)>);
-
-impl Deck {
-    /// The next card: its scene, and which of that scene's cards it is. An empty deck is a new one, shuffled.
-    fn deal(&mut self, random: &mut Random) -> (Scene, usize) {
-        if self.0.is_empty() {
-            self.0.extend(SCENES.iter().flat_map(|(cards, scene)| (0..*cards).map(|card| (*scene, card))));
-            random.shuffle(&mut self.0);
-        }
-        self.0.pop().expect("a new deck has cards")
-    }
-}
-
-/// The next scene.
-pub(super) fn scene(generator: &mut Generator) {
-    let (scene, card) = generator.deck.deal(&mut generator.random);
-    let ops = scene(generator, card);
-    // Each of them must be done, where no more than that is said: so they are kept together.
-    let done = |op: Op| Op { expect: op.expect.or(Some(Outcome::Ok { value: None })), ..op };
-    let steps = ops.into_iter().map(|op| Step { kind: Kind::Scene, place: None, op: done(op) });
-    generator.steps.extend(steps);
-}
 
 /// The service of `parallax attack`.
 fn served(generator: &mut Generator, _: usize) -> Vec<Op> {
@@ -64,32 +34,6 @@ fn served(generator: &mut Generator, _: usize) -> Vec<Op> {
     generator.value += 16;
     acts.into_iter().map(|act| act.op).collect()
 }
-
-/// A scene's lines, of a trace, for card number `card`; `errors` is GERROR, which it may change.
-type Lines = fn(card: usize, random: &mut Random, errors: &mut u64) -> String;
-
-fn told(generator: &mut Generator, lines: Lines, card: usize) -> Vec<Op> {
-    let lines = lines(card, &mut generator.random, &mut generator.errors);
-    let text = format!("{OFF}{lines}smmu_write CR0 0\n");
-    Trace::parse("scene", &text).expect("the scenes of this module are well formed").ops
-}
-
-/// The variant of a scene that its card number `card` shows.
-fn variant<T: Copy>(card: usize, variants: &[T]) -> T {
-    variants[card % variants.len()]
-}
-
-/// How each begins.
-const OFF: &str = "\
-smmu_write CR0 0
-smmu_write EVENTQ_BASE LOG2SIZE=7 ADDR=ram+0x7000000
-smmu_write EVENTQ_PROD 0
-smmu_write EVENTQ_CONS 0
-smmu_write CMDQ_BASE LOG2SIZE=8 ADDR=ram+0x7001000
-smmu_write CMDQ_PROD 0
-smmu_write CMDQ_CONS 0
-smmu_write STRTAB_BASE ADDR=ram+0x7002000
-";
 
 /// A command that is refused: an interrupt tells of it, and the queue stands still until that is acknowledged.
 fn refused(card: usize, _: &mut Random, errors: &mut u64) -> String {
@@ -332,23 +276,4 @@ fn executed(code: &[(u64, u64)]) -> String {
         .iter()
         .map(|(at, value)| format!("host_write ipa=ram+{:#x} value={value:#x}\n", 0x700_0000 + at));
     puts.collect::<String>() + "host_exec ipa=ram+0x7000000 => ok\n"
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn each_card_comes_once_before_any_comes_again() {
-        let (mut deck, mut random) = (Deck::default(), Random::new(1, 1));
-        let size: usize = SCENES.iter().map(|(cards, _)| cards).sum();
-        for _ in 0..3 {
-            let mut dealt: Vec<usize> = (0..size).map(|_| deck.deal(&mut random).1).collect();
-            dealt.sort_unstable();
-            let mut all: Vec<usize> = SCENES.iter().flat_map(|(cards, _)| 0..*cards).collect();
-            all.sort_unstable();
-            assert_eq!(dealt, all);
-            assert!(deck.0.is_empty());
-        }
-    }
 }
