@@ -10,11 +10,13 @@ use crate::smmu::{View, reg};
 /// Opcodes.
 const CFGI_STE: u64 = 0x03;
 const CFGI_STE_RANGE: u64 = 0x04;
+const CFGI_CD: u64 = 0x05;
+const CFGI_CD_ALL: u64 = 0x06;
 const SYNC: u64 = 0x46;
 /// TLBI_NH_ALL, NH_ASID, NH_VA, NH_VAA.
 const INVALIDATIONS: [u64; 4] = [0x10, 0x11, 0x12, 0x13];
 /// PREFETCH_CONFIG, PREFETCH_ADDR, CFGI_CD, CFGI_CD_ALL, TLBI_NSNH_ALL.
-const OTHERS: [u64; 5] = [0x01, 0x02, 0x05, 0x06, 0x30];
+const OTHERS: [u64; 5] = [0x01, 0x02, CFGI_CD, CFGI_CD_ALL, 0x30];
 /// TLBI_EL3_ALL, EL2_ALL, EL2_ASID, EL2_VA, EL2_VAA, S12_VMALL, S2_IPA, ATC_INV, PRI_RESP, RESUME, STALL_TERM.
 const NOT_THE_HOSTS: [u64; 11] = [0x18, 0x20, 0x21, 0x22, 0x23, 0x28, 0x2a, 0x40, 0x41, 0x44, 0x45];
 
@@ -24,6 +26,11 @@ pub(super) type Command = [Expr; 2];
 /// CFGI_STE of `stream`.
 pub(super) fn configure(stream: u64) -> Command {
     [number(stream << 32 | CFGI_STE), number(1)]
+}
+
+/// CFGI_CD or CFGI_CD_ALL of `stream`.
+pub(super) fn context(random: &mut Random, stream: u64) -> Command {
+    [number(stream << 32 | random.pick(&[CFGI_CD, CFGI_CD_ALL])), number(random.below(2))]
 }
 
 /// A stream: one that has a device, one that has an entry, or any.

@@ -191,8 +191,22 @@ impl Generator {
         self.set_up &= !matches!(class, Class::Geometry | Class::Queues);
     }
 
+    /// Changes a context descriptor, and says so with one command that names no entry.
+    fn context(&mut self, acts: &mut Vec<Act>) {
+        let random = &mut self.random;
+        let wrong = random.percent(30);
+        entries::context(random, self.view.context, wrong, acts);
+        let stream = random.pick(&[8, 8, 16, 0]);
+        let command = commands::context(random, stream);
+        commands::put(&mut self.view, Class::Entries, &command, acts);
+        commands::ring(&self.view, Class::Entries, 1, acts);
+    }
+
     /// Changes an entry of the live table, or what stage 1 it leads to, and says so.
     fn entry(&mut self, acts: &mut Vec<Act>) {
+        if self.random.percent(15) {
+            return self.context(acts);
+        }
         let random = &mut self.random;
         let stream = random.pick(&[8, 8, 16, 0]);
         let legal = random.percent(60);

@@ -57,7 +57,7 @@ pub(super) fn geometry(random: &mut Random, acts: &mut Vec<Act>) {
     let base = if random.percent(50) { layout::forbidden(random) } else { ram(layout::structure(random)) };
     acts.push(write(class, reg::STRTAB_BASE, 8, plus(base, random.below(64) * 64)));
     let format = random.pick(&[0, 0, 1, 1, 2, 3]);
-    let split = random.pick(&[0, 6, 6, 8, 10, 31]);
+    let split = random.pick(&[0, 6, 6, 7, 8, 9, 10, 31]);
     let config = format << 16 | split << 6 | random.pick(&[0, 1, 4, 6, 8, 9, 16, 32, 63]);
     acts.push(write(class, reg::STRTAB_BASE_CFG, 4, number(config)));
     if random.percent(50) {

@@ -122,19 +122,22 @@ impl View {
             if wrong == number { plus(layout::forbidden(random), right.offset & 0x1f) } else { right }
         };
         *self = Self { errors: self.errors, ..Self::new(random) };
-        self.queue.1 = random.below(9) as u32;
+        self.queue.1 = random.below(10) as u32;
+        // Address bits below the queue's size count as zero.
+        let named = self.queue.0;
+        self.queue.0 &= !((16 << self.queue.1) - 1);
         acts.extend(enable(class, 0));
         acts.push(write(class, reg::GERRORN, 4, number(self.errors)));
-        let queue = base(random, 0, ram(self.queue.0 | u64::from(self.queue.1)));
+        let queue = base(random, 0, ram(named | u64::from(self.queue.1)));
         acts.push(write(class, reg::CMDQ_BASE, 8, queue));
         acts.push(write(class, reg::CMDQ_CONS, 4, number(0)));
         acts.push(write(class, reg::CMDQ_PROD, 4, number(0)));
-        let size = random.below(8);
+        let size = random.below(10);
         let events = base(random, 1, ram(self.events | size));
         acts.push(write(class, reg::EVENTQ_BASE, 8, events));
         acts.push(write(class, reg::EVENTQ_PROD, 4, number(0)));
         acts.push(write(class, reg::EVENTQ_CONS, 4, number(0)));
-        let root = self.tables(random, acts);
+        let root = self.tables(random, wrong == 5, acts);
         let root = base(random, 2, ram(root));
         acts.push(write(class, reg::STRTAB_BASE, 8, root));
         entries::context(random, self.context, wrong == 3, acts);
@@ -145,19 +148,25 @@ impl View {
         acts.extend(enable(class, some_cr0(random)));
     }
 
-    /// A stream table of either format, and STRTAB_BASE_CFG. Gives the page of its root.
-    fn tables(&mut self, random: &mut Random, acts: &mut Vec<Act>) -> u64 {
+    /// A stream table of either format, with a SPLIT or Span that is reserved if `odd`, and STRTAB_BASE_CFG. Gives the page of its root.
+    fn tables(&mut self, random: &mut Random, odd: bool, acts: &mut Vec<Act>) -> u64 {
         let class = Class::Setup;
         let entries = self.table.entries;
-        let (config, root) = if random.percent(60) {
+        let (config, root) = if !odd && random.percent(60) {
             let log2 = 3 + random.below(5);
             self.table.count = 1 << log2;
             (log2, entries)
         } else {
-            let (split, log2) = (random.pick(&[6, 8, 10]), 6 + random.below(4));
+            let (split, log2) = (random.pick(&[6, 8, 10]), 4 + random.below(13));
             let span = 4 + random.below(split - 2);
+            let (split, span) = match if odd { random.below(3) } else { 3 } {
+                0 => (random.pick(&[0, 7, 9, 31]), span),
+                1 => (split, split + 2),
+                2 => (split, random.below(32)),
+                _ => (split, span),
+            };
             let root = layout::structure(random);
-            self.table.count = 1 << (span - 1).min(7);
+            self.table.count = 1 << span.saturating_sub(1).min(7);
             self.table.descriptor = Some(root);
             // The rest of the level-1 table is whatever stood there.
             acts.push(Act::store(class, ram(root), 8, number(physical(entries) | span)));

@@ -1,15 +1,17 @@
 //! Calls: those that succeed, those that are refused for a reason, and those that nobody knows.
 
-use parallax_addr::Expr;
-use parallax_ops::Form;
-use parallax_spec::Page;
+use parallax_addr::{Expr, PAGE_SIZE, PhysAddr, Span};
+use parallax_ops::{Form, Outcome};
+use parallax_spec::{Effect, Page};
 use parallax_trace::Op;
 
 use super::generator::Generator;
 use super::kind::Kind;
+use super::machines::Special;
 use super::places::PAGES;
-use crate::act::{number, op, ram};
+use crate::act::{number, op, ram, smmu};
 use crate::pages;
+use crate::smmu::reg;
 
 /// Calls that name pages.
 const CALLS: [&str; 8] = [
@@ -22,6 +24,10 @@ const CALLS: [&str; 8] = [
     "host_donate_hyp_mmio",
     "hyp_donate_host_mmio",
 ];
+
+/// CR0.
+const EVENTQEN: u64 = 1 << 2;
+const CMDQEN: u64 = 1 << 3;
 
 /// `word` on `nr` pages from `pfn` on; a call of one page takes no number.
 pub(super) fn call(word: &str, pfn: Expr, nr: u64) -> Op {
@@ -75,13 +81,15 @@ pub(super) fn refused(generator: &mut Generator) {
     }
 }
 
-/// Pins of one page in a row, up to their limit and beyond, or back. It is the second of two, which are pinned at once at the limit.
+/// Pins of one page in a row, up to their limit and beyond, or back. It is the second of two, which are pinned at once at the limit. Where the
+/// host has an SMMU of its own both are its command queue's: what an event queue in the same place does at the limit is then tried, too.
 pub(super) fn pins(generator: &mut Generator) {
     let frame = generator.blocks[0] + 1;
     let at = generator.setting.map.frames(&ram(frame)).unwrap_or_default();
     match generator.model.page(at) {
+        Page::Host if generator.setting.special == Special::Pins => queue(generator, frame - 1),
         Page::Host => generator.push(Kind::Pins, None, call("host_share_hyp", ram(frame), 1)),
-        Page::Lent { pins: u16::MAX, .. } => {
+        page @ Page::Lent { .. } if page.all_pins() == u16::MAX => {
             generator.push(Kind::PinLimit, None, call("hyp_pin_shared_mem", ram(frame), 1));
             match generator.model.page(at - 1) {
                 Page::Host => generator.push(Kind::Pins, None, call("host_share_hyp", ram(frame - 1), 1)),
@@ -91,6 +99,9 @@ pub(super) fn pins(generator: &mut Generator) {
                 _ => generator.push(Kind::PinLimit, None, call("hyp_pin_shared_mem", ram(frame - 1), 2)),
             }
             generator.push(Kind::PinLimit, None, call("host_unshare_hyp", ram(frame), 1));
+            if generator.setting.special == Special::Pins {
+                second_queue(generator, frame - 1);
+            }
             generator.push(Kind::PinLimit, None, call("hyp_unpin_shared_mem", ram(frame), 1));
         }
         Page::Lent { .. } => {
@@ -100,6 +111,33 @@ pub(super) fn pins(generator: &mut Generator) {
         }
         _ => generator.push(Kind::Pins, None, call("hyp_donate_host", ram(frame), 1)),
     }
+}
+
+/// A command queue in two pages from `frame` on: it holds each of them once.
+fn queue(generator: &mut Generator, frame: u64) {
+    let page = generator.setting.map.frames(&ram(frame)).unwrap_or_default() * PAGE_SIZE;
+    for op in [write(reg::CMDQ_BASE, 8, ram((frame * PAGE_SIZE) | 9)), write(reg::CR0, 4, number(CMDQEN))] {
+        generator.push(Kind::LongQueue, None, op);
+    }
+    let held = Page::Lent { pins: 0, held: 1 };
+    generator.model.apply(&[Effect { span: Span::new(PhysAddr::new(page), 2 * PAGE_SIZE), page: held }]);
+}
+
+/// An event queue in the same pages, of which the second cannot be held once more.
+fn second_queue(generator: &mut Generator, frame: u64) {
+    let is_off = Outcome::Ok { value: Some(CMDQEN) };
+    for op in [
+        write(reg::EVENTQ_BASE, 8, ram((frame * PAGE_SIZE) | 8)),
+        write(reg::CR0, 4, number(CMDQEN | EVENTQEN)),
+        Op { expect: Some(is_off), ..op("host_read", &[smmu(reg::CR0), number(4)]) },
+    ] {
+        generator.push(Kind::PinLimit, None, op);
+    }
+}
+
+/// A write of `value` to a register of the host's own SMMU.
+fn write(register: u64, size: u64, value: Expr) -> Op {
+    op("host_write", &[smmu(register), number(size), value])
 }
 
 /// A number that no call has.

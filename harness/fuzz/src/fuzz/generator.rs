@@ -67,7 +67,7 @@ impl Setting {
 
     /// Whether a driver has the host's own SMMU whose memory others touch.
     pub(super) fn driven(&self) -> bool {
-        self.emulated && !self.special.has_scenes()
+        self.emulated && !self.special.has_scenes() && self.special != Special::Pins
     }
 }
 

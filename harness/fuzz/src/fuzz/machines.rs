@@ -19,7 +19,7 @@ const PINS_OPS: u64 = 18 * MACHINE_OPS;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Special {
     Nothing,
-    /// Pins in a row.
+    /// Pins in a row, of pages that the host's own SMMU holds.
     Pins,
     /// What no driver would do.
     Hostile,
@@ -64,7 +64,7 @@ const MACHINES: [(&str, Special); 22] = [
     ("smmu=shared smmu.host=emulated devices=edu@1,edu@2", Special::Nothing),
     ("smmu=off mem=2G devices=edu@1,edu@2", Special::Nothing),
     ("smmu.host=emulated smmu.sid_bits=16 devices=edu@1,edu@2", Special::Wide),
-    ("devices=edu@1,edu@2", Special::Pins),
+    ("smmu.host=emulated devices=edu@1,edu@2", Special::Pins),
 ];
 
 const DOUBLE_FETCH: &str = "protocol/double-fetch";

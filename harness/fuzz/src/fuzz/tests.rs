@@ -153,7 +153,7 @@ const OF_WIDE: [&str; 13] = [
     "CMDQ_BASE LOG2SIZE=9 ADDR=ram+0x7020000\nhost_share_hyp",
     "CMDQ_BASE LOG2SIZE=9 ADDR=ram+0x7021000\nsmmu_write CR0 CMDQEN",
     "ADDR=hyp_end",
-    "smmu_read CMDQ_CONS => ok value=0x101",
+    "TLBI_EL2_ALL",
     "smmu_write CR0 EVENTQEN\nhyp_unpin_shared_mem",
     "smmu_write CR0 CMDQEN\nhyp_unpin_shared_mem",
     "smmu_write CR0 EVENTQEN\nhost_share_hyp",

@@ -20,7 +20,7 @@ impl Checker {
     pub(super) fn event_read(&mut self, at: Site, pa: u64) {
         let size = RECORD << (self.smmu.eventq_base as u32 & 0x1f).min(19);
         let base = self.smmu.eventq_base & ADDRESS & !(size - 1);
-        if base == 0 || pa.wrapping_sub(base) >= size {
+        if base == 0 || pa.wrapping_sub(base) >= size || self.smmu.live.has_left_events() {
             return;
         }
         let time = self.time;

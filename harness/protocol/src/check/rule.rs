@@ -211,8 +211,8 @@ rules! {
     }
     EventUnordered = "event-unordered" {
         summary: "A record of the SMMU's event queue was read before the index that tells of it, or after it was given back.",
-        broken_when: "a CPU loads from the memory that EVENTQ_BASE names, with no DMB or DSB for loads (not non-shareable) \
-            since its last load of EVENTQ_PROD; or it stores to EVENTQ_CONS with none since its last load of a record, whose place \
+        broken_when: "a CPU loads from the memory that EVENTQ_BASE names, unless EVENTQEN is clear in CR0 and was read as clear in CR0ACK since, \
+            with no DMB or DSB for loads (not non-shareable) since its last load of EVENTQ_PROD; or it stores to EVENTQ_CONS with none since its last load of a record, whose place \
             the SMMU may then write anew",
         source: "IHI 0070, 3.5.2; DDI 0487, B2.3",
     }

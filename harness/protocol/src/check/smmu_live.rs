@@ -24,6 +24,8 @@ pub(super) struct Live {
     asked: u32,
     /// Bits that are set there, or were and have not been seen clear in CR0ACK since.
     in_use: u32,
+    /// EVENTQEN is clear in CR0, and was seen clear in CR0ACK since.
+    left_events: bool,
 }
 
 impl Live {
@@ -32,15 +34,22 @@ impl Live {
         self.in_use & EVENTQEN != 0
     }
 
+    /// Whether it writes no events, and what EVENTQ_BASE names is memory as any other.
+    pub(super) const fn has_left_events(&self) -> bool {
+        self.left_events
+    }
+
     /// CR0 is written.
     pub(super) const fn asked(&mut self, cr0: u32) {
         self.asked = cr0;
+        self.left_events &= cr0 & EVENTQEN == 0;
         self.in_use |= cr0;
     }
 
     /// CR0ACK is read.
     pub(super) const fn told(&mut self, cr0ack: u32) {
         self.in_use = self.asked | self.in_use & cr0ack;
+        self.left_events |= (self.asked | cr0ack) & EVENTQEN == 0;
     }
 }
 
