@@ -7,6 +7,7 @@
 //! | module | what is in it |
 //! | --- | --- |
 //! | [`situations`] | what happens at once, and after what |
+//! | [`held`] | those in which hardware uses memory of the host's |
 //! | [`choice`] | who goes on |
 //! | [`attempt`] | one machine under one schedule |
 //! | [`shrink`] | a schedule with fewer switches |
@@ -15,6 +16,7 @@
 mod attempt;
 mod choice;
 mod columns;
+mod held;
 mod shrink;
 mod situations;
 
@@ -37,7 +39,7 @@ use crate::search::until_cancelled;
 /// Machines that are booted to reduce what was found.
 const TRIALS: usize = 120;
 /// What pairs of schedules are on, in turn.
-const TURNS: [Kind; 4] = [Kind::Contested, Kind::Any, Kind::Contested, Kind::Driver];
+const TURNS: [Kind; 6] = [Kind::Contested, Kind::Held, Kind::Any, Kind::Contested, Kind::Held, Kind::Driver];
 /// Choices that an operation has, about.
 const LENGTH: u64 = 60;
 

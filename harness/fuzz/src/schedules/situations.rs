@@ -1,9 +1,11 @@
 //! What two CPUs do at once, and what came before.
 
+use super::held;
+
 /// What the machine has, as behind the word `machine` of a trace.
-const PLAIN: &str = "cpus=2 devices=edu@1";
+pub(super) const PLAIN: &str = "cpus=2 devices=edu@1";
 /// With an SMMU of the host's own.
-const EMULATED: &str = "cpus=2 devices=edu@1 smmu.host=emulated";
+pub(super) const EMULATED: &str = "cpus=2 devices=edu@1 smmu.host=emulated";
 /// Where the CPUs and the SMMU walk the same tables.
 const SHARED: &str = "cpus=2 devices=edu@1 smmu=shared";
 
@@ -29,6 +31,8 @@ pub(super) enum Kind {
     Any,
     /// A driver of the host's own SMMU takes part.
     Driver,
+    /// Memory is lent to hardware, or comes back.
+    Held,
 }
 
 /// States of the page that the pairs begin in, the last one of a block of 2 MiB, and which of [`OPERATIONS`] succeed there, by number.
@@ -60,9 +64,9 @@ const OPERATIONS: [&str; 12] = [
 /// The host's SMMU is on, stream 8 has a bypass of its own, and a command waits.
 const SMMU: [&str; 7] = [
     "smmu_write CMDQ_BASE LOG2SIZE=8 ADDR=ram+0x6011000",
-    "smmu_write STRTAB_BASE ADDR=ram+0x6012000",
+    "smmu_write STRTAB_BASE ADDR=ram+0x6014000",
     "smmu_write STRTAB_BASE_CFG linear LOG2SIZE=8",
-    "ste at=ram+0x6012200 bypass",
+    "ste at=ram+0x6014200 bypass",
     "smmu_write CR0 SMMUEN CMDQEN",
     "smmu_command at=ram+0x6011000 CFGI_STE StreamID=8 Leaf=1",
     "smmu_command at=ram+0x6011010 SYNC",
@@ -81,14 +85,14 @@ const DRIVER: [&str; 5] = [
 const BESIDE: [&str; 7] = [
     "host_donate_hyp pfn=ram+0x61ff",
     "host_donate_hyp pfn=ram+0x6011",
-    "host_donate_hyp pfn=ram+0x6012",
-    "host_unshare_hyp pfn=ram+0x6012",
-    "host_share_hyp pfn=ram+0x6012",
+    "host_donate_hyp pfn=ram+0x6014",
+    "host_unshare_hyp pfn=ram+0x6014",
+    "host_share_hyp pfn=ram+0x6014",
     "host_read ipa=ram+0x61ff000",
     "dma_read sid=8 ipa=ram+0x61ff000",
 ];
 
-/// All situations: on the page, with tables of their own and shared ones, and those of the SMMU.
+/// All situations: on the page, with tables of their own and shared ones, those of the SMMU, and those of memory that hardware uses.
 #[must_use]
 pub fn situations() -> Vec<Situation> {
     let pairs = (0..OPERATIONS.len())
@@ -118,7 +122,7 @@ pub fn situations() -> Vec<Situation> {
     });
     let on_two_cpus = [DRIVER[0], DRIVER[1], DRIVER[3]]
         .map(|second| of(EMULATED, &SMMU, [DRIVER[0], second], Kind::Driver));
-    on_the_page.chain(with_a_driver).chain(on_two_cpus).collect()
+    on_the_page.chain(with_a_driver).chain(on_two_cpus).chain(held::situations()).collect()
 }
 
 impl Situation {
@@ -149,7 +153,7 @@ mod tests {
     #[test]
     fn each_situation_is_a_trace() {
         let all = situations();
-        assert_eq!(all.len(), 2 * 6 * 77 + 5 * 7 + 3);
+        assert_eq!(all.len(), 2 * 6 * 77 + 5 * 7 + 3 + 150);
         for situation in all {
             let text = situation.trace("", "0110");
             let trace = Trace::parse("t", &text).unwrap_or_else(|error| panic!("{error}"));
