@@ -3,6 +3,7 @@
 use parallax_engine::event_text::innermost;
 use parallax_engine::{Beginning, Session, SessionError};
 use parallax_machine::{Backend, FailureClass, MachineError, PointKind, Turn};
+use parallax_model::Finding;
 use parallax_ops::{CpuId, Schedule};
 use parallax_trace::{Op, Trace};
 
@@ -30,7 +31,7 @@ impl Attempt {
     }
 }
 
-/// Performs `trace`, whose last operations are performed at once, as `choose` says.
+/// Performs `trace`, some operations of which are performed at once, as `choose` says.
 ///
 /// # Errors
 /// The machine does not boot, what comes before does not end as it should, or the user cancelled.
@@ -43,13 +44,12 @@ pub(super) fn attempt(
     let mut attempt = Attempt::default();
     let (mut session, at_boot) = Session::start_with(machine.as_mut(), Beginning::default()).map_err(lost)?;
     let first = trace.ops.iter().position(|op| op.at_once.is_some()).unwrap_or(trace.ops.len());
-    let (before, at_once) = trace.ops.split_at(first);
+    let (before, others) = trace.ops.split_at(first);
+    let count = others.first().and_then(|op| op.at_once.as_ref()).map_or(0, |at_once| at_once.count);
+    let (at_once, after) = others.split_at(count);
     let mut findings = at_boot;
-    for op in before {
-        match session.step(op) {
-            Ok(step) => findings.extend(step.findings),
-            Err(error) => return ended(attempt, error),
-        }
+    if let Err(error) = each(&mut session, before, &mut findings) {
+        return ended(attempt, error);
     }
     let mut choices = Vec::new();
     let mut noting = |able: &[CpuId]| {
@@ -76,9 +76,17 @@ pub(super) fn attempt(
         }
         Err(error) => return ended(attempt, error),
     }
+    if let Err(error) = each(&mut session, after, &mut findings) {
+        return ended(attempt, error);
+    }
     attempt.rule = findings.first().map(|finding| finding.rule.to_string());
     attempt.found = findings.iter().map(ToString::to_string).collect();
     Ok(attempt)
+}
+
+/// Performs `ops` one after the other.
+fn each(session: &mut Session<'_>, ops: &[Op], findings: &mut Vec<Finding>) -> Result<(), SessionError> {
+    ops.iter().try_for_each(|op| session.step(op).map(|step| findings.extend(step.findings)))
 }
 
 /// The machine came to its end: that is found, unless it is nobody's fault here.

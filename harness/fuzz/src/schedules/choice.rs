@@ -8,6 +8,10 @@ use crate::random::Random;
 
 /// Changes of priority that PCT puts in (Burckhardt et al., ASPLOS 2010: a bug of depth d is found with d - 1 of them).
 const CHANGES: usize = 2;
+/// The shortest length of an operation that it goes by, in choices, and how often that doubles: a call has about 16, and turning an SMMU on
+/// has hundreds. A change comes somewhere in the length.
+const SHORTEST: u64 = 8;
+const DOUBLINGS: u64 = 6;
 
 /// A scheduler.
 pub(super) enum Scheduler {
@@ -25,13 +29,14 @@ pub(super) enum Scheduler {
 }
 
 impl Scheduler {
-    /// Scheduler number `number` of `seed`; half of them are of each kind. There are about `length` choices.
-    pub(super) fn new(seed: u64, number: u64, length: u64) -> Self {
+    /// Scheduler number `number` of `seed`; half of them are of each kind.
+    pub(super) fn new(seed: u64, number: u64) -> Self {
         let mut random = Random::new(seed, number);
         if number.is_multiple_of(2) {
             return Self::Random(random);
         }
-        let changes = (0..CHANGES).map(|_| random.below(length.max(1))).collect();
+        let length = SHORTEST << random.below(DOUBLINGS);
+        let changes = (0..CHANGES).map(|_| random.below(length)).collect();
         Self::Pct { priorities: BTreeMap::new(), changes, random, choices: 0 }
     }
 
@@ -64,7 +69,7 @@ mod tests {
     fn few_changes_make_long_turns() {
         let cpus = [CpuId::new(0), CpuId::new(1)];
         for number in (1..40).step_by(2) {
-            let mut scheduler = Scheduler::new(3, number, 50);
+            let mut scheduler = Scheduler::new(3, number);
             let turns: Vec<CpuId> = (0..50).map(|_| scheduler.choose(&cpus)).collect();
             let switches = turns.windows(2).filter(|pair| pair[0] != pair[1]).count();
             assert!(switches <= CHANGES, "{turns:?}");

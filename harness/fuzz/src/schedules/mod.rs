@@ -40,8 +40,6 @@ use crate::search::until_cancelled;
 const TRIALS: usize = 120;
 /// What pairs of schedules are on, in turn.
 const TURNS: [Kind; 6] = [Kind::Contested, Kind::Held, Kind::Any, Kind::Contested, Kind::Held, Kind::Driver];
-/// Choices that an operation has, about.
-const LENGTH: u64 = 60;
 
 /// A search.
 #[derive(Clone, Debug)]
@@ -122,7 +120,7 @@ impl Search {
     }
 
     fn try_one(&self, number: u64, backend: &dyn Backend) -> Result<Attempt, MachineError> {
-        let mut scheduler = Scheduler::new(self.seed, number, LENGTH);
+        let mut scheduler = Scheduler::new(self.seed, number);
         attempt(&self.parsed(self.situation(number), ""), backend, &mut |able| scheduler.choose(able))
     }
 
@@ -200,11 +198,15 @@ impl Search {
             again(&situation, &Schedule::new(turns.iter().copied())).map(|same| same.is_some())
         };
         let shortest = Schedule::new(shrink::shrink(first.choices.clone(), TRIALS, &mut shows)?);
-        for index in (0..situation.beginning.len()).rev() {
-            let mut shorter = situation.clone();
-            shorter.beginning.remove(index);
-            if again(&shorter, &shortest)?.is_some() {
-                situation = shorter;
+        let parts: [fn(&mut Situation) -> &mut Vec<&'static str>; 2] =
+            [|situation| &mut situation.after, |situation| &mut situation.beginning];
+        for part in parts {
+            for index in (0..part(&mut situation).len()).rev() {
+                let mut shorter = situation.clone();
+                part(&mut shorter).remove(index);
+                if again(&shorter, &shortest)?.is_some() {
+                    situation = shorter;
+                }
             }
         }
         let last = again(&situation, &shortest)?;
