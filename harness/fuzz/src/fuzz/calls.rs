@@ -117,7 +117,7 @@ pub(super) fn pins(generator: &mut Generator) {
 fn queue(generator: &mut Generator, frame: u64) {
     let page = generator.setting.map.frames(&ram(frame)).unwrap_or_default() * PAGE_SIZE;
     for op in [write(reg::CMDQ_BASE, 8, ram((frame * PAGE_SIZE) | 9)), write(reg::CR0, 4, number(CMDQEN))] {
-        generator.push(Kind::LongQueue, None, op);
+        generator.push(Kind::Pins, Some(Kind::LongQueue), op);
     }
     let held = Page::Lent { pins: 0, held: 1 };
     generator.model.apply(&[Effect { span: Span::new(PhysAddr::new(page), 2 * PAGE_SIZE), page: held }]);

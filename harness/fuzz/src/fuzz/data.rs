@@ -109,7 +109,7 @@ pub(super) fn hole(generator: &mut Generator) {
             let value = generator.number();
             op("host_write", &[number(at), number(4), number(value)])
         };
-        generator.push(Kind::MmioTable, None, op);
+        generator.push(Kind::Access, Some(Kind::MmioTable), op);
     }
 }
 

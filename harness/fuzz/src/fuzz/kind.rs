@@ -75,7 +75,7 @@ pub enum Kind {
     Held,
     /// The host's own SMMU under attack.
     Hostile,
-    /// The ITS and the redistributors.
+    /// Registers, tables and commands of the ITS, and the tables of LPIs of the redistributors.
     Interrupts,
     /// What a driver in order does, with the result that it must have.
     Scene,
@@ -98,7 +98,7 @@ pub enum Kind {
 impl Kind {
     /// Each with its name, in the order of tables.
     pub const ALL: [(Self, &'static str); 45] = [
-        (Self::Life, "succeeds"),
+        (Self::Life, "meant to succeed"),
         (Self::Refused, "refused for a reason"),
         (Self::Border, "border of owners"),
         (Self::PowerOfTwo, "power of two"),
@@ -144,6 +144,33 @@ impl Kind {
         (Self::Cpus, "CPU off and on"),
         (Self::Again, "from the corpus"),
     ];
+
+    /// Whether it says what an operation's pages or structures are, and not what the operation is there for: each operation is there for
+    /// one thing, and may have one of these beside it.
+    #[must_use]
+    pub const fn is_place(self) -> bool {
+        matches!(
+            self,
+            Self::Table2M
+                | Self::Table1G
+                | Self::RamFirst
+                | Self::RamLast
+                | Self::Above4G
+                | Self::Image
+                | Self::Pool
+                | Self::NoMap
+                | Self::Mmio
+                | Self::DonatedMmio
+                | Self::MmioTable
+                | Self::End
+                | Self::Held
+                | Self::OddTable
+                | Self::LongQueue
+                | Self::UsedTwice
+                | Self::WrappedIndex
+                | Self::Alone
+        )
+    }
 }
 
 #[cfg(test)]
@@ -151,6 +178,14 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::Kind;
+
+    #[test]
+    fn the_page_has_each_name() {
+        let page = include_str!("../../../../docs/fuzz.md");
+        for (_, name) in Kind::ALL {
+            assert!(page.contains(&format!("\n| {name} | ")), "docs/fuzz.md does not say what `{name}` is");
+        }
+    }
 
     #[test]
     fn every_kind_has_one_name() {

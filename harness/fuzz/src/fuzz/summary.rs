@@ -15,10 +15,14 @@ use crate::round::Trouble;
 pub fn summary(plan: &Plan, report: &Report) -> String {
     let Report { machines, counts, instructions, branches, states, kept, digest, .. } = report;
     let mut text = format!("seed {}, {} operations on {machines} machines\n", plan.seed, counts.ops());
-    let kinds: Vec<[String; 2]> =
-        Kind::ALL.iter().map(|(kind, name)| [(*name).to_owned(), counts.of(*kind).to_string()]).collect();
-    text += &text_table::render(&["", "operations"].map(str::to_owned), &kinds, 1);
-    text.push('\n');
+    // Each operation is in the first table once, and in the second one at most once.
+    for (title, places) in [("what for", false), ("where, of these", true)] {
+        let kinds = Kind::ALL.iter().filter(|(kind, _)| kind.is_place() == places);
+        let rows: Vec<[String; 2]> =
+            kinds.map(|(kind, name)| [(*name).to_owned(), counts.of(*kind).to_string()]).collect();
+        text += &text_table::render(&[title, "operations"].map(str::to_owned), &rows, 1);
+        text.push('\n');
+    }
     let mut header = vec![String::new()];
     header.extend(ENDS.map(str::to_owned));
     let header: [String; ENDS.len() + 1] = std::array::from_fn(|column| header[column].clone());
