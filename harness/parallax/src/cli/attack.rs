@@ -19,7 +19,7 @@ Examples:
 
 The same seed gives the same operations, the same verdict and the same digest, whatever --jobs is.
 
-Exit status: 0 nothing found, 1 something was found, 125 could not build or start.";
+Exit status: 0 nothing found, 1 something was found, 2 usage, 125 could not build or start, 130 interrupted.";
 
 /// Arguments of `attack`.
 #[derive(Debug, Args)]

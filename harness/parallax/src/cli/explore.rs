@@ -27,7 +27,8 @@ Exit status: 0 nothing found, 1 something was found, 2 usage, 125 could not buil
 pub(crate) const SPEC_EXAMPLE: &str = "\
 Examples:
   parallax spec
-  parallax spec host_donate_hyp";
+  parallax spec host_donate_hyp
+  parallax spec its";
 
 /// Arguments of `explore`.
 #[derive(Debug, Args)]
@@ -39,7 +40,7 @@ pub struct Explore {
     /// [0x6000] unless others are named
     #[arg(long)]
     pub smmu: bool,
-    /// Most pins of a page
+    /// Most pins of a page, 0 to 8
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u16).range(..=8))]
     pub pins: u16,
     /// How many machines at a time [default: one for each core]
@@ -48,14 +49,16 @@ pub struct Explore {
     /// Only part I of N parts of about the same size: together they are all
     #[arg(long, value_name = "I/N", value_parser = shard)]
     pub shard: Option<Shard>,
-    /// Note in this file which parts were performed, and leave out those that are in it: for a run that was ended to go on
+    /// Note in this file which parts were performed, and leave out those that are in it: for a run that was ended to go on. Not
+    /// with --shard
     #[arg(long, value_name = "FILE", conflicts_with = "shard")]
     pub resume: Option<PathBuf>,
     /// Switch a fault of the hypervisor on: then something must be found (`parallax faults` lists them)
     #[arg(long, value_name = "NAME", value_parser = FaultName, hide_possible_values = true)]
     pub fault: Option<Fault>,
     /// Compare several targets, operation by operation, in all transitions that each of them can perform: `hyp`, `pkvm`, or
-    /// `pkvm:KERNEL` as `parallax run --kernel` names it. The first is what the others are held against
+    /// `pkvm:KERNEL` as `parallax run --kernel` names it. The first is what the others are held against. Not with
+    /// --smmu, --jobs, --shard, --resume, --fault or --format
     #[arg(long, value_name = "TARGETS", value_delimiter = ',', value_parser = on,
           conflicts_with_all = ["smmu", "jobs", "shard", "resume", "fault", "format"])]
     pub target: Vec<On>,

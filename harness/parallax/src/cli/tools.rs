@@ -31,7 +31,7 @@ Examples:
   parallax faults --score --fault smmu_no_tlbi --attack-ops 2000 --fuzz-ops 2000
 
 Exit status: 0, or 1 when no trace catches one of the faults; with --score when nothing does, `fuzz` neither finds one nor \
-has the reason on its list, or something is found without a fault. 125 could not build or start, 130 interrupted.";
+has the reason on its list, or something is found without a fault. 2 usage, 125 could not build or start, 130 interrupted.";
 
 /// Arguments of `faults`.
 #[derive(Debug, Args)]
