@@ -2,11 +2,11 @@
 
 use parallax_abi::info::HypInfo;
 use parallax_abi::mailbox::{Request, Response, kind};
-use parallax_machine::{Description, Machine, MachineError, Registers, Target};
+use parallax_machine::{AtOnce, Description, Machine, MachineError, Registers, Target, Turn};
 use parallax_trace::spec::{MachineSpec, PAYLOAD_BASE, Region, regions};
 use parallax_vmsa::{PhysMem, SparseMem};
 
-use parallax_ops::{self as ops, Batch};
+use parallax_ops::{self as ops, Batch, CpuId};
 
 /// What the machine `spec` would be.
 #[must_use]
@@ -73,11 +73,26 @@ impl Machine for Fake {
         answers.collect()
     }
 
+    fn at_once(&mut self) -> Option<&mut dyn AtOnce> {
+        Some(self)
+    }
+
     fn registers(&mut self) -> Result<Registers, MachineError> {
         Ok(Registers::default())
     }
 
     fn memory(&self) -> &dyn PhysMem {
         &self.memory
+    }
+}
+
+/// It performs one after the other, and has no points between.
+impl AtOnce for Fake {
+    fn perform_at_once(
+        &mut self,
+        batch: &Batch,
+        _: &mut dyn FnMut(&[CpuId]) -> CpuId,
+    ) -> Result<(Vec<ops::Answer>, Vec<Turn>), MachineError> {
+        Ok((self.perform(batch)?, Vec::new()))
     }
 }

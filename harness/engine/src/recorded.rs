@@ -9,6 +9,9 @@ use parallax_trace::Trace;
 
 use crate::judge::Performed;
 
+/// What stands between operations that were performed at once, and between their results.
+pub const AND: &str = "; ";
+
 /// What there is to say of a finding beyond its text.
 pub(crate) type Detail<'a> = &'a dyn Fn(&Finding) -> Vec<String>;
 
@@ -29,9 +32,11 @@ pub(crate) fn operations(
     detail: Detail<'_>,
 ) -> Operation {
     let texts: Vec<String> = performed.iter().map(|one| one.op.to_string()).collect();
+    let mut lines = performed.iter().map(|one| u32::try_from(one.op.line).unwrap_or(u32::MAX));
     Operation {
-        line: performed.first().map_or(0, |one| u32::try_from(one.op.line).unwrap_or(u32::MAX)),
-        text: texts.join("; "),
+        line: lines.next().unwrap_or_default(),
+        others_at: lines.collect(),
+        text: texts.join(AND),
         requests: performed.iter().map(|one| one.operation.request(one.op.cpu)).collect(),
         responses: performed.iter().map(|one| one.answer.response).collect(),
         events: events.to_vec(),
@@ -39,10 +44,11 @@ pub(crate) fn operations(
     }
 }
 
-/// The result of a recorded operation; empty for the boot.
+/// The result of a recorded operation, of several that were performed at once each of them; empty for the boot.
 #[must_use]
 pub fn result(operation: &Operation) -> String {
-    result_of(&operation.text, operation.responses.first())
+    let answered = operation.text.split(AND).zip(&operation.responses);
+    answered.map(|(text, response)| result_of(text, Some(response))).collect::<Vec<_>>().join(AND)
 }
 
 /// The result of the recorded operation `text` that was answered with `response`, without values; empty for the boot.

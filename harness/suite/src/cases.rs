@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use parallax_engine::status::{Failure, Status};
+use parallax_machine::recording;
 use parallax_trace::similar;
 use parallax_trace::tree::{MAX_SOURCE, TreeError};
 use parallax_trace::{MachineSpec, Trace, TraceError};
@@ -52,7 +53,7 @@ impl Case {
 }
 
 /// The largest trace, in bytes.
-pub(crate) const MAX_SIZE: u64 = 64 << 20;
+const MAX_SIZE: u64 = 64 << 20;
 
 /// What the user named cannot be run.
 #[derive(Debug, thiserror::Error)]
@@ -64,6 +65,14 @@ pub enum SuiteError {
         path: PathBuf,
         /// Why.
         cause: std::io::Error,
+    },
+    /// A file that is no trace.
+    #[error("{path}: {what}", path = .path.display())]
+    NoTrace {
+        /// The file.
+        path: PathBuf,
+        /// What it is.
+        what: &'static str,
     },
     /// A folder cannot be looked through.
     #[error(transparent)]
@@ -164,6 +173,9 @@ fn find_for(paths: &[PathBuf], target: &str) -> Result<Vec<PathBuf>, SuiteError>
             if files.len() == before {
                 return Err(SuiteError::Empty { path: path.clone() });
             }
+        } else if !metadata.is_file() {
+            // A pipe may have no writer, and would be waited for.
+            return Err(SuiteError::NoTrace { path: path.clone(), what: "it is no file: name a trace" });
         } else {
             files.push(path.clone());
         }
@@ -198,7 +210,10 @@ pub fn load_for(paths: &[PathBuf], target: &str) -> Result<Vec<Case>, SuiteError
     let mut cases = Vec::new();
     let mut malformed = Vec::new();
     for file in find_for(paths, target)? {
-        let bytes = regular::read_any(&file, MAX_SIZE).map_err(io(&file))?;
+        let bytes = regular::read(&file, MAX_SIZE).map_err(io(&file))?;
+        if let Some(what) = no_trace(&bytes) {
+            return Err(SuiteError::NoTrace { path: file, what });
+        }
         let text = String::from_utf8_lossy(&bytes);
         match parse(&file, text.strip_prefix('\u{feff}').unwrap_or(&text)) {
             Ok(mut trace) => {
@@ -211,11 +226,19 @@ pub fn load_for(paths: &[PathBuf], target: &str) -> Result<Vec<Case>, SuiteError
     if malformed.is_empty() { Ok(cases) } else { Err(SuiteError::Malformed(malformed)) }
 }
 
+/// What `bytes` are, if they cannot be a trace.
+fn no_trace(bytes: &[u8]) -> Option<&'static str> {
+    if recording::begins(bytes) {
+        return Some("a recording: `parallax dump` reads it, if its name ends in .plx");
+    }
+    bytes.contains(&0).then_some("no text, and so no trace")
+}
+
 /// Reads the device tree that the machine of the trace in `file` names, if it names one.
 fn read_tree(machine: &mut MachineSpec, file: &Path) -> Result<(), SuiteError> {
     let Some(tree) = &mut machine.tree else { return Ok(()) };
     let path = file.parent().unwrap_or(Path::new("")).join(&tree.name);
-    let bytes = regular::read_any(&path, MAX_SOURCE).map_err(io(&path))?;
+    let bytes = regular::read(&path, MAX_SOURCE).map_err(io(&path))?;
     tree.source = String::from_utf8_lossy(&bytes).into_owned();
     tree.tree().map(|_| ()).map_err(|cause| SuiteError::Tree { path, cause })
 }
@@ -269,11 +292,21 @@ mod tests {
         std::os::unix::fs::symlink("/dev/zero", root.path().join("t/zero.trace")).unwrap();
         for (path, what) in [
             (root.path().join("t"), "t/zero.trace: a device"),
-            (root.path().join("t/zero.trace"), "t/zero.trace: larger than 64 MiB"),
+            (root.path().join("t/zero.trace"), "t/zero.trace: it is no file: name a trace"),
             ("/".into(), "/: the root of all folders: name one further down"),
         ] {
             let error = load(std::slice::from_ref(&path)).unwrap_err().to_string();
             assert!(error.ends_with(what), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_text_is_told_by_what_it_is() {
+        let root = project(&[("b", "nop\0")]);
+        fs::write(root.path().join("a.plx"), [0x28, 0xb5, 0x2f, 0xfd, 0]).unwrap();
+        for (name, what) in [("a.plx", "a recording: `parallax dump` reads it"), ("b", "no text")] {
+            let error = load(&[root.path().join(name)]).unwrap_err().to_string();
+            assert!(error.contains(what), "{error}");
         }
     }
 

@@ -15,6 +15,7 @@ use parallax_trace::Op;
 
 use crate::cases::Case;
 use crate::performed;
+use crate::source::unknown;
 
 /// What is known of an operation.
 #[derive(Clone, Debug)]
@@ -39,7 +40,7 @@ pub fn story(
 ) -> Result<String> {
     let folder = Scratch::new()?;
     let path = record((backend, mode), case, op, folder.path())?;
-    Ok(of_recording(&path, source, heading(&case.trace.ops, op), wanted)?.story)
+    Ok(of_recording(&path, source, op, wanted)?.story)
 }
 
 /// Those that are performed at once with the operation in line `line`, as places in `ops`; that one where it is alone, none where
@@ -49,11 +50,6 @@ fn group(ops: &[Op], line: usize) -> Range<usize> {
     let mut groups = heads.map(|(first, count)| first..(first + count).min(ops.len()));
     let Some(at) = ops.iter().position(|op| op.line == line) else { return 0..0 };
     groups.find(|group| group.contains(&at)).unwrap_or(at..at + 1)
-}
-
-/// The line of the first of those that are performed at once with the operation in line `line`.
-fn heading(ops: &[Op], line: usize) -> usize {
-    ops.get(group(ops, line).start).filter(|first| first.at_once.is_some()).map_or(line, |first| first.line)
 }
 
 /// Records `case` into `folder`, up to the operation in line `op`.
@@ -68,7 +64,7 @@ pub fn record(
 ) -> Result<PathBuf> {
     let ops = &case.trace.ops;
     match group(ops, op).end {
-        0 => Err(unknown(op).into()),
+        0 => Err(unknown(op, ops.iter().map(|op| op.line)).into()),
         end => Ok(performed::record(backend, case, &ops[..end], mode, folder)?),
     }
 }
@@ -80,12 +76,14 @@ pub fn record(
 pub fn of_recording(path: &Path, source: &Path, op: usize, wanted: Wanted) -> Result<Explanation> {
     let open = || Replay::open(path).map_err(MachineError::from).map_err(Failure::from);
     let (mut before, mut after) = (open()?, open()?);
-    let mut reached = false;
+    let (mut reached, mut lines) = (false, Vec::new());
     while !reached && after.step()? {
-        reached = after.operation().line as usize == op;
+        let first = lines.len();
+        lines.extend(after.operation().lines());
+        reached = lines[first..].contains(&op);
     }
     if !reached {
-        return Err(unknown(op).into());
+        return Err(unknown(op, lines).into());
     }
     if after.operation().events.is_empty() {
         let path = source.display();
@@ -99,8 +97,4 @@ pub fn of_recording(path: &Path, source: &Path, op: usize, wanted: Wanted) -> Re
     let result = recorded::result(operation);
     let story = format!("{}: {} -> {result}\n{story}", operation.line, operation.text);
     Ok(Explanation { story, findings: operation.findings.clone() })
-}
-
-fn unknown(op: usize) -> Failure {
-    Failure::usage(format!("no operation in line {op}"))
 }

@@ -13,7 +13,7 @@ const MOST: u64 = 256;
 /// The target that the traces of `folder` are made for; none if they are for any.
 #[must_use]
 pub fn target_of(folder: &Path) -> Option<String> {
-    let bytes = regular::read_any(&folder.join(MARK), MOST).ok()?;
+    let bytes = regular::read(&folder.join(MARK), MOST).ok()?;
     Some(String::from_utf8_lossy(&bytes).trim().to_owned()).filter(|name| !name.is_empty())
 }
 

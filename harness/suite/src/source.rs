@@ -6,7 +6,7 @@ use std::path::Path;
 use parallax_abi::journal::Record;
 use parallax_engine::live;
 use parallax_engine::project;
-use parallax_engine::recorded;
+use parallax_engine::recorded::{self, AND};
 use parallax_engine::status::Failure;
 use parallax_engine::{Mode, Observer, Session};
 use parallax_machine::recording::Replay;
@@ -14,7 +14,6 @@ use parallax_machine::scratch::Scratch;
 use parallax_machine::{Backend, CancellationToken, Machine, MachineError, Registers, Target};
 use parallax_model::{Context, Finding, Snapshot, Span, Told};
 use parallax_report::operation_events::{self, Code};
-use parallax_report::regular;
 use parallax_vmsa::PhysMem;
 
 use crate::cases::{self, Case};
@@ -24,7 +23,9 @@ use crate::performed;
 pub struct Moment<'a> {
     /// Line of the operation; 0 for the boot.
     pub line: usize,
-    /// Its canonical text.
+    /// The lines of all that were performed at once, its own first: each stands for all of them.
+    pub lines: &'a [usize],
+    /// Its canonical text; of several that were performed at once, that of each.
     pub text: &'a str,
     /// Its result, without values (a clock or old memory may differ from run to run); empty for the boot.
     pub result: &'a str,
@@ -78,9 +79,6 @@ impl Source {
         if path.is_dir() {
             return Err(Failure::usage(format!("{}: a folder; name one trace or recording", path.display())));
         }
-        // A pipe may have no writer, and would be waited for.
-        regular::check(path, cases::MAX_SIZE)
-            .map_err(|cause| Failure::usage(format!("{}: {cause}", path.display())))?;
         let mut cases = cases::load(&[path.to_owned()])?;
         let mut case = cases.pop().ok_or_else(|| Failure::usage("no trace"))?;
         if !machine.is_empty() {
@@ -145,11 +143,13 @@ pub fn perform_on(
     let (mut session, found) = Session::start(machine.as_mut(), None)?;
     let booted = Some(session.boot_instructions()).filter(|count| *count != 0);
     let mut show = |session: &Session<'_>,
-                    (line, text, result): (usize, &str, &str),
+                    (lines, text, result): (&[usize], &str, &str),
                     findings: &[Finding],
                     events: &[Record]| {
+        let line = lines[0];
         visit(&Moment {
             line,
+            lines,
             text,
             result,
             findings: &findings.iter().map(ToString::to_string).collect::<Vec<_>>(),
@@ -164,18 +164,22 @@ pub fn perform_on(
             told: &session.machine().target().told,
         })
     };
-    if show(&session, (0, "boot", ""), &found, &[]).is_break() {
+    if show(&session, (&[0], "boot", ""), &found, &[]).is_break() {
         return Ok(());
     }
     let mut rest = &case.trace.ops[..];
     while !rest.is_empty() {
         let steps = session.next(rest)?;
         let (done, others) = rest.split_at(steps.len());
-        for (op, step) in done.iter().zip(steps) {
-            let result = step.outcome.without_value().to_string();
-            if show(&session, (op.line, &op.to_string(), &result), &step.findings, &step.events).is_break() {
-                return Ok(());
-            }
+        let lines: Vec<usize> = done.iter().map(|op| op.line).collect();
+        let texts: Vec<String> = done.iter().map(ToString::to_string).collect();
+        let outcomes = steps.iter().map(|step| step.outcome.clone().without_value().to_string());
+        let result = outcomes.collect::<Vec<_>>().join(AND);
+        // What several did that were performed at once is the last one's.
+        let events: Vec<Record> = steps.iter().flat_map(|step| step.events.iter().copied()).collect();
+        let found: Vec<Finding> = steps.into_iter().flat_map(|step| step.findings).collect();
+        if show(&session, (&lines, &texts.join(AND), &result), &found, &events).is_break() {
+            return Ok(());
         }
         rest = others;
     }
@@ -197,6 +201,7 @@ fn replay_all(
         let operation = replay.operation();
         let moment = Moment {
             line: operation.line as usize,
+            lines: &operation.lines().collect::<Vec<_>>(),
             text: &operation.text,
             result: &recorded::result(operation),
             findings: &operation.findings.iter().map(ToString::to_string).collect::<Vec<_>>(),
@@ -214,4 +219,11 @@ fn replay_all(
             return Ok(());
         }
     }
+}
+
+/// There is no operation in line `op`, but in `lines`.
+#[must_use]
+pub fn unknown(op: usize, lines: impl IntoIterator<Item = usize>) -> Failure {
+    let known: Vec<String> = lines.into_iter().map(|line| line.to_string()).collect();
+    Failure::usage(format!("no operation {op}: operations are lines {}", known.join(", ")))
 }

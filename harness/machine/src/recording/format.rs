@@ -28,7 +28,8 @@ use crate::target::{CpuRegisters, Description};
 /// | 5 | [`Description::images`] |
 /// | 6 | [`Header::told`]; findings with `detail`: what was missing, where, since when |
 /// | 7 | [`Told::guests`], [`parallax_trace::spec::MachineSpec::guest`] |
-pub const SCHEMA: u32 = 7;
+/// | 8 | [`Entry::others_at`] |
+pub const SCHEMA: u32 = 8;
 /// The oldest schema with findings that are more than texts.
 pub const TYPED_FINDINGS: u32 = 3;
 /// The oldest schema that is read.
@@ -90,6 +91,13 @@ pub struct Entry {
     pub op: u64,
     /// Its line in the trace, from 1; 0 for the boot.
     pub line: u32,
+    /// The lines of those that were performed at once with it.
+    #[serde(
+        default,
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "limited::<_, _, MAX_REQUESTS>"
+    )]
+    pub others_at: Vec<u32>,
     /// Its text.
     pub text: String,
     /// What the test host was asked.

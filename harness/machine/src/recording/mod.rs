@@ -39,6 +39,8 @@ pub use self::writer::Recorder;
 pub struct Operation {
     /// Its line in the trace, from 1; 0 for the boot.
     pub line: u32,
+    /// The lines of those that were performed at once with it.
+    pub others_at: Vec<u32>,
     /// Its text, in canonical form.
     pub text: String,
     /// What the test host was asked to do.
@@ -49,6 +51,22 @@ pub struct Operation {
     pub events: Vec<parallax_abi::journal::Record>,
     /// What was found after it and not before.
     pub findings: Vec<RecordedFinding>,
+}
+
+impl Operation {
+    /// The lines of the trace that it stands for: those of all that were performed at once.
+    pub fn lines(&self) -> impl Iterator<Item = usize> {
+        std::iter::once(&self.line).chain(&self.others_at).map(|line| *line as usize)
+    }
+}
+
+/// How every zstd frame begins, and so every recording.
+const FRAME: [u8; 4] = 0xfd2f_b528_u32.to_le_bytes();
+
+/// Whether a file that begins with `bytes` begins as a recording does.
+#[must_use]
+pub fn begins(bytes: &[u8]) -> bool {
+    bytes.starts_with(&FRAME)
 }
 
 /// An operation that cannot be recorded.

@@ -265,6 +265,7 @@ impl Replay {
         self.op = op;
         self.operation = Operation {
             line: entry.line,
+            others_at: entry.others_at,
             text: entry.text,
             requests: entry.requests.into_iter().map(|line| line.0).collect(),
             responses: entry.responses.into_iter().map(|line| line.0).collect(),

@@ -93,6 +93,7 @@ impl Recorder {
         let entry = Entry {
             op: self.entries,
             line: operation.line,
+            others_at: operation.others_at.clone(),
             text: operation.text.clone(),
             requests: operation.requests.iter().copied().map(RequestLine).collect(),
             responses: operation.responses.iter().copied().map(ResponseLine).collect(),

@@ -78,7 +78,8 @@ fn step(op: u64) -> (Operation, Registers, SparseMem) {
     let event = Record { kind: 1, cpu: 2, size: 8, pc: op, a: 3, b: 4, value: u64::MAX, ..Record::default() };
     let (events, findings) = (vec![event; op as usize % 3], vec![finding(op); op as usize % 2]);
     let text = format!("op {op}");
-    let operation = Operation { line: op as u32, text, requests, responses, events, findings };
+    let others_at = (1..op as u32 % 4).map(|more| op as u32 + more).collect();
+    let operation = Operation { line: op as u32, others_at, text, requests, responses, events, findings };
     let sys = SysRegs { vttbr_el2: op / 20, ..SysRegs::default() };
     let smmu = RawRegs([(0x20, 1), (0x98, op as u32)].into());
     let others = vec![CpuRegisters { below_el2: op > 7, sys }; 3];
@@ -304,7 +305,7 @@ fn another_schema_is_refused_by_its_number() {
 fn a_recording_of_the_first_schema_is_still_read() {
     let (_dir, path) = recorded();
     let lines = lines_of(&path);
-    let header = lines[0].replace("\"parallax_recording\":7", "\"parallax_recording\":1");
+    let header = lines[0].replace("\"parallax_recording\":8", "\"parallax_recording\":1");
     assert_ne!(header, lines[0]);
     // The boot has neither events nor findings here, so its line is what the first schema wrote.
     handmade(&path, &[&header, &lines[1], "{\"entries\":1}\n"]);
@@ -317,7 +318,7 @@ fn a_recording_of_the_first_schema_is_still_read() {
 fn the_findings_of_the_second_schema_are_texts_and_stay_texts() {
     let (_dir, path) = recorded();
     let lines = lines_of(&path);
-    let old = lines[0].replace("\"parallax_recording\":7", "\"parallax_recording\":2");
+    let old = lines[0].replace("\"parallax_recording\":8", "\"parallax_recording\":2");
     let (before, _) = lines[2].split_once("\"findings\":").expect("a finding");
     let text = "sync/extra smmu ram: devices reach it";
     let told = format!("{before}\"findings\":[\"{text}\"]}}\n");

@@ -11,10 +11,10 @@ use std::ops::ControlFlow;
 
 use anyhow::Result;
 use parallax_engine::Mode;
-use parallax_engine::status::{Failure, Status};
+use parallax_engine::status::Status;
 use parallax_model::raw::{self, Roots};
 use parallax_model::{BlockSize, View, attrs, guest_regimes, state_lines};
-use parallax_suite::source::{Moment, Source};
+use parallax_suite::source::{self, Moment, Source};
 
 use super::output::print;
 use crate::cli::{Dump, DumpView};
@@ -27,18 +27,14 @@ pub(super) fn dump(args: &Dump) -> Result<Status> {
     let mut text = None;
     let mut lines = Vec::new();
     source.visit((false, Mode::Step), &cancel, |moment| {
-        lines.push(moment.line);
-        let wanted = args.op.is_none_or(|op| op == moment.line);
+        lines.extend(moment.lines);
+        let wanted = args.op.is_none_or(|op| moment.lines.contains(&op));
         if wanted {
             text = Some(render(args, moment));
         }
         if args.op.is_some() && wanted { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     })?;
-    let text = text.ok_or_else(|| {
-        let known: Vec<String> = lines.iter().map(ToString::to_string).collect();
-        let op = args.op.unwrap_or_default();
-        Failure::usage(format!("no operation {op}: operations are lines {}", known.join(", ")))
-    })?;
+    let text = text.ok_or_else(|| source::unknown(args.op.unwrap_or_default(), lines))?;
     print(&text)?;
     Ok(Status::Same)
 }

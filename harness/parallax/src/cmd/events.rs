@@ -26,14 +26,15 @@ pub(super) fn events(args: &cli::Events) -> Result<Status> {
     if let (Some(line), Source::Trace(case)) = (args.op, &source)
         && !case.trace.ops.iter().any(|op| op.line == line)
     {
-        return Err(unknown(line).into());
+        return Err(source::unknown(line, case.trace.ops.iter().map(|op| op.line)).into());
     }
     let (mut rows, mut listed) = (Vec::new(), None);
-    let (mut before, mut any) = (None, false);
+    let (mut before, mut any, mut lines) = (None, false, Vec::new());
     let cancel = interrupt::token()?;
     let visit = |moment: &Moment<'_>| {
         let title = format!("{} -> {}", moment.text, moment.result);
-        if args.op == Some(moment.line) && moment.line != 0 {
+        lines.extend(moment.lines.iter().filter(|line| **line != 0));
+        if args.op.is_some_and(|op| op != 0 && moment.lines.contains(&op)) {
             let list = moment.events.iter().map(|record| moment.code.line(record) + "\n");
             listed = Some(format!("{}: {title}\n{}", moment.line, list.collect::<String>()));
             return ControlFlow::Break(());
@@ -60,7 +61,7 @@ pub(super) fn events(args: &cli::Events) -> Result<Status> {
         }
     }
     if let Some(line) = args.op {
-        print(&listed.ok_or_else(|| unknown(line))?)?;
+        print(&listed.ok_or_else(|| source::unknown(line, lines))?)?;
         return Ok(Status::Same);
     }
     if !any && !rows.is_empty() {
@@ -74,10 +75,6 @@ pub(super) fn events(args: &cli::Events) -> Result<Status> {
         .map(String::from);
     print(&(text_table::render(&header, &rows, 2) + "\n"))?;
     Ok(Status::Same)
-}
-
-fn unknown(line: usize) -> Failure {
-    Failure::usage(format!("no operation in line {line}"))
 }
 
 fn row(line: usize, title: String, instructions: Option<u64>, records: &[Record]) -> [String; 8] {

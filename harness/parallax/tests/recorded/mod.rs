@@ -15,8 +15,9 @@ pub(crate) fn record(path: &Path, trace: &str) {
     let mut machine = fake::Fake::new(&trace.machine, fake::all_ok);
     let recorder = Recorder::create(path, "r1", machine.target()).expect("a recording");
     let (mut session, _) = Session::start(&mut machine, Some(recorder)).expect("a session");
-    for op in &trace.ops {
-        session.step(op).expect("an operation");
+    let mut rest = &trace.ops[..];
+    while !rest.is_empty() {
+        rest = &rest[session.next(rest).expect("an operation").len()..];
     }
     session.finish().expect("a whole recording");
 }
