@@ -92,9 +92,76 @@ fn what_a_command_reads_it_does_not_write() {
 }
 
 #[test]
+fn what_is_of_another_kind_is_not_replaced() {
+    let folder = folder();
+    let at = |name: &str| folder.path().join(name);
+    fs::write(at("b.trace"), TRACE).expect("a trace");
+    fs::write(at("README.md"), "# Read me\n").expect("a text");
+    fs::write(at("index.html"), "<!doctype html>\n<title>Another page</title>\n").expect("a page");
+    let before = files(folder.path());
+    for (args, what) in [
+        ("run @/a.trace --record @/b.trace", "recording"),
+        ("run @/a.trace --record @/b.trace --format json", "recording"),
+        ("run @/a.trace --record @/README.md", "recording"),
+        ("run @/a.trace --export events @/README.md", "file of events"),
+        ("run @/a.trace --export casemate @/b.plx", "file of events"),
+        ("report @/a.plx -o @/README.md", "report"),
+        ("report @/a.plx -o @/index.html", "report"),
+        ("report @/a.plx --perfetto @/README.md", "trace for Perfetto"),
+    ] {
+        let output = parallax(folder.path(), args);
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{args}: {error}");
+        let said = format!(": it is no {what}: name another file, or remove it\n");
+        assert!(error.starts_with("error: ") && error.ends_with(&said), "{args}: {error}");
+        assert!(files(folder.path()) == before, "{args}: a file was written");
+    }
+}
+
+#[test]
+fn what_is_no_file_is_told_before_anything_runs() {
+    let folder = folder();
+    let made = Command::new("mkfifo").arg(folder.path().join("f.trace")).status().expect("a command");
+    assert!(made.success());
+    let record = ["run @/a.trace --record /dev/full", "run @/a.trace --export events /dev/full"];
+    let read = "it is no file: name a trace";
+    let traces =
+        ["run @/f.trace", "run /dev/zero", "faults @/f.trace", "dump @/f.trace", "explain @/f.trace --op 1"];
+    let more = ["events @/f.trace", "diff @/a.trace @/f.trace", "gdb @/f.trace", "coverage @/f.trace"];
+    let traces = traces.into_iter().chain(more).map(|args| (args, read));
+    for (args, what) in
+        record.into_iter().map(|args| (args, "it is no file: name another file")).chain(traces)
+    {
+        let args = args.replace('@', folder.path().to_str().expect("a name"));
+        let mut command = Command::new("timeout");
+        let output = command.args(["20", &program()]).args(args.split(' ')).current_dir("../..").output();
+        let output = output.expect("a command");
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{args}: {error}");
+        assert!(error.contains(what), "{args}: {error}");
+    }
+}
+
+#[test]
+fn what_is_no_text_is_no_trace() {
+    let folder = folder();
+    for (args, what) in [
+        ("run @/a.plx", "a recording: `parallax dump` reads it"),
+        ("faults @/a.plx", "a recording: `parallax dump` reads it"),
+        ("run /proc/self/exe", "no text, and so no trace"),
+    ] {
+        let output = parallax(folder.path(), args);
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{args}: {error}");
+        assert!(error.contains(what), "{args}: {error}");
+    }
+}
+
+#[test]
 fn what_a_command_wrote_before_it_writes_again() {
     let folder = folder();
     fs::remove_file(folder.path().join("a.html")).expect("a link");
+    fs::write(folder.path().join("a.html"), "").expect("an empty file");
     for _ in 0..2 {
         let output = parallax(folder.path(), "report @/a.plx");
         let error = String::from_utf8_lossy(&output.stderr);

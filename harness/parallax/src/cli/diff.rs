@@ -13,7 +13,7 @@ Examples:
   parallax diff traces/good/donate.trace --rev HEAD~1 --mode stream --machine cpus=2
   parallax diff traces/good/split_2m.trace --right smmu.map=pages --only tables --ignore block-size
 
-Exit status: 0 the same, 1 different.";
+Exit status: 0 the same, 1 different, 2 usage or a malformed trace, 125 could not build or start, 130 interrupted.";
 
 /// Arguments of `diff`.
 #[derive(Debug, Args)]
@@ -21,7 +21,7 @@ pub struct Diff {
     /// A trace, or a recording (*.plx)
     #[arg(value_name = "A")]
     pub left: PathBuf,
-    /// Another one [default: A again, for another machine]
+    /// Another one [default: A again, with --rev, --left or --right]
     #[arg(value_name = "B")]
     pub right: Option<PathBuf>,
     /// Compare only this; may be given several times [default: all of it]

@@ -18,13 +18,13 @@ pub struct Report {
     /// A recording (*.plx)
     #[arg(value_name = "RECORDING")]
     pub recording: PathBuf,
-    /// The file to write, - for the standard output [default: the recording's name with .html]
+    /// The file to write, over the report that is there; - for the standard output [default: the recording's name with .html]
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
     /// A second recording to be shown beside the first
     #[arg(long, value_name = "RECORDING")]
     pub compare: Option<PathBuf>,
-    /// Write operations and events of each CPU as a Chrome trace instead
+    /// Write operations and events of each CPU as a Chrome trace instead, over the one that is there
     #[arg(long, value_name = "FILE", conflicts_with_all = ["output", "compare"])]
     pub perfetto: Option<PathBuf>,
 }

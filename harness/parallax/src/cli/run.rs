@@ -53,10 +53,10 @@ pub struct Run {
     /// Also list the goldens that were changed, added or removed since a commit; with `--format markdown`
     #[arg(long, value_name = "REV", conflicts_with = "accept")]
     pub since: Option<String>,
-    /// Record the run of a single trace
+    /// Record the run of a single trace, over the recording that is there
     #[arg(long, value_name = "FILE")]
     pub record: Option<PathBuf>,
-    /// Write down the events of a single trace: all of them (`events`), or as Casemate takes them (`casemate`)
+    /// Write down the events of a single trace, over those that are there: all of them (`events`), or as Casemate takes them (`casemate`)
     #[arg(long, num_args = 2, value_names = ["FORMAT", "FILE"], conflicts_with = "without_events")]
     pub export: Vec<OsString>,
     /// How to drive the machine

@@ -18,6 +18,7 @@ mod explore;
 mod faults;
 mod fuzz;
 mod gdb;
+mod kinds;
 mod linux;
 mod man;
 mod mutants;

@@ -13,6 +13,7 @@ use parallax_machine::recording::Replay;
 use parallax_report::html::{self, perfetto};
 use parallax_report::whole_file;
 
+use super::kinds::{self, Kind};
 use super::output::{print, print_as_it_is};
 use super::{outputs, progress};
 use crate::cli::Report;
@@ -25,6 +26,7 @@ pub(super) fn report(args: &Report) -> Result<Status> {
     let read: Vec<&Path> = std::iter::once(&args.recording).chain(&args.compare).map(AsRef::as_ref).collect();
     if let Some(path) = &args.perfetto {
         outputs::apart(&[("--perfetto", path)], &read)?;
+        kinds::only_its_own("--perfetto", path, Kind::Perfetto)?;
         let recording = open(&args.recording)?;
         let bar = progress::bar(recording.last(), READING);
         let text = perfetto::trace(recording, &|| bar.inc(1))?;
@@ -34,6 +36,7 @@ pub(super) fn report(args: &Report) -> Result<Status> {
     }
     let path = args.output.clone().unwrap_or_else(|| args.recording.with_extension("html"));
     outputs::apart(&[("--output", &path)], &read)?;
+    kinds::only_its_own("--output", &path, Kind::Page)?;
     let recording = opened(&args.recording)?;
     let other = args.compare.as_deref().map(opened).transpose()?;
     let total = recording.replay.last() + other.as_ref().map_or(0, |other| other.replay.last());

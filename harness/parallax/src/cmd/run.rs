@@ -27,6 +27,7 @@ use parallax_suite::cases::{self, Case, SuiteError};
 use parallax_suite::{jobs, selection};
 use parallax_trace::TraceError;
 
+use super::kinds::{self, Kind};
 use super::output::{self, print, print_as_it_is, value_name};
 use super::{outputs, progress, status_of};
 use crate::cli::Run;
@@ -139,12 +140,16 @@ fn perform(args: &Run) -> Result<Status> {
 /// Refuses to write what the run reads or leaves, traces and their goldens, and where nothing can be written.
 fn refuse_inputs(args: &Run, export: Option<&Path>, cases: &[Case]) -> Result<(), Failure> {
     let record = args.record.as_deref().map(|path| ("--record", path));
-    let written: Vec<_> = record.into_iter().chain(export.map(|path| ("--export", path))).collect();
+    let export = export.map(|path| ("--export", path));
+    let written: Vec<_> = record.into_iter().chain(export).collect();
     let pending: Vec<PathBuf> = cases.iter().map(|case| case.place.pending()).collect();
     let traces = cases.iter().flat_map(|case| [Path::new(&case.trace.path), &case.place.golden]);
     let read: Vec<&Path> = traces.chain(pending.iter().map(PathBuf::as_path)).collect();
     outputs::apart(&written, &read)?;
-    written.iter().try_for_each(|(argument, path)| outputs::can_be_written(argument, path))
+    written.iter().try_for_each(|(argument, path)| outputs::can_be_written(argument, path))?;
+    let of = |kind| move |(argument, path)| kinds::only_its_own(argument, path, kind);
+    record.map_or(Ok(()), of(Kind::Recording))?;
+    export.map_or(Ok(()), of(Kind::Events))
 }
 
 fn formatted(

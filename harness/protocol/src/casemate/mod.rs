@@ -19,3 +19,11 @@ pub use plain::plain;
 pub use read::{Log, ReadError, Sources, parse, read};
 pub use sexp::Error;
 pub use write::{Form, write};
+
+/// Whether a file that begins with `bytes` begins as what is written here, with named fields, does.
+#[must_use]
+pub fn begins(bytes: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(bytes);
+    let first = text.lines().next().unwrap_or_default();
+    first.starts_with('(') && first.contains(" (id ")
+}

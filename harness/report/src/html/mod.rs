@@ -43,6 +43,16 @@ const PROGRAM: [&str; 8] = [
     include_str!("assets/main.js"),
 ];
 
+/// What is at the beginning of each page, whatever version made it.
+const BEGINNING: [&str; 2] = ["<!doctype html>\n", "<title>Parallax report</title>"];
+
+/// Whether a file that begins with `bytes` begins as a page does.
+#[must_use]
+pub fn begins(bytes: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(bytes);
+    text.starts_with(BEGINNING[0]) && text.contains(BEGINNING[1])
+}
+
 /// Version of the data in the page.
 const SCHEMA: u32 = 3;
 

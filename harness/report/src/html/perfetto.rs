@@ -22,6 +22,15 @@ const PROCESS: u32 = 1000;
 /// The largest trace, in bytes.
 const MAX_SIZE: usize = 1 << 30;
 
+/// How every trace begins.
+const BEGINNING: &str = "{\"displayTimeUnit\":\"ns\",\"traceEvents\":[";
+
+/// Whether a file that begins with `bytes` begins as a trace does.
+#[must_use]
+pub fn begins(bytes: &[u8]) -> bool {
+    bytes.starts_with(BEGINNING.as_bytes())
+}
+
 /// The trace of all operations of `replay`, which stands at its beginning. `step` is called after each of them.
 ///
 /// # Errors
@@ -100,7 +109,7 @@ pub fn trace(mut replay: Replay, step: &dyn Fn()) -> Result<String, Failure> {
             "recorded without the plugin: record it again (parallax run TRACE --record FILE.plx)",
         ));
     }
-    Ok(format!("{{\"displayTimeUnit\":\"ns\",\"traceEvents\":[\n{}\n]}}\n", lines.join(",\n")))
+    Ok(format!("{BEGINNING}\n{}\n]}}\n", lines.join(",\n")))
 }
 
 const fn thread(cpu: usize) -> usize {
