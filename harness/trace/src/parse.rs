@@ -1,5 +1,7 @@
 //! From lines to a [`Trace`]: what the words mean.
 
+use std::ops::Range;
+
 use parallax_abi::fault::Fault;
 use parallax_addr::Expr;
 use parallax_ops::{CpuId, Kind, Outcome, Param, Row, Schedule, row, rows};
@@ -42,13 +44,17 @@ impl Trace {
 fn trace(path: &str, text: &str) -> Result<Trace, TraceError> {
     // A mark of the order of bytes says nothing.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let mut reader = Reader { fault: None, machine: None, ops: Vec::new(), open: None };
+    let mut reader = Reader { fault: None, machine: None, ops: Vec::new(), open: None, at: 0 };
     for (index, source) in text.lines().enumerate() {
         let number = index + 1;
+        reader.at = number;
         let line = parse_line(source).and_then(|line| reader.take(number, &line));
-        line.map_err(|problem| TraceError::new(path, number, source, problem))?;
+        line.map_err(|problem| {
+            let source = text.lines().nth(reader.at - 1).unwrap_or(source);
+            TraceError::new(path, reader.at, source, problem)
+        })?;
     }
-    let Reader { fault, machine, ops, open } = reader;
+    let Reader { fault, machine, ops, open, .. } = reader;
     if let Some(open) = open {
         let source = text.lines().nth(open.line - 1).unwrap_or_default();
         let problem =
@@ -90,6 +96,8 @@ struct Reader {
     ops: Vec<Op>,
     /// A `together` that has no `end` yet.
     open: Option<Open>,
+    /// The line that a problem is in.
+    at: usize,
 }
 
 /// Operations that are performed at once, as far as they are read.
@@ -98,6 +106,8 @@ struct Open {
     /// Which operation is the first of them.
     first: usize,
     schedule: Schedule,
+    /// Where that stands in its line.
+    span: Range<usize>,
 }
 
 impl Reader {
@@ -139,20 +149,21 @@ impl Reader {
         if self.open.is_some() {
             return Err(Problem::new(span, "`together`", "`end` of the last one first"));
         }
-        let schedule = match &line.items[1..] {
-            [] => Schedule::default(),
-            [Item { key: None, value }] => value.text.parse().map_err(|expected: String| {
-                Problem::new(value.span.clone(), format!("`{}`", value.text), expected)
-            })?,
-            [.., last] => {
-                return Err(Problem::new(
-                    last.span(),
-                    format!("`{}`", last.value.text),
-                    "`together [SCHEDULE]`",
-                ));
+        let (schedule, span, rest) = match &line.items[1..] {
+            [Item { key: None, value }, rest @ ..] => {
+                let schedule = value.text.parse().map_err(|expected: String| {
+                    Problem::new(value.span.clone(), format!("`{}`", value.text), expected)
+                })?;
+                (schedule, value.span.clone(), rest)
             }
+            rest => (Schedule::default(), span, rest),
         };
-        self.open = Some(Open { line: number, first: self.ops.len(), schedule });
+        if let Some(more) = rest.first() {
+            let key = more.key.as_ref().map_or_else(String::new, |key| format!("{}=", key.text));
+            let expected = "`together [SCHEDULE]` alone: its operations are the lines below, up to `end`";
+            return Err(Problem::new(more.span(), format!("`{key}{}`", more.value.text), expected));
+        }
+        self.open = Some(Open { line: number, first: self.ops.len(), schedule, span });
         Ok(())
     }
 
@@ -162,7 +173,7 @@ impl Reader {
         if let Some(more) = line.items.get(1) {
             return Err(Problem::new(more.span(), format!("`{}`", more.value.text), "nothing behind `end`"));
         }
-        let Some(Open { first, schedule, .. }) = self.open.take() else {
+        let Some(Open { line: opened, first, schedule, span: turns }) = self.open.take() else {
             return Err(Problem::new(span, "`end`", "`together` before it"));
         };
         let count = self.ops.len() - first;
@@ -173,7 +184,8 @@ impl Reader {
         let known = |cpu: &CpuId| self.ops[first..].iter().any(|op| op.cpu == cpu.get());
         if let Some(cpu) = schedule.turns().iter().find(|cpu| !known(cpu)) {
             let found = format!("a turn of CPU {}", cpu.get());
-            return Err(Problem::new(span, found, "turns of the CPUs that have an operation here"));
+            self.at = opened;
+            return Err(Problem::new(turns, found, "turns of the CPUs that have an operation here"));
         }
         self.ops[first].at_once = Some(AtOnce { count, schedule });
         Ok(())
@@ -224,7 +236,10 @@ fn no_result(line: &Line<'_>) -> Result<(), Problem> {
 fn operation(number: usize, line: &Line<'_>, cpus: u64) -> Result<Op, Problem> {
     let (cpu, items) = match line.items.split_first() {
         Some((Item { key: Some(key), value }, rest)) if key.text == "cpu" => {
-            let expected = format!("a CPU of this machine, 0 to {}", cpus - 1);
+            let expected = match cpus {
+                1 => "CPU 0, the only one (`machine cpus=2` before all operations: there are two)".to_owned(),
+                _ => format!("a CPU of this machine, 0 to {}", cpus - 1),
+            };
             let cpu = parse_number(value, &expected)?;
             if cpu >= cpus {
                 return Err(Problem::new(value.span.clone(), format!("`{}`", value.text), expected));

@@ -58,7 +58,10 @@ fn operations_at_once_stand_between_together_and_end() {
         ("together\nnop\nend\n", 4, "1"),
         ("together\nend\n", 3, "0"),
         ("together\nnop\nnop\nend\n", 4, "a second operation of CPU 0"),
-        ("together 012\nnop\ncpu=1 nop\nend\n", 5, "a turn of CPU 2"),
+        ("together 012\nnop\ncpu=1 nop\nend\n", 2, "a turn of CPU 2"),
+        ("together 01 nop pfn=1\n", 2, "`nop`"),
+        ("together nop\n", 2, "`nop`"),
+        ("together cpu=1 nop\n", 2, "`cpu=1`"),
         ("together 0x\nnop\n", 2, "`0x`"),
         ("together 0 1\nnop\n", 2, "`1`"),
         ("together\ntogether\n", 3, "`together`"),
@@ -118,6 +121,8 @@ fn mistakes_are_pointed_at() {
 fn the_message_says_what_would_fit() {
     assert_eq!(error("host_share_hyp pfm=ram").3, "an argument of host_share_hyp: pfn=");
     assert_eq!(error("nop x=1").3, "nothing: nop takes no arguments");
+    let (line, _, _, remedy) = error("nop\ncpu=1 nop");
+    assert!(line == 2 && remedy.contains("`machine cpus=2`"), "{remedy}");
     assert_eq!(error("machine cpus=2\ncpu=2 nop").3, "a CPU of this machine, 0 to 1");
     assert!(error("nop => EWHAT").3.contains("ok, EPERM"));
     assert!(error("frobnicate").3.contains("host_share_hyp"));
