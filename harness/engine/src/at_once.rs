@@ -26,7 +26,7 @@ impl Session<'_> {
 
     /// Has `ops` performed at once, each by a CPU of its own, of which one goes on at a time, as `choose` says
     /// ([`AtOnce::perform_at_once`](parallax_machine::AtOnce::perform_at_once)), and looks at what all of them did: the last step
-    /// has what changed and what was found.
+    /// has what changed and what was found, but for what is wrong with another one's own result.
     ///
     /// # Errors
     /// As [`Self::step`]; or the machine's CPUs cannot be let go one at a time.
@@ -40,11 +40,16 @@ impl Session<'_> {
         self.announce(&batch);
         let machine = self.machine.at_once().ok_or(SessionError::NotAtOnce)?;
         let (answers, turns) = machine.perform_at_once(&batch, choose)?;
-        let (look, events) = self.look_at(ops, &operations, &answers, Order::AtOnce)?;
+        let (mut look, events) = self.look_at(ops, &operations, &answers, Order::AtOnce)?;
+        let mut own = std::mem::take(&mut look.own).into_iter();
+        let mut next = || own.next().unwrap_or_default();
         let Some((last, others)) = answers.split_last() else { return Err(SessionError::NoResponse) };
         let mut steps: Vec<Step> =
-            others.iter().map(|answer| Look::default().step(answer, Vec::new())).collect();
-        steps.push(look.step(last, events));
+            others.iter().map(|answer| Look::of_one(next()).step(answer, Vec::new())).collect();
+        let of_last = next();
+        let mut step = look.step(last, events);
+        step.findings.splice(..0, of_last);
+        steps.push(step);
         Ok((steps, turns))
     }
 }

@@ -73,6 +73,11 @@ pub trait Judge {
         true
     }
 
+    /// Whether each of its findings is of one operation, and of none that was performed at once with it.
+    fn is_of_one(&self) -> bool {
+        false
+    }
+
     /// What there is to say of a finding of its own beyond the text: source lines, and how often until now.
     fn detail(&self, finding: &Finding, symbols: Option<&Symbols>) -> Vec<String> {
         let _ = (finding, symbols);

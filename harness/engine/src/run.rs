@@ -108,6 +108,9 @@ fn drive(
             let Failure { status, message } = error.into();
             Failure { status, message: format!("{}: {message}", named(&batch)) }
         })?;
+        if let Some(at_once) = batch.first().and_then(|op| op.at_once.as_ref()) {
+            golden.together(&at_once.schedule.to_string());
+        }
         for (op, step) in batch.into_iter().zip(steps) {
             let text = op.to_string();
             golden.operation(op.line, &text, &shown(op, &step.outcome), &step.lines, &step.findings);

@@ -62,10 +62,17 @@ pub struct Together {
 pub(crate) struct Look {
     lines: Vec<Line>,
     findings: Vec<Finding>,
+    /// What was found of each operation of its own, where several were performed at once.
+    pub(crate) own: Vec<Vec<Finding>>,
     changed: bool,
 }
 
 impl Look {
+    /// What an operation at once with others, of which `findings` were found, has of it.
+    pub(crate) fn of_one(findings: Vec<Finding>) -> Self {
+        Self { findings, ..Self::default() }
+    }
+
     /// The step of the one operation that was answered with `answer`; `events` is what is kept of it.
     pub(crate) fn step(self, answer: &Answer, events: Vec<Record>) -> Step {
         let Self { lines, findings, .. } = self;
@@ -295,10 +302,17 @@ impl<'m> Session<'m> {
         let (context, symbols) = (self.observer.context(), self.machine.symbols());
         let after = Moment { state: &state, context, memory: live, events, symbols };
         let step = StepView { performed, order, before: &self.now, after };
+        let mut own = vec![Vec::new(); if order == Order::AtOnce { performed.len() } else { 0 }];
         let (mut anew, mut once) = (Vec::new(), Vec::new());
         for judge in
             self.judges.iter_mut().map(|judge| &mut **judge).chain([&mut self.protocol as &mut dyn Judge])
         {
+            if judge.is_of_one() && !own.is_empty() {
+                for (own, one) in own.iter_mut().zip(performed.chunks(1)) {
+                    own.extend(self.reporter.fresh(judge.judge(&StepView { performed: one, ..step })));
+                }
+                continue;
+            }
             let found = judge.judge(&step);
             if judge.finds_again() { anew.extend(found) } else { once.extend(found) }
         }
@@ -313,7 +327,8 @@ impl<'m> Session<'m> {
 
         if let Some((recorder, read)) = self.recorder.as_mut().zip(read) {
             let detail = |finding: &Finding| self.protocol.detail(finding, symbols);
-            let operations = recorded::operations(performed, events, &findings, &detail);
+            let all: Vec<Finding> = own.iter().flatten().chain(&findings).cloned().collect();
+            let operations = recorded::operations(performed, events, &all, &detail);
             if let Some(symbols) = symbols {
                 recorder.note_code(&operations, symbols);
             }
@@ -328,7 +343,7 @@ impl<'m> Session<'m> {
         let changed = form != self.form;
         self.now = state;
         self.form = form;
-        Ok(Look { lines, findings, changed })
+        Ok(Look { lines, findings, own, changed })
     }
 
     /// What there is to say of `finding` beyond its text: source lines, and how often until now.

@@ -6,13 +6,14 @@
 //!    cpu  ram+0x20000..+0x24000   + annotated hyp
 //!    ! sync/extra smmu ram+0x20000..+0x24000: … [cpu: annotated hyp; smmu: RW normal 4K]
 //! ```
+//! Operations that were performed at once have a line before them, `together` and their schedule.
 //! Nothing else is in it: no dates, versions, paths or times.
 
 use std::fmt::Write as _;
 
 use crate::canonical::Line;
 use crate::finding::Finding;
-use crate::golden_line::{BOOT, FINDING, INDENT};
+use crate::golden_line::{BOOT, FINDING, INDENT, TOGETHER};
 
 /// Collects the text of one run.
 #[derive(Clone, Debug, Default)]
@@ -30,6 +31,11 @@ impl Golden {
             let _infallible = writeln!(self.text, "{BOOT}");
             self.findings(BOOT, findings);
         }
+    }
+
+    /// The operations that follow were performed at once, as `schedule` says.
+    pub fn together(&mut self, schedule: &str) {
+        let _infallible = writeln!(self.text, "{}", format!("{TOGETHER} {schedule}").trim_end());
     }
 
     /// One operation: its line number in the trace, its canonical text and its result; the lines of its change (or
@@ -112,6 +118,15 @@ mod tests {
              ! sync/extra smmu ram+0x800000..+0x801000: devices reach what the host's table gives to another \
              [cpu: annotated hyp; smmu: RW normal 4K; page: host=NOPAGE hyp=OWNED]\n"
         );
+    }
+
+    #[test]
+    fn what_was_performed_at_once_has_its_schedule_before_it() {
+        let mut golden = Golden::default();
+        golden.together("011");
+        golden.operation(2, "nop", "ok", &[], &[]);
+        golden.together("");
+        assert_eq!(golden.text(), "together 011\n2: nop -> ok\ntogether\n");
     }
 
     #[test]

@@ -10,11 +10,16 @@ pub(crate) const FINDING: &str = "   ! ";
 /// The line of the state after boot.
 pub(crate) const BOOT: &str = "boot";
 
+/// What the line before operations that were performed at once begins with.
+pub(crate) const TOGETHER: &str = "together";
+
 /// A line of a golden.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GoldenLine<'a> {
     /// The state after boot: what it has found follows.
     Boot,
+    /// The operations that follow were performed at once; their schedule, which may be empty.
+    Together(&'a str),
     /// An operation and its result; what it changed and what was found after it follow.
     Operation(&'a str),
     /// Something that changed (or is so, after `snapshot`). It begins with its lane.
@@ -37,6 +42,8 @@ impl<'a> GoldenLine<'a> {
             Self::Change(change)
         } else if line == BOOT {
             Self::Boot
+        } else if let Some(schedule) = line.strip_prefix(TOGETHER) {
+            Self::Together(schedule.trim_start())
         } else {
             Self::Operation(line)
         }
@@ -108,6 +115,8 @@ mod tests {
         let finding = "sync/extra smmu ram+0x0..+0x1000: wrong [cpu: a; smmu: b]";
         let line = format!("   ! {finding}");
         assert_eq!(GoldenLine::of("boot"), GoldenLine::Boot);
+        assert_eq!(GoldenLine::of("together"), GoldenLine::Together(""));
+        assert_eq!(GoldenLine::of("together 0011"), GoldenLine::Together("0011"));
         assert_eq!(GoldenLine::of("4: nop -> ok"), GoldenLine::Operation("4: nop -> ok"));
         assert_eq!(GoldenLine::of("   cpu  ram - x"), GoldenLine::Change("cpu  ram - x"));
         let GoldenLine::Finding(found) = GoldenLine::of(&line) else { panic!("a finding") };

@@ -144,6 +144,32 @@ fn every_unexpected_result_is_a_finding_of_its_own() {
 }
 
 #[test]
+fn what_is_wrong_with_one_of_a_group_is_told_at_its_line() {
+    let text = "fault smmu_no_tlbi\nmachine cpus=2\ntogether 01\nnop => abort\ncpu=1 nop\nend\n\
+                together\ncpu=1 nop => abort\nnop => abort\nend\n";
+    let root = project(&[("bad/a.trace", text)]);
+    let reports = run_in(root.path(), &Fakes(Some(all_ok)), GoldenMode::Accept);
+    let found = reports[0].findings.iter().filter(|found| found.finding.rule == Rule::ResultExpected);
+    let found: Vec<(usize, &str)> = found.map(|found| (found.line, found.op.as_str())).collect();
+    assert_eq!(found, [(4, "nop"), (8, "cpu=1 nop"), (9, "nop")]);
+    let golden = std::fs::read_to_string(root.path().join("golden/bad/a.snap")).unwrap();
+    let lines: Vec<&str> =
+        golden.lines().filter(|line| line.contains("nop") || line.starts_with("tog")).collect();
+    assert_eq!(
+        lines,
+        [
+            "together 01",
+            "4: nop -> ok",
+            "5: cpu=1 nop -> ok",
+            "together",
+            "8: cpu=1 nop -> ok",
+            "9: nop -> ok"
+        ]
+    );
+    assert_eq!(words(&run_in(root.path(), &Fakes(Some(all_ok)), GoldenMode::Compare)), ["same"]);
+}
+
+#[test]
 fn findings_under_good_wait_and_are_the_same_only_once_taken_on_purpose() {
     let root = project(&[("good/a.trace", "nop")]);
     for mode in [GoldenMode::Ignore, GoldenMode::Compare, GoldenMode::Accept] {

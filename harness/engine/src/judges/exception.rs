@@ -31,6 +31,10 @@ impl Judge for Exceptions {
         });
         wrong.collect()
     }
+
+    fn is_of_one(&self) -> bool {
+        true
+    }
 }
 
 /// The first form that stores.

@@ -20,6 +20,10 @@ impl Judge for Expected {
             .filter_map(|one| check(one.op, (one.operation, &one.answer.outcome), state, context))
             .collect()
     }
+
+    fn is_of_one(&self) -> bool {
+        true
+    }
 }
 
 /// The finding that the result of `op` is not the expected one, as `state` is now.

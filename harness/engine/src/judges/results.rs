@@ -61,6 +61,10 @@ impl Judge for Results {
         });
         wrong.collect()
     }
+
+    fn is_of_one(&self) -> bool {
+        true
+    }
 }
 
 /// That the registers with these numbers are not the caller's any more.

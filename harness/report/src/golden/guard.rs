@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::Path;
 
+use parallax_model::GoldenLine::{self, Boot, Change, Finding, Operation, Together};
 use parallax_trace::Trace;
 
 use super::{GoldenError, file, trace_of};
@@ -67,16 +68,21 @@ pub fn objections(pending: &Path) -> Result<Vec<Objection>, GoldenError> {
 /// Where the operations of a golden's text are not those of a trace's. A trace that is malformed now has changed, too.
 fn stale(trace: &str, golden: &str) -> Option<Objection> {
     let Ok(trace) = Trace::parse("", trace) else { return Some(Objection::Stale { line: 1 }) };
-    let mut performed = golden.lines().filter(|line| !line.starts_with(' ') && *line != "boot");
+    let mut performed =
+        golden.lines().map(GoldenLine::of).filter(|line| !matches!(line, Change(_) | Finding(_) | Boot));
     for op in &trace.ops {
+        let schedule = op.at_once.as_ref().map(|at_once| at_once.schedule.to_string());
+        let at_once = schedule.is_none_or(|schedule| performed.next() == Some(Together(&schedule)));
         let expected = format!("{}: {op} -> ", op.line);
-        if !performed.next().is_some_and(|line| line.starts_with(&expected)) {
+        if !at_once || !matches!(performed.next(), Some(Operation(line)) if line.starts_with(&expected)) {
             return Some(Objection::Stale { line: op.line });
         }
     }
-    let left = performed.next()?;
-    let line = left.split_once(':').and_then(|(line, _)| line.parse().ok()).unwrap_or(1);
-    Some(Objection::Stale { line })
+    let left = match performed.next()? {
+        Operation(line) => line.split_once(':').and_then(|(line, _)| line.parse().ok()),
+        _ => None,
+    };
+    Some(Objection::Stale { line: left.unwrap_or(1) })
 }
 
 #[cfg(test)]
@@ -103,6 +109,17 @@ mod tests {
     fn nothing_speaks_against_a_result_of_the_trace_as_it_is() {
         assert_eq!(of("good/a.trace", Some(TRACE), RESULT), []);
         assert_eq!(of("bad/a.trace", Some(TRACE), &format!("boot\n   ! sync/x\n{RESULT}   ! sync/y\n")), []);
+    }
+
+    #[test]
+    fn operations_at_once_were_performed_under_the_schedule_that_the_trace_has() {
+        let trace =
+            |schedule: &str| format!("machine cpus=2\ntogether {schedule}\nnop\ncpu=1 nop\nend\nnop\n");
+        let result = "together 01\n3: nop -> ok\n4: cpu=1 nop -> ok\n6: nop -> ok\n";
+        assert_eq!(of("good/a.trace", Some(&trace("01")), result), []);
+        assert_eq!(of("good/a.trace", Some(&trace("10")), result), [Objection::Stale { line: 3 }]);
+        let result = result.replace("together 01\n", "");
+        assert_eq!(of("good/a.trace", Some(&trace("01")), &result), [Objection::Stale { line: 3 }]);
     }
 
     #[test]

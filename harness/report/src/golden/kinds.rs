@@ -49,6 +49,7 @@ impl Kind {
     pub(super) fn of(line: &str) -> Self {
         match GoldenLine::of(line) {
             GoldenLine::Boot | GoldenLine::Operation(_) => Self::Results,
+            GoldenLine::Together(_) => Self::Operations,
             GoldenLine::Finding(finding) if super::compare::is_of_events(finding) => Self::Events,
             GoldenLine::Finding(_) => Self::Findings,
             GoldenLine::Change(change) => match change.split_whitespace().next() {

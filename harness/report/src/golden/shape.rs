@@ -71,6 +71,11 @@ impl Shape {
         (words, &self.of)
     }
 
+    /// Operations were performed at once, as `text` says.
+    fn schedule(became: Became, text: &str) -> Self {
+        Self { kind: Kind::Operations, what: text.to_owned(), became, of: String::new() }
+    }
+
     fn finding(finding: FindingLine<'_>, became: Became, operation: &str) -> Self {
         let kind = if super::compare::is_of_events(finding) { Kind::Events } else { Kind::Findings };
         let rule = finding.rule_text();
@@ -118,6 +123,7 @@ pub(super) fn of_diff(diff: &str) -> BTreeSet<Shape> {
         match GoldenLine::of(text) {
             _ if text.is_empty() => (),
             GoldenLine::Boot => *operation = text,
+            GoldenLine::Together(_) => _ = shapes.insert(Shape::schedule(became, text)),
             GoldenLine::Operation(text) => *operation = text,
             GoldenLine::Finding(finding) => _ = shapes.insert(Shape::finding(finding, became, operation)),
             GoldenLine::Change(change) => {
@@ -226,6 +232,10 @@ mod tests {
         assert_eq!(said("+4: nop -> ok\n"), ["nop -> ok new"]);
         assert_eq!(said("-4: a -> ok\n+4: nop -> ok\n+5: a -> ok\n"), ["nop -> ok new"]);
         assert_eq!(said("-4: a -> ok\n+5: a -> ok\n"), ["line numbers of operations"]);
+        assert_eq!(
+            said("-together 01\n+together 10\n 4: nop -> ok\n"),
+            ["together 01 gone", "together 10 new"]
+        );
         assert_eq!(said("+4: cpu=1 nop -> ok\n"), ["nop -> ok new"]);
         assert_eq!(said("-4: dma_read sid=8 -> value 0x12\n"), ["dma_read -> value … gone"]);
     }
