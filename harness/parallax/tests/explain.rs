@@ -1,4 +1,4 @@
-//! docs/explain.md and docs/start.md show what `parallax explain` prints, and a recording tells the same as its trace.
+//! docs/explain.md, docs/start.md and docs/schedules.md show what the commands print, and a recording tells the same as its trace.
 //!
 //! What any change of the hypervisor moves is not compared: line numbers, addresses of code and of tables, positions
 //! in a queue, and the instructions around the one that is shown.
@@ -99,6 +99,25 @@ fn check(page: &str, prompt: &str) {
     } else {
         assert!(differs.is_empty(), "{page} is out of date (UPDATE_DOCS=1 writes it anew):\n{differs}");
     }
+}
+
+#[test]
+fn the_page_of_schedules_shows_what_the_command_prints() {
+    let page = fs::read_to_string(root().join("docs/schedules.md")).expect("the page");
+    let (_, part) = page.split_once("```text\n$ parallax schedules ").expect("a sample");
+    let (args, rest) = part.split_once('\n').expect("a command on a line");
+    let (expected, _) = rest.split_once("```").expect("the end of a block");
+    let args: Vec<&str> = args.split_whitespace().collect();
+    let folder = tempfile::tempdir().expect("a folder");
+    let into = format!("{}/", folder.path().display());
+    let args = args
+        .iter()
+        .map(|word| if word.ends_with(".trace") { into.clone() + word } else { (*word).to_owned() });
+    let output =
+        Command::new(program()).arg("schedules").args(args).current_dir(root()).output().expect("a command");
+    let actual = String::from_utf8_lossy(&output.stdout).replace(&into, "");
+    assert_eq!(output.status.code(), Some(1), "{actual}");
+    assert_eq!(steady(expected), steady(&actual), "docs/schedules.md is out of date:\n{actual}");
 }
 
 #[test]

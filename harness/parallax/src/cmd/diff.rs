@@ -62,6 +62,10 @@ pub(super) fn diff(args: &Diff) -> Result<Status> {
         let what = "--rev holds one trace on two revisions against each other: name no second one";
         return Err(Failure::usage(what).into());
     }
+    if args.right.is_none() && args.rev.is_none() && args.left_machine == args.right_machine {
+        let what = "it would be held against itself: name B, --rev, --left or --right";
+        return Err(Failure::usage(format!("{}: {what}", args.left.display())).into());
+    }
     let rev = args.rev.as_deref();
     if let (Some(rev), Source::Trace(case)) = (rev, &left)
         && revision::is_another(case, rev)?
