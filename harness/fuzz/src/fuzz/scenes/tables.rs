@@ -15,7 +15,8 @@ pub(super) const CARDS: &[Cards] = &[
 ];
 
 /// Those for an SMMU of 16 bits of StreamIDs.
-pub(super) const WIDE: &[Cards] = &[(3, KIND, |of, card| told(of, long, card))];
+pub(super) const WIDE: &[Cards] =
+    &[(3, KIND, |of, card| told(of, long, card)), (1, KIND, |of, card| told(of, turn, card))];
 
 /// A table of fewer streams than a level-2 table has: what lies there beyond them is no entry, however it is announced.
 fn few(card: usize, _: &mut Random, _: &mut u64) -> String {
@@ -108,6 +109,21 @@ fn span(card: usize, _: &mut Random, _: &mut u64) -> String {
          dma_write sid=16 ipa=ram+0x7018000 value=3 => abort\n\
          host_donate_hyp pfn=ram+0x7020 => ok\n\
          hyp_donate_host pfn=ram+0x7020 => ok\n"
+    )
+}
+
+/// The SMMU is on, or off, when all streams have heard of it, which takes more than one access.
+fn turn(_: usize, _: &mut Random, _: &mut u64) -> String {
+    let reads = "smmu_read CR0ACK\n".repeat(80);
+    format!(
+        "smmu_write STRTAB_BASE_CFG linear LOG2SIZE=4\n\
+         smmu_write CR0 SMMUEN CMDQEN\n\
+         smmu_read CR0ACK => ok value=8\n\
+         {reads}\
+         smmu_read CR0ACK => ok value=9\n\
+         smmu_write CR0 0\n\
+         {reads}\
+         smmu_read CR0ACK => ok value=0\n"
     )
 }
 

@@ -22,7 +22,7 @@ pub(super) const CARDS: &[Cards] = &[
     (1, None, |of, card| told(of, address, card)),
     (1, None, |of, card| told(of, stalled, card)),
     (1, None, |of, card| told(of, last, card)),
-    (3, None, |of, card| told(of, interrupts, card)),
+    (4, None, |of, card| told(of, interrupts, card)),
     (1, None, |of, card| told(of, process, card)),
     (1, None, |of, card| told(of, cycles, card)),
 ];
@@ -211,6 +211,7 @@ fn last(_: usize, _: &mut Random, _: &mut u64) -> String {
 fn interrupts(card: usize, _: &mut Random, _: &mut u64) -> String {
     let between = [
         ["value=0x9 second=0", "value=0x8000000000000000"],
+        ["value=0x800000001 second=1", "value=1"],
         ["value=0x800000008 second=6", "value=0x800000004701b000"],
         ["value=0x800000008 second=4", "value=0x800000004701c000"],
     ];
