@@ -12,9 +12,13 @@ use parallax_trace::similar;
 
 /// What is specified of things that are no calls, in words.
 const PAGE: &str = include_str!("../../../docs/specification.md");
-/// Parts of that page: the word for each, its heading, and how the names of operations begin that it is about.
+/// Parts of that page: the word for each, its heading, and the words of traces that it is about, or how they begin.
 const PARTS: [(&str, &str, &[&str]); 3] = [
-    ("smmu", "The SMMU that the host sees", &["smmu_", "ste", "cd", "l1std", "s1_"]),
+    (
+        "smmu",
+        "The SMMU that the host sees",
+        &["smmu_write", "smmu_read", "smmu_command", "smmu_race", "ste", "cd", "l1std", "s1_descriptor"],
+    ),
     ("its", "The ITS and the redistributors that the host sees", &["gic"]),
     ("access", "Accesses", &["host_", "dma_"]),
 ];
@@ -33,7 +37,9 @@ pub fn of(word: Option<&str>) -> Option<String> {
 /// The part of [`PAGE`] that says what is specified of `word`: a part's name, or an operation.
 fn part(word: &str) -> Option<String> {
     let is_operation = rows().any(|row| row.name == word);
-    let about = |begins: &[&str]| is_operation && begins.iter().any(|begin| word.starts_with(begin));
+    let is_of =
+        |begin: &&str| word == *begin || is_operation && begin.ends_with('_') && word.starts_with(begin);
+    let about = |begins: &[&str]| begins.iter().any(is_of);
     let (_, heading, _) =
         PARTS.iter().find(|(name, _, begins)| name.eq_ignore_ascii_case(word) || about(begins))?;
     let (_, text) = PAGE.split_once(&format!("\n## {heading}\n\n"))?;
