@@ -31,7 +31,10 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) fn start(args: &[&str]) -> Self {
-        let mut child = Command::new(program())
+        // Under nohup SIGHUP is ignored, and what is ignored stays so in what a test starts.
+        let mut child = Command::new("env")
+            .arg("--default-signal=HUP")
+            .arg(program())
             .arg("gdb")
             .args(args)
             .current_dir(root())

@@ -58,7 +58,8 @@ fn project() -> TempDir {
 }
 
 fn command(root: &Path) -> Command {
-    let command = Command::new(program()).current_dir(root);
+    // Under nohup SIGHUP is ignored, and what is ignored stays so in what a test starts.
+    let command = Command::new("env").args(["--default-signal=HUP", &program()]).current_dir(root);
     command.env("TERM", "xterm-256color").env_remove("NO_COLOR").arg("review")
 }
 
