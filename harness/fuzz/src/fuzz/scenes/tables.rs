@@ -114,7 +114,7 @@ fn span(card: usize, _: &mut Random, _: &mut u64) -> String {
 
 /// The SMMU is on, or off, when all streams have heard of it, which takes more than one access.
 fn turn(_: usize, _: &mut Random, _: &mut u64) -> String {
-    let reads = "smmu_read CR0ACK\n".repeat(80);
+    let reads = "smmu_read CR0ACK\n".repeat(64);
     format!(
         "smmu_write STRTAB_BASE_CFG linear LOG2SIZE=4\n\
          smmu_write CR0 SMMUEN CMDQEN\n\
