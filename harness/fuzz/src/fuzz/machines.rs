@@ -164,8 +164,7 @@ pub(super) const fn operations(index: u64, special: Special) -> u64 {
     match special {
         Special::Pins => PINS_OPS,
         _ if index < COUNT => MACHINE_OPS,
-        Special::Hostile | Special::Scenes | Special::Wide => SLOW_OPS,
-        Special::Interrupts => MACHINE_OPS,
+        Special::Hostile | Special::Interrupts | Special::Scenes | Special::Wide => SLOW_OPS,
         Special::Nothing => LATER_OPS,
     }
 }
