@@ -269,7 +269,8 @@ impl<'m> Session<'m> {
             stream.follow(self.machine.memory(), &self.registers, &self.now)?;
         }
         let context = self.observer.context();
-        let due = self.unseen.as_mut().is_some_and(|unseen| unseen.is_due(performed, order, context));
+        let due =
+            self.unseen.as_mut().is_some_and(|unseen| unseen.is_due(performed, order, &events, context));
         Ok((self.judge(performed, order, &events, due)?, events))
     }
 

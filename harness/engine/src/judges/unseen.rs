@@ -9,7 +9,7 @@
 use parallax_abi::journal::{Record, kind};
 use parallax_addr::{PAGE_SIZE, PhysAddr, Span};
 use parallax_model::{Context, Finding, Rule, Snapshot, Space, Violation};
-use parallax_ops::{Operation, Order};
+use parallax_ops::{Operation, Order, ReachKind};
 use parallax_vmsa::PhysMem;
 
 use crate::judge::Performed;
@@ -28,6 +28,8 @@ pub(crate) struct Unseen {
     copies: Vec<Copy>,
     /// EL2's stacks, in order of address.
     stacks: Vec<Span<PhysAddr>>,
+    /// Registers of the SMMU.
+    smmu: Span<PhysAddr>,
     /// Operations since memory was compared.
     since: usize,
     /// Whether it is compared after the next operations, whatever they are.
@@ -68,7 +70,7 @@ impl Unseen {
         });
         let mut stacks: Vec<_> = stacks.collect();
         stacks.sort_unstable();
-        Some(Self { copies, stacks, since: 0, closely: false })
+        Some(Self { copies, stacks, smmu: layout.smmu, since: 0, closely: false })
     }
 
     /// Memory is compared after the next operations.
@@ -98,18 +100,39 @@ impl Unseen {
         }
     }
 
-    /// Whether memory is to be compared after `performed`, the machine standing still.
-    pub(crate) fn is_due(&mut self, performed: &[Performed<'_>], order: Order, context: &Context) -> bool {
+    /// Whether memory is to be compared after `performed`, of which `records` tell, the machine standing still.
+    pub(crate) fn is_due(
+        &mut self,
+        performed: &[Performed<'_>],
+        order: Order,
+        records: &[Record],
+        context: &Context,
+    ) -> bool {
         self.count(performed.len());
         let due = match order {
             Order::InTurn => performed.iter().any(|one| {
                 one.operation.is_device()
-                    || is_of_a_device(one.operation, context)
+                    || self.reaches_a_device(one.operation, records, context)
                     || self.since >= EVERY && one.operation.data().is_some()
             }),
             Order::Together | Order::AtOnce => self.since >= EVERY_TOGETHER,
         };
         due || self.closely
+    }
+
+    /// Whether `operation` writes a register of a device, which may write memory then; where EL2 performs the host's accesses, whether
+    /// it wrote one.
+    fn reaches_a_device(&self, operation: &Operation, records: &[Record], context: &Context) -> bool {
+        let Some(reach) = operation.footprint().reach else { return false };
+        let is_performed = |page: PhysAddr| {
+            context.emulated && self.smmu.contains(page)
+                || context.lpis.iter().any(|span| span.contains(page))
+        };
+        let written = |page| match is_performed(page) {
+            true => records.iter().any(|record| record.kind == kind::MMIO_WRITE),
+            false => reach.kind == ReachKind::Write,
+        };
+        context.pieces(reach.span).any(|(piece, memory)| !memory && written(piece.base.identity()))
     }
 
     /// What has changed although no store of EL2 did it. It is taken over, and told once.
@@ -152,12 +175,6 @@ impl Unseen {
         let changed = changed.into_iter().take(MOST).map(violation);
         changed.map(|violation| violation.in_state(state, context)).collect()
     }
-}
-
-/// Whether `operation` reaches registers of a device, which may write memory then.
-fn is_of_a_device(operation: &Operation, context: &Context) -> bool {
-    let reach = operation.footprint().reach;
-    reach.is_some_and(|reach| context.pieces(reach.span).any(|(_, memory)| !memory))
 }
 
 /// What masters write in the hypervisor's memory by its will, in `state`. No table that translates is among it.
@@ -214,6 +231,8 @@ mod tests {
             image_size: 0x2000,
             pool_pa: POOL,
             pool_size: 0x3000,
+            smmu_pa: 0x905_0000,
+            smmu_size: 0x2_0000,
             ..HypInfo::default()
         };
         let state = capture(
@@ -291,19 +310,29 @@ mod tests {
 
     #[test]
     fn memory_is_compared_when_a_master_was_used_and_now_and_then() {
-        let (state, context, memory) = machine();
+        let (state, mut context, memory) = machine();
+        context.emulated = true;
+        context.lpis = vec![Span::new(PhysAddr::new(0x80a_0000), 0x2_0000)];
         let mut unseen = Unseen::new(&state, &memory).unwrap();
-        let mut due = |text: &str, order| {
+        let mut after = |text: &str, records: &[Record], order| {
             let op = &Trace::parse("t", text).unwrap().ops[0];
             let operation = &op.operation(&AddressMap::default()).unwrap();
             let answer = &Answer::of(operation, &parallax_abi::mailbox::Response::default());
-            let due = unseen.is_due(&[Performed { op, operation, answer }], order, &context);
+            let due = unseen.is_due(&[Performed { op, operation, answer }], order, records, &context);
             if due {
                 unseen.compare(&state, &context, &memory);
             }
             due
         };
+        let register = [Record { kind: kind::MMIO_WRITE, ..Record::default() }];
+        assert!(after("host_write ipa=0x9050020 value=1", &register, Order::InTurn));
+        assert!(!after("host_write ipa=0x9050020 value=1", &[], Order::InTurn));
+        assert!(after("host_read ipa=0x80a0088", &register, Order::InTurn));
+        assert!(!after("host_read ipa=0x80a0088", &[], Order::InTurn));
+        assert!(!after("host_share_hyp pfn=0x46000", &register, Order::InTurn));
+        let mut due = |text: &str, order| after(text, &[], order);
         let memory_access = "host_write ipa=0x46000000 value=1";
+        assert!(!due("host_read ipa=0x9020010", Order::InTurn));
         assert!(due("host_write ipa=0x9020010 value=1", Order::InTurn));
         assert!(due("dma_read sid=8 ipa=0x46000000", Order::InTurn));
         for _ in 0..EVERY {
