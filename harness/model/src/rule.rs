@@ -148,7 +148,8 @@ table_of_rules! {
     Spec {
         SpecResult = "result", "The operation ended in a way that the specification does not allow.", "docs/specification.md";
         SpecPage = "page", "A page is not what the specification makes of it.", "docs/specification.md";
-        SpecCommand = "command", "The ITS was not given the host's commands as the host gave them.", "IHI 0069, 5.3";
+        SpecCommand = "command", "The ITS or the SMMU was not given the host's commands as the host gave them.", "IHI 0069, 5.3; IHI 0070, 4";
+        SpecStream = "stream", "A stream is not what the host's stream table makes of it.", "docs/viommu.md";
         SpecReach = "reach", "The host's CPUs, its devices or EL2 reach a page that they must not, or do not reach one that they must.", "docs/specification.md";
     }
     Result {

@@ -67,6 +67,9 @@ pub struct SmmuControl {
     pub output_bits: u8,
     /// IDR1.ATTR_TYPES_OVR: MTCFG and SHCFG of an STE have an effect.
     pub attr_types_ovr: bool,
+    /// IDR3.RIL: a TLBI may name a range of addresses.
+    #[serde(default)]
+    pub ranges: bool,
 }
 
 /// What a valid STE (V = 1) means.
@@ -120,6 +123,9 @@ pub struct SmmuState {
     pub streams: Runs<u64, Stream>,
     /// Stage-2 tables in the order of the first StreamID that uses each.
     pub tables: Vec<SmmuTable>,
+    /// CMDQ_PROD, index and wrap bit: the queue's next command comes there.
+    #[serde(skip)]
+    pub next_command: u32,
 }
 
 impl SmmuState {

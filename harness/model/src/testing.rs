@@ -141,6 +141,7 @@ fn smmu() -> SmmuState {
             evtq: Queue { base: PhysAddr::new(POOL.base + 0x1000), log2size: 7, below: 0 },
             output_bits: 44,
             attr_types_ovr: false,
+            ranges: false,
         },
         streams: vec![Run::new(Span::new(0, 256), stream())].into(),
         tables: vec![SmmuTable {
@@ -148,6 +149,7 @@ fn smmu() -> SmmuState {
             input_bits: BITS,
             entries: entries.into(),
         }],
+        next_command: 0,
     }
 }
 

@@ -15,7 +15,7 @@ use crate::step::{Board, Wrong, next};
 use crate::tables::Free;
 use crate::vgic::Vgic;
 use crate::view::{After, Effect, Held, Observed, Unsure, View};
-use crate::viommu::Viommu;
+use crate::viommu::{Features, Viommu};
 
 /// A step: the states around it.
 #[derive(Clone, Copy)]
@@ -37,6 +37,8 @@ pub struct Judge {
     /// Pages of which it is not known how many of their pins are for devices.
     unsure: Unsure,
     viommu: Option<Viommu>,
+    /// What was wrong with a stream when it was last looked at.
+    stream: Option<String>,
     vgic: Option<Vgic>,
     /// Others change the state between two looks, too: pages are judged that an operation names, and no others.
     beside: bool,
@@ -62,7 +64,15 @@ impl Judge {
         let mut vgic = self.vgic.take().or_else(emulated);
         let devices = (viommu.as_mut(), vgic.as_mut());
         let (mut findings, effects, lends) = self.perform(around, devices, performed.clone());
-        findings.extend(vgic.as_ref().and_then(|vgic| commands(vgic, around)));
+        findings.extend(vgic.as_ref().and_then(|vgic| of_its(vgic, around)));
+        let one = performed.clone().nth(1).is_none();
+        let stream = viommu.as_ref().and_then(|viommu| viommu.streams(around.after.smmu.as_ref()?));
+        let told = stream.clone().filter(|_| self.stream != stream);
+        let command = viommu.as_ref().filter(|_| one).and_then(|viommu| {
+            viommu.commands((around.before.smmu.as_ref()?, around.after.smmu.as_ref()?), around.memory)
+        });
+        findings.extend(of_smmu(command, told, around));
+        self.stream = stream;
         (self.viommu, self.vgic) = (viommu, vgic);
         let mut spans: Vec<Span<PhysAddr>> = effects.iter().map(|effect| effect.span).collect();
         if self.beside {
@@ -162,8 +172,9 @@ fn is_annotated(state: &Snapshot, pages: Span<Ipa>) -> bool {
 /// The SMMU that the host sees, as it is at boot.
 fn emulated_smmu(state: &Snapshot, context: &Context) -> Option<Viommu> {
     let smmu = state.smmu.as_ref().filter(|_| context.emulated)?;
-    let output_bits = smmu.control.output_bits;
-    Some(Viommu::new(state.layout.smmu, context.sid_bits, context.smmu_stage1, output_bits))
+    let output_bits = u32::from(smmu.control.output_bits).min(48);
+    let features = Features { stage1: context.smmu_stage1, output_bits, ranges: smmu.control.ranges };
+    Some(Viommu::new(state.layout.smmu, context.sid_bits, features))
 }
 
 /// The ITS and the redistributors that the host sees, as they are at boot.
@@ -176,12 +187,26 @@ fn emulated_gic(state: &Snapshot, context: &Context) -> Option<Vgic> {
 }
 
 /// The finding that the ITS was given other commands than the host's.
-fn commands(vgic: &Vgic, around: Around<'_>) -> Option<Finding> {
+fn of_its(vgic: &Vgic, around: Around<'_>) -> Option<Finding> {
     let Around { before, after, context, memory } = around;
     let message = vgic.commands(before.gic.as_ref()?, after.gic.as_ref()?, memory)?;
-    let (rule, space, subject) = (Rule::SpecCommand, Space::Regs, "its".to_owned());
-    let violation = Violation { rule, space, span: Span::default(), subject, message, function: None };
-    Some(violation.in_state(after, context))
+    Some(of_device(Rule::SpecCommand, "its", message).in_state(after, context))
+}
+
+/// The findings that the SMMU was given another `command` than the host's, and that a `stream` is not as the host's table says.
+fn of_smmu(
+    command: Option<String>,
+    stream: Option<String>,
+    around: Around<'_>,
+) -> impl Iterator<Item = Finding> {
+    let command = command.filter(|_| !around.context.smmu_fails).map(|message| (Rule::SpecCommand, message));
+    let both = command.into_iter().chain(stream.map(|message| (Rule::SpecStream, message)));
+    both.map(move |(rule, message)| of_device(rule, "smmu", message).in_state(around.after, around.context))
+}
+
+fn of_device(rule: Rule, device: &str, message: String) -> Violation {
+    let (space, span) = (Space::Regs, Span::default());
+    Violation { rule, space, span, subject: device.to_owned(), message, function: None }
 }
 
 /// Whether `outcome` is what the hypervisor said of `operation`, and not that nobody asked it.

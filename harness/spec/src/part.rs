@@ -10,6 +10,8 @@ pub(crate) struct Part<R> {
     pub(crate) register: R,
     pub(crate) low: u32,
     pub(crate) bits: u32,
+    /// It is all of it.
+    whole: bool,
 }
 
 impl<R: Copy> Part<R> {
@@ -20,7 +22,7 @@ impl<R: Copy> Part<R> {
         let whole = offset == *base && size == *bytes;
         let half = *bytes == 8 && size == 4 && (offset - base).is_multiple_of(4);
         let low = 8 * (offset - base) as u32;
-        (whole || half).then_some(Self { register: *register, low, bits: 8 * size as u32 })
+        (whole || half).then_some(Self { register: *register, low, bits: 8 * size as u32, whole })
     }
 
     const fn mask(self) -> u64 {
@@ -37,7 +39,7 @@ impl<R: Copy> Part<R> {
         let value = (value << self.low) & self.mask();
         match old {
             Some(old) => Some(old & !self.mask() | value),
-            None if self.mask() == u64::MAX => Some(value),
+            None if self.whole => Some(value),
             None => None,
         }
     }
@@ -67,5 +69,7 @@ mod tests {
         assert_eq!(high.of(0x1111_2222_3333_4444), 0x1111_2222);
         let whole = Part::at(&[(0x80, 8, ())], 0x80, 8).unwrap();
         assert_eq!((whole.put(None, 5), whole.of(5)), (Some(5), 5));
+        let short = Part::at(&[(0x88, 4, ())], 0x88, 4).unwrap();
+        assert_eq!((short.put(None, 5), short.of(5)), (Some(5), 5));
     }
 }

@@ -70,7 +70,12 @@ impl SmmuCache {
             let entries = lane.entries.clone();
             states.push(SmmuTable { root: regime.root, input_bits: regime.ia_bits as u8, entries });
         }
-        let state = SmmuState { control: control(&regs, &strtab), streams: streams.clone(), tables: states };
+        let state = SmmuState {
+            control: control(&regs, &strtab),
+            streams: streams.clone(),
+            tables: states,
+            next_command: regs.cmdq.prod,
+        };
         (Some(state), others)
     }
 
@@ -179,5 +184,6 @@ fn control(regs: &SmmuRegs, strtab: &StreamTable) -> SmmuControl {
         evtq: queue(&regs.eventq),
         output_bits: regs.idr5.oas_bits() as u8,
         attr_types_ovr: regs.idr1.attr_types_ovr(),
+        ranges: regs.idr3.ril(),
     }
 }

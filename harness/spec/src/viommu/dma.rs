@@ -16,7 +16,7 @@ const MOST: u64 = 1 << 20;
 
 impl Viommu {
     /// What becomes of transactions of stream `sid`.
-    fn stream(&self, sid: u32) -> Stream {
+    pub(super) fn stream(&self, sid: u32) -> Stream {
         match self.smmu {
             _ if self.lost => Stream::Unknown,
             Enable::Soon(_) => Stream::Unknown,
@@ -50,10 +50,10 @@ impl Viommu {
             let next = from.page().checked_add(PAGE_SIZE);
             let to = next.map_or(span.end(), |next| next.min(span.end()));
             let reached = match stream {
-                Stream::Abort => vec![Reached::Nowhere],
+                Stream::Abort | Stream::Invalid => vec![Reached::Nowhere],
                 Stream::Bypass => vec![Reached::At(from.identity())],
                 Stream::Unknown => vec![Reached::Unknown],
-                Stream::Stage1(context) => {
+                Stream::Stage1(context, _) => {
                     let fetch = Fetch::new(&self.words, at.memory, at.view);
                     self.remembered.reach((sid, context), InputAddr::new(from.get()), write, &fetch)
                 }

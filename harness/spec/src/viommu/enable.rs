@@ -1,6 +1,6 @@
 //! CR0: what is turned on and off, and what is lent meanwhile (IHI 0070, 6.3.9; docs/viommu.md).
 
-use parallax_addr::{PhysAddr, Span};
+use parallax_addr::{PAGE_SIZE, PhysAddr, Span};
 
 use super::registers::{CMDQEN, EVENTQEN, SMMUEN};
 use super::stage1::Forget;
@@ -23,10 +23,12 @@ impl Viommu {
         let mut effects = Vec::new();
         let has = |bit| cr0 & bit != 0;
         if self.smmu == Enable::On && !has(SMMUEN) {
+            let much = self.is_much();
             self.streams.clear();
             self.unknown = false;
+            self.note(u64::MAX);
             self.remembered.forget(Forget::Context(None));
-            if self.is_much() {
+            if much {
                 self.smmu = Enable::Soon(false);
             } else {
                 self.smmu = Enable::Off;
@@ -72,19 +74,22 @@ impl Viommu {
         if self.held.strtab.is_none() {
             return;
         }
+        self.configure(0, u64::MAX, at);
+        self.smmu = Enable::On;
         if self.is_much() {
             self.smmu = Enable::Soon(true);
             self.unknown = true;
-            return;
+            self.streams.clear();
         }
-        self.smmu = Enable::On;
-        self.configure(0, u64::MAX, at);
     }
 
-    /// Whether it may take more than one access until all streams have heard of something.
-    const fn is_much(&self) -> bool {
+    /// Whether it may take more than one access until all streams have heard that the SMMU is on, or off.
+    fn is_much(&self) -> bool {
         let entries = 1_u64 << self.sid_bits;
-        entries * 3 + entries / 64 * 16 > BUDGET
+        let unknown = self.streams.values().any(|stream| *stream == Stream::Unknown) || self.unknown;
+        let changed = if unknown { entries } else { self.streams.len() as u64 };
+        let pages = self.held.strtab.map_or(0, |pages| pages.size / PAGE_SIZE);
+        entries + changed * 2 + entries / 64 * 16 + pages > BUDGET
     }
 
     /// What is in `span` is lent, if it can be.
@@ -123,10 +128,20 @@ impl Viommu {
         at.view.pages(pages).into_iter().filter_map(returned).collect()
     }
 
+    /// The entries of `count` streams may change.
+    fn note(&mut self, count: u64) {
+        if let Some(issued) = &mut self.issued {
+            issued.streams = issued.streams.saturating_add(count);
+        }
+    }
+
     /// The entries of `count` streams from `first` on are read anew.
     pub(super) fn configure(&mut self, first: u32, count: u64, at: At<'_>) {
         let (Some(base), Some(cfg)) = (self.strtab_base, self.strtab_cfg) else { return self.lose() };
-        let Some(table) = table(base, cfg, self.sid_bits) else { return self.lose() };
+        let (Some(table), Some(cr2)) = (table(base, cfg, self.sid_bits), self.cr2) else {
+            return self.lose();
+        };
+        self.note(count);
         let followed = FOLLOWED.min(1 << self.sid_bits.min(31));
         let all = 1_u64 << self.sid_bits;
         if u64::from(first) + count.min(all) > u64::from(followed) && all > u64::from(followed) {
@@ -137,7 +152,7 @@ impl Viommu {
         let fetch = Fetch::new(&self.words, at.memory, at.view);
         for sid in first.min(end)..end {
             self.remembered.forget(Forget::Context(Some(sid)));
-            match stream(&table, sid, self.features, &own, &fetch) {
+            match stream((&table, cr2), sid, self.features, &own, &fetch) {
                 Stream::Abort => {
                     self.streams.remove(&sid);
                     if self.unknown {

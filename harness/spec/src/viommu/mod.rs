@@ -5,8 +5,10 @@
 
 mod dma;
 mod enable;
+mod issued;
 mod queue;
 mod registers;
+mod shadowed;
 mod stage1;
 mod streams;
 #[cfg(test)]
@@ -15,14 +17,18 @@ mod tests;
 use std::collections::BTreeMap;
 
 use parallax_addr::{Ipa, PhysAddr, Span};
+use parallax_model::SmmuState;
 use parallax_ops::{CpuAccess, DmaAccess, Operation, Outcome};
+use parallax_vmsa::PhysMem;
 
+use self::issued::Issued;
 use self::queue::Commands;
 use self::registers::{
     CMDQEN, EVENTQEN, QUEUE_BASE, REGISTERS, Register, SMMUEN, STRTAB_BASE, STRTAB_BASE_CFG,
 };
 use self::stage1::Remembered;
-use self::streams::{Features, Stream};
+pub use self::streams::Features;
+use self::streams::Stream;
 use crate::holding::At;
 use crate::part::{Part, differs, wrong};
 use crate::step::{Next, Wrong};
@@ -70,6 +76,8 @@ pub struct Viommu {
     /// Streams that are not aborted. With `unknown` nothing is known of those that are not here.
     streams: BTreeMap<u32, Stream>,
     unknown: bool,
+    /// Commands that were performed in this step; nothing if that is not known.
+    issued: Option<Issued>,
     remembered: Remembered,
     words: Words,
 }
@@ -98,11 +106,11 @@ enum Access {
 impl Viommu {
     /// As it is at boot: off, all registers zero. Its registers are in `frame`.
     #[must_use]
-    pub fn new(frame: Span<PhysAddr>, sid_bits: u8, stage1: bool, output_bits: u8) -> Self {
+    pub fn new(frame: Span<PhysAddr>, sid_bits: u8, features: Features) -> Self {
         Self {
             frame,
             sid_bits: u32::from(sid_bits).min(32),
-            features: Features { stage1, output_bits: u32::from(output_bits).min(48) },
+            features,
             lost: false,
             found_again: false,
             smmu: Enable::Off,
@@ -116,6 +124,7 @@ impl Viommu {
             events_at_zero: true,
             streams: BTreeMap::new(),
             unknown: false,
+            issued: None,
             remembered: Remembered::default(),
             words: Words::default(),
         }
@@ -125,11 +134,29 @@ impl Viommu {
     pub fn begin<'a>(&mut self, operations: impl Iterator<Item = &'a Operation>) {
         let (lost, streams) = (self.lost, &self.streams);
         let elsewhere = |sid: u32| {
-            lost || self.unknown || matches!(streams.get(&sid), Some(Stream::Stage1(_) | Stream::Unknown))
+            lost || self.unknown || matches!(streams.get(&sid), Some(Stream::Stage1(..) | Stream::Unknown))
         };
         let mut words = std::mem::take(&mut self.words);
         words.begin(operations, elsewhere);
         self.words = words;
+        self.issued = self.is_still().then(Issued::default);
+    }
+
+    /// Whether it is known, and nothing is under way.
+    const fn is_still(&self) -> bool {
+        !self.lost && !self.commands.is_behind() && !matches!(self.smmu, Enable::Soon(_))
+    }
+
+    /// What is wrong with the commands that the SMMU was given in this step, between two states.
+    pub(crate) fn commands(
+        &self,
+        (before, after): (&SmmuState, &SmmuState),
+        memory: &dyn PhysMem,
+    ) -> Option<String> {
+        let queue = after.control.cmdq;
+        let known = self.is_still() && after.control.cmdq_enabled && before.control.cmdq == queue;
+        let indices = (before.next_command, after.next_command);
+        self.issued.as_ref().filter(|_| known)?.differs(queue, indices, memory)
     }
 
     /// Something happened to it that is not an operation: nothing is known of it any more.
@@ -257,7 +284,7 @@ impl Viommu {
             // PTM and RECINVSID are kept.
             Register::Cr2 => self.cr2.and_then(known),
             Register::Gerror => self.commands.gerror(value).map(|gerror| (gerror, 1)),
-            Register::Gerrorn => self.commands.gerrorn.map(|gerrorn| (gerrorn, 1)),
+            Register::Gerrorn => self.commands.gerrorn(value).map(|gerrorn| (gerrorn, 1)),
             Register::StrtabBase => self.strtab_base.and_then(known),
             Register::StrtabBaseCfg => self.strtab_cfg.and_then(known),
             Register::EventqBase => self.eventq_base.and_then(known),
@@ -274,8 +301,7 @@ impl Viommu {
     fn found_again(&mut self, part: Part<Register>, value: u64) {
         if part.register == Register::Cr0Ack && value == 0 && self.smmu == Enable::Soon(false) {
             let words = std::mem::take(&mut self.words);
-            let Features { stage1, output_bits } = self.features;
-            let new = Self::new(self.frame, self.sid_bits as u8, stage1, output_bits as u8);
+            let new = Self::new(self.frame, self.sid_bits as u8, self.features);
             let commands = Commands::unknown();
             let (remembered, unknown) = (std::mem::take(&mut self.remembered), None);
             *self = Self {

@@ -4,6 +4,7 @@ use parallax_addr::{InputAddr, PhysAddr, Span};
 use parallax_smmu::{Command, CommandKind};
 use parallax_vmsa::PhysMem;
 
+use super::issued::is_ranged;
 use super::registers::{CERROR_ILL, INDEX};
 use super::stage1::Forget;
 use super::{BUDGET, Enable, Viommu};
@@ -20,7 +21,7 @@ const LARGEST: u32 = 12;
 pub(super) struct Commands {
     pub(super) base: Option<u64>,
     pub(super) prod: Option<u64>,
-    pub(super) gerrorn: Option<u64>,
+    gerrorn: Option<u64>,
     cons: Option<u64>,
     gerror: Option<u64>,
     /// Whether CMDQ_CONS.ERR says CERROR_ILL.
@@ -49,8 +50,6 @@ enum Effect {
     Configure(u32, u64),
     Forget(Forget),
     Refused,
-    /// Whether it is refused is not known.
-    Unknown,
 }
 
 /// The memory of a queue of records of 2^`shift` bytes whose base register is `base`.
@@ -71,6 +70,11 @@ impl Commands {
     /// Of which nothing is known.
     pub(super) const fn unknown() -> Self {
         Self { base: None, prod: None, gerrorn: None, cons: None, gerror: None, error: None, behind: false }
+    }
+
+    /// Whether it is not known how far it came.
+    pub(super) const fn is_behind(&self) -> bool {
+        self.behind
     }
 
     /// CMDQ_CONS, which was read as `value`; nothing where that tells it.
@@ -97,6 +101,13 @@ impl Commands {
             return None;
         }
         self.gerror
+    }
+
+    /// GERRORN, which was read as `value`; nothing where that tells it.
+    pub(super) const fn gerrorn(&mut self, value: u64) -> Option<u64> {
+        let known = self.gerrorn;
+        self.gerrorn = Some(value & 1);
+        known
     }
 
     /// CMDQ_CONS is written: an error can be taken out of it, and none put in.
@@ -173,7 +184,8 @@ impl Viommu {
             if fetch.read(from, &mut bytes).is_err() {
                 return self.lose();
             }
-            match self.effect(&Command::from_bytes(&bytes)) {
+            let command = Command::from_bytes(&bytes);
+            match self.effect(&command) {
                 Effect::Nothing => {}
                 Effect::Forget(what) => self.remembered.forget(what),
                 Effect::Configure(first, count) => {
@@ -193,7 +205,9 @@ impl Viommu {
                     self.commands.gerror = Some(gerror ^ 1);
                     break;
                 }
-                Effect::Unknown => return self.lose(),
+            }
+            if let Some(issued) = &mut self.issued {
+                issued.push(&command, self.features.ranges);
             }
             cons = (cons + 1) & ((1 << bits) - 1);
             done += 1;
@@ -216,8 +230,7 @@ impl Viommu {
         let field = |name| command.field(name).unwrap_or(0);
         let sid = field("StreamID") as u32;
         let of_stage1 = |effect| if self.features.stage1 { effect } else { Effect::Refused };
-        // With RIL a command may name a range: which are reserved goes by granule and level.
-        let ranged = ["NUM", "SCALE", "TTL", "TG"].iter().any(|name| field(name) != 0);
+        let ranged = is_ranged(command, self.features.ranges);
         let address = InputAddr::new(field("Address"));
         match command.kind() {
             CommandKind::PrefetchConfig | CommandKind::PrefetchAddr => Effect::Nothing,
@@ -242,7 +255,13 @@ impl Viommu {
             }
             CommandKind::TlbiNhAll => of_stage1(Effect::Forget(Forget::All)),
             CommandKind::TlbiNhAsid => of_stage1(Effect::Forget(Forget::Asid(field("ASID") as u16))),
-            CommandKind::TlbiNhVa | CommandKind::TlbiNhVaa if ranged => Effect::Unknown,
+            CommandKind::TlbiNhVa | CommandKind::TlbiNhVaa if ranged => {
+                let (granule, level) = (field("TG"), field("TTL"));
+                let nothing = [field("NUM"), field("SCALE"), level] == [0; 3];
+                let reserved = nothing || (granule, level) == (0b10, 1);
+                // What an SMMU forgets beyond the first address is not followed: it may remember all.
+                if reserved { Effect::Refused } else { of_stage1(Effect::Nothing) }
+            }
             CommandKind::TlbiNhVa => {
                 of_stage1(Effect::Forget(Forget::Address(Some(field("ASID") as u16), address)))
             }

@@ -78,6 +78,8 @@ pub(super) const QUEUE_BASE: u64 = 0x400f_ffff_ffff_ffff;
 pub(super) const INDEX: u64 = 0xf_ffff;
 /// CMDQ_CONS.ERR of a command that is not there.
 pub(super) const CERROR_ILL: u64 = 1 << 24;
+/// CR2: what comes from a stream without an entry is recorded.
+pub(super) const RECINVSID: u64 = 1 << 1;
 /// CR0: SMMUEN, EVENTQEN, CMDQEN.
 pub(super) const SMMUEN: u64 = 1;
 pub(super) const EVENTQEN: u64 = 1 << 2;

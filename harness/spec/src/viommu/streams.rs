@@ -5,6 +5,7 @@ use parallax_smmu::strtab::Layout;
 use parallax_smmu::{Config, Ste, StreamFault, StreamTable};
 use parallax_vmsa::PhysMem;
 
+use super::registers::RECINVSID;
 use crate::holding::may_be_held;
 use crate::words::Fetch;
 
@@ -13,12 +14,21 @@ use crate::words::Fetch;
 pub(super) enum Stream {
     /// They are aborted.
     Abort,
+    /// They are aborted, and that is recorded.
+    Invalid,
     /// They reach what the host's CPUs reach.
     Bypass,
-    /// The stage 1 whose context descriptor is there comes first.
-    Stage1(PhysAddr),
+    /// The stage 1 whose context descriptor is there comes first; S1CIR, S1COR and S1CSH say how it is fetched.
+    Stage1(PhysAddr, [u8; 3]),
     /// That is not known.
     Unknown,
+}
+
+impl Stream {
+    /// Of a stream that the table has no entry for: with RECINVSID (CR2, `cr2`) that is recorded.
+    const fn missing(cr2: u64) -> Self {
+        if cr2 & RECINVSID == 0 { Self::Abort } else { Self::Invalid }
+    }
 }
 
 /// The table that STRTAB_BASE and STRTAB_BASE_CFG describe, nothing for a reserved format. What exceeds the StreamIDs that there
@@ -42,16 +52,18 @@ pub(super) fn table(base: u64, cfg: u64, sid_bits: u32) -> Option<StreamTable> {
 
 /// What an SMMU can do, as far as entries go by it.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Features {
+pub struct Features {
     /// IDR0.S1P.
-    pub(super) stage1: bool,
+    pub stage1: bool,
     /// Size of addresses that it puts out (bits).
-    pub(super) output_bits: u32,
+    pub output_bits: u32,
+    /// IDR3.RIL.
+    pub ranges: bool,
 }
 
-/// What `table` says of stream `sid`. A table of the second level must be memory that can be lent.
+/// What `table` says of stream `sid`, with CR2. A table of the second level must be memory that can be lent.
 pub(super) fn stream(
-    table: &StreamTable,
+    (table, cr2): (&StreamTable, u64),
     sid: u32,
     features: Features,
     own: &[Span<PhysAddr>],
@@ -62,12 +74,12 @@ pub(super) fn stream(
         Ok(address) => address,
         Err(_) if fetch.unknown.get() => return Stream::Unknown,
         Err(StreamFault::Fetch(_)) => return Stream::Unknown,
-        Err(_) => return Stream::Abort,
+        Err(_) => return Stream::missing(cr2),
     };
     if let Layout::TwoLevel { split } = table.layout {
         match level2(table, sid, (split, address), own, fetch) {
             Some(true) => {}
-            Some(false) => return Stream::Abort,
+            Some(false) => return Stream::missing(cr2),
             None => return Stream::Unknown,
         }
     }
@@ -101,7 +113,7 @@ fn level2(
 
 fn entry(ste: &Ste, features: Features) -> Stream {
     if !ste.v() {
-        return Stream::Abort;
+        return Stream::Invalid;
     }
     match ste.config() {
         Config::Abort | Config::Stage2 | Config::Nested => Stream::Abort,
@@ -109,7 +121,15 @@ fn entry(ste: &Ste, features: Features) -> Stream {
         Config::Stage1 => {
             let context = ste.s1_context_ptr();
             let one = ste.s1cdmax() == 0 && context >> features.output_bits == 0;
-            if features.stage1 && one { Stream::Stage1(PhysAddr::new(context)) } else { Stream::Abort }
+            match features.stage1 && one {
+                true => Stream::Stage1(PhysAddr::new(context), fetched(ste)),
+                false => Stream::Invalid,
+            }
         }
     }
+}
+
+/// How the context descriptors of an entry are fetched.
+pub(super) const fn fetched(ste: &Ste) -> [u8; 3] {
+    [ste.s1cir(), ste.s1cor(), ste.s1csh()]
 }

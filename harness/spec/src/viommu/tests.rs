@@ -3,7 +3,7 @@
 use parallax_addr::{Ipa, PAGE_SIZE, PhysAddr, Span, StreamId};
 use parallax_ops::{CpuAccess, DmaAccess, Operation, Outcome};
 
-use super::Viommu;
+use super::{Features, Viommu};
 use crate::fakes::{Memory, OTHERS, Pages};
 use crate::holding::At;
 use crate::page::Page;
@@ -22,7 +22,10 @@ struct Host {
 impl Host {
     fn new() -> Self {
         let frame = Span::new(PhysAddr::new(FRAME), 0x2_0000);
-        Self { smmu: Viommu::new(frame, 8, true, 44), effects: Vec::new() }
+        Self {
+            smmu: Viommu::new(frame, 8, Features { stage1: true, output_bits: 44, ranges: true }),
+            effects: Vec::new(),
+        }
     }
 
     /// Performs `operations` in one step, each with its outcome: what is said of the last one.

@@ -7,8 +7,10 @@
 //! | [`tables`] | stream tables at the limits of their format |
 //! | [`queues`] | queues of more than one page, and two at one address |
 //! | [`alone`] | one command, with nothing beside it that would do its work |
+//! | [`fields`] | commands and entries whose fields all have a value |
 
 mod alone;
+mod fields;
 mod queues;
 mod tables;
 mod usual;
@@ -31,7 +33,7 @@ type Cards = (usize, Option<Kind>, Scene);
 const fn scenes(special: Special) -> &'static [&'static [Cards]] {
     match special {
         Special::Wide => &[tables::WIDE, queues::CARDS],
-        _ => &[usual::CARDS, tables::CARDS, alone::CARDS],
+        _ => &[usual::CARDS, tables::CARDS, alone::CARDS, fields::CARDS],
     }
 }
 
@@ -77,9 +79,13 @@ fn variant<T: Copy>(card: usize, variants: &[T]) -> T {
     variants[card % variants.len()]
 }
 
-/// How each begins.
+/// How each begins. Whatever came before, it is known from then on how the SMMU stands.
 const OFF: &str = "\
 smmu_write CR0 0
+smmu_read CR0ACK => ok value=0
+smmu_read GERROR
+smmu_read GERRORN
+smmu_write CR2 0
 smmu_write EVENTQ_BASE LOG2SIZE=7 ADDR=ram+0x7000000
 smmu_write EVENTQ_PROD 0
 smmu_write EVENTQ_CONS 0
