@@ -68,6 +68,7 @@ const MACHINES: [(&str, Special); 22] = [
 ];
 
 const DOUBLE_FETCH: &str = "protocol/double-fetch";
+const UNORDERED: &str = "protocol/event-unordered";
 const REFUSED: &str = "access/refused";
 const WRITTEN: &str = "access/data-written";
 const READ: &str = "access/data-read";
@@ -125,13 +126,13 @@ impl Drawn {
     }
 
     /// Rules that say nothing of this machine. A hostile host may lay its structures over each other, so that one memory is read
-    /// for two reasons, and may send a device's access elsewhere by a stage 1 of its own; with an SMMU of its own it may also have no
+    /// for two reasons, or an entry where records are written, and may send a device's access elsewhere by a stage 1 of its own; with an SMMU of its own it may also have no
     /// place for the records of refused accesses, or one that a device is refused just then. Where the host's tables are used up, MMIO that was not used before cannot be
     /// mapped any more.
     pub(super) fn quiet(&self) -> &'static [&'static str] {
         let own = self.spec.hyp.smmu_host == parallax_trace::spec::HostView::Emulated;
         match (self.special, self.spec.hyp.host_s2_pages) {
-            (Special::Hostile, None) if own => &[DOUBLE_FETCH, WRITTEN, READ, STALE, KEPT],
+            (Special::Hostile, None) if own => &[DOUBLE_FETCH, UNORDERED, WRITTEN, READ, STALE, KEPT],
             (Special::Hostile | Special::Interrupts, _) => &[DOUBLE_FETCH, WRITTEN, READ],
             (_, Some(_)) => &[REFUSED],
             _ => &[],
