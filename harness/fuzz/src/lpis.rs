@@ -64,6 +64,7 @@ pub(super) fn attack(view: &mut View, cpus: u64, random: &mut Random, acts: &mut
         1..=3 => lpi_tables(cpus, random, acts),
         4 => set_up(view, random, acts),
         5 => calls(cpus, random, acts),
+        6 => halves(view, cpus, random, acts),
         _ if !view.is_set_up => set_up(view, random, acts),
         _ => commands(view, cpus, random, acts),
     }
@@ -82,6 +83,24 @@ fn registers(random: &mut Random, acts: &mut Vec<Act>) {
     } else {
         acts.push(Act::load(CLASS, place, size));
     }
+}
+
+/// A register of 64 bits that is written by halves, in either order, and read back. Most take that while the ITS, or the LPIs, are off.
+fn halves(view: &mut View, cpus: u64, random: &mut Random, acts: &mut Vec<Act>) {
+    const OF_ITS: [u64; 4] = [gits::CBASER, gits::CWRITER, gits::BASER, gits::BASER + 8];
+    let cpu = random.below(cpus);
+    let register = random.pick(&[[gicr::PROPBASER, gicr::PENDBASER].as_slice(), &OF_ITS]);
+    let register = random.pick(register);
+    let of_its = OF_ITS.contains(&register);
+    let place = |offset| if of_its { its(offset) } else { redistributor(cpu, offset) };
+    view.is_set_up &= !of_its;
+    // GITS_CTLR and GICR_CTLR are in the same place.
+    acts.push(write(place(gits::CTLR), 4, number(0)));
+    for half in random.pick(&[[0, 4], [4, 0]]) {
+        acts.push(write(place(register + half), 4, number(random.any() >> 32)));
+        acts.push(Act::load(CLASS, place(register), 8));
+    }
+    acts.push(Act::load(CLASS, place(register + random.pick(&[0, 4])), 4));
 }
 
 /// The ITS as a driver sets it up, or nearly so.

@@ -164,7 +164,11 @@ impl Generator {
         let driver = u64::from(self.driver.is_some());
         let hostile = u64::from(self.setting.special == Special::Hostile);
         let interrupts = u64::from(self.setting.special == Special::Interrupts);
-        let scenes = u64::from(self.setting.special.has_scenes());
+        let scenes = match self.setting.special {
+            // They are short, and do little else.
+            Special::NoMap | Special::Full => 200,
+            special => 40 * u64::from(special.has_scenes()),
+        };
         vec![
             (400, calls::life as Move),
             (120, calls::refused),
@@ -186,7 +190,7 @@ impl Generator {
             (4 * driver, data::driver),
             (6 * hostile, data::hostile),
             (200 * interrupts, data::interrupts),
-            (30 * scenes, scenes::scene),
+            (scenes, scenes::scene),
         ]
     }
 

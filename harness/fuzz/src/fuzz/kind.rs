@@ -89,6 +89,16 @@ pub enum Kind {
     WrappedIndex,
     /// One command, with nothing beside it that would do its work.
     Alone,
+    /// A register that CR0 guards, or a half of one.
+    Register,
+    /// A stream with a stage 1: its context descriptor, and what is remembered of it.
+    Nested,
+    /// A queue or table in no-map memory.
+    NotHeld,
+    /// As many queues and tables as there can be.
+    AllHeld,
+    /// One command of the ITS that names the last there is, or one behind it.
+    ItsLimit,
     /// A CPU goes and comes back.
     Cpus,
     /// What another machine did, changed here and there.
@@ -97,7 +107,7 @@ pub enum Kind {
 
 impl Kind {
     /// Each with its name, in the order of tables.
-    pub const ALL: [(Self, &'static str); 45] = [
+    pub const ALL: [(Self, &'static str); 50] = [
         (Self::Life, "meant to succeed"),
         (Self::Refused, "refused for a reason"),
         (Self::Border, "border of owners"),
@@ -141,6 +151,11 @@ impl Kind {
         (Self::UsedTwice, "used twice"),
         (Self::WrappedIndex, "index too large"),
         (Self::Alone, "command alone"),
+        (Self::Register, "guarded register"),
+        (Self::Nested, "stage 1"),
+        (Self::NotHeld, "queue in no-map memory"),
+        (Self::AllHeld, "all held"),
+        (Self::ItsLimit, "ITS command at a limit"),
         (Self::Cpus, "CPU off and on"),
         (Self::Again, "from the corpus"),
     ];
@@ -169,6 +184,11 @@ impl Kind {
                 | Self::UsedTwice
                 | Self::WrappedIndex
                 | Self::Alone
+                | Self::Register
+                | Self::Nested
+                | Self::NotHeld
+                | Self::AllHeld
+                | Self::ItsLimit
         )
     }
 }

@@ -29,12 +29,16 @@ pub(super) enum Special {
     Scenes,
     /// The same, as far as it needs no stream, with all StreamIDs that there are.
     Wide,
+    /// The same, of queues and tables in memory that is no-map.
+    NoMap,
+    /// The same, with as much held at once as there can be.
+    Full,
 }
 
 impl Special {
     /// Whether a driver in order has the host's own SMMU to itself.
     pub(super) const fn has_scenes(self) -> bool {
-        matches!(self, Self::Scenes | Self::Wide)
+        matches!(self, Self::Scenes | Self::Wide | Self::NoMap | Self::Full)
     }
 }
 
@@ -42,7 +46,7 @@ impl Special {
 pub(super) const COUNT: u64 = MACHINES.len() as u64;
 
 /// The machines, in turn: what follows the word `machine` in a trace. CPUs and StreamIDs come on top.
-const MACHINES: [(&str, Special); 22] = [
+const MACHINES: [(&str, Special); 24] = [
     ("devices=edu@1,edu@2", Special::Nothing),
     ("smmu.host=emulated devices=edu@1,edu@2", Special::Nothing),
     ("smmu=shared devices=edu@1,edu@2", Special::Nothing),
@@ -54,7 +58,7 @@ const MACHINES: [(&str, Special); 22] = [
     ("mem=5G donate_mmio=mmio:rtc devices=edu@1,edu@2", Special::Nothing),
     ("firmware=dirty devices=edu@1,edu@2", Special::Nothing),
     ("firmware=dirty devices=edu@1,edu@2", Special::Hostile),
-    ("smmu.map=pages donate_mmio=mmio:rtc devices=edu@1,edu@2", Special::Nothing),
+    ("smmu.map=pages donate_mmio=mmio:rtc,0x9070000 devices=edu@1,edu@2", Special::Nothing),
     ("dtb=traces/trees/reserved.dts", Special::Nothing),
     ("smmu=shared host_s2_pages=51 donate_mmio=mmio:rtc devices=edu@1,edu@2", Special::Nothing),
     ("cpu=cortex-a53 devices=edu@1,edu@2", Special::Nothing),
@@ -63,6 +67,8 @@ const MACHINES: [(&str, Special); 22] = [
     ("dtb=traces/trees/initrd.dts", Special::Nothing),
     ("smmu=shared smmu.host=emulated devices=edu@1,edu@2", Special::Nothing),
     ("smmu=off mem=2G devices=edu@1,edu@2", Special::Nothing),
+    ("dtb=traces/trees/reserved.dts smmu.host=emulated", Special::NoMap),
+    ("cpus=8 smmu.host=emulated smmu.sid_bits=8 devices=edu@1,edu@2", Special::Full),
     ("smmu.host=emulated smmu.sid_bits=16 devices=edu@1,edu@2", Special::Wide),
     ("smmu.host=emulated devices=edu@1,edu@2", Special::Pins),
 ];
@@ -108,7 +114,8 @@ impl Drawn {
         };
         let bits = random.weighted(&[(6, 8), (2, 4), (1, 3), (1, 16)]);
         let bits = if keys.contains("sid_bits=") { String::new() } else { format!(" smmu.sid_bits={bits}") };
-        let line = format!("machine {keys} cpus={cpus}{bits}\nnop\n");
+        let cpus = if keys.contains("cpus=") { String::new() } else { format!(" cpus={cpus}") };
+        let line = format!("machine {keys}{cpus}{bits}\nnop\n");
         let machine =
             Trace::parse("fuzz", &line).expect("the machines of this module are well formed").machine;
         Self::on(machine, fault, special).expect("the trees of this module are there")
@@ -164,6 +171,7 @@ pub(super) const fn is_long(index: u64) -> bool {
 pub(super) const fn operations(index: u64, special: Special) -> u64 {
     match special {
         Special::Pins => PINS_OPS,
+        Special::NoMap | Special::Full => SLOW_OPS,
         _ if index < COUNT => MACHINE_OPS,
         Special::Hostile | Special::Interrupts | Special::Scenes | Special::Wide => SLOW_OPS,
         Special::Nothing => LATER_OPS,

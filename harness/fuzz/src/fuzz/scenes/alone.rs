@@ -12,7 +12,7 @@ pub(super) const CARDS: &[Cards] =
     &[(4, KIND, |of, card| told(of, context, card)), (5, KIND, |of, card| told(of, translation, card))];
 
 /// Shows memory where it is, as a device needs it to be told what to write, and once more from 4 GiB on.
-const TWICE: &str = "ram+0x7004000";
+pub(super) const TWICE: &str = "ram+0x7004000";
 /// Shows it where it is.
 const ONCE: &str = "ram+0x7005000";
 
@@ -24,7 +24,7 @@ fn context_of(asid: u64, table: &str) -> String {
 }
 
 /// Both tables, stream 8 with one of them and an empty TLB, and an access above 4 GiB that is remembered.
-fn begin(asid: u64, table: &str, outcome: &str) -> String {
+pub(super) fn begin(asid: u64, table: &str, outcome: &str) -> String {
     format!(
         "smmu_write STRTAB_BASE_CFG linear LOG2SIZE=4\n\
          {}\

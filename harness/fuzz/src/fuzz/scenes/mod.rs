@@ -8,10 +8,18 @@
 //! | [`queues`] | queues of more than one page, and two at one address |
 //! | [`alone`] | one command, with nothing beside it that would do its work |
 //! | [`fields`] | commands and entries whose fields all have a value |
+//! | [`registers`] | registers that CR0 guards, and halves of registers |
+//! | [`held`] | memory that cannot be held, and as much as can be |
+//! | [`its`] | commands of the ITS at their limits |
+//! | [`stage1`] | context descriptors, and what is remembered of a stage 1 |
 
 mod alone;
 mod fields;
+mod held;
+mod its;
 mod queues;
+mod registers;
+mod stage1;
 mod tables;
 mod usual;
 
@@ -33,7 +41,9 @@ type Cards = (usize, Option<Kind>, Scene);
 const fn scenes(special: Special) -> &'static [&'static [Cards]] {
     match special {
         Special::Wide => &[tables::WIDE, queues::CARDS],
-        _ => &[usual::CARDS, tables::CARDS, alone::CARDS, fields::CARDS],
+        Special::NoMap => &[held::NO_MAP],
+        Special::Full => &[held::ALL, its::CARDS],
+        _ => &[usual::CARDS, tables::CARDS, alone::CARDS, fields::CARDS, registers::CARDS, stage1::CARDS],
     }
 }
 
@@ -101,7 +111,7 @@ mod tests {
 
     #[test]
     fn each_card_comes_once_before_any_comes_again() {
-        for special in [Special::Scenes, Special::Wide] {
+        for special in [Special::Scenes, Special::Wide, Special::NoMap, Special::Full] {
             let (mut deck, mut random) = (Deck::default(), Random::new(1, 1));
             let cards = || scenes(special).iter().copied().flatten().map(|(cards, ..)| *cards);
             for _ in 0..3 {

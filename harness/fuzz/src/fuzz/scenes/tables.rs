@@ -12,6 +12,8 @@ pub(super) const CARDS: &[Cards] = &[
     (3, KIND, |of, card| told(of, many, card)),
     (4, KIND, |of, card| told(of, split, card)),
     (5, KIND, |of, card| told(of, span, card)),
+    (2, KIND, |of, card| told(of, foreign, card)),
+    (1, KIND, |of, card| told(of, costs, card)),
 ];
 
 /// Those for an SMMU of 16 bits of StreamIDs.
@@ -112,17 +114,58 @@ fn span(card: usize, _: &mut Random, _: &mut u64) -> String {
     )
 }
 
-/// The SMMU is on, or off, when all streams have heard of it, which takes more than one access.
+/// No entry of a level-2 table counts that is in a page that the hypervisor has, or was lent.
+fn foreign(card: usize, _: &mut Random, _: &mut u64) -> String {
+    let [away, back] =
+        variant(card, &[["host_donate_hyp", "hyp_donate_host"], ["host_share_hyp", "host_unshare_hyp"]]);
+    format!(
+        "smmu_write STRTAB_BASE_CFG two_level LOG2SIZE=9 SPLIT=6\n\
+         l1std at=ram+0x7002000 Span=7 L2Ptr=ram+0x7006000\n\
+         ste at=ram+0x7006200 bypass\n\
+         {away} pfn=ram+0x7006 => ok\n\
+         smmu_write CR0 SMMUEN EVENTQEN CMDQEN\n\
+         smmu_read CR0ACK => ok value=0xd\n\
+         dma_write sid=8 ipa=ram+0x7018000 value=1 => abort\n\
+         {back} pfn=ram+0x7006 => ok\n"
+    )
+}
+
+/// Five times 512 streams, in eight level-2 tables that are not there: an access looks at 1024 streams at most, of which each table counts
+/// as 16.
+fn costs(_: usize, _: &mut Random, _: &mut u64) -> String {
+    "smmu_write STRTAB_BASE ADDR=ram+0x7038000\n\
+     smmu_write STRTAB_BASE_CFG two_level LOG2SIZE=9 SPLIT=6\n\
+     smmu_write CR0 SMMUEN CMDQEN\n\
+     smmu_read CR0ACK => ok value=9\n\
+     smmu_command at=ram+0x7001000 CFGI_ALL\n\
+     smmu_command at=ram+0x7001010 CFGI_ALL\n\
+     smmu_command at=ram+0x7001020 CFGI_ALL\n\
+     smmu_command at=ram+0x7001030 CFGI_ALL\n\
+     smmu_command at=ram+0x7001040 CFGI_ALL\n\
+     smmu_write CMDQ_PROD 5\n\
+     smmu_read CMDQ_CONS => ok value=3\n\
+     smmu_read CMDQ_CONS => ok value=4\n\
+     smmu_read CMDQ_CONS => ok value=5\n"
+        .to_owned()
+}
+
+/// The SMMU is on, or off, when all streams have heard of it, which takes more than one access. Meanwhile writes to CR0 are ignored.
 fn turn(_: usize, _: &mut Random, _: &mut u64) -> String {
     let reads = "smmu_read CR0ACK\n".repeat(64);
     format!(
         "smmu_write STRTAB_BASE_CFG linear LOG2SIZE=4\n\
          smmu_write CR0 SMMUEN CMDQEN\n\
          smmu_read CR0ACK => ok value=8\n\
+         smmu_write CR0 CMDQEN\n\
+         smmu_read CR0 => ok value=9\n\
          {reads}\
          smmu_read CR0ACK => ok value=9\n\
          smmu_write CR0 0\n\
+         smmu_write CR0 SMMUEN CMDQEN\n\
+         smmu_read CR0 => ok value=0\n\
          {reads}\
+         smmu_read CR0ACK => ok value=0\n\
+         smmu_write CR0 0\n\
          smmu_read CR0ACK => ok value=0\n"
     )
 }

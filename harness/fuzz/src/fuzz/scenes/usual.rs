@@ -10,7 +10,7 @@ use crate::service;
 /// These scenes.
 pub(super) const CARDS: &[Cards] = &[
     (8, None, served),
-    (3, None, |of, card| told(of, refused, card)),
+    (6, None, |of, card| told(of, refused, card)),
     (2, None, |of, card| told(of, wrap, card)),
     (2, None, |of, card| told(of, span, card)),
     (1, None, |of, card| told(of, beyond, card)),
@@ -35,18 +35,28 @@ fn served(generator: &mut Generator, _: usize) -> Vec<Op> {
     acts.into_iter().map(|act| act.op).collect()
 }
 
-/// A command that is refused: an interrupt tells of it, and the queue stands still until that is acknowledged.
+/// A command that is refused: the queue stands still until that is acknowledged, and an interrupt tells of it where GERROR_IRQEN is set.
 fn refused(card: usize, _: &mut Random, errors: &mut u64) -> String {
     *errors ^= 1;
-    let command = variant(card, &["TLBI_S12_VMALL", "TLBI_S2_IPA", "TLBI_EL2_ALL"]);
+    let (command, enable, pending) = variant(
+        card,
+        &[
+            ("TLBI_S12_VMALL", "GERROR_IRQEN", 0x2000),
+            ("TLBI_S2_IPA", "GERROR_IRQEN", 0x2000),
+            ("TLBI_EL2_ALL", "GERROR_IRQEN", 0x2000),
+            ("TLBI_EL2_ALL", "GERROR_IRQEN EVENTQ_IRQEN", 0x2000),
+            ("TLBI_EL2_ALL", "EVENTQ_IRQEN", 0),
+            ("TLBI_EL2_ALL", "0", 0),
+        ],
+    );
     format!(
-        "smmu_write IRQ_CTRL GERROR_IRQEN\n\
+        "smmu_write IRQ_CTRL {enable}\n\
          host_write ipa=mmio:gicd+0x28c size=4 value=0xffffffff\n\
          smmu_write CR0 CMDQEN\n\
          smmu_command at=ram+0x7001000 {command}\n\
          smmu_write CMDQ_PROD 1\n\
          smmu_read GERROR => ok value={errors}\n\
-         host_read ipa=mmio:gicd+0x20c size=4 => ok value=0x2000\n\
+         host_read ipa=mmio:gicd+0x20c size=4 => ok value={pending:#x}\n\
          smmu_command at=ram+0x7001000 SYNC\n\
          smmu_write CMDQ_PROD 1\n\
          smmu_read CMDQ_CONS => ok value=0x1000000\n\
