@@ -115,8 +115,9 @@ impl Generator {
             value: 0x7ace_0000_0000_0001,
             steps: Vec::new(),
         };
-        // Before memory takes all tables, MMIO does.
         if generator.setting.few_tables {
+            ranges::most_tables(&mut generator);
+            // Before memory takes all tables, MMIO does.
             (0..8).for_each(|_| data::far(&mut generator));
         }
         generator

@@ -46,7 +46,7 @@ impl Special {
 pub(super) const COUNT: u64 = MACHINES.len() as u64;
 
 /// The machines, in turn: what follows the word `machine` in a trace. CPUs and StreamIDs come on top.
-const MACHINES: [(&str, Special); 24] = [
+const MACHINES: [(&str, Special); 25] = [
     ("devices=edu@1,edu@2", Special::Nothing),
     ("smmu.host=emulated devices=edu@1,edu@2", Special::Nothing),
     ("smmu=shared devices=edu@1,edu@2", Special::Nothing),
@@ -67,6 +67,7 @@ const MACHINES: [(&str, Special); 24] = [
     ("dtb=traces/trees/initrd.dts", Special::Nothing),
     ("smmu=shared smmu.host=emulated devices=edu@1,edu@2", Special::Nothing),
     ("smmu=off mem=2G devices=edu@1,edu@2", Special::Nothing),
+    ("mem=5G el2_free_pages=7 devices=edu@1,edu@2", Special::Nothing),
     ("dtb=traces/trees/reserved.dts smmu.host=emulated", Special::NoMap),
     ("cpus=8 smmu.host=emulated smmu.sid_bits=8 devices=edu@1,edu@2", Special::Full),
     ("smmu.host=emulated smmu.sid_bits=16 devices=edu@1,edu@2", Special::Wide),

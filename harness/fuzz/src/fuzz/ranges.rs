@@ -112,3 +112,11 @@ pub(super) fn tables(generator: &mut Generator) {
     let Some(word) = fitting(generator, page) else { return };
     generator.push(Kind::Tables, None, call(word, ram(block + offset), nr));
 }
+
+/// Two pages on both sides of 4 GiB, before anything else is there: two trees take four tables each, which is the most for two pages.
+pub(super) fn most_tables(generator: &mut Generator) {
+    let border = generator.groups.iter().find(|group| group.kind == Kind::Above4G).cloned();
+    if let Some(group) = border {
+        generator.push_at(Kind::Tables, &group, call("host_donate_hyp", group.page(1), 2));
+    }
+}
