@@ -22,7 +22,7 @@ pub mod schedule;
 
 pub use answer::{Answer, Events, Syndrome};
 pub use batch::{Batch, CpuId, Order};
-pub use data::Data;
+pub use data::{Data, Written};
 pub use exception::Exception;
 pub use footprint::{Agent, Footprint, Reach, ReachKind};
 pub use operation::{Call, CpuAccess, DmaAccess, Operation, row, rows};

@@ -4,9 +4,11 @@
 //! The tables say what an access may do; the bytes say what it did. A device that reaches a page through a stale
 //! translation is caught here even if every table is right.
 
+use std::ops::Range;
+
 use parallax_addr::{PAGE_SIZE, PhysAddr};
 use parallax_model::{AddressMap, Finding, Rule, Snapshot, Space, Span, Violation};
-use parallax_ops::{self as ops, Answer, Batch, CpuAccess, Operation, Order, Outcome};
+use parallax_ops::{self as ops, Answer, Batch, CpuAccess, Operation, Order, Outcome, Written};
 use parallax_vmsa::PhysMem;
 
 use super::expected;
@@ -42,7 +44,7 @@ impl Judge for Data {
         let violations = match closed {
             true => before.closed(after.memory, &after.context.symbols),
             // What is refused leaves no record either where there is no event queue.
-            false if is_unheard(operation, after.state) && before.nothing_arrived(answer, after.memory) => {
+            false if is_unheard(operation, after.state) && before.arrived_by_page(answer, after.memory) => {
                 Vec::new()
             }
             false => before.after(operation, answer, after.memory, &after.context.symbols),
@@ -74,11 +76,35 @@ impl Before {
         Some(Self { data, before })
     }
 
-    /// Whether a device's access that ended well moved nothing, as one does that was refused without a word.
-    fn nothing_arrived(&self, answer: &Answer, memory: &dyn PhysMem) -> bool {
+    /// Whether a device's access that ended well moved nothing in some of its pages, as one does that was refused there without a word,
+    /// and all in the others.
+    fn arrived_by_page(&self, answer: &Answer, memory: &dyn PhysMem) -> bool {
+        let Some(now) = read(memory, self.data.span.cast()) else { return false };
+        let told: Vec<u8> = answer.read.iter().flat_map(|value| value.to_le_bytes()).collect();
         let ended = matches!(answer.outcome, Outcome::Ok { .. });
-        let read_nothing = answer.read.iter().all(|value| *value == 0);
-        ended && read_nothing && read(memory, self.data.span.cast()).as_ref() == Some(&self.before)
+        ended
+            && self.pages().all(|page| {
+                let (now, before) = (&now[page.clone()], &self.before[page.clone()]);
+                match &self.data.written {
+                    Some(Written::Bytes(bytes)) => {
+                        now == before || now.iter().eq(bytes.iter().cycle().skip(page.start).take(now.len()))
+                    }
+                    Some(_) => now == before,
+                    None => {
+                        let told = &told[page.start.min(told.len())..page.end.min(told.len())];
+                        told.iter().all(|byte| *byte == 0)
+                            || told.iter().zip(before).all(|(told, held)| told == held)
+                    }
+                }
+            })
+    }
+
+    /// Its bytes, page by page, from the first one on.
+    fn pages(&self) -> impl Iterator<Item = Range<usize>> + use<> {
+        let (base, len) = (self.data.span.base.get(), self.before.len());
+        let first = (PAGE_SIZE - base % PAGE_SIZE) as usize;
+        let borders = (first..len).step_by(PAGE_SIZE as usize);
+        std::iter::once(0).chain(borders.clone()).zip(borders.chain([len])).map(|(from, to)| from..to)
     }
 
     /// What is wrong with the bytes now that the operation is over.
@@ -240,19 +266,28 @@ mod tests {
     }
 
     #[test]
-    fn without_an_event_queue_a_write_may_be_lost_and_not_done_in_part() {
+    fn without_an_event_queue_a_write_may_be_lost_in_a_page_and_not_in_part() {
         let ram = Ram::new();
         let write = dma_write(0x4000_0100, 8, 0x0807_0605_0403_0201);
         let before = Before::of(&write, &ram, RAM.cast()).unwrap();
         let answer = Answer::of(&write, &response(kind::OK));
-        assert!(before.nothing_arrived(&answer, &ram));
+        assert!(before.arrived_by_page(&answer, &ram));
         ram.put(0x4000_0100, &[1, 2]);
-        assert!(!before.nothing_arrived(&answer, &ram));
+        assert!(!before.arrived_by_page(&answer, &ram));
+        let write = dma_write(0x4000_0ff8, 16, 0x0807_0605_0403_0201);
+        let before = Before::of(&write, &ram, RAM.cast()).unwrap();
+        let answer = Answer::of(&write, &response(kind::OK));
+        ram.put(0x4000_1000, &[1, 2, 3, 4, 5, 6, 7, 8]);
+        assert!(before.arrived_by_page(&answer, &ram));
+        ram.put(0x4000_0ff8, &[1, 2]);
+        assert!(!before.arrived_by_page(&answer, &ram));
+        ram.put(0x4000_0ff8, &[1, 2, 3, 4, 5, 6, 7, 8]);
+        assert!(before.arrived_by_page(&answer, &ram));
         let read = operation("dma_read", &[8, 0x4000_0100, 8]);
         let before = Before::of(&read, &ram, RAM.cast()).unwrap();
         let read_something = Response { x: [7, 0, 0, 0], ..response(kind::OK) };
-        assert!(before.nothing_arrived(&Answer::of(&read, &response(kind::OK)), &ram));
-        assert!(!before.nothing_arrived(&Answer::of(&read, &read_something), &ram));
+        assert!(before.arrived_by_page(&Answer::of(&read, &response(kind::OK)), &ram));
+        assert!(!before.arrived_by_page(&Answer::of(&read, &read_something), &ram));
     }
 
     #[test]

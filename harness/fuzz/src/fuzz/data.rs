@@ -132,10 +132,8 @@ pub(super) fn dma(generator: &mut Generator) {
         (_, Some(stream)) => (Kind::DmaSecond, *stream),
         _ => (Kind::DmaOther, generator.random.pick(&[0, 24, 0x100, 0x1_0000])),
     };
-    // Within a page, or all of it; across two pages now and then, unless a driver may have no event queue: nobody would hear that one
-    // of the two is refused.
-    let across = if generator.driver.is_some() { 8 } else { 16 };
-    let (offset, len) = generator.random.pick(&[(0, 8), (0, 8), (0x800, 64), (0, 4096), (0xff8, across)]);
+    // Within a page, or all of it; across two pages now and then.
+    let (offset, len) = generator.random.pick(&[(0, 8), (0, 8), (0x800, 64), (0, 4096), (0xff8, 16)]);
     let at = plus(group.bytes(index), offset);
     let value = number(generator.number());
     let op = if generator.random.percent(60) {

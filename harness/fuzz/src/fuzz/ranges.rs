@@ -1,12 +1,13 @@
 //! Ranges that are chosen for their ends.
 
+use parallax_addr::PAGE_SIZE;
 use parallax_spec::Page;
 
 use super::calls::{call, fitting};
 use super::generator::Generator;
 use super::kind::Kind;
 use super::places::{BLOCK, PAGES};
-use crate::act::{number, ram};
+use crate::act::{number, op, ram};
 
 /// Calls of more than one page.
 const OF_RANGES: [&str; 6] = [
@@ -50,6 +51,11 @@ pub(super) fn power_of_two(generator: &mut Generator) {
         Page::Given { .. } => "hyp_donate_host",
         _ => "host_donate_hyp",
     };
+    if nr >= BLOCK && word == "host_donate_hyp" {
+        // A table with live entries may be in the place of the block.
+        let page = block + generator.random.below(BLOCK);
+        generator.push(Kind::PowerOfTwo, None, op("host_read", &[ram(page * PAGE_SIZE)]));
+    }
     generator.push(Kind::PowerOfTwo, None, call(word, ram(block + shift), nr));
 }
 
