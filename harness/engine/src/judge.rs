@@ -2,8 +2,8 @@
 
 use parallax_abi::journal::Record;
 use parallax_machine::symbols::Symbols;
-use parallax_model::{Context, Finding, Snapshot};
-use parallax_ops::{Answer, Batch, Operation, Order};
+use parallax_model::{Context, Finding, Layout, Snapshot};
+use parallax_ops::{Answer, Batch, Operation, Order, ReachKind};
 use parallax_trace::Op;
 use parallax_vmsa::PhysMem;
 
@@ -31,6 +31,18 @@ pub struct Performed<'a> {
     pub operation: &'a Operation,
     /// What the machine said of it.
     pub answer: &'a Answer,
+}
+
+impl Performed<'_> {
+    /// Whether one of the host's CPUs may have written memory of the hypervisor that `layout` has: all but loads, and stores elsewhere,
+    /// as the host's stage 2 is an identity.
+    pub(crate) fn may_write_own(&self, layout: &Layout) -> bool {
+        self.operation.footprint().reach.is_none_or(|reach| match reach.kind {
+            ReachKind::Read => false,
+            ReachKind::Write => layout.own().any(|own| own.overlaps(reach.span.cast())),
+            ReachKind::Execute => true,
+        })
+    }
 }
 
 /// What was performed between two looks at the machine, and the moment after it.

@@ -264,14 +264,16 @@ impl<'m> Session<'m> {
     ) -> Result<(Look, Vec<Record>), SessionError> {
         let events = events(self.machine)?;
         self.registers = self.machine.registers()?;
+        let context = self.observer.context();
+        let due = self.unseen.as_mut().map(|unseen| unseen.is_due(performed, order, &events, context));
         if let Some(stream) = &mut self.stream {
             stream.apply(&events);
-            stream.follow(self.machine.memory(), &self.registers, &self.now)?;
+            match due.unwrap_or(true) || performed.iter().any(|one| one.may_write_own(&self.now.layout)) {
+                true => stream.follow(self.machine.memory(), &self.registers, &self.now)?,
+                false => stream.stand(&self.registers),
+            }
         }
-        let context = self.observer.context();
-        let due =
-            self.unseen.as_mut().is_some_and(|unseen| unseen.is_due(performed, order, &events, context));
-        Ok((self.judge(performed, order, &events, due)?, events))
+        Ok((self.judge(performed, order, &events, due.unwrap_or(false))?, events))
     }
 
     /// How many events were judged; none without a plugin.

@@ -88,6 +88,11 @@ impl Stream {
         self.shadow.follow(memory, registers, self.pages(now)).map(|_| ())
     }
 
+    /// Takes over `registers` of a machine whose memory is as the records tell.
+    pub(super) fn stand(&mut self, registers: &Registers) {
+        self.shadow.stand(registers);
+    }
+
     /// Compares the copy with the machine, and says what is different.
     pub(super) fn agree(
         &mut self,

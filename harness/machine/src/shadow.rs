@@ -133,9 +133,14 @@ impl Shadow {
                 first = first.or(Some(pa));
             }
         }
-        self.registers = registers.clone();
-        self.changed = true;
+        self.stand(registers);
         Ok(first)
+    }
+
+    /// Takes over `registers`.
+    pub fn stand(&mut self, registers: &Registers) {
+        self.registers.clone_from(registers);
+        self.changed = true;
     }
 
     /// Whether `registers` are what the records told, the indexes of queues aside.

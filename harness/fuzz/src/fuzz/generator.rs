@@ -167,7 +167,7 @@ impl Generator {
         let interrupts = u64::from(self.setting.special == Special::Interrupts);
         let scenes = match self.setting.special {
             // They are short, and do little else.
-            Special::NoMap | Special::Full => 200,
+            Special::NoMap | Special::Full | Special::Wide => 200,
             special => 40 * u64::from(special.has_scenes()),
         };
         vec![

@@ -16,7 +16,7 @@ use sha2::{Digest, Sha256};
 
 use super::corpus::{self, Entry};
 use super::counts::Counts;
-use super::machines::{COUNT, Drawn, Special, is_long, operations};
+use super::machines::{COUNT, Drawn, Special, is_long};
 use super::mutate;
 use super::reached::Reached;
 use super::round::{Round, Run};
@@ -217,7 +217,7 @@ impl Plan {
         let fresh = Drawn::of(number, self.fault, &mut random);
         // What was there already comes on top.
         let round = |drawn: Drawn, begin: Vec<Op>, random| {
-            let size = begin.len() as u64 + operations(number, drawn.special);
+            let size = begin.len() as u64 + drawn.operations(number);
             Round { drawn, random, begin, until: left.min(size) as usize }
         };
         let on = |entry: &Entry| {
