@@ -14,7 +14,7 @@
 //! | [`reduce`], [`search`] | the shortest list of operations that still shows a finding |
 //! | [`explore`] | every operation in every state of a few pages, as the specification has them |
 //! | [`fuzz`] | operations that are chosen by what every page is |
-//! | [`schedules`] | two operations at once, under schedules that are drawn |
+//! | [`schedules`] | two operations at once, under many schedules |
 //! | [`beside`] | operations for several hypervisors side by side |
 //! | [`score`] | who catches a switchable fault, and after how many operations |
 //! | [`plan`], [`summary()`], [`document`] | all machines of a run; what came of it, for a person and for programs |

@@ -26,11 +26,18 @@ pub(super) enum Scheduler {
         random: Random,
         choices: u64,
     },
+    /// One switch (iterative context bounding: Musuvathi and Qadeer, PLDI 2007): one CPU goes on for some points, then the other one to its
+    /// end, then the first one to its own. While the other one waits for a lock, the first one goes on.
+    Bounded {
+        first: CpuId,
+        /// How many points it has yet to go on.
+        points: u64,
+    },
 }
 
 impl Scheduler {
-    /// Scheduler number `number` of `seed`; half of them are of each kind.
-    pub(super) fn new(seed: u64, number: u64) -> Self {
+    /// Scheduler number `number` of those that `seed` draws: in turn one of each kind that is drawn.
+    pub(super) fn drawn(seed: u64, number: u64) -> Self {
         let mut random = Random::new(seed, number);
         if number.is_multiple_of(2) {
             return Self::Random(random);
@@ -57,6 +64,12 @@ impl Scheduler {
                 *choices += 1;
                 highest(priorities)
             }
+            Self::Bounded { first, points } => {
+                let stays = *points != 0 && able.contains(first);
+                *points -= u64::from(stays);
+                let other = || able.iter().copied().find(|cpu| cpu != first);
+                if stays { *first } else { other().unwrap_or(*first) }
+            }
         }
     }
 }
@@ -69,10 +82,24 @@ mod tests {
     fn few_changes_make_long_turns() {
         let cpus = [CpuId::new(0), CpuId::new(1)];
         for number in (1..40).step_by(2) {
-            let mut scheduler = Scheduler::new(3, number);
+            let mut scheduler = Scheduler::drawn(3, number);
             let turns: Vec<CpuId> = (0..50).map(|_| scheduler.choose(&cpus)).collect();
             let switches = turns.windows(2).filter(|pair| pair[0] != pair[1]).count();
             assert!(switches <= CHANGES, "{turns:?}");
+        }
+    }
+
+    #[test]
+    fn one_switch_comes_after_its_points() {
+        let cpus = [CpuId::new(0), CpuId::new(1)];
+        for first in [0, 1] {
+            let mut scheduler = Scheduler::Bounded { first: cpus[first], points: 3 };
+            let turns: Vec<CpuId> = (0..8).map(|_| scheduler.choose(&cpus)).collect();
+            let (first, other) = (cpus[first], cpus[1 - first]);
+            assert_eq!(turns, [[first; 3].as_slice(), &[other; 5]].concat());
+            // Where the other one waits for a lock, the first one goes on.
+            assert_eq!(scheduler.choose(&[first]), first);
+            assert_eq!(scheduler.choose(&cpus), other);
         }
     }
 }

@@ -240,7 +240,9 @@ fn two_drivers() -> impl Iterator<Item = Situation> {
 pub(super) fn situations() -> impl Iterator<Item = Situation> {
     let turned_on = USERS.into_iter().flat_map(|user| user.beside(false, &TURNED_ON));
     let turned_off = USERS.into_iter().chain([NEW_TABLE]).flat_map(|user| user.beside(true, &TURNED_OFF));
-    turned_on.chain(turned_off).chain(two_users()).chain(two_redistributors()).chain(two_drivers())
+    let twice = two_users().chain(two_redistributors()).chain(two_drivers());
+    let twice = twice.map(|situation| Situation { kind: Kind::HeldTwice, ..situation });
+    turned_on.chain(turned_off).chain(twice)
 }
 
 #[cfg(test)]
@@ -252,5 +254,7 @@ mod tests {
         // Two of them reach no memory by a device.
         let of_a_page = (7 * 9 - 2) + 8 * 8;
         assert_eq!(situations().count(), of_a_page + 4 * 4 + 4 + 7);
+        let twice = situations().filter(|situation| situation.kind == Kind::HeldTwice);
+        assert_eq!(twice.count(), 4 * 4 + 4 + 7);
     }
 }

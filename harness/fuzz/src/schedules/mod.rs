@@ -1,13 +1,14 @@
-//! Two operations at once on the real hypervisor, under schedules that are drawn.
+//! Two operations at once on the real hypervisor, under many schedules.
 //!
-//! The machine's CPUs go on one at a time, from point to point ([`AtOnce`](parallax_machine::AtOnce)); who goes on is drawn, half of the
-//! times each turn anew and half of the times with few changes (PCT). All judges look at what came of it; the specification asks
-//! whether some order of the two explains it. What is found is reduced to a schedule with few switches, and to what has to come before.
+//! The machine's CPUs go on one at a time, from point to point ([`AtOnce`](parallax_machine::AtOnce)). Half of the schedules have a
+//! single switch, and come in order; in the others who goes on is drawn, each turn anew or with few changes (PCT). All judges look at what
+//! came of it; the specification asks whether some order of the two explains it. What is found is reduced to a schedule with few switches, and to what has to come before.
 //!
 //! | module | what is in it |
 //! | --- | --- |
 //! | [`situations`] | what happens at once, and after what |
 //! | [`held`] | those in which hardware uses memory of the host's |
+//! | [`plan`] | which of them a schedule is tried on, and how |
 //! | [`choice`] | who goes on |
 //! | [`attempt`] | one machine under one schedule |
 //! | [`shrink`] | a schedule with fewer switches |
@@ -17,6 +18,7 @@ mod attempt;
 mod choice;
 mod columns;
 mod held;
+mod plan;
 mod shrink;
 mod situations;
 
@@ -30,16 +32,13 @@ use parallax_ops::Schedule;
 use parallax_trace::Trace;
 
 use self::attempt::{Attempt, attempt};
-use self::choice::Scheduler;
 pub use self::columns::columns;
-use self::situations::Kind;
+use self::plan::Plan;
 pub use self::situations::{Situation, situations};
 use crate::search::until_cancelled;
 
 /// Machines that are booted to reduce what was found.
 const TRIALS: usize = 120;
-/// What pairs of schedules are on, in turn.
-const TURNS: [Kind; 6] = [Kind::Contested, Kind::Held, Kind::Any, Kind::Contested, Kind::Held, Kind::Driver];
 
 /// A search.
 #[derive(Clone, Debug)]
@@ -50,7 +49,7 @@ pub struct Search {
     pub schedules: u64,
     /// The fault that is on.
     pub fault: Option<Fault>,
-    /// What happens at once: each in turn.
+    /// What happens at once.
     pub situations: Vec<Situation>,
 }
 
@@ -102,26 +101,13 @@ impl Search {
         Trace::parse("schedules", &situation.trace(&self.head(), schedule)).expect("a situation is a trace")
     }
 
-    /// What schedule number `number` is tried on: each kind has its turns ([`TURNS`]). The seed decides where a kind begins; of a kind
-    /// each comes once before any comes again.
-    fn situation(&self, number: u64) -> &Situation {
-        let of = |kind| self.situations.iter().filter(move |situation| situation.kind == kind);
-        let turns: Vec<Kind> = TURNS.into_iter().filter(|kind| of(*kind).next().is_some()).collect();
-        // Two schedules on end are of one situation: each is chosen in a way of its own.
-        let (turn, at) = ((number / 2) as usize / turns.len(), (number / 2) as usize % turns.len());
-        let kind = turns[at];
-        let often = |turns: &[Kind]| turns.iter().filter(|turn| **turn == kind).count();
-        let before = (turn * often(&turns) + often(&turns[..at])) as u64;
-        let some: Vec<&Situation> = of(kind).collect();
-        let count = some.len() as u64;
-        // A step that has no divisor in common with the count visits all.
-        let step = (1..).map(|more| count / 3 + more).find(|step| gcd(*step, count) == 1).unwrap_or(1);
-        some[((self.seed % count + before % count * (step % count)) % count) as usize]
+    fn plan(&self) -> Plan<'_> {
+        Plan { seed: self.seed, situations: &self.situations }
     }
 
     fn try_one(&self, number: u64, backend: &dyn Backend) -> Result<Attempt, MachineError> {
-        let mut scheduler = Scheduler::new(self.seed, number);
-        attempt(&self.parsed(self.situation(number), ""), backend, &mut |able| scheduler.choose(able))
+        let (situation, mut scheduler) = self.plan().schedule(number);
+        attempt(&self.parsed(situation, ""), backend, &mut |able| scheduler.choose(able))
     }
 
     /// Tries all schedules, `jobs` at a time; `done` counts them. The first one that shows something ends it.
@@ -193,7 +179,7 @@ impl Search {
             let tried = attempt(&trace, backend, &mut scheduler(schedule));
             until_cancelled(tried.map(|attempt| Some(attempt).filter(|attempt| attempt.rule == first.rule)))
         };
-        let mut situation = self.situation(number).clone();
+        let mut situation = self.plan().schedule(number).0.clone();
         let mut shows = |turns: &[parallax_ops::CpuId]| {
             again(&situation, &Schedule::new(turns.iter().copied())).map(|same| same.is_some())
         };
@@ -230,31 +216,5 @@ impl Searched {
         self.schedules += 1;
         self.turns += attempt.turns.len() as u64;
         self.switches += attempt.schedule().switches() as u64;
-    }
-}
-
-const fn gcd(a: u64, b: u64) -> u64 {
-    if b == 0 { a } else { gcd(b, a % b) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn each_situation_comes_before_any_of_its_kind_comes_again() {
-        for seed in [0, 7, u64::MAX] {
-            let search = Search { seed, schedules: 1, fault: None, situations: situations() };
-            for kind in TURNS {
-                let count = search.situations.iter().filter(|situation| situation.kind == kind).count();
-                let of_kind = (0..).step_by(2).map(|number| search.situation(number));
-                let names: std::collections::BTreeSet<String> = of_kind
-                    .filter(|situation| situation.kind == kind)
-                    .take(count)
-                    .map(|situation| situation.trace("", ""))
-                    .collect();
-                assert_eq!(names.len(), count);
-            }
-        }
     }
 }

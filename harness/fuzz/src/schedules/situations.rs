@@ -35,6 +35,8 @@ pub(super) enum Kind {
     Driver,
     /// Memory is lent to hardware, or comes back.
     Held,
+    /// Both of the two operations lend memory to hardware, or have it come back.
+    HeldTwice,
 }
 
 /// States of the page that the pairs begin in, the last one of a block of 2 MiB, and which of [`OPERATIONS`] succeed there, by number.

@@ -1,4 +1,4 @@
-//! `parallax schedules`: two operations at once, under schedules that are drawn.
+//! `parallax schedules`: two operations at once, under many schedules.
 //!
 //! ```text
 //! seed 1, 1114 pairs of operations in their situations
