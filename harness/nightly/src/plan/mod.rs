@@ -155,7 +155,7 @@ fn full_only() -> Vec<Piece> {
     );
     let twin = "the hypervisor's core without a machine: 36,000,000 operations, 500,000 schedules";
     let twin = Step::other(twin, "cargo", "test --release -p parallax-twin");
-    let (count, seed) = (variable("PARALLAX_SCHEDULES", "4000"), variable("PARALLAX_SEED", "1"));
+    let (count, seed) = (variable("PARALLAX_SCHEDULES", "6660"), variable("PARALLAX_SEED", "1"));
     let schedules =
         Step::parallax("two operations at once", &format!("schedules --schedules {count} --seed {seed}"));
     let xen = Step::xtask("attach beside Xen", "xen");

@@ -90,7 +90,7 @@ commands! {
     Explore(cli::Explore), cli::explore::EXAMPLE => explore::explore;
     /// Perform weighted random operations that know the state, all states checked, guided by coverage
     Fuzz(cli::Fuzz), cli::fuzz::EXAMPLE => fuzz::fuzz;
-    /// Perform two operations at once, under random schedules: which CPU runs until which point
+    /// Perform two operations at once, under chosen and random schedules: which CPU runs until which point
     Schedules(cli::Schedules), cli::schedules::EXAMPLE => schedules::schedules;
     /// Print what each call needs, how it is refused, and what it does
     Spec(cli::Spec), cli::explore::SPEC_EXAMPLE => explore::spec;
