@@ -168,7 +168,7 @@ impl Generator {
         let scenes = match self.setting.special {
             // They are short, and do little else.
             Special::NoMap | Special::Full | Special::Wide => 200,
-            special => 40 * u64::from(special.has_scenes()),
+            special => 60 * u64::from(special.has_scenes()),
         };
         vec![
             (400, calls::life as Move),

@@ -75,7 +75,6 @@ const MACHINES: [(&str, Special); 25] = [
 ];
 
 const DOUBLE_FETCH: &str = "protocol/double-fetch";
-const UNORDERED: &str = "protocol/event-unordered";
 const REFUSED: &str = "access/refused";
 const WRITTEN: &str = "access/data-written";
 const READ: &str = "access/data-read";
@@ -149,7 +148,7 @@ impl Drawn {
     pub(super) fn quiet(&self) -> &'static [&'static str] {
         let own = self.spec.hyp.smmu_host == parallax_trace::spec::HostView::Emulated;
         match (self.special, self.spec.hyp.host_s2_pages) {
-            (Special::Hostile, None) if own => &[DOUBLE_FETCH, UNORDERED, WRITTEN, READ, STALE, KEPT],
+            (Special::Hostile, None) if own => &[DOUBLE_FETCH, WRITTEN, READ, STALE, KEPT],
             (Special::Hostile | Special::Interrupts, _) => &[DOUBLE_FETCH, WRITTEN, READ],
             (_, Some(_)) => &[REFUSED],
             _ => &[],

@@ -205,6 +205,11 @@ impl Plan {
                     &error,
                 )
             })?;
+            // What is found would have no place there, and that would be told at the end.
+            if let Err(error) = tempfile::tempfile_in(folder) {
+                let what = format_args!("--corpus {}: the folder takes no files", folder.display());
+                return Err(Failure::usage(format!("{what}: {error}")));
+            }
             corpus = corpus::load(folder).map_err(Failure::usage)?;
         }
         Ok(Feedback { given: corpus.len() as u64, corpus, known: Reached::default() })

@@ -51,12 +51,21 @@ pub(super) fn power_of_two(generator: &mut Generator) {
         Page::Given { .. } => "hyp_donate_host",
         _ => "host_donate_hyp",
     };
-    if nr >= BLOCK && word == "host_donate_hyp" {
-        // A table with live entries may be in the place of the block.
-        let page = block + generator.random.below(BLOCK);
-        generator.push(Kind::PowerOfTwo, None, op("host_read", &[ram(page * PAGE_SIZE)]));
+    if nr < BLOCK || word != "host_donate_hyp" {
+        return generator.push(Kind::PowerOfTwo, None, call(word, ram(block + shift), nr));
     }
-    generator.push(Kind::PowerOfTwo, None, call(word, ram(block + shift), nr));
+    // A table with live entries may be in the place of the block.
+    let page = block + generator.random.below(BLOCK);
+    generator.push(Kind::PowerOfTwo, None, op("host_read", &[ram(page * PAGE_SIZE)]));
+    // In parts it may be given, and come back as a whole.
+    let parts = generator.random.pick(&[1, 2]);
+    for part in 0..parts {
+        let first = ram(block + part * nr / parts);
+        generator.push(Kind::PowerOfTwo, None, call(word, first, nr / parts));
+    }
+    if generator.random.percent(50) {
+        generator.push(Kind::PowerOfTwo, None, call("hyp_donate_host", ram(block), nr));
+    }
 }
 
 /// No page at all.

@@ -104,7 +104,8 @@ fn first(special: Special, seed: u64) -> Generator {
 }
 
 /// What no other variant of a scene has.
-const OF_SCENES: [&str; 50] = [
+const OF_SCENES: [&str; 51] = [
+    "L2Ptr=ram+0x7006800",
     "TLBI_S12_VMALL",
     "TLBI_S2_IPA",
     "TLBI_EL2_ALL",
@@ -167,7 +168,10 @@ const OF_NO_MAP: [&str; 8] = [
     "mmio:gicr+0x70 value=0x4600000f",
     "mmio:gicr+0x78 value=0x46000000",
 ];
-const OF_FULL: [&str; 5] = [
+const OF_FULL: [&str; 8] = [
+    "value=0x120",
+    "pfn=ram+0x701d",
+    "value=0x4742000e",
     "third=0x8000000047024000",
     "second=0x20000000001f",
     "second=0x200000000020",

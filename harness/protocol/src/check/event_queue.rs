@@ -23,6 +23,10 @@ impl Checker {
         if base == 0 || pa.wrapping_sub(base) >= size || self.smmu.live.has_left_events() {
             return;
         }
+        // A queue of the host's is nothing to EL2: what it reads there is a command or an entry in the same place.
+        if self.areas.events.is_some_and(|(own, size)| pa.wrapping_sub(own) >= size) {
+            return;
+        }
         let time = self.time;
         let cpu = self.cpus.of(at.cpu);
         cpu.event_read = Some((time, at));

@@ -133,6 +133,9 @@ pub enum SpecError {
     /// A slot used twice.
     #[error("two devices in PCI slot {0}")]
     SlotTwice(u8),
+    /// The host's SMMU is made of the hardware's, which is not used.
+    #[error("`smmu=off` leaves no SMMU for `smmu.host=emulated`: leave one of them out")]
+    NoSmmu,
     /// The CPU model would be read as something else by QEMU.
     #[error("`{0}` is no name of a CPU model")]
     Cpu(String),
@@ -159,6 +162,9 @@ impl MachineSpec {
         }
         if !SID_BITS.contains(&self.hyp.sid_bits) {
             return Err(SpecError::SidBits(self.hyp.sid_bits));
+        }
+        if self.hyp.smmu == SmmuMode::Off && self.hyp.smmu_host == HostView::Emulated {
+            return Err(SpecError::NoSmmu);
         }
         let mut seen = [false; 32];
         for device in &self.devices {
@@ -220,6 +226,10 @@ mod tests {
             with(|c| c.devices = vec![DmaDevice::Slot(3), DmaDevice::BehindPort(3)]),
             Err(SpecError::SlotTwice(3))
         );
+        let off = |spec: &mut MachineSpec| {
+            (spec.hyp.smmu, spec.hyp.smmu_host) = (SmmuMode::Off, HostView::Emulated);
+        };
+        assert_eq!(with(off), Err(SpecError::NoSmmu));
         let error = SpecError::Memory(4096).to_string();
         assert_eq!(
             error,

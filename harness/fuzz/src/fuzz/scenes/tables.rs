@@ -12,6 +12,7 @@ pub(super) const CARDS: &[Cards] = &[
     (3, KIND, |of, card| told(of, many, card)),
     (4, KIND, |of, card| told(of, split, card)),
     (5, KIND, |of, card| told(of, span, card)),
+    (1, KIND, |of, card| told(of, unaligned, card)),
     (2, KIND, |of, card| told(of, foreign, card)),
     (1, KIND, |of, card| told(of, costs, card)),
 ];
@@ -39,6 +40,17 @@ fn few(card: usize, _: &mut Random, _: &mut u64) -> String {
          smmu_read CMDQ_CONS => ok value=3\n\
          dma_write sid=16 ipa=ram+0x7018000 value=3 => abort\n"
     )
+}
+
+/// Bits of L2Ptr below the size of a level-2 table count as zero.
+fn unaligned(_: usize, _: &mut Random, _: &mut u64) -> String {
+    "smmu_write STRTAB_BASE_CFG two_level LOG2SIZE=9 SPLIT=6\n\
+     l1std at=ram+0x7002000 Span=7 L2Ptr=ram+0x7006800\n\
+     ste at=ram+0x7006200 bypass\n\
+     smmu_write CR0 SMMUEN EVENTQEN CMDQEN\n\
+     smmu_read CR0ACK => ok value=0xd\n\
+     dma_write sid=8 ipa=ram+0x7018000 value=1 => ok\n"
+        .to_owned()
 }
 
 /// A LOG2SIZE beyond the SMMU's own, IDR1.SIDSIZE, counts as that: the page behind the first level is not used.
