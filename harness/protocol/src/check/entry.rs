@@ -64,8 +64,12 @@ impl Checker {
             _ => None,
         };
         self.unclean(at, place, pa, ia, group.is_none(), what, group);
-        if let (Entry::Table(child), Some(group)) = (was, group) {
-            self.unhook(at, child, pa, group);
+        match (was, group) {
+            (Entry::Table(child), Some(group)) if self.trees[place.tree as usize].is_walked() => {
+                self.unhook(at, child, pa, group);
+            }
+            (Entry::Table(child), _) => self.plain(child, pa),
+            _ => {}
         }
     }
 
@@ -239,10 +243,10 @@ impl Checker {
             self.groups.entry(group).or_default().left += 1;
         }
         self.cpus.of(at.cpu).open += 1;
-        // An SMMU that was turned off translates nothing, and forgets before it is on again: nobody walks its tree.
-        let walked = record.cpu.is_some() || record.smmu.is_some();
         self.records.insert(record);
-        if !walked && let Some(id) = self.records.at(pa) {
+        if !self.trees[place.tree as usize].is_walked()
+            && let Some(id) = self.records.at(pa)
+        {
             self.drop_record(id);
         }
     }

@@ -20,6 +20,13 @@ pub(super) struct Tree {
     pub(super) lock: Option<u64>,
 }
 
+impl Tree {
+    /// Whether anybody walks it. An SMMU that was turned off translates nothing, and forgets before it is on again.
+    pub(super) const fn is_walked(&self) -> bool {
+        self.cpu.is_some() || self.smmu.is_some()
+    }
+}
+
 /// A subtree that was unhooked: its pages wait until every entry of it is clean.
 #[derive(Debug, Default)]
 pub(super) struct Group {
