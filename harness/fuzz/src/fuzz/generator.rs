@@ -7,12 +7,13 @@ use parallax_addr::AddressMap;
 use parallax_ops::Outcome;
 use parallax_spec::{Page, View};
 use parallax_trace::Op;
+use parallax_trace::spec::{HostView, SmmuMode};
 
 use super::driver::{Driver, Hostile};
 use super::kind::Kind;
 use super::machines::{Drawn, Special};
 use super::model::{Model, Predicted};
-use super::places::{Group, PAGES, blocks, groups};
+use super::places::{GIBIBYTE, Group, PAGES, blocks, groups};
 use super::{calls, data, ranges, scenes};
 use crate::lpis;
 use crate::random::Random;
@@ -35,6 +36,8 @@ pub(super) struct Setting {
     /// Whether devices are held: with the SMMU left alone they reach everything.
     pub(super) held: bool,
     pub(super) emulated: bool,
+    /// Whether the SMMU walks the host's table.
+    pub(super) shared: bool,
     pub(super) few_tables: bool,
     /// Whether its CPUs have FEAT_LSE.
     pub(super) swaps: bool,
@@ -54,8 +57,9 @@ impl Setting {
             map: map.clone(),
             cpus: spec.cpus.into(),
             streams: spec.devices.iter().map(|device| u64::from(device.slot()) << 3).collect(),
-            held: spec.hyp.smmu != parallax_trace::spec::SmmuMode::Off,
-            emulated: spec.hyp.smmu_host == parallax_trace::spec::HostView::Emulated,
+            held: spec.hyp.smmu != SmmuMode::Off,
+            emulated: spec.hyp.smmu_host == HostView::Emulated,
+            shared: spec.hyp.smmu == SmmuMode::Shared,
             few_tables: spec.hyp.host_s2_pages.is_some() || spec.hyp.el2_free_pages.is_some(),
             swaps: spec.cpu != "cortex-a53",
             device_bits: spec.hyp.sid_bits.into(),
@@ -119,6 +123,8 @@ impl Generator {
             ranges::most_tables(&mut generator);
             // Before memory takes all tables, MMIO does.
             (0..8).for_each(|_| data::far(&mut generator));
+        } else if generator.blocks.last().is_some_and(|block| *block > 2 * GIBIBYTE) {
+            ranges::gibibyte(&mut generator);
         }
         generator
     }
@@ -174,7 +180,7 @@ impl Generator {
             (400, calls::life as Move),
             (120, calls::refused),
             (60, ranges::border),
-            (12, ranges::power_of_two),
+            (if self.setting.shared { 36 } else { 12 }, ranges::power_of_two),
             (8, ranges::nothing),
             (8, ranges::huge),
             (8, ranges::wrapping),

@@ -11,6 +11,8 @@ use crate::act::{number, plus, ram};
 pub(super) const PAGES: u64 = 4;
 /// Pages of a block of 2 MiB.
 pub(super) const BLOCK: u64 = 512;
+/// Pages of a block of 1 GiB.
+pub(super) const GIBIBYTE: u64 = 1 << 18;
 /// The first block that is used page by page or as a whole: below it are the hypervisor, the test host and what
 /// [`crate::layout`] names.
 const BLOCKS: u64 = 0x8000;
@@ -63,13 +65,12 @@ pub(super) fn groups(setting: &Setting, frames: u64) -> Vec<Group> {
         (Kind::DonatedMmio, from(mmio("rtc"), false, -1)),
         (Kind::End, number(frames - 2)),
     ];
-    let gibibyte = 1 << 18;
-    if memory.size >> 12 > gibibyte {
-        wanted.push((Kind::Table1G, ram(gibibyte - 2)));
+    if memory.size >> 12 > GIBIBYTE {
+        wanted.push((Kind::Table1G, ram(GIBIBYTE - 2)));
     }
     // Memory begins at 1 GiB.
-    if memory.size >> 12 > 3 * gibibyte {
-        wanted.push((Kind::Above4G, ram(3 * gibibyte - 2)));
+    if memory.size >> 12 > 3 * GIBIBYTE {
+        wanted.push((Kind::Above4G, ram(3 * GIBIBYTE - 2)));
     }
     if setting.driven() {
         wanted.push((Kind::Held, ram(0x700f)));
@@ -92,6 +93,6 @@ pub(super) fn blocks(map: &AddressMap) -> Vec<u64> {
     let end = map.place(&Symbol::Ram).unwrap_or_default().size >> 12;
     (BLOCKS..end.saturating_sub(BLOCK))
         .step_by(BLOCK as usize)
-        .filter(|block| block % (1 << 18) != 0)
+        .filter(|block| block % GIBIBYTE != 0)
         .collect()
 }

@@ -6,7 +6,7 @@ use parallax_spec::Page;
 use super::calls::{call, fitting};
 use super::generator::Generator;
 use super::kind::Kind;
-use super::places::{BLOCK, PAGES};
+use super::places::{BLOCK, GIBIBYTE, PAGES};
 use crate::act::{number, op, ram};
 
 /// Calls of more than one page.
@@ -37,14 +37,19 @@ pub(super) fn border(generator: &mut Generator) {
     generator.push_at(Kind::Border, &group, call(word, group.page(first), last - first + 1));
 }
 
+/// Blocks that are worked with by powers of two of pages. Few of them, so that a block is taken apart and becomes whole again.
+const FEW: u64 = 6;
+
 /// A power of two of pages, aligned to it or one off, in a block that only this is done to.
 pub(super) fn power_of_two(generator: &mut Generator) {
+    let nr = 1 << generator.random.weighted(&[(8, 1), (8, 2), (6, 4), (4, 6), (2, 8), (4, 9), (1, 10)]);
     // The other half of the blocks is [`tables`]'.
-    // Few of them, so that a block is taken apart and becomes whole again.
-    let few = (generator.blocks.len() as u64 / 4).min(6);
-    let index = generator.random.below(few) as usize * 2;
+    let few = (generator.blocks.len() as u64 / 4).min(FEW);
+    // Behind them are two that no part of is given alone.
+    let first = if nr >= BLOCK && generator.random.percent(50) { few } else { 0 };
+    let many = if first == 0 { few } else { 2 };
+    let index = (first + generator.random.below(many)) as usize * 2;
     let block = generator.blocks[index];
-    let nr = 1 << generator.random.weighted(&[(8, 1), (8, 2), (6, 4), (4, 6), (2, 8), (2, 9), (1, 10)]);
     let shift = if nr < BLOCK { generator.random.pick(&[0, 0, nr, BLOCK - nr, BLOCK - 1]) } else { 0 };
     let at = generator.setting.map.frames(&ram(block + shift)).unwrap_or_default();
     let word = match generator.model.page(at) {
@@ -65,6 +70,17 @@ pub(super) fn power_of_two(generator: &mut Generator) {
     }
     if generator.random.percent(50) {
         generator.push(Kind::PowerOfTwo, None, call("hyp_donate_host", ram(block), nr));
+    }
+}
+
+/// A gibibyte that is given as a whole and comes back, each time with tables below that one page of it needed.
+pub(super) fn gibibyte(generator: &mut Generator) {
+    let one = GIBIBYTE + 1 + generator.random.below(GIBIBYTE - 1);
+    let (give, take) = ("host_donate_hyp", "hyp_donate_host");
+    let all = [(give, one), (take, one), (give, GIBIBYTE), (take, one), (give, one), (take, GIBIBYTE)];
+    for (word, first) in all {
+        let nr = if first == GIBIBYTE { GIBIBYTE } else { 1 };
+        generator.push(Kind::PowerOfTwo, None, call(word, ram(first), nr));
     }
 }
 
