@@ -50,6 +50,13 @@ pub(crate) fn wrong(rule: &str, says: &'static str, expected: Outcome) -> Wrong 
     Wrong { rule: rule.to_owned(), says, expected }
 }
 
+/// What is wrong with an access of `size` bytes at `offset` of emulated registers that was not performed. One that is not aligned is the
+/// host's own mistake.
+pub(crate) fn not_performed(rule: &str, offset: u64, size: u64) -> Option<Wrong> {
+    let aligned = size.is_power_of_two() && offset.is_multiple_of(size);
+    aligned.then(|| wrong(rule, "an access to a register is performed", Outcome::Ok { value: None }))
+}
+
 /// That `value`, which was read, should be `expected` in the bits of `mask`.
 pub(crate) fn differs(rule: &str, (expected, mask): (u64, u64), value: u64) -> Option<Wrong> {
     let says = "what the host reads from a register of an emulated device";

@@ -12,13 +12,10 @@ pub(super) fn differ(
     (before, after): (&ItsState, &ItsState),
     memory: &dyn PhysMem,
 ) -> Option<String> {
-    let queue = after.queue.filter(|queue| before.queue == Some(*queue))?;
     let maps = commanded.iter().filter(|command| command.kind() == CommandKind::Mapd).count();
     let most = (commanded.len() + maps * syncs) as u64 * Command::BYTES;
-    let within = |state: &ItsState| state.next_command < queue.size;
-    if most >= queue.size || !within(before) || !within(after) {
-        return None;
-    }
+    let within = |size: u64| most < size && before.next_command < size && after.next_command < size;
+    let queue = after.queue.filter(|queue| before.queue == Some(*queue) && within(queue.size))?;
     let mut wanted = commanded.iter().peekable();
     let mut at = before.next_command;
     while at != after.next_command {

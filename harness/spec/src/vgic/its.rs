@@ -17,7 +17,7 @@ use crate::part::Part;
 use crate::view::Effect;
 use crate::words::{Fetch, Words};
 
-/// How much work one access does: a MAPD counts as 16, any other command as 1.
+/// How much work one access begins: a MAPD counts as 16, any other command as 1.
 const BUDGET: u64 = 64;
 /// How many devices may be mapped.
 const DEVICES: usize = 64;
@@ -132,18 +132,18 @@ impl Its {
         }
     }
 
-    /// Performs commands.
-    fn work(&mut self, words: &Words, at: At<'_>, effects: &mut Vec<Effect>) -> Option<()> {
+    /// Performs commands: what one access does. The next one goes on.
+    pub(super) fn work(&mut self, words: &Words, at: At<'_>, effects: &mut Vec<Effect>) -> Option<()> {
         let Some(queue) = self.queue else { return Some(()) };
         let below = |offset: &u64| *offset < queue.size;
         let end = self.frame.get(Register::Cwriter).filter(below)?;
         let (mut from, mut cost) = (self.frame.get(Register::Creadr).filter(below)?, 0);
-        while from & FLAG == 0 && from != end {
+        while from & FLAG == 0 && from != end && cost < BUDGET {
             let mut bytes = [0; Command::BYTES as usize];
             Fetch::new(words, at.memory, at.view).read(queue.base.wrapping_add(from), &mut bytes).ok()?;
             let command = Command::from_bytes(&bytes);
             cost += if command.kind() == CommandKind::Mapd { 16 } else { 1 };
-            let done = self.perform(&command, at, effects).filter(|_| cost <= BUDGET)?;
+            let done = self.perform(&command, at, effects)?;
             self.performed.iter_mut().filter(|_| done).for_each(|performed| performed.push(command));
             from = if done { (from + Command::BYTES) % queue.size } else { from | FLAG };
         }

@@ -22,7 +22,7 @@ use self::its::Its;
 use self::redistributor::Redistributor;
 use self::registers::{FLAG, IDENTIFICATION, OF_ITS, OF_REDISTRIBUTOR, QUIESCENT, Register};
 use crate::holding::At;
-use crate::part::{Part, differs, wrong};
+use crate::part::{Part, differs, not_performed};
 use crate::step::{Next, Wrong};
 use crate::view::Effect;
 use crate::words::Words;
@@ -100,15 +100,16 @@ impl Vgic {
         let registers = if index.is_some() { &OF_REDISTRIBUTOR[..] } else { &OF_ITS };
         let part = Part::at(registers, offset, size);
         let Outcome::Ok { value: read } = *outcome else {
-            // One that is not aligned is the host's own mistake; others are performed.
-            let aligned = size.is_power_of_two() && offset.is_multiple_of(size);
-            let says = "an access to a register is performed";
-            next.wrong = aligned.then(|| wrong("vgic/access", says, Outcome::Ok { value: None }));
-            return Some(next);
+            return Some(Next { wrong: not_performed("vgic/access", offset, size), ..next });
         };
         match (part, written, read) {
             (Some(part), Some(value), _) => next.effects = self.write(index, part, value, at),
-            (Some(part), None, Some(value)) => next.wrong = self.read(index, part, value),
+            (Some(part), None, Some(value)) => {
+                if part.register == Register::Creadr {
+                    next.effects = self.goes_on(at);
+                }
+                next.wrong = self.read(index, part, value);
+            }
             (None, None, Some(value)) if index.is_none() && offset < IDENTIFICATION => {
                 next.wrong = differs("vgic/reserved", (0, u64::MAX), value);
             }
@@ -120,6 +121,16 @@ impl Vgic {
 
     fn is_lost(&self, index: Option<usize>) -> bool {
         index.map_or(self.its.frame.lost, |index| self.redistributors[index].frame.lost)
+    }
+
+    /// The ITS performs commands that an access before had to leave.
+    fn goes_on(&mut self, at: At<'_>) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        if !self.its.frame.lost && self.its.work(&self.words, at, &mut effects).is_none() {
+            self.its.lose();
+            effects.clear();
+        }
+        effects
     }
 
     /// `value` was read from `part`: of a redistributor, or of the ITS. Hardware that has not answered may keep what it had.

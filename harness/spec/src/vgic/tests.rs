@@ -243,12 +243,11 @@ fn a_queue_that_stands_still_goes_on_with_retry() {
 
 #[test]
 fn what_is_not_known_is_not_judged_until_the_its_is_off_and_empty() {
-    let more: Vec<(u64, u64, u64)> = vec![(ITS + 0x88, 8, 67 * 32)];
-    let stalled = vec![(ITS, 4, 0), (ITS, 4, 1)];
-    for (command, writes) in [([5, 0, 0, 0], more), ([0; 4], stalled)] {
+    let enabled_again: Vec<(u64, u64, u64)> = vec![(ITS, 4, 0), (ITS, 4, 1)];
+    let held_elsewhere = vec![(ITS, 4, 0), (ITS + 0x80, 8, VALID | ITT), (ITS, 4, 1)];
+    for (command, writes) in [([0; 4], enabled_again), ([5, 0, 0, 0], held_elsewhere)] {
         let mut host = Host::new();
         host.set_up();
-        host.memory.0.borrow_mut().extend((QUEUE..QUEUE + PAGE_SIZE).step_by(32).map(|at| (at, 5)));
         assert!(host.command(mapd(8, 4, VALID | ITT)));
         let _ = host.command(command);
         host.writes(&writes);
@@ -264,6 +263,25 @@ fn what_is_not_known_is_not_judged_until_the_its_is_off_and_empty() {
         host.writes(&[(ITS + 0x88, 8, 0), (ITS + 0x80, 8, VALID | QUEUE), (ITS + 0x88, 8, 0), (ITS, 4, 1)]);
         assert!(host.is_on(ITS));
     }
+}
+
+#[test]
+fn an_access_performs_some_commands_and_the_next_one_goes_on() {
+    let mut host = Host::new();
+    host.set_up();
+    let syncs = (QUEUE..QUEUE + PAGE_SIZE).step_by(32).map(|at| (at, 5));
+    host.memory.0.borrow_mut().extend(syncs);
+    host.writes(&[(ITS + 0x88, 8, 100 * 32)]);
+    assert!(host.reads(ITS + 0x90, 100 * 32));
+    // Six, of which four are as much as 64 others.
+    for index in 0..6 {
+        let slots = (QUEUE + (100 + index) * 32..).step_by(8);
+        host.memory.0.borrow_mut().extend(slots.zip(mapd(index, 4, VALID | ITT)));
+    }
+    host.writes(&[(ITS + 0x88, 8, 106 * 32)]);
+    assert_eq!(host.page(ITT), held(4));
+    assert!(host.reads(ITS + 0x90, 106 * 32));
+    assert_eq!(host.page(ITT), held(6));
 }
 
 #[test]

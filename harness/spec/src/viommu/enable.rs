@@ -5,7 +5,7 @@ use parallax_addr::{PAGE_SIZE, PhysAddr, Span};
 use super::registers::{CMDQEN, EVENTQEN, SMMUEN};
 use super::stage1::Forget;
 use super::streams::{Stream, stream, table};
-use super::{BUDGET, Enable, FOLLOWED, Viommu, queue};
+use super::{BUDGET, Enable, FOLLOWED, PROGRESS, Viommu, queue};
 use crate::holding::{At, hold, release};
 use crate::page::Page;
 use crate::view::Effect;
@@ -23,13 +23,13 @@ impl Viommu {
         let mut effects = Vec::new();
         let has = |bit| cr0 & bit != 0;
         if self.smmu == Enable::On && !has(SMMUEN) {
-            let much = self.is_much();
+            let work = self.work_of_streams();
             self.streams.clear();
             self.unknown = false;
             self.note(u64::MAX);
             self.remembered.forget(Forget::Context(None));
-            if much {
-                self.smmu = Enable::Soon(false);
+            if work > BUDGET {
+                (self.smmu, self.left) = (Enable::Soon(false), work - PROGRESS);
             } else {
                 self.smmu = Enable::Off;
                 let strtab = self.held.strtab.take();
@@ -76,20 +76,21 @@ impl Viommu {
         }
         self.configure(0, u64::MAX, at);
         self.smmu = Enable::On;
-        if self.is_much() {
-            self.smmu = Enable::Soon(true);
+        let work = self.work_of_streams();
+        if work > BUDGET {
+            (self.smmu, self.left) = (Enable::Soon(true), work - PROGRESS);
             self.unknown = true;
             self.streams.clear();
         }
     }
 
-    /// Whether it may take more than one access until all streams have heard that the SMMU is on, or off.
-    fn is_much(&self) -> bool {
+    /// How much work it may be until all streams have heard that the SMMU is on, or off.
+    fn work_of_streams(&self) -> u64 {
         let entries = 1_u64 << self.sid_bits;
         let unknown = self.streams.values().any(|stream| *stream == Stream::Unknown) || self.unknown;
         let changed = if unknown { entries } else { self.streams.len() as u64 };
         let pages = self.held.strtab.map_or(0, |pages| pages.size / PAGE_SIZE);
-        entries + changed * 2 + entries / 64 * 16 + pages > BUDGET
+        entries + changed * 2 + entries / 64 * 16 + pages
     }
 
     /// What is in `span` is lent, if it can be.

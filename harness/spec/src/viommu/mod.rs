@@ -30,7 +30,7 @@ use self::stage1::Remembered;
 pub use self::streams::Features;
 use self::streams::Stream;
 use crate::holding::At;
-use crate::part::{Part, differs, wrong};
+use crate::part::{Part, differs, not_performed};
 use crate::step::{Next, Wrong};
 use crate::view::Effect;
 use crate::words::Words;
@@ -39,6 +39,8 @@ use crate::words::Words;
 const FOLLOWED: u32 = 512;
 /// How much work one access does: each entry counts as up to 3, each table of the second level as 16.
 const BUDGET: u64 = 1024;
+/// How much of it one access does at least, as long as something is left to do.
+const PROGRESS: u64 = BUDGET - 16;
 
 /// What is known of whether a bit of CR0 has been acknowledged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,6 +78,8 @@ pub struct Viommu {
     /// Streams that are not aborted. With `unknown` nothing is known of those that are not here.
     streams: BTreeMap<u32, Stream>,
     unknown: bool,
+    /// How much work may be left until a bit of CR0 that is `Soon` is acknowledged.
+    left: u64,
     /// Commands that were performed in this step; nothing if that is not known.
     issued: Option<Issued>,
     remembered: Remembered,
@@ -124,6 +128,7 @@ impl Viommu {
             events_at_zero: true,
             streams: BTreeMap::new(),
             unknown: false,
+            left: 0,
             issued: None,
             remembered: Remembered::default(),
             words: Words::default(),
@@ -227,16 +232,16 @@ impl Viommu {
     /// An access to a register.
     fn register(&mut self, access: Access, outcome: &Outcome, at: At<'_>) -> Next {
         if !matches!(outcome, Outcome::Ok { .. }) {
-            // One that is not aligned is the host's own mistake; others are performed.
             let (offset, size) = match access {
                 Access::Read { offset, size } | Access::Write { offset, size, .. } => (offset, size),
             };
-            let aligned = size.is_power_of_two() && offset.is_multiple_of(size);
-            let says = "an access to a register is performed";
-            let wrong = aligned.then(|| wrong("viommu/access", says, Outcome::Ok { value: None }));
+            let wrong = not_performed("viommu/access", offset, size);
             return Next { wrong, lends: self.lost, ..Next::SAME };
         }
         let mut next = Next { lends: self.lost, ..Next::SAME };
+        if matches!(self.smmu, Enable::Soon(_)) {
+            self.left = self.left.saturating_sub(PROGRESS);
+        }
         match access {
             Access::Read { offset, size } => {
                 let part = Part::at(&REGISTERS, offset, size);
@@ -346,7 +351,7 @@ impl Viommu {
             }
             Register::CmdqCons if self.held.cmdq.is_none() => self.commands.set_cons(value),
             Register::CmdqProd => {
-                self.commands.prod = Some(value & registers::INDEX);
+                self.commands.set_prod(value);
                 self.work(at);
             }
             Register::EventqIndex => {
@@ -375,7 +380,8 @@ impl Viommu {
 
     /// CR0ACK, and which bits of it are known.
     fn acknowledgement(&self) -> Option<(u64, u64)> {
-        let mask = if matches!(self.smmu, Enable::Soon(_)) { !SMMUEN } else { u64::MAX };
+        let open = matches!(self.smmu, Enable::Soon(_)) && self.left > 0;
+        let mask = if open { !SMMUEN } else { u64::MAX };
         Some((self.cr0(), mask))
     }
 

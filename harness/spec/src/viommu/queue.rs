@@ -7,7 +7,7 @@ use parallax_vmsa::PhysMem;
 use super::issued::is_ranged;
 use super::registers::{CERROR_ILL, INDEX};
 use super::stage1::Forget;
-use super::{BUDGET, Enable, Viommu};
+use super::{BUDGET, Enable, PROGRESS, Viommu};
 use crate::holding::At;
 use crate::words::Fetch;
 
@@ -28,6 +28,8 @@ pub(super) struct Commands {
     error: Option<bool>,
     /// It is not known how far it came: what is read of CMDQ_CONS tells it.
     behind: bool,
+    /// How much work may be left until it is where CMDQ_PROD says.
+    left: u64,
 }
 
 impl Default for Commands {
@@ -40,6 +42,7 @@ impl Default for Commands {
             gerror: Some(0),
             error: Some(false),
             behind: false,
+            left: 0,
         }
     }
 }
@@ -69,12 +72,18 @@ pub(super) fn memory_of_events(base: u64) -> Span<PhysAddr> {
 impl Commands {
     /// Of which nothing is known.
     pub(super) const fn unknown() -> Self {
-        Self { base: None, prod: None, gerrorn: None, cons: None, gerror: None, error: None, behind: false }
+        let (base, prod, gerrorn, cons, gerror, error) = (None, None, None, None, None, None);
+        Self { base, prod, gerrorn, cons, gerror, error, behind: false, left: 0 }
     }
 
     /// Whether it is not known how far it came.
     pub(super) const fn is_behind(&self) -> bool {
         self.behind
+    }
+
+    /// CMDQ_PROD is written.
+    pub(super) const fn set_prod(&mut self, value: u64) {
+        (self.prod, self.left) = (Some(value & INDEX), u64::MAX);
     }
 
     /// CMDQ_CONS, which was read as `value`; nothing where that tells it.
@@ -88,8 +97,9 @@ impl Commands {
                     // It stands at that command, unless the host has acknowledged it: GERROR tells which.
                     self.gerror = None;
                 }
-                self.behind &= self.wrapped(self.cons) != self.wrapped(self.prod);
-                None
+                let end = self.wrapped(self.prod);
+                self.behind &= self.wrapped(self.cons) != end;
+                end.filter(|_| self.behind && self.left == 0 && self.error == Some(false))
             }
         }
     }
@@ -121,7 +131,7 @@ impl Commands {
         self.gerrorn = Some(value & 1);
         if self.behind {
             // An error may have been there before, or may come.
-            self.gerror = None;
+            (self.gerror, self.left) = (None, u64::MAX);
         }
     }
 
@@ -156,6 +166,9 @@ impl Viommu {
             return self.lose();
         };
         if queue.behind {
+            if !matches!(self.smmu, Enable::Soon(_)) {
+                self.commands.left = queue.left.saturating_sub(PROGRESS);
+            }
             self.unknown = true;
             self.streams.clear();
             return;
@@ -169,10 +182,7 @@ impl Viommu {
         }
         if matches!(self.smmu, Enable::Soon(_)) {
             // The streams come first, and may be all that an access does.
-            self.commands.behind = true;
-            self.unknown = true;
-            self.streams.clear();
-            return;
+            return self.leave(cons);
         }
         self.commands.error = Some(false);
         let (mut done, mut cost) = (0, 0);
@@ -191,10 +201,7 @@ impl Viommu {
                 Effect::Configure(first, count) => {
                     cost += self.cost(first, count);
                     if cost > BUDGET {
-                        self.commands.behind = true;
-                        self.unknown = true;
-                        self.streams.clear();
-                        return;
+                        return self.leave(cons);
                     }
                     if self.is_on() {
                         self.configure(first, count, at);
@@ -213,6 +220,15 @@ impl Viommu {
             done += 1;
         }
         self.commands.cons = Some(cons);
+    }
+
+    /// Commands from number `cons` on are left to the accesses that follow.
+    fn leave(&mut self, cons: u64) {
+        (self.commands.behind, self.unknown) = (true, true);
+        self.streams.clear();
+        let all = self.commands.bits().map_or(1, |bits| 1 << bits);
+        let count = (self.commands.prod.unwrap_or(0).wrapping_sub(cons)) & (all - 1);
+        self.commands.left = count * (BUDGET / COMMANDS + self.cost(0, u64::MAX));
     }
 
     fn is_on(&self) -> bool {

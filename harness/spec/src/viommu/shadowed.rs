@@ -20,10 +20,11 @@ impl Viommu {
         }
         let wrong = |sid: u32, found: Found| {
             let expected = self.stream(sid);
-            let is = expected == Stream::Unknown || found == Ok(expected);
-            let found = found.map_or_else(ToOwned::to_owned, described);
-            let says = || format!("expected {}, the SMMU's own entry has {found}", described(expected));
-            (!is).then(|| format!("stream {sid}: {}", says()))
+            if expected == Stream::Unknown || found == Ok(expected) {
+                return None;
+            }
+            let (expected, found) = (described(expected), found.map_or_else(ToOwned::to_owned, described));
+            Some(format!("stream {sid}: expected {expected}, the SMMU's own entry has {found}"))
         };
         entries(state, FOLLOWED.min(1 << self.sid_bits.min(31))).find_map(|(mut sids, found)| match found {
             // What is not here is aborted.
@@ -61,12 +62,12 @@ fn found(entry: &Entry) -> Found {
 fn described(stream: Stream) -> String {
     match stream {
         Stream::Abort => "abort".to_owned(),
-        Stream::Invalid => "V=0".to_owned(),
         Stream::Bypass => "stage 2".to_owned(),
         Stream::Stage1(context, [cir, cor, csh]) => {
             format!("stage 2 behind S1ContextPtr={context} S1CIR={cir} S1COR={cor} S1CSH={csh}")
         }
-        Stream::Unknown => "anything".to_owned(),
+        // No entry says that it is not known.
+        Stream::Invalid | Stream::Unknown => "V=0".to_owned(),
     }
 }
 
