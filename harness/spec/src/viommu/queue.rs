@@ -249,8 +249,9 @@ impl Viommu {
         let ranged = is_ranged(command, self.features.ranges);
         let address = InputAddr::new(field("Address"));
         match command.kind() {
-            CommandKind::PrefetchConfig | CommandKind::PrefetchAddr => Effect::Nothing,
-            CommandKind::CfgiSte
+            CommandKind::PrefetchConfig
+            | CommandKind::PrefetchAddr
+            | CommandKind::CfgiSte
             | CommandKind::CfgiSteRange
             | CommandKind::CfgiCd
             | CommandKind::CfgiCdAll
@@ -258,6 +259,7 @@ impl Viommu {
             {
                 Effect::Refused
             }
+            CommandKind::PrefetchConfig | CommandKind::PrefetchAddr => Effect::Nothing,
             CommandKind::CfgiSte => Effect::Configure(sid, 1),
             CommandKind::CfgiSteRange => match field("Range") {
                 31 => Effect::Configure(0, u64::MAX >> 1),

@@ -47,10 +47,9 @@ pub(super) fn check([low, high]: [u64; 2], features: &Features) -> Verdict {
     match opcode {
         // Of stage 1, which is not there.
         0x05 | 0x06 | 0x10..=0x13 if !features.stage1 => Verdict::Refuse,
-        // PREFETCH_CONFIG, PREFETCH_ADDR
+        // PREFETCH_CONFIG, PREFETCH_ADDR, CFGI_STE, CFGI_STE_RANGE and CFGI_ALL, CFGI_CD, CFGI_CD_ALL (4.1.6)
+        0x01..=0x06 if low & SSEC != 0 => Verdict::Refuse,
         0x01 | 0x02 => Verdict::Ignore,
-        // CFGI_STE, CFGI_STE_RANGE and CFGI_ALL, CFGI_CD, CFGI_CD_ALL
-        0x03..=0x06 if low & SSEC != 0 => Verdict::Refuse,
         0x03 => configure(stream(low), 1, [opcode | low & SID, high & LEAF]),
         0x04 if high & 0x1f == 31 => configure(StreamId(0), 1 << 32, [opcode, 31]),
         0x04 => {
@@ -117,7 +116,9 @@ mod tests {
         {
             assert_eq!(judged(opcode, 0), Verdict::Refuse, "{opcode:#x}");
         }
-        assert_eq!(judged(0x03 | SSEC, 0), Verdict::Refuse);
+        for opcode in 0x01..=0x06 {
+            assert_eq!(judged(opcode | SSEC, 0), Verdict::Refuse, "{opcode:#x}");
+        }
     }
 
     #[test]

@@ -18,8 +18,8 @@ const IDR0_NO_STALL: u32 = 0b01 << 24;
 /// IDR1 is put together anew: SIDSIZE in bits 5:0, EVENTQS and CMDQS here; no SSIDSIZE, ECMDQ or presets.
 const IDR1_EVENTQS_SHIFT: u32 = 16;
 const IDR1_CMDQS_SHIFT: u32 = 21;
-/// Bits of IDR3 that the host gets: HAD, XNX, RIL. The rest is about stage 2 or not offered.
-const IDR3_SHOWN: u32 = 1 << 2 | 1 << 4 | 1 << 10;
+/// Bits of IDR3 that the host gets: HAD, RIL. The rest is about stage 2 (XNX, too) or not offered.
+const IDR3_SHOWN: u32 = 1 << 2 | 1 << 10;
 /// Bits of IDR5 that the host gets: OAS, the granules, VAX. Not: DS, D128, STALL_MAX.
 const IDR5_SHOWN: u32 = 0b111 | 0b111 << 4 | 0b11 << 10;
 /// IDR5.OAS for 48 bits, more than which the hypervisor's stage 2 does not give.
