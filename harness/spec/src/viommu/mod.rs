@@ -333,15 +333,12 @@ impl Viommu {
         let put = |old: Option<u64>, mask: u64| part.put(old, value).map(|new| new & mask);
         match part.register {
             Register::Cr0 => return self.enable(value & (SMMUEN | EVENTQEN | CMDQEN), at),
-            Register::Cr2 if self.smmu == Enable::Off => self.cr2 = put(self.cr2, 6),
-            Register::StrtabBase if self.smmu == Enable::Off => {
+            Register::Cr2 if self.cr0() & SMMUEN == 0 => self.cr2 = put(self.cr2, 6),
+            Register::StrtabBase if self.cr0() & SMMUEN == 0 => {
                 self.strtab_base = put(self.strtab_base, STRTAB_BASE);
             }
-            Register::StrtabBaseCfg if self.smmu == Enable::Off => {
+            Register::StrtabBaseCfg if self.cr0() & SMMUEN == 0 => {
                 self.strtab_cfg = put(self.strtab_cfg, STRTAB_BASE_CFG);
-            }
-            Register::Cr2 | Register::StrtabBase | Register::StrtabBaseCfg if self.smmu != Enable::On => {
-                self.lose()
             }
             Register::EventqBase if self.held.eventq.is_none() => {
                 self.eventq_base = put(self.eventq_base, QUEUE_BASE);
