@@ -75,7 +75,6 @@ const MACHINES: [(&str, Special); 25] = [
 ];
 
 const DOUBLE_FETCH: &str = "protocol/double-fetch";
-const REFUSED: &str = "access/refused";
 const WRITTEN: &str = "access/data-written";
 const READ: &str = "access/data-read";
 const STALE: &str = "access/stale";
@@ -143,14 +142,12 @@ impl Drawn {
 
     /// Rules that say nothing of this machine. A hostile host may lay its structures over each other, so that one memory is read
     /// for two reasons, or an entry where records are written, and may send a device's access elsewhere by a stage 1 of its own; with an SMMU of its own it may also have no
-    /// place for the records of refused accesses, or one that a device is refused just then. Where the host's tables are used up, MMIO that was not used before cannot be
-    /// mapped any more.
+    /// place for the records of refused accesses, or one that a device is refused just then.
     pub(super) fn quiet(&self) -> &'static [&'static str] {
         let own = self.spec.hyp.smmu_host == parallax_trace::spec::HostView::Emulated;
-        match (self.special, self.spec.hyp.host_s2_pages) {
-            (Special::Hostile, None) if own => &[DOUBLE_FETCH, WRITTEN, READ, STALE, KEPT],
-            (Special::Hostile | Special::Interrupts, _) => &[DOUBLE_FETCH, WRITTEN, READ],
-            (_, Some(_)) => &[REFUSED],
+        match self.special {
+            Special::Hostile if own => &[DOUBLE_FETCH, WRITTEN, READ, STALE, KEPT],
+            Special::Hostile | Special::Interrupts => &[DOUBLE_FETCH, WRITTEN, READ],
             _ => &[],
         }
     }
