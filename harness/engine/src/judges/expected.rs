@@ -8,6 +8,7 @@ use parallax_ops::{Agent, Operation, Outcome};
 use parallax_trace::Op;
 
 use crate::judge::{Judge, StepView};
+use crate::side::LACKS;
 
 /// Holds every result against what the trace expects.
 pub(super) struct Expected;
@@ -33,10 +34,7 @@ fn check(
     state: &Snapshot,
     context: &Context,
 ) -> Option<Finding> {
-    let expected = op.expect.as_ref().filter(|expected| !expected.admits(outcome))?;
-    let with_value = matches!(expected, Outcome::Ok { value: Some(_) });
-    let actual = if with_value { outcome.clone() } else { outcome.clone().without_value() };
-    let message = format!("expected {expected}, got {actual}");
+    let message = unexpected(op.expect.as_ref(), outcome)?;
     let (space, span, message) = match (operation.footprint().pages, device(operation)) {
         (Some(pages), Some(sid)) if behind_stage1(sid, state) => {
             // What it is in the host's addresses is in the host's own table, which a snapshot does not hold.
@@ -55,6 +53,18 @@ fn check(
     let rule = Rule::ResultExpected;
     let violation = Violation { rule, space, span, subject, message, function: None };
     Some(seen(violation, operation, state, context))
+}
+
+/// What is wrong with `outcome`. Where a trace expects nothing, the operation must at least have been performed.
+fn unexpected(expected: Option<&Outcome>, outcome: &Outcome) -> Option<String> {
+    let Some(expected) = expected else {
+        let refused = matches!(outcome, Outcome::Unknown(text) if text == LACKS);
+        let missing = refused || *outcome == Outcome::Timeout;
+        return missing.then(|| format!("expected that it is performed, got {outcome}"));
+    };
+    let with_value = matches!(expected, Outcome::Ok { value: Some(_) });
+    let actual = if with_value { outcome.clone() } else { outcome.clone().without_value() };
+    (!expected.admits(outcome)).then(|| format!("expected {expected}, got {actual}"))
 }
 
 /// Whether the host has a stage 1 of its own for stream `sid`.
@@ -82,5 +92,22 @@ fn device(operation: &Operation) -> Option<u64> {
     match operation.footprint().agent {
         Agent::Device(sid) => Some(sid.get().into()),
         Agent::Cpu => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_expects_nothing_is_performed_all_the_same() {
+        let timeout = Outcome::Timeout;
+        assert_eq!(unexpected(Some(&timeout), &timeout), None);
+        assert_eq!(unexpected(None, &Outcome::Ok { value: Some(3) }), None);
+        assert_eq!(unexpected(None, &Outcome::Unknown("smccc_65537".to_owned())), None);
+        let says = |outcome: &Outcome| Some(format!("expected that it is performed, got {outcome}"));
+        for outcome in [timeout, Outcome::Unknown(LACKS.to_owned())] {
+            assert_eq!(unexpected(None, &outcome), says(&outcome));
+        }
     }
 }

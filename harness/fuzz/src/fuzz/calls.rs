@@ -190,7 +190,7 @@ pub(super) fn cpus(generator: &mut Generator) {
         base: Some(parallax_addr::Base { symbol: parallax_addr::Symbol::Host, end: false }),
         offset: 0x28,
     };
-    let off = Op { cpu: 1, ..op("smc", &[number(0x8400_0002)]) };
+    let off = Op { cpu: 1, expect: Some(Outcome::Timeout), ..op("smc", &[number(0x8400_0002)]) };
     let on = op("smc", &[number(0xc400_0003), number(1), entry, number(1)]);
     generator.push(Kind::Cpus, None, off);
     generator.push(Kind::Cpus, None, on);
