@@ -527,6 +527,20 @@ fn a_command_that_only_the_host_needs_makes_way_when_it_is_refused() {
 }
 
 #[test]
+fn commands_that_the_hypervisor_gives_for_itself_do_not_make_way() {
+    for opcode in 0..=0xff {
+        let fake = Fake::new();
+        let mut smmu = fake.enabled();
+        fake.0.borrow_mut().refuse = Some(opcode);
+        smmu.issue([opcode, 0]);
+        let _ = smmu.complete();
+        // CFGI_STE_RANGE, CFGI_CD, CFGI_CD_ALL, TLBI_NH_ASID, TLBI_NH_VA, TLBI_NH_VAA.
+        let hosts = matches!(opcode, 0x04..=0x06 | 0x11..=0x13);
+        assert_eq!(smmu.failure().is_none(), hosts, "{opcode:#x}");
+    }
+}
+
+#[test]
 fn translated_traffic_is_checked_from_the_start_where_there_is_any() {
     let cr0 = |idr0| {
         let fake = Fake::with(regs::IDR0, idr0);
