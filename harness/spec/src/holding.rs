@@ -1,6 +1,6 @@
 //! Memory that an emulated device uses: it is lent, and pinned for the device, meanwhile.
 
-use parallax_addr::{PhysAddr, Span};
+use parallax_addr::{PAGE_SIZE, PhysAddr, Span};
 use parallax_vmsa::PhysMem;
 
 use crate::page::Page;
@@ -13,6 +13,8 @@ pub struct At<'a> {
     pub view: &'a dyn View,
     /// Memory at the end of its step.
     pub memory: &'a dyn PhysMem,
+    /// The state after it, where it was performed alone: of what it may lend or not, this tells what it did.
+    pub after: Option<&'a dyn View>,
     /// Whether memory may have been lent and returned since the state that was looked at, or no page for a table may be left.
     pub unsure: bool,
 }
@@ -44,16 +46,24 @@ pub(crate) fn hold(
 ) -> Option<Option<Span<PhysAddr>>> {
     let Some(pages) = span.whole_pages() else { return Some(None) };
     let view = After { before: at.view, effects };
-    if !may_be_held(pages, &view, own)? {
+    let sure = may_be_held(pages, &view, own).filter(|allowed| !(*allowed && at.unsure));
+    if !sure.map_or_else(|| is_held(pages, &view, at.after?), Some)? {
         return Some(None);
     }
     let held = |(span, page)| {
-        let held = if let Page::Lent { held, .. } = page { held } else { 0 };
-        Effect { span, page: Page::Lent { pins: 0, held: held + 1 } }
+        let (pins, held) = if let Page::Lent { pins, held } = page { (pins, held) } else { (0, 0) };
+        Effect { span, page: Page::Lent { pins, held: held + 1 } }
     };
     let held: Vec<Effect> = view.pages(pages).into_iter().map(held).collect();
     effects.extend(held);
-    (!at.unsure).then_some(Some(pages))
+    Some(Some(pages))
+}
+
+/// Whether the first of `pages` is lent once more in the state `after` than in `before`: all are, or none.
+fn is_held(pages: Span<PhysAddr>, before: &dyn View, after: &dyn View) -> Option<bool> {
+    let first = Span::new(pages.base, PAGE_SIZE);
+    let pins = |view: &dyn View| view.pages(first).first().map(|(_, page)| page.all_pins());
+    Some(pins(after)? > pins(before)?)
 }
 
 /// Returns `pages`. False where they were not lent, as far as is known.
@@ -70,4 +80,28 @@ pub(crate) fn release(pages: Span<PhysAddr>, at: At<'_>, effects: &mut Vec<Effec
     let known = released.iter().all(Option::is_some);
     effects.extend(released.into_iter().flatten());
     known
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fakes::{Memory, Pages};
+
+    #[test]
+    fn of_what_may_be_lent_or_not_the_state_after_it_tells() {
+        let pages = Span::new(PhysAddr::new(0x4600_0000), 2 * PAGE_SIZE);
+        let page = Page::Lent { pins: 0, held: 1 };
+        let lent = [Effect { span: pages, page }];
+        let after = After { before: &Pages, effects: &lent };
+        let held = |unsure: bool, after: Option<&dyn View>| {
+            let memory = Memory::default();
+            let mut effects = Vec::new();
+            let held = hold(pages, At { view: &Pages, memory: &memory, after, unsure }, &[], &mut effects);
+            assert_eq!(effects.is_empty(), held != Some(Some(pages)));
+            held
+        };
+        assert_eq!(held(false, None), Some(Some(pages)));
+        assert_eq!(held(true, None), None);
+        assert_eq!((held(true, Some(&after)), held(true, Some(&Pages))), (Some(Some(pages)), Some(None)));
+    }
 }

@@ -120,6 +120,8 @@ impl Judge {
         let mut board = Board { emulated: &context.lpis, streams, lent: false, free };
         let (mut findings, mut effects) = (Vec::new(), Vec::new());
         let few = Free::of(after).is_some_and(Free::may_fail_to_pin);
+        let observed_after = Observed { snapshot: after, ..observed };
+        let alone = performed.clone().nth(1).is_none().then_some(&observed_after as &dyn View);
         if let Some(viommu) = &mut viommu {
             viommu.begin(performed.clone().map(|(operation, _)| operation));
             if !on {
@@ -132,7 +134,7 @@ impl Judge {
         for (operation, outcome) in performed.filter(|(operation, outcome)| is_an_answer(operation, outcome))
         {
             let view = After { before: &observed, effects: &effects };
-            let at = At { view: &view, memory, unsure: board.lent || few };
+            let at = At { view: &view, memory, after: alone, unsure: board.lent || few };
             let here = board.emulates(operation);
             let of_gic = vgic.as_mut().and_then(|vgic| vgic.perform(operation, outcome, here, at));
             let of_smmu = viommu.as_mut().and_then(|viommu| viommu.perform(operation, outcome, at));

@@ -1,13 +1,15 @@
 //! Which commands the ITS refuses (docs/masters.md; IHI 0069, 5.3).
 
+use std::ops::Range;
+
 use parallax_gic::{Command, CommandKind, Cte};
 
 /// GITS_TYPER.ID_bits: bits of an EventID, less one, at most.
 const MOST_EVENTS: u64 = 10;
 /// Collections: as many as one page has entries.
 const COLLECTIONS: u64 = 0x1000 / Cte::BYTES;
-/// The first LPI, and where INTIDs end in any GIC. Whether there are more than 16 bits depends on the hardware.
-const LPIS: [u64; 3] = [8192, 1 << 16, 1 << 24];
+/// LPIs: INTIDs of 16 bits are the most that the tables of a redistributor may have.
+const LPIS: Range<u64> = 8192..1 << 16;
 
 /// What there is to be named.
 #[derive(Clone, Copy, Debug)]
@@ -26,7 +28,6 @@ impl Limits {
         let collection = field("ICID") < COLLECTIONS;
         let processor = |name| field(name) >> 16 < self.redistributors;
         let event = field("EventID") < events;
-        let [first, sure, end] = LPIS;
         Some(match command.kind() {
             CommandKind::Mapd => {
                 let right = field("Size") <= MOST_EVENTS && command.0[2].is_multiple_of(256);
@@ -35,8 +36,7 @@ impl Limits {
             // What RDbase says there, counts for nothing in the manual.
             CommandKind::Mapc if field("V") == 0 && !processor("RDbase") => return None,
             CommandKind::Mapc => collection && processor("RDbase"),
-            CommandKind::Mapti if (sure..end).contains(&field("pINTID")) => return None,
-            CommandKind::Mapti => event && collection && (first..end).contains(&field("pINTID")),
+            CommandKind::Mapti => event && collection && LPIS.contains(&field("pINTID")),
             CommandKind::Movi => event && collection,
             CommandKind::Int | CommandKind::Clear | CommandKind::Inv | CommandKind::Discard => event,
             CommandKind::Invall => collection,

@@ -168,6 +168,8 @@ impl Its {
             let events = 2 << field("Size");
             let memory = Span::new(PhysAddr::new(field("ITT_addr")), events * Ite::BYTES);
             let own: Vec<_> = self.itts.values().map(|(_, itt)| *itt).collect();
+            // The command behind it may return it: the state after all of them tells nothing.
+            let at = At { after: None, ..at };
             let Some(pages) = hold(memory, at, &own, effects)? else { return Some(false) };
             itt = Some((events, pages));
         }

@@ -39,7 +39,7 @@ impl Host {
         self.gic.begin(std::iter::once(operation));
         let here = operation.footprint().pages.is_some_and(|pages| pages.base.get() < 0x4000_0000);
         let view = After { before: &Pages, effects: &self.effects };
-        let at = At { view: &view, memory: &self.memory, unsure: false };
+        let at = At { view: &view, memory: &self.memory, after: None, unsure: false };
         let next = self.gic.perform(operation, outcome, here, at);
         self.effects.extend(next.iter().flat_map(|next| next.effects.clone()));
         next
@@ -353,7 +353,7 @@ fn a_command_that_a_device_may_have_changed_is_not_known() {
     host.gic.elsewhere = true;
     host.gic.begin(operations.iter().map(|(operation, _)| operation));
     let view = After { before: &Pages, effects: &host.effects };
-    let at = At { view: &view, memory: &host.memory, unsure: false };
+    let at = At { view: &view, memory: &host.memory, after: None, unsure: false };
     assert_eq!(host.gic.perform(&operations[0].0, &OK, false, at), None);
     assert!(host.gic.perform(&operations[1].0, &OK, true, at).unwrap().lends);
 }

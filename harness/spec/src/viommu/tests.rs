@@ -37,7 +37,7 @@ impl Host {
             let next = self.smmu.perform(
                 operation,
                 outcome,
-                At { view: &view, memory: &Memory::default(), unsure: false },
+                At { view: &view, memory: &Memory::default(), after: None, unsure: false },
             );
             let effects = next.iter().flat_map(|next| next.effects.clone()).collect::<Vec<_>>();
             self.effects.extend(effects);

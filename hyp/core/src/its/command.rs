@@ -25,8 +25,8 @@ const SIZE: u64 = 0x1f;
 const ICID: u64 = 0xffff;
 /// RDbase where it stands in a command, as an address or as a number of a processor.
 pub(super) const RDBASE: u64 = 0x000f_ffff_ffff_0000;
-/// The first INTID of an LPI.
-const FIRST_LPI: u64 = 8192;
+/// INTIDs of LPIs: the tables that a redistributor may have end with them.
+const LPIS: core::ops::Range<u64> = 8192..1 << 16;
 
 /// What this ITS is for the host.
 #[derive(Clone, Copy, Debug)]
@@ -83,11 +83,12 @@ pub(super) fn check(
             (icid < limits.collections && is_target(first), [opcode, 0, VALID | first | icid, 0])
         }
         MAPC => (icid < limits.collections, [opcode, 0, icid, 0]),
-        MAPTI => {
-            (event_is_mapped() && one >> 32 >= FIRST_LPI && icid < limits.collections, [head, one, icid, 0])
-        }
+        MAPTI => (
+            event_is_mapped() && LPIS.contains(&(one >> 32)) && icid < limits.collections,
+            [head, one, icid, 0],
+        ),
         MAPI => {
-            (event_is_mapped() && event >= FIRST_LPI && icid < limits.collections, [head, event, icid, 0])
+            (event_is_mapped() && LPIS.contains(&event) && icid < limits.collections, [head, event, icid, 0])
         }
         MOVI => (event_is_mapped() && icid < limits.collections, [head, event, icid, 0]),
         INT | CLEAR | INV | DISCARD => (event_is_mapped(), [head, event, 0, 0]),
@@ -157,7 +158,9 @@ mod tests {
         assert!(judged([event, 0x2000 << 32 | 31, 511, 0]).is_some());
         assert_eq!(judged([event, 0x2000 << 32 | 32, 511, 0]), None, "beyond the ITT");
         assert_eq!(judged([event, 0x2000 << 32, 512, 0]), None, "beyond the collection table");
-        assert_eq!(judged([event, 0x1fff << 32, 0, 0]), None, "no LPI");
+        for intid in [0x1fff, 0x1_0000, 0xffff_ffff] {
+            assert_eq!(judged([event, intid << 32, 0, 0]), None, "no LPI");
+        }
         assert_eq!(judged([9 << 32 | MAPTI, 0x2000 << 32, 0, 0]), None, "not mapped");
         assert_eq!(judged([8 << 32 | MAPI, 3, 0, 0]), None, "its EventID is its INTID");
         assert!(judged([MAPC, 0, VALID | 1 << 16 | 3, 0]).is_some());
