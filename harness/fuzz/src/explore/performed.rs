@@ -69,17 +69,25 @@ impl Performed {
 /// The kinds of pages that rows of a table are counted by.
 const KINDS: [&str; 6] = ["host's", "lent", "pinned", "given", "mmio", "several"];
 
+impl Performed {
+    /// Transitions of `exploration` that were performed: by the operation, and in the order of [`KINDS`] by what the pages are that it names.
+    pub(crate) fn counts<'a>(&self, exploration: &'a Exploration) -> BTreeMap<&'a str, [u64; KINDS.len()]> {
+        let mut counts: BTreeMap<&str, [u64; KINDS.len()]> = BTreeMap::new();
+        for (state, taken) in self.taken.iter().enumerate() {
+            for operation in taken {
+                let kind = exploration.kind(state, *operation);
+                counts.entry(exploration.actions[*operation].name).or_default()[kind] += 1;
+            }
+        }
+        counts
+    }
+}
+
 /// What was performed, as a table: operations by what the pages are that they name.
 #[must_use]
 pub fn summary(exploration: &Exploration, performed: &Performed) -> String {
     let graph = &exploration.graph;
-    let mut counts: BTreeMap<&str, [u64; KINDS.len()]> = BTreeMap::new();
-    for (state, taken) in performed.taken.iter().enumerate() {
-        for operation in taken {
-            let kind = exploration.kind(state, *operation);
-            counts.entry(exploration.actions[*operation].name).or_default()[kind] += 1;
-        }
-    }
+    let counts = performed.counts(exploration);
     let mut header = vec!["transitions"];
     header.extend(KINDS);
     let header: [String; KINDS.len() + 1] = std::array::from_fn(|column| header[column].to_owned());
