@@ -17,7 +17,7 @@ use crate::round::Trouble;
 /// Version of these forms; docs/exports.md says when it is raised.
 pub const SCHEMA: u32 = 1;
 /// Version of what `parallax fuzz` prints.
-pub const FUZZED: u32 = 2;
+pub const FUZZED: u32 = 3;
 /// Version of what `parallax explore` prints.
 pub const EXPLORED: u32 = 2;
 
@@ -57,8 +57,8 @@ pub struct Fuzzed {
     /// Version of the document's form.
     #[schemars(extend("const" = FUZZED))]
     pub schema: u32,
-    /// The exit status: 0 nothing was found, 1 something was.
-    #[schemars(extend("enum" = [0, 1]))]
+    /// The exit status: 0 nothing was found, 1 something was, 130 interrupted before all was performed and nothing was found until then.
+    #[schemars(extend("enum" = [0, 1, 130]))]
     pub status: u8,
     /// What decided the operations.
     pub seed: u64,
@@ -182,8 +182,13 @@ impl Seen {
     }
 }
 
-const fn status<T>(found: Option<&T>) -> u8 {
-    if found.is_some() { Status::Diverged.code() } else { Status::Same.code() }
+const fn status<T>(found: Option<&T>, interrupted: bool) -> u8 {
+    let status = match (found, interrupted) {
+        (Some(_), _) => Status::Diverged,
+        (None, true) => Status::Interrupted,
+        (None, false) => Status::Same,
+    };
+    status.code()
 }
 
 impl Attacked {
@@ -193,7 +198,7 @@ impl Attacked {
         Self {
             document: "attack".into(),
             schema: SCHEMA,
-            status: status(report.trouble.as_ref()),
+            status: status(report.trouble.as_ref(), false),
             seed: plan.seed,
             operations: report.counts.ops(),
             machines: report.machines as u64,
@@ -213,7 +218,7 @@ impl Fuzzed {
         Self {
             document: "fuzz".into(),
             schema: FUZZED,
-            status: status(report.trouble.as_ref()),
+            status: status(report.trouble.as_ref(), report.interrupted),
             seed: plan.seed,
             operations: report.counts.ops(),
             machines: report.machines,
@@ -238,7 +243,7 @@ impl Explored {
         Self {
             document: "explore".into(),
             schema: EXPLORED,
-            status: status(found.as_ref()),
+            status: status(found.as_ref(), performed.interrupted),
             scope: exploration.scope(),
             states: graph.states.len(),
             transitions: graph.transitions(),

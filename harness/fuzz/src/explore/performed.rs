@@ -17,6 +17,8 @@ pub struct Performed {
     pub operations: u64,
     /// Transitions that were performed once more, on pages that nobody had touched.
     pub untouched: u64,
+    /// Whether the user ended it before all was performed.
+    pub interrupted: bool,
     /// For each state the operations that were performed in it.
     taken: Vec<BTreeSet<usize>>,
 }
@@ -25,7 +27,7 @@ impl Performed {
     /// Nothing of `exploration` yet.
     #[must_use]
     pub fn of(exploration: &Exploration) -> Self {
-        Self { operations: 0, untouched: 0, taken: vec![BTreeSet::new(); exploration.graph.states.len()] }
+        Self { taken: vec![BTreeSet::new(); exploration.graph.states.len()], ..Self::default() }
     }
 
     pub(super) fn count(&mut self, state: usize, edge: &Edge) {
@@ -54,6 +56,7 @@ impl Performed {
     pub fn add(&mut self, other: &Self) {
         self.operations += other.operations;
         self.untouched += other.untouched;
+        self.interrupted |= other.interrupted;
         for (mine, theirs) in self.taken.iter_mut().zip(&other.taken) {
             mine.extend(theirs);
         }

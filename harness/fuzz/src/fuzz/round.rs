@@ -38,13 +38,16 @@ pub(super) struct Run {
     pub(super) reached: Reached,
     /// How many operations it had performed when it reached something new for the last time.
     pub(super) new_until: usize,
+    /// The user ended it before it had performed all.
+    pub(super) cut: bool,
 }
 
 impl Round {
-    /// Boots the machine and has it perform what it is to do. Of `known` nothing is new. Tells `progress` of operations done.
+    /// Boots the machine and has it perform what it is to do, or what comes before the user cancels. Of `known` nothing is new. Tells
+    /// `progress` of operations done.
     ///
     /// # Errors
-    /// The machine does not boot or cannot be read, or the user cancelled.
+    /// The machine does not boot or cannot be read, or the user cancelled before it had booted.
     pub(super) fn run(
         self,
         known: &Reached,
@@ -72,7 +75,8 @@ impl Round {
                 queue.extend(generator.chunk());
             }
             if cancel.is_cancelled() {
-                return Err(MachineError::Cancelled);
+                run.cut = true;
+                break;
             }
             let len = performing.piece_len(queue.iter().map(|step| &step.op));
             let len = len.min(self.until - run.ops.len());
@@ -81,7 +85,13 @@ impl Round {
                 performing.look_closely();
             }
             let ops: Vec<&Op> = steps.iter().map(|step| &step.op).collect();
-            let piece = performing.perform(&ops)?;
+            let piece = match performing.perform(&ops) {
+                Err(MachineError::Cancelled) => {
+                    run.cut = true;
+                    break;
+                }
+                piece => piece?,
+            };
             for (step, outcome) in steps.iter().zip(&piece.outcomes) {
                 digest.update(format!("{} -> {outcome}\n", step.op));
                 run.counts.count(step, outcome);
