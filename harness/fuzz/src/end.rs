@@ -29,6 +29,8 @@ mod tests {
         let died = || MachineError::QemuDied { status: "signal: 6".to_owned(), report: String::new() };
         assert!(blamed(died()) && blamed(MachineError::SwitchedOff));
         assert!(blamed(MachineError::Boot(Box::new(died()))));
-        assert!(!blamed(MachineError::Cancelled));
+        let killed = || MachineError::QemuKilled { status: "signal: 9".to_owned(), report: String::new() };
+        assert!(!blamed(MachineError::Cancelled) && !blamed(killed()));
+        assert!(!blamed(MachineError::Boot(Box::new(killed()))));
     }
 }

@@ -134,6 +134,7 @@ impl Means<'_> {
                 Ok(found.map(|found| Caught { rule: found.rule(), operations: performed.operations }))
             }
             Err(MachineError::Cancelled) => Err(MachineError::Cancelled),
+            Err(error) if error.is_killed() => Err(error),
             // A fault of the boot.
             Err(_) => Ok(Some(Caught { rule: END.to_owned(), operations: 0 })),
         }
@@ -148,6 +149,7 @@ impl Means<'_> {
         match plan.run(0, self.bare, self.cancel, &0.into()) {
             Ok(report) => Ok(report.trouble.map(Caught::from)),
             Err(MachineError::Cancelled) => Err(MachineError::Cancelled),
+            Err(error) if error.is_killed() => Err(error),
             Err(_) => Ok(Some(Caught { rule: END.to_owned(), operations: 0 })),
         }
     }

@@ -54,12 +54,26 @@ impl Running {
         kill_process(pid, Signal::INT).expect("it is there");
     }
 
+    /// Kills the machines that are there; whether there was one.
+    fn kill_machines(&self) -> bool {
+        let machines = self.machines();
+        machines.iter().filter_map(|pid| Pid::from_raw(*pid)).for_each(|pid| {
+            let _ = kill_process(pid, Signal::KILL);
+        });
+        !machines.is_empty()
+    }
+
     /// Its exit status, and what it printed on both outputs. None of its machines is left.
-    fn end(mut self) -> (Option<i32>, String, String) {
+    fn end(self) -> (Option<i32>, String, String) {
+        self.end_within(LIMIT)
+    }
+
+    /// The same within `limit`.
+    fn end_within(mut self, limit: Duration) -> (Option<i32>, String, String) {
         let machines = self.machines();
         let begin = Instant::now();
         while self.child.try_wait().expect("a child").is_none() {
-            if begin.elapsed() > LIMIT {
+            if begin.elapsed() > limit {
                 let _ = self.child.kill();
                 panic!("it does not end");
             }
@@ -153,6 +167,29 @@ fn a_program_is_told_too() {
     let document: serde_json::Value = serde_json::from_str(&out).expect("JSON");
     assert_eq!(document["status"], 130);
     assert!(document["operations"].as_u64().is_some_and(|operations| operations > 0), "{out}");
+}
+
+#[test]
+fn a_qemu_that_is_killed_is_no_finding() {
+    let args = "fuzz --ops 20000 --jobs 1";
+    let whole = Running::new(args).end_within(Duration::from_secs(300));
+    let running = Running::new(args);
+    running.until_it_runs(Duration::from_millis(1500));
+    while !running.kill_machines() {}
+    let (status, out, error) = running.end_within(Duration::from_secs(300));
+    assert!(status == Some(0) && out == whole.1, "{out}{error}");
+    assert!(error.contains("QEMU was killed from outside (signal: 9"), "{error}");
+    assert!(error.contains("its machine is run once more"), "{error}");
+    // Again and again.
+    let mut running = Running::new(args);
+    running.until_it_runs(Duration::from_millis(1500));
+    while running.child.try_wait().expect("a child").is_none() {
+        running.kill_machines();
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let (status, out, error) = running.end();
+    assert_eq!(status, Some(125), "{out}{error}");
+    assert!(error.contains("QEMU was killed from outside") && !out.contains("found"), "{out}{error}");
 }
 
 #[test]

@@ -276,7 +276,7 @@ impl Plan {
                         let taken = taken.and_then(|round| locked(round).take());
                         let Some((before, round)) = taken else { break };
                         let (drawn, until) = (round.drawn.clone(), before + round.until as u64);
-                        let run = || round.run(known, backend, &end, &progress.ops);
+                        let run = || round.run_again_if_killed(known, backend, &end, &progress.ops);
                         let run = match catch_unwind(AssertUnwindSafe(run)) {
                             Ok(run) => run,
                             Err(payload) => {

@@ -17,7 +17,7 @@ use crate::random::Random;
 use crate::round::Trouble;
 
 /// What a machine is to do.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Round {
     pub(super) drawn: Drawn,
     /// Decides what comes behind the beginning.
@@ -43,12 +43,34 @@ pub(super) struct Run {
 }
 
 impl Round {
+    /// As [`Self::run`]; where QEMU is killed, once more from the beginning.
+    ///
+    /// # Errors
+    /// As there.
+    pub(super) fn run_again_if_killed(
+        self,
+        known: &Reached,
+        backend: &dyn Backend,
+        cancel: &CancellationToken,
+        progress: &AtomicU64,
+    ) -> Result<Run, MachineError> {
+        match self.clone().run(known, backend, cancel, progress) {
+            Err(error) if error.is_killed() => {
+                let what = error.to_string();
+                let what = what.lines().find(|line| line.contains("killed")).unwrap_or(&what);
+                parallax_engine::note!("{what}: its machine is run once more");
+                self.run(known, backend, cancel, progress)
+            }
+            result => result,
+        }
+    }
+
     /// Boots the machine and has it perform what it is to do, or what comes before the user cancels. Of `known` nothing is new. Tells
     /// `progress` of operations done.
     ///
     /// # Errors
     /// The machine does not boot or cannot be read, or the user cancelled before it had booted.
-    pub(super) fn run(
+    fn run(
         self,
         known: &Reached,
         backend: &dyn Backend,
