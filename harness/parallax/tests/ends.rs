@@ -89,6 +89,16 @@ fn a_number_that_is_none_is_told_with_what_may_stand_there() {
 }
 
 #[test]
+fn three_operations_of_a_pair_are_told_in_a_line() {
+    let with = ["--with"; 3].join(" host_share_hyp ");
+    let output = parallax(&format!("schedules {with} host_read"), &[]);
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{error}");
+    let said = "error: --with host_read: a pair has two operations, and two are named already\n";
+    assert_eq!(error, said);
+}
+
+#[test]
 fn a_full_disk_says_nothing_of_the_revision() {
     let full = std::fs::File::options().write(true).open("/dev/full").expect("/dev/full");
     let mut command = Command::new(program());

@@ -72,6 +72,11 @@ fn wanted(operations: &[String]) -> Result<Vec<Situation>, Failure> {
         operations.iter().all(&mut found)
     };
     let wanted: Vec<Situation> = situations().into_iter().filter(takes_part).collect();
+    if let [_, _, more, ..] = operations {
+        let what =
+            format!("--with {}: a pair has two operations, and two are named already", visible::line(more));
+        return Err(Failure::usage(what));
+    }
     if wanted.is_empty() {
         let mut words: Vec<String> =
             situations().iter().flat_map(|situation| situation.pair.map(word)).collect();
