@@ -107,6 +107,14 @@ impl Plan {
         trace
     }
 
+    /// Makes the folder of the corpus, where there is none, before anything else takes time.
+    ///
+    /// # Errors
+    /// It can be no folder, or takes no files.
+    pub fn begin(&self) -> Result<(), Failure> {
+        self.corpus.as_deref().map_or(Ok(()), corpus::begin)
+    }
+
     /// The command that performs the same operations again, up to number `at` of the run.
     #[must_use]
     pub fn reproducer(&self, at: u64) -> Reproducer {
@@ -202,21 +210,7 @@ impl Plan {
     fn feedback(&self) -> Result<Feedback, Failure> {
         let mut corpus = Vec::new();
         if let Some(folder) = &self.corpus {
-            if folder.exists() && !folder.is_dir() {
-                let what = format!("--corpus {}: it is no folder: name one, or none yet", folder.display());
-                return Err(Failure::usage(what));
-            }
-            std::fs::create_dir_all(folder).map_err(|error| {
-                Failure::file(
-                    format_args!("--corpus {}: no folder can be made there", folder.display()),
-                    &error,
-                )
-            })?;
-            // What is found would have no place there, and that would be told at the end.
-            if let Err(error) = tempfile::tempfile_in(folder) {
-                let what = format_args!("--corpus {}: the folder takes no files", folder.display());
-                return Err(Failure::usage(format!("{what}: {error}")));
-            }
+            corpus::begin(folder)?;
             corpus = corpus::load(folder).map_err(Failure::usage)?;
         }
         Ok(Feedback { given: corpus.len() as u64, corpus, known: Reached::default() })

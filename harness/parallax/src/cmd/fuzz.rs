@@ -50,6 +50,7 @@ pub(super) fn fuzz(args: &Fuzz) -> Result<Status> {
         fault: args.fault,
         corpus: args.corpus.clone(),
     };
+    plan.begin()?;
     let backend = live::build(&root, [&plan.machine()], &cancel)?;
     let backend = live::with_events_and_coverage(backend, &root)?;
     let begin = Instant::now();
