@@ -1,13 +1,34 @@
 //! Where commands write to: what takes no files is told before anything runs, a link is followed, and an error has the name that was asked for.
 
 mod program;
+mod recorded;
 
 use std::fs;
 use std::os::unix::fs::symlink;
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use program::program;
+
+const TRACE: &str = "host_share_hyp pfn=ram+0x10 => ok\n";
+/// What finds something at boot.
+const FINDS: &str = "explore --page ram+0x6000 --pins 0 --jobs 1 --fault smmu_left_disabled";
+
+/// `script` with `parallax` as `$P` and `folder` as `$F`, where it may mount what it likes; nothing where this machine forbids that.
+fn mounted(folder: &Path, script: &str) -> Option<Output> {
+    let run = |script: &str| {
+        let mut command = Command::new("unshare");
+        command.args(["--user", "--map-root-user", "--mount", "sh", "-c", script]);
+        command.env("P", program()).env("F", folder).env("NO_COLOR", "1").current_dir("../..");
+        command.stdin(Stdio::null()).output()
+    };
+    if !run("mount -t tmpfs none \"$F\"").is_ok_and(|output| output.status.success()) {
+        eprintln!("left out: this machine mounts nothing for its users");
+        return None;
+    }
+    Some(run(script).expect("a command"))
+}
 
 fn parallax(args: &str) -> Output {
     let mut command = Command::new(program());
@@ -37,5 +58,48 @@ fn a_corpus_that_can_be_no_folder_is_refused_at_once() {
         assert_eq!(output.status.code(), Some(2), "{said}");
         assert!(said.starts_with("error: --corpus ") && said.contains(what), "{said}");
         assert!(begin.elapsed() < Duration::from_secs(5), "{said}");
+    }
+}
+
+#[test]
+fn a_link_to_nothing_is_followed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = |name: &str| folder.path().join(name);
+    fs::write(at("a.trace"), TRACE).expect("a trace");
+    fs::create_dir(at("below")).expect("a folder");
+    for (args, status) in [
+        (format!("{FINDS} --save @"), 1),
+        ("explore --page ram+0x6000 --pins 0 --jobs 1 --resume @".to_owned(), 0),
+        // It has no golden.
+        (format!("run {} --record @", at("a.trace").display()), 1),
+    ] {
+        let (link, file) = (at("link"), at("below/file"));
+        symlink("below/file", &link).expect("a link");
+        let output = parallax(&args.replace('@', link.to_str().expect("a name")));
+        assert_eq!(output.status.code(), Some(status), "{args}: {}", error(&output));
+        assert!(link.is_symlink() && file.is_file(), "{args}");
+        fs::remove_file(&link).expect("a link");
+        fs::remove_file(&file).expect("a file");
+    }
+}
+
+#[test]
+fn a_full_disk_is_told_by_the_name_that_was_asked_for() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = |name: &str| folder.path().join(name);
+    fs::write(at("a.trace"), TRACE).expect("a trace");
+    recorded::record(&at("a.plx"), TRACE);
+    fs::create_dir(at("full")).expect("a folder");
+    for args in [
+        format!("{FINDS} --save \"$F/full/new\""),
+        "run \"$F/a.trace\" --record \"$F/full/new\"".to_owned(),
+        "report \"$F/a.plx\" -o \"$F/full/new\"".to_owned(),
+    ] {
+        let fill = "mount -t tmpfs -o size=8k none \"$F/full\" || exit 77; cat /dev/zero >\"$F/full/rest\" 2>/dev/null;";
+        let Some(output) = mounted(folder.path(), &format!("{fill} \"$P\" {args}")) else { return };
+        let said = error(&output) + &String::from_utf8_lossy(&output.stdout);
+        assert!(said.contains("/full/new: ") && said.contains("No space left on device"), "{args}: {said}");
+        assert!(!said.contains(".part"), "{args}: {said}");
+        assert_eq!(output.status.code(), Some(125), "{args}: {said}");
     }
 }
