@@ -41,6 +41,40 @@ fn error(output: &Output) -> String {
 }
 
 #[test]
+fn a_folder_that_cannot_be_written_is_refused_before_anything_runs() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = |name: &str| folder.path().join(name);
+    fs::write(at("a.trace"), TRACE).expect("a trace");
+    recorded::record(&at("a.plx"), TRACE);
+    for args in [
+        "fuzz --save @",
+        "fuzz --corpus $F",
+        "attack --save @",
+        "explore --save @",
+        "explore --resume @",
+        "schedules --save @",
+        "mutants traces/good/share.trace --list --save @",
+        "run $F/a.trace --record @",
+        "report $F/a.plx -o @",
+        "report $F/a.plx --perfetto @",
+    ] {
+        for name in ["new", "there"] {
+            // What is there is of the kind that is written.
+            fs::write(at("there"), "").expect("a file");
+            let args = args.replace('@', &format!("$F/{name}"));
+            let read_only = "mount --bind \"$F\" \"$F\" && mount -o remount,ro,bind \"$F\" || exit 77;";
+            let begin = Instant::now();
+            let Some(output) = mounted(folder.path(), &format!("{read_only} \"$P\" {args}")) else { return };
+            let said = error(&output);
+            assert_eq!(output.status.code(), Some(2), "{args}: {said}");
+            assert!(said.starts_with("error: ") && said.lines().count() == 1, "{args}: {said}");
+            assert!(said.contains(": name another "), "{args}: {said}");
+            assert!(output.stdout.is_empty() && begin.elapsed() < Duration::from_secs(5), "{args}: {said}");
+        }
+    }
+}
+
+#[test]
 fn a_corpus_that_can_be_no_folder_is_refused_at_once() {
     let folder = tempfile::tempdir().expect("a folder");
     let at = |name: &str| folder.path().join(name);

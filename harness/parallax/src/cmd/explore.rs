@@ -29,7 +29,7 @@ use parallax_suite::jobs::job_count;
 
 use super::ends::{nothing_found, nothing_found_silently};
 use super::output::{print, print_document};
-use super::outputs::{apart, can_be_saved, can_be_written, of_trace, save, save_silently};
+use super::outputs::{apart, can_be_added_to, can_be_saved, of_trace, save, save_silently};
 use super::progress;
 use crate::cli::{Explore, Spec};
 use crate::{interrupt, specified};
@@ -58,7 +58,7 @@ pub(super) fn explore(args: &Explore) -> Result<Status> {
     let written: Vec<_> = written.iter().filter_map(|(name, path)| Some((*name, path.as_deref()?))).collect();
     apart(&written, &[])?;
     can_be_saved(args.save.as_ref())?;
-    args.resume.iter().try_for_each(|path| can_be_written("--resume", path))?;
+    args.resume.iter().try_for_each(|path| can_be_added_to("--resume", path))?;
     let exploration = match (args.smmu, &args.pages[..]) {
         (false, []) => Exploration::new(&PAGES, args.pins, args.fault),
         (false, pages) => Exploration::new(pages, args.pins, args.fault),

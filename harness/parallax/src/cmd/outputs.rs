@@ -1,7 +1,7 @@
 //! Files that a command writes: none of them is one that it reads, whatever either is called.
 
 use std::ffi::OsString;
-use std::fs;
+use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -73,14 +73,26 @@ pub(super) fn can_be_written(argument: &str, path: &Path) -> Result<(), Failure>
     {
         return Err(refused("the output goes there"));
     }
-    let there = path.exists();
+    if path.exists() && !path.is_file() {
+        return Ok(());
+    }
+    // What is there is replaced: that, too, takes a file beside it.
     let path = led_to(path);
     let folder = folder_of(&path);
     if !folder.is_dir() {
         return Err(refused("its folder is not there"));
     }
-    let tried = there || tempfile::tempfile_in(folder).is_ok();
+    let tried = tempfile::tempfile_in(folder).is_ok();
     if tried { Ok(()) } else { Err(refused("its folder takes no files")) }
+}
+
+/// Refuses the `path` that `argument` names where nothing could be added later.
+pub(super) fn can_be_added_to(argument: &str, path: &Path) -> Result<(), Failure> {
+    if !path.is_file() {
+        return can_be_written(argument, path);
+    }
+    let opened = File::options().append(true).open(path).map(drop);
+    opened.map_err(|why| Failure::usage(format!("{argument} {}: {why}: name another file", path.display())))
 }
 
 /// Writes the trace `text` of what was found to `path`, and says so. It took time to find: where it cannot be written it is
