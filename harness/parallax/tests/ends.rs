@@ -89,6 +89,20 @@ fn a_number_that_is_none_is_told_with_what_may_stand_there() {
 }
 
 #[test]
+fn a_part_without_states_says_so() {
+    let output = parallax("explore --shard 126/126", &[]);
+    let expected = "nothing to do in this part, 126 of 126: there are 125 states\n";
+    assert_eq!((output.status.code(), said(&output).as_str()), (Some(0), expected));
+    let output = parallax("explore --shard 126/126 --format json", &[]);
+    let document: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!((&document["performed"], &document["status"]), (&0.into(), &0.into()));
+    // The last one that has a state, on a machine.
+    let output = parallax("explore --shard 125/126 --jobs 1", &[]);
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    assert!(said(&output).ends_with("nothing found\n"), "{}", said(&output));
+}
+
+#[test]
 fn three_operations_of_a_pair_are_told_in_a_line() {
     let with = ["--with"; 3].join(" host_share_hyp ");
     let output = parallax(&format!("schedules {with} host_read"), &[]);

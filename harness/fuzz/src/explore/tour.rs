@@ -24,6 +24,14 @@ pub struct Shard {
     pub count: usize,
 }
 
+impl Shard {
+    /// Whether nothing of `exploration` is in it: there are more parts than states.
+    #[must_use]
+    pub fn is_empty(self, exploration: &Exploration) -> bool {
+        (self.index..exploration.graph.states.len()).step_by(self.count.max(1)).next().is_none()
+    }
+}
+
 /// Where something was found.
 #[derive(Clone, Debug)]
 pub struct Found {

@@ -73,6 +73,9 @@ pub(super) fn explore(args: &Explore) -> Result<Status> {
     if !args.target.is_empty() {
         return beside::run(args, &exploration);
     }
+    if let Some(shard) = args.shard.filter(|shard| shard.is_empty(&exploration)) {
+        return nothing_to_do(args, &exploration, shard);
+    }
     let cancel = interrupt::token()?;
     let root = project::root(&[])?;
     let backend = live::build(&root, [&exploration.machine()], &cancel)?;
@@ -102,6 +105,20 @@ pub(super) fn explore(args: &Explore) -> Result<Status> {
         None => print(&format!("as a trace:\n{trace}"))?,
     }
     Ok(status)
+}
+
+/// There are more parts than states, and `shard` is one without.
+fn nothing_to_do(args: &Explore, exploration: &Exploration, shard: Shard) -> Result<Status> {
+    let states = exploration.graph.states.len();
+    let Shard { index, count } = shard;
+    let text = format!("nothing to do in this part, {} of {count}: there are {states} states\n", index + 1);
+    if args.format.is_json() {
+        parallax_engine::note!("{}", text.trim_end());
+        print_document(&Explored::new(exploration, &Performed::of(exploration), None))?;
+    } else {
+        print(&text)?;
+    }
+    Ok(Status::Same)
 }
 
 /// What to perform, part by part.
