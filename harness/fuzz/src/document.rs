@@ -17,7 +17,9 @@ use crate::round::Trouble;
 /// Version of these forms; docs/exports.md says when it is raised.
 pub const SCHEMA: u32 = 1;
 /// Version of what `parallax fuzz` prints.
-pub const FUZZED: u32 = 2;
+pub const FUZZED: u32 = 3;
+/// Version of what `parallax explore` prints.
+pub const EXPLORED: u32 = 2;
 
 /// What came of `parallax attack`.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -55,8 +57,8 @@ pub struct Fuzzed {
     /// Version of the document's form.
     #[schemars(extend("const" = FUZZED))]
     pub schema: u32,
-    /// The exit status: 0 nothing was found, 1 something was.
-    #[schemars(extend("enum" = [0, 1]))]
+    /// The exit status: 0 nothing was found, 1 something was, 130 interrupted before all was performed and nothing was found until then.
+    #[schemars(extend("enum" = [0, 1, 130]))]
     pub status: u8,
     /// What decided the operations.
     pub seed: u64,
@@ -87,10 +89,10 @@ pub struct Explored {
     #[schemars(extend("const" = "explore"))]
     pub document: Cow<'static, str>,
     /// Version of the document's form.
-    #[schemars(extend("const" = SCHEMA))]
+    #[schemars(extend("const" = EXPLORED))]
     pub schema: u32,
-    /// The exit status: 0 nothing was found, 1 something was.
-    #[schemars(extend("enum" = [0, 1]))]
+    /// The exit status: 0 nothing was found, 1 something was, 130 interrupted before all was performed and nothing was found until then.
+    #[schemars(extend("enum" = [0, 1, 130]))]
     pub status: u8,
     /// The pages, devices and pins that states are made of.
     #[schemars(length(min = 1))]
@@ -105,8 +107,30 @@ pub struct Explored {
     pub operations: u64,
     /// Transitions that were performed once more, on pages that nobody had touched.
     pub untouched: u64,
+    /// The transitions that were performed, by operation.
+    pub table: Vec<Taken>,
     /// What was found; null where nothing was.
     pub found: Option<Wrong>,
+}
+
+/// How many transitions of an operation were performed, by what the pages are that it names.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Taken {
+    /// The operation.
+    #[schemars(length(min = 1))]
+    pub operation: String,
+    /// The host's own pages.
+    pub host: u64,
+    /// Pages that the host lends.
+    pub lent: u64,
+    /// Such pages that are pinned.
+    pub pinned: u64,
+    /// Pages that the host gave away.
+    pub given: u64,
+    /// MMIO, or no page.
+    pub mmio: u64,
+    /// Pages of several kinds.
+    pub several: u64,
 }
 
 /// What was found in a state.
@@ -158,8 +182,13 @@ impl Seen {
     }
 }
 
-const fn status<T>(found: Option<&T>) -> u8 {
-    if found.is_some() { Status::Diverged.code() } else { Status::Same.code() }
+const fn status<T>(found: Option<&T>, interrupted: bool) -> u8 {
+    let status = match (found, interrupted) {
+        (Some(_), _) => Status::Diverged,
+        (None, true) => Status::Interrupted,
+        (None, false) => Status::Same,
+    };
+    status.code()
 }
 
 impl Attacked {
@@ -169,7 +198,7 @@ impl Attacked {
         Self {
             document: "attack".into(),
             schema: SCHEMA,
-            status: status(report.trouble.as_ref()),
+            status: status(report.trouble.as_ref(), false),
             seed: plan.seed,
             operations: report.counts.ops(),
             machines: report.machines as u64,
@@ -189,7 +218,7 @@ impl Fuzzed {
         Self {
             document: "fuzz".into(),
             schema: FUZZED,
-            status: status(report.trouble.as_ref()),
+            status: status(report.trouble.as_ref(), report.interrupted),
             seed: plan.seed,
             operations: report.counts.ops(),
             machines: report.machines,
@@ -213,14 +242,15 @@ impl Explored {
         let graph = &exploration.graph;
         Self {
             document: "explore".into(),
-            schema: SCHEMA,
-            status: status(found.as_ref()),
+            schema: EXPLORED,
+            status: status(found.as_ref(), performed.interrupted),
             scope: exploration.scope(),
             states: graph.states.len(),
             transitions: graph.transitions(),
             performed: performed.transitions(),
             operations: performed.operations,
             untouched: performed.untouched,
+            table: performed.counts(exploration).into_iter().map(Taken::of).collect(),
             found: found.map(|(found, trace)| Wrong {
                 state: exploration.label(found.state).to_owned(),
                 findings: found.findings.iter().map(ToString::to_string).collect(),
@@ -228,5 +258,36 @@ impl Explored {
                 trace,
             }),
         }
+    }
+}
+
+impl Taken {
+    fn of((operation, [host, lent, pinned, given, mmio, several]): (&str, [u64; 6])) -> Self {
+        Self { operation: operation.to_owned(), host, lent, pinned, given, mmio, several }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::explore::{PAGES, Shard, summary};
+
+    #[test]
+    fn a_program_reads_the_table_that_a_person_does() {
+        let exploration = Exploration::new(&PAGES, 2, None).unwrap();
+        let mut performed = Performed::of(&exploration);
+        let done = performed.done();
+        performed.count_before(&exploration, Shard { index: 1, count: 3 }, done);
+        let explored = Explored::new(&exploration, &performed, None);
+        let sum = |row: &Taken| row.host + row.lent + row.pinned + row.given + row.mmio + row.several;
+        assert_eq!(explored.table.iter().map(sum).sum::<u64>(), explored.performed as u64);
+        let text = summary(&exploration, &performed);
+        for row in &explored.table {
+            let numbers = [row.host, row.lent, row.pinned, row.given, row.mmio, row.several];
+            let words = numbers.iter().fold(row.operation.clone(), |line, number| format!("{line} {number}"));
+            let same = |line: &str| line.split_whitespace().eq(words.split_whitespace());
+            assert!(text.lines().any(same), "{words}: {text}");
+        }
+        assert!(explored.table.len() > 8);
     }
 }

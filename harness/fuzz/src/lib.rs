@@ -11,6 +11,7 @@
 //! | [`service`] | what must still work |
 //! | [`act`], [`layout`] | one operation; where things are |
 //! | [`round`], [`counts`] | one machine: performing, judging, counting |
+//! | [`end`] | whose fault it is that a machine came to its end |
 //! | [`reduce`], [`search`] | the shortest list of operations that still shows a finding |
 //! | [`explore`] | every operation in every state of a few pages, as the specification has them |
 //! | [`fuzz`] | operations that are chosen by what every page is |
@@ -25,6 +26,7 @@ pub mod beside;
 mod commands;
 mod counts;
 pub mod document;
+mod end;
 mod entries;
 pub mod explore;
 pub mod fuzz;

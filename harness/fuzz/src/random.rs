@@ -5,7 +5,7 @@ use rand_core::{Rng, SeedableRng};
 use rand_xorshift::XorShiftRng;
 
 /// A stream of choices.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Random(XorShiftRng);
 
 impl Random {

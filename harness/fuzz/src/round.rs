@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 
 use crate::act::{Act, Class, physical};
 use crate::counts::Counts;
+use crate::end::of_hypervisor;
 use crate::generator::{BURST, Generator};
 use crate::layout::CANARY;
 
@@ -87,7 +88,7 @@ impl<'m> AttackedMachine<'m> {
     /// Performs `acts`, which [`piece_len`] has found to go together.
     ///
     /// # Errors
-    /// The user cancelled. Any other end of the machine is trouble.
+    /// The user cancelled, or QEMU was killed. Any other end of the machine is trouble.
     pub(super) fn perform(&mut self, acts: &[Act]) -> Result<Piece, MachineError> {
         self.performed += acts.len() as u64;
         let done = match acts {
@@ -103,9 +104,8 @@ impl<'m> AttackedMachine<'m> {
         };
         let (outcomes, findings, changed) = match done {
             Ok(done) => done,
-            Err(SessionError::Machine(MachineError::Cancelled)) => return Err(MachineError::Cancelled),
             Err(error) => {
-                let trouble = Some(ended(self.performed, &named(acts), error));
+                let trouble = Some(ended(self.performed, &named(acts), of_hypervisor(error)?));
                 return Ok(Piece { outcomes: Vec::new(), changed: true, trouble });
             }
         };

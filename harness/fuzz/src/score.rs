@@ -2,10 +2,11 @@
 
 use parallax_abi::fault::Fault;
 use parallax_engine::status::Failure;
-use parallax_engine::{Beginning, Session, SessionError};
+use parallax_engine::{Beginning, Session};
 use parallax_machine::{Backend, CancellationToken, MachineError};
 use parallax_trace::Trace;
 
+use crate::end::of_hypervisor;
 use crate::explore::{Exploration, PAGES, Shard, lost};
 use crate::fuzz;
 use crate::plan::Plan;
@@ -114,8 +115,8 @@ impl Means<'_> {
                         step.findings.iter().for_each(|finding| add(finding.rule.to_string(), number));
                     }
                 }
-                Err(SessionError::Machine(MachineError::Cancelled)) => return Err(MachineError::Cancelled),
-                Err(_) => {
+                Err(error) => {
+                    of_hypervisor(error)?;
                     add(END.to_owned(), number + 1);
                     break;
                 }
@@ -128,10 +129,12 @@ impl Means<'_> {
         let all = Shard { index: 0, count: 1 };
         let explored = exploration.run(all, 1, self.watched, self.cancel, &0.into());
         match explored {
+            Ok((performed, _)) if performed.interrupted => Err(MachineError::Cancelled),
             Ok((performed, found)) => {
                 Ok(found.map(|found| Caught { rule: found.rule(), operations: performed.operations }))
             }
             Err(MachineError::Cancelled) => Err(MachineError::Cancelled),
+            Err(error) if error.is_killed() => Err(error),
             // A fault of the boot.
             Err(_) => Ok(Some(Caught { rule: END.to_owned(), operations: 0 })),
         }
@@ -146,6 +149,7 @@ impl Means<'_> {
         match plan.run(0, self.bare, self.cancel, &0.into()) {
             Ok(report) => Ok(report.trouble.map(Caught::from)),
             Err(MachineError::Cancelled) => Err(MachineError::Cancelled),
+            Err(error) if error.is_killed() => Err(error),
             Err(_) => Ok(Some(Caught { rule: END.to_owned(), operations: 0 })),
         }
     }
@@ -164,7 +168,11 @@ impl Means<'_> {
             corpus: None,
         };
         let report = plan.run(self.covered, self.cancel, &fuzz::Progress::default())?;
-        Ok(report.trouble.map(Caught::from))
+        if report.interrupted {
+            Err(MachineError::Cancelled.into())
+        } else {
+            Ok(report.trouble.map(Caught::from))
+        }
     }
 }
 

@@ -81,6 +81,14 @@ pub enum MachineError {
         /// The end of what it and the machine printed.
         report: String,
     },
+    /// Somebody else ended QEMU, which is nothing that a machine can do.
+    #[error("QEMU was killed from outside ({status}), which says nothing of the hypervisor\n{report}")]
+    QemuKilled {
+        /// By what.
+        status: String,
+        /// The end of what it and the machine printed.
+        report: String,
+    },
     /// The gdbstub said something that is not understood.
     #[error("gdbstub: {0}")]
     Rsp(RspError),
@@ -145,6 +153,16 @@ impl MachineError {
         if cause.class() == FailureClass::Cancelled { Self::Cancelled } else { Self::Boot(Box::new(cause)) }
     }
 
+    /// Whether somebody else ended QEMU: on another machine the same may well go on.
+    #[must_use]
+    pub fn is_killed(&self) -> bool {
+        match self {
+            Self::QemuKilled { .. } => true,
+            Self::Boot(cause) | Self::NotStarted(cause) => cause.is_killed(),
+            _ => false,
+        }
+    }
+
     /// What class of failure it is. Once QEMU runs the machine, whatever goes wrong is the hypervisor's: a revision
     /// that sets up something wrong is a bad one, and none to be skipped.
     #[must_use]
@@ -159,6 +177,7 @@ impl MachineError {
             Self::Recording(error) => error.class(),
             Self::Toolchain(_)
             | Self::Qemu(_)
+            | Self::QemuKilled { .. }
             | Self::Symbols(_)
             | Self::NotStarted(_)
             | Self::UnknownRegister { .. }

@@ -20,6 +20,7 @@ mod failure;
 pub mod gdb;
 pub mod journal;
 pub mod machine;
+pub mod place;
 pub mod programs;
 pub mod qemu;
 pub mod qmp;

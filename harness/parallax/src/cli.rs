@@ -21,6 +21,7 @@ pub(crate) mod linux;
 mod linux_machine;
 pub(crate) mod mutants;
 pub(crate) mod nightly;
+mod number;
 pub(crate) mod report;
 pub(crate) mod require;
 pub(crate) mod review;

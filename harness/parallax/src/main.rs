@@ -5,9 +5,23 @@ use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
+use clap::error::ContextValue;
 use parallax::cmd::Cli;
 use parallax_engine::status::Status;
 use parallax_engine::visible;
+
+/// `asked` with nothing of the arguments in it that steers a terminal: a name may come from a folder of somebody else's.
+fn visibly(mut asked: clap::Error) -> clap::Error {
+    let shown = |text: &String| visible::line(text).into_owned();
+    let shown = |value: &ContextValue| match value {
+        ContextValue::String(text) => Some(ContextValue::String(shown(text))),
+        ContextValue::Strings(texts) => Some(ContextValue::Strings(texts.iter().map(shown).collect())),
+        _ => None,
+    };
+    let all: Vec<_> = asked.context().filter_map(|(kind, value)| Some((kind, shown(value)?))).collect();
+    all.into_iter().for_each(|(kind, value)| drop(asked.insert(kind, value)));
+    asked
+}
 
 /// Prints the help, or what is wrong with the arguments.
 fn help(asked: &clap::Error) -> ExitCode {
@@ -23,7 +37,7 @@ fn help(asked: &clap::Error) -> ExitCode {
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(asked) => return help(&asked),
+        Err(asked) => return help(&visibly(asked)),
     };
     let status = parallax::cmd::main(&cli).unwrap_or_else(|error| {
         // What is wrong is told in the words of what was read.

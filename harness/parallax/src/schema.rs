@@ -16,7 +16,7 @@ pub const ALL: &[Published] = &[
     Published::of::<bisect::Report>("bisect", bisect::SCHEMA, "parallax bisect --format json"),
     Published::of::<Attacked>("attack", fuzz::SCHEMA, "parallax attack --format json"),
     Published::of::<Fuzzed>("fuzz", fuzz::FUZZED, "parallax fuzz --format json"),
-    Published::of::<Explored>("explore", fuzz::SCHEMA, "parallax explore --format json"),
+    Published::of::<Explored>("explore", fuzz::EXPLORED, "parallax explore --format json"),
     Published::of::<Covered>("coverage", coverage::SCHEMA, "parallax coverage --format json"),
     Published::of::<Benched>("bench", bench::SCHEMA, "parallax bench --format json"),
     Published::of::<BenchTargets>(

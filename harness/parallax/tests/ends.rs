@@ -21,6 +21,8 @@ const NOT_THERE: &[(&str, i32)] = &[
     ("fuzz --time 8", 2),
     ("schedules --schedules 0", 2),
     ("schedules --with nowhere", 2),
+    ("fuzz --seed nowhere", 2),
+    ("fuzz --time 9000h", 2),
     ("dump nowhere", 2),
     ("diff nowhere nowhere", 2),
     ("check nowhere", 2),
@@ -65,6 +67,49 @@ fn what_is_not_there_is_told_on_standard_error_with_the_status_of_its_kind() {
         assert!(output.stdout.is_empty(), "{args}: {}", said(&output));
         assert!(!error.contains("panicked"), "{args}: {error}");
     }
+}
+
+#[test]
+fn a_number_that_is_none_is_told_with_what_may_stand_there() {
+    let seed = "expected a number from 0 to 18446744073709551615, such as 7 or 0x5";
+    for (args, what) in [
+        ("fuzz --seed 99999999999999999999", seed),
+        ("attack --seed=-1", seed),
+        ("schedules --seed 0x", seed),
+        ("faults --score --seed x", seed),
+        ("schedules --schedules 99999999999999999999", "expected a number from 1 to 10000000"),
+        ("fuzz --jobs x", "expected a number from 1 to 64"),
+        ("fuzz --time 99999999h", "8760h, a year, is the most"),
+    ] {
+        let output = parallax(args, &[]);
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{args}: {error}");
+        assert!(error.contains(what), "{args}: {error}");
+    }
+}
+
+#[test]
+fn a_part_without_states_says_so() {
+    let output = parallax("explore --shard 126/126", &[]);
+    let expected = "nothing to do in this part, 126 of 126: there are 125 states\n";
+    assert_eq!((output.status.code(), said(&output).as_str()), (Some(0), expected));
+    let output = parallax("explore --shard 126/126 --format json", &[]);
+    let document: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!((&document["performed"], &document["status"]), (&0.into(), &0.into()));
+    // The last one that has a state, on a machine.
+    let output = parallax("explore --shard 125/126 --jobs 1", &[]);
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    assert!(said(&output).ends_with("nothing found\n"), "{}", said(&output));
+}
+
+#[test]
+fn three_operations_of_a_pair_are_told_in_a_line() {
+    let with = ["--with"; 3].join(" host_share_hyp ");
+    let output = parallax(&format!("schedules {with} host_read"), &[]);
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{error}");
+    let said = "error: --with host_read: a pair has two operations, and two are named already\n";
+    assert_eq!(error, said);
 }
 
 #[test]

@@ -36,6 +36,18 @@ fn with(line: &str, what: &str) -> String {
 }
 
 #[test]
+fn what_stands_in_an_argument_is_shown_and_not_obeyed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for steering in STEERING {
+        for args in ["fuzz --seed @", "fuzz @", "@", "fuzz --fault @", "run --mode @", "explore --@"] {
+            let said = said(folder.path(), &args.replace('@', steering));
+            assert!(said.contains("\\u{"), "{args}: {said:?}");
+            assert!(!said.contains(steering), "{args}: {said:?}");
+        }
+    }
+}
+
+#[test]
 fn what_is_in_a_recording_is_shown_and_not_obeyed() {
     let folder = tempfile::tempdir().expect("a folder");
     let at = |name: &str| folder.path().join(name);

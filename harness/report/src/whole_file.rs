@@ -3,8 +3,10 @@
 use std::io::{self, Write};
 use std::path::Path;
 
+use parallax_machine::place::{draft_beside, led_to};
+
 /// Puts `bytes` into the file at `path`, in one step. What is there and is no file, such as a pipe, is written to: it
-/// cannot be replaced. A link stays one: the file that it leads to is replaced.
+/// cannot be replaced. A link stays one: the file that it leads to is replaced, or made where there is none.
 ///
 /// # Errors
 /// The file system refused; what was at `path` is still there then.
@@ -12,16 +14,10 @@ pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     if std::fs::metadata(path).is_ok_and(|there| !there.is_file()) {
         return std::fs::OpenOptions::new().write(true).open(path)?.write_all(bytes);
     }
-    let target = std::fs::canonicalize(path).ok();
-    let path = target.as_deref().unwrap_or(path);
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".parallax-").suffix(".part");
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let mut file = builder.tempfile_in(folder.unwrap_or_else(|| Path::new(".")))?;
-    file.write_all(bytes)?;
-    file.persist(path).map_err(|error| error.error)?;
+    let path = led_to(path);
+    let mut file = draft_beside(&path, ".part")?;
+    file.as_file_mut().write_all(bytes)?;
+    file.persist(&path).map_err(|error| error.error)?;
     Ok(())
 }
 
@@ -50,6 +46,11 @@ mod tests {
         std::os::unix::fs::symlink("file", &link).unwrap();
         write(&link, b"new").unwrap();
         assert!(link.is_symlink());
-        assert_eq!(std::fs::read(file).unwrap(), b"new");
+        assert_eq!(std::fs::read(&file).unwrap(), b"new");
+        // Where it leads to nothing, what it leads to is made, as whoever opens it would do.
+        std::fs::remove_file(&file).unwrap();
+        write(&link, b"newer").unwrap();
+        assert!(link.is_symlink());
+        assert_eq!(std::fs::read(file).unwrap(), b"newer");
     }
 }

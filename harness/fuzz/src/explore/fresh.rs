@@ -5,7 +5,7 @@
 //! where nothing ever was.
 
 use parallax_addr::{Base, Expr, Symbol};
-use parallax_engine::{Beginning, Session, SessionError};
+use parallax_engine::{Beginning, Session};
 use parallax_graph::Edge;
 use parallax_machine::{Backend, CancellationToken, MachineError};
 use parallax_ops::Kind;
@@ -13,6 +13,7 @@ use parallax_trace::Op;
 use parallax_trace::spec::MachineSpec;
 
 use super::{Exploration, Found, lost};
+use crate::end::of_hypervisor;
 
 /// What the machine's line says more.
 pub(super) const MEMORY: &str = " mem=2G";
@@ -20,8 +21,8 @@ pub(super) const MEMORY: &str = " mem=2G";
 const BLOCK: u64 = 512;
 
 impl Exploration {
-    /// Performs each operation in each state that at most one operation leads to, as far as there are blocks. How many, and what
-    /// was found.
+    /// Performs each operation in each state that at most one operation leads to, as far as there are blocks, and counts them.
+    /// What was found.
     ///
     /// # Errors
     /// The machine does not boot, or the user cancelled.
@@ -29,11 +30,11 @@ impl Exploration {
         &self,
         backend: &dyn Backend,
         cancel: &CancellationToken,
-    ) -> Result<(u64, Option<Found>), MachineError> {
+        count: &mut u64,
+    ) -> Result<Option<Found>, MachineError> {
         let spec = self.fresh_machine();
         let mut machine = backend.boot(&spec)?;
         let (mut session, _) = Session::start_with(machine.as_mut(), Beginning::default()).map_err(lost)?;
-        let mut count = 0;
         for (state, edge, ops) in self.fresh(spec.mem_bytes) {
             if cancel.is_cancelled() {
                 return Err(MachineError::Cancelled);
@@ -42,19 +43,17 @@ impl Exploration {
             for op in ops {
                 match session.step(&op) {
                     Ok(step) if step.findings.is_empty() => {}
-                    Ok(step) => return Ok((count, Some(found(step.findings, None)))),
-                    Err(SessionError::Machine(MachineError::Cancelled)) => {
-                        return Err(MachineError::Cancelled);
-                    }
+                    Ok(step) => return Ok(Some(found(step.findings, None))),
                     Err(error) => {
+                        let error = of_hypervisor(error)?;
                         let end = super::End { text: error.to_string(), sure: true };
-                        return Ok((count, Some(found(Vec::new(), Some(end)))));
+                        return Ok(Some(found(Vec::new(), Some(end))));
                     }
                 }
             }
-            count += 1;
+            *count += 1;
         }
-        Ok((count, None))
+        Ok(None)
     }
 
     /// The machine for it.

@@ -12,10 +12,11 @@ mod performed;
 pub(crate) mod smmu;
 mod tour;
 
+use crate::end::of_hypervisor;
 use crate::search::until_cancelled;
 use parallax_abi::fault::Fault;
 use parallax_addr::{Pfn, StreamId};
-use parallax_engine::{Beginning, Session, SessionError};
+use parallax_engine::{Beginning, Session};
 use parallax_graph::{Graph, Scope};
 use parallax_machine::{Backend, CancellationToken, MachineError};
 use parallax_ops::{Kind, Operation};
@@ -179,8 +180,7 @@ impl Exploration {
             }
             match session.step(op) {
                 Ok(step) => shown |= !step.findings.is_empty(),
-                Err(SessionError::Machine(MachineError::Cancelled)) => return Err(MachineError::Cancelled),
-                Err(_) => return Ok(true),
+                Err(error) => return of_hypervisor(error).map(|_| true),
             }
         }
         Ok(shown)

@@ -17,6 +17,8 @@ pub struct Performed {
     pub operations: u64,
     /// Transitions that were performed once more, on pages that nobody had touched.
     pub untouched: u64,
+    /// Whether the user ended it before all was performed.
+    pub interrupted: bool,
     /// For each state the operations that were performed in it.
     taken: Vec<BTreeSet<usize>>,
 }
@@ -25,7 +27,7 @@ impl Performed {
     /// Nothing of `exploration` yet.
     #[must_use]
     pub fn of(exploration: &Exploration) -> Self {
-        Self { operations: 0, untouched: 0, taken: vec![BTreeSet::new(); exploration.graph.states.len()] }
+        Self { taken: vec![BTreeSet::new(); exploration.graph.states.len()], ..Self::default() }
     }
 
     pub(super) fn count(&mut self, state: usize, edge: &Edge) {
@@ -54,6 +56,7 @@ impl Performed {
     pub fn add(&mut self, other: &Self) {
         self.operations += other.operations;
         self.untouched += other.untouched;
+        self.interrupted |= other.interrupted;
         for (mine, theirs) in self.taken.iter_mut().zip(&other.taken) {
             mine.extend(theirs);
         }
@@ -69,17 +72,25 @@ impl Performed {
 /// The kinds of pages that rows of a table are counted by.
 const KINDS: [&str; 6] = ["host's", "lent", "pinned", "given", "mmio", "several"];
 
+impl Performed {
+    /// Transitions of `exploration` that were performed: by the operation, and in the order of [`KINDS`] by what the pages are that it names.
+    pub(crate) fn counts<'a>(&self, exploration: &'a Exploration) -> BTreeMap<&'a str, [u64; KINDS.len()]> {
+        let mut counts: BTreeMap<&str, [u64; KINDS.len()]> = BTreeMap::new();
+        for (state, taken) in self.taken.iter().enumerate() {
+            for operation in taken {
+                let kind = exploration.kind(state, *operation);
+                counts.entry(exploration.actions[*operation].name).or_default()[kind] += 1;
+            }
+        }
+        counts
+    }
+}
+
 /// What was performed, as a table: operations by what the pages are that they name.
 #[must_use]
 pub fn summary(exploration: &Exploration, performed: &Performed) -> String {
     let graph = &exploration.graph;
-    let mut counts: BTreeMap<&str, [u64; KINDS.len()]> = BTreeMap::new();
-    for (state, taken) in performed.taken.iter().enumerate() {
-        for operation in taken {
-            let kind = exploration.kind(state, *operation);
-            counts.entry(exploration.actions[*operation].name).or_default()[kind] += 1;
-        }
-    }
+    let counts = performed.counts(exploration);
     let mut header = vec!["transitions"];
     header.extend(KINDS);
     let header: [String; KINDS.len() + 1] = std::array::from_fn(|column| header[column].to_owned());

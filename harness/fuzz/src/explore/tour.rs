@@ -6,12 +6,14 @@ use std::sync::{Mutex, PoisonError};
 use parallax_abi::mailbox::SLOTS;
 use parallax_engine::{Beginning, Session, SessionError, touches_data};
 use parallax_graph::{Edge, Tour};
-use parallax_machine::{Backend, CancellationToken, Machine, MachineError};
+use parallax_machine::{Backend, CancellationToken, FailureClass, Machine, MachineError};
 use parallax_model::Finding;
 use parallax_trace::Op;
 
 use super::performed::Performed;
 use super::{Exploration, lost};
+use crate::end::of_hypervisor;
+use crate::search::until_cancelled;
 
 /// A part of all: number `index` of `count`, from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +22,14 @@ pub struct Shard {
     pub index: usize,
     /// How many there are.
     pub count: usize,
+}
+
+impl Shard {
+    /// Whether nothing of `exploration` is in it: there are more parts than states.
+    #[must_use]
+    pub fn is_empty(self, exploration: &Exploration) -> bool {
+        (self.index..exploration.graph.states.len()).step_by(self.count.max(1)).next().is_none()
+    }
 }
 
 /// Where something was found.
@@ -74,12 +84,21 @@ fn taken(session: &mut Session<'_>, batch: &[Taken<'_>]) -> Result<Vec<Vec<Findi
     }
 }
 
+/// What was found by then, where the user ended it: `all` says so.
+fn until_interrupted(
+    found: Result<Option<Found>, MachineError>,
+    all: &mut Performed,
+) -> Result<Option<Found>, MachineError> {
+    all.interrupted |= found.as_ref().is_err_and(|error| error.class() == FailureClass::Cancelled);
+    if all.interrupted && found.is_err() { Ok(None) } else { found }
+}
+
 impl Exploration {
-    /// Performs `shard` on as many machines as there are `jobs`. Tells `progress` of operations done. What was performed, and
-    /// what was found first on any machine.
+    /// Performs `shard` on as many machines as there are `jobs`. Tells `progress` of operations done. What was performed, until the
+    /// user cancelled if he did, and what was found first on any machine.
     ///
     /// # Errors
-    /// A machine does not boot, or the user cancelled.
+    /// A machine does not boot, or QEMU was killed.
     pub fn run(
         &self,
         shard: Shard,
@@ -97,44 +116,46 @@ impl Exploration {
                 let results = &results;
                 scope.spawn(move || {
                     let machine = self.machine().machine;
+                    let mut performed = Performed::of(self);
                     let result = backend.boot(&machine).and_then(|mut machine| {
-                        self.perform(part, machine.as_mut(), backend, cancel, progress)
+                        let means = (backend, cancel, progress);
+                        self.perform(part, machine.as_mut(), means, &mut performed)
                     });
-                    results.lock().unwrap_or_else(PoisonError::into_inner).push((job, result));
+                    let result = (job, performed, result);
+                    results.lock().unwrap_or_else(PoisonError::into_inner).push(result);
                 });
             }
         });
         let mut results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
-        results.sort_by_key(|(job, _)| *job);
+        results.sort_by_key(|(job, ..)| *job);
         let mut all = Performed::of(self);
         let mut found = None;
-        for (_, result) in results {
-            let (performed, of_part) = result?;
+        for (_, performed, result) in results {
             all.add(&performed);
-            found = found.or(of_part);
+            found = found.or(until_interrupted(result, &mut all)?);
         }
-        if found.is_none() && shard.index == 0 && self.set_up.is_none() {
-            (all.untouched, found) = self.untouched(backend, cancel)?;
+        if found.is_none() && !all.interrupted && shard.index == 0 && self.set_up.is_none() {
+            let result = self.untouched(backend, cancel, &mut all.untouched);
+            found = until_interrupted(result, &mut all)?;
         }
+        all.interrupted &= found.is_none();
         Ok((all, found))
     }
 
-    /// Performs a part on `machine`, which has just booted, until something is found.
+    /// Performs a part on `machine`, which has just booted, until something is found, and counts what was `performed`.
     fn perform(
         &self,
         part: Shard,
         machine: &mut dyn Machine,
-        backend: &dyn Backend,
-        cancel: &CancellationToken,
-        progress: &AtomicU64,
-    ) -> Result<(Performed, Option<Found>), MachineError> {
+        (backend, cancel, progress): (&dyn Backend, &CancellationToken, &AtomicU64),
+        performed: &mut Performed,
+    ) -> Result<Option<Found>, MachineError> {
         let (mut session, at_boot) = Session::start_with(machine, Beginning::default()).map_err(lost)?;
         session.stream().map_err(lost)?;
-        let mut performed = Performed::of(self);
         let mut tour = Tour::of_part(&self.graph, part.index, part.count).peekable();
         if let (false, Some((state, edge))) = (at_boot.is_empty(), tour.peek().copied()) {
             let found = Found { state, edge: edge.clone(), findings: at_boot, end: None };
-            return Ok((performed, Some(found)));
+            return Ok(Some(found));
         }
         for op in self.first() {
             session.step(&op).map_err(lost)?;
@@ -161,25 +182,25 @@ impl Exploration {
             }
             let steps = match taken(&mut session, &batch) {
                 Ok(steps) => steps,
-                Err(SessionError::Machine(MachineError::Cancelled)) => return Err(MachineError::Cancelled),
                 Err(error) => {
-                    let found = self.end_of(&batch, &error.to_string(), backend, cancel)?;
-                    return Ok((performed, Some(found)));
+                    let end = of_hypervisor(error)?.to_string();
+                    return self.end_of(&batch, &end, backend, cancel).map(Some);
                 }
             };
             for ((state, edge, _), findings) in batch.iter().zip(steps) {
                 performed.count(*state, edge);
                 if !findings.is_empty() {
                     let found = Found { state: *state, edge: (*edge).clone(), findings, end: None };
-                    return Ok((performed, Some(found)));
+                    return Ok(Some(found));
                 }
             }
             progress.fetch_add(batch.len() as u64, Ordering::Relaxed);
         }
-        Ok((performed, None))
+        Ok(None)
     }
 
-    /// Which operation of `batch` a machine came to its end in, as `end` says: a fresh one performs them step by step.
+    /// Which operation of `batch` a machine came to its end in, as `end` says: a fresh one performs them step by step. Where the user
+    /// cancels that, it is one of the batch.
     fn end_of(
         &self,
         batch: &[Taken<'_>],
@@ -193,7 +214,11 @@ impl Exploration {
             findings,
             end,
         };
-        let mut machine = backend.boot(&self.machine().machine)?;
+        let unsure = || found(&batch[0], Vec::new(), Some(End { text: end.to_owned(), sure: false }));
+        let mut machine = match backend.boot(&self.machine().machine) {
+            Err(_) if cancel.is_cancelled() => return Ok(unsure()),
+            machine => machine?,
+        };
         let (mut session, _) = Session::start_with(machine.as_mut(), Beginning::default()).map_err(lost)?;
         let way = self.graph.way_to(batch[0].0).into_iter().flat_map(|edge| self.ops(edge));
         let way: Vec<Op> = self.first().into_iter().chain(way).collect();
@@ -201,23 +226,24 @@ impl Exploration {
         let of_batch = batch.iter().flat_map(|taken| taken.2.iter().map(move |op| (Some(taken), op)));
         for (performed, op) in way.chain(of_batch) {
             if cancel.is_cancelled() {
-                return Err(MachineError::Cancelled);
+                break;
             }
             match (session.step(op), performed) {
                 (Ok(step), Some(performed)) if !step.findings.is_empty() => {
                     return Ok(found(performed, step.findings, None));
                 }
                 (Ok(_), _) => {}
-                (Err(SessionError::Machine(MachineError::Cancelled)), _) => {
-                    return Err(MachineError::Cancelled);
+                (Err(error), performed) => {
+                    match (until_cancelled(of_hypervisor(error).map(Some))?, performed) {
+                        (Some(error), Some(performed)) => {
+                            let end = End { text: error.to_string(), sure: true };
+                            return Ok(found(performed, Vec::new(), Some(end)));
+                        }
+                        _ => break,
+                    }
                 }
-                (Err(error), Some(performed)) => {
-                    let end = End { text: error.to_string(), sure: true };
-                    return Ok(found(performed, Vec::new(), Some(end)));
-                }
-                (Err(_), None) => break,
             }
         }
-        Ok(found(&batch[0], Vec::new(), Some(End { text: end.to_owned(), sure: false })))
+        Ok(unsure())
     }
 }

@@ -5,6 +5,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use parallax_engine::status::Failure;
 use parallax_report::{regular, whole_file};
 use parallax_trace::spec::MachineSpec;
 use parallax_trace::{Op, Trace};
@@ -48,6 +49,34 @@ impl Entry {
     pub(super) fn save(&self, folder: &Path) -> io::Result<()> {
         let path = folder.join(self.name());
         if path.exists() { Ok(()) } else { whole_file::write(&path, self.text().as_bytes()) }
+    }
+}
+
+/// Makes `folder`, where there is none. One that takes no files is refused: what is found would have no place there, and that would be told
+/// at the end.
+///
+/// # Errors
+/// What is wrong, and what can be done.
+pub(super) fn begin(folder: &Path) -> Result<(), Failure> {
+    let name = folder.display();
+    if let (false, Ok(target)) = (folder.exists(), std::fs::read_link(folder)) {
+        return Err(Failure::usage(format!(
+            "--corpus {name}: a link to {}, which is not there: make that folder, or name another one",
+            target.display()
+        )));
+    }
+    if folder.exists() && !folder.is_dir() {
+        return Err(Failure::usage(format!("--corpus {name}: it is no folder: name one, or none yet")));
+    }
+    std::fs::create_dir_all(folder).map_err(|error| {
+        Failure::file(format_args!("--corpus {name}: no folder can be made there"), &error)
+    })?;
+    match tempfile::tempfile_in(folder) {
+        Ok(_) => Ok(()),
+        Err(error) => {
+            let what = format!("--corpus {name}: the folder takes no files: {error}: name another one");
+            Err(Failure::usage(what))
+        }
     }
 }
 
@@ -99,6 +128,27 @@ mod tests {
         let read = load(folder.path()).unwrap();
         assert_eq!(read.len(), 1);
         assert_eq!((read[0].text(), read[0].name()), (kept.text(), kept.name()));
+    }
+
+    #[test]
+    fn where_nothing_could_be_kept_is_told_with_what_to_do() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let refused = |path: &Path| begin(path).unwrap_err().message;
+        std::os::unix::fs::symlink("nowhere", at("link")).unwrap();
+        let said = refused(&at("link"));
+        assert!(
+            said.ends_with("a link to nowhere, which is not there: make that folder, or name another one"),
+            "{said}"
+        );
+        std::fs::create_dir(at("nowhere")).unwrap();
+        begin(&at("link")).unwrap();
+        std::fs::write(at("file"), "x").unwrap();
+        assert!(refused(&at("file")).contains("it is no folder"));
+        // Nobody makes files there, whoever it is.
+        assert!(refused(Path::new("/proc/self")).contains("the folder takes no files"));
+        begin(&at("new/one")).unwrap();
+        assert!(at("new/one").is_dir());
     }
 
     #[test]

@@ -11,6 +11,7 @@ use parallax_spec::{Held, Observed};
 use parallax_trace::Op;
 use parallax_trace::spec::MachineSpec;
 
+use crate::end::of_hypervisor;
 use crate::round::Trouble;
 
 /// Boots `spec`. A hypervisor that does not get through its boot is trouble.
@@ -82,7 +83,7 @@ impl<'m> Performing<'m> {
     /// Performs `ops`, which [`Self::piece_len`] has found to go together.
     ///
     /// # Errors
-    /// The user cancelled. Any other end of the machine is trouble.
+    /// The user cancelled, or QEMU was killed. Any other end of the machine is trouble.
     pub(super) fn perform(&mut self, ops: &[&Op]) -> Result<Piece, MachineError> {
         let steps = match ops {
             [op] if self.step || touches_data(op) => self.session.step(op).map(|step| vec![step]),
@@ -90,8 +91,8 @@ impl<'m> Performing<'m> {
         };
         let steps = match steps {
             Ok(steps) => steps,
-            Err(SessionError::Machine(MachineError::Cancelled)) => return Err(MachineError::Cancelled),
             Err(error) => {
+                let error = of_hypervisor(error)?;
                 let named = ops.last().map_or_else(String::new, |op| op.to_string());
                 let trouble = Some(ended(self.performed + ops.len() as u64, &named, error));
                 return Ok(Piece { outcomes: Vec::new(), trouble });

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use parallax_abi::fault::Fault;
 use parallax_engine::Reproducer;
 use parallax_engine::status::{Failure, Status};
-use parallax_machine::{Backend, CancellationToken, MachineError};
+use parallax_machine::{Backend, CancellationToken, FailureClass, MachineError};
 use parallax_trace::Op;
 use sha2::{Digest, Sha256};
 
@@ -83,6 +83,8 @@ pub struct Report {
     pub kept: u64,
     /// How many of a corpus there were at the beginning: so many machines begin with one, and none of those is kept.
     pub given: u64,
+    /// Whether the user ended it before all was performed, or something was found.
+    pub interrupted: bool,
     /// What the last machine was, and what it did.
     pub(super) last: Option<(Drawn, Vec<Op>)>,
 }
@@ -105,6 +107,14 @@ impl Plan {
         trace
     }
 
+    /// Makes the folder of the corpus, where there is none, before anything else takes time.
+    ///
+    /// # Errors
+    /// It can be no folder, or takes no files.
+    pub fn begin(&self) -> Result<(), Failure> {
+        self.corpus.as_deref().map_or(Ok(()), corpus::begin)
+    }
+
     /// The command that performs the same operations again, up to number `at` of the run.
     #[must_use]
     pub fn reproducer(&self, at: u64) -> Reproducer {
@@ -121,11 +131,11 @@ impl Plan {
         Reproducer::new(words)
     }
 
-    /// Runs machines until all operations are done, time is over, or something is found. The result is the same whatever
-    /// [`Self::jobs`] is: nothing counts that came behind the first trouble.
+    /// Runs machines until all operations are done, time is over, something is found, or the user cancels. The result is the same whatever
+    /// [`Self::jobs`] is, if nobody cancels: nothing counts that came behind the first trouble.
     ///
     /// # Errors
-    /// A machine does not start, the corpus cannot be read, or the user cancelled.
+    /// A machine does not start, or the corpus cannot be read.
     pub fn run(
         &self,
         backend: &dyn Backend,
@@ -146,11 +156,12 @@ impl Plan {
             unkept: None,
             kept: 0,
             given: feedback.given,
+            interrupted: false,
             last: None,
         };
         let mut digest = Sha256::new();
         let (mut number, mut done) = (0, 0);
-        while done < self.ops && !is_over() && report.trouble.is_none() {
+        while done < self.ops && !is_over() && report.trouble.is_none() && !report.interrupted {
             let first = number;
             let mut rounds = Vec::new();
             while done < self.ops && number < first + GENERATION {
@@ -159,8 +170,11 @@ impl Plan {
                 done += rounds[rounds.len() - 1].1.until as u64;
                 number += 1;
             }
+            let asked = rounds.len();
             let runs = self.generation(rounds, &feedback.known, &is_over, (backend, cancel, progress))?;
-            for (number, (before, drawn, run)) in (first..).zip(runs) {
+            let whole = runs.len() == asked && runs.iter().all(|(.., run)| !run.cut);
+            for (index, before, drawn, run) in runs {
+                let number = first + index as u64;
                 report.machines += 1;
                 report.counts.add(&run.counts);
                 digest.update(run.digest);
@@ -181,6 +195,7 @@ impl Plan {
                     feedback.corpus.push(entry);
                 }
             }
+            report.interrupted = cancel.is_cancelled() && !whole && report.trouble.is_none();
             let known = &feedback.known;
             (report.instructions, report.branches) = (known.instructions(), known.branches());
             report.states = known.states();
@@ -195,21 +210,7 @@ impl Plan {
     fn feedback(&self) -> Result<Feedback, Failure> {
         let mut corpus = Vec::new();
         if let Some(folder) = &self.corpus {
-            if folder.exists() && !folder.is_dir() {
-                let what = format!("--corpus {}: it is no folder: name one, or none yet", folder.display());
-                return Err(Failure::usage(what));
-            }
-            std::fs::create_dir_all(folder).map_err(|error| {
-                Failure::file(
-                    format_args!("--corpus {}: no folder can be made there", folder.display()),
-                    &error,
-                )
-            })?;
-            // What is found would have no place there, and that would be told at the end.
-            if let Err(error) = tempfile::tempfile_in(folder) {
-                let what = format_args!("--corpus {}: the folder takes no files", folder.display());
-                return Err(Failure::usage(format!("{what}: {error}")));
-            }
+            corpus::begin(folder)?;
             corpus = corpus::load(folder).map_err(Failure::usage)?;
         }
         Ok(Feedback { given: corpus.len() as u64, corpus, known: Reached::default() })
@@ -246,14 +247,15 @@ impl Plan {
         round(fresh, Vec::new(), random)
     }
 
-    /// Runs machines side by side; gives those that count, in order.
+    /// Runs machines side by side; gives those that count, in order, each with its place among `rounds`. Where the user cancels, those are
+    /// the machines that had booted by then.
     fn generation(
         &self,
         rounds: Vec<(u64, Round)>,
         known: &Reached,
         is_over: &(dyn Fn() -> bool + Sync),
         (backend, cancel, progress): (&dyn Backend, &CancellationToken, &Progress),
-    ) -> Result<Vec<(u64, Drawn, Run)>, Failure> {
+    ) -> Result<Vec<(usize, u64, Drawn, Run)>, Failure> {
         let (next, stop) = (AtomicUsize::new(0), AtomicUsize::new(rounds.len()));
         let waiting: Vec<_> = rounds.into_iter().map(|round| Mutex::new(Some(round))).collect();
         let results = Mutex::new(Vec::new());
@@ -268,7 +270,7 @@ impl Plan {
                         let taken = taken.and_then(|round| locked(round).take());
                         let Some((before, round)) = taken else { break };
                         let (drawn, until) = (round.drawn.clone(), before + round.until as u64);
-                        let run = || round.run(known, backend, &end, &progress.ops);
+                        let run = || round.run_again_if_killed(known, backend, &end, &progress.ops);
                         let run = match catch_unwind(AssertUnwindSafe(run)) {
                             Ok(run) => run,
                             Err(payload) => {
@@ -288,12 +290,16 @@ impl Plan {
         if let Some((until, payload)) = panicked.into_inner().unwrap_or_else(PoisonError::into_inner) {
             return Err(self.panicked(until, payload.as_ref()));
         }
-        if cancel.is_cancelled() {
-            return Err(MachineError::Cancelled.into());
-        }
         let mut results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
         results.sort_by_key(|(index, _)| *index);
-        results.into_iter().map(|(_, result)| result.map_err(Failure::from)).collect()
+        if cancel.is_cancelled() {
+            let cancelled = |error: &MachineError| error.class() == FailureClass::Cancelled;
+            results.retain(|(_, result)| !result.as_ref().is_err_and(cancelled));
+        }
+        let with_place = |(index, result): (usize, Result<(u64, Drawn, Run), MachineError>)| {
+            result.map(|(before, drawn, run)| (index, before, drawn, run)).map_err(Failure::from)
+        };
+        results.into_iter().map(with_place).collect()
     }
 
     /// A machine that ends with operation number `until` of the run made this command panic.
@@ -364,5 +370,30 @@ mod tests {
             );
             assert!(backend.boots.into_inner() <= jobs);
         }
+    }
+
+    /// The user ends its first boot.
+    struct Ended(CancellationToken);
+
+    impl Backend for Ended {
+        fn boot(&self, _: &MachineSpec) -> Result<Box<dyn Machine>, MachineError> {
+            self.0.cancel();
+            Err(MachineError::Cancelled)
+        }
+
+        fn revision(&self) -> &'static str {
+            "ended"
+        }
+    }
+
+    #[test]
+    fn what_was_done_until_an_interruption_is_told() {
+        let shard = Shard { index: 0, count: 1 };
+        let plan = Plan { seed: 7, ops: USUAL_OPS, time: None, jobs: 1, shard, fault: None, corpus: None };
+        let cancel = CancellationToken::new();
+        let report = plan.run(&Ended(cancel.clone()), &cancel, &Progress::default()).unwrap();
+        assert!(report.interrupted && report.machines == 0);
+        let text = crate::fuzz::summary(&plan, &report);
+        assert!(text.starts_with("seed 7, 0 operations on 0 machines\n"), "{text}");
     }
 }

@@ -17,7 +17,7 @@ use crate::random::Random;
 use crate::round::Trouble;
 
 /// What a machine is to do.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Round {
     pub(super) drawn: Drawn,
     /// Decides what comes behind the beginning.
@@ -38,14 +38,39 @@ pub(super) struct Run {
     pub(super) reached: Reached,
     /// How many operations it had performed when it reached something new for the last time.
     pub(super) new_until: usize,
+    /// The user ended it before it had performed all.
+    pub(super) cut: bool,
 }
 
 impl Round {
-    /// Boots the machine and has it perform what it is to do. Of `known` nothing is new. Tells `progress` of operations done.
+    /// As [`Self::run`]; where QEMU is killed, once more from the beginning.
     ///
     /// # Errors
-    /// The machine does not boot or cannot be read, or the user cancelled.
-    pub(super) fn run(
+    /// As there.
+    pub(super) fn run_again_if_killed(
+        self,
+        known: &Reached,
+        backend: &dyn Backend,
+        cancel: &CancellationToken,
+        progress: &AtomicU64,
+    ) -> Result<Run, MachineError> {
+        match self.clone().run(known, backend, cancel, progress) {
+            Err(error) if error.is_killed() => {
+                let what = error.to_string();
+                let what = what.lines().find(|line| line.contains("killed")).unwrap_or(&what);
+                parallax_engine::note!("{what}: its machine is run once more");
+                self.run(known, backend, cancel, progress)
+            }
+            result => result,
+        }
+    }
+
+    /// Boots the machine and has it perform what it is to do, or what comes before the user cancels. Of `known` nothing is new. Tells
+    /// `progress` of operations done.
+    ///
+    /// # Errors
+    /// The machine does not boot or cannot be read, or the user cancelled before it had booted.
+    fn run(
         self,
         known: &Reached,
         backend: &dyn Backend,
@@ -72,7 +97,8 @@ impl Round {
                 queue.extend(generator.chunk());
             }
             if cancel.is_cancelled() {
-                return Err(MachineError::Cancelled);
+                run.cut = true;
+                break;
             }
             let len = performing.piece_len(queue.iter().map(|step| &step.op));
             let len = len.min(self.until - run.ops.len());
@@ -81,7 +107,13 @@ impl Round {
                 performing.look_closely();
             }
             let ops: Vec<&Op> = steps.iter().map(|step| &step.op).collect();
-            let piece = performing.perform(&ops)?;
+            let piece = match performing.perform(&ops) {
+                Err(MachineError::Cancelled) => {
+                    run.cut = true;
+                    break;
+                }
+                piece => piece?,
+            };
             for (step, outcome) in steps.iter().zip(&piece.outcomes) {
                 digest.update(format!("{} -> {outcome}\n", step.op));
                 run.counts.count(step, outcome);

@@ -2,11 +2,12 @@
 
 use parallax_engine::event_text::innermost;
 use parallax_engine::{Beginning, Session, SessionError};
-use parallax_machine::{Backend, FailureClass, MachineError, PointKind, Turn};
+use parallax_machine::{Backend, MachineError, PointKind, Turn};
 use parallax_model::Finding;
 use parallax_ops::{CpuId, Schedule};
 use parallax_trace::{Op, Trace};
 
+use crate::end::of_hypervisor;
 use crate::explore::lost;
 
 /// What came of it.
@@ -91,14 +92,7 @@ fn each(session: &mut Session<'_>, ops: &[Op], findings: &mut Vec<Finding>) -> R
 
 /// The machine came to its end: that is found, unless it is nobody's fault here.
 fn ended(mut attempt: Attempt, error: SessionError) -> Result<Attempt, MachineError> {
-    let error = match error {
-        SessionError::Machine(error) => error,
-        other => MachineError::Contract(other.to_string()),
-    };
-    if error.class() != FailureClass::Run {
-        return Err(error);
-    }
-    let text = error.to_string();
+    let text = of_hypervisor(error)?.to_string();
     attempt.rule = Some("the end of the machine".to_owned());
     attempt.found.push(text);
     Ok(attempt)

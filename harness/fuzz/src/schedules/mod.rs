@@ -27,7 +27,7 @@ use std::sync::{Mutex, PoisonError};
 
 use parallax_abi::fault::Fault;
 use parallax_engine::scheduler;
-use parallax_machine::{Backend, CancellationToken, MachineError};
+use parallax_machine::{Backend, CancellationToken, FailureClass, MachineError};
 use parallax_ops::Schedule;
 use parallax_trace::Trace;
 
@@ -79,6 +79,8 @@ pub struct Searched {
     pub turns: u64,
     /// Switches from one CPU to the other.
     pub switches: u64,
+    /// Whether the user ended it before all were tried, or something was found.
+    pub interrupted: bool,
 }
 
 impl Search {
@@ -110,10 +112,10 @@ impl Search {
         attempt(&self.parsed(situation, ""), backend, &mut |able| scheduler.choose(able))
     }
 
-    /// Tries all schedules, `jobs` at a time; `done` counts them. The first one that shows something ends it.
+    /// Tries all schedules, `jobs` at a time; `done` counts them. The first one that shows something ends it, and so does the user.
     ///
     /// # Errors
-    /// A machine does not boot, or the user cancelled.
+    /// A machine does not boot, or QEMU was killed.
     pub fn run(
         &self,
         jobs: usize,
@@ -135,9 +137,10 @@ impl Search {
                             return;
                         }
                         let tried = self.try_one(number, backend);
-                        done.fetch_add(1, Ordering::Relaxed);
                         let mut result = locked();
+                        done.fetch_add(1, Ordering::Relaxed);
                         match tried {
+                            Err(error) if error.class() == FailureClass::Cancelled => return,
                             Ok(attempt) => {
                                 result.0.add(&attempt);
                                 let first = result.1.as_ref().is_none_or(|(first, _)| *first > number);
@@ -151,13 +154,11 @@ impl Search {
                 });
             }
         });
-        let (searched, found, error) = result.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let (mut searched, found, error) = result.into_inner().unwrap_or_else(PoisonError::into_inner);
         if let Some(error) = error {
             return Err(error);
         }
-        if cancel.is_cancelled() && found.is_none() {
-            return Err(MachineError::Cancelled);
-        }
+        searched.interrupted = found.is_none() && searched.schedules < self.schedules;
         let found =
             found.map(|(number, attempt)| self.reduced(number, &attempt, backend, cancel)).transpose()?;
         Ok((searched, found))

@@ -1,9 +1,7 @@
 //! Writing a recording.
 
 use std::collections::BTreeMap;
-use std::fs::Permissions;
 use std::io::{self, Write};
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use parallax_addr::{ImageVa, PhysAddr};
@@ -18,6 +16,7 @@ use super::format::{
 };
 use super::limit::{MAX_EVENTS, MAX_FINDINGS, MAX_PAGES, MAX_REQUESTS};
 use super::{Operation, RecordError, RecordingError, RecordingMem};
+use crate::place::{draft_beside, led_to};
 use crate::symbols::Symbols;
 use crate::target::{Registers, Target};
 
@@ -47,11 +46,7 @@ impl Recorder {
             let source = std::io::Error::new(std::io::ErrorKind::InvalidInput, "it is there and is no file");
             return Err(RecordingError::Io { path: path.to_owned(), source });
         }
-        let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
-        let mut builder = tempfile::Builder::new();
-        builder.prefix(".parallax-").suffix(".plx.part").permissions(Permissions::from_mode(0o666));
-        let file = builder
-            .tempfile_in(dir)
+        let file = draft_beside(&led_to(path), ".plx.part")
             .map_err(|source| RecordingError::Io { path: path.to_owned(), source })?;
         let mut recorder = Self {
             path: path.to_owned(),
@@ -128,7 +123,7 @@ impl Recorder {
         }
     }
 
-    /// Completes the file and puts it at its path, in place of what was there.
+    /// Completes the file and puts it at its path, in place of what was there; where a link is, of what that leads to.
     ///
     /// # Errors
     /// It cannot be written or renamed; what was at the path is still there then.
@@ -140,7 +135,7 @@ impl Recorder {
         let path = self.path;
         let failed = |source| RecordingError::Io { path: path.clone(), source };
         self.file.as_file().sync_all().map_err(failed)?;
-        self.file.persist(&path).map_err(|error| failed(error.error))?;
+        self.file.persist(led_to(&path)).map_err(|error| failed(error.error))?;
         Ok(())
     }
 
@@ -194,7 +189,7 @@ impl Recorder {
         if self.frame.is_empty() {
             return Ok(());
         }
-        let written = compress(&self.frame).and_then(|bytes| self.file.write_all(&bytes));
+        let written = compress(&self.frame).and_then(|bytes| self.file.as_file_mut().write_all(&bytes));
         written.map_err(|error| self.failed(error))?;
         self.frame.clear();
         Ok(())

@@ -9,6 +9,7 @@ use super::cpus::cpus;
 use super::fault::FaultName;
 use super::form::Form;
 use super::fuzz::count;
+use super::number::seed;
 
 pub(crate) const EXAMPLE: &str = "\
 Examples:
@@ -25,7 +26,7 @@ Exit status: 0 nothing found, 1 something was found, 2 usage, 125 could not buil
 #[derive(Debug, Args)]
 pub struct Attack {
     /// What decides the operations
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = seed)]
     pub seed: u64,
     /// How many operations
     #[arg(long, value_name = "N", default_value_t = 100_000, value_parser = count)]
@@ -51,7 +52,7 @@ pub struct Attack {
 }
 
 fn replay(text: &str) -> Result<(u64, u64), String> {
-    let parts = text.split_once(':').and_then(|(seed, op)| Some((seed.parse().ok()?, op.parse().ok()?)));
+    let parts = text.split_once(':').and_then(|(seed, op)| Some((self::seed(seed).ok()?, op.parse().ok()?)));
     parts
         .filter(|(_, op)| *op != 0)
         .ok_or_else(|| "expected a seed and an operation, such as 1:4711".to_owned())

@@ -8,6 +8,7 @@ use parallax_fuzz::explore::Shard;
 
 use super::fault::FaultName;
 use super::form::Form;
+use super::number::within;
 use super::run::{On, on};
 
 pub(crate) const EXAMPLE: &str = "\
@@ -41,10 +42,10 @@ pub struct Explore {
     #[arg(long)]
     pub smmu: bool,
     /// Most pins of a page, 0 to 8
-    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u16).range(..=8))]
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = within::<u16>(0..=8))]
     pub pins: u16,
     /// How many machines at a time [default: one for each core]
-    #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
+    #[arg(long, short, value_name = "N", value_parser = within::<u16>(1..=64))]
     pub jobs: Option<u16>,
     /// Only part I of N parts of about the same size: together they are all
     #[arg(long, value_name = "I/N", value_parser = shard)]

@@ -11,6 +11,7 @@ use parallax_fuzz::fuzz::USUAL_OPS;
 use super::explore::shard;
 use super::fault::FaultName;
 use super::form::Form;
+use super::number::{seed, within};
 use super::run::{On, on};
 
 pub(crate) const EXAMPLE: &str = "\
@@ -30,16 +31,16 @@ Exit status: 0 nothing found, 1 something was found, 2 usage, 125 could not buil
 #[derive(Debug, Args)]
 pub struct Fuzz {
     /// What decides the operations
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = seed)]
     pub seed: u64,
     /// How many operations [default: 100,000, or with --time as many as there is time for]
     #[arg(long, value_name = "N", value_parser = count)]
     pub ops: Option<u64>,
-    /// Start no further machine after this time, such as 90s, 20m or 8h
+    /// Start no further machine after this time, such as 90s, 20m or 8h; 8760h at most
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub time: Option<Duration>,
     /// How many machines at a time [default: one for each core]
-    #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
+    #[arg(long, short, value_name = "N", value_parser = within::<u16>(1..=64))]
     pub jobs: Option<u16>,
     /// Part I of N parts, each with operations of its own
     #[arg(long, value_name = "I/N", value_parser = shard)]
@@ -77,13 +78,17 @@ pub(super) fn count(text: &str) -> Result<u64, String> {
     number.ok_or_else(|| "expected a number from 1 on, such as 100000 or 100,000".to_owned())
 }
 
+/// The longest time, in seconds: who writes more has not meant it.
+const YEAR: u64 = 365 * 24 * 3600;
+
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let units = [("s", 1), ("m", 60), ("h", 3600)];
     let parsed = units.iter().find_map(|(unit, seconds)| {
         let number: u64 = text.strip_suffix(unit)?.parse().ok()?;
         number.checked_mul(*seconds).filter(|seconds| *seconds != 0)
     });
-    parsed.map(Duration::from_secs).ok_or_else(|| "expected a time such as 90s, 20m or 8h".to_owned())
+    let what = "expected a time such as 90s, 20m or 8h; 8760h, a year, is the most";
+    parsed.filter(|seconds| *seconds <= YEAR).map(Duration::from_secs).ok_or_else(|| what.to_owned())
 }
 
 #[cfg(test)]
@@ -100,6 +105,10 @@ mod tests {
     fn a_time_has_a_unit() {
         assert_eq!(duration("90s"), Ok(Duration::from_secs(90)));
         assert_eq!(duration("20m"), Ok(Duration::from_secs(1200)));
+        assert_eq!(duration("8760h"), Ok(Duration::from_secs(YEAR)));
+        for text in ["8761h", "18446744073709551615s", "5124095576030431h"] {
+            assert!(duration(text).unwrap_err().contains("8760h, a year, is the most"), "{text}");
+        }
         for text in ["", "8", "h", "0s", "-1s", "1d", "99999999999999999999h", "9999999999999999999h"] {
             assert!(duration(text).is_err(), "{text}");
         }

@@ -6,6 +6,7 @@ use clap::Args;
 use parallax_abi::fault::Fault;
 
 use super::fault::FaultName;
+use super::number::{seed, within};
 
 pub(crate) const EXAMPLE: &str = "\
 Examples:
@@ -22,16 +23,16 @@ Exit status: 0 nothing found, 1 something was found, 2 usage, 125 could not buil
 #[derive(Debug, Args)]
 pub struct Schedules {
     /// Decides every choice
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = seed)]
     pub seed: u64,
     /// How many schedules to try, each on a machine of its own
-    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = within::<u64>(1..=10_000_000))]
     pub schedules: u64,
     /// Only pairs in which this operation is, by its word in traces; given twice, both
     #[arg(long, value_name = "OPERATION")]
     pub with: Vec<String>,
     /// How many machines at a time [default: one for each core]
-    #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
+    #[arg(long, short, value_name = "N", value_parser = within::<u16>(1..=64))]
     pub jobs: Option<u16>,
     /// Switch a fault of the hypervisor on (`parallax faults` lists them)
     #[arg(long, value_name = "NAME", value_parser = FaultName, hide_possible_values = true)]

@@ -7,6 +7,7 @@ use parallax_abi::fault::Fault;
 use parallax_fuzz::fuzz::USUAL_OPS;
 
 use super::fault::FaultName;
+use super::number::{seed, within};
 
 pub(crate) const BUILD_EXAMPLE: &str = "\
 Examples:
@@ -46,16 +47,16 @@ pub struct Faults {
     #[arg(long = "fault", value_name = "NAME", value_parser = FaultName, hide_possible_values = true, requires = "score")]
     pub faults: Vec<Fault>,
     /// Operations of each attack; 0 for none
-    #[arg(long, value_name = "N", default_value_t = 20_000, value_parser = clap::value_parser!(u64).range(..=10_000_000), requires = "score")]
+    #[arg(long, value_name = "N", default_value_t = 20_000, value_parser = within::<u64>(0..=10_000_000), requires = "score")]
     pub attack_ops: u64,
     /// Operations of `fuzz` for each fault; 0 for none. With 100,000 or more, a fault that it does not find must be on its list
-    #[arg(long, value_name = "N", default_value_t = USUAL_OPS, value_parser = clap::value_parser!(u64).range(..=10_000_000), requires = "score")]
+    #[arg(long, value_name = "N", default_value_t = USUAL_OPS, value_parser = within::<u64>(0..=10_000_000), requires = "score")]
     pub fuzz_ops: u64,
     /// Seed of each attack and of `fuzz`
-    #[arg(long, value_name = "N", default_value_t = 1, requires = "score")]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = seed, requires = "score")]
     pub seed: u64,
     /// How many machines at a time [default: one for each core]
-    #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64), requires = "score")]
+    #[arg(long, short, value_name = "N", value_parser = within::<u16>(1..=64), requires = "score")]
     pub jobs: Option<u16>,
 }
 

@@ -27,8 +27,9 @@ use parallax_machine::toolchain::Variant;
 use parallax_machine::{Backend, CancellationToken, Hyp};
 use parallax_suite::jobs::job_count;
 
+use super::ends::{nothing_found, nothing_found_silently};
 use super::output::{print, print_document};
-use super::outputs::{apart, can_be_saved, can_be_written, of_trace, save, save_silently};
+use super::outputs::{apart, can_be_added_to, can_be_saved, of_trace, save, save_silently};
 use super::progress;
 use crate::cli::{Explore, Spec};
 use crate::{interrupt, specified};
@@ -57,7 +58,7 @@ pub(super) fn explore(args: &Explore) -> Result<Status> {
     let written: Vec<_> = written.iter().filter_map(|(name, path)| Some((*name, path.as_deref()?))).collect();
     apart(&written, &[])?;
     can_be_saved(args.save.as_ref())?;
-    args.resume.iter().try_for_each(|path| can_be_written("--resume", path))?;
+    args.resume.iter().try_for_each(|path| can_be_added_to("--resume", path))?;
     let exploration = match (args.smmu, &args.pages[..]) {
         (false, []) => Exploration::new(&PAGES, args.pins, args.fault),
         (false, pages) => Exploration::new(pages, args.pins, args.fault),
@@ -72,26 +73,30 @@ pub(super) fn explore(args: &Explore) -> Result<Status> {
     if !args.target.is_empty() {
         return beside::run(args, &exploration);
     }
+    if let Some(shard) = args.shard.filter(|shard| shard.is_empty(&exploration)) {
+        return nothing_to_do(args, &exploration, shard);
+    }
     let cancel = interrupt::token()?;
     let root = project::root(&[])?;
     let backend = live::build(&root, [&exploration.machine()], &cancel)?;
     let backend = live::with_events(backend, &root)?;
-    let parts = parts(args, &exploration, &backend)?;
-    let (performed, found) = with_progress(&exploration, parts, job_count(args.jobs), &backend, &cancel)?;
+    let mut parts = parts(args, &exploration, &backend)?;
+    let found = with_progress(&exploration, &mut parts, job_count(args.jobs), &backend, &cancel)?;
+    let performed = &parts.performed;
     if args.format.is_json() {
         let trace = |found: &Found| exploration.shown(found, &backend, &cancel).map_err(Failure::from);
         let trace = found.as_ref().map(trace).transpose()?.map(|(trace, _)| trace);
         if let (Some(path), Some(trace)) = (&args.save, &trace) {
             save_silently(path, trace)?;
         }
-        print_document(&Explored::new(&exploration, &performed, found.as_ref().zip(trace)))?;
-        return Ok(if found.is_some() { Status::Diverged } else { Status::Same });
+        print_document(&Explored::new(&exploration, performed, found.as_ref().zip(trace)))?;
+        if found.is_some() {
+            return Ok(Status::Diverged);
+        }
+        return Ok(nothing_found_silently(performed.interrupted, &parts.go_on()));
     }
-    print(&summary(&exploration, &performed))?;
-    let Some(found) = found else {
-        print("nothing found\n")?;
-        return Ok(Status::Same);
-    };
+    print(&summary(&exploration, performed))?;
+    let Some(found) = found else { return nothing_found(performed.interrupted, &parts.go_on()) };
     tell(&exploration, &found)?;
     let (trace, shown) = exploration.shown(&found, &backend, &cancel).map_err(Failure::from)?;
     let status = of_trace(cancel.is_cancelled(), shown, "what the tour did before")?;
@@ -102,20 +107,46 @@ pub(super) fn explore(args: &Explore) -> Result<Status> {
     Ok(status)
 }
 
+/// There are more parts than states, and `shard` is one without.
+fn nothing_to_do(args: &Explore, exploration: &Exploration, shard: Shard) -> Result<Status> {
+    let states = exploration.graph.states.len();
+    let Shard { index, count } = shard;
+    let text = format!("nothing to do in this part, {} of {count}: there are {states} states\n", index + 1);
+    if args.format.is_json() {
+        parallax_engine::note!("{}", text.trim_end());
+        print_document(&Explored::new(exploration, &Performed::of(exploration), None))?;
+    } else {
+        print(&text)?;
+    }
+    Ok(Status::Same)
+}
+
 /// What to perform, part by part.
 struct Parts {
     left: Vec<Shard>,
-    /// What was performed before.
-    before: Performed,
+    /// What was performed until now, by earlier runs too.
+    performed: Performed,
     /// The file that says so, and its name.
     kept: Option<(Kept, PathBuf)>,
 }
 
+impl Parts {
+    /// How a run goes on that the user ended.
+    fn go_on(&self) -> String {
+        let Some((kept, path)) = &self.kept else {
+            return "the same command begins anew; with --resume FILE it goes on where it was ended"
+                .to_owned();
+        };
+        let (done, parts, path) = (kept.done.len(), kept.parts, path.display());
+        format!("{done} of {parts} parts are in {path}: the same command goes on from there")
+    }
+}
+
 fn parts(args: &Explore, exploration: &Exploration, backend: &Hyp) -> Result<Parts> {
-    let mut before = Performed::of(exploration);
+    let mut performed = Performed::of(exploration);
     let Some(path) = &args.resume else {
         let left = vec![args.shard.unwrap_or(Shard { index: 0, count: 1 })];
-        return Ok(Parts { left, before, kept: None });
+        return Ok(Parts { left, performed, kept: None });
     };
     let variant = Variant::of(&exploration.machine().machine);
     let images = backend.images(variant).map_or("", |images| &images.id);
@@ -131,17 +162,17 @@ fn parts(args: &Explore, exploration: &Exploration, backend: &Hyp) -> Result<Par
     })?;
     let shard = |index| Shard { index, count: kept.parts };
     let left: Vec<usize> = (0..kept.parts).filter(|part| !kept.done.contains_key(part)).collect();
-    kept.done.iter().for_each(|(part, done)| before.count_before(exploration, shard(*part), *done));
+    kept.done.iter().for_each(|(part, done)| performed.count_before(exploration, shard(*part), *done));
     if !kept.done.is_empty() {
         let text = format!(
             "{} of {} parts were performed before, in {} operations, which are counted below\n",
             kept.done.len(),
             kept.parts,
-            before.operations
+            performed.operations
         );
         if args.format.is_json() { parallax_engine::note!("{}", text.trim_end()) } else { print(&text)? }
     }
-    Ok(Parts { left: left.into_iter().map(shard).collect(), before, kept: Some((kept, path.clone())) })
+    Ok(Parts { left: left.into_iter().map(shard).collect(), performed, kept: Some((kept, path.clone())) })
 }
 
 fn tell(exploration: &Exploration, found: &Found) -> Result<()> {
@@ -159,34 +190,29 @@ fn tell(exploration: &Exploration, found: &Found) -> Result<()> {
 
 fn with_progress(
     exploration: &Exploration,
-    parts: Parts,
+    parts: &mut Parts,
     jobs: usize,
     backend: &dyn Backend,
     cancel: &CancellationToken,
-) -> Result<(Performed, Option<Found>), Failure> {
-    let Parts { left, before: mut performed, mut kept } = parts;
+) -> Result<Option<Found>, Failure> {
+    let Parts { left, performed, kept } = parts;
     let transitions = exploration.graph.transitions() as u64;
     let total: u64 = left.iter().map(|shard| transitions / shard.count as u64).sum();
     let bar = progress::bar(total, "exploring {wide_bar} {human_pos}/{human_len}, {elapsed}");
     let done = AtomicU64::new(0);
     let show = |bar: &ProgressBar| bar.set_position(done.load(Ordering::Relaxed).min(total));
-    let result = progress::during(&bar, show, || {
-        left.into_iter().try_fold(None, |found, shard| {
-            if found.is_some() {
+    progress::during(&bar, show, || {
+        for shard in left {
+            let (part, found) = exploration.run(*shard, jobs, backend, cancel, &done)?;
+            performed.add(&part);
+            if found.is_some() || part.interrupted {
                 return Ok(found);
             }
-            let (part, found) = exploration.run(shard, jobs, backend, cancel, &done)?;
-            performed.add(&part);
-            if let (Some((kept, path)), None) = (&mut kept, &found) {
+            if let Some((kept, path)) = kept {
                 kept.add(shard.index, part.done())
                     .map_err(|error| Failure::file(format_args!("--resume {}", path.display()), &error))?;
             }
-            Ok(found)
-        })
-    });
-    if let (true, Some((kept, path))) = (cancel.is_cancelled(), &kept) {
-        let (done, parts, path) = (kept.done.len(), kept.parts, path.display());
-        parallax_engine::note!("{done} of {parts} parts are in {path}: the same command goes on from there");
-    }
-    result.map(|found| (performed, found))
+        }
+        Ok(None)
+    })
 }

@@ -26,6 +26,7 @@ use parallax_fuzz::fuzz::{self, Plan, Progress, Report, summary, trouble_text};
 use parallax_machine::{Backend, CancellationToken};
 use parallax_suite::jobs::job_count;
 
+use super::ends::{nothing_found, nothing_found_silently};
 use super::output::{print, print_document};
 use super::outputs::{can_be_saved, of_trace, save_silently, tell};
 use super::progress;
@@ -49,6 +50,7 @@ pub(super) fn fuzz(args: &Fuzz) -> Result<Status> {
         fault: args.fault,
         corpus: args.corpus.clone(),
     };
+    plan.begin()?;
     let backend = live::build(&root, [&plan.machine()], &cancel)?;
     let backend = live::with_events_and_coverage(backend, &root)?;
     let begin = Instant::now();
@@ -65,18 +67,34 @@ pub(super) fn fuzz(args: &Fuzz) -> Result<Status> {
             found.map_or(Ok(()), |(text, _)| save_silently(path, &with_trees(&text, &root)))?;
         }
         print_document(&Fuzzed::new(&plan, &report))?;
-        return Ok(if report.trouble.is_some() { Status::Diverged } else { kept(&plan, &report) });
+        if report.trouble.is_some() {
+            return Ok(Status::Diverged);
+        }
+        return Ok(
+            kept(&plan, &report).and(nothing_found_silently(report.interrupted, &goes_on(&plan, &report)))
+        );
     }
     print(&summary(&plan, &report))?;
     let Some(trouble) = &report.trouble else {
-        print("nothing found\n")?;
-        return Ok(kept(&plan, &report));
+        let status = nothing_found(report.interrupted, &goes_on(&plan, &report))?;
+        return Ok(kept(&plan, &report).and(status));
     };
     print(&trouble_text(&plan, trouble))?;
     let Some((text, shown)) = trace(&plan, &report, &backend, &cancel)? else { return Ok(Status::Diverged) };
     let status = of_trace(cancel.is_cancelled(), shown, "operations without a stop between them")?;
     tell(args.save.as_deref(), &with_trees(&text, &root))?;
     Ok(status)
+}
+
+/// How a run goes on that the user ended.
+fn goes_on(plan: &Plan, report: &Report) -> String {
+    match (&plan.corpus, &report.unkept) {
+        (Some(folder), None) => format!("{} has what is new: a run with it begins there", folder.display()),
+        (Some(_), Some(_)) => "the same command begins anew".to_owned(),
+        (None, _) => {
+            "the same command begins anew; with --corpus DIR a run begins where another one ended".to_owned()
+        }
+    }
 }
 
 /// How a run ends in which nothing was found: what is new must be in the corpus.
@@ -119,12 +137,5 @@ fn run_with_progress(
         bar.set_position(ops);
         bar.set_message(format!("{code} instructions, {states} states, nothing found"));
     };
-    let result = progress::during(&bar, show, || plan.run(backend, cancel, &done));
-    if let (true, Some(folder)) = (cancel.is_cancelled(), &plan.corpus) {
-        let folder = folder.display();
-        parallax_engine::note!(
-            "{folder} has what is new, but for the last machines (eight at most): a run with it begins there"
-        );
-    }
-    result
+    progress::during(&bar, show, || plan.run(backend, cancel, &done))
 }

@@ -12,6 +12,7 @@ mod coverage;
 mod diff;
 mod doctor;
 mod dump;
+mod ends;
 mod events;
 mod explain;
 mod explore;

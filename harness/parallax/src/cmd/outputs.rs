@@ -1,12 +1,13 @@
 //! Files that a command writes: none of them is one that it reads, whatever either is called.
 
 use std::ffi::OsString;
-use std::fs;
+use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use parallax_engine::status::{Failure, Status};
+use parallax_machine::place::{folder_of, led_to};
 use parallax_report::whole_file;
 
 use super::output::print;
@@ -16,21 +17,21 @@ const MAX_SHOWN: usize = 100;
 
 /// What makes two names the same file.
 #[derive(PartialEq, Eq)]
-enum File {
+enum Identity {
     /// Device and inode of what is there.
     There(u64, u64),
     /// The folder, without links, and the name of what is not there yet.
     New(PathBuf, OsString),
 }
 
-impl File {
+impl Identity {
     /// The file that `path` leads to. None is what cannot be lost, such as a pipe, and what cannot be reached.
     fn at(path: &Path) -> Option<Self> {
         match fs::metadata(path) {
             Ok(there) => there.is_file().then(|| Self::There(there.dev(), there.ino())),
             Err(_) => {
-                let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-                let folder = fs::canonicalize(folder.unwrap_or_else(|| Path::new("."))).ok()?;
+                let path = led_to(path);
+                let folder = fs::canonicalize(folder_of(&path)).ok()?;
                 Some(Self::New(folder, path.file_name()?.to_owned()))
             }
         }
@@ -39,12 +40,12 @@ impl File {
 
 /// Refuses `outputs`, each with the argument that names it, if one of them is one of `inputs`, or another output.
 pub(super) fn apart(outputs: &[(&str, &Path)], inputs: &[&Path]) -> Result<(), Failure> {
-    let mut taken: Vec<(File, String)> = inputs
+    let mut taken: Vec<(Identity, String)> = inputs
         .iter()
-        .filter_map(|path| Some((File::at(path)?, format!("is {}, which is read", path.display()))))
+        .filter_map(|path| Some((Identity::at(path)?, format!("is {}, which is read", path.display()))))
         .collect();
     for (argument, path) in outputs {
-        let Some(file) = File::at(path) else { continue };
+        let Some(file) = Identity::at(path) else { continue };
         if let Some((_, what)) = taken.iter().find(|(known, _)| *known == file) {
             let path = path.display();
             return Err(Failure::usage(format!("{argument} {path}: that file {what}: name another file")));
@@ -66,19 +67,32 @@ pub(super) fn can_be_written(argument: &str, path: &Path) -> Result<(), Failure>
     if path.is_dir() {
         return Err(refused("a folder"));
     }
-    let here = File::at(path);
+    let here = Identity::at(path);
     if here.is_some()
-        && ["/proc/self/fd/1", "/proc/self/fd/2"].iter().any(|fd| File::at(Path::new(fd)) == here)
+        && ["/proc/self/fd/1", "/proc/self/fd/2"].iter().any(|fd| Identity::at(Path::new(fd)) == here)
     {
         return Err(refused("the output goes there"));
     }
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    let folder = folder.unwrap_or_else(|| Path::new("."));
+    if path.exists() && !path.is_file() {
+        return Ok(());
+    }
+    // What is there is replaced: that, too, takes a file beside it.
+    let path = led_to(path);
+    let folder = folder_of(&path);
     if !folder.is_dir() {
         return Err(refused("its folder is not there"));
     }
-    let tried = path.exists() || tempfile::tempfile_in(folder).is_ok();
+    let tried = tempfile::tempfile_in(folder).is_ok();
     if tried { Ok(()) } else { Err(refused("its folder takes no files")) }
+}
+
+/// Refuses the `path` that `argument` names where nothing could be added later.
+pub(super) fn can_be_added_to(argument: &str, path: &Path) -> Result<(), Failure> {
+    if !path.is_file() {
+        return can_be_written(argument, path);
+    }
+    let opened = File::options().append(true).open(path).map(drop);
+    opened.map_err(|why| Failure::usage(format!("{argument} {}: {why}: name another file", path.display())))
 }
 
 /// Writes the trace `text` of what was found to `path`, and says so. It took time to find: where it cannot be written it is
@@ -143,6 +157,8 @@ mod tests {
         let both = |first: &str, second: &str| apart(&[("-a", &at(first)), ("-b", &at(second))], &[]);
         assert!(both("b", "here/b").is_err() && both("hard", "soft").is_err());
         assert!(both("b", "c").is_ok());
+        symlink("new", at("link")).unwrap();
+        assert!(both("new", "link").is_err());
     }
 
     #[test]

@@ -27,6 +27,7 @@ pub(super) fn report(args: &Report) -> Result<Status> {
     if let Some(path) = &args.perfetto {
         outputs::apart(&[("--perfetto", path)], &read)?;
         kinds::only_its_own("--perfetto", path, Kind::Perfetto)?;
+        goes_there("--perfetto", path)?;
         let recording = open(&args.recording)?;
         let bar = progress::bar(recording.last(), READING);
         let text = perfetto::trace(recording, &|| bar.inc(1))?;
@@ -37,6 +38,7 @@ pub(super) fn report(args: &Report) -> Result<Status> {
     let path = args.output.clone().unwrap_or_else(|| args.recording.with_extension("html"));
     outputs::apart(&[("--output", &path)], &read)?;
     kinds::only_its_own("--output", &path, Kind::Page)?;
+    goes_there("--output", &path)?;
     let recording = opened(&args.recording)?;
     let other = args.compare.as_deref().map(opened).transpose()?;
     let total = recording.replay.last() + other.as_ref().map_or(0, |other| other.replay.last());
@@ -45,6 +47,11 @@ pub(super) fn report(args: &Report) -> Result<Status> {
     bar.finish_and_clear();
     write(&path, &text)?;
     Ok(Status::Same)
+}
+
+/// Refuses the `path` that `argument` names where nothing could be written; `-` is the standard output.
+fn goes_there(argument: &str, path: &Path) -> Result<(), Failure> {
+    if path == Path::new("-") { Ok(()) } else { outputs::can_be_written(argument, path) }
 }
 
 fn opened(path: &Path) -> Result<html::Opened, Failure> {
@@ -66,12 +73,6 @@ fn open(path: &Path) -> Result<Replay, Failure> {
 fn write(path: &Path, text: &str) -> Result<()> {
     if path == Path::new("-") {
         return print_as_it_is(text);
-    }
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty() && !folder.is_dir());
-    if let Some(folder) = folder {
-        return Err(
-            Failure::usage(format!("{}: there is no folder {}", path.display(), folder.display())).into()
-        );
     }
     whole_file::write(path, text.as_bytes()).map_err(|error| Failure::file(path.display(), &error))?;
     print(&format!("{}: {} KiB\n", path.display(), text.len().div_ceil(1024)))

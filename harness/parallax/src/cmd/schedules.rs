@@ -19,6 +19,7 @@ use parallax_fuzz::schedules::{Found, Search, Searched, Situation, situations};
 use parallax_machine::{Backend, CancellationToken};
 use parallax_suite::jobs::job_count;
 
+use super::ends::nothing_found;
 use super::output::print;
 use super::outputs::{can_be_saved, save};
 use super::progress;
@@ -47,9 +48,9 @@ pub(super) fn schedules(args: &Schedules) -> Result<Status> {
     let pairs = search.situations.len();
     print(&format!("seed {}, {pairs} pairs of operations in their situations\n", args.seed))?;
     let Some(found) = found else {
-        let Searched { schedules, turns, switches } = searched;
-        print(&format!("{schedules} schedules, {turns} turns, {switches} switches\nnothing found\n"))?;
-        return Ok(Status::Same);
+        let Searched { schedules, turns, switches, interrupted } = searched;
+        print(&format!("{schedules} schedules, {turns} turns, {switches} switches\n"))?;
+        return nothing_found(interrupted, "the same command begins with the first schedule again");
     };
     tell(&found, cancel.is_cancelled())?;
     match &args.save {
@@ -71,6 +72,11 @@ fn wanted(operations: &[String]) -> Result<Vec<Situation>, Failure> {
         operations.iter().all(&mut found)
     };
     let wanted: Vec<Situation> = situations().into_iter().filter(takes_part).collect();
+    if let [_, _, more, ..] = operations {
+        let what =
+            format!("--with {}: a pair has two operations, and two are named already", visible::line(more));
+        return Err(Failure::usage(what));
+    }
     if wanted.is_empty() {
         let mut words: Vec<String> =
             situations().iter().flat_map(|situation| situation.pair.map(word)).collect();

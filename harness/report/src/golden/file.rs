@@ -5,8 +5,8 @@ use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use insta::Snapshot;
+use parallax_machine::place::draft_beside;
 use parallax_model::GoldenLine;
-use tempfile::NamedTempFile;
 
 use super::{GoldenError, Place, header};
 use crate::regular;
@@ -61,10 +61,10 @@ pub fn text(path: &Path) -> Result<Option<String>, GoldenError> {
 pub fn save(place: &Place, path: &Path, text: &str) -> Result<(), GoldenError> {
     let folder = path.parent().unwrap_or_else(|| Path::new("."));
     fs::create_dir_all(folder).map_err(GoldenError::io(folder))?;
-    let mut draft = NamedTempFile::new_in(folder).map_err(GoldenError::io(path))?;
+    let mut draft = draft_beside(path, ".part").map_err(GoldenError::io(path))?;
     // Quoted, whatever the trace is called; insta writes it as it would.
     let description = serde_json::Value::from(format!("parallax run {}", place.label));
-    write!(draft, "---\nsource: {SOURCE}\ndescription: {description}\n---\n{}\n", body(text))
+    write!(draft.as_file_mut(), "---\nsource: {SOURCE}\ndescription: {description}\n---\n{}\n", body(text))
         .map_err(GoldenError::io(path))?;
     // What waits for a review is replaced, whatever it was: nobody agreed to it.
     if fs::symlink_metadata(path).is_ok_and(|there| there.is_symlink()) && *path == place.pending() {
@@ -85,8 +85,7 @@ fn rewrite(from: &Path, to: &Path) -> Result<(), GoldenError> {
             fs::canonicalize(to).map_err(GoldenError::io(to))?
         }
     };
-    let folder = to.parent().unwrap_or_else(|| Path::new("."));
-    let whole = NamedTempFile::new_in(folder).map_err(GoldenError::io(to))?;
+    let whole = draft_beside(to, ".part").map_err(GoldenError::io(to))?;
     // insta does not say why it cannot write: whether there is room is seen first.
     let snapshot = read(from)?;
     fs::copy(from, whole.path()).map_err(GoldenError::io(to))?;

@@ -10,7 +10,6 @@ const SYNC: u64 = 0x05;
 const MAPD: u64 = 0x08;
 const MAPC: u64 = 0x09;
 const MAPTI: u64 = 0x0a;
-const MAPI: u64 = 0x0b;
 const INV: u64 = 0x0c;
 const INVALL: u64 = 0x0d;
 const MOVALL: u64 = 0x0e;
@@ -87,14 +86,12 @@ pub(super) fn check(
             event_is_mapped() && LPIS.contains(&(one >> 32)) && icid < limits.collections,
             [head, one, icid, 0],
         ),
-        MAPI => {
-            (event_is_mapped() && LPIS.contains(&event) && icid < limits.collections, [head, event, icid, 0])
-        }
         MOVI => (event_is_mapped() && icid < limits.collections, [head, event, icid, 0]),
         INT | CLEAR | INV | DISCARD => (event_is_mapped(), [head, event, 0, 0]),
         INVALL => (icid < limits.collections, [opcode, 0, icid, 0]),
         MOVALL => (is_target(first) && is_target(second), [opcode, 0, first, second]),
         SYNC => (is_target(first), [opcode, 0, first, 0]),
+        // MAPI is one of them: its EventID is its INTID, and EventIDs end before LPIs begin.
         _ => (false, [0; 4]),
     };
     allowed.then_some(Checked::Plain(command))
@@ -162,7 +159,7 @@ mod tests {
             assert_eq!(judged([event, intid << 32, 0, 0]), None, "no LPI");
         }
         assert_eq!(judged([9 << 32 | MAPTI, 0x2000 << 32, 0, 0]), None, "not mapped");
-        assert_eq!(judged([8 << 32 | MAPI, 3, 0, 0]), None, "its EventID is its INTID");
+        assert_eq!(judged([8 << 32 | 0x0b, 3, 0, 0]), None, "MAPI: its EventID is its INTID");
         assert!(judged([MAPC, 0, VALID | 1 << 16 | 3, 0]).is_some());
         assert_eq!(judged([MAPC, 0, VALID | 2 << 16 | 3, 0]), None);
         assert_eq!(judged([MOVALL, 0, 1 << 16, 2 << 16]), None);

@@ -1,10 +1,12 @@
 //! What is told when a machine fails: where each CPU is, what was printed.
 
 use std::fmt::Write as _;
+use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
 use parallax_addr::ImageVa;
+use rustix::process::Signal;
 
 use super::{Live, stay};
 use crate::error::MachineError;
@@ -55,8 +57,8 @@ impl Live {
 
     /// QEMU has ended, or is about to.
     pub(super) fn died(&mut self) -> MachineError {
-        let status = death(&mut self.qemu);
-        MachineError::QemuDied { status, report: died_report(&self.qemu.stderr_tail(), &self.printed()) }
+        let printed = self.printed();
+        death(&mut self.qemu, &printed)
     }
 
     /// What the machine printed, with its addresses explained.
@@ -110,23 +112,42 @@ pub(crate) fn not_started(qemu: &mut Qemu, error: MachineError) -> MachineError 
         return MachineError::Cancelled;
     }
     let cause = match exit_status(qemu) {
-        Some(status) => {
-            let report = died_report(&qemu.stderr_tail(), "the machine did not start to run");
-            MachineError::QemuDied { status: status.to_string(), report }
-        }
+        Some(status) => told(Some(status), &qemu.stderr_tail(), "the machine did not start to run"),
         None => MachineError::Rsp(error),
     };
     MachineError::NotStarted(Box::new(cause))
 }
 
-/// How `qemu`, which has closed its sockets, ended.
-pub(crate) fn death(qemu: &mut Qemu) -> String {
-    let status = exit_status(qemu).map(|status| status.to_string());
-    status.unwrap_or_else(|| "it closes its connections but does not end".to_owned())
+/// What it means that `qemu`, which has closed its sockets, ended. The machine `printed` that.
+pub(crate) fn death(qemu: &mut Qemu, printed: &str) -> MachineError {
+    let status = exit_status(qemu);
+    told(status, &qemu.stderr_tail(), printed)
+}
+
+/// What it means that a QEMU that said `stderr` ended with `status`.
+fn told(status: Option<ExitStatus>, stderr: &str, printed: &str) -> MachineError {
+    let report = died_report(stderr, printed);
+    let killed = is_killed(status, stderr);
+    let status = status
+        .map_or_else(|| "it closes its connections but does not end".to_owned(), |status| status.to_string());
+    if killed {
+        MachineError::QemuKilled { status, report }
+    } else {
+        MachineError::QemuDied { status, report }
+    }
+}
+
+/// Whether somebody else ended it: with a signal that no process sends itself when something in it goes wrong (the kernel, which lacks
+/// memory, or a person). Of most of these QEMU says so, and ends in order.
+fn is_killed(status: Option<ExitStatus>, stderr: &str) -> bool {
+    let signals = [Signal::KILL, Signal::TERM, Signal::INT, Signal::HUP, Signal::QUIT].map(Signal::as_raw);
+    let signal = status.and_then(|status| status.signal());
+    signal.is_some_and(|signal| signals.contains(&signal))
+        || stderr.lines().any(|line| line.contains(": terminating on signal "))
 }
 
 /// What is told of a QEMU that died.
-pub(crate) fn died_report(stderr: &str, printed: &str) -> String {
+fn died_report(stderr: &str, printed: &str) -> String {
     if stderr.trim().is_empty() {
         return format!("QEMU said nothing\n{printed}");
     }
@@ -170,5 +191,16 @@ mod tests {
             "QEMU said\n    abort\nthe machine printed nothing"
         );
         assert!(died_report(" \n", "x").starts_with("QEMU said nothing"));
+    }
+
+    #[test]
+    fn who_ended_qemu_is_known_by_the_signal() {
+        let killed = |raw| told(Some(ExitStatus::from_raw(raw)), "", "x").is_killed();
+        // The exit status is in the second byte, a signal in the first one.
+        assert!(killed(9) && killed(15) && killed(2));
+        assert!(!killed(6) && !killed(11) && !killed(0) && !killed(1 << 8));
+        assert!(!told(None, "", "x").is_killed());
+        let said = "qemu-system-aarch64: terminating on signal 15 from pid 7 (kill)\n";
+        assert!(told(Some(ExitStatus::from_raw(0)), said, "x").is_killed());
     }
 }

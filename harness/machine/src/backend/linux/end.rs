@@ -1,7 +1,7 @@
 //! What it means that the machine stopped or ended unasked.
 
 use super::Linux;
-use crate::backend::hyp::report::{cpus, death, died_report, indented};
+use crate::backend::hyp::report::{cpus, death, indented};
 use crate::error::MachineError;
 use crate::extensions::Pause;
 
@@ -27,12 +27,12 @@ impl Linux {
 
     /// QEMU has closed its sockets: as it should?
     pub(super) fn ended(&mut self) -> Result<Pause, MachineError> {
-        let status = death(&mut self.qemu);
-        if self.qemu.ended().is_some_and(|status| status.success()) {
+        let printed = self.printed();
+        let death = death(&mut self.qemu, &printed);
+        if !death.is_killed() && self.qemu.ended().is_some_and(|status| status.success()) {
             return Ok(Pause::Ended);
         }
-        let report = died_report(&self.qemu.stderr_tail(), &self.printed());
-        Err(MachineError::QemuDied { status, report })
+        Err(death)
     }
 
     /// The end of what it printed, the hypervisor's addresses explained.

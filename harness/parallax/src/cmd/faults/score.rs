@@ -29,8 +29,8 @@ use crate::interrupt;
 const MISSED: Style = AnsiColor::Red.on_default().bold();
 const COLUMNS: usize = 8;
 
-/// A fault, or none, and who catches it.
-type Row = (Option<Fault>, Score);
+/// A fault, or none, and who catches it, if the user did not end that.
+type Row = (Option<Fault>, Option<Score>);
 
 /// Scores the faults that `args` names.
 pub(super) fn score(args: &Faults, cases: &[Case]) -> Result<Status> {
@@ -56,17 +56,16 @@ pub(super) fn score(args: &Faults, cases: &[Case]) -> Result<Status> {
         fuzz_ops: args.fuzz_ops,
         cancel: &cancel,
     };
-    let rows = scored(&means, &wanted, cases, job_count(args.jobs))?;
+    let rows = scored(&wanted, job_count(args.jobs), &|fault| means.score(fault, trace_of(cases, fault)))?;
     print(&table(&rows, &means))?;
     verdict(&rows, args.fuzz_ops)
 }
 
-/// The rows, in the order of `wanted`.
+/// The rows, in the order of `wanted`, each as `score` has it. Those that the user ended or that did not begin by then are without.
 fn scored(
-    means: &Means<'_>,
     wanted: &[Option<Fault>],
-    cases: &[Case],
     jobs: usize,
+    score: &(dyn Fn(Option<Fault>) -> Result<Score, Failure> + Sync),
 ) -> Result<Vec<Row>, Failure> {
     let bar = progress::bar(wanted.len() as u64, "scoring {wide_bar} {pos}/{len}, {elapsed}");
     let (next, rows) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
@@ -74,7 +73,7 @@ fn scored(
         for _ in 0..jobs.clamp(1, wanted.len()) {
             scope.spawn(|| {
                 while let Some(fault) = wanted.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let result = means.score(*fault, trace_of(cases, *fault));
+                    let result = score(*fault);
                     bar.inc(1);
                     let stop = result.is_err();
                     rows.lock().unwrap_or_else(PoisonError::into_inner).push((*fault, result));
@@ -86,9 +85,15 @@ fn scored(
         }
     });
     bar.finish_and_clear();
-    let mut rows = rows.into_inner().unwrap_or_else(PoisonError::into_inner);
-    rows.sort_by_key(|(fault, _)| wanted.iter().position(|wanted| wanted == fault));
-    rows.into_iter().map(|(fault, score)| score.map(|score| (fault, score))).collect()
+    let mut scores = Vec::new();
+    for (fault, result) in rows.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        match result {
+            Err(error) if error.status == Status::Interrupted => (),
+            result => scores.push((fault, result?)),
+        }
+    }
+    let score = |fault: &Option<Fault>| scores.iter().find(|(scored, _)| scored == fault);
+    Ok(wanted.iter().map(|fault| (*fault, score(fault).map(|(_, score)| score.clone()))).collect())
 }
 
 fn trace_of(cases: &[Case], fault: Option<Fault>) -> Option<&Trace> {
@@ -102,11 +107,19 @@ fn table(rows: &[Row], means: &Means<'_>) -> String {
     let tried = |operations, after| if operations == 0 { "not tried".to_owned() } else { after };
     let header = ["fault", "its trace", "rules", "spec", "explore", "explore --smmu", "attack", "fuzz"];
     let row = |(fault, score): &Row| -> [String; COLUMNS] {
+        let name = fault.map_or("(none)", Fault::name).to_owned();
+        let Some(score) = score else {
+            return std::array::from_fn(
+                |column| {
+                    if column == 0 { name.clone() } else { "not tried".to_owned() }
+                },
+            );
+        };
         let first = score.trace.first();
         let trace =
             first.map_or_else(|| "-".to_owned(), |caught| format!("{} {}", caught.operations, caught.rule));
         [
-            fault.map_or("(none)", Fault::name).to_owned(),
+            name,
             trace,
             score.trace.len().to_string(),
             after(score.spec()),
@@ -122,7 +135,7 @@ fn table(rows: &[Row], means: &Means<'_>) -> String {
 
 /// What is wrong with `rows`, of which the fuzzer had `fuzz_ops` operations each.
 fn verdict(rows: &[Row], fuzz_ops: u64) -> Result<Status> {
-    let faults = || rows.iter().filter_map(|(fault, score)| Some(((*fault)?, score)));
+    let faults = || rows.iter().filter_map(|(fault, score)| Some(((*fault)?, score.as_ref()?)));
     let count = |caught: &dyn Fn(&Score) -> bool| faults().filter(|(_, score)| caught(score)).count();
     print(&format!(
         "\n{} faults: their traces catch {}, the specification in them {}, explore {}, explore --smmu {}, attack {}, fuzz {}\n",
@@ -161,12 +174,22 @@ fn verdict(rows: &[Row], fuzz_ops: u64) -> Result<Status> {
         print(&format!("\n{}\n", text_table::render(&header, &beyond, usize::MAX)))?;
     }
     for (_, score) in rows.iter().filter(|(fault, _)| fault.is_none()) {
-        let alarms =
-            score.searched().map(|caught| ("FALSE ALARM", format!("{} without a fault", caught.rule)));
+        let alarms = score
+            .iter()
+            .flat_map(Score::searched)
+            .map(|caught| ("FALSE ALARM", format!("{} without a fault", caught.rule)));
         wrong.extend(alarms);
     }
     for (what, text) in &wrong {
         print_as_it_is(&format!("{MISSED}{what}{MISSED:#} {text}\n"))?;
+    }
+    let finished = rows.iter().filter(|(_, score)| score.is_some()).count();
+    if finished < rows.len() {
+        print(&format!(
+            "interrupted: {finished} of {} rows are finished; `--score --fault NAME` tries one fault alone\n",
+            rows.len()
+        ))?;
+        return Ok(Status::Interrupted);
     }
     Ok(if wrong.is_empty() { Status::Same } else { Status::Diverged })
 }
@@ -183,7 +206,7 @@ mod tests {
     fn row(fault: Option<Fault>, fuzz: Option<u64>, traced: bool) -> Row {
         let caught = |operations| Caught { rule: "sync/extra".to_owned(), operations };
         let trace = if traced { vec![caught(1)] } else { Vec::new() };
-        (fault, Score { trace, fuzz: fuzz.map(caught), ..Score::default() })
+        (fault, Some(Score { trace, fuzz: fuzz.map(caught), ..Score::default() }))
     }
 
     #[test]
@@ -199,5 +222,20 @@ mod tests {
         assert!(!same(&[row(Some(listed), Some(1), true)], 1));
         assert!(!same(&[row(Some(listed), None, false)], USUAL_OPS));
         assert!(!same(&[row(None, Some(1), false)], 1));
+    }
+
+    #[test]
+    fn what_was_scored_until_an_interruption_is_told() {
+        let wanted = [Some(Fault::SmmuNoTlbi), Some(Fault::SmmuTlbiWrongVmid), None];
+        let ended = |fault| match fault {
+            Some(Fault::SmmuNoTlbi) => Ok(Score::default()),
+            _ => Err(parallax_machine::MachineError::Cancelled.into()),
+        };
+        for jobs in [1, 2] {
+            let rows = scored(&wanted, jobs, &ended).unwrap();
+            let finished: Vec<bool> = rows.iter().map(|(_, score)| score.is_some()).collect();
+            assert_eq!(finished, [true, false, false]);
+            assert_eq!(verdict(&rows, 0).unwrap(), Status::Interrupted);
+        }
     }
 }
