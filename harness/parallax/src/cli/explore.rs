@@ -22,7 +22,8 @@ Examples:
 
 What is found comes with the shortest way to it, as a trace. Where several things are wrong, --jobs decides which is found first.
 
-Exit status: 0 nothing found, 1 something was found, 2 usage, 125 could not build or start, 130 interrupted.";
+Exit status: 0 nothing found, 1 something was found, or nothing though a fault is switched on, 2 usage, 125 could not build or start, \
+130 interrupted.";
 
 pub(crate) const SPEC_EXAMPLE: &str = "\
 Examples:
@@ -53,7 +54,7 @@ pub struct Explore {
     /// with --shard
     #[arg(long, value_name = "FILE", conflicts_with = "shard")]
     pub resume: Option<PathBuf>,
-    /// Switch a fault of the hypervisor on: then something must be found (`parallax faults` lists them)
+    /// Switch a fault of the hypervisor on: then something must be found, of --shard in one of the parts (`parallax faults` lists them)
     #[arg(long, value_name = "NAME", value_parser = FaultName, hide_possible_values = true)]
     pub fault: Option<Fault>,
     /// Compare several targets, operation by operation, in all transitions that each of them can perform: `hyp`, `pkvm`, or

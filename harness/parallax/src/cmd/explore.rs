@@ -29,7 +29,7 @@ use parallax_suite::jobs::job_count;
 
 use super::output::{print, print_document};
 use super::outputs::{apart, can_be_saved, can_be_written, of_trace, save, save_silently};
-use super::progress;
+use super::{nothing_found, progress};
 use crate::cli::{Explore, Spec};
 use crate::{interrupt, specified};
 
@@ -77,6 +77,8 @@ pub(super) fn explore(args: &Explore) -> Result<Status> {
     let backend = live::build(&root, [&exploration.machine()], &cancel)?;
     let backend = live::with_events(backend, &root)?;
     let parts = parts(args, &exploration, &backend)?;
+    // A part need not show what all parts together must.
+    let fault = args.fault.filter(|_| args.shard.is_none());
     let (performed, found) = with_progress(&exploration, parts, job_count(args.jobs), &backend, &cancel)?;
     if args.format.is_json() {
         let trace = |found: &Found| exploration.shown(found, &backend, &cancel).map_err(Failure::from);
@@ -85,13 +87,10 @@ pub(super) fn explore(args: &Explore) -> Result<Status> {
             save_silently(path, trace)?;
         }
         print_document(&Explored::new(&exploration, &performed, found.as_ref().zip(trace)))?;
-        return Ok(if found.is_some() { Status::Diverged } else { Status::Same });
+        return Ok(if found.is_some() { Status::Diverged } else { nothing_found::beside_a_document(fault) });
     }
     print(&summary(&exploration, &performed))?;
-    let Some(found) = found else {
-        print("nothing found\n")?;
-        return Ok(Status::Same);
-    };
+    let Some(found) = found else { return nothing_found::tell(fault) };
     tell(&exploration, &found)?;
     let (trace, shown) = exploration.shown(&found, &backend, &cancel).map_err(Failure::from)?;
     let status = of_trace(cancel.is_cancelled(), shown, "what the tour did before")?;

@@ -28,7 +28,7 @@ use parallax_suite::jobs::job_count;
 
 use super::output::{print, print_document};
 use super::outputs::{can_be_saved, of_trace, save_silently, tell};
-use super::progress;
+use super::{nothing_found, progress};
 use crate::cli::Fuzz;
 use crate::interrupt;
 
@@ -65,12 +65,14 @@ pub(super) fn fuzz(args: &Fuzz) -> Result<Status> {
             found.map_or(Ok(()), |(text, _)| save_silently(path, &with_trees(&text, &root)))?;
         }
         print_document(&Fuzzed::new(&plan, &report))?;
-        return Ok(if report.trouble.is_some() { Status::Diverged } else { kept(&plan, &report) });
+        if report.trouble.is_some() {
+            return Ok(Status::Diverged);
+        }
+        return Ok(nothing_found::beside_a_document(plan.fault).and(kept(&plan, &report)));
     }
     print(&summary(&plan, &report))?;
     let Some(trouble) = &report.trouble else {
-        print("nothing found\n")?;
-        return Ok(kept(&plan, &report));
+        return Ok(nothing_found::tell(plan.fault)?.and(kept(&plan, &report)));
     };
     print(&trouble_text(&plan, trouble))?;
     let Some((text, shown)) = trace(&plan, &report, &backend, &cancel)? else { return Ok(Status::Diverged) };

@@ -23,6 +23,7 @@ mod linux;
 mod man;
 mod mutants;
 mod nightly;
+mod nothing_found;
 mod output;
 mod outputs;
 mod progress;

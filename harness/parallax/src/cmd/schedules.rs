@@ -21,7 +21,7 @@ use parallax_suite::jobs::job_count;
 
 use super::output::print;
 use super::outputs::{can_be_saved, save};
-use super::progress;
+use super::{nothing_found, progress};
 use crate::cli::Schedules;
 use crate::interrupt;
 
@@ -48,8 +48,8 @@ pub(super) fn schedules(args: &Schedules) -> Result<Status> {
     print(&format!("seed {}, {pairs} pairs of operations in their situations\n", args.seed))?;
     let Some(found) = found else {
         let Searched { schedules, turns, switches } = searched;
-        print(&format!("{schedules} schedules, {turns} turns, {switches} switches\nnothing found\n"))?;
-        return Ok(Status::Same);
+        print(&format!("{schedules} schedules, {turns} turns, {switches} switches\n"))?;
+        return nothing_found::tell(args.fault);
     };
     tell(&found, cancel.is_cancelled())?;
     match &args.save {
