@@ -38,7 +38,7 @@ pub struct Explore {
     #[arg(long = "page", value_name = "FRAME", value_parser = frame)]
     pub pages: Vec<u64>,
     /// Give the host an SMMU of its own, with two streams that it turns off, aborts, lets by and translates; then one page
-    /// [0x6000] unless others are named
+    /// [ram+0x6000] unless others are named
     #[arg(long)]
     pub smmu: bool,
     /// Most pins of a page, 0 to 8
@@ -81,14 +81,25 @@ pub struct Spec {
 
 /// The first page frame of the machine's memory.
 const RAM: u64 = 0x4000_0000 >> 12;
+/// The most pages that a machine can have: 8 GiB.
+const MOST: u64 = 8 << 30 >> 12;
+const PAGE: u64 = 0x1000;
 
 /// The frame that `text` names, from the first one of memory on.
 fn frame(text: &str) -> Result<u64, String> {
     let (text, first) = text.strip_prefix("ram+").map_or((text, RAM), |offset| (offset, 0));
-    let number = parallax_addr::parse_number(text).and_then(|number| number.checked_sub(first));
-    number.ok_or_else(|| {
+    let given = parallax_addr::parse_number(text);
+    let number = given.and_then(|number| number.checked_sub(first));
+    let number = number.ok_or_else(|| {
         format!("expected a page frame of memory, which begins at {RAM:#x}, such as ram+0x6000 or 0x46000")
-    })
+    })?;
+    // An address of a page of memory is far behind all frames.
+    let meant = given.filter(|given| given.is_multiple_of(PAGE)).map(|given| given / PAGE);
+    let from = if first == 0 { "ram+" } else { "" };
+    match meant.filter(|meant| number >= MOST && (first..first + MOST).contains(meant)) {
+        Some(meant) => Err(format!("an address: did you mean the frame {from}{meant:#x}?")),
+        None => Ok(number),
+    }
 }
 
 pub(super) fn shard(text: &str) -> Result<Shard, String> {
@@ -111,5 +122,9 @@ mod tests {
         for text in ["0x6000", "ram+", "pool+0x1", "x"] {
             assert!(frame(text).is_err(), "{text}");
         }
+        for (text, meant) in [("0x46000000", "0x46000"), ("ram+0x6000000", "ram+0x6000")] {
+            assert_eq!(frame(text), Err(format!("an address: did you mean the frame {meant}?")));
+        }
+        assert!(frame("0x46000001").is_ok() && frame("ram+0x1000").is_ok());
     }
 }
