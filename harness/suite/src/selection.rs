@@ -14,18 +14,29 @@ pub fn change_machines(cases: &mut Vec<Case>, keys: &str) -> Result<(), Failure>
     cases.retain_mut(|case| match case.trace.change_machine(keys) {
         Ok(()) => true,
         Err(error) => {
-            refused.push((case.place.label.clone(), error));
+            refused.push((case.name_here(), error));
             false
         }
     });
+    let count = refused.len();
     if cases.is_empty()
-        && let Some((_, error)) = refused.pop()
+        && let Some((label, error)) = refused.first()
+        && refused.iter().all(|(_, other)| (&other.found, &other.expected) == (&error.found, &error.expected))
     {
-        return Err(Failure::usage(error));
+        let which = if count == 1 { visible::line(label).to_string() } else { format!("{count} traces") };
+        let (keys, found) = (visible::line(keys), visible::line(&error.found));
+        return Err(Failure::usage(format!(
+            "{which}: --machine {keys}: found {found}, expected {}",
+            error.expected
+        )));
     }
     for (label, error) in refused {
         let label = visible::line(&label);
         parallax_engine::note!("left out: {label}: {}, not {}", visible::line(&error.found), error.expected);
+    }
+    if cases.is_empty() {
+        let keys = visible::line(keys);
+        return Err(Failure::usage(format!("--machine {keys}: none of {count} traces fits it")));
     }
     Ok(())
 }
@@ -38,7 +49,42 @@ pub fn partition<T>(cases: Vec<T>, part: usize, of: usize) -> Vec<T> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
+    use parallax_report::golden::Place;
+    use parallax_trace::Trace;
+
     use super::*;
+
+    fn cases(texts: &[(&str, &str)]) -> Vec<Case> {
+        let case = |(name, text): &(&str, &str)| Case {
+            trace: Trace::parse(name, text).unwrap(),
+            place: Place::of(Path::new(name)),
+        };
+        texts.iter().map(case).collect()
+    }
+
+    #[test]
+    fn a_machine_that_no_trace_fits_is_an_error_that_names_the_trace() {
+        let (plain, second) = (("a.trace", "nop"), ("b.trace", "machine cpus=2\nnop\ncpu=1 nop"));
+        let said = |traces: &[(&str, &str)], keys: &str| {
+            let mut cases = cases(traces);
+            change_machines(&mut cases, keys).map(|()| cases.len()).map_err(|failure| failure.message)
+        };
+        assert_eq!(said(&[plain, second], "cpus=1"), Ok(1));
+        let one = said(&[second], "cpus=1").unwrap_err();
+        assert_eq!(
+            one,
+            "b.trace: --machine cpus=1: found too few CPUs, expected as many as line 3 of the trace uses"
+        );
+        let all = said(&[plain, second], "mem=1T").unwrap_err();
+        assert!(all.starts_with("2 traces: --machine mem=1T: found `1T`, expected a size"), "{all}");
+        let third = ("c.trace", "machine cpus=2\ncpu=1 nop");
+        assert_eq!(
+            said(&[second, third], "cpus=1").unwrap_err(),
+            "--machine cpus=1: none of 2 traces fits it"
+        );
+    }
 
     #[test]
     fn the_parts_together_are_everything_once() {
