@@ -41,6 +41,28 @@ pub fn change_machines(cases: &mut Vec<Case>, keys: &str) -> Result<(), Failure>
     Ok(())
 }
 
+/// Leaves those of `cases` out, telling so, that perform operations at once: `target` has no schedules.
+///
+/// # Errors
+/// All do.
+pub fn leave_schedules_out(cases: &mut Vec<Case>, target: &str) -> Result<(), Failure> {
+    let is_left_out = |case: &Case| case.trace.ops.iter().any(|op| op.at_once.is_some());
+    let why = format!("{target} has no schedules");
+    if !cases.is_empty() && cases.iter().all(is_left_out) {
+        let which = match &cases[..] {
+            [case] => visible::line(&case.name_here()).to_string(),
+            all => format!("{} traces", all.len()),
+        };
+        let remedy = "leave `together` and `end` out, or run it on hyp";
+        return Err(Failure::usage(format!("{which}: {why}: {remedy}")));
+    }
+    for case in cases.iter().filter(|case| is_left_out(case)) {
+        parallax_engine::note!("left out: {}: {why}", visible::line(&case.place.label));
+    }
+    cases.retain(|case| !is_left_out(case));
+    Ok(())
+}
+
 /// Part `part` (from 1 on) of `of`. Neighbours are often alike and take alike: they go to different parts.
 #[must_use]
 pub fn partition<T>(cases: Vec<T>, part: usize, of: usize) -> Vec<T> {
@@ -83,6 +105,18 @@ mod tests {
         assert_eq!(
             said(&[second, third], "cpus=1").unwrap_err(),
             "--machine cpus=1: none of 2 traces fits it"
+        );
+    }
+
+    #[test]
+    fn what_has_a_schedule_is_left_out_where_there_is_none() {
+        let at_once = ("b.trace", "machine cpus=2\ntogether\nnop\ncpu=1 nop\nend");
+        let mut both = cases(&[("a.trace", "nop"), at_once]);
+        leave_schedules_out(&mut both, "pkvm:7.3").unwrap();
+        assert_eq!(both.iter().map(|case| case.trace.path.as_str()).collect::<Vec<_>>(), ["a.trace"]);
+        assert_eq!(
+            leave_schedules_out(&mut cases(&[at_once]), "pkvm:7.3").unwrap_err().message,
+            "b.trace: pkvm:7.3 has no schedules: leave `together` and `end` out, or run it on hyp"
         );
     }
 
