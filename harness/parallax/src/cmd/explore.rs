@@ -11,7 +11,7 @@
 
 mod beside;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::Result;
@@ -79,6 +79,7 @@ pub(super) fn explore(args: &Explore) -> Result<Status> {
     let parts = parts(args, &exploration, &backend)?;
     // A part need not show what all parts together must.
     let fault = args.fault.filter(|_| args.shard.is_none());
+    let before = parts.before.transitions();
     let (performed, found) = with_progress(&exploration, parts, job_count(args.jobs), &backend, &cancel)?;
     if args.format.is_json() {
         let trace = |found: &Found| exploration.shown(found, &backend, &cancel).map_err(Failure::from);
@@ -90,6 +91,10 @@ pub(super) fn explore(args: &Explore) -> Result<Status> {
         return Ok(if found.is_some() { Status::Diverged } else { nothing_found::beside_a_document(fault) });
     }
     print(&summary(&exploration, &performed))?;
+    let now = performed.transitions() - before;
+    if before != 0 && now != 0 {
+        print(&format!("{now} of these transitions were performed now\n"))?;
+    }
     let Some(found) = found else { return nothing_found::tell(fault) };
     tell(&exploration, &found)?;
     let (trace, shown) = exploration.shown(&found, &backend, &cancel).map_err(Failure::from)?;
@@ -131,16 +136,25 @@ fn parts(args: &Explore, exploration: &Exploration, backend: &Hyp) -> Result<Par
     let shard = |index| Shard { index, count: kept.parts };
     let left: Vec<usize> = (0..kept.parts).filter(|part| !kept.done.contains_key(part)).collect();
     kept.done.iter().for_each(|(part, done)| before.count_before(exploration, shard(*part), *done));
-    if !kept.done.is_empty() {
-        let text = format!(
-            "{} of {} parts were performed before, in {} operations, which are counted below\n",
-            kept.done.len(),
-            kept.parts,
-            before.operations
-        );
+    if let Some(text) = performed_before(kept.done.len(), kept.parts, before.operations, path) {
         if args.format.is_json() { parallax_engine::note!("{}", text.trim_end()) } else { print(&text)? }
     }
     Ok(Parts { left: left.into_iter().map(shard).collect(), before, kept: Some((kept, path.clone())) })
+}
+
+/// What is said of the parts that were `done` before, in so many `operations`.
+fn performed_before(done: usize, parts: usize, operations: u64, path: &Path) -> Option<String> {
+    match done {
+        0 => None,
+        _ if done == parts => Some(format!(
+            "{} in {} already: nothing is performed, what was performed then is below\n",
+            if parts == 1 { "the only part is".to_owned() } else { format!("all {parts} parts are") },
+            visible::line(&path.display().to_string())
+        )),
+        _ => Some(format!(
+            "{done} of {parts} parts were performed before, in {operations} operations, which are counted below\n"
+        )),
+    }
 }
 
 fn tell(exploration: &Exploration, found: &Found) -> Result<()> {
@@ -188,4 +202,21 @@ fn with_progress(
         parallax_engine::note!("{done} of {parts} parts are in {path}: the same command goes on from there");
     }
     result.map(|found| (performed, found))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_that_were_performed_before_are_told_and_all_of_them_in_other_words() {
+        let said = |done| performed_before(done, 2, 4444, Path::new("a.parts"));
+        assert_eq!(said(0), None);
+        let some = "1 of 2 parts were performed before, in 4444 operations, which are counted below\n";
+        assert_eq!(said(1).as_deref(), Some(some));
+        let all = said(2).unwrap();
+        let only = performed_before(1, 1, 4444, Path::new("a.parts")).unwrap();
+        assert!(only.starts_with("the only part is in a.parts already"), "{only}");
+        assert!(all.starts_with("all 2 parts are in a.parts already: nothing is performed"), "{all}");
+    }
 }
