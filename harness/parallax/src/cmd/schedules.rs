@@ -41,9 +41,11 @@ pub(super) fn schedules(args: &Schedules) -> Result<Status> {
     let backend = live::with_events(backend, &root)?;
     let begin = Instant::now();
     let (searched, found) = with_progress(&search, job_count(args.jobs), &backend, &cancel)?;
-    let hours = begin.elapsed().as_secs_f64() / 3600.0;
-    // A clock is for who watches, and for nothing that is compared.
-    parallax_engine::note!("{:.0} schedules an hour, reducing included", searched.schedules as f64 / hours);
+    if found.is_none() {
+        let hours = begin.elapsed().as_secs_f64() / 3600.0;
+        // A clock is for who watches, and for nothing that is compared.
+        parallax_engine::note!("{:.0} schedules an hour", searched.schedules as f64 / hours);
+    }
     let pairs = search.situations.len();
     print(&format!("seed {}, {pairs} pairs of operations in their situations\n", args.seed))?;
     let Some(found) = found else {
