@@ -161,7 +161,7 @@ fn perform_batch(session: &mut Session<'_>, batch: &[&Op], mode: Mode) -> Result
 fn named(batch: &[&Op]) -> String {
     match batch {
         [op] => format!("{}: {op}", op.line),
-        [first, .., last] => format!("{} to {}", first.line, last.line),
+        [first, .., last] => format!("operations of lines {} to {}", first.line, last.line),
         [] => String::new(),
     }
 }
@@ -180,6 +180,14 @@ fn shown(op: &Op, outcome: &Outcome) -> String {
 mod tests {
     use super::*;
     use parallax_trace::Trace;
+
+    #[test]
+    fn an_error_names_the_lines_of_what_is_performed_together() {
+        let trace = Trace::parse("", "machine cpus=2\nnop\ntogether\nnop\ncpu=1 nop\nend\n").unwrap();
+        let named = |ops: &[Op]| super::named(&ops.iter().collect::<Vec<_>>());
+        assert_eq!(named(&trace.ops[..1]), "2: nop");
+        assert_eq!(named(&trace.ops[1..]), "operations of lines 4 to 5");
+    }
 
     #[test]
     fn what_always_comes_out_is_no_question() {

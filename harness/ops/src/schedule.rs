@@ -9,7 +9,8 @@ use crate::batch::CpuId;
 pub const MOST_TURNS: usize = 4096;
 
 /// CPUs in turn, each until the next point at which another may go on: a lock, a store that publishes, a TLBI, a barrier. A CPU that
-/// cannot go on is passed over. Behind the last turn the CPU that had it goes on as far as it can, then the first of the others.
+/// cannot go on is passed over. Behind the last turn the CPU that had it goes on as far as it can, then of the others the one with the
+/// lowest number.
 /// As text a digit for each turn.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Schedule(Vec<CpuId>);

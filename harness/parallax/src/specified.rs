@@ -23,6 +23,9 @@ const PARTS: [(&str, &str, &[&str]); 3] = [
     ("access", "Accesses", &["host_", "dma_"]),
 ];
 
+/// Where MMIO is cut into regions is the implementation's choice: the error of more than one page may be another one.
+const OR_REGION: &str = "; EINVAL instead, where the pages are MMIO of several regions";
+
 /// The specification of the call named `word` or of what that word is about, or of all calls.
 #[must_use]
 pub fn of(word: Option<&str>) -> Option<String> {
@@ -67,13 +70,14 @@ fn one(call: &Specified) -> String {
     let mut text = format!("{}{}\n", call.word, args.collect::<String>());
     let summary = row.map_or_else(String::new, |row| row.summary.concat());
     let _ = writeln!(text, "  {}", summary.trim());
+    let names_several = params.iter().any(|param| param.kind == Kind::Count);
     if !call.needs.is_empty() {
         text.push_str(
             "\n  refused, and nothing changes, where one of these does not hold: first what is said of all pages, in this order, then page by page\n",
         );
         for need in call.needs {
             let each = if matches!(need.holds, Holds::Each(_)) { "each page: " } else { "" };
-            let or = if need.or_region { "; EINVAL instead, where MMIO is named across regions" } else { "" };
+            let or = if need.or_region && names_several { OR_REGION } else { "" };
             let _ = writeln!(text, "    {:<7} {:<12} {each}{}{or}", name(need.error), need.name, need.says);
         }
     }
@@ -156,6 +160,8 @@ mod tests {
         assert!(text.starts_with("host_unshare_hyp pfn\n"), "{text}");
         let at = |part| text.find(part).unwrap_or_else(|| panic!("{part}: {text}"));
         assert!(at("EPERM   lent") < at("EBUSY   not-pinned"));
+        assert!(!text.contains("regions"), "{text}");
+        assert!(of(Some("hyp_pin_shared_mem")).unwrap().contains(OR_REGION));
         assert_eq!(of(Some("host_share")), None);
         assert_eq!(of(None).unwrap().matches("\n  done\n").count(), CALLS.len());
     }

@@ -14,7 +14,7 @@ pub fn render<const N: usize>(header: &[String; N], rows: &[[String; N]], first:
     for column in table.column_iter_mut().skip(first) {
         column.set_cell_alignment(CellAlignment::Right);
     }
-    table.to_string()
+    table.trim_fmt()
 }
 
 /// A table without lines, of as many columns as `header` has, all of them text.
@@ -27,4 +27,20 @@ pub fn render_any(header: &[String], rows: &[Vec<String>]) -> String {
         table.add_row(row);
     }
     table.trim_fmt()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_line_ends_in_blanks() {
+        let words = |words: [&str; 2]| words.map(str::to_owned);
+        let (header, rows) = (words(["name", "what it is"]), [words(["a", "1"]), words(["long name", ""])]);
+        let any = render_any(&header, &rows.clone().map(Vec::from));
+        for text in [render(&header, &rows, 1), render(&header, &rows, usize::MAX), any] {
+            assert_eq!(text.lines().count(), 3);
+            assert!(text.lines().all(|line| line == line.trim_end()), "{text:?}");
+        }
+    }
 }

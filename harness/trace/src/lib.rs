@@ -21,6 +21,7 @@ pub mod spec;
 mod syntax;
 mod trace;
 pub mod tree;
+mod turned_off;
 pub mod words;
 
 pub use error::TraceError;

@@ -12,6 +12,7 @@ use crate::similar_name::similar;
 use crate::spec::{self, MachineSpec};
 use crate::syntax::{Expectation, Item, Line, parse_expr, parse_line, parse_number};
 use crate::trace::Trace;
+use crate::turned_off::turns_its_cpu_off;
 use crate::words::{self, WORDS, Word, place};
 
 /// Most operations that are performed at once: all orders of them are tried.
@@ -135,6 +136,13 @@ impl Reader {
                         found,
                         "one for each CPU between `together` and `end`",
                     ));
+                }
+                if self.open.is_some() && turns_its_cpu_off(&op) {
+                    let id =
+                        line.items.iter().find(|item| item.key.as_ref().is_some_and(|key| key.text == "id"));
+                    let expected =
+                        "it outside of `together`: a CPU that is turned off does not end its operation";
+                    return Err(Problem::new(id.unwrap_or(first).span(), "CPU_OFF", expected));
                 }
                 self.ops.push(op);
                 Ok(())

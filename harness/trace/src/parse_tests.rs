@@ -129,6 +129,18 @@ fn the_message_says_what_would_fit() {
 }
 
 #[test]
+fn a_cpu_is_not_turned_off_while_another_one_performs_something() {
+    let text = |op: &str, id: &str| format!("machine cpus=2\ntogether\ncpu=1 {op} id={id}\nnop\nend");
+    for (op, id) in [("smc", "0x84000002"), ("smc", "0x184010002"), ("hypercall", "2214592514")] {
+        let (line, column, found, expected) = error(&text(op, id));
+        assert_eq!((line, column, found.as_str()), (3, 8 + op.len(), "CPU_OFF"), "{id}");
+        assert_eq!(expected, "it outside of `together`: a CPU that is turned off does not end its operation");
+    }
+    parse(&text("smc", "0x84000000")).unwrap();
+    parse("machine cpus=2\ncpu=1 smc id=0x84000002").unwrap();
+}
+
+#[test]
 fn the_machine_can_be_changed_from_outside() {
     let mut trace = parse("fault smmu_no_tlbi\nmachine cpus=2 mem=512M\ncpu=1 nop").unwrap();
     trace.change_machine("mem=1G smmu.map=pages").unwrap();

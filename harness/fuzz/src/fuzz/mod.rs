@@ -23,6 +23,7 @@ mod data;
 mod driver;
 mod generator;
 mod kind;
+mod machine_keys;
 mod machines;
 mod model;
 mod mutate;

@@ -6,6 +6,7 @@ use parallax_ops::{Footprint, Kind as Argument};
 use parallax_trace::Op;
 use parallax_trace::spec::MachineSpec;
 
+use super::machine_keys;
 use super::performing::{Performing, boot};
 use super::plan::{Plan, Report};
 use crate::act::number;
@@ -38,7 +39,7 @@ pub fn found(
     let mut search = Search { trial: &mut attempt, fixed: &fixed, left: means.trials };
     ops = search.shrink(ops)?;
     ops = means.simplified(&spec, ops)?;
-    means.simplify_machine(&mut spec, &ops)?;
+    means.simplify_machine(&mut spec, &ops);
     let shown = means.shows(&spec, &ops, true)?;
     if let Some(at) = shown {
         ops.truncate(at);
@@ -110,7 +111,7 @@ impl Means<'_> {
         Ok(if self.shows(spec, &few, false)?.is_some() { few } else { ops })
     }
 
-    /// `ops` with CPU 0, one page, and zeros, wherever that shows it too.
+    /// `ops` with CPU 0, one page or as few as may be, and zeros, wherever that shows it too.
     fn simplified(&self, spec: &MachineSpec, mut ops: Vec<Op>) -> Result<Vec<Op>, MachineError> {
         let mut left = self.trials;
         for index in 0..fixed(&ops, self.key) {
@@ -125,21 +126,34 @@ impl Means<'_> {
                     ops = simpler;
                 }
             }
+            let Some(pages) = count(&ops[index]).filter(|pages| *pages > 2) else { continue };
+            let fewest = fewest(pages, |pages| {
+                let mut simpler = ops.clone();
+                change(&mut simpler[index], Argument::Count, pages);
+                if left == 0 {
+                    return Ok(false);
+                }
+                left -= 1;
+                Ok::<_, MachineError>(self.shows(spec, &simpler, false)? == Some(ops.len()))
+            })?;
+            change(&mut ops[index], Argument::Count, fewest);
         }
         Ok(ops)
     }
 
-    /// One CPU, and the usual StreamIDs, where that shows it too.
-    fn simplify_machine(&self, spec: &mut MachineSpec, ops: &[Op]) -> Result<(), MachineError> {
-        let usual = MachineSpec::default();
-        let mut simpler = spec.clone();
-        simpler.cpus = usual.cpus;
-        simpler.hyp.sid_bits = usual.hyp.sid_bits;
-        let possible = ops.iter().all(|op| op.cpu == 0) && simpler != *spec;
-        if possible && self.shows(&simpler, ops, false)? == Some(ops.len()) {
-            *spec = simpler;
+    /// The default of each key, where that shows it too.
+    fn simplify_machine(&self, spec: &mut MachineSpec, ops: &[Op]) {
+        let cpus = ops.iter().map(|op| op.cpu + 1).max().unwrap_or(1);
+        let mut kept = 0;
+        while let Some(simpler) = machine_keys::with_one_less(spec).into_iter().nth(kept) {
+            // A machine that lacks something that an operation names fails in another way, and is none.
+            let shown = || matches!(self.shows(&simpler, ops, false), Ok(Some(at)) if at == ops.len());
+            if u64::from(simpler.cpus) >= cpus && shown() {
+                *spec = simpler;
+            } else {
+                kept += 1;
+            }
         }
-        Ok(())
     }
 }
 
@@ -157,6 +171,25 @@ fn pages(op: &Op) -> Option<Span<Ipa>> {
         parallax_addr::AddressMap::of_regions([("ram", Span::new(parallax_trace::spec::RAM_BASE, 8 << 30))]);
     let Footprint { pages, .. } = op.operation(&map).ok()?.footprint();
     pages
+}
+
+/// How many pages it names, if its own text says so.
+fn count(op: &Op) -> Option<u64> {
+    let at = op.row.params.iter().position(|param| param.kind == Argument::Count)?;
+    op.args.get(at).filter(|arg| arg.base.is_none()).map(|arg| arg.offset)
+}
+
+/// The fewest pages that show it: `most` of them do, and one does not.
+fn fewest<E>(most: u64, mut shows: impl FnMut(u64) -> Result<bool, E>) -> Result<u64, E> {
+    let (mut too_few, mut enough) = (1, most);
+    while enough - too_few > 1 {
+        let pages = too_few + (enough - too_few) / 2;
+        match shows(pages)? {
+            true => enough = pages,
+            false => too_few = pages,
+        }
+    }
+    Ok(enough)
 }
 
 fn one_page(op: &mut Op) {
@@ -184,12 +217,31 @@ fn change(op: &mut Op, kind: Argument, value: u64) {
 
 fn text(plan: &Plan, spec: &MachineSpec, ops: &[Op], what: &str) -> String {
     let mut text = plan.fault.map_or_else(String::new, |fault| format!("fault {}\n", fault.name()));
-    let mut spec = spec.clone();
-    spec.hyp.fault = None;
-    text.push_str(&format!("# parallax fuzz --seed {}: {what}\nmachine {}\n", plan.seed, spec.text()));
+    text.push_str(&format!("# parallax fuzz --seed {}: {what}\n", plan.seed));
+    let machine = machine_keys::text(spec);
+    if !machine.is_empty() {
+        text.push_str(&format!("machine {machine}\n"));
+    }
     if ops.is_empty() {
         text.push_str("nop\n");
     }
     ops.iter().for_each(|op| text.push_str(&format!("{op}\n")));
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_fewest_pages_are_found_in_few_trials() {
+        let mut trials = 0;
+        let found = fewest(512, |pages| {
+            trials += 1;
+            Ok::<_, ()>(pages >= 300)
+        });
+        assert_eq!((found, trials), (Ok(300), 9));
+        assert_eq!(fewest(7, |_| Ok::<_, ()>(false)), Ok(7));
+        assert_eq!(fewest(u64::MAX, |_| Ok::<_, ()>(true)), Ok(2));
+    }
 }

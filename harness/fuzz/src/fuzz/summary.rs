@@ -39,14 +39,20 @@ pub fn summary(plan: &Plan, report: &Report) -> String {
         text,
         "{instructions} instructions of the hypervisor, {branches} branches taken, {states} abstract states, {kept} of the machines kept\ndigest {digest}"
     );
-    if (1..=report.given).contains(machines) {
-        let given = report.given;
-        let _ = writeln!(
-            text,
-            "all machines began with what the corpus had, {machines} of {given}: nothing is kept before that is through (more --ops)"
-        );
+    if let Some(line) = not_through(plan, *machines, report.given, counts.ops()) {
+        text += &line;
     }
     text
+}
+
+/// What is said where all of `machines` began with one of the `given` ones of the corpus. What ended the run is what there must be more of.
+fn not_through(plan: &Plan, machines: u64, given: u64, ops: u64) -> Option<String> {
+    let more = if plan.time.is_some() && ops < plan.ops { "--time" } else { "--ops" };
+    (1..=given).contains(&machines).then(|| {
+        format!(
+            "all machines began with what the corpus had, {machines} of {given}: nothing is kept before that is through (more {more})\n"
+        )
+    })
 }
 
 /// What went wrong, with the command that shows it again.
@@ -67,4 +73,36 @@ pub fn trouble_text(plan: &Plan, trouble: &Trouble) -> String {
     }
     let _ = writeln!(text, "again: {reproducer}");
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::explore::Shard;
+
+    #[test]
+    fn a_run_that_ended_in_its_corpus_says_what_there_must_be_more_of() {
+        let plan = |ops, time| Plan {
+            seed: 1,
+            ops,
+            time,
+            jobs: 1,
+            shard: Shard { index: 0, count: 1 },
+            fault: None,
+            corpus: None,
+        };
+        let said = |plan: Plan, machines| not_through(&plan, machines, 5, 1000);
+        let time = Some(Duration::from_secs(10));
+        for (plan, more) in [
+            (plan(1000, None), "(more --ops)\n"),
+            (plan(u64::MAX, time), "(more --time)\n"),
+            (plan(1000, time), "(more --ops)\n"),
+        ] {
+            let said = said(plan, 5).unwrap();
+            assert!(said.ends_with(more), "{said}");
+        }
+        assert_eq!((said(plan(1000, None), 0), said(plan(1000, None), 6)), (None, None));
+    }
 }

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use parallax_abi::mailbox::SLOTS;
 use parallax_addr::{AddressMap, PhysAddr, Span};
 use parallax_spec::{Page, View};
-use parallax_trace::Op;
+use parallax_trace::spec::MachineSpec;
+use parallax_trace::{Op, Trace};
 
 use super::generator::{Generator, Setting, Step};
 use super::kind::Kind;
@@ -59,6 +60,35 @@ impl View for Boot {
             (Span::between(PhysAddr::new(pair[0].0), PhysAddr::new(pair[1].0)).intersect(span), pair[0].1)
         });
         pieces.filter_map(|(span, page)| Some((span?, page))).collect()
+    }
+}
+
+#[test]
+fn the_page_has_a_row_for_each_machine() {
+    let page = include_str!("../../../../docs/fuzz.md");
+    let (_, table) = page.split_once("| machine | operations |").unwrap();
+    let rows: Vec<&str> = table.lines().skip(2).take_while(|line| line.starts_with('|')).collect();
+    assert_eq!(rows.len() as u64, COUNT);
+    let count = |text: &str| text.replace(',', "").parse::<u64>().unwrap();
+    for (index, row) in (0..COUNT).zip(rows) {
+        let cells: Vec<&str> = row.split(" | ").map(|cell| cell.trim_matches(['|', ' ', '`'])).collect();
+        let drawn = Drawn::of(index, None, &mut Random::new(1, index));
+        let operations = [index, index + COUNT].map(|index| drawn.operations(index));
+        assert_eq!(
+            [count(cells[0]), count(cells[1]), count(cells[2])],
+            [index + 1, operations[0], operations[1]]
+        );
+        let said = Trace::parse("fuzz", &format!("machine {}\nnop\n", cells[4])).unwrap().machine;
+        let told = |spec: &MachineSpec| {
+            let hyp = &spec.hyp;
+            (
+                spec.mem_bytes,
+                spec.tree.as_ref().map(|tree| tree.name.clone()),
+                hyp.smmu_host,
+                hyp.donate_mmio.clone(),
+            )
+        };
+        assert_eq!(told(&said), told(&drawn.spec), "{row}");
     }
 }
 

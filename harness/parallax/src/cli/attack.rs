@@ -20,7 +20,8 @@ Examples:
 
 The same seed gives the same operations, the same verdict and the same digest, whatever --jobs is.
 
-Exit status: 0 nothing found, 1 something was found, 2 usage, 125 could not build or start, 130 interrupted.";
+Exit status: 0 nothing found, 1 something was found, or nothing though a fault is switched on, 2 usage, 125 could not build or start, \
+130 interrupted.";
 
 /// Arguments of `attack`.
 #[derive(Debug, Args)]
@@ -37,7 +38,7 @@ pub struct Attack {
     /// How many machines at a time [default: one for each core]
     #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub jobs: Option<u16>,
-    /// Switch a fault of the hypervisor on: then something must be found (`parallax faults` lists them)
+    /// Switch a fault of the hypervisor on: then something must be found, but for --replay (`parallax faults` lists them)
     #[arg(long, value_name = "NAME", value_parser = FaultName, hide_possible_values = true)]
     pub fault: Option<Fault>,
     /// Perform one machine's operations up to this one

@@ -23,7 +23,8 @@ Examples:
 
 What is found comes with the shortest way to it, as a trace. Where several things are wrong, --jobs decides which is found first.
 
-Exit status: 0 nothing found, 1 something was found, 2 usage, 125 could not build or start, 130 interrupted.";
+Exit status: 0 nothing found, 1 something was found, or nothing though a fault is switched on, 2 usage, 125 could not build or start, \
+130 interrupted.";
 
 pub(crate) const SPEC_EXAMPLE: &str = "\
 Examples:
@@ -38,7 +39,7 @@ pub struct Explore {
     #[arg(long = "page", value_name = "FRAME", value_parser = frame)]
     pub pages: Vec<u64>,
     /// Give the host an SMMU of its own, with two streams that it turns off, aborts, lets by and translates; then one page
-    /// [0x6000] unless others are named
+    /// [ram+0x6000] unless others are named
     #[arg(long)]
     pub smmu: bool,
     /// Most pins of a page, 0 to 8
@@ -54,7 +55,7 @@ pub struct Explore {
     /// with --shard
     #[arg(long, value_name = "FILE", conflicts_with = "shard")]
     pub resume: Option<PathBuf>,
-    /// Switch a fault of the hypervisor on: then something must be found (`parallax faults` lists them)
+    /// Switch a fault of the hypervisor on: then something must be found, of --shard in one of the parts (`parallax faults` lists them)
     #[arg(long, value_name = "NAME", value_parser = FaultName, hide_possible_values = true)]
     pub fault: Option<Fault>,
     /// Compare several targets, operation by operation, in all transitions that each of them can perform: `hyp`, `pkvm`, or
@@ -81,14 +82,25 @@ pub struct Spec {
 
 /// The first page frame of the machine's memory.
 const RAM: u64 = 0x4000_0000 >> 12;
+/// The most pages that a machine can have: 8 GiB.
+const MOST: u64 = 8 << 30 >> 12;
+const PAGE: u64 = 0x1000;
 
 /// The frame that `text` names, from the first one of memory on.
 fn frame(text: &str) -> Result<u64, String> {
     let (text, first) = text.strip_prefix("ram+").map_or((text, RAM), |offset| (offset, 0));
-    let number = parallax_addr::parse_number(text).and_then(|number| number.checked_sub(first));
-    number.ok_or_else(|| {
+    let given = parallax_addr::parse_number(text);
+    let number = given.and_then(|number| number.checked_sub(first));
+    let number = number.ok_or_else(|| {
         format!("expected a page frame of memory, which begins at {RAM:#x}, such as ram+0x6000 or 0x46000")
-    })
+    })?;
+    // An address of a page of memory is far behind all frames.
+    let meant = given.filter(|given| given.is_multiple_of(PAGE)).map(|given| given / PAGE);
+    let from = if first == 0 { "ram+" } else { "" };
+    match meant.filter(|meant| number >= MOST && (first..first + MOST).contains(meant)) {
+        Some(meant) => Err(format!("an address: did you mean the frame {from}{meant:#x}?")),
+        None => Ok(number),
+    }
 }
 
 pub(super) fn shard(text: &str) -> Result<Shard, String> {
@@ -111,5 +123,9 @@ mod tests {
         for text in ["0x6000", "ram+", "pool+0x1", "x"] {
             assert!(frame(text).is_err(), "{text}");
         }
+        for (text, meant) in [("0x46000000", "0x46000"), ("ram+0x6000000", "ram+0x6000")] {
+            assert_eq!(frame(text), Err(format!("an address: did you mean the frame {meant}?")));
+        }
+        assert!(frame("0x46000001").is_ok() && frame("ram+0x1000").is_ok());
     }
 }

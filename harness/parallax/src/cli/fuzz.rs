@@ -25,7 +25,8 @@ Examples:
 
 The same seed, number of operations and corpus give the same operations, verdict and digest, whatever --jobs is.
 
-Exit status: 0 nothing found, 1 something was found, 2 usage, 125 could not build or start, 130 interrupted.";
+Exit status: 0 nothing found, 1 something was found, or nothing though a fault is switched on, 2 usage, 125 could not build or start, \
+130 interrupted.";
 
 /// Arguments of `fuzz`.
 #[derive(Debug, Args)]

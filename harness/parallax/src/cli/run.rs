@@ -94,7 +94,7 @@ pub struct Run {
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
     pub repeat: u16,
     /// Change the machine of every trace. Traces that do not fit it (an operation on a CPU that is not there) are left
-    /// out; nothing is compared with goldens, which are those of the traces' own machines
+    /// out, and it is an error where all are; nothing is compared with goldens, which are those of the traces' own machines
     #[arg(long, value_name = "KEY=VALUE", conflicts_with = "accept")]
     pub machine: Vec<String>,
     /// Have the order of events judged by more than the architecture asks for, for CPUs that need it. Compares with no golden

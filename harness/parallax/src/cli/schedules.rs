@@ -17,7 +17,8 @@ Examples:
 
 What is found comes with a short schedule, as a trace that `parallax run` performs, and with the turns of both CPUs side by side.
 
-Exit status: 0 nothing found, 1 something was found, 2 usage, 125 could not build or start, 130 interrupted.";
+Exit status: 0 nothing found, 1 something was found, or nothing though a fault is switched on, 2 usage, 125 could not build or start, \
+130 interrupted.";
 
 /// Arguments of `schedules`.
 #[derive(Debug, Args)]
@@ -34,7 +35,7 @@ pub struct Schedules {
     /// How many machines at a time [default: one for each core]
     #[arg(long, short, value_name = "N", value_parser = within::<u16>(1..=64))]
     pub jobs: Option<u16>,
-    /// Switch a fault of the hypervisor on (`parallax faults` lists them)
+    /// Switch a fault of the hypervisor on: then something must be found (`parallax faults` lists them)
     #[arg(long, value_name = "NAME", value_parser = FaultName, hide_possible_values = true)]
     pub fault: Option<Fault>,
     /// Write the trace of what was found here, over what is there

@@ -43,19 +43,19 @@ pub struct Faults {
     /// Try each fault: its trace with each check, `explore`, `explore --smmu`, `attack`, `fuzz`; and all of them with no fault (half an hour)
     #[arg(long)]
     pub score: bool,
-    /// Only this one; may be given several times
+    /// With --score: only this one; may be given several times
     #[arg(long = "fault", value_name = "NAME", value_parser = FaultName, hide_possible_values = true, requires = "score")]
     pub faults: Vec<Fault>,
-    /// Operations of each attack; 0 for none
+    /// With --score: operations of each attack; 0 for none
     #[arg(long, value_name = "N", default_value_t = 20_000, value_parser = within::<u64>(0..=10_000_000), requires = "score")]
     pub attack_ops: u64,
-    /// Operations of `fuzz` for each fault; 0 for none. With 100,000 or more, a fault that it does not find must be on its list
+    /// With --score: operations of `fuzz` for each fault; 0 for none. With 100,000 or more, a fault that it does not find must be on its list
     #[arg(long, value_name = "N", default_value_t = USUAL_OPS, value_parser = within::<u64>(0..=10_000_000), requires = "score")]
     pub fuzz_ops: u64,
-    /// Seed of each attack and of `fuzz`
+    /// With --score: seed of each attack and of `fuzz`
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = seed, requires = "score")]
     pub seed: u64,
-    /// How many machines at a time [default: one for each core]
+    /// With --score: how many machines at a time [default: one for each core]
     #[arg(long, short, value_name = "N", value_parser = within::<u16>(1..=64), requires = "score")]
     pub jobs: Option<u16>,
 }

@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::Result;
 use indicatif::ProgressBar;
+use parallax_abi::fault::Fault;
 use parallax_engine::live;
 use parallax_engine::project;
 use parallax_engine::status::{Failure, Status};
@@ -23,7 +24,7 @@ use parallax_suite::jobs::job_count;
 
 use super::output::{print, print_document};
 use super::outputs::{can_be_saved, of_trace, save, save_silently, tell};
-use super::progress;
+use super::{nothing_found, progress};
 use crate::cli::Attack;
 use crate::interrupt;
 
@@ -47,8 +48,7 @@ pub(super) fn attack(args: &Attack) -> Result<Status> {
         if let (Some(path), true) = (&args.save, args.replay.is_some()) {
             save(path, &plan.performed(&report))?;
         }
-        print("nothing found\n")?;
-        return Ok(Status::Same);
+        return nothing_found::tell(must_show(args), None);
     };
     print(&trouble_text(&plan, trouble))?;
     let shrink = args.replay.is_none();
@@ -57,6 +57,11 @@ pub(super) fn attack(args: &Attack) -> Result<Status> {
     let status = of_trace(cancel.is_cancelled(), shown, "operations without a stop between them")?;
     tell(args.save.as_deref(), &text)?;
     Ok(status)
+}
+
+/// The fault that must show. What is replayed may end before it does.
+fn must_show(args: &Attack) -> Option<Fault> {
+    args.fault.filter(|_| args.replay.is_none())
 }
 
 /// The same for programs. The trace of what was found is for `--save` alone.
@@ -74,7 +79,11 @@ fn document(
         text.map_or(Ok(()), |text| save_silently(path, &text))?;
     }
     print_document(&Attacked::new(plan, report))?;
-    Ok(if report.trouble.is_some() { Status::Diverged } else { Status::Same })
+    Ok(if report.trouble.is_some() {
+        Status::Diverged
+    } else {
+        nothing_found::beside_a_document(must_show(args), None)
+    })
 }
 
 /// Runs the plan with a progress bar, where a person watches.

@@ -11,7 +11,7 @@
 
 mod beside;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::Result;
@@ -27,10 +27,9 @@ use parallax_machine::toolchain::Variant;
 use parallax_machine::{Backend, CancellationToken, Hyp};
 use parallax_suite::jobs::job_count;
 
-use super::ends::{nothing_found, nothing_found_silently};
 use super::output::{print, print_document};
 use super::outputs::{apart, can_be_added_to, can_be_saved, of_trace, save, save_silently};
-use super::progress;
+use super::{nothing_found, progress};
 use crate::cli::{Explore, Spec};
 use crate::{interrupt, specified};
 
@@ -81,8 +80,12 @@ pub(super) fn explore(args: &Explore) -> Result<Status> {
     let backend = live::build(&root, [&exploration.machine()], &cancel)?;
     let backend = live::with_events(backend, &root)?;
     let mut parts = parts(args, &exploration, &backend)?;
+    // A part need not show what all parts together must.
+    let fault = args.fault.filter(|_| args.shard.is_none());
+    let before = parts.performed.transitions();
     let found = with_progress(&exploration, &mut parts, job_count(args.jobs), &backend, &cancel)?;
     let performed = &parts.performed;
+    let interrupted = performed.interrupted.then(|| parts.go_on());
     if args.format.is_json() {
         let trace = |found: &Found| exploration.shown(found, &backend, &cancel).map_err(Failure::from);
         let trace = found.as_ref().map(trace).transpose()?.map(|(trace, _)| trace);
@@ -93,10 +96,14 @@ pub(super) fn explore(args: &Explore) -> Result<Status> {
         if found.is_some() {
             return Ok(Status::Diverged);
         }
-        return Ok(nothing_found_silently(performed.interrupted, &parts.go_on()));
+        return Ok(nothing_found::beside_a_document(fault, interrupted.as_deref()));
     }
     print(&summary(&exploration, performed))?;
-    let Some(found) = found else { return nothing_found(performed.interrupted, &parts.go_on()) };
+    let now = performed.transitions() - before;
+    if before != 0 && now != 0 {
+        print(&format!("{now} of these transitions were performed now\n"))?;
+    }
+    let Some(found) = found else { return nothing_found::tell(fault, interrupted.as_deref()) };
     tell(&exploration, &found)?;
     let (trace, shown) = exploration.shown(&found, &backend, &cancel).map_err(Failure::from)?;
     let status = of_trace(cancel.is_cancelled(), shown, "what the tour did before")?;
@@ -163,16 +170,25 @@ fn parts(args: &Explore, exploration: &Exploration, backend: &Hyp) -> Result<Par
     let shard = |index| Shard { index, count: kept.parts };
     let left: Vec<usize> = (0..kept.parts).filter(|part| !kept.done.contains_key(part)).collect();
     kept.done.iter().for_each(|(part, done)| performed.count_before(exploration, shard(*part), *done));
-    if !kept.done.is_empty() {
-        let text = format!(
-            "{} of {} parts were performed before, in {} operations, which are counted below\n",
-            kept.done.len(),
-            kept.parts,
-            performed.operations
-        );
+    if let Some(text) = performed_before(kept.done.len(), kept.parts, performed.operations, path) {
         if args.format.is_json() { parallax_engine::note!("{}", text.trim_end()) } else { print(&text)? }
     }
     Ok(Parts { left: left.into_iter().map(shard).collect(), performed, kept: Some((kept, path.clone())) })
+}
+
+/// What is said of the parts that were `done` before, in so many `operations`.
+fn performed_before(done: usize, parts: usize, operations: u64, path: &Path) -> Option<String> {
+    match done {
+        0 => None,
+        _ if done == parts => Some(format!(
+            "{} in {} already: nothing is performed, what was performed then is below\n",
+            if parts == 1 { "the only part is".to_owned() } else { format!("all {parts} parts are") },
+            visible::line(&path.display().to_string())
+        )),
+        _ => Some(format!(
+            "{done} of {parts} parts were performed before, in {operations} operations, which are counted below\n"
+        )),
+    }
 }
 
 fn tell(exploration: &Exploration, found: &Found) -> Result<()> {
@@ -215,4 +231,21 @@ fn with_progress(
         }
         Ok(None)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_that_were_performed_before_are_told_and_all_of_them_in_other_words() {
+        let said = |done| performed_before(done, 2, 4444, Path::new("a.parts"));
+        assert_eq!(said(0), None);
+        let some = "1 of 2 parts were performed before, in 4444 operations, which are counted below\n";
+        assert_eq!(said(1).as_deref(), Some(some));
+        let all = said(2).unwrap();
+        let only = performed_before(1, 1, 4444, Path::new("a.parts")).unwrap();
+        assert!(only.starts_with("the only part is in a.parts already"), "{only}");
+        assert!(all.starts_with("all 2 parts are in a.parts already: nothing is performed"), "{all}");
+    }
 }

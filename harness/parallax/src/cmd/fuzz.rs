@@ -26,10 +26,9 @@ use parallax_fuzz::fuzz::{self, Plan, Progress, Report, summary, trouble_text};
 use parallax_machine::{Backend, CancellationToken};
 use parallax_suite::jobs::job_count;
 
-use super::ends::{nothing_found, nothing_found_silently};
 use super::output::{print, print_document};
 use super::outputs::{can_be_saved, of_trace, save_silently, tell};
-use super::progress;
+use super::{nothing_found, progress};
 use crate::cli::Fuzz;
 use crate::interrupt;
 
@@ -61,6 +60,7 @@ pub(super) fn fuzz(args: &Fuzz) -> Result<Status> {
         "{ops} operations in {seconds:.1} s, {:.0} ops/s, booting included",
         ops as f64 / seconds
     );
+    let interrupted = report.interrupted.then(|| goes_on(&plan, &report));
     if args.format.is_json() {
         if let Some(path) = &args.save {
             let found = trace(&plan, &report, &backend, &cancel)?;
@@ -71,13 +71,12 @@ pub(super) fn fuzz(args: &Fuzz) -> Result<Status> {
             return Ok(Status::Diverged);
         }
         return Ok(
-            kept(&plan, &report).and(nothing_found_silently(report.interrupted, &goes_on(&plan, &report)))
+            kept(&plan, &report).and(nothing_found::beside_a_document(plan.fault, interrupted.as_deref()))
         );
     }
     print(&summary(&plan, &report))?;
     let Some(trouble) = &report.trouble else {
-        let status = nothing_found(report.interrupted, &goes_on(&plan, &report))?;
-        return Ok(kept(&plan, &report).and(status));
+        return Ok(nothing_found::tell(plan.fault, interrupted.as_deref())?.and(kept(&plan, &report)));
     };
     print(&trouble_text(&plan, trouble))?;
     let Some((text, shown)) = trace(&plan, &report, &backend, &cancel)? else { return Ok(Status::Diverged) };

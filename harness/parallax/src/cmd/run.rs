@@ -30,7 +30,7 @@ use parallax_trace::TraceError;
 use super::kinds::{self, Kind};
 use super::output::{self, print, print_as_it_is, value_name};
 use super::{outputs, progress, status_of};
-use crate::cli::Run;
+use crate::cli::{Run, Target};
 use crate::interrupt;
 
 /// Runs it. Who asked for a form that a program reads gets it whatever happens.
@@ -74,6 +74,9 @@ fn perform(args: &Run) -> Result<Status> {
     }
     if !args.machine.is_empty() {
         selection::change_machines(&mut cases, &args.machine.join(" "))?;
+    }
+    if let Some(on) = args.target.iter().find(|on| on.target == Target::Pkvm) {
+        selection::leave_schedules_out(&mut cases, &on.to_string())?;
     }
     if let Some((part, of)) = args.partition {
         cases = selection::partition(cases, part, of);

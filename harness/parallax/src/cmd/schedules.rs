@@ -19,10 +19,9 @@ use parallax_fuzz::schedules::{Found, Search, Searched, Situation, situations};
 use parallax_machine::{Backend, CancellationToken};
 use parallax_suite::jobs::job_count;
 
-use super::ends::nothing_found;
 use super::output::print;
 use super::outputs::{can_be_saved, save};
-use super::progress;
+use super::{nothing_found, progress};
 use crate::cli::Schedules;
 use crate::interrupt;
 
@@ -42,15 +41,18 @@ pub(super) fn schedules(args: &Schedules) -> Result<Status> {
     let backend = live::with_events(backend, &root)?;
     let begin = Instant::now();
     let (searched, found) = with_progress(&search, job_count(args.jobs), &backend, &cancel)?;
-    let hours = begin.elapsed().as_secs_f64() / 3600.0;
-    // A clock is for who watches, and for nothing that is compared.
-    parallax_engine::note!("{:.0} schedules an hour, reducing included", searched.schedules as f64 / hours);
+    if found.is_none() {
+        let hours = begin.elapsed().as_secs_f64() / 3600.0;
+        // A clock is for who watches, and for nothing that is compared.
+        parallax_engine::note!("{:.0} schedules an hour", searched.schedules as f64 / hours);
+    }
     let pairs = search.situations.len();
     print(&format!("seed {}, {pairs} pairs of operations in their situations\n", args.seed))?;
     let Some(found) = found else {
         let Searched { schedules, turns, switches, interrupted } = searched;
         print(&format!("{schedules} schedules, {turns} turns, {switches} switches\n"))?;
-        return nothing_found(interrupted, "the same command begins with the first schedule again");
+        let interrupted = interrupted.then_some("the same command begins with the first schedule again");
+        return nothing_found::tell(args.fault, interrupted);
     };
     tell(&found, cancel.is_cancelled())?;
     match &args.save {
