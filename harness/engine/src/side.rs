@@ -4,7 +4,7 @@ use parallax_abi::operation::Kind;
 use parallax_addr::PhysAddr;
 use parallax_machine::Machine;
 use parallax_model::{Context, Face, Finding, Freedoms, Snapshot};
-use parallax_ops::Operation;
+use parallax_ops::{BAD_REQUEST, Operation};
 use parallax_trace::{Op, Outcome};
 
 use crate::error::SessionError;
@@ -12,7 +12,7 @@ use crate::session::{Session, Step};
 use crate::status::Failure;
 
 /// How an operation ends that its target lacks.
-pub const LACKS: &str = "bad_request";
+pub const LACKS: &str = BAD_REQUEST;
 
 /// More pages of an operation are not looked at.
 const MOST_PAGES: usize = 16;

@@ -5,7 +5,7 @@ use parallax_abi::mailbox::{Response, kind};
 use parallax_addr::{Ipa, StreamId};
 
 use crate::operation::{CpuAccess, DmaAccess, Operation};
-use crate::outcome::Outcome;
+use crate::outcome::{BAD_REQUEST, Outcome};
 
 /// ESR_EL1 of an abort (DDI 0487, D24.2.37).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,7 +84,7 @@ impl Answer {
             kind::UNDEF => Outcome::Undefined,
             kind::NO_DEVICE => Outcome::NoDevice,
             kind::TIMEOUT => Outcome::Timeout,
-            kind::BAD_REQUEST => Outcome::Unknown("bad_request".to_owned()),
+            kind::BAD_REQUEST => Outcome::Unknown(BAD_REQUEST.to_owned()),
             other => Outcome::Unknown(format!("response_kind_{other}")),
         };
         let told = matches!(outcome, Outcome::Ok { .. }) || operation.is_device();

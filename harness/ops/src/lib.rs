@@ -26,6 +26,6 @@ pub use data::{Data, Written};
 pub use exception::Exception;
 pub use footprint::{Agent, Footprint, Reach, ReachKind};
 pub use operation::{Call, CpuAccess, DmaAccess, Operation, row, rows};
-pub use outcome::Outcome;
+pub use outcome::{BAD_REQUEST, Outcome};
 pub use parallax_abi::operation::{Form, Kind, Param, Party, Row};
 pub use schedule::Schedule;

@@ -30,6 +30,9 @@ pub enum Outcome {
     Unknown(String),
 }
 
+/// How an operation ends that the test host, or another target, does not perform.
+pub const BAD_REQUEST: &str = "bad_request";
+
 /// Results by name; `ok` and error codes come on top.
 const NAMES: &[(&str, Outcome)] = &[
     ("NOT_SUPPORTED", Outcome::NotSupported),

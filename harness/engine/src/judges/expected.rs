@@ -3,12 +3,11 @@
 use parallax_addr::Ipa;
 use parallax_model::{Context, Finding, Rule, Side, Snapshot, Space, Span, Violation, canonical};
 
-use parallax_ops::{Agent, Operation, Outcome};
+use parallax_ops::{Agent, BAD_REQUEST, Operation, Outcome};
 
 use parallax_trace::Op;
 
 use crate::judge::{Judge, StepView};
-use crate::side::LACKS;
 
 /// Holds every result against what the trace expects.
 pub(super) struct Expected;
@@ -58,7 +57,7 @@ fn check(
 /// What is wrong with `outcome`. Where a trace expects nothing, the operation must at least have been performed.
 fn unexpected(expected: Option<&Outcome>, outcome: &Outcome) -> Option<String> {
     let Some(expected) = expected else {
-        let refused = matches!(outcome, Outcome::Unknown(text) if text == LACKS);
+        let refused = matches!(outcome, Outcome::Unknown(text) if text == BAD_REQUEST);
         let missing = refused || *outcome == Outcome::Timeout;
         return missing.then(|| format!("expected that it is performed, got {outcome}"));
     };
@@ -106,7 +105,7 @@ mod tests {
         assert_eq!(unexpected(None, &Outcome::Ok { value: Some(3) }), None);
         assert_eq!(unexpected(None, &Outcome::Unknown("smccc_65537".to_owned())), None);
         let says = |outcome: &Outcome| Some(format!("expected that it is performed, got {outcome}"));
-        for outcome in [timeout, Outcome::Unknown(LACKS.to_owned())] {
+        for outcome in [timeout, Outcome::Unknown(BAD_REQUEST.to_owned())] {
             assert_eq!(unexpected(None, &outcome), says(&outcome));
         }
     }

@@ -93,11 +93,12 @@ impl Nights {
         };
         put("attack.json", attacked(5000, 0).to_string());
         put("attack-fault.json", attacked(77, 1).to_string());
-        let fuzzed = json!({ "document": "fuzz", "schema": 2, "status": 0, "seed": 1, "operations": 20000, "machines": 3,
+        let fuzzed = json!({ "document": "fuzz", "schema": 3, "status": 0, "seed": 1, "operations": 20000, "machines": 3,
             "instructions": 9, "branches": 7, "states": 8, "kept": 0, "digest": "d", "found": null });
         put("fuzz.json", fuzzed.to_string());
-        let explored = json!({ "document": "explore", "schema": 1, "status": 0, "scope": "x", "states": 125,
-            "transitions": 8775, "performed": 8775, "operations": 8911, "untouched": 0, "found": null });
+        let explored = json!({ "document": "explore", "schema": 2, "status": 0, "scope": "x", "states": 125,
+            "transitions": 8775, "performed": 8775, "operations": 8911, "untouched": 0, "table": [],
+            "found": null });
         put("explore.json", explored.to_string());
         let covered = json!({ "document": "coverage", "schema": 1, "status": 0, "lines": 200, "reached": 195, "files": [],
             "differences": [] });
