@@ -59,6 +59,8 @@ pub(super) fn leave(
         ("IRQ_CTRL", 0b111),
         // SMMUEN, EVENTQEN, CMDQEN.
         ("CR0", 0b1101),
+        // Garbage is no command: CERROR_ILL, and GERROR.CMDQ_ERR stays active.
+        ("CMDQ_PROD", 1),
     ];
     Ok(runtime.block_on(set(client, SMMU_BASE, &values))?)
 }
