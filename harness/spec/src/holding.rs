@@ -59,6 +59,11 @@ pub(crate) fn hold(
     Some(Some(pages))
 }
 
+/// Whether `pages` were returned by an operation, as the state behind it tells.
+pub(crate) fn is_returned(pages: Span<PhysAddr>, at: At<'_>) -> bool {
+    at.after.and_then(|after| is_held(pages, after, at.view)) == Some(true)
+}
+
 /// Whether the first of `pages` is lent once more in the state `after` than in `before`: all are, or none.
 fn is_held(pages: Span<PhysAddr>, before: &dyn View, after: &dyn View) -> Option<bool> {
     let first = Span::new(pages.base, PAGE_SIZE);

@@ -6,7 +6,7 @@ use super::registers::{CMDQEN, EVENTQEN, SMMUEN};
 use super::stage1::Forget;
 use super::streams::{Stream, stream, table};
 use super::{BUDGET, Enable, FOLLOWED, PROGRESS, Viommu, queue};
-use crate::holding::{At, hold, release};
+use crate::holding::{At, hold, is_returned, release};
 use crate::page::Page;
 use crate::view::Effect;
 use crate::words::Fetch;
@@ -112,6 +112,16 @@ impl Viommu {
         if span.is_some_and(|pages| !release(pages, at, effects)) {
             self.lose();
         }
+    }
+
+    /// The stream table is returned when the last stream has heard that the SMMU is off, and CR0ACK says so from then on.
+    pub(super) fn turned_off(&mut self, at: At<'_>) -> Vec<Effect> {
+        let returned = self.held.strtab.is_some_and(|pages| is_returned(pages, at));
+        if self.lost || self.smmu != Enable::Soon(false) || !returned {
+            return Vec::new();
+        }
+        self.smmu = Enable::Off;
+        self.return_table(at)
     }
 
     /// SMMUEN is acknowledged as clear: the stream table has been returned, by this access or by one before it.

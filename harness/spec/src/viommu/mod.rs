@@ -238,7 +238,7 @@ impl Viommu {
             let wrong = not_performed("viommu/access", offset, size);
             return Next { wrong, lends: self.lost, ..Next::SAME };
         }
-        let mut next = Next { lends: self.lost, ..Next::SAME };
+        let mut next = Next { lends: self.lost, effects: self.turned_off(at), ..Next::SAME };
         if matches!(self.smmu, Enable::Soon(_)) {
             self.left = self.left.saturating_sub(PROGRESS);
         }
@@ -251,22 +251,18 @@ impl Viommu {
                 let Outcome::Ok { value: Some(value) } = outcome else { return next };
                 next.wrong = self.read(part, *value);
                 if self.smmu == Enable::Off && self.held.strtab.is_some() {
-                    next.effects = self.return_table(at);
+                    next.effects.extend(self.return_table(at));
                 }
             }
             Access::Write { offset, size, value } => {
                 if let Some(part) = Part::at(&REGISTERS, offset, size) {
-                    next.effects = self.write(part, value, at);
+                    next.effects.extend(self.write(part, value, at));
                 }
             }
         }
-        next.lends |= self.lost || self.is_leaving();
+        // The stream table is returned by one of the accesses from now on.
+        next.lends |= self.lost || at.after.is_none() && self.smmu == Enable::Soon(false);
         next
-    }
-
-    /// Whether the stream table is returned by one of the accesses from now on.
-    fn is_leaving(&self) -> bool {
-        self.smmu == Enable::Soon(false)
     }
 
     /// What is wrong with `value`, which was read from `part`; nothing for a register that there is not: it reads as zero.
