@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use parallax_machine::{Backend, CancellationToken, MachineError};
+use parallax_ops::Outcome;
 use parallax_trace::Op;
 use sha2::{Digest, Sha256};
 
@@ -102,7 +103,7 @@ impl Round {
             }
             let len = performing.piece_len(queue.iter().map(|step| &step.op));
             let len = len.min(self.until - run.ops.len());
-            let steps: Vec<Step> = queue.drain(..len).collect();
+            let mut steps: Vec<Step> = queue.drain(..len).collect();
             if run.ops.len() + len == self.until {
                 performing.look_closely();
             }
@@ -114,10 +115,14 @@ impl Round {
                 }
                 piece => piece?,
             };
-            for (step, outcome) in steps.iter().zip(&piece.outcomes) {
+            for (step, outcome) in steps.iter_mut().zip(&piece.outcomes) {
                 digest.update(format!("{} -> {outcome}\n", step.op));
                 run.counts.count(step, outcome);
                 generator.hears(step, outcome);
+                // As a trace it must say so.
+                if *outcome == Outcome::Timeout {
+                    step.op.expect.get_or_insert(Outcome::Timeout);
+                }
             }
             run.ops.extend(steps.into_iter().map(|step| step.op));
             run.trouble = piece.trouble;

@@ -258,6 +258,7 @@ impl Viommu {
                 if let Some(part) = Part::at(&REGISTERS, offset, size) {
                     next.effects.extend(self.write(part, value, at));
                 }
+                next.effects.extend(self.turned_off(at));
             }
         }
         // The stream table is returned by one of the accesses from now on.
