@@ -2,7 +2,7 @@
 
 use parallax_addr::{PAGE_SIZE, PhysAddr, Span};
 
-use super::registers::{CMDQEN, EVENTQEN, SMMUEN};
+use super::registers::{CMDQEN, CR2, EVENTQ_BASE, EVENTQEN, SMMUEN, STRTAB_BASE, STRTAB_BASE_CFG};
 use super::stage1::Forget;
 use super::streams::{Stream, stream, table};
 use super::{BUDGET, Enable, FOLLOWED, PROGRESS, Viommu, queue};
@@ -50,7 +50,8 @@ impl Viommu {
             self.held.cmdq = self.hold(self.commands.base.map(queue::memory_of_commands), at, &mut effects);
         }
         if has(EVENTQEN) && self.held.eventq.is_none() {
-            self.held.eventq = self.hold(self.eventq_base.map(queue::memory_of_events), at, &mut effects);
+            self.held.eventq =
+                self.hold(self.kept[EVENTQ_BASE.place].map(queue::memory_of_events), at, &mut effects);
             self.words.volatile = self.held.eventq;
         }
         if has(SMMUEN) && self.smmu == Enable::Off && self.held.cmdq.is_some() {
@@ -68,7 +69,9 @@ impl Viommu {
     }
 
     fn enable_streams(&mut self, at: At<'_>, effects: &mut Vec<Effect>) {
-        let (Some(base), Some(cfg)) = (self.strtab_base, self.strtab_cfg) else { return self.lose() };
+        let (Some(base), Some(cfg)) = (self.kept[STRTAB_BASE.place], self.kept[STRTAB_BASE_CFG.place]) else {
+            return self.lose();
+        };
         let Some(table) = table(base, cfg, self.sid_bits) else { return };
         self.held.strtab = self.hold(Some(Span::new(table.base, table.size)), at, effects);
         if self.held.strtab.is_none() {
@@ -148,8 +151,10 @@ impl Viommu {
 
     /// The entries of `count` streams from `first` on are read anew.
     pub(super) fn configure(&mut self, first: u32, count: u64, at: At<'_>) {
-        let (Some(base), Some(cfg)) = (self.strtab_base, self.strtab_cfg) else { return self.lose() };
-        let (Some(table), Some(cr2)) = (table(base, cfg, self.sid_bits), self.cr2) else {
+        let (Some(base), Some(cfg)) = (self.kept[STRTAB_BASE.place], self.kept[STRTAB_BASE_CFG.place]) else {
+            return self.lose();
+        };
+        let (Some(table), Some(cr2)) = (table(base, cfg, self.sid_bits), self.kept[CR2.place]) else {
             return self.lose();
         };
         self.note(count);

@@ -24,7 +24,7 @@ use parallax_vmsa::PhysMem;
 use self::issued::Issued;
 use self::queue::Commands;
 use self::registers::{
-    CMDQEN, EVENTQEN, QUEUE_BASE, REGISTERS, Register, SMMUEN, STRTAB_BASE, STRTAB_BASE_CFG,
+    CMDQ_ERR, CMDQEN, ERRORS, EVENTQEN, KEPT, QUEUE_BASE, REGISTERS, Register, SFM_ERR, SMMUEN,
 };
 use self::stage1::Remembered;
 pub use self::streams::Features;
@@ -64,11 +64,10 @@ pub struct Viommu {
     smmu: Enable,
     /// Whether CMDQEN and EVENTQEN are set, and what is lent for each and for the stream table.
     held: Held,
-    /// CR2, STRTAB_BASE, STRTAB_BASE_CFG, EVENTQ_BASE; those of the command queue are its own.
-    cr2: Option<u64>,
-    strtab_base: Option<u64>,
-    strtab_cfg: Option<u64>,
-    eventq_base: Option<u64>,
+    /// Registers that keep what is written to them; those of the command queue are its own.
+    kept: [Option<u64>; KEPT],
+    /// GERROR.SFM_ERR, as it was last read.
+    failed: u64,
     commands: Commands,
     /// Whether the host is told of what is refused, in its event queue or, until it first writes CR0, in the hypervisor's. Where it
     /// is not, an access that was refused seems to have been performed.
@@ -119,10 +118,8 @@ impl Viommu {
             found_again: false,
             smmu: Enable::Off,
             held: Held::default(),
-            cr2: Some(0),
-            strtab_base: Some(0),
-            strtab_cfg: Some(0),
-            eventq_base: Some(0),
+            kept: [Some(0); KEPT],
+            failed: 0,
             commands: Commands::default(),
             told: true,
             events_at_zero: true,
@@ -273,9 +270,12 @@ impl Viommu {
         if let Register::Fixed(fixed) = part.register {
             return differs("viommu/fixed", (part.of(fixed), u64::MAX), value);
         }
+        let is_error = part.register == Register::Gerror;
+        let failed = if is_error { std::mem::replace(&mut self.failed, value & SFM_ERR) } else { 0 };
         if self.lost {
             self.found_again(part, value);
-            return None;
+            // The SMMU was turned off for good: that is told once.
+            return differs("viommu/register", (failed, failed), value);
         }
         let expected = match part.register {
             Register::Cr0 => Some((self.cr0(), u64::MAX)),
@@ -283,13 +283,12 @@ impl Viommu {
                 self.acknowledged(value);
                 self.acknowledgement()
             }
-            // PTM and RECINVSID are kept.
-            Register::Cr2 => self.cr2.and_then(known),
-            Register::Gerror => self.commands.gerror(value).map(|gerror| (gerror, 1)),
-            Register::Gerrorn => self.commands.gerrorn(value).map(|gerrorn| (gerrorn, 1)),
-            Register::StrtabBase => self.strtab_base.and_then(known),
-            Register::StrtabBaseCfg => self.strtab_cfg.and_then(known),
-            Register::EventqBase => self.eventq_base.and_then(known),
+            Register::Kept(kept) => self.kept[kept.place].and_then(known),
+            Register::Gerror => {
+                let known = self.commands.gerror(value);
+                Some(known.map_or((0, SFM_ERR), |gerror| (gerror, SFM_ERR | CMDQ_ERR)))
+            }
+            Register::Gerrorn => self.commands.gerrorn(value).map(|gerrorn| (gerrorn, ERRORS)),
             Register::CmdqBase => self.commands.base.and_then(known),
             Register::CmdqProd => self.commands.prod.and_then(known),
             Register::CmdqCons => self.commands.cons(value).and_then(known),
@@ -305,18 +304,9 @@ impl Viommu {
             let words = std::mem::take(&mut self.words);
             let new = Self::new(self.frame, self.sid_bits as u8, self.features);
             let commands = Commands::unknown();
-            let (remembered, unknown) = (std::mem::take(&mut self.remembered), None);
-            *self = Self {
-                cr2: unknown,
-                strtab_base: unknown,
-                strtab_cfg: unknown,
-                eventq_base: unknown,
-                commands,
-                remembered,
-                words,
-                found_again: true,
-                ..new
-            };
+            let (remembered, failed) = (std::mem::take(&mut self.remembered), self.failed);
+            *self =
+                Self { kept: [None; KEPT], failed, commands, remembered, words, found_again: true, ..new };
         }
     }
 
@@ -330,15 +320,8 @@ impl Viommu {
         let put = |old: Option<u64>, mask: u64| part.put(old, value).map(|new| new & mask);
         match part.register {
             Register::Cr0 => return self.enable(value & (SMMUEN | EVENTQEN | CMDQEN), at),
-            Register::Cr2 if self.cr0() & SMMUEN == 0 => self.cr2 = put(self.cr2, 6),
-            Register::StrtabBase if self.cr0() & SMMUEN == 0 => {
-                self.strtab_base = put(self.strtab_base, STRTAB_BASE);
-            }
-            Register::StrtabBaseCfg if self.cr0() & SMMUEN == 0 => {
-                self.strtab_cfg = put(self.strtab_cfg, STRTAB_BASE_CFG);
-            }
-            Register::EventqBase if self.held.eventq.is_none() => {
-                self.eventq_base = put(self.eventq_base, QUEUE_BASE);
+            Register::Kept(kept) if self.cr0() & kept.guard == 0 => {
+                self.kept[kept.place] = put(self.kept[kept.place], kept.bits);
             }
             Register::CmdqBase if self.held.cmdq.is_none() => {
                 self.commands.base = put(self.commands.base, QUEUE_BASE);

@@ -5,7 +5,7 @@ use parallax_smmu::{Command, CommandKind};
 use parallax_vmsa::PhysMem;
 
 use super::issued::is_ranged;
-use super::registers::{CERROR_ILL, INDEX};
+use super::registers::{CERROR_ILL, CMDQ_ERR, ERRORS, INDEX};
 use super::stage1::Forget;
 use super::{BUDGET, Enable, PROGRESS, Viommu};
 use crate::holding::At;
@@ -107,7 +107,7 @@ impl Commands {
     /// GERROR, which was read as `value`; nothing where that tells it.
     pub(super) const fn gerror(&mut self, value: u64) -> Option<u64> {
         if self.gerror.is_none() || self.behind {
-            self.gerror = Some(value & 1);
+            self.gerror = Some(value & CMDQ_ERR);
             return None;
         }
         self.gerror
@@ -116,7 +116,7 @@ impl Commands {
     /// GERRORN, which was read as `value`; nothing where that tells it.
     pub(super) const fn gerrorn(&mut self, value: u64) -> Option<u64> {
         let known = self.gerrorn;
-        self.gerrorn = Some(value & 1);
+        self.gerrorn = Some(value & ERRORS);
         known
     }
 
@@ -128,7 +128,7 @@ impl Commands {
 
     /// GERRORN is written.
     pub(super) const fn acknowledge(&mut self, value: u64) {
-        self.gerrorn = Some(value & 1);
+        self.gerrorn = Some(value & ERRORS);
         if self.behind {
             // An error may have been there before, or may come.
             (self.gerror, self.left) = (None, u64::MAX);
@@ -173,7 +173,7 @@ impl Viommu {
             self.streams.clear();
             return;
         }
-        if gerror != gerrorn {
+        if (gerror ^ gerrorn) & CMDQ_ERR != 0 {
             return;
         }
         // The code of an error, and bits of the index that do not count, stand until a command is taken.
@@ -209,7 +209,7 @@ impl Viommu {
                 }
                 Effect::Refused => {
                     self.commands.error = Some(true);
-                    self.commands.gerror = Some(gerror ^ 1);
+                    self.commands.gerror = Some(gerror ^ CMDQ_ERR);
                     break;
                 }
             }

@@ -15,7 +15,9 @@ type Found = Result<Stream, &'static str>;
 impl Viommu {
     /// What is wrong with the first stream whose entry in `state` is not what the host's table says, as far as that is known.
     pub(crate) fn streams(&self, state: &SmmuState) -> Option<String> {
-        if self.lost || matches!(self.smmu, Enable::Soon(_)) {
+        // No stream passes an SMMU that the hypervisor had to turn off.
+        let off = !state.control.enabled;
+        if self.lost || off || matches!(self.smmu, Enable::Soon(_)) {
             return None;
         }
         let wrong = |sid: u32, found: Found| {

@@ -185,3 +185,31 @@ fn an_access_of_all_memory_ends() {
         host.step(&[(Operation::Dma(access), Outcome::Abort)]);
     }
 }
+
+#[test]
+fn interrupts_are_on_as_the_host_asked_and_off_at_boot() {
+    let mut host = Host::new();
+    assert_eq!(host.rule(&[read(0x50, 0)]), None);
+    let write = |value| store(FRAME + 0x50, 4, value);
+    // Reserved bits and PRIQ_IRQEN are not kept.
+    assert_eq!(host.rule(&[write(0xf), read(0x50, 5)]), None);
+    assert_eq!(host.rule(&[write(1), read(0x50, 5)]).as_deref(), Some("viommu/register"));
+    assert_eq!(Host::new().rule(&[read(0x50, 1)]).as_deref(), Some("viommu/register"));
+}
+
+#[test]
+fn an_acknowledged_error_is_read_back_and_a_failure_is_told_once() {
+    let mut host = Host::new();
+    // EVENTQ_ABT_ERR is the hardware's.
+    assert_eq!(host.rule(&[read(0x60, 4)]), None);
+    let acknowledge = store(FRAME + 0x64, 4, 4);
+    assert_eq!(host.rule(&[acknowledge.clone(), read(0x64, 4)]), None);
+    assert_eq!(host.rule(&[acknowledge, read(0x64, 0)]).as_deref(), Some("viommu/register"));
+    // The SMMU is on: it did not fail.
+    assert_eq!(host.rule(&[read(0x60, 0x104)]).as_deref(), Some("viommu/register"));
+    let mut host = Host::new();
+    for (value, rule) in [(0, None), (0x100, None), (0x100, None), (0, Some("viommu/register"))] {
+        host.smmu.lose();
+        assert_eq!(host.rule(&[read(0x60, value)]).as_deref(), rule, "{value:#x}");
+    }
+}
