@@ -119,7 +119,7 @@ impl Generator {
             value: 0x7ace_0000_0000_0001,
             steps: Vec::new(),
         };
-        if generator.setting.few_tables {
+        if generator.setting.few_tables && generator.setting.special != Special::NoTable {
             ranges::most_tables(&mut generator);
             // Before memory takes all tables, MMIO does.
             (0..8).for_each(|_| data::far(&mut generator));
@@ -164,6 +164,10 @@ impl Generator {
         if self.setting.special == Special::Pins {
             return vec![(200, calls::pins as Move), (1, calls::life), (1, calls::refused)];
         }
+        if self.setting.special == Special::NoTable {
+            // Calls would take the one table that there is.
+            return vec![(8, scenes::scene as Move), (1, calls::unknown), (1, calls::odd)];
+        }
         let tables = if self.setting.few_tables { 120 } else { 20 };
         let far = u64::from(self.setting.few_tables) * 4;
         let hole = u64::from(self.setting.hole) * 4;
@@ -173,7 +177,7 @@ impl Generator {
         let interrupts = u64::from(self.setting.special == Special::Interrupts);
         let scenes = match self.setting.special {
             // They are short, and do little else.
-            Special::NoMap | Special::Full | Special::Wide => 200,
+            special if special.is_short() => 200,
             special => 60 * u64::from(special.has_scenes()),
         };
         vec![

@@ -97,6 +97,12 @@ pub enum Kind {
     NotHeld,
     /// As many queues and tables as there can be.
     AllHeld,
+    /// A queue or table for which EL2 has no table of its own left.
+    NoTable,
+    /// Work of the host's own SMMU that one access leaves to the next.
+    Left,
+    /// The host's own SMMU, above one that refuses commands.
+    Failed,
     /// One command of the ITS that names the last there is, or one behind it.
     ItsLimit,
     /// A CPU goes and comes back.
@@ -107,7 +113,7 @@ pub enum Kind {
 
 impl Kind {
     /// Each with its name, in the order of tables.
-    pub const ALL: [(Self, &'static str); 50] = [
+    pub const ALL: [(Self, &'static str); 53] = [
         (Self::Life, "meant to succeed"),
         (Self::Refused, "refused for a reason"),
         (Self::Border, "border of owners"),
@@ -155,6 +161,9 @@ impl Kind {
         (Self::Nested, "stage 1"),
         (Self::NotHeld, "queue in no-map memory"),
         (Self::AllHeld, "all held"),
+        (Self::NoTable, "queue without an EL2 table"),
+        (Self::Left, "work left to later accesses"),
+        (Self::Failed, "SMMU that refuses"),
         (Self::ItsLimit, "ITS command at a limit"),
         (Self::Cpus, "CPU off and on"),
         (Self::Again, "from the corpus"),
@@ -188,6 +197,9 @@ impl Kind {
                 | Self::Nested
                 | Self::NotHeld
                 | Self::AllHeld
+                | Self::NoTable
+                | Self::Left
+                | Self::Failed
                 | Self::ItsLimit
         )
     }

@@ -33,12 +33,23 @@ pub(super) enum Special {
     NoMap,
     /// The same, with as much held at once as there can be.
     Full,
+    /// The same, of queues and tables for which EL2 has no table of its own left.
+    NoTable,
+    /// The same, of what one access leaves to the next.
+    Left,
+    /// The same, above an SMMU that refuses commands.
+    Failed,
 }
 
 impl Special {
     /// Whether a driver in order has the host's own SMMU to itself.
     pub(super) const fn has_scenes(self) -> bool {
-        matches!(self, Self::Scenes | Self::Wide | Self::NoMap | Self::Full)
+        !matches!(self, Self::Nothing | Self::Pins | Self::Hostile | Self::Interrupts)
+    }
+
+    /// Whether it does little but scenes, which are short.
+    pub(super) const fn is_short(self) -> bool {
+        self.has_scenes() && !matches!(self, Self::Scenes)
     }
 }
 
@@ -46,7 +57,7 @@ impl Special {
 pub(super) const COUNT: u64 = MACHINES.len() as u64;
 
 /// The machines, in turn: what follows the word `machine` in a trace. CPUs and StreamIDs come on top.
-const MACHINES: [(&str, Special); 25] = [
+const MACHINES: [(&str, Special); 28] = [
     ("devices=edu@1,edu@2", Special::Nothing),
     ("smmu.host=emulated devices=edu@1,edu@2", Special::Nothing),
     ("smmu=shared devices=edu@1,edu@2", Special::Nothing),
@@ -71,6 +82,9 @@ const MACHINES: [(&str, Special); 25] = [
     ("dtb=traces/trees/reserved.dts smmu.host=emulated", Special::NoMap),
     ("cpus=8 smmu.host=emulated smmu.sid_bits=8 devices=edu@1,edu@2", Special::Full),
     ("smmu.host=emulated smmu.sid_bits=16 devices=edu@1,edu@2", Special::Wide),
+    ("smmu.host=emulated el2_free_pages=1 devices=edu@1,edu@2", Special::NoTable),
+    ("firmware=dirty smmu.host=emulated smmu.sid_bits=12 devices=edu@1,edu@2", Special::Left),
+    ("smmu.fails=refuses smmu.host=emulated devices=edu@1,edu@2", Special::Failed),
     ("smmu.host=emulated devices=edu@1,edu@2", Special::Pins),
 ];
 
@@ -177,10 +191,9 @@ pub(super) const fn is_long(index: u64) -> bool {
 pub(super) const fn operations(index: u64, special: Special) -> u64 {
     match special {
         Special::Pins => PINS_OPS,
-        Special::NoMap | Special::Full | Special::Wide => SLOW_OPS,
-        _ if index < COUNT => MACHINE_OPS,
-        Special::Hostile | Special::Interrupts | Special::Scenes => SLOW_OPS,
+        _ if index < COUNT && !special.is_short() => MACHINE_OPS,
         Special::Nothing => LATER_OPS,
+        _ => SLOW_OPS,
     }
 }
 

@@ -134,7 +134,8 @@ fn first(special: Special, seed: u64) -> Generator {
 }
 
 /// What no other variant of a scene has.
-const OF_SCENES: [&str; 51] = [
+const OF_SCENES: [&str; 52] = [
+    "EVENTQ_BASE ADDR=ram+0x7000000",
     "L2Ptr=ram+0x7006800",
     "TLBI_S12_VMALL",
     "TLBI_S2_IPA",
@@ -198,7 +199,33 @@ const OF_NO_MAP: [&str; 8] = [
     "mmio:gicr+0x70 value=0x4600000f",
     "mmio:gicr+0x78 value=0x46000000",
 ];
-const OF_FULL: [&str; 8] = [
+const OF_NO_TABLE: [&str; 6] = [
+    "mmio:its+0x80 value=0x80000000471ff001",
+    "mmio:its+0x80 value=0x80000000471fe003",
+    "mmio:gicr+0x70 value=0x470e000d",
+    "mmio:gicr+0x70 value=0x4720000d",
+    "mmio:gicr+0x70 value=0x471fa00f",
+    "third=0x80000000471ffe00",
+];
+const OF_LEFT: [&str; 12] = [
+    "smmu_write CMDQ_PROD 1\nsmmu_write CR0 SMMUEN\n",
+    "CMDQ_PROD 1\nsmmu_read CMDQ_CONS\nsmmu_write CR0 SMMUEN\n",
+    "CMDQ_PROD 1\nsmmu_read CMDQ_CONS\nsmmu_read CMDQ_CONS\nsmmu_write CR0 SMMUEN\n",
+    "at=ram+0x7001010 TLBI_S12_VMALL",
+    "at=ram+0x7001020 TLBI_S12_VMALL",
+    "at=ram+0x7001040 TLBI_S12_VMALL",
+    "CMDQ_PROD 2\nsmmu_read GERROR\n",
+    "CMDQ_PROD 2\nsmmu_read CMDQ_CONS\nsmmu_read GERROR\n",
+    "CR0 0\nhost_donate_hyp pfn=ram+0x7002\n",
+    "CR0 0\nhost_share_hyp pfn=ram+0x7002\n",
+    "CFGI_ALL\nsmmu_command at=ram+0x7001010 TLBI_EL2_ALL\nsmmu_write CMDQ_PROD 2\nsmmu_command",
+    "CFGI_STE_RANGE Range=11",
+];
+const OF_FAILED: [&str; 2] =
+    ["CR0 CMDQEN\nsmmu_command at=ram+0x7001000 TLBI_NSNH_ALL", "CR0 CMDQEN\nhost_donate_hyp pfn=ram+0x7018"];
+const OF_FULL: [&str; 10] = [
+    "value=0x1000\n",
+    "value=0x1020\n",
     "value=0x120",
     "pfn=ram+0x701d",
     "value=0x4742000e",
@@ -231,6 +258,9 @@ fn each_variant_of_each_scene_is_in_one_machine_whatever_the_seed() {
         (Special::Wide, &OF_WIDE),
         (Special::NoMap, &OF_NO_MAP),
         (Special::Full, &OF_FULL),
+        (Special::NoTable, &OF_NO_TABLE),
+        (Special::Left, &OF_LEFT),
+        (Special::Failed, &OF_FAILED),
     ] {
         for seed in 1..=50 {
             let mut generator = first(special, seed);

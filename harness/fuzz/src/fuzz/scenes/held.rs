@@ -7,6 +7,7 @@ use crate::fuzz::kind::Kind;
 use crate::random::Random;
 
 const NOT_HELD: Option<Kind> = Some(Kind::NotHeld);
+const NO_TABLES: Option<Kind> = Some(Kind::NoTable);
 const ALL_HELD: Option<Kind> = Some(Kind::AllHeld);
 
 /// Those for a machine with no-map memory: four pages from `ram+0x6000000` on.
@@ -17,6 +18,66 @@ pub(super) const NO_MAP: &[Cards] = &[
 ];
 /// Those for a machine with as many redistributors as there can be.
 pub(super) const ALL: &[Cards] = &[(2, ALL_HELD, |of, card| told(of, all, card))];
+/// Those for a machine in which EL2 has one table left.
+pub(super) const NO_TABLE: &[Cards] = &[
+    (2, NO_TABLES, |of, card| told(of, its_queue, card)),
+    (3, NO_TABLES, |of, card| told(of, lpi_tables, card)),
+    (1, NO_TABLES, |of, card| told(of, itt, card)),
+];
+
+/// EL2's last table is for the event queue, and stays: what lies in another block of 2 MiB has none.
+const LAST_TABLE: &str = "smmu_write CR0 EVENTQEN\nsmmu_read CR0 => ok value=4\n";
+/// None of it is lent. It can be where there is a table.
+const NONE_LENT: &str = "\
+host_share_hyp pfn=ram+0x7200 => ok
+hyp_pin_shared_mem pfn=ram+0x7200 => ENOMEM
+host_share_hyp pfn=ram+0x71ff => ok
+hyp_pin_shared_mem pfn=ram+0x71ff => ok
+hyp_unpin_shared_mem pfn=ram+0x71ff => ok
+host_unshare_hyp pfn=ram+0x71ff => ok
+host_unshare_hyp pfn=ram+0x7200 => ok
+";
+
+/// A queue of the ITS on both sides of a border of 2 MiB is not held, also if the first page has a table.
+fn its_queue(card: usize, _: &mut Random, _: &mut u64) -> String {
+    let queue = variant(card, &[0x471f_f001_u64, 0x471f_e003]);
+    format!(
+        "{LAST_TABLE}{}host_read ipa=mmio:its+0x0 size=4 => ok value=0x80000000\n{}{NONE_LENT}",
+        its::on(queue),
+        its::OFF
+    )
+}
+
+/// LPI tables of which one, or a part of one, has no table.
+fn lpi_tables(card: usize, _: &mut Random, _: &mut u64) -> String {
+    let (configuration, pending) = variant(
+        card,
+        &[(0x470e_000d_u64, 0x4720_0000_u64), (0x4720_000d, 0x470e_0000), (0x471f_a00f, 0x470c_0000)],
+    );
+    format!(
+        "{LAST_TABLE}\
+         host_write ipa=mmio:gicr+0x70 value={configuration:#x}\n\
+         host_write ipa=mmio:gicr+0x78 value={pending:#x}\n\
+         host_write ipa=mmio:gicr+0x0 size=4 value=1\n\
+         host_read ipa=mmio:gicr+0x0 size=4 => ok value=2\n\
+         host_share_hyp pfn=ram+0x70e0 => ok\n\
+         host_unshare_hyp pfn=ram+0x70e0 => ok\n\
+         {NONE_LENT}"
+    )
+}
+
+/// A MAPD with such an ITT is refused.
+fn itt(_: usize, _: &mut Random, _: &mut u64) -> String {
+    format!(
+        "{LAST_TABLE}{}\
+         host_write_entry ipa=ram+0x701a000 value=0x800000008 second=10 third=0x80000000471ffe00 fourth=0\n\
+         host_write ipa=mmio:its+0x88 value=0x20\n\
+         host_read ipa=mmio:its+0x90 => ok value=1\n\
+         {}{NONE_LENT}",
+        its::on(0x4701_a000),
+        its::OFF
+    )
+}
 
 /// A queue in no-map memory, or that ends behind it, stays off.
 fn queue(card: usize, _: &mut Random, _: &mut u64) -> String {

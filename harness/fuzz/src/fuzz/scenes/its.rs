@@ -13,6 +13,7 @@ pub(super) const CARDS: &[Cards] = &[
     (1, KIND, |of, card| told(of, replaced, card)),
     (1, KIND, |of, card| told(of, live, card)),
     (1, KIND, |of, card| told(of, many, card)),
+    (2, KIND, |of, card| told(of, beyond, card)),
 ];
 
 /// A command's four dwords, and whether it is performed. Device 8 has 32 events, collection 0 leads to the first redistributor.
@@ -101,6 +102,19 @@ fn many(_: usize, _: &mut Random, _: &mut u64) -> String {
          {OFF}",
         on(0x4701_a000),
         (0..9).map(command).collect::<String>()
+    )
+}
+
+/// GITS_CWRITER cannot be set to where the queue ends, or behind that: it stays, and no command is looked at.
+fn beyond(card: usize, _: &mut Random, _: &mut u64) -> String {
+    let writer = variant(card, &[0x1000, 0x1020]);
+    format!(
+        "{}\
+         host_write ipa=mmio:its+0x88 value={writer:#x}\n\
+         host_read ipa=mmio:its+0x88 => ok value=0\n\
+         host_read ipa=mmio:its+0x90 => ok value=0\n\
+         {OFF}",
+        on(0x4701_a000)
     )
 }
 

@@ -10,6 +10,7 @@
 //! | [`fields`] | commands and entries whose fields all have a value |
 //! | [`registers`] | registers that CR0 guards, and halves of registers |
 //! | [`held`] | memory that cannot be held, and as much as can be |
+//! | [`left`] | work that one access leaves to the next |
 //! | [`its`] | commands of the ITS at their limits |
 //! | [`stage1`] | context descriptors, and what is remembered of a stage 1 |
 
@@ -17,6 +18,7 @@ mod alone;
 mod fields;
 mod held;
 mod its;
+mod left;
 mod queues;
 mod registers;
 mod stage1;
@@ -42,6 +44,9 @@ const fn scenes(special: Special) -> &'static [&'static [Cards]] {
     match special {
         Special::Wide => &[tables::WIDE, queues::CARDS],
         Special::NoMap => &[held::NO_MAP],
+        Special::NoTable => &[held::NO_TABLE],
+        Special::Left => &[left::CARDS],
+        Special::Failed => &[usual::FAILED],
         Special::Full => &[held::ALL, its::CARDS],
         _ => &[usual::CARDS, tables::CARDS, alone::CARDS, fields::CARDS, registers::CARDS, stage1::CARDS],
     }
@@ -95,6 +100,7 @@ smmu_write CR0 0
 smmu_read CR0ACK => ok value=0
 smmu_read GERROR
 smmu_read GERRORN
+smmu_read IRQ_CTRL
 smmu_write CR2 0
 smmu_write EVENTQ_BASE LOG2SIZE=7 ADDR=ram+0x7000000
 smmu_write EVENTQ_PROD 0
@@ -111,7 +117,15 @@ mod tests {
 
     #[test]
     fn each_card_comes_once_before_any_comes_again() {
-        for special in [Special::Scenes, Special::Wide, Special::NoMap, Special::Full] {
+        for special in [
+            Special::Scenes,
+            Special::Wide,
+            Special::NoMap,
+            Special::Full,
+            Special::NoTable,
+            Special::Left,
+            Special::Failed,
+        ] {
             let (mut deck, mut random) = (Deck::default(), Random::new(1, 1));
             let cards = || scenes(special).iter().copied().flatten().map(|(cards, ..)| *cards);
             for _ in 0..3 {
