@@ -7,7 +7,7 @@
 //! | [`need`], [`call`] | one operation after the other: what it needs, how it is refused, what it does |
 //! | [`step`] | what an operation that ended in some way may have done |
 //! | [`tables`] | when it may fail for want of pages for tables |
-//! | [`judge`] | a real machine's step held against that |
+//! | [`judge`], `compared` | a real machine's step held against that |
 //! | [`holding`], `part`, `words` | what emulated devices have in common: memory that they hold, registers, memory in the middle of a step |
 //! | [`viommu`] | the SMMUv3 that the host sees: registers, commands, stream table, the host's own stage 1 |
 //! | [`vgic`] | the ITS and the redistributors that the host sees: registers, commands, which memory they hold |
@@ -16,6 +16,7 @@
 #![forbid(unsafe_code)]
 
 pub mod call;
+mod compared;
 #[cfg(test)]
 mod fakes;
 pub mod holding;
