@@ -4,6 +4,7 @@
 //! | module | scenes |
 //! | --- | --- |
 //! | [`usual`] | what every driver does |
+//! | [`errors`] | what GERROR tells of |
 //! | [`tables`] | stream tables at the limits of their format |
 //! | [`queues`] | queues of more than one page, and two at one address |
 //! | [`alone`] | one command, with nothing beside it that would do its work |
@@ -15,6 +16,7 @@
 //! | [`stage1`] | context descriptors, and what is remembered of a stage 1 |
 
 mod alone;
+mod errors;
 mod fields;
 mod held;
 mod its;
@@ -46,9 +48,17 @@ const fn scenes(special: Special) -> &'static [&'static [Cards]] {
         Special::NoMap => &[held::NO_MAP],
         Special::NoTable => &[held::NO_TABLE],
         Special::Left => &[left::CARDS],
-        Special::Failed => &[usual::FAILED],
+        Special::Failed => &[errors::FAILED],
         Special::Full => &[held::ALL, its::CARDS],
-        _ => &[usual::CARDS, tables::CARDS, alone::CARDS, fields::CARDS, registers::CARDS, stage1::CARDS],
+        _ => &[
+            usual::CARDS,
+            errors::CARDS,
+            tables::CARDS,
+            alone::CARDS,
+            fields::CARDS,
+            registers::CARDS,
+            stage1::CARDS,
+        ],
     }
 }
 
