@@ -124,6 +124,15 @@ fn what_fuzz_did_is_told_and_kept() {
 }
 
 #[test]
+fn what_attack_did_is_told() {
+    let out = interrupted("attack --ops 100000000 --jobs 1", Duration::from_secs(3));
+    let first = out.lines().next().unwrap_or_default();
+    assert!(first.starts_with("seed 1, ") && !first.starts_with("seed 1, 0 operations"), "{out}");
+    let end = "interrupted: nothing found until then; the same command begins anew\n";
+    assert!(out.contains("\ndigest ") && out.ends_with(end), "{out}");
+}
+
+#[test]
 fn what_schedules_tried_is_told() {
     let out = interrupted("schedules --schedules 100000 --jobs 1", Duration::from_secs(4));
     let counts = out.lines().nth(1).unwrap_or_default();
@@ -163,10 +172,13 @@ fn what_was_scored_is_told_and_the_rest_was_not_tried() {
 
 #[test]
 fn a_program_is_told_too() {
-    let out = interrupted("fuzz --ops 100000000 --jobs 1 --format json", Duration::from_secs(3));
-    let document: serde_json::Value = serde_json::from_str(&out).expect("JSON");
-    assert_eq!(document["status"], 130);
-    assert!(document["operations"].as_u64().is_some_and(|operations| operations > 0), "{out}");
+    for command in ["fuzz", "attack"] {
+        let args = format!("{command} --ops 100000000 --jobs 1 --format json");
+        let out = interrupted(&args, Duration::from_secs(3));
+        let document: serde_json::Value = serde_json::from_str(&out).expect("JSON");
+        assert_eq!(document["status"], 130);
+        assert!(document["operations"].as_u64().is_some_and(|operations| operations > 0), "{out}");
+    }
 }
 
 #[test]
