@@ -181,17 +181,18 @@ impl Plan {
     }
 
     /// The trouble of `report` as a trace: what led to it, or if `shrink` as little of it as still shows it. Also
-    /// whether the trace alone shows it, performed one operation at a time. `None` if there was no trouble.
+    /// whether the trace alone shows it, performed one operation at a time. `None` if there was no trouble. Where the user cancels or QEMU
+    /// is killed, the trace is as short as it is by then, and nobody knows whether it shows it.
     ///
     /// # Errors
-    /// A machine does not boot, or the user cancelled.
+    /// A machine does not boot.
     pub fn trace(
         &self,
         report: &Report,
         shrink: bool,
         backend: &dyn Backend,
         cancel: &CancellationToken,
-    ) -> Result<Option<(String, bool)>, MachineError> {
+    ) -> Result<Option<(String, Option<bool>)>, MachineError> {
         let Some(trouble) = &report.trouble else { return Ok(None) };
         let (index, acts) = &report.last;
         let trace = self.machine(*index);

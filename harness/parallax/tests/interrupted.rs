@@ -3,7 +3,7 @@
 mod program;
 
 use std::fs;
-use std::io::Read;
+use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -202,6 +202,31 @@ fn a_qemu_that_is_killed_is_no_finding() {
     let (status, out, error) = running.end();
     assert_eq!(status, Some(125), "{out}{error}");
     assert!(error.contains("QEMU was killed from outside") && !out.contains("found"), "{out}{error}");
+}
+
+#[test]
+fn what_was_found_is_not_lost_with_a_qemu_that_is_killed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for command in ["fuzz --ops 20000", "attack --ops 100000"] {
+        let save = folder.path().join(command.replace(' ', "-"));
+        let args = format!("{command} --jobs 1 --fault smmu_no_tlbi --save {}", save.display());
+        let mut running = Running::new(&args);
+        let mut out = BufReader::new(running.child.stdout.take().expect("a pipe"));
+        let mut text = String::new();
+        while !text.lines().any(|line| line.starts_with("again: ")) {
+            assert_ne!(out.read_line(&mut text).expect("text"), 0, "it found nothing: {text}");
+        }
+        while running.child.try_wait().expect("a child").is_none() {
+            running.kill_machines();
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        out.read_to_string(&mut text).expect("text");
+        let status = running.child.wait().expect("it ended").code();
+        assert_eq!(status, Some(1), "{text}");
+        assert!(text.contains("QEMU was killed: the trace is as short as it was by then\n"), "{text}");
+        let trace = fs::read_to_string(&save).expect("it is saved");
+        assert!(trace.starts_with("fault smmu_no_tlbi\n# parallax "), "{trace}");
+    }
 }
 
 #[test]

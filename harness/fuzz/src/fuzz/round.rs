@@ -14,6 +14,7 @@ use super::kind::Kind;
 use super::machines::Drawn;
 use super::performing::{Performing, boot};
 use super::reached::Reached;
+use crate::end::killed_by;
 use crate::random::Random;
 use crate::round::Trouble;
 
@@ -57,9 +58,7 @@ impl Round {
     ) -> Result<Run, MachineError> {
         match self.clone().run(known, backend, cancel, progress) {
             Err(error) if error.is_killed() => {
-                let what = error.to_string();
-                let what = what.lines().find(|line| line.contains("killed")).unwrap_or(&what);
-                parallax_engine::note!("{what}: its machine is run once more");
+                parallax_engine::note!("{}: its machine is run once more", killed_by(&error));
                 self.run(known, backend, cancel, progress)
             }
             result => result,
