@@ -4,7 +4,7 @@ use parallax_machine::Machine;
 use parallax_machine::coverage::Executed;
 use parallax_machine::recording::Recorder;
 use parallax_model::Golden;
-use parallax_ops::Operation;
+use parallax_ops::{Operation, Schedule};
 use parallax_trace::{Op, Outcome};
 
 use crate::Mode;
@@ -12,7 +12,7 @@ use crate::ReportedFinding;
 use crate::Reproducer;
 use crate::error::SessionError;
 use crate::order::{Exported, Requirements};
-use crate::scheduler::scheduler;
+use crate::scheduler::Scheduler;
 use crate::session::{Beginning, Session, Step};
 use crate::status::{Failure, Status};
 use crate::stream;
@@ -31,6 +31,8 @@ pub struct TraceRun {
     pub checked: bool,
     /// Why it did not get to its end, if it did not. What was found until then is there all the same.
     pub failure: Option<Failure>,
+    /// What is odd about the trace, and no failure.
+    pub notes: Vec<String>,
     /// Its events, if they were asked for and a plugin saw them.
     pub exported: Option<Exported>,
     /// Which instructions of the hypervisor ran, if a plugin noted it.
@@ -104,7 +106,7 @@ fn drive(
         if number == last {
             session.look_closely();
         }
-        let steps = perform_batch(session, &batch, mode).map_err(|error| {
+        let steps = perform_batch(session, &batch, mode, &mut run.notes).map_err(|error| {
             let Failure { status, message } = error.into();
             Failure { status, message: format!("{}: {message}", named(&batch)) }
         })?;
@@ -147,14 +149,29 @@ fn batches(ops: &[Op], mode: Mode) -> Vec<Vec<&Op>> {
     batches
 }
 
-fn perform_batch(session: &mut Session<'_>, batch: &[&Op], mode: Mode) -> Result<Vec<Step>, SessionError> {
+fn perform_batch(
+    session: &mut Session<'_>,
+    batch: &[&Op],
+    mode: Mode,
+    notes: &mut Vec<String>,
+) -> Result<Vec<Step>, SessionError> {
     match batch {
         [Op { at_once: Some(at_once), .. }, ..] => {
-            Ok(session.at_once(batch, &mut scheduler(&at_once.schedule))?.0)
+            let mut scheduler = Scheduler::new(&at_once.schedule);
+            let (steps, _) = session.at_once(batch, &mut |able| scheduler.choose(able))?;
+            notes.extend(unused(batch, &at_once.schedule, scheduler.left()));
+            Ok(steps)
         }
         [op] if mode == Mode::Step || stream::touches_data(op) => Ok(vec![session.step(op)?]),
         _ => session.batch(batch),
     }
+}
+
+/// What is said of a `schedule` of `batch` whose last turns, `left` of them, nobody asked for.
+fn unused(batch: &[&Op], schedule: &Schedule, left: usize) -> Option<String> {
+    let digits = schedule.turns().len();
+    let what = format!("{left} of the {digits} digits of `together {schedule}` were not used");
+    (left != 0).then(|| format!("{}: the last {what}: a single CPU could go on by then", named(batch)))
 }
 
 /// What an error calls `batch`.
@@ -179,6 +196,7 @@ fn shown(op: &Op, outcome: &Outcome) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fake::{Fake, all_ok};
     use parallax_trace::Trace;
 
     #[test]
@@ -187,6 +205,24 @@ mod tests {
         let named = |ops: &[Op]| super::named(&ops.iter().collect::<Vec<_>>());
         assert_eq!(named(&trace.ops[..1]), "2: nop");
         assert_eq!(named(&trace.ops[1..]), "operations of lines 4 to 5");
+    }
+
+    #[test]
+    fn digits_that_were_not_used_are_told() {
+        let text = "machine cpus=2\ntogether 0011\nnop\ncpu=1 nop\nend\ntogether\nnop\ncpu=1 nop\nend\n";
+        let trace = Trace::parse("", text).unwrap();
+        // It does all of it without a choice.
+        let mut machine = Fake::new(&trace.machine, all_ok);
+        let options = RunOptions {
+            reproducer: Reproducer::new(["run"]),
+            recorder: None,
+            export: false,
+            require: Requirements::default(),
+        };
+        let run = run_trace(&trace.ops, &mut machine, options, Mode::Step);
+        let note = "operations of lines 3 to 4: the last 4 of the 4 digits of `together 0011` were not used: \
+                    a single CPU could go on by then";
+        assert_eq!(run.notes, [note]);
     }
 
     #[test]

@@ -198,7 +198,7 @@ impl Attacked {
         Self {
             document: "attack".into(),
             schema: SCHEMA,
-            status: status(report.trouble.as_ref(), false),
+            status: status(report.trouble.as_ref(), report.interrupted),
             seed: plan.seed,
             operations: report.counts.ops(),
             machines: report.machines as u64,

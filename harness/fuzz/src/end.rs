@@ -19,6 +19,12 @@ pub(crate) fn of_hypervisor(error: SessionError) -> Result<SessionError, Machine
     }
 }
 
+/// Who killed QEMU, in a line.
+pub(crate) fn killed_by(error: &MachineError) -> String {
+    let text = error.to_string();
+    text.lines().find(|line| line.contains("killed")).unwrap_or(&text).to_owned()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -31,6 +37,8 @@ mod tests {
         assert!(blamed(MachineError::Boot(Box::new(died()))));
         let killed = || MachineError::QemuKilled { status: "signal: 9".to_owned(), report: String::new() };
         assert!(!blamed(MachineError::Cancelled) && !blamed(killed()));
-        assert!(!blamed(MachineError::Boot(Box::new(killed()))));
+        let in_boot = MachineError::Boot(Box::new(killed()));
+        assert!(killed_by(&in_boot).starts_with("QEMU was killed from outside (signal: 9)"));
+        assert!(!blamed(in_boot));
     }
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use parallax_abi::fault::Fault;
 use parallax_engine::Reproducer;
-use parallax_machine::{Backend, CancellationToken, MachineError};
+use parallax_machine::{Backend, CancellationToken, FailureClass, MachineError};
 use parallax_trace::Trace;
 use sha2::{Digest, Sha256};
 
@@ -54,6 +54,8 @@ pub struct Report {
     pub digest: String,
     /// The first thing that went wrong.
     pub trouble: Option<Trouble>,
+    /// Whether the user ended it before all was performed, or something was found.
+    pub interrupted: bool,
     /// What the last machine did, and its number.
     last: (usize, Vec<Act>),
 }
@@ -111,11 +113,11 @@ impl Plan {
         }
     }
 
-    /// Runs the machines from number `first` on, and tells `progress` of operations done. The result is the same
-    /// whatever [`Self::jobs`] is: nothing counts that came behind the first trouble.
+    /// Runs the machines from number `first` on until something is found or the user cancels, and tells `progress` of operations done. The
+    /// result is the same whatever [`Self::jobs`] is, if nobody cancels: nothing counts that came behind the first trouble.
     ///
     /// # Errors
-    /// A machine does not boot, or the user cancelled.
+    /// A machine does not boot.
     pub fn run(
         &self,
         first: usize,
@@ -145,22 +147,24 @@ impl Plan {
                 });
             }
         });
-        if cancel.is_cancelled() {
-            return Err(MachineError::Cancelled);
-        }
         let mut results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
         results.sort_by_key(|(index, _)| *index);
+        // A machine that had not booted when the user cancelled did nothing.
+        let cancelled = |error: &MachineError| error.class() == FailureClass::Cancelled;
+        results.retain(|(_, result)| !result.as_ref().is_err_and(cancelled));
         let mut report = Report {
             machines: 0,
             counts: Counts::default(),
             digest: String::new(),
             trouble: None,
+            interrupted: false,
             last: (first, Vec::new()),
         };
         let mut digest = Sha256::new();
         for (index, result) in results {
             let run = result?;
             report.machines += 1;
+            report.interrupted |= run.cut;
             report.counts.add(&run.counts);
             digest.update(run.digest);
             report.last = (index, run.acts);
@@ -170,22 +174,25 @@ impl Plan {
                 break;
             }
         }
+        report.interrupted |= report.machines < self.machines() - first;
+        report.interrupted &= report.trouble.is_none();
         report.digest = digest.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
         Ok(report)
     }
 
     /// The trouble of `report` as a trace: what led to it, or if `shrink` as little of it as still shows it. Also
-    /// whether the trace alone shows it, performed one operation at a time. `None` if there was no trouble.
+    /// whether the trace alone shows it, performed one operation at a time. `None` if there was no trouble. Where the user cancels or QEMU
+    /// is killed, the trace is as short as it is by then, and nobody knows whether it shows it.
     ///
     /// # Errors
-    /// A machine does not boot, or the user cancelled.
+    /// A machine does not boot.
     pub fn trace(
         &self,
         report: &Report,
         shrink: bool,
         backend: &dyn Backend,
         cancel: &CancellationToken,
-    ) -> Result<Option<(String, bool)>, MachineError> {
+    ) -> Result<Option<(String, Option<bool>)>, MachineError> {
         let Some(trouble) = &report.trouble else { return Ok(None) };
         let (index, acts) = &report.last;
         let trace = self.machine(*index);

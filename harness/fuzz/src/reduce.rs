@@ -4,7 +4,7 @@ use parallax_machine::{CancellationToken, Machine, MachineError};
 
 use crate::act::{Act, Class};
 use crate::round::{AttackedMachine, Trouble, piece_len};
-use crate::search::{Search, until_cancelled};
+use crate::search::{Search, Trials};
 
 /// Machines that are booted for it, at most.
 const TRIALS: usize = 200;
@@ -13,7 +13,8 @@ const TRIALS: usize = 200;
 type Boot<'a> = &'a dyn Fn() -> Result<Box<dyn Machine>, MachineError>;
 
 /// Reduces `acts` to what shows `trouble` if `shrink`, and to what came before it otherwise. Also gives whether the
-/// list alone shows it, performed one operation at a time. Where the user cancels, the list is as short as it is by then.
+/// list alone shows it, performed one operation at a time. Where the user cancels or QEMU is killed, the list is as short as it is by
+/// then, and nobody knows.
 ///
 /// # Errors
 /// A machine does not boot.
@@ -23,9 +24,10 @@ pub(super) fn reduce(
     shrink: bool,
     boot: Boot<'_>,
     cancel: &CancellationToken,
-) -> Result<(Vec<Act>, bool), MachineError> {
+) -> Result<(Vec<Act>, Option<bool>), MachineError> {
+    let trials = Trials::default();
     let mut attempt =
-        |acts: &[Act], one_by_one| until_cancelled(shows(acts, one_by_one, &trouble.key, boot, cancel));
+        |acts: &[Act], one_by_one| trials.attempt(|| shows(acts, one_by_one, &trouble.key, boot, cancel));
     let fixed = |acts: &[Act]| fixed(acts, &trouble.key);
     let mut search = Search { trial: &mut attempt, fixed: &fixed, left: TRIALS };
     let mut acts = acts;
@@ -34,13 +36,11 @@ pub(super) fn reduce(
     }
     // One at a time the first operation to blame is the last one.
     search.left = search.left.max(1);
-    match search.shows(&acts, true)? {
-        Some(at) => {
-            acts.truncate(at);
-            Ok((acts, true))
-        }
-        None => Ok((acts, false)),
+    let shown = search.shows(&acts, true)?;
+    if let Some(at) = shown {
+        acts.truncate(at);
     }
+    Ok((acts, trials.unless_ended(shown.is_some())))
 }
 
 /// Performs `acts` on a new machine. Gives how many it took until the same trouble, if that came.
@@ -85,6 +85,8 @@ fn fixed(acts: &[Act], key: &str) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use super::*;
     use crate::act::number;
     use parallax_abi::mailbox::{Request, Response, kind, op};
@@ -126,10 +128,24 @@ mod tests {
         let ended = CancellationToken::new();
         ended.cancel();
         let (as_found, shown) = reduce(acts.clone(), &trouble, true, &boot, &ended).unwrap();
-        assert!(as_found.len() == acts.len() && !shown, "it is told all the same");
+        assert!(as_found.len() == acts.len() && shown.is_none(), "it is told all the same");
+        let boots = Cell::new(0);
+        let killed = || {
+            boots.set(boots.get() + 1);
+            let killed =
+                || MachineError::QemuKilled { status: "signal: 9".to_owned(), report: String::new() };
+            if boots.get() > 2 { Err(killed()) } else { boot() }
+        };
+        let (by_then, shown) =
+            reduce(acts.clone(), &trouble, true, &killed, &CancellationToken::new()).unwrap();
+        assert!(
+            shown.is_none() && boots.get() == 3,
+            "it is told all the same, and nothing is tried any more"
+        );
+        assert_eq!(by_then.len(), acts.len() / 2, "one trial left out half of it");
         let (acts, shown) = reduce(acts, &trouble, true, &boot, &CancellationToken::new()).unwrap();
         let texts: Vec<String> = acts.iter().map(|act| act.op.to_string()).collect();
-        assert!(shown);
+        assert_eq!(shown, Some(true));
         assert_eq!(texts, ["host_write ipa=0x40000000 value=1", "host_read ipa=0x20"]);
     }
 }

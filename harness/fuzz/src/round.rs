@@ -52,6 +52,8 @@ pub(super) struct Run {
     pub(super) counts: Counts,
     pub(super) digest: [u8; 32],
     pub(super) trouble: Option<Trouble>,
+    /// The user ended it before it had performed all.
+    pub(super) cut: bool,
 }
 
 /// What came of a piece of a list: operations without a stop between them.
@@ -144,10 +146,10 @@ pub(super) fn piece_len(acts: &[Act]) -> usize {
 }
 
 impl Round {
-    /// Attacks `machine`, which has just booted. Tells `progress` of operations done.
+    /// Attacks `machine`, which has just booted, until it has performed all or the user cancels. Tells `progress` of operations done.
     ///
     /// # Errors
-    /// The machine cannot be read, or the user cancelled.
+    /// The machine cannot be read.
     pub(super) fn run(
         self,
         machine: &mut dyn Machine,
@@ -178,14 +180,21 @@ impl Round {
                 continue;
             }
             if cancel.is_cancelled() {
-                return Err(MachineError::Cancelled);
+                run.cut = true;
+                break;
             }
             let len = piece_len(&queue).min(self.until - run.acts.len());
             let acts: Vec<Act> = queue.drain(..len).collect();
             if run.acts.len() + len >= self.until {
                 attacked.look_closely();
             }
-            let piece = attacked.perform(&acts)?;
+            let piece = match attacked.perform(&acts) {
+                Err(MachineError::Cancelled) => {
+                    run.cut = true;
+                    break;
+                }
+                piece => piece?,
+            };
             for (act, outcome) in acts.iter().zip(&piece.outcomes) {
                 digest.update(format!("{} -> {outcome}\n", act.op));
                 run.counts.count(act, outcome);

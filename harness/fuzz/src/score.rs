@@ -147,8 +147,8 @@ impl Means<'_> {
         }
         let plan = Plan { seed, ops, cpus: None, fault, jobs: 1, cut: false };
         match plan.run(0, self.bare, self.cancel, &0.into()) {
+            Ok(report) if report.interrupted => Err(MachineError::Cancelled),
             Ok(report) => Ok(report.trouble.map(Caught::from)),
-            Err(MachineError::Cancelled) => Err(MachineError::Cancelled),
             Err(error) if error.is_killed() => Err(error),
             Err(_) => Ok(Some(Caught { rule: END.to_owned(), operations: 0 })),
         }

@@ -1,6 +1,10 @@
 //! A shorter list that still shows the same.
 
+use std::cell::Cell;
+
 use parallax_machine::MachineError;
+
+use crate::end::killed_by;
 
 /// Tries a list, one element at a time or not. Gives how many it took until the same came up, if it did.
 pub(super) type Shows<'a, T> = &'a mut dyn FnMut(&[T], bool) -> Result<Option<usize>, MachineError>;
@@ -20,6 +24,43 @@ pub(super) fn until_cancelled<T>(tried: Result<Option<T>, MachineError>) -> Resu
     match tried {
         Err(MachineError::Cancelled) => Ok(None),
         tried => tried,
+    }
+}
+
+/// Trials on machines, until something ends them that says nothing of the hypervisor: the user cancels, or QEMU is killed. From then on
+/// none comes to anything, so that what was found is told as short as it is by then, and is not lost.
+#[derive(Debug, Default)]
+pub(super) struct Trials {
+    ended: Cell<bool>,
+}
+
+impl Trials {
+    /// What `trial` comes to.
+    ///
+    /// # Errors
+    /// Those of `trial`, but for the two.
+    pub(super) fn attempt<T>(
+        &self,
+        trial: impl FnOnce() -> Result<Option<T>, MachineError>,
+    ) -> Result<Option<T>, MachineError> {
+        if self.ended.get() {
+            return Ok(None);
+        }
+        let tried = trial();
+        match &tried {
+            Err(MachineError::Cancelled) => (),
+            Err(error) if error.is_killed() => {
+                parallax_engine::note!("{}: what was found is made no shorter", killed_by(error));
+            }
+            _ => return tried,
+        }
+        self.ended.set(true);
+        Ok(None)
+    }
+
+    /// Whether the last trial `shows` it, if that one was made.
+    pub(super) fn unless_ended(&self, shows: bool) -> Option<bool> {
+        (!self.ended.get()).then_some(shows)
     }
 }
 
@@ -64,5 +105,25 @@ impl<T: Clone> Search<'_, T> {
             }
         }
         Ok(list)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_tried_once_the_user_or_somebody_else_ended_it() {
+        let killed = || MachineError::QemuKilled { status: "signal: 9".to_owned(), report: String::new() };
+        for error in [MachineError::Cancelled, killed(), MachineError::Boot(Box::new(killed()))] {
+            let trials = Trials::default();
+            assert_eq!(trials.attempt(|| Ok(Some(1))).unwrap(), Some(1));
+            assert_eq!(trials.unless_ended(true), Some(true));
+            assert_eq!(trials.attempt::<u8>(|| Err(error)).unwrap(), None);
+            assert_eq!(trials.attempt::<u8>(|| panic!("it is over")).unwrap(), None);
+            assert_eq!(trials.unless_ended(false), None);
+        }
+        let hypervisor = || Err(MachineError::SwitchedOff);
+        assert!(Trials::default().attempt::<u8>(hypervisor).is_err());
     }
 }

@@ -80,9 +80,9 @@ fields! {
         /// The LPI's number.
         intid [25:2] u32;
         /// The collection.
-        icid [41:26] u16;
+        icid [47:32] u16;
         /// The virtual PE of a virtual LPI.
-        vpeid [57:42] u16;
+        vpeid [63:48] u16;
     }
 }
 
@@ -120,10 +120,10 @@ mod tests {
     #[test]
     fn an_event_leads_to_an_lpi_and_a_collection() {
         let mut bytes = [0; 12];
-        bytes[..8].copy_from_slice(&(3 | 8192_u64 << 2 | 5 << 26).to_le_bytes());
+        bytes[..8].copy_from_slice(&(3 | 8192_u64 << 2 | 5 << 32 | 7 << 48).to_le_bytes());
         bytes[8..].copy_from_slice(&0x3ff_u32.to_le_bytes());
         let Ite(low, doorbell) = Ite::from_bytes(&bytes);
         assert!(low.valid() && low.physical());
-        assert_eq!((low.intid(), low.icid(), low.vpeid(), doorbell), (8192, 5, 0, 1023));
+        assert_eq!((low.intid(), low.icid(), low.vpeid(), doorbell), (8192, 5, 7, 1023));
     }
 }

@@ -3,7 +3,7 @@
 mod program;
 
 use std::fs;
-use std::io::Read;
+use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -124,6 +124,15 @@ fn what_fuzz_did_is_told_and_kept() {
 }
 
 #[test]
+fn what_attack_did_is_told() {
+    let out = interrupted("attack --ops 100000000 --jobs 1", Duration::from_secs(3));
+    let first = out.lines().next().unwrap_or_default();
+    assert!(first.starts_with("seed 1, ") && !first.starts_with("seed 1, 0 operations"), "{out}");
+    let end = "interrupted: nothing found until then; the same command begins anew\n";
+    assert!(out.contains("\ndigest ") && out.ends_with(end), "{out}");
+}
+
+#[test]
 fn what_schedules_tried_is_told() {
     let out = interrupted("schedules --schedules 100000 --jobs 1", Duration::from_secs(4));
     let counts = out.lines().nth(1).unwrap_or_default();
@@ -163,10 +172,13 @@ fn what_was_scored_is_told_and_the_rest_was_not_tried() {
 
 #[test]
 fn a_program_is_told_too() {
-    let out = interrupted("fuzz --ops 100000000 --jobs 1 --format json", Duration::from_secs(3));
-    let document: serde_json::Value = serde_json::from_str(&out).expect("JSON");
-    assert_eq!(document["status"], 130);
-    assert!(document["operations"].as_u64().is_some_and(|operations| operations > 0), "{out}");
+    for command in ["fuzz", "attack"] {
+        let args = format!("{command} --ops 100000000 --jobs 1 --format json");
+        let out = interrupted(&args, Duration::from_secs(3));
+        let document: serde_json::Value = serde_json::from_str(&out).expect("JSON");
+        assert_eq!(document["status"], 130);
+        assert!(document["operations"].as_u64().is_some_and(|operations| operations > 0), "{out}");
+    }
 }
 
 #[test]
@@ -190,6 +202,31 @@ fn a_qemu_that_is_killed_is_no_finding() {
     let (status, out, error) = running.end();
     assert_eq!(status, Some(125), "{out}{error}");
     assert!(error.contains("QEMU was killed from outside") && !out.contains("found"), "{out}{error}");
+}
+
+#[test]
+fn what_was_found_is_not_lost_with_a_qemu_that_is_killed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for command in ["fuzz --ops 20000", "attack --ops 100000"] {
+        let save = folder.path().join(command.replace(' ', "-"));
+        let args = format!("{command} --jobs 1 --fault smmu_no_tlbi --save {}", save.display());
+        let mut running = Running::new(&args);
+        let mut out = BufReader::new(running.child.stdout.take().expect("a pipe"));
+        let mut text = String::new();
+        while !text.lines().any(|line| line.starts_with("again: ")) {
+            assert_ne!(out.read_line(&mut text).expect("text"), 0, "it found nothing: {text}");
+        }
+        while running.child.try_wait().expect("a child").is_none() {
+            running.kill_machines();
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        out.read_to_string(&mut text).expect("text");
+        let status = running.child.wait().expect("it ended").code();
+        assert_eq!(status, Some(1), "{text}");
+        assert!(text.contains("QEMU was killed: the trace is as short as it was by then\n"), "{text}");
+        let trace = fs::read_to_string(&save).expect("it is saved");
+        assert!(trace.starts_with("fault smmu_no_tlbi\n# parallax "), "{trace}");
+    }
 }
 
 #[test]

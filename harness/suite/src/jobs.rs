@@ -13,6 +13,7 @@ use std::time::Instant;
 
 use parallax_engine::TraceRun;
 use parallax_engine::status::Failure;
+use parallax_engine::visible;
 use parallax_machine::Backend;
 use parallax_machine::coverage::Executed;
 use parallax_report::report::{TraceReport, Verdict};
@@ -70,6 +71,9 @@ fn run_case(case: &Case, backend: &dyn Backend, options: &Options) -> (TraceRepo
     let mut executed = None;
     let performed = perform(case, backend, options).and_then(|mut run| {
         executed = run.executed.take();
+        run.notes
+            .iter()
+            .for_each(|note| parallax_engine::note!("{}: {note}", visible::line(&case.place.label)));
         let more = options.repeat.saturating_sub(1);
         if more != 0 && run.failure.is_none() {
             repeat::same_again(case, backend, options, &run, more)?;

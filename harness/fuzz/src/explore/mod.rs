@@ -13,7 +13,7 @@ pub(crate) mod smmu;
 mod tour;
 
 use crate::end::of_hypervisor;
-use crate::search::until_cancelled;
+use crate::search::Trials;
 use parallax_abi::fault::Fault;
 use parallax_addr::{Pfn, StreamId};
 use parallax_engine::{Beginning, Session};
@@ -142,7 +142,8 @@ impl Exploration {
         format!("{}, mmio:rtc, {streams}, {} pins at most", pages.join(", "), self.scope.pins)
     }
 
-    /// `found` as a trace, and whether it shows it: the trace is performed on a machine of its own.
+    /// `found` as a trace, and whether it shows it: the trace is performed on a machine of its own. Where the user cancels or QEMU is
+    /// killed, nobody knows.
     ///
     /// # Errors
     /// A machine does not boot.
@@ -151,15 +152,16 @@ impl Exploration {
         found: &Found,
         backend: &dyn Backend,
         cancel: &CancellationToken,
-    ) -> Result<(String, bool), MachineError> {
+    ) -> Result<(String, Option<bool>), MachineError> {
+        let trials = Trials::default();
         for used in [false, true] {
             let text = self.trace(found, used);
-            let shows = self.shows(&text, backend, cancel).map(|shows| shows.then_some(()));
-            if until_cancelled(shows)?.is_some() {
-                return Ok((text, true));
+            let shows = || self.shows(&text, backend, cancel).map(|shows| shows.then_some(()));
+            if trials.attempt(shows)?.is_some() {
+                return Ok((text, Some(true)));
             }
         }
-        Ok((self.trace(found, true), false))
+        Ok((self.trace(found, true), trials.unless_ended(false)))
     }
 
     fn shows(

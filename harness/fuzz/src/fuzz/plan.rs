@@ -19,7 +19,7 @@ use super::counts::Counts;
 use super::machines::{COUNT, Drawn, Special, is_long};
 use super::mutate;
 use super::reached::Reached;
-use super::round::{Round, Run};
+use super::round::{Means, Round, Run};
 use crate::explore::Shard;
 use crate::random::Random;
 use crate::round::Trouble;
@@ -261,6 +261,7 @@ impl Plan {
         let results = Mutex::new(Vec::new());
         // One that panics ends the others where they are.
         let (end, panicked) = (cancel.child_token(), Mutex::new(None));
+        let means = Means { known, backend, cancel: &end, progress: &progress.ops };
         std::thread::scope(|scope| {
             for _ in 0..self.jobs.clamp(1, waiting.len().max(1)) {
                 scope.spawn(|| {
@@ -270,7 +271,7 @@ impl Plan {
                         let taken = taken.and_then(|round| locked(round).take());
                         let Some((before, round)) = taken else { break };
                         let (drawn, until) = (round.drawn.clone(), before + round.until as u64);
-                        let run = || round.run_again_if_killed(known, backend, &end, &progress.ops);
+                        let run = || round.run_again_if_killed(means);
                         let run = match catch_unwind(AssertUnwindSafe(run)) {
                             Ok(run) => run,
                             Err(payload) => {

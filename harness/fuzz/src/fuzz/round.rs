@@ -14,6 +14,7 @@ use super::kind::Kind;
 use super::machines::Drawn;
 use super::performing::{Performing, boot};
 use super::reached::Reached;
+use crate::end::killed_by;
 use crate::random::Random;
 use crate::round::Trouble;
 
@@ -27,6 +28,18 @@ pub(super) struct Round {
     pub(super) begin: Vec<Op>,
     /// How many operations.
     pub(super) until: usize,
+}
+
+/// What a machine runs with.
+#[derive(Clone, Copy)]
+pub(super) struct Means<'a> {
+    /// Nothing of this is new.
+    pub(super) known: &'a Reached,
+    pub(super) backend: &'a dyn Backend,
+    /// Ends it.
+    pub(super) cancel: &'a CancellationToken,
+    /// Is told of operations done.
+    pub(super) progress: &'a AtomicU64,
 }
 
 /// What it did.
@@ -48,36 +61,21 @@ impl Round {
     ///
     /// # Errors
     /// As there.
-    pub(super) fn run_again_if_killed(
-        self,
-        known: &Reached,
-        backend: &dyn Backend,
-        cancel: &CancellationToken,
-        progress: &AtomicU64,
-    ) -> Result<Run, MachineError> {
-        match self.clone().run(known, backend, cancel, progress) {
+    pub(super) fn run_again_if_killed(self, means: Means<'_>) -> Result<Run, MachineError> {
+        match self.clone().run(means) {
             Err(error) if error.is_killed() => {
-                let what = error.to_string();
-                let what = what.lines().find(|line| line.contains("killed")).unwrap_or(&what);
-                parallax_engine::note!("{what}: its machine is run once more");
-                self.run(known, backend, cancel, progress)
+                parallax_engine::note!("{}: its machine is run once more", killed_by(&error));
+                self.run(means)
             }
             result => result,
         }
     }
 
-    /// Boots the machine and has it perform what it is to do, or what comes before the user cancels. Of `known` nothing is new. Tells
-    /// `progress` of operations done.
+    /// Boots the machine and has it perform what it is to do, or what comes before the user cancels.
     ///
     /// # Errors
     /// The machine does not boot or cannot be read, or the user cancelled before it had booted.
-    fn run(
-        self,
-        known: &Reached,
-        backend: &dyn Backend,
-        cancel: &CancellationToken,
-        progress: &AtomicU64,
-    ) -> Result<Run, MachineError> {
+    fn run(self, Means { known, backend, cancel, progress }: Means<'_>) -> Result<Run, MachineError> {
         let mut run = Run { reached: known.clone(), ..Run::default() };
         let mut machine = match boot(&self.drawn.spec, backend)? {
             Ok(machine) => machine,

@@ -11,7 +11,7 @@ use super::performing::{Performing, boot};
 use super::plan::{Plan, Report};
 use crate::act::number;
 use crate::round::Trouble;
-use crate::search::{Search, until_cancelled};
+use crate::search::{Search, Trials};
 
 /// Machines that are booted to leave out operations, and again to make them simpler, at most.
 const TRIALS: usize = 200;
@@ -19,7 +19,8 @@ const TRIALS: usize = 200;
 const FEW_TRIALS: usize = 20;
 
 /// The trouble of `report` as a trace, and whether the trace alone shows it, performed one operation at a time. `None` if
-/// there was no trouble. Where the user cancels, the trace is as short as it is by then, and nobody knows whether it shows it.
+/// there was no trouble. Where the user cancels or QEMU is killed, the trace is as short as it is by then, and nobody knows whether it
+/// shows it.
 ///
 /// # Errors
 /// A machine does not start.
@@ -28,15 +29,22 @@ pub fn found(
     report: &Report,
     backend: &dyn Backend,
     cancel: &CancellationToken,
-) -> Result<Option<(String, bool)>, MachineError> {
+) -> Result<Option<(String, Option<bool>)>, MachineError> {
     let (Some(trouble), Some((drawn, ops))) = (&report.trouble, &report.last) else { return Ok(None) };
     let trials = if trouble.end.is_some() { FEW_TRIALS } else { TRIALS };
-    let means = Means { trials, key: &trouble.key, quiet: drawn.quiet(), backend, cancel };
+    let means = Means {
+        left: trials,
+        key: &trouble.key,
+        quiet: drawn.quiet(),
+        backend,
+        cancel,
+        trials: Trials::default(),
+    };
     let mut spec = drawn.spec.clone();
     let mut ops = means.narrowed(&spec, ops.clone(), trouble)?;
     let mut attempt = |ops: &[Op], one_by_one| means.shows(&spec, ops, one_by_one);
     let fixed = |ops: &[Op]| fixed(ops, &trouble.key);
-    let mut search = Search { trial: &mut attempt, fixed: &fixed, left: means.trials };
+    let mut search = Search { trial: &mut attempt, fixed: &fixed, left: means.left };
     ops = search.shrink(ops)?;
     ops = means.simplified(&spec, ops)?;
     means.simplify_machine(&mut spec, &ops);
@@ -44,23 +52,26 @@ pub fn found(
     if let Some(at) = shown {
         ops.truncate(at);
     }
-    Ok(Some((text(plan, &spec, &ops, &trouble.key), shown.is_some())))
+    let shown = means.trials.unless_ended(shown.is_some());
+    Ok(Some((text(plan, &spec, &ops, &trouble.key), shown)))
 }
 
 /// What trials are made with.
 struct Means<'a> {
-    trials: usize,
+    /// How many to leave out operations, and again to make them simpler.
+    left: usize,
     key: &'a str,
     /// Rules that say nothing.
     quiet: &'static [&'static str],
     backend: &'a dyn Backend,
     cancel: &'a CancellationToken,
+    trials: Trials,
 }
 
 impl Means<'_> {
     /// Performs `ops` on a new machine. Gives how many it took until the same trouble, if that came.
     fn shows(&self, spec: &MachineSpec, ops: &[Op], one_by_one: bool) -> Result<Option<usize>, MachineError> {
-        until_cancelled(self.tried(spec, ops, one_by_one))
+        self.trials.attempt(|| self.tried(spec, ops, one_by_one))
     }
 
     fn tried(&self, spec: &MachineSpec, ops: &[Op], one_by_one: bool) -> Result<Option<usize>, MachineError> {
@@ -113,7 +124,7 @@ impl Means<'_> {
 
     /// `ops` with CPU 0, one page or as few as may be, and zeros, wherever that shows it too.
     fn simplified(&self, spec: &MachineSpec, mut ops: Vec<Op>) -> Result<Vec<Op>, MachineError> {
-        let mut left = self.trials;
+        let mut left = self.left;
         for index in 0..fixed(&ops, self.key) {
             for change in [one_page, no_value, first_cpu] {
                 let mut simpler = ops.clone();

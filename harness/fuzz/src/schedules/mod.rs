@@ -35,7 +35,7 @@ use self::attempt::{Attempt, attempt};
 pub use self::columns::columns;
 use self::plan::Plan;
 pub use self::situations::{Situation, situations};
-use crate::search::until_cancelled;
+use crate::search::Trials;
 
 /// Machines that are booted to reduce what was found.
 const TRIALS: usize = 120;
@@ -67,7 +67,7 @@ pub struct Found {
     /// How many switches the schedule had, and has.
     pub switches: (usize, usize),
     /// Whether the trace shows it again.
-    pub shown: bool,
+    pub shown: Option<bool>,
 }
 
 /// What a search did.
@@ -164,7 +164,8 @@ impl Search {
         Ok((searched, found))
     }
 
-    /// What attempt number `number` found, in its simplest form; where the user cancels, in one that is as simple as it is by then.
+    /// What attempt number `number` found, in its simplest form; where the user cancels or QEMU is killed, in one that is as simple as
+    /// it is by then.
     fn reduced(
         &self,
         number: u64,
@@ -172,13 +173,16 @@ impl Search {
         backend: &dyn Backend,
         cancel: &CancellationToken,
     ) -> Result<Found, MachineError> {
+        let trials = Trials::default();
         let again = |situation: &Situation, schedule: &Schedule| {
-            if cancel.is_cancelled() {
-                return Ok(None);
-            }
-            let trace = self.parsed(situation, &schedule.to_string());
-            let tried = attempt(&trace, backend, &mut scheduler(schedule));
-            until_cancelled(tried.map(|attempt| Some(attempt).filter(|attempt| attempt.rule == first.rule)))
+            trials.attempt(|| {
+                if cancel.is_cancelled() {
+                    return Err(MachineError::Cancelled);
+                }
+                let trace = self.parsed(situation, &schedule.to_string());
+                let tried = attempt(&trace, backend, &mut scheduler(schedule))?;
+                Ok(Some(tried).filter(|attempt| attempt.rule == first.rule))
+            })
         };
         let mut situation = self.plan().schedule(number).0.clone();
         let mut shows = |turns: &[parallax_ops::CpuId]| {
@@ -197,7 +201,7 @@ impl Search {
             }
         }
         let last = again(&situation, &shortest)?;
-        let shown = last.is_some();
+        let shown = trials.unless_ended(last.is_some());
         let told = last.as_ref().unwrap_or(first);
         let head =
             format!("{}# parallax schedules: {}\n", self.head(), first.rule.as_deref().unwrap_or("found"));

@@ -19,6 +19,7 @@ use std::sync::OnceLock;
 use parallax_abi::journal::Record;
 use parallax_trace::spec::{MachineSpec, TreeFile};
 use parallax_trace::tree::TreeError;
+use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
 
 pub use self::args::{Notes, Pagewatch, Places};
 pub use self::version::Version;
@@ -259,6 +260,11 @@ impl Qemu {
         self.child.try_wait().ok().flatten()
     }
 
+    /// Whether it has ended, for who cannot take its exit status.
+    pub fn is_gone(&self) -> bool {
+        is_gone(&self.child)
+    }
+
     /// The file that holds what the machine prints on its serial port, to be read by position.
     ///
     /// # Errors
@@ -326,6 +332,12 @@ fn tail(mut file: &File) -> String {
     }
 }
 
+/// Whether `child` has ended. Its exit status stays there.
+fn is_gone(child: &Child) -> bool {
+    let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+    !matches!(waitid(WaitId::Pid(Pid::from_child(child)), options), Ok(None))
+}
+
 #[cfg(test)]
 mod tests {
     use std::io::Write;
@@ -340,6 +352,18 @@ mod tests {
         let text = tail(&file);
         assert_eq!(text.len() as u64, TAIL);
         assert!(text.ends_with("xend"));
+    }
+
+    #[test]
+    fn who_sees_that_a_child_is_gone_leaves_its_status() {
+        let mut child = Command::new("cat").stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+        assert!(!is_gone(&child));
+        drop(child.stdin.take());
+        while !is_gone(&child) {
+            std::thread::yield_now();
+        }
+        assert!(child.wait().unwrap().success());
+        assert!(is_gone(&child), "nothing is left to wait for");
     }
 
     #[test]

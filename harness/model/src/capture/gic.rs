@@ -160,7 +160,7 @@ mod tests {
         memory.write(PhysAddr::new(ITT), &[0; 0x1000]);
         memory.write_u64(PhysAddr::new(TABLES + 8 * 8), 1 | 4 << 1 | ITT >> 8 << 6);
         memory.write_u64(PhysAddr::new(TABLES + 0x1008), 1 | 3 << 1);
-        memory.write_u64(PhysAddr::new(ITT + 24), 3 | 8192 << 2 | 1 << 26);
+        memory.write_u64(PhysAddr::new(ITT + 24), 3 | 8192 << 2 | 1 << 32);
         let mut its = RawIts { base: 0x808_0000, ctlr: 1, ..RawIts::default() };
         its.typer = 7 << 13 | 0xb << 4 | 1;
         its.cbaser = 1 << 63 | 0x4040_3000;

@@ -45,10 +45,10 @@ pub(super) fn attack(args: &Attack) -> Result<Status> {
     }
     print(&summary(&plan, first, &report))?;
     let Some(trouble) = &report.trouble else {
-        if let (Some(path), true) = (&args.save, args.replay.is_some()) {
-            save(path, &plan.performed(&report))?;
+        if let (Some(path), Some(text)) = (&args.save, replayed(args, &plan, &report)) {
+            save(path, &text)?;
         }
-        return nothing_found::tell(must_show(args), None);
+        return nothing_found::tell(must_show(args), goes_on(&report));
     };
     print(&trouble_text(&plan, trouble))?;
     let shrink = args.replay.is_none();
@@ -64,6 +64,16 @@ fn must_show(args: &Attack) -> Option<Fault> {
     args.fault.filter(|_| args.replay.is_none())
 }
 
+/// What a replay that came to its end performed, as a trace.
+fn replayed(args: &Attack, plan: &Plan, report: &Report) -> Option<String> {
+    (args.replay.is_some() && !report.interrupted).then(|| plan.performed(report))
+}
+
+/// How a run goes on that the user ended.
+fn goes_on(report: &Report) -> Option<&'static str> {
+    report.interrupted.then_some("the same command begins anew")
+}
+
 /// The same for programs. The trace of what was found is for `--save` alone.
 fn document(
     args: &Attack,
@@ -75,14 +85,14 @@ fn document(
     if let Some(path) = &args.save {
         let shrink = args.replay.is_none();
         let found = plan.trace(report, shrink, backend, cancel).map_err(Failure::from)?;
-        let text = found.map(|(text, _)| text).or_else(|| (!shrink).then(|| plan.performed(report)));
+        let text = found.map(|(text, _)| text).or_else(|| replayed(args, plan, report));
         text.map_or(Ok(()), |text| save_silently(path, &text))?;
     }
     print_document(&Attacked::new(plan, report))?;
     Ok(if report.trouble.is_some() {
         Status::Diverged
     } else {
-        nothing_found::beside_a_document(must_show(args), None)
+        nothing_found::beside_a_document(must_show(args), goes_on(report))
     })
 }
 

@@ -103,13 +103,13 @@ fn kept(plan: &Plan, report: &Report) -> Status {
     Status::Setup
 }
 
-/// What was found as a trace, and whether that shows it.
+/// What was found as a trace, and whether that shows it, if that is known.
 fn trace(
     plan: &Plan,
     report: &Report,
     backend: &dyn Backend,
     cancel: &CancellationToken,
-) -> Result<Option<(String, bool)>, Failure> {
+) -> Result<Option<(String, Option<bool>)>, Failure> {
     if report.trouble.is_none() {
         return Ok(None);
     }

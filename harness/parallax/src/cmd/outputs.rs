@@ -105,15 +105,16 @@ pub(super) fn save(path: &Path, text: &str) -> Result<()> {
     print(&format!("written to {}\n", path.display()))
 }
 
-/// What is said of a trace that is no proof by itself: it was not `shown`, as it takes what `else_needed` says. Where the user ended the
-/// search for a shorter one, that is said.
-pub(super) fn of_trace(cancelled: bool, shown: bool, else_needed: &str) -> Result<Status> {
+/// What is said of a trace that is no proof by itself: it was not `shown`, as it takes what `else_needed` says. Where the search for a
+/// shorter one ended before that was known, that is said.
+pub(super) fn of_trace(cancelled: bool, shown: Option<bool>, else_needed: &str) -> Result<Status> {
     match (cancelled, shown) {
         (true, _) => print("interrupted: the trace is as short as it was by then\n")?,
-        (false, false) => {
+        (false, None) => print("QEMU was killed: the trace is as short as it was by then\n")?,
+        (false, Some(false)) => {
             print(&format!("the trace below does not show it by itself: it takes {else_needed}\n"))?
         }
-        (false, true) => (),
+        (false, Some(true)) => (),
     }
     Ok(if cancelled { Status::Interrupted } else { Status::Diverged })
 }

@@ -103,7 +103,9 @@ fn tell(found: &Found, cancelled: bool) -> Result<()> {
     }
     if cancelled {
         text += "interrupted: the schedule is as short as it was by then\n";
-    } else if !found.shown {
+    } else if found.shown.is_none() {
+        text += "QEMU was killed: the schedule is as short as it was by then\n";
+    } else if found.shown == Some(false) {
         text += "the trace does not show it again: what the CPUs did meanwhile hung on something else\n";
     }
     print(&format!("{text}\n{}\n", found.columns))

@@ -12,7 +12,8 @@ pub enum Firmware {
     /// Memory that is zero where nothing was loaded, and an SMMU as after reset.
     #[default]
     Clean,
-    /// Memory full of garbage, and an SMMU that is on: its streams bypass, and its MSIs go to the hypervisor's memory.
+    /// Memory full of garbage, an SMMU that is on: its streams bypass, and its MSIs go to the hypervisor's memory; and a GIC whose
+    /// LPIs and ITS are on.
     Dirty,
 }
 

@@ -212,7 +212,7 @@ pub static OPTIONS: [MachineOption; 17] = [
     MachineOption {
         key: "firmware",
         boot: false,
-        meaning: "what is there before the hypervisor: `clean` (zeros), `dirty` (memory full of garbage; the SMMU is on, its streams bypass, its MSIs go to the hypervisor's image)",
+        meaning: "what is there before the hypervisor: `clean` (zeros), `dirty` (memory full of garbage; the SMMU is on, its streams bypass, its MSIs go to the hypervisor's image; LPIs and the ITS are on)",
         range: no_range,
         set: |spec, value| choice(value, Firmware::NAMES).map(|firmware| spec.firmware = firmware),
         print: |spec| printed(spec.firmware, Firmware::NAMES),

@@ -69,11 +69,11 @@ impl Live {
             Qemu::start(&config, &images.hyp_img, &images.payload_img, plugin.as_ref())?;
         let (mut client, qmp, registers) = connect(&runtime, &mut qemu, &config, &options, stops)?;
         qemu.hide();
-        if config.firmware == Firmware::Dirty {
-            let loaded = [images.hyp_img.as_path(), images.payload_img.as_path()];
-            firmware::leave(&runtime, &mut client, &ram, &config, loaded)?;
-        }
         let description = describe(&qemu, config, images, &symbols);
+        if description.config.firmware == Firmware::Dirty {
+            let loaded = [images.hyp_img.as_path(), images.payload_img.as_path()];
+            firmware::leave(&runtime, &mut client, &ram, &description, loaded)?;
+        }
         let mut live = Self {
             runtime,
             client,

@@ -101,12 +101,13 @@ impl PhysMem for Live {
 }
 
 impl Live {
-    /// Until nothing is in flight.
+    /// Until nothing is in flight. Where QEMU was killed nothing will change any more, and who reads all tables must not wait for each.
     fn wait_for_all(&self) {
         let begin = Instant::now();
         while self.in_flight
             && self.mailbox.unanswered(&self.ram).is_ok_and(|count| count != 0)
             && begin.elapsed() < self.options.perform_timeout
+            && !self.qemu.is_gone()
         {
             std::thread::sleep(PAUSE);
         }

@@ -10,7 +10,7 @@ use crate::target::Description;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct GicAt {
     gicd: u64,
-    its: u64,
+    pub(super) its: u64,
     gicr: u64,
     cpus: u64,
 }
@@ -46,7 +46,7 @@ impl GicAt {
     }
 
     /// The frames of the redistributors.
-    fn frames(&self) -> impl Iterator<Item = u64> {
+    pub(super) fn frames(&self) -> impl Iterator<Item = u64> {
         let first = self.gicr;
         (0..self.cpus).map(move |cpu| first + cpu * gicr::STRIDE)
     }

@@ -1,25 +1,30 @@
 //! What whoever ran before the hypervisor leaves, and an SMMU that breaks afterwards: written through the gdbstub and mapped RAM
 //! while the machine stands still, so that it is the same for any hypervisor.
 
+mod gic;
+
 use std::path::Path;
 
 use parallax_abi::info::HypInfo;
 use parallax_addr::{PAGE_SIZE, PhysAddr, Span};
 use parallax_smmu::Register;
-use parallax_trace::spec::{HYP_BASE, MachineSpec, PAYLOAD_BASE, RAM_BASE, SMMU_BASE, SmmuFails};
+use parallax_trace::spec::{HYP_BASE, PAYLOAD_BASE, RAM_BASE, SMMU_BASE, SmmuFails};
 use parallax_vmsa::PhysMem;
 use tokio::runtime::Runtime;
 
+use super::gic::GicAt;
 use crate::error::MachineError;
 use crate::ram::MappedRam;
 use crate::rsp::{Client, RspError, hex};
+use crate::target::Description;
 
 /// What memory holds where nothing was loaded: no address, no legal opcode of a command of the SMMU's.
 const GARBAGE: u64 = 0xdead_dead_dead_dead;
 /// The first word of a device tree, big-endian, and where its size stands (Devicetree Specification, 5.2).
 const TREE_MAGIC: [u8; 4] = [0xd0, 0x0d, 0xfe, 0xed];
-/// The firmware's stream table and queues lie so far below the end of RAM, in bytes.
+/// The firmware's stream table and queues lie so far below the end of RAM, in bytes, and so far behind them what its GIC uses.
 const FIRMWARE: u64 = 4 << 20;
+const GIC: u64 = 3 << 16;
 /// Entries of its stream table, and of each of its queues: 2^8.
 const LOG2SIZE: u64 = 8;
 /// Dword 0 of a stream table entry with V = 1 and Config = 0b100: bypass (IHI 0070, 5.2).
@@ -27,17 +32,27 @@ const BYPASS: u64 = 0b100 << 1 | 1;
 /// Bytes of a stream table entry.
 const STE: u64 = 64;
 
-/// Fills memory with garbage and leaves the SMMU on, as [`parallax_trace::spec::Firmware::Dirty`] says. `images` are the files
-/// that were loaded as the hypervisor and the test host. Nothing has run yet.
+/// Fills memory with garbage and leaves the SMMU and the GIC on, as [`parallax_trace::spec::Firmware::Dirty`] says. `images` are the
+/// files that were loaded as the hypervisor and the test host. Nothing has run yet.
 pub(super) fn leave(
     runtime: &Runtime,
     client: &mut Client,
     ram: &MappedRam,
-    config: &MachineSpec,
+    description: &Description,
     images: [&Path; 2],
 ) -> Result<(), MachineError> {
-    poison(ram, config.mem_bytes, images)?;
-    let table = RAM_BASE.wrapping_add(config.mem_bytes - FIRMWARE);
+    let bytes = description.config.mem_bytes;
+    poison(ram, bytes, images)?;
+    let own = RAM_BASE.wrapping_add(bytes - FIRMWARE);
+    runtime.block_on(leave_smmu(client, ram, own))?;
+    match GicAt::of(description) {
+        Some(gic) => runtime.block_on(gic::leave(client, ram, &gic, own.wrapping_add(GIC))),
+        None => Ok(()),
+    }
+}
+
+/// Leaves the SMMU on, with a stream table at `table`, its queues behind it, and a command that it has refused.
+async fn leave_smmu(client: &mut Client, ram: &MappedRam, table: PhysAddr) -> Result<(), MachineError> {
     for stream in 0..1 << LOG2SIZE {
         let entry = table.wrapping_add(stream * STE);
         let dwords = [BYPASS, 0, 0, 0, 0, 0, 0, 0].map(u64::to_le_bytes);
@@ -62,7 +77,7 @@ pub(super) fn leave(
         // Garbage is no command: CERROR_ILL, and GERROR.CMDQ_ERR stays active.
         ("CMDQ_PROD", 1),
     ];
-    Ok(runtime.block_on(set(client, SMMU_BASE, &values))?)
+    Ok(set(client, SMMU_BASE, &values).await?)
 }
 
 /// Has the SMMU of the hypervisor that `info` describes do with commands what `fails` says, from now on.
@@ -97,11 +112,15 @@ const CMDQEN: u32 = 1 << 3;
 async fn set(client: &mut Client, base: PhysAddr, values: &[(&str, u64)]) -> Result<(), RspError> {
     for (name, value) in values {
         let Some(register) = Register::named(name) else { continue };
-        let at = base.wrapping_add(register.offset.into());
-        let bytes = &value.to_le_bytes()[..register.bytes as usize];
-        client.command(&format!("M{at:x},{:x}:{}", register.bytes, hex::encode(bytes))).await?;
+        let at = base.wrapping_add(register.offset.into()).get();
+        put(client, at, &value.to_le_bytes()[..register.bytes as usize]).await?;
     }
     Ok(())
+}
+
+/// Writes `bytes` to a register at `at`, in one access.
+async fn put(client: &mut Client, at: u64, bytes: &[u8]) -> Result<(), RspError> {
+    client.command(&format!("M{at:x},{:x}:{}", bytes.len(), hex::encode(bytes))).await
 }
 
 /// Fills all pages with garbage that are zero, and that nothing was loaded to.
