@@ -2,11 +2,24 @@
 
 use parallax_addr::{HypVa, Ipa, Pfn, PhysAddr, Point, Span};
 use parallax_model::leaf::OWNER_HYP;
-use parallax_model::{Finding, Freedom, Rule, SmmuMode, Snapshot, Space, Violation, run};
+use parallax_model::{Context, Finding, Freedom, Rule, SmmuMode, Snapshot, Space, Violation, run};
+use parallax_vmsa::PhysMem;
 
-use crate::judge::Around;
 use crate::page::Page;
 use crate::view::{Held, Observed, Unsure, View};
+
+/// A step: the states around it.
+#[derive(Clone, Copy)]
+pub struct Around<'a> {
+    /// The state before it.
+    pub before: &'a Snapshot,
+    /// The state after it.
+    pub after: &'a Snapshot,
+    /// What machine it is.
+    pub context: &'a Context,
+    /// Memory after it.
+    pub memory: &'a dyn PhysMem,
+}
 
 /// What changed in any record.
 pub(crate) fn differences(around: Around<'_>) -> Vec<Span<PhysAddr>> {

@@ -5,29 +5,15 @@ use parallax_model::{
     Context, Finding, Freedoms, Rule, SmmuMode, SmmuState, Snapshot, Space, Violation, run,
 };
 use parallax_ops::{Operation, Outcome};
-use parallax_vmsa::PhysMem;
 
 use crate::call::specified;
-use crate::compared::{Comparison, differences, disjoint};
+use crate::compared::{Around, Comparison, differences, disjoint};
 use crate::holding::At;
 use crate::step::{Board, Wrong, next};
 use crate::tables::Free;
 use crate::vgic::Vgic;
 use crate::view::{After, Effect, Held, Observed, Unsure, View};
 use crate::viommu::{Features, Viommu};
-
-/// A step: the states around it.
-#[derive(Clone, Copy)]
-pub struct Around<'a> {
-    /// The state before it.
-    pub before: &'a Snapshot,
-    /// The state after it.
-    pub after: &'a Snapshot,
-    /// What machine it is.
-    pub context: &'a Context,
-    /// Memory after it.
-    pub memory: &'a dyn PhysMem,
-}
 
 /// Holds the steps of a machine, from its boot on, against the specification.
 #[derive(Clone, Debug, Default)]

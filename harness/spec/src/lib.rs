@@ -32,7 +32,8 @@ pub mod viommu;
 mod words;
 
 pub use call::Specified;
-pub use judge::{Around, Judge};
+pub use compared::Around;
+pub use judge::Judge;
 pub use page::Page;
 pub use step::{Next, next};
 pub use vgic::Vgic;

@@ -164,8 +164,8 @@ impl Generator {
         if self.setting.special == Special::Pins {
             return vec![(200, calls::pins as Move), (1, calls::life), (1, calls::refused)];
         }
-        if self.setting.special == Special::NoTable {
-            // Calls would take the one table that there is.
+        if matches!(self.setting.special, Special::NoTable | Special::Its) {
+            // Calls would take the one table that there is. There are many scenes of the ITS.
             return vec![(8, scenes::scene as Move), (1, calls::unknown), (1, calls::odd)];
         }
         let tables = if self.setting.few_tables { 120 } else { 20 };

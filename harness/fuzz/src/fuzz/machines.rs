@@ -39,6 +39,8 @@ pub(super) enum Special {
     Left,
     /// The same, above an SMMU that refuses commands.
     Failed,
+    /// What a driver in order does with the ITS and a redistributor, and little else.
+    Its,
 }
 
 impl Special {
@@ -57,7 +59,7 @@ impl Special {
 pub(super) const COUNT: u64 = MACHINES.len() as u64;
 
 /// The machines, in turn: what follows the word `machine` in a trace. CPUs and StreamIDs come on top.
-const MACHINES: [(&str, Special); 28] = [
+const MACHINES: [(&str, Special); 29] = [
     ("devices=edu@1,edu@2", Special::Nothing),
     ("smmu.host=emulated devices=edu@1,edu@2", Special::Nothing),
     ("smmu=shared devices=edu@1,edu@2", Special::Nothing),
@@ -85,6 +87,7 @@ const MACHINES: [(&str, Special); 28] = [
     ("smmu.host=emulated el2_free_pages=1 devices=edu@1,edu@2", Special::NoTable),
     ("firmware=dirty smmu.host=emulated smmu.sid_bits=12 devices=edu@1,edu@2", Special::Left),
     ("smmu.fails=refuses smmu.host=emulated devices=edu@1,edu@2", Special::Failed),
+    ("smmu.sid_bits=8 devices=edu@1,edu@2", Special::Its),
     ("smmu.host=emulated devices=edu@1,edu@2", Special::Pins),
 ];
 

@@ -223,17 +223,31 @@ const OF_LEFT: [&str; 12] = [
 ];
 const OF_FAILED: [&str; 2] =
     ["CR0 CMDQEN\nsmmu_command at=ram+0x7001000 TLBI_NSNH_ALL", "CR0 CMDQEN\nhost_donate_hyp pfn=ram+0x7018"];
-const OF_FULL: [&str; 10] = [
+const OF_FULL: [&str; 3] =
+    ["third=0x8000000047024000", "host_write_entry ipa=ram+0x701a800", "ste at=ram+0x7006200 abort"];
+const OF_ITS: [&str; 22] = [
+    "value=0x10000\n",
     "value=0x1000\n",
     "value=0x1020\n",
     "value=0x120",
     "pfn=ram+0x701d",
     "value=0x4742000e",
-    "third=0x8000000047024000",
     "second=0x20000000001f",
     "second=0x200000000020",
     "third=0x8000000047020020",
     "third=0x8000000047020080",
+    "value=0x20\nhost_read ipa=mmio:its+0x90\nhost_write ipa=mmio:its size=4 value=1\nhost_donate_hyp",
+    "second=0x20000000003f",
+    "mmio:its+0x138",
+    "value=0x1040\n",
+    "second=0x1000000000001",
+    "value=0x80000000f second=0x20",
+    "value=0x80000ff0f",
+    "value=0xff0d",
+    "second=0x14",
+    "third=0x8000000100000001",
+    "fourth=0x80000",
+    "third=0x200",
 ];
 const OF_WIDE: [&str; 13] = [
     "two_level LOG2SIZE=16 SPLIT=6",
@@ -261,6 +275,7 @@ fn each_variant_of_each_scene_is_in_one_machine_whatever_the_seed() {
         (Special::NoTable, &OF_NO_TABLE),
         (Special::Left, &OF_LEFT),
         (Special::Failed, &OF_FAILED),
+        (Special::Its, &OF_ITS),
     ] {
         for seed in 1..=50 {
             let mut generator = first(special, seed);

@@ -239,7 +239,7 @@ impl Viommu {
     fn cost(&self, first: u32, count: u64) -> u64 {
         let all = 1_u64 << self.sid_bits;
         let count = count.min(all.saturating_sub(u64::from(first)));
-        count * 4 + count.div_ceil(64) * 16
+        count * 3 + count.div_ceil(64) * 16
     }
 
     fn effect(&self, command: &Command) -> Effect {

@@ -6,7 +6,7 @@ use crate::random::Random;
 
 /// These scenes.
 pub(super) const CARDS: &[Cards] =
-    &[(6, None, |of, card| told(of, refused, card)), (1, None, |of, card| told(of, lost, card))];
+    &[(10, None, |of, card| told(of, refused, card)), (1, None, |of, card| told(of, lost, card))];
 /// Those above an SMMU that refuses commands.
 pub(super) const FAILED: &[Cards] = &[(2, Some(Kind::Failed), |of, card| told(of, failed, card))];
 
@@ -22,6 +22,11 @@ fn refused(card: usize, _: &mut Random, errors: &mut u64) -> String {
             ("TLBI_EL2_ALL", "GERROR_IRQEN EVENTQ_IRQEN", 0x2000),
             ("TLBI_EL2_ALL", "EVENTQ_IRQEN", 0),
             ("TLBI_EL2_ALL", "0", 0),
+            ("PREFETCH_CONFIG SSec StreamID=8", "0", 0),
+            ("CFGI_CD SSec StreamID=8", "0", 0),
+            // A granule of 16 KiB has no level 1, and a range of nothing is reserved.
+            ("TLBI_NH_VA NUM=3 SCALE=1 TTL=1 TG=2 ASID=1 Address=0x1000", "0", 0),
+            ("TLBI_NH_VAA TG=1 Address=0x1000", "0", 0),
         ],
     );
     format!(

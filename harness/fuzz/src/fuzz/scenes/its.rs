@@ -1,7 +1,6 @@
-//! The ITS and the redistributors: commands at the limits of what they may name, one command more and how far GITS_CREADR gets (IHI 0069,
-//! 5.3), and what is held while something else changes.
+//! The ITS and the redistributors: how far GITS_CREADR gets, ITTs that change, registers that stay as they are (IHI 0069, 5.3 and 12.19).
 
-use super::{Cards, told, variant};
+use super::{Cards, told_without_smmu as told, variant};
 use crate::fuzz::kind::Kind;
 use crate::random::Random;
 
@@ -9,55 +8,20 @@ const KIND: Option<Kind> = Some(Kind::ItsLimit);
 
 /// These scenes, for an ITS with 256 devices.
 pub(super) const CARDS: &[Cards] = &[
-    (LIMITS.len(), KIND, |of, card| told(of, limit, card)),
     (1, KIND, |of, card| told(of, replaced, card)),
     (1, KIND, |of, card| told(of, live, card)),
     (1, KIND, |of, card| told(of, many, card)),
     (2, KIND, |of, card| told(of, beyond, card)),
+    (1, KIND, |of, card| told(of, waiting, card)),
+    (2, KIND, |of, card| told(of, resized, card)),
+    (1, KIND, |of, card| told(of, absent, card)),
+    (1, KIND, |of, card| told(of, long, card)),
+    (1, KIND, |of, card| told(of, longer, card)),
 ];
 
-/// A command's four dwords, and whether it is performed. Device 8 has 32 events, collection 0 leads to the first redistributor.
-type Limit = ([u64; 4], bool);
-const VALID: u64 = 1 << 63;
-/// Where the ITT is of a device that the command maps.
-const ITT: u64 = 0x4702_0000;
-const LIMITS: [Limit; 14] = [
-    // MAPTI: the last event, and one behind it; an INTID that is no LPI; a collection that is not there.
-    ([0x8_0000_000a, 8192 << 32 | 31, 0, 0], true),
-    ([0x8_0000_000a, 8192 << 32 | 32, 0, 0], false),
-    ([0x8_0000_000a, 8191 << 32 | 1, 0, 0], false),
-    ([0x8_0000_000a, 8192 << 32 | 1, 512, 0], false),
-    // INT, of one event too many, and of a device that is not mapped.
-    ([0x8_0000_0003, 32, 0, 0], false),
-    ([0x9_0000_0003, 0, 0, 0], false),
-    // MAPD: the last device, and one behind it; 11 bits of EventIDs, and 12.
-    ([0xff_0000_0008, 0, VALID | ITT, 0], true),
-    ([0x100_0000_0008, 0, VALID | ITT, 0], false),
-    ([0x9_0000_0008, 10, VALID | ITT, 0], true),
-    ([0x9_0000_0008, 11, VALID | ITT, 0], false),
-    // MAPD: an ITT that is not at a multiple of 256.
-    ([0x9_0000_0008, 4, VALID | ITT | 0x20, 0], false),
-    ([0x9_0000_0008, 4, VALID | ITT | 0x80, 0], false),
-    // MAPC and SYNC of a redistributor that is not there.
-    ([0x9, 0, VALID | 8 << 16 | 1, 0], false),
-    ([0x5, 0, 8 << 16, 0], false),
-];
-
-/// MAPD of device 8, MAPC, and the command.
-fn limit(card: usize, _: &mut Random, _: &mut u64) -> String {
-    let ([one, two, three, four], done) = variant(card, &LIMITS);
-    let reader = if done { 0x60 } else { 0x41 };
-    format!(
-        "{}\
-         host_write_entry ipa=ram+0x701a000 value=0x800000008 second=4 third=0x800000004701b000 fourth=0\n\
-         host_write_entry ipa=ram+0x701a020 value=9 second=0 third={VALID:#x} fourth=0\n\
-         host_write_entry ipa=ram+0x701a040 value={one:#x} second={two:#x} third={three:#x} fourth={four:#x}\n\
-         host_write ipa=mmio:its+0x88 value=0x60\n\
-         host_read ipa=mmio:its+0x90 => ok value={reader:#x}\n\
-         {OFF}",
-        on(0x4701_a000)
-    )
-}
+pub(super) const VALID: u64 = 1 << 63;
+/// Where the ITT is of a device that a command maps.
+pub(super) const ITT: u64 = 0x4702_0000;
 
 /// A device gets another ITT when one that was mapped before it is no more: each ITT is held as long as its device has it.
 fn replaced(_: usize, _: &mut Random, _: &mut u64) -> String {
@@ -115,6 +79,81 @@ fn beyond(card: usize, _: &mut Random, _: &mut u64) -> String {
          host_read ipa=mmio:its+0x90 => ok value=0\n\
          {OFF}",
         on(0x4701_a000)
+    )
+}
+
+/// Commands that wait are performed when the ITS is enabled.
+fn waiting(_: usize, _: &mut Random, _: &mut u64) -> String {
+    "host_write ipa=mmio:its+0x0 size=4 value=0\n\
+     host_write ipa=mmio:its+0x80 value=0x800000004701a000\n\
+     host_write_entry ipa=ram+0x701a000 value=0x800000008 second=4 third=0x800000004701b000 fourth=0\n\
+     host_write ipa=mmio:its+0x88 value=0x20\n\
+     host_read ipa=mmio:its+0x90 => ok value=0\n\
+     host_write ipa=mmio:its+0x0 size=4 value=1\n\
+     host_donate_hyp pfn=ram+0x701b => EPERM\n\
+     host_read ipa=mmio:its+0x90 => ok value=0x20\n"
+        .to_owned()
+        + OFF
+}
+
+/// A device gets an ITT of another size in the same place: its events end elsewhere from then on.
+fn resized(card: usize, _: &mut Random, _: &mut u64) -> String {
+    let (size, event, reader) = variant(card, &[(0, 31, 0x41), (5, 63, 0x60)]);
+    let itt = VALID | 0x4701_b000;
+    format!(
+        "{}\
+         host_write_entry ipa=ram+0x701a000 value=0x800000008 second=4 third={itt:#x} fourth=0\n\
+         host_write_entry ipa=ram+0x701a020 value=0x800000008 second={size} third={itt:#x} fourth=0\n\
+         host_write_entry ipa=ram+0x701a040 value=0x80000000a second={:#x} third=0 fourth=0\n\
+         host_write ipa=mmio:its+0x88 value=0x60\n\
+         host_read ipa=mmio:its+0x90 => ok value={reader:#x}\n\
+         {OFF}",
+        on(0x4701_a000),
+        8192_u64 << 32 | event
+    )
+}
+
+/// GITS_BASER2 to 7 are not there: they keep nothing.
+fn absent(_: usize, _: &mut Random, _: &mut u64) -> String {
+    let register = |index: u64| {
+        let at = 0x100 + 8 * index;
+        format!(
+            "host_write ipa=mmio:its+{at:#x} value={:#x}\n\
+             host_read ipa=mmio:its+{at:#x} => ok value=0\n",
+            VALID | 0x4702_0000
+        )
+    };
+    (2..8).map(register).collect()
+}
+
+/// A queue of two pages: GITS_CREADR goes on in the second one.
+fn long(_: usize, _: &mut Random, _: &mut u64) -> String {
+    let sync = |slot: u64| {
+        format!(
+            "host_write_entry ipa=ram+{:#x} value=5 second=0 third=0 fourth=0\n",
+            0x702_0000 + 0x20 * slot
+        )
+    };
+    let mut text = on(0x4702_0001);
+    for part in 0..5 {
+        let end = (32 * part + 32).min(130);
+        text.extend((32 * part..end).map(sync));
+        text += &format!(
+            "host_write ipa=mmio:its+0x88 value={0:#x}\nhost_read ipa=mmio:its+0x90 => ok value={0:#x}\n",
+            0x20 * end
+        );
+    }
+    text + OFF
+}
+
+/// An offset beyond 64 KiB is one, in a queue of as many pages.
+fn longer(_: usize, _: &mut Random, _: &mut u64) -> String {
+    format!(
+        "{}\
+         host_write ipa=mmio:its+0x88 value=0x10000\n\
+         host_read ipa=mmio:its+0x88 => ok value=0x10000\n\
+         {OFF}",
+        on(0x4702_001f)
     )
 }
 

@@ -12,7 +12,8 @@
 //! | [`registers`] | registers that CR0 guards, and halves of registers |
 //! | [`held`] | memory that cannot be held, and as much as can be |
 //! | [`left`] | work that one access leaves to the next |
-//! | [`its`] | commands of the ITS at their limits |
+//! | [`its`] | the queue of the ITS, ITTs, and registers of both |
+//! | [`its_commands`] | commands of the ITS at their limits |
 //! | [`stage1`] | context descriptors, and what is remembered of a stage 1 |
 
 mod alone;
@@ -20,6 +21,7 @@ mod errors;
 mod fields;
 mod held;
 mod its;
+mod its_commands;
 mod left;
 mod queues;
 mod registers;
@@ -49,7 +51,8 @@ const fn scenes(special: Special) -> &'static [&'static [Cards]] {
         Special::NoTable => &[held::NO_TABLE],
         Special::Left => &[left::CARDS],
         Special::Failed => &[errors::FAILED],
-        Special::Full => &[held::ALL, its::CARDS],
+        Special::Full => &[held::ALL],
+        Special::Its => &[its::CARDS, its_commands::CARDS],
         _ => &[
             usual::CARDS,
             errors::CARDS,
@@ -99,6 +102,12 @@ fn told(generator: &mut Generator, lines: Lines, card: usize) -> Vec<Op> {
     Trace::parse("scene", &text).expect("the scenes of this module are well formed").ops
 }
 
+/// The same, where the host's own SMMU has no part, or there is none.
+fn told_without_smmu(generator: &mut Generator, lines: Lines, card: usize) -> Vec<Op> {
+    let lines = lines(card, &mut generator.random, &mut generator.errors);
+    Trace::parse("scene", &lines).expect("the scenes of this module are well formed").ops
+}
+
 /// The variant of a scene that its card number `card` shows.
 fn variant<T: Copy>(card: usize, variants: &[T]) -> T {
     variants[card % variants.len()]
@@ -135,6 +144,7 @@ mod tests {
             Special::NoTable,
             Special::Left,
             Special::Failed,
+            Special::Its,
         ] {
             let (mut deck, mut random) = (Deck::default(), Random::new(1, 1));
             let cards = || scenes(special).iter().copied().flatten().map(|(cards, ..)| *cards);

@@ -117,6 +117,7 @@ fn twice(card: usize, _: &mut Random, _: &mut u64) -> String {
          smmu_write CR0 {first}\n\
          smmu_write CR0 EVENTQEN CMDQEN\n\
          smmu_read CR0 => ok value=0xc\n\
+         hyp_unpin_shared_mem pfn=ram+0x7020 => EPERM\n\
          smmu_write CR0 {then}\n\
          {meanwhile}\
          hyp_unpin_shared_mem pfn=ram+0x7020 => EPERM\n\

@@ -7,8 +7,11 @@ use crate::random::Random;
 const KIND: Option<Kind> = Some(Kind::Register);
 
 /// These scenes.
-pub(super) const CARDS: &[Cards] =
-    &[(3, KIND, |of, card| told(of, guarded, card)), (3, KIND, |of, card| told(of, halves, card))];
+pub(super) const CARDS: &[Cards] = &[
+    (3, KIND, |of, card| told(of, guarded, card)),
+    (3, KIND, |of, card| told(of, halves, card)),
+    (3, KIND, |of, card| told(of, unaligned, card)),
+];
 
 /// A register, what it holds when the SMMU is turned on, and what is written to it then and later.
 type Guarded = (&'static str, u64, u64);
@@ -62,5 +65,19 @@ fn halves(card: usize, _: &mut Random, _: &mut u64) -> String {
          host_write ipa=mmio:smmu+{low:#x} size=4 value=0x490000c0\n\
          host_read ipa=mmio:smmu+{high:#x} size=4 => ok value=0x34\n\
          host_read ipa=mmio:smmu+{low:#x} size=4 => ok value=0x490000c0\n"
+    )
+}
+
+/// An access that is not aligned, as a host can make one that maps registers as Normal memory, is to no register.
+fn unaligned(card: usize, _: &mut Random, _: &mut u64) -> String {
+    let (register, at) = variant(card, &[("STRTAB_BASE", 0x80), ("CMDQ_BASE", 0x90), ("EVENTQ_BASE", 0xa0)]);
+    let (half, odd) = (at + 4, at + 2);
+    format!(
+        "smmu_write {register} 0x4000001247000040\n\
+         host_write ipa=mmio:smmu+{half:#x} size=8 value=0x1111111111111111 normal=1\n\
+         host_write ipa=mmio:smmu+{odd:#x} size=4 value=0x22222222 normal=1\n\
+         smmu_read {register} => ok value=0x4000001247000040\n\
+         host_read ipa=mmio:smmu+{half:#x} size=8 normal=1 => ok value=0\n\
+         host_read ipa=mmio:smmu+{odd:#x} size=4 normal=1 => ok value=0\n"
     )
 }

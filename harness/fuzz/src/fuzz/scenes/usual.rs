@@ -13,7 +13,7 @@ pub(super) const CARDS: &[Cards] = &[
     (2, None, |of, card| told(of, wrap, card)),
     (2, None, |of, card| told(of, span, card)),
     (1, None, |of, card| told(of, beyond, card)),
-    (2, None, |of, card| told(of, range, card)),
+    (4, None, |of, card| told(of, range, card)),
     (2, None, |of, card| told(of, split, card)),
     (1, None, |of, card| told(of, missing, card)),
     (2, None, |of, card| told(of, message, card)),
@@ -68,7 +68,7 @@ fn span(card: usize, _: &mut Random, _: &mut u64) -> String {
 
 /// A range of streams begins at a multiple of its size, whichever of them is named.
 fn range(card: usize, _: &mut Random, _: &mut u64) -> String {
-    let (stream, range) = variant(card, &[(15, 2), (9, 4)]);
+    let (stream, range) = variant(card, &[(15, 2), (9, 4), (64, 16), (0x1ff, 30)]);
     format!(
         "smmu_write STRTAB_BASE_CFG linear LOG2SIZE=5\n\
          ste at=ram+0x7002200 abort\n\
