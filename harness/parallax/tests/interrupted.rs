@@ -118,9 +118,9 @@ fn what_fuzz_did_is_told_and_kept() {
     );
     assert!(out.contains("\ndigest ") && out.ends_with(&end), "{out}");
     let kept: Vec<_> = fs::read_dir(&corpus).expect("a folder").flatten().collect();
-    assert!(
-        !kept.is_empty() && kept.iter().all(|file| file.path().extension().is_some_and(|x| x == "trace"))
-    );
+    // A trace has its device tree beside it.
+    let whole = |file: &fs::DirEntry| file.path().extension().is_some_and(|x| x == "trace" || x == "dts");
+    assert!(!kept.is_empty() && kept.iter().all(whole));
 }
 
 #[test]

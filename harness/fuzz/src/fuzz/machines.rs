@@ -4,6 +4,7 @@ use parallax_abi::fault::Fault;
 use parallax_trace::Trace;
 use parallax_trace::spec::MachineSpec;
 
+use super::trees;
 use crate::random::Random;
 
 /// Operations of a machine, as long as each kind of machine was not there once.
@@ -95,7 +96,7 @@ const STALE: &str = "access/stale";
 const KEPT: &str = "access/data-refused";
 
 /// Device trees that machines have, by the name that their lines have.
-const TREES: [(&str, &str); 3] = [
+pub(super) const TREES: [(&str, &str); 3] = [
     (RESERVED, include_str!("../../../../traces/trees/reserved.dts")),
     ("traces/trees/soc.dts", include_str!("../../../../traces/trees/soc.dts")),
     ("traces/trees/initrd.dts", include_str!("../../../../traces/trees/initrd.dts")),
@@ -131,20 +132,18 @@ impl Drawn {
         let bits = if keys.contains("sid_bits=") { String::new() } else { format!(" smmu.sid_bits={bits}") };
         let cpus = if keys.contains("cpus=") { String::new() } else { format!(" cpus={cpus}") };
         let line = format!("machine {keys}{cpus}{bits}\nnop\n");
-        let machine =
+        let mut machine =
             Trace::parse("fuzz", &line).expect("the machines of this module are well formed").machine;
-        Self::on(machine, fault, special).expect("the trees of this module are there")
+        machine.tree =
+            machine.tree.map(|tree| trees::named(&tree.name).expect("the trees of this module are there"));
+        Self::on(machine, fault, special)
     }
 
-    /// The machine `spec` of a corpus, on a hypervisor with `fault`. None if its device tree is none of those here.
-    pub(super) fn on(mut spec: MachineSpec, fault: Option<Fault>, special: Special) -> Option<Self> {
-        if let Some(tree) = &mut spec.tree {
-            let (_, source) = TREES.iter().find(|(name, _)| *name == tree.name)?;
-            (*source).clone_into(&mut tree.source);
-        }
+    /// The machine `spec`, with its device tree, on a hypervisor with `fault`.
+    pub(super) const fn on(mut spec: MachineSpec, fault: Option<Fault>, special: Special) -> Self {
         spec.hyp.fault = fault;
         spec.faults_build = fault.is_some();
-        Some(Self { spec, special })
+        Self { spec, special }
     }
 
     /// How many operations it performs as machine number `index`: fewer where each takes long, on many CPUs or with much memory.
@@ -215,8 +214,9 @@ mod tests {
             let drawn = Drawn::of(index, None, &mut Random::new(index, 1));
             drawn.spec.check().unwrap();
             let text = format!("machine {}\nnop\n", drawn.spec.text());
-            let again = Trace::parse("t", &text).unwrap().machine;
-            assert_eq!(Drawn::on(again, None, drawn.special).unwrap().spec, drawn.spec, "{text}");
+            let mut again = Trace::parse("t", &text).unwrap().machine;
+            again.tree = again.tree.map(|tree| trees::named(&tree.name).unwrap());
+            assert_eq!(Drawn::on(again, None, drawn.special).spec, drawn.spec, "{text}");
         }
     }
 }
