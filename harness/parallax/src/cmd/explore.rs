@@ -64,7 +64,7 @@ pub(super) fn explore(args: &Explore) -> Result<Status> {
         (true, []) => Exploration::with_smmu(&PAGES[..1], args.pins, args.fault),
         (true, pages) => Exploration::with_smmu(pages, args.pins, args.fault),
     };
-    let exploration = exploration.map_err(|why| Failure::usage(format!("--page: {why}")))?;
+    let exploration = exploration.map_err(|why| Failure::usage(format!("--page: {why}{}", hint(&why))))?;
     if let Some(wrong) = exploration.contradictions().first() {
         print(&format!("the specification contradicts itself: {wrong}\n"))?;
         return Ok(Status::Diverged);
@@ -112,6 +112,15 @@ pub(super) fn explore(args: &Explore) -> Result<Status> {
         None => print(&format!("as a trace:\n{trace}"))?,
     }
     Ok(status)
+}
+
+/// What is added to `why` a page is refused: who leaves `0x` out, as where everything is in hexadecimal, gets another page.
+fn hint(why: &str) -> &'static str {
+    if why.contains("can be explored") && why.contains("ram+") {
+        " (a number without 0x is decimal)"
+    } else {
+        ""
+    }
 }
 
 /// There are more parts than states, and `shard` is one without.
