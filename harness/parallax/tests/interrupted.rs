@@ -144,7 +144,7 @@ fn what_explore_performed_is_told() {
     assert!(performed.contains(" transitions in ") && !performed.starts_with("performed 0 "), "{out}");
     let last = out.lines().last().unwrap_or_default();
     assert!(last.starts_with("interrupted: nothing found until then; "), "{out}");
-    let end = format!(" parts are in {}: the same command goes on from there", parts.display());
+    let end = format!(" in {}: the same command goes on from there", parts.display());
     assert!(last.ends_with(&end), "{out}");
 }
 
