@@ -4,7 +4,6 @@ use parallax_abi::fault::Fault;
 use parallax_trace::Trace;
 use parallax_trace::spec::MachineSpec;
 
-use super::trees;
 use crate::random::Random;
 
 /// Operations of a machine, as long as each kind of machine was not there once.
@@ -134,8 +133,11 @@ impl Drawn {
         let line = format!("machine {keys}{cpus}{bits}\nnop\n");
         let mut machine =
             Trace::parse("fuzz", &line).expect("the machines of this module are well formed").machine;
-        machine.tree =
-            machine.tree.map(|tree| trees::named(&tree.name).expect("the trees of this module are there"));
+        if let Some(tree) = &mut machine.tree {
+            let known = TREES.iter().find(|(name, _)| *name == tree.name);
+            let (_, source) = known.expect("the trees of this module are there");
+            (*source).clone_into(&mut tree.source);
+        }
         Self::on(machine, fault, special)
     }
 
@@ -199,6 +201,7 @@ pub(super) const fn operations(index: u64, special: Special) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fuzz::trees;
 
     #[test]
     fn machines_are_longer_when_each_kind_was_there() {
