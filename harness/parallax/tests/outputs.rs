@@ -146,8 +146,8 @@ fn what_is_no_file_is_told_before_anything_runs() {
 fn what_is_no_text_is_no_trace() {
     let folder = folder();
     for (args, what) in [
-        ("run @/a.plx", "a recording: `parallax dump` reads it"),
-        ("faults @/a.plx", "a recording: `parallax dump` reads it"),
+        ("run @/a.plx", "a recording, which cannot be performed again"),
+        ("faults @/a.plx", "a recording, which cannot be performed again"),
         ("run /proc/self/exe", "no text, and so no trace"),
     ] {
         let output = parallax(folder.path(), args);

@@ -84,6 +84,7 @@ fn a_corpus_that_can_be_no_folder_is_refused_at_once() {
         (at("link"), "a link to nowhere, which is not there: make that folder, or name another one"),
         (at("file"), "it is no folder: name one, or none yet"),
         (at("file/below"), "no folder can be made there: Not a directory"),
+        (at("nowhere/below"), "its folder is not there: make that one first, or name another"),
         ("/proc/self".into(), "the folder takes no files: "),
     ] {
         let begin = Instant::now();

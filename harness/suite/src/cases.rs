@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use parallax_engine::status::{Failure, Status};
-use parallax_machine::recording;
+use parallax_machine::{place, recording};
 use parallax_trace::similar;
 use parallax_trace::tree::{MAX_SOURCE, TreeError};
 use parallax_trace::{MachineSpec, Trace, TraceError};
@@ -90,6 +90,22 @@ pub enum SuiteError {
     Empty {
         /// The folder.
         path: PathBuf,
+    },
+    /// The device tree of a trace cannot be read.
+    #[error(
+        "{trace}:{line}: dtb={name}: {cause}: the path counts from the trace's folder, {folder}",
+        trace = .trace.display(),
+        folder = place::folder_of(.trace).display()
+    )]
+    NoTree {
+        /// The trace.
+        trace: PathBuf,
+        /// The line of its machine.
+        line: usize,
+        /// The file, as the trace names it.
+        name: String,
+        /// Why.
+        cause: std::io::Error,
     },
     /// The device tree of a trace is malformed.
     #[error("{path}: {cause}", path = .path.display())]
@@ -217,7 +233,7 @@ pub fn load_for(paths: &[PathBuf], target: &str) -> Result<Vec<Case>, SuiteError
         let text = String::from_utf8_lossy(&bytes);
         match parse(&file, text.strip_prefix('\u{feff}').unwrap_or(&text)) {
             Ok(mut trace) => {
-                read_tree(&mut trace.machine, &file)?;
+                read_tree(&mut trace.machine, &file, &text)?;
                 cases.push(Case { place: Place::of(&file), trace });
             }
             Err(error) => malformed.push(error),
@@ -229,16 +245,22 @@ pub fn load_for(paths: &[PathBuf], target: &str) -> Result<Vec<Case>, SuiteError
 /// What `bytes` are, if they cannot be a trace.
 fn no_trace(bytes: &[u8]) -> Option<&'static str> {
     if recording::begins(bytes) {
-        return Some("a recording: `parallax dump` reads it, if its name ends in .plx");
+        return Some(
+            "a recording, which cannot be performed again: perform its trace, or look at it with `parallax dump`",
+        );
     }
     bytes.contains(&0).then_some("no text, and so no trace")
 }
 
-/// Reads the device tree that the machine of the trace in `file` names, if it names one.
-fn read_tree(machine: &mut MachineSpec, file: &Path) -> Result<(), SuiteError> {
+/// Reads the device tree that the machine of the trace in `file`, with `text`, names, if it names one.
+fn read_tree(machine: &mut MachineSpec, file: &Path, text: &str) -> Result<(), SuiteError> {
     let Some(tree) = &mut machine.tree else { return Ok(()) };
     let path = file.parent().unwrap_or(Path::new("")).join(&tree.name);
-    let bytes = regular::read(&path, MAX_SOURCE).map_err(io(&path))?;
+    let bytes = regular::read(&path, MAX_SOURCE).map_err(|cause| {
+        let is_machine = |line: &str| line.split_whitespace().next() == Some("machine");
+        let line = text.lines().position(is_machine).map_or(1, |index| index + 1);
+        SuiteError::NoTree { trace: file.to_owned(), line, name: tree.name.clone(), cause }
+    })?;
     tree.source = String::from_utf8_lossy(&bytes).into_owned();
     tree.tree().map(|_| ()).map_err(|cause| SuiteError::Tree { path, cause })
 }
@@ -304,7 +326,7 @@ mod tests {
     fn what_is_no_text_is_told_by_what_it_is() {
         let root = project(&[("b", "nop\0")]);
         fs::write(root.path().join("a.plx"), [0x28, 0xb5, 0x2f, 0xfd, 0]).unwrap();
-        for (name, what) in [("a.plx", "a recording: `parallax dump` reads it"), ("b", "no text")] {
+        for (name, what) in [("a.plx", "a recording, which cannot be performed again"), ("b", "no text")] {
             let error = load(&[root.path().join(name)]).unwrap_err().to_string();
             assert!(error.contains(what), "{error}");
         }
@@ -347,14 +369,19 @@ mod tests {
             ("trees/a.dts", "/dts-v1/;\n/ { };\n"),
             ("odd/a.trace", "machine dtb=b.dts\nnop"),
             ("odd/b.dts", "/dts-v1/;\n/ {\n"),
-            ("none/a.trace", "machine dtb=c.dts\nnop"),
+            ("none/a.trace", "# x\nmachine dtb=c.dts\nnop"),
         ]);
         let load = |name: &str| load(&[root.path().join(name)]);
         let cases = load("good").unwrap();
         assert!(cases[0].trace.machine.tree.as_ref().is_some_and(|tree| tree.tree().is_ok()));
         let said = load("odd").unwrap_err().to_string();
         assert!(said.ends_with("b.dts: line 2: no name"), "{said}");
-        assert!(matches!(load("none"), Err(SuiteError::Io { .. })));
+        let said = load("none").unwrap_err().to_string();
+        assert!(said.contains("none/a.trace:2: dtb=c.dts: No such file"), "{said}");
+        assert!(
+            said.contains("the path counts from the trace's folder, ") && said.ends_with("none"),
+            "{said}"
+        );
     }
 
     #[test]

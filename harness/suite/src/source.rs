@@ -1,5 +1,7 @@
 //! States one after the other, from a trace that is performed or from a recording.
 
+use std::fs::{self, File};
+use std::io::Read as _;
 use std::ops::ControlFlow;
 use std::path::Path;
 
@@ -9,7 +11,7 @@ use parallax_engine::project;
 use parallax_engine::recorded::{self, AND};
 use parallax_engine::status::Failure;
 use parallax_engine::{Mode, Observer, Session};
-use parallax_machine::recording::Replay;
+use parallax_machine::recording::{self, Replay};
 use parallax_machine::scratch::Scratch;
 use parallax_machine::{Backend, CancellationToken, Machine, MachineError, Registers, Target};
 use parallax_model::{Context, Finding, Snapshot, Span, Told};
@@ -59,14 +61,29 @@ pub enum Source {
     Recording(Box<Replay>),
 }
 
+/// Whether a recording is at `path`: its name ends in `.plx`, or it begins as one does, whatever its name is.
+#[must_use]
+pub fn is_recording(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "plx") || begins_as_one(path)
+}
+
+/// Whether the file at `path` begins as a recording. What is no file is not read: a pipe would be waited for.
+fn begins_as_one(path: &Path) -> bool {
+    let mut bytes = [0; 4];
+    let is_file = fs::metadata(path).is_ok_and(|there| there.is_file());
+    is_file
+        && File::open(path).and_then(|mut file| file.read_exact(&mut bytes)).is_ok()
+        && recording::begins(&bytes)
+}
+
 impl Source {
-    /// Opens `path`: a recording if its name ends in `.plx`, a trace otherwise, with `machine` (`key=value`) in place
-    /// of what its own machine line says.
+    /// Opens `path`, a recording as [`is_recording`] has it, or a trace, with `machine` (`key=value`) in place of what its own machine line
+    /// says.
     ///
     /// # Errors
     /// It cannot be read, or is malformed; `machine` with a recording.
     pub fn open(path: &Path, machine: &[String]) -> Result<Self, Failure> {
-        if path.extension().is_some_and(|extension| extension == "plx") {
+        if is_recording(path) {
             if !machine.is_empty() {
                 return Err(Failure::usage(format!(
                     "{}: the machine of a recording is what it was",
@@ -226,4 +243,21 @@ fn replay_all(
 pub fn unknown(op: usize, lines: impl IntoIterator<Item = usize>) -> Failure {
     let known: Vec<String> = lines.into_iter().map(|line| line.to_string()).collect();
     Failure::usage(format!("no operation {op}: operations are lines {}", known.join(", ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_recording_is_known_by_its_name_or_its_beginning() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        fs::write(at("a.rec"), [0x28, 0xb5, 0x2f, 0xfd, 0]).unwrap();
+        fs::write(at("a.trace"), "nop\n").unwrap();
+        fs::write(at("short"), "n").unwrap();
+        assert!(is_recording(&at("a.rec")) && is_recording(&at("nowhere.plx")));
+        assert!(![at("a.trace"), at("short"), at("nowhere")].iter().any(|path| is_recording(path)));
+        assert!(!is_recording(folder.path()) && !is_recording(Path::new("/dev/null")));
+    }
 }

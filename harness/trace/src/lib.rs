@@ -14,6 +14,7 @@
 #![forbid(unsafe_code)]
 
 mod error;
+mod never_at_once;
 mod op;
 mod parse;
 mod similar_name;
@@ -21,7 +22,6 @@ pub mod spec;
 mod syntax;
 mod trace;
 pub mod tree;
-mod turned_off;
 pub mod words;
 
 pub use error::TraceError;

@@ -7,13 +7,16 @@ use parallax_addr::Expr;
 use parallax_ops::{CpuId, Kind, Outcome, Param, Row, Schedule, row, rows};
 
 use crate::error::{Problem, TraceError};
+use crate::never_at_once;
 use crate::op::{AtOnce, Op};
 use crate::similar_name::similar;
 use crate::spec::{self, MachineSpec};
 use crate::syntax::{Expectation, Item, Line, parse_expr, parse_line, parse_number};
 use crate::trace::Trace;
-use crate::turned_off::turns_its_cpu_off;
 use crate::words::{self, WORDS, Word, place};
+
+/// Words that a line can begin with and that are no operations.
+const OTHERS: [&str; 4] = ["fault", "machine", "together", "end"];
 
 /// Most operations that are performed at once: all orders of them are tried.
 const MOST_AT_ONCE: usize = 4;
@@ -137,12 +140,8 @@ impl Reader {
                         "one for each CPU between `together` and `end`",
                     ));
                 }
-                if self.open.is_some() && turns_its_cpu_off(&op) {
-                    let id =
-                        line.items.iter().find(|item| item.key.as_ref().is_some_and(|key| key.text == "id"));
-                    let expected =
-                        "it outside of `together`: a CPU that is turned off does not end its operation";
-                    return Err(Problem::new(id.unwrap_or(first).span(), "CPU_OFF", expected));
+                if let Some(open) = &self.open {
+                    never_at_once::check(&op, &self.ops[open.first..], line)?;
                 }
                 self.ops.push(op);
                 Ok(())
@@ -274,7 +273,8 @@ fn operation(number: usize, line: &Line<'_>, cpus: u64) -> Result<Op, Problem> {
 
 fn unknown(name: &Item<'_>) -> Problem {
     let names: Vec<&str> = rows().map(|row| row.name).chain(WORDS.iter().map(|word| word.name)).collect();
-    let expected = match similar(name.value.text, names.iter().copied()).filter(|_| name.key.is_none()) {
+    let all = names.iter().copied().chain(OTHERS);
+    let expected = match similar(name.value.text, all).filter(|_| name.key.is_none()) {
         Some(meant) => format!("an operation: did you mean `{meant}`?"),
         None => format!("an operation (one of {})", names.join(", ")),
     };

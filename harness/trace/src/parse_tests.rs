@@ -141,6 +141,39 @@ fn a_cpu_is_not_turned_off_while_another_one_performs_something() {
 }
 
 #[test]
+fn a_device_performs_one_transfer_at_a_time() {
+    let text = |first: &str, second: &str| {
+        format!("machine cpus=2 devices=edu@1,edu@2\ntogether\n{first}\ncpu=1 {second}\nend")
+    };
+    let (line, column, found, expected) =
+        error(&text("dma_read sid=8 ipa=ram", "dma_write sid=0x8 ipa=ram value=1"));
+    assert_eq!((line, column, found.as_str()), (4, 17, "a second transfer of StreamID 8"));
+    assert!(expected.starts_with("one for each device between `together` and `end`"), "{expected}");
+    parse(&text("dma_read sid=8 ipa=ram", "dma_read sid=16 ipa=ram")).unwrap();
+    parse("machine cpus=2\ndma_read sid=8 ipa=ram\ncpu=1 dma_read sid=8 ipa=ram").unwrap();
+}
+
+#[test]
+fn a_race_is_two_cpus_already() {
+    let race = "host_race ipa=ram value=1 second=2 at=ram data=3";
+    let (line, column, found, expected) = error(&format!("machine cpus=2\ntogether\nnop\ncpu=1 {race}\nend"));
+    assert_eq!((line, column, found.as_str()), (4, 7, "`host_race`"));
+    assert!(expected.starts_with("it outside of `together`"), "{expected}");
+    parse(&format!("machine cpus=2\n{race}")).unwrap();
+}
+
+#[test]
+fn a_word_that_is_no_operation_is_guessed_too() {
+    for (text, meant) in
+        [("togehter", "together"), ("machien cpus=2", "machine"), ("nop\nendd", "end"), ("fualt x", "fault")]
+    {
+        let expected = error(text).3;
+        assert!(expected.ends_with(&format!("did you mean `{meant}`?")), "{text}: {expected}");
+    }
+    assert!(!error("xyz").3.contains("together"));
+}
+
+#[test]
 fn the_machine_can_be_changed_from_outside() {
     let mut trace = parse("fault smmu_no_tlbi\nmachine cpus=2 mem=512M\ncpu=1 nop").unwrap();
     trace.change_machine("mem=1G smmu.map=pages").unwrap();

@@ -210,7 +210,10 @@ impl Exploration {
             let expect = op.expect.as_ref().map_or_else(String::new, |expect| format!(" => {expect}"));
             format!("{op}{expect}\n")
         });
-        let text = format!("machine {}\n{}", self.machine_line(), lines.collect::<String>());
+        // The usual machine is any trace's.
+        let machine =
+            self.set_up.as_ref().map_or_else(String::new, |_| format!("machine {}\n", smmu::MACHINE));
+        let text = format!("{machine}{}", lines.collect::<String>());
         let fault = self.fault.map_or_else(String::new, |fault| format!("fault {}\n", fault.name()));
         format!("{fault}# parallax explore: {}\n{text}", found.rule())
     }
@@ -273,6 +276,11 @@ mod tests {
                 .iter()
                 .any(|action| action.ops[0].to_string() == "hyp_donate_host pfn=ram+0x6000 nr=2")
         );
+    }
+
+    #[test]
+    fn the_machine_that_is_left_out_is_the_one_that_a_trace_has() {
+        assert_eq!(trace(None, MACHINE).machine, Trace::parse("t", "nop\n").unwrap().machine);
     }
 
     #[test]

@@ -1,15 +1,19 @@
 //! Machines that reached something new, as traces: in memory, and in a folder.
 //!
-//! A trace's name is the hash of its content, so folders are merged by copying, and the same content is there once.
+//! A trace's name is the hash of its content, so folders are merged by copying, and the same content is there once. Device trees lie
+//! beside the traces that need them.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
 use parallax_engine::status::Failure;
+use parallax_machine::place::folder_of;
 use parallax_report::{regular, whole_file};
-use parallax_trace::spec::MachineSpec;
+use parallax_trace::spec::{Guest, MachineSpec};
 use parallax_trace::{Op, Trace};
 use sha2::{Digest, Sha256};
+
+use super::trees;
 
 /// What a trace begins with whose host was hostile.
 const HOSTILE: &str = "# hostile\n";
@@ -26,10 +30,13 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    /// As a trace; without a fault, whatever it was found with.
+    /// As a trace whose device tree lies beside it; without a fault, whatever it was found with.
     pub(super) fn text(&self) -> String {
         let mut machine = self.machine.clone();
         machine.hyp.fault = None;
+        if let Some(tree) = &mut machine.tree {
+            tree.name = trees::beside(tree);
+        }
         let lines = self.ops.iter().map(|op| format!("{op}\n")).collect::<String>();
         let mark = if self.hostile { HOSTILE } else { "" };
         format!("{mark}machine {}\n{lines}", machine.text())
@@ -42,22 +49,23 @@ impl Entry {
         format!("{digits}.trace")
     }
 
-    /// Writes it into `folder`, whole or not at all.
+    /// Writes it into `folder`, whole or not at all; its device tree first, without which it is nothing.
     ///
     /// # Errors
     /// The file system refused.
     pub(super) fn save(&self, folder: &Path) -> io::Result<()> {
+        self.machine.tree.as_ref().map_or(Ok(()), |tree| trees::put(folder, tree))?;
         let path = folder.join(self.name());
         if path.exists() { Ok(()) } else { whole_file::write(&path, self.text().as_bytes()) }
     }
 }
 
-/// Makes `folder`, where there is none. One that takes no files is refused: what is found would have no place there, and that would be told
-/// at the end.
+/// Makes `folder`, where there is none, and gives how many traces it has. One that takes no files is refused: what is found would have no
+/// place there, and that would be told at the end. So is one whose own folder is not there: that is a slip more often than a wish.
 ///
 /// # Errors
 /// What is wrong, and what can be done.
-pub(super) fn begin(folder: &Path) -> Result<(), Failure> {
+pub(super) fn begin(folder: &Path) -> Result<usize, Failure> {
     let name = folder.display();
     if let (false, Ok(target)) = (folder.exists(), std::fs::read_link(folder)) {
         return Err(Failure::usage(format!(
@@ -68,16 +76,23 @@ pub(super) fn begin(folder: &Path) -> Result<(), Failure> {
     if folder.exists() && !folder.is_dir() {
         return Err(Failure::usage(format!("--corpus {name}: it is no folder: name one, or none yet")));
     }
-    std::fs::create_dir_all(folder).map_err(|error| {
-        Failure::file(format_args!("--corpus {name}: no folder can be made there"), &error)
-    })?;
-    match tempfile::tempfile_in(folder) {
-        Ok(_) => Ok(()),
-        Err(error) => {
-            let what = format!("--corpus {name}: the folder takes no files: {error}: name another one");
-            Err(Failure::usage(what))
-        }
+    if !folder.exists() {
+        make(folder)?;
     }
+    tempfile::tempfile_in(folder).map_err(|error| {
+        Failure::usage(format!("--corpus {name}: the folder takes no files: {error}: name another one"))
+    })?;
+    Ok(traces(folder).map_err(Failure::usage)?.len())
+}
+
+fn make(folder: &Path) -> Result<(), Failure> {
+    let name = folder.display();
+    if !folder_of(folder).exists() {
+        let what = format!("--corpus {name}: its folder is not there: make that one first, or name another");
+        return Err(Failure::usage(what));
+    }
+    std::fs::create_dir(folder)
+        .map_err(|error| Failure::file(format_args!("--corpus {name}: no folder can be made there"), &error))
 }
 
 /// All traces of `folder`, by their names.
@@ -85,6 +100,11 @@ pub(super) fn begin(folder: &Path) -> Result<(), Failure> {
 /// # Errors
 /// What cannot be read, or is no trace, and what can be done.
 pub(super) fn load(folder: &Path) -> Result<Vec<Entry>, String> {
+    traces(folder)?.iter().map(|path| read(path)).collect()
+}
+
+/// The files of `folder` that are traces, by their names.
+fn traces(folder: &Path) -> Result<Vec<PathBuf>, String> {
     let told = |path: &Path, error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
     let listed = std::fs::read_dir(folder).map_err(|error| told(folder, &error))?;
     let mut paths = Vec::new();
@@ -95,7 +115,7 @@ pub(super) fn load(folder: &Path) -> Result<Vec<Entry>, String> {
         }
     }
     paths.sort();
-    paths.iter().map(|path| read(path)).collect()
+    Ok(paths)
 }
 
 fn read(path: &Path) -> Result<Entry, String> {
@@ -105,8 +125,18 @@ fn read(path: &Path) -> Result<Entry, String> {
     let text = String::from_utf8(bytes).map_err(|_| no_trace(&"no text"))?;
     let trace = Trace::parse(&name.to_string(), &text)
         .map_err(|error| format!("{error}\nremove it from the corpus"))?;
+    let machine = machine(trace.machine, folder_of(path)).map_err(|error| no_trace(&error))?;
     let ops = trace.ops.into_iter().map(|op| Op { line: 0, expect: None, ..op }).collect();
-    Ok(Entry { machine: trace.machine, hostile: text.starts_with(HOSTILE), ops })
+    Ok(Entry { machine, hostile: text.starts_with(HOSTILE), ops })
+}
+
+/// The machine `spec` of a trace in `folder`, with its device tree.
+fn machine(mut spec: MachineSpec, folder: &Path) -> Result<MachineSpec, String> {
+    if spec.guest != Guest::None {
+        return Err("guest= is for an unmodified kernel, and `fuzz` is about this hypervisor".to_owned());
+    }
+    spec.tree = spec.tree.map(|tree| trees::read(folder, &tree.name)).transpose()?;
+    Ok(spec)
 }
 
 #[cfg(test)]
@@ -147,8 +177,48 @@ mod tests {
         assert!(refused(&at("file")).contains("it is no folder"));
         // Nobody makes files there, whoever it is.
         assert!(refused(Path::new("/proc/self")).contains("the folder takes no files"));
-        begin(&at("new/one")).unwrap();
-        assert!(at("new/one").is_dir());
+        assert!(refused(&at("new/one")).contains("its folder is not there"));
+        assert_eq!(begin(&at("new")).unwrap(), 0);
+        entry("nop\n").save(&at("new")).unwrap();
+        assert_eq!(begin(&at("new")).unwrap(), 1);
+    }
+
+    #[test]
+    fn a_trace_is_kept_with_its_device_tree_and_found_again_wherever_they_are() {
+        let (folder, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let mut kept = entry("machine dtb=traces/trees/reserved.dts\nnop\n");
+        kept.machine.tree = trees::named("traces/trees/reserved.dts");
+        kept.save(folder.path()).unwrap();
+        let mut copied = 0;
+        for file in std::fs::read_dir(folder.path()).unwrap().flatten() {
+            std::fs::copy(file.path(), other.path().join(file.file_name())).unwrap();
+            copied += 1;
+        }
+        assert_eq!(copied, 2);
+        for folder in [&folder, &other] {
+            let read = load(folder.path()).unwrap();
+            assert_eq!(read[0].machine, kept.machine);
+            assert_eq!(read[0].name(), kept.name());
+        }
+        // A corpus of an older revision has no trees.
+        std::fs::write(other.path().join("0.trace"), "machine dtb=traces/trees/reserved.dts\nnop\n").unwrap();
+        assert_eq!(load(other.path()).unwrap()[0].machine, kept.machine);
+    }
+
+    #[test]
+    fn a_machine_that_cannot_be_made_is_told_with_what_to_do() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("a.dts"), "/dts-v1/;\n/ { };\n").unwrap();
+        for (machine, why) in [
+            ("dtb=a.dts", "is no device tree that `fuzz` has"),
+            ("dtb=nowhere.dts", "No such file"),
+            ("guest=ordinary", "guest= is for an unmodified kernel"),
+        ] {
+            std::fs::write(folder.path().join("a.trace"), format!("machine {machine}\nnop\n")).unwrap();
+            let error = load(folder.path()).unwrap_err();
+            let whole = error.contains("a.trace: ") && error.ends_with("\nremove it from the corpus");
+            assert!(whole && error.contains(why), "{error}");
+        }
     }
 
     #[test]

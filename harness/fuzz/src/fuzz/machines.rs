@@ -98,7 +98,7 @@ const STALE: &str = "access/stale";
 const KEPT: &str = "access/data-refused";
 
 /// Device trees that machines have, by the name that their lines have.
-const TREES: [(&str, &str); 3] = [
+pub(super) const TREES: [(&str, &str); 3] = [
     (RESERVED, include_str!("../../../../traces/trees/reserved.dts")),
     ("traces/trees/soc.dts", include_str!("../../../../traces/trees/soc.dts")),
     ("traces/trees/initrd.dts", include_str!("../../../../traces/trees/initrd.dts")),
@@ -134,20 +134,21 @@ impl Drawn {
         let bits = if keys.contains("sid_bits=") { String::new() } else { format!(" smmu.sid_bits={bits}") };
         let cpus = if keys.contains("cpus=") { String::new() } else { format!(" cpus={cpus}") };
         let line = format!("machine {keys}{cpus}{bits}\nnop\n");
-        let machine =
+        let mut machine =
             Trace::parse("fuzz", &line).expect("the machines of this module are well formed").machine;
-        Self::on(machine, fault, special).expect("the trees of this module are there")
-    }
-
-    /// The machine `spec` of a corpus, on a hypervisor with `fault`. None if its device tree is none of those here.
-    pub(super) fn on(mut spec: MachineSpec, fault: Option<Fault>, special: Special) -> Option<Self> {
-        if let Some(tree) = &mut spec.tree {
-            let (_, source) = TREES.iter().find(|(name, _)| *name == tree.name)?;
+        if let Some(tree) = &mut machine.tree {
+            let known = TREES.iter().find(|(name, _)| *name == tree.name);
+            let (_, source) = known.expect("the trees of this module are there");
             (*source).clone_into(&mut tree.source);
         }
+        Self::on(machine, fault, special)
+    }
+
+    /// The machine `spec`, with its device tree, on a hypervisor with `fault`.
+    pub(super) const fn on(mut spec: MachineSpec, fault: Option<Fault>, special: Special) -> Self {
         spec.hyp.fault = fault;
         spec.faults_build = fault.is_some();
-        Some(Self { spec, special })
+        Self { spec, special }
     }
 
     /// How many operations it performs as machine number `index`: fewer where each takes long, on many CPUs or with much memory.
@@ -203,6 +204,7 @@ pub(super) const fn operations(index: u64, special: Special) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fuzz::trees;
 
     #[test]
     fn machines_are_longer_when_each_kind_was_there() {
@@ -218,8 +220,9 @@ mod tests {
             let drawn = Drawn::of(index, None, &mut Random::new(index, 1));
             drawn.spec.check().unwrap();
             let text = format!("machine {}\nnop\n", drawn.spec.text());
-            let again = Trace::parse("t", &text).unwrap().machine;
-            assert_eq!(Drawn::on(again, None, drawn.special).unwrap().spec, drawn.spec, "{text}");
+            let mut again = Trace::parse("t", &text).unwrap().machine;
+            again.tree = again.tree.map(|tree| trees::named(&tree.name).unwrap());
+            assert_eq!(Drawn::on(again, None, drawn.special).spec, drawn.spec, "{text}");
         }
     }
 }

@@ -10,7 +10,7 @@
 //! | [`generator`], [`calls`], [`ranges`], [`data`], [`driver`], [`scenes`] | what the host does next |
 //! | [`model`], [`places`] | what every page is, as the specification has it; the pages that are worked with |
 //! | [`machines`] | options of machines |
-//! | [`corpus`], [`mutate`], [`reached`] | machines that reached something new, and what is made of them |
+//! | [`corpus`], [`trees`], [`mutate`], [`reached`] | machines that reached something new, and what is made of them |
 //! | [`shrink`] | the shortest list of operations that still shows a finding |
 //! | [`beyond`] | the switchable faults that it cannot find, and why |
 //! | [`kind`], [`counts`], [`summary()`] | what was done on purpose, how often, for a person |
@@ -38,6 +38,7 @@ mod shrink;
 mod summary;
 #[cfg(test)]
 mod tests;
+mod trees;
 
 pub use self::beyond::{BEYOND, reason};
 pub use self::counts::Counts;
@@ -46,3 +47,4 @@ pub use self::machines::MACHINE_OPS;
 pub use self::plan::{Plan, Progress, Report, USUAL_OPS};
 pub use self::shrink::found;
 pub use self::summary::{summary, trouble_text};
+pub use self::trees::{with_tree_in, with_tree_of};

@@ -107,12 +107,12 @@ impl Plan {
         trace
     }
 
-    /// Makes the folder of the corpus, where there is none, before anything else takes time.
+    /// Makes the folder of the corpus, where there is none, before anything else takes time. Gives how many traces it has.
     ///
     /// # Errors
     /// It can be no folder, or takes no files.
-    pub fn begin(&self) -> Result<(), Failure> {
-        self.corpus.as_deref().map_or(Ok(()), corpus::begin)
+    pub fn begin(&self) -> Result<Option<usize>, Failure> {
+        self.corpus.as_deref().map(corpus::begin).transpose()
     }
 
     /// The command that performs the same operations again, up to number `at` of the run.
@@ -232,17 +232,12 @@ impl Plan {
         };
         // First of all what is there already, whole.
         if let Some(entry) = feedback.corpus.get(number as usize).filter(|_| number < feedback.given) {
-            return match on(entry) {
-                Some(drawn) => round(drawn, entry.ops.clone(), random),
-                None => round(fresh, Vec::new(), random),
-            };
+            return round(on(entry), entry.ops.clone(), random);
         }
         if !is_long(number) && number >= operations_before(feedback) && random.percent(50) {
             let entry = &feedback.corpus[random.below(feedback.corpus.len() as u64) as usize];
-            if let Some(drawn) = on(entry) {
-                let begin = mutate::prefix(entry, &mut random);
-                return round(drawn, begin, random);
-            }
+            let begin = mutate::prefix(entry, &mut random);
+            return round(on(entry), begin, random);
         }
         round(fresh, Vec::new(), random)
     }

@@ -14,7 +14,8 @@ use crate::round::Trouble;
 #[must_use]
 pub fn summary(plan: &Plan, report: &Report) -> String {
     let Report { machines, counts, instructions, branches, states, kept, digest, .. } = report;
-    let mut text = format!("seed {}, {} operations on {machines} machines\n", plan.seed, counts.ops());
+    let on = if *machines == 1 { "machine" } else { "machines" };
+    let mut text = format!("seed {}, {} operations on {machines} {on}\n", plan.seed, counts.ops());
     // Each operation is in the first table once, and in the second one at most once.
     for (title, places) in [("what for", false), ("where, of these", true)] {
         let kinds = Kind::ALL.iter().filter(|(kind, _)| kind.is_place() == places);
@@ -37,7 +38,8 @@ pub fn summary(plan: &Plan, report: &Report) -> String {
     text.push('\n');
     let _ = writeln!(
         text,
-        "{instructions} instructions of the hypervisor, {branches} branches taken, {states} abstract states, {kept} of the machines kept\ndigest {digest}"
+        "{instructions} instructions of the hypervisor, {branches} branches taken, {states} abstract states, {kept} {} kept\ndigest {digest}",
+        if *kept == 1 { "machine" } else { "of the machines" }
     );
     if let Some(line) = not_through(plan, *machines, report.given, counts.ops()) {
         text += &line;

@@ -2,12 +2,12 @@
 
 use super::held;
 
-/// What the machine has, as behind the word `machine` of a trace.
-pub(super) const PLAIN: &str = "cpus=2 devices=edu@1";
+/// What the machine has, as behind the word `machine` of a trace: its device is the one that a machine has anyway.
+pub(super) const PLAIN: &str = "cpus=2";
 /// With an SMMU of the host's own.
-pub(super) const EMULATED: &str = "cpus=2 devices=edu@1 smmu.host=emulated";
+pub(super) const EMULATED: &str = "cpus=2 smmu.host=emulated";
 /// Where the CPUs and the SMMU walk the same tables.
-const SHARED: &str = "cpus=2 devices=edu@1 smmu=shared";
+const SHARED: &str = "cpus=2 smmu=shared";
 
 /// Two operations at once.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -27,7 +27,7 @@ Exit status: 0 nothing found, 1 something was found, or nothing though a fault i
 #[derive(Debug, Args)]
 pub struct Attack {
     /// What decides the operations
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = seed)]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = seed, allow_negative_numbers = true)]
     pub seed: u64,
     /// How many operations
     #[arg(long, value_name = "N", default_value_t = 100_000, value_parser = count)]

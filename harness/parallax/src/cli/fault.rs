@@ -4,7 +4,6 @@
 use std::ffi::OsStr;
 
 use clap::builder::{PossibleValue, TypedValueParser};
-use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, Command, Error};
 use parallax_abi::fault::Fault;
 
@@ -18,8 +17,7 @@ impl TypedValueParser for FaultName {
     type Value = Fault;
 
     fn parse_ref(&self, command: &Command, arg: Option<&Arg>, value: &OsStr) -> Result<Fault, Error> {
-        let name = value.to_string_lossy();
-        Fault::from_name(&name).ok_or_else(|| unknown(command, arg, &name))
+        named.parse_ref(command, arg, value)
     }
 
     fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
@@ -27,17 +25,11 @@ impl TypedValueParser for FaultName {
     }
 }
 
-fn unknown(command: &Command, arg: Option<&Arg>, name: &str) -> Error {
-    let mut error = Error::new(ErrorKind::InvalidValue).with_cmd(command);
-    let arg = arg.map_or_else(|| "--fault".to_owned(), ToString::to_string);
-    error.insert(ContextKind::InvalidArg, ContextValue::String(arg));
-    error.insert(ContextKind::InvalidValue, ContextValue::String(name.to_owned()));
-    if let Some(meant) = similar(name, Fault::ALL.iter().map(|fault| fault.name())) {
-        error.insert(ContextKind::SuggestedValue, ContextValue::String(meant.to_owned()));
-    }
-    let listed = "`parallax faults` lists all faults".into();
-    error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![listed]));
-    error
+fn named(name: &str) -> Result<Fault, String> {
+    Fault::from_name(name).ok_or_else(|| match similar(name, Fault::ALL.iter().map(|fault| fault.name())) {
+        Some(meant) => format!("no such fault: did you mean `{meant}`?"),
+        None => "no such fault (`parallax faults` lists them)".to_owned(),
+    })
 }
 
 #[cfg(test)]
@@ -51,7 +43,9 @@ mod tests {
         let error = Cli::command().try_get_matches_from(["parallax", "attack", "--fault", "smmu_no_tbli"]);
         let said = error.unwrap_err().to_string();
         assert!(said.contains("'smmu_no_tbli' for '--fault <NAME>'"), "{said}");
-        assert!(said.contains("a similar value exists: 'smmu_no_tlbi'"), "{said}");
+        assert!(said.contains("no such fault: did you mean `smmu_no_tlbi`?"), "{said}");
+        let error = Cli::command().try_get_matches_from(["parallax", "fuzz", "--fault", "nosuch"]);
+        assert!(error.unwrap_err().to_string().contains("no such fault (`parallax faults` lists them)"));
         let help =
             Cli::command().try_get_matches_from(["parallax", "attack", "--help"]).unwrap_err().to_string();
         assert!(!help.contains("smmu_no_tlbi"), "{help}");

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
+use clap::builder::UnknownArgumentValueParser;
 use parallax_abi::fault::Fault;
 use parallax_fuzz::explore::Shard;
 use parallax_fuzz::fuzz::USUAL_OPS;
@@ -32,7 +33,7 @@ Exit status: 0 nothing found, 1 something was found, or nothing though a fault i
 #[derive(Debug, Args)]
 pub struct Fuzz {
     /// What decides the operations
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = seed)]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = seed, allow_negative_numbers = true)]
     pub seed: u64,
     /// How many operations [default: 100,000, or with --time as many as there is time for]
     #[arg(long, value_name = "N", value_parser = count)]
@@ -50,6 +51,9 @@ pub struct Fuzz {
     /// operations count; a line `fault`, and what they expect after `=>`, are for `parallax run`
     #[arg(long, value_name = "DIR")]
     pub corpus: Option<PathBuf>,
+    /// What `explore` has, and who looks for it here means the corpus
+    #[arg(long, value_name = "FILE", hide = true, value_parser = UnknownArgumentValueParser::suggest_arg("--corpus"))]
+    pub resume: Option<String>,
     /// Switch a fault of the hypervisor on: then something must be found (`parallax faults` lists them)
     #[arg(long, value_name = "NAME", value_parser = FaultName, hide_possible_values = true)]
     pub fault: Option<Fault>,

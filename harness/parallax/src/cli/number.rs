@@ -24,7 +24,10 @@ where
 
 #[cfg(test)]
 mod tests {
+    use clap::CommandFactory;
+
     use super::*;
+    use crate::cmd::Cli;
 
     #[test]
     fn a_seed_is_written_as_numbers_of_traces_are() {
@@ -41,6 +44,15 @@ mod tests {
         assert_eq!([jobs("1"), jobs("0x40")], [Ok(1), Ok(64)]);
         for text in ["0", "65", "99999999999999999999", "-1", "two"] {
             assert_eq!(jobs(text).unwrap_err(), "expected a number from 1 to 64", "{text}");
+        }
+    }
+
+    #[test]
+    fn a_seed_below_zero_is_a_number_that_does_not_fit_and_no_argument() {
+        for command in ["fuzz", "attack", "schedules", "faults --score"] {
+            let words = format!("parallax {command} --seed -1");
+            let error = Cli::command().try_get_matches_from(words.split(' ')).unwrap_err().to_string();
+            assert!(error.contains("expected a number from 0 to 18446744073709551615"), "{error}");
         }
     }
 }

@@ -24,7 +24,7 @@ Exit status: 0 nothing found, 1 something was found, or nothing though a fault i
 #[derive(Debug, Args)]
 pub struct Schedules {
     /// Decides every choice
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = seed)]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = seed, allow_negative_numbers = true)]
     pub seed: u64,
     /// How many schedules to try, each on a machine of its own
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = within::<u64>(1..=10_000_000))]

@@ -53,7 +53,7 @@ pub struct Faults {
     #[arg(long, value_name = "N", default_value_t = USUAL_OPS, value_parser = within::<u64>(0..=10_000_000), requires = "score")]
     pub fuzz_ops: u64,
     /// With --score: seed of each attack and of `fuzz`
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = seed, requires = "score")]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = seed, allow_negative_numbers = true, requires = "score")]
     pub seed: u64,
     /// With --score: how many machines at a time [default: one for each core]
     #[arg(long, short, value_name = "N", value_parser = within::<u16>(1..=64), requires = "score")]

@@ -113,7 +113,7 @@ mod tests {
         let all = || Accept { paths: vec![root.path().join("traces")], even_with_findings: true };
         golden::save(&stale, &stale.pending(), "1: nop -> ok\n2: nop -> ok").unwrap();
         let error = accept(&all()).unwrap_err().to_string();
-        assert!(error.contains("c.snap.new: its trace changed since, in line 2"), "{error}");
+        assert!(error.contains("c.snap.new: it is the result of an older text of its trace, which changed in line 2: run that again"), "{error}");
         std::fs::write(stale.pending(), "---\nsource: [\n---\n1: nop -> ok\n").unwrap();
         assert!(accept(&all()).unwrap_err().to_string().contains("no insta snapshot"));
         assert!([&a, &found, &stale].iter().all(|place| place.pending().exists() && !place.golden.exists()));

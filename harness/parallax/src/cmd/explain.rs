@@ -26,7 +26,7 @@ use parallax_report::explain::Wanted;
 use parallax_suite::cases::Case;
 use parallax_suite::explanation::{self, Explanation};
 use parallax_suite::revision;
-use parallax_suite::source::Source;
+use parallax_suite::source::{Source, is_recording};
 
 use super::output::print;
 use super::run::target;
@@ -71,7 +71,7 @@ fn omission(args: &cli::Explain) -> String {
     let source = visible::line(&args.source.to_string_lossy()).into_owned();
     let on = if args.target == On::default() { String::new() } else { format!(" --target {}", args.target) };
     let stores = format!("what it did store: `parallax events{on} {source} --op {}`\n", args.op);
-    if on.is_empty() && args.source.extension().is_none_or(|extension| extension != "plx") {
+    if on.is_empty() && !is_recording(&args.source) {
         return stores + &format!("what another revision does: `parallax diff {source} --rev REV`\n");
     }
     stores

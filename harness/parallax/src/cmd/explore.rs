@@ -64,7 +64,7 @@ pub(super) fn explore(args: &Explore) -> Result<Status> {
         (true, []) => Exploration::with_smmu(&PAGES[..1], args.pins, args.fault),
         (true, pages) => Exploration::with_smmu(pages, args.pins, args.fault),
     };
-    let exploration = exploration.map_err(|why| Failure::usage(format!("--page: {why}")))?;
+    let exploration = exploration.map_err(|why| Failure::usage(format!("--page: {why}{}", hint(&why))))?;
     if let Some(wrong) = exploration.contradictions().first() {
         print(&format!("the specification contradicts itself: {wrong}\n"))?;
         return Ok(Status::Diverged);
@@ -114,6 +114,15 @@ pub(super) fn explore(args: &Explore) -> Result<Status> {
     Ok(status)
 }
 
+/// What is added to `why` a page is refused: who leaves `0x` out, as where everything is in hexadecimal, gets another page.
+fn hint(why: &str) -> &'static str {
+    if why.contains("can be explored") && why.contains("ram+") {
+        " (a number without 0x is decimal)"
+    } else {
+        ""
+    }
+}
+
 /// There are more parts than states, and `shard` is one without.
 fn nothing_to_do(args: &Explore, exploration: &Exploration, shard: Shard) -> Result<Status> {
     let states = exploration.graph.states.len();
@@ -145,7 +154,8 @@ impl Parts {
                 .to_owned();
         };
         let (done, parts, path) = (kept.done.len(), kept.parts, path.display());
-        format!("{done} of {parts} parts are in {path}: the same command goes on from there")
+        let are = if done == 1 { "is" } else { "are" };
+        format!("{done} of {parts} parts {are} in {path}: the same command goes on from there")
     }
 }
 
@@ -186,7 +196,8 @@ fn performed_before(done: usize, parts: usize, operations: u64, path: &Path) -> 
             visible::line(&path.display().to_string())
         )),
         _ => Some(format!(
-            "{done} of {parts} parts were performed before, in {operations} operations, which are counted below\n"
+            "{done} of {parts} parts {} performed before, in {operations} operations, which are counted below\n",
+            if done == 1 { "was" } else { "were" }
         )),
     }
 }
@@ -241,7 +252,7 @@ mod tests {
     fn parts_that_were_performed_before_are_told_and_all_of_them_in_other_words() {
         let said = |done| performed_before(done, 2, 4444, Path::new("a.parts"));
         assert_eq!(said(0), None);
-        let some = "1 of 2 parts were performed before, in 4444 operations, which are counted below\n";
+        let some = "1 of 2 parts was performed before, in 4444 operations, which are counted below\n";
         assert_eq!(said(1).as_deref(), Some(some));
         let all = said(2).unwrap();
         let only = performed_before(1, 1, 4444, Path::new("a.parts")).unwrap();

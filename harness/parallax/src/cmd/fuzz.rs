@@ -23,6 +23,7 @@ use parallax_engine::status::{Failure, Status};
 use parallax_fuzz::document::Fuzzed;
 use parallax_fuzz::explore::Shard;
 use parallax_fuzz::fuzz::{self, Plan, Progress, Report, summary, trouble_text};
+use parallax_machine::place::folder_of;
 use parallax_machine::{Backend, CancellationToken};
 use parallax_suite::jobs::job_count;
 
@@ -49,7 +50,7 @@ pub(super) fn fuzz(args: &Fuzz) -> Result<Status> {
         fault: args.fault,
         corpus: args.corpus.clone(),
     };
-    plan.begin()?;
+    tell_corpus(&plan)?;
     let backend = live::build(&root, [&plan.machine()], &cancel)?;
     let backend = live::with_events_and_coverage(backend, &root)?;
     let begin = Instant::now();
@@ -64,7 +65,7 @@ pub(super) fn fuzz(args: &Fuzz) -> Result<Status> {
     if args.format.is_json() {
         if let Some(path) = &args.save {
             let found = trace(&plan, &report, &backend, &cancel)?;
-            found.map_or(Ok(()), |(text, _)| save_silently(path, &with_trees(&text, &root)))?;
+            found.map_or(Ok(()), |(text, _)| save_silently(path, &with_tree(&text, path, &root)?))?;
         }
         print_document(&Fuzzed::new(&plan, &report))?;
         if report.trouble.is_some() {
@@ -81,7 +82,17 @@ pub(super) fn fuzz(args: &Fuzz) -> Result<Status> {
     print(&trouble_text(&plan, trouble))?;
     let Some((text, shown)) = trace(&plan, &report, &backend, &cancel)? else { return Ok(Status::Diverged) };
     let status = of_trace(cancel.is_cancelled(), shown, "operations without a stop between them")?;
-    tell(args.save.as_deref(), &with_trees(&text, &root))?;
+    match &args.save {
+        Some(path) => match with_tree(&text, path, &root) {
+            Ok(text) => tell(Some(path), &text)?,
+            Err(failure) => {
+                // It took time to find.
+                print(&format!("as a trace:\n{}", fuzz::with_tree_of(&root, &text)))?;
+                return Err(failure.into());
+            }
+        },
+        None => tell(None, &fuzz::with_tree_of(&root, &text))?,
+    }
     Ok(status)
 }
 
@@ -116,9 +127,26 @@ fn trace(
     fuzz::found(plan, report, backend, cancel).map_err(Failure::from)
 }
 
-/// `text`, whose device trees are those of the source tree at `root`, wherever it is put.
-fn with_trees(text: &str, root: &Path) -> String {
-    text.replace("dtb=traces/", &format!("dtb={}/traces/", root.display()))
+/// `text` as it is to be saved at `path`: its device tree, if it has one, goes into the same folder. A pipe has none: then it is that of the
+/// source tree at `root`.
+fn with_tree(text: &str, path: &Path, root: &Path) -> Result<String, Failure> {
+    if path.exists() && !path.is_file() {
+        return Ok(fuzz::with_tree_of(root, text));
+    }
+    let cannot = |error| Failure::file(format_args!("{}: cannot be written", path.display()), &error);
+    fuzz::with_tree_in(folder_of(path), text).map_err(cannot)
+}
+
+/// Makes the corpus, where there is none, and says what it has: a slip in its name is seen before the night is over.
+fn tell_corpus(plan: &Plan) -> Result<(), Failure> {
+    let Some((given, folder)) = plan.begin()?.zip(plan.corpus.as_ref()) else { return Ok(()) };
+    let what = match given {
+        0 => "a new corpus".to_owned(),
+        1 => "a corpus of 1 trace".to_owned(),
+        _ => format!("a corpus of {given} traces"),
+    };
+    parallax_engine::note!("{}: {what}", folder.display());
+    Ok(())
 }
 
 /// Runs the plan with a progress bar, where a person watches.

@@ -12,6 +12,7 @@ use parallax_machine::MachineError;
 use parallax_machine::recording::Replay;
 use parallax_report::html::{self, perfetto};
 use parallax_report::whole_file;
+use parallax_suite::source::is_recording;
 
 use super::kinds::{self, Kind};
 use super::output::{print, print_as_it_is};
@@ -60,7 +61,7 @@ fn opened(path: &Path) -> Result<html::Opened, Failure> {
 }
 
 fn open(path: &Path) -> Result<Replay, Failure> {
-    if path.extension().is_none_or(|extension| extension != "plx") {
+    if !is_recording(path) {
         return Err(Failure::usage(format!(
             "{0}: a report is made of a recording: parallax run {0} --record FILE.plx",
             path.display()

@@ -18,6 +18,7 @@ use parallax_engine::visible;
 use parallax_fuzz::schedules::{Found, Search, Searched, Situation, situations};
 use parallax_machine::{Backend, CancellationToken};
 use parallax_suite::jobs::job_count;
+use parallax_trace::similar;
 
 use super::output::print;
 use super::outputs::{can_be_saved, save};
@@ -85,6 +86,12 @@ fn wanted(operations: &[String]) -> Result<Vec<Situation>, Failure> {
         words.sort();
         words.dedup();
         let asked: Vec<_> = operations.iter().map(|operation| visible::line(operation)).collect();
+        if let Some((operation, meant)) = misspelt(operations, &words) {
+            let operation = visible::line(operation);
+            return Err(Failure::usage(format!(
+                "--with {operation}: no such operation: did you mean `{meant}`?"
+            )));
+        }
         return Err(Failure::usage(format!(
             "--with: no pair has {}: there are {}, two at once, but no two transfers: a device performs one at a time",
             asked.join(" and "),
@@ -92,6 +99,12 @@ fn wanted(operations: &[String]) -> Result<Vec<Situation>, Failure> {
         )));
     }
     Ok(wanted)
+}
+
+/// The first of `operations` that is none of `words`, with the one that is most like it, if any is.
+fn misspelt<'a>(operations: &'a [String], words: &'a [String]) -> Option<(&'a str, &'a str)> {
+    let unknown = operations.iter().find(|operation| !words.contains(operation))?;
+    similar(unknown, words.iter().map(String::as_str)).map(|meant| (unknown.as_str(), meant))
 }
 
 fn tell(found: &Found, cancelled: bool) -> Result<()> {
@@ -121,4 +134,24 @@ fn with_progress(
     let done = AtomicU64::new(0);
     let show = |bar: &ProgressBar| bar.set_position(done.load(Ordering::Relaxed));
     progress::during(&bar, show, || search.run(jobs, backend, cancel, &done)).map_err(Failure::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_misspelt_operation_is_guessed() {
+        let said = |operations: &[&str]| {
+            let operations: Vec<String> =
+                operations.iter().map(|operation| (*operation).to_owned()).collect();
+            wanted(&operations).unwrap_err().message
+        };
+        assert_eq!(
+            said(&["host_share_hyp", "host_shaer_hyp"]),
+            "--with host_shaer_hyp: no such operation: did you mean `host_share_hyp`?"
+        );
+        assert!(said(&["nonsense"]).starts_with("--with: no pair has nonsense: there are "));
+        assert!(said(&["dma_read", "dma_read"]).starts_with("--with: no pair has dma_read and dma_read"));
+    }
 }

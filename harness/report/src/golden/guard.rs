@@ -40,7 +40,12 @@ impl fmt::Display for Objection {
             Self::Findings(1) => f.write_str("1 finding"),
             Self::Findings(count) => write!(f, "{count} findings"),
             Self::Orphan => f.write_str("its trace is gone"),
-            Self::Stale { line } => write!(f, "its trace changed since, in line {line}: run it again"),
+            Self::Stale { line } => {
+                write!(
+                    f,
+                    "it is the result of an older text of its trace, which changed in line {line}: run that again"
+                )
+            }
         }
     }
 }

@@ -44,6 +44,7 @@ pub(super) fn score(args: &Faults, cases: &[Case]) -> Result<Status> {
     };
     // With no fault nothing may be found.
     wanted.push(None);
+    tell_without_trace(args, cases);
     let of = |fault| Exploration::new(&parallax_fuzz::explore::PAGES, 2, fault).map_err(Failure::usage);
     let machines = [of(None)?.machine(), of(Fault::ALL.first().copied())?.machine()];
     let build = || live::build(&root, &machines, &cancel);
@@ -59,6 +60,13 @@ pub(super) fn score(args: &Faults, cases: &[Case]) -> Result<Status> {
     let rows = scored(&wanted, job_count(args.jobs), &|fault| means.score(fault, trace_of(cases, fault)))?;
     print(&table(&rows, &means))?;
     verdict(&rows, args.fuzz_ops)
+}
+
+/// Says which of the faults that `args` names no trace has: the columns of its trace are empty for that reason alone.
+fn tell_without_trace(args: &Faults, cases: &[Case]) {
+    for fault in args.faults.iter().filter(|fault| trace_of(cases, Some(**fault)).is_none()) {
+        parallax_engine::note!("{}: none of the traces has this fault: its trace is not tried", fault.name());
+    }
 }
 
 /// The rows, in the order of `wanted`, each as `score` has it. Those that the user ended or that did not begin by then are without.
@@ -138,8 +146,9 @@ fn verdict(rows: &[Row], fuzz_ops: u64) -> Result<Status> {
     let faults = || rows.iter().filter_map(|(fault, score)| Some(((*fault)?, score.as_ref()?)));
     let count = |caught: &dyn Fn(&Score) -> bool| faults().filter(|(_, score)| caught(score)).count();
     print(&format!(
-        "\n{} faults: their traces catch {}, the specification in them {}, explore {}, explore --smmu {}, attack {}, fuzz {}\n",
+        "\n{} {}: their traces catch {}, the specification in them {}, explore {}, explore --smmu {}, attack {}, fuzz {}\n",
         faults().count(),
+        if faults().count() == 1 { "fault" } else { "faults" },
         count(&|score| !score.trace.is_empty()),
         count(&|score| score.spec().is_some()),
         count(&|score| score.explore.is_some()),
@@ -185,13 +194,18 @@ fn verdict(rows: &[Row], fuzz_ops: u64) -> Result<Status> {
     }
     let finished = rows.iter().filter(|(_, score)| score.is_some()).count();
     if finished < rows.len() {
-        print(&format!(
-            "interrupted: {finished} of {} rows are finished; `--score --fault NAME` tries one fault alone\n",
-            rows.len()
-        ))?;
+        print(&interrupted(finished, rows.len()))?;
         return Ok(Status::Interrupted);
     }
     Ok(if wrong.is_empty() { Status::Same } else { Status::Diverged })
+}
+
+/// What is said where the user ended it: so many of all rows are `finished`, of which one is that without a fault.
+fn interrupted(finished: usize, all: usize) -> String {
+    let are = if finished == 1 { "is" } else { "are" };
+    let remedy =
+        if all > 2 { "`--score --fault NAME` tries one fault alone" } else { "the same command begins anew" };
+    format!("interrupted: {finished} of {all} rows {are} finished; {remedy}\n")
 }
 
 /// Where the faults are that `parallax fuzz` does not find.
@@ -222,6 +236,16 @@ mod tests {
         assert!(!same(&[row(Some(listed), Some(1), true)], 1));
         assert!(!same(&[row(Some(listed), None, false)], USUAL_OPS));
         assert!(!same(&[row(None, Some(1), false)], 1));
+    }
+
+    #[test]
+    fn who_tried_one_fault_alone_is_not_told_to() {
+        let one = interrupted(1, 2);
+        assert_eq!(one, "interrupted: 1 of 2 rows is finished; the same command begins anew\n");
+        assert!(
+            interrupted(0, 3)
+                .ends_with("0 of 3 rows are finished; `--score --fault NAME` tries one fault alone\n")
+        );
     }
 
     #[test]
