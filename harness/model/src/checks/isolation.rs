@@ -237,6 +237,12 @@ fn streams(findings: &mut Findings<'_>, smmu: &SmmuState) {
             (ste.s2s(), "S2S=1: a fault stalls the device"),
             (ste.s2affd(), "S2AFFD=1: the access flag is ignored"),
             (ste.mtcfg(), "MTCFG=1: the device's own memory type is lost"),
+            (ste.shcfg() != 0b01, "SHCFG is not \"incoming\": the device's own shareability is lost"),
+            (ste.privcfg() != 0, "PRIVCFG overrides the device's own privilege"),
+            (
+                ste.instcfg() != 0,
+                "INSTCFG makes instruction fetches of the device's reads, or reads of its fetches",
+            ),
             (
                 stream.config().stage1() && !ste.s2ptw(),
                 "S2PTW=0: the host's stage 1 may be walked in a device's registers",

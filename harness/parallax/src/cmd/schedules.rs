@@ -109,8 +109,9 @@ fn misspelt<'a>(operations: &'a [String], words: &'a [String]) -> Option<(&'a st
 
 fn tell(found: &Found, cancelled: bool) -> Result<()> {
     let (before, after) = found.switches;
+    let plural = if before == 1 { "" } else { "es" };
     let mut text =
-        format!("found by schedule {}, with {before} switches, reduced to {after}\n", found.number);
+        format!("found by schedule {}, with {before} switch{plural}, reduced to {after}\n", found.number);
     for finding in &found.findings {
         text += &format!("  {}\n", visible::lines(finding));
     }
