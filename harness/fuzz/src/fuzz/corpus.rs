@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 
 /// What a trace begins with whose host was hostile.
 const HOSTILE: &str = "# hostile\n";
-/// Most bytes of a trace that is read.
+/// Most bytes of a trace that is read, and so of one that is kept.
 const MOST: u64 = 4 << 20;
 
 /// What one machine performed until it reached something new for the last time.
@@ -33,6 +33,11 @@ impl Entry {
         let lines = self.ops.iter().map(|op| format!("{op}\n")).collect::<String>();
         let mark = if self.hostile { HOSTILE } else { "" };
         format!("{mark}machine {}\n{lines}", machine.text())
+    }
+
+    /// Whether it would be read again. Machines that begin with one are longer than it, so they grow from run to run.
+    pub(super) fn fits(&self) -> bool {
+        self.text().len() as u64 <= MOST
     }
 
     /// The file's name.
@@ -128,6 +133,22 @@ mod tests {
         let read = load(folder.path()).unwrap();
         assert_eq!(read.len(), 1);
         assert_eq!((read[0].text(), read[0].name()), (kept.text(), kept.name()));
+    }
+
+    #[test]
+    fn what_is_too_long_to_be_read_again_does_not_fit() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut long = entry("nop\n");
+        let line = "nop\n".len() as u64;
+        long.ops =
+            vec![long.ops[0].clone(); usize::try_from((MOST - long.text().len() as u64) / line).unwrap()];
+        assert!(long.fits());
+        long.save(folder.path()).unwrap();
+        assert_eq!(load(folder.path()).unwrap()[0].ops.len(), long.ops.len());
+        long.ops.extend_from_within(..2);
+        assert!(!long.fits());
+        long.save(folder.path()).unwrap();
+        assert!(load(folder.path()).unwrap_err().contains("larger than 4 MiB"));
     }
 
     #[test]
