@@ -27,7 +27,7 @@ use parallax_machine::{Backend, CancellationToken};
 use parallax_suite::jobs::job_count;
 
 use super::output::{print, print_document};
-use super::outputs::{can_be_saved, of_trace, save_silently, tell};
+use super::outputs::{can_be_saved, of_trace, save_silently, tell, written};
 use super::{nothing_found, progress};
 use crate::cli::Fuzz;
 use crate::interrupt;
@@ -74,14 +74,19 @@ pub(super) fn fuzz(args: &Fuzz) -> Result<Status> {
             kept(&plan, &report).and(nothing_found::beside_a_document(plan.fault, interrupted.as_deref()))
         );
     }
-    print(&summary(&plan, &report))?;
+    // What is printed may reach nobody any more: what was found is saved all the same.
+    let told = print(&summary(&plan, &report));
     let Some(trouble) = &report.trouble else {
+        told?;
         return Ok(nothing_found::tell(plan.fault, interrupted.as_deref())?.and(kept(&plan, &report)));
     };
-    print(&trouble_text(&plan, trouble))?;
+    let told = told.and_then(|()| print(&trouble_text(&plan, trouble)));
     let Some((text, shown)) = trace(&plan, &report, &backend, &cancel)? else { return Ok(Status::Diverged) };
+    let text = with_trees(&text, &root);
+    let saved = written(args.save.as_deref(), &text);
+    told?;
     let status = of_trace(cancel.is_cancelled(), shown, "operations without a stop between them")?;
-    tell(args.save.as_deref(), &with_trees(&text, &root))?;
+    tell(args.save.as_deref(), saved, &text)?;
     Ok(status)
 }
 
