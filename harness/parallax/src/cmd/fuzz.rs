@@ -93,8 +93,10 @@ pub(super) fn fuzz(args: &Fuzz) -> Result<Status> {
 /// How a run goes on that the user ended.
 fn goes_on(plan: &Plan, report: &Report) -> String {
     match (&plan.corpus, &report.unkept) {
-        (Some(folder), None) => format!("{} has what is new: a run with it begins there", folder.display()),
-        (Some(_), Some(_)) => "the same command begins anew".to_owned(),
+        (Some(folder), None) if report.kept != 0 => {
+            format!("{} has what is new: a run with it begins there", folder.display())
+        }
+        (Some(_), _) => "the same command begins anew".to_owned(),
         (None, _) => {
             "the same command begins anew; with --corpus DIR a run begins where another one ended".to_owned()
         }
