@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 use crate::gdb;
 use crate::programs::find_program;
 use crate::qemu::{QemuError, version};
+use crate::room;
 use crate::toolchain::{self, Toolchain, Variant};
 
 /// Free space in `/dev/shm` below which machines of ordinary size may not fit, in bytes.
@@ -181,7 +182,7 @@ fn browser() -> Outcome {
 }
 
 fn shared_memory() -> Outcome {
-    let remedy = Remedy::Run("mount -o remount,size=2G /dev/shm".to_owned());
+    let remedy = Remedy::Run(room::REMEDY.to_owned());
     match rustix::fs::statvfs("/dev/shm") {
         Ok(stat) => {
             let free = stat.f_bavail.saturating_mul(stat.f_frsize);

@@ -6,7 +6,7 @@
 //! runs a whole Linux instead of the test host and looks at it from time to time. [`recording`] writes what a run read and
 //! plays it back without QEMU.
 //!
-//! `unsafe` is used in two files only: `ram.rs` and `journal.rs`, for files that are mapped here and in QEMU.
+//! `unsafe` is used in three files only: `ram.rs` and `journal.rs`, for files that are mapped here and in QEMU, and `room.rs`, for the signal where those have no memory.
 #![deny(unsafe_code)]
 
 pub mod backend;
@@ -26,6 +26,7 @@ pub mod qemu;
 pub mod qmp;
 pub mod ram;
 pub mod recording;
+pub mod room;
 pub mod rsp;
 pub mod scratch;
 pub mod shadow;

@@ -186,9 +186,13 @@ impl Plan {
                 }
                 if new && number >= feedback.given && run.new_until > 0 {
                     let ops = run.ops.into_iter().take(run.new_until).collect();
-                    report.kept += 1;
                     let hostile = matches!(drawn.special, Special::Hostile | Special::Interrupts);
                     let entry = Entry { machine: drawn.spec, hostile, ops };
+                    // Without a folder neither: the result is the same.
+                    if !entry.fits() {
+                        continue;
+                    }
+                    report.kept += 1;
                     if let Err(why) = self.corpus.as_ref().map_or(Ok(()), |folder| entry.save(folder)) {
                         report.unkept.get_or_insert(why.to_string());
                     }

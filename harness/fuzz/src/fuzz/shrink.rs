@@ -6,6 +6,7 @@ use parallax_ops::{Footprint, Kind as Argument};
 use parallax_trace::Op;
 use parallax_trace::spec::MachineSpec;
 
+use super::corpus;
 use super::machine_keys;
 use super::performing::{Performing, boot};
 use super::plan::{Plan, Report};
@@ -236,7 +237,7 @@ fn text(plan: &Plan, spec: &MachineSpec, ops: &[Op], what: &str) -> String {
     if ops.is_empty() {
         text.push_str("nop\n");
     }
-    ops.iter().for_each(|op| text.push_str(&format!("{op}\n")));
+    ops.iter().for_each(|op| text.push_str(&corpus::line(op)));
     text
 }
 

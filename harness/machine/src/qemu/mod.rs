@@ -27,6 +27,7 @@ use crate::coverage::Coverage;
 use crate::journal::{Journal, JournalError};
 use crate::programs::find_program;
 use crate::ram::MappedRam;
+use crate::room;
 use crate::scratch::Scratch;
 use crate::unlinked::UnlinkedFile;
 
@@ -185,6 +186,7 @@ impl Qemu {
         }
         let ram_file =
             UnlinkedFile::create(dir.path(), mem_bytes).map_err(start("making a file for guest RAM"))?;
+        room::check(ram_file.as_file(), mem_bytes).map_err(start("room for guest RAM"))?;
         let ram = MappedRam::new(ram_file.as_file(), mem_bytes).map_err(start("mapping guest RAM"))?;
         let qmp = dir.path().join("qmp.sock");
         let uart_path = dir.path().join("uart.log");

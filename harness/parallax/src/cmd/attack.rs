@@ -23,7 +23,7 @@ use parallax_machine::{Backend, CancellationToken};
 use parallax_suite::jobs::job_count;
 
 use super::output::{print, print_document};
-use super::outputs::{can_be_saved, of_trace, save, save_silently, tell};
+use super::outputs::{can_be_saved, of_trace, save_silently, say_saved, tell, written};
 use super::{nothing_found, progress};
 use crate::cli::Attack;
 use crate::interrupt;
@@ -43,19 +43,26 @@ pub(super) fn attack(args: &Attack) -> Result<Status> {
     if args.format.is_json() {
         return document(args, &plan, &report, &backend, &cancel);
     }
-    print(&summary(&plan, first, &report))?;
+    // What is printed may reach nobody any more: what was found is saved all the same.
+    let told = print(&summary(&plan, first, &report));
     let Some(trouble) = &report.trouble else {
         if let (Some(path), Some(text)) = (&args.save, replayed(args, &plan, &report)) {
-            save(path, &text)?;
+            let saved = written(Some(path), &text);
+            told?;
+            say_saved(path, saved, &text)?;
+        } else {
+            told?;
         }
         return nothing_found::tell(must_show(args), goes_on(&report));
     };
-    print(&trouble_text(&plan, trouble))?;
+    let told = told.and_then(|()| print(&trouble_text(&plan, trouble)));
     let shrink = args.replay.is_none();
     let trace = plan.trace(&report, shrink, &backend, &cancel).map_err(Failure::from)?;
     let Some((text, shown)) = trace else { return Ok(Status::Diverged) };
+    let saved = written(args.save.as_deref(), &text);
+    told?;
     let status = of_trace(cancel.is_cancelled(), shown, "operations without a stop between them")?;
-    tell(args.save.as_deref(), &text)?;
+    tell(args.save.as_deref(), saved, &text)?;
     Ok(status)
 }
 

@@ -16,7 +16,7 @@ use parallax_suite::compare::{Cell, Row, rows};
 use parallax_trace::Trace;
 
 use super::output::print;
-use super::outputs::tell;
+use super::outputs::{tell, written};
 use super::run::compare::{Sum, performed};
 use super::run::target;
 use crate::cli::{On, distinct};
@@ -84,17 +84,18 @@ impl Targets {
         Ok(operations)
     }
 
-    /// What all of it comes to: what was `found` is made shorter and shown, and written to `save`.
-    pub(super) fn end(&self, found: Option<Found>, save: Option<&Path>) -> Result<Status> {
-        print(&left_out(&self.at_boot.borrow()))?;
+    /// What all of it comes to, behind the `text` of what was done: what was `found` is made shorter and shown, and written to `save`.
+    pub(super) fn end(&self, text: &str, found: Option<Found>, save: Option<&Path>) -> Result<Status> {
+        let told = print(&format!("{text}{}", left_out(&self.at_boot.borrow())));
         match found {
-            _ if self.cancel.is_cancelled() => Ok(Status::Interrupted),
-            None => print("nothing found\n").map(|()| Status::Same),
-            Some(found) => self.found(&found, save),
+            _ if self.cancel.is_cancelled() => told.map(|()| Status::Interrupted),
+            None => told.and_then(|()| print("nothing found\n")).map(|()| Status::Same),
+            Some(found) => self.found(&found, save, told),
         }
     }
 
-    fn found(&self, found: &Found, save: Option<&Path>) -> Result<Status> {
+    /// What was `told` until now may have reached nobody: what was found is saved all the same.
+    fn found(&self, found: &Found, save: Option<&Path>, told: Result<()>) -> Result<Status> {
         let mut shows = |text: &str| {
             if self.cancel.is_cancelled() {
                 return Err(MachineError::Cancelled);
@@ -104,8 +105,10 @@ impl Targets {
         };
         let short = shortest(&found.text, &mut shows).map_err(Failure::from)?;
         let table = Sum::default().table("as short as it gets:", &self.names, &self.rows(&short)?);
+        let saved = written(save, &short);
+        told?;
         print(&table)?;
-        tell(save, &short)?;
+        tell(save, saved, &short)?;
         Ok(Status::Diverged)
     }
 }

@@ -28,7 +28,7 @@ use parallax_machine::{Backend, CancellationToken, Hyp};
 use parallax_suite::jobs::job_count;
 
 use super::output::{print, print_document};
-use super::outputs::{apart, can_be_added_to, can_be_saved, of_trace, save, save_silently};
+use super::outputs::{apart, can_be_added_to, can_be_saved, of_trace, save_silently, say_saved, written};
 use super::{nothing_found, progress};
 use crate::cli::{Explore, Spec};
 use crate::{interrupt, specified};
@@ -53,9 +53,9 @@ pub(super) fn spec(args: &Spec) -> Result<Status> {
 
 /// Explores.
 pub(super) fn explore(args: &Explore) -> Result<Status> {
-    let written = [("--resume", &args.resume), ("--save", &args.save)];
-    let written: Vec<_> = written.iter().filter_map(|(name, path)| Some((*name, path.as_deref()?))).collect();
-    apart(&written, &[])?;
+    let named = [("--resume", &args.resume), ("--save", &args.save)];
+    let named: Vec<_> = named.iter().filter_map(|(name, path)| Some((*name, path.as_deref()?))).collect();
+    apart(&named, &[])?;
     can_be_saved(args.save.as_ref())?;
     args.resume.iter().try_for_each(|path| can_be_added_to("--resume", path))?;
     let exploration = match (args.smmu, &args.pages[..]) {
@@ -98,17 +98,24 @@ pub(super) fn explore(args: &Explore) -> Result<Status> {
         }
         return Ok(nothing_found::beside_a_document(fault, interrupted.as_deref()));
     }
-    print(&summary(&exploration, performed))?;
+    let mut text = summary(&exploration, performed);
     let now = performed.transitions() - before;
     if before != 0 && now != 0 {
-        print(&format!("{now} of these transitions were performed now\n"))?;
+        text += &format!("{now} of these transitions were performed now\n");
     }
-    let Some(found) = found else { return nothing_found::tell(fault, interrupted.as_deref()) };
-    tell(&exploration, &found)?;
+    // What is printed may reach nobody any more: what was found is saved all the same.
+    let told = print(&text);
+    let Some(found) = found else {
+        told?;
+        return nothing_found::tell(fault, interrupted.as_deref());
+    };
+    let told = told.and_then(|()| tell(&exploration, &found));
     let (trace, shown) = exploration.shown(&found, &backend, &cancel).map_err(Failure::from)?;
+    let saved = written(args.save.as_deref(), &trace);
+    told?;
     let status = of_trace(cancel.is_cancelled(), shown, "what the tour did before")?;
     match &args.save {
-        Some(path) => save(path, &trace)?,
+        Some(path) => say_saved(path, saved, &trace)?,
         None => print(&format!("as a trace:\n{trace}"))?,
     }
     Ok(status)

@@ -28,7 +28,7 @@ use parallax_machine::{Backend, CancellationToken};
 use parallax_suite::jobs::job_count;
 
 use super::output::{print, print_document};
-use super::outputs::{can_be_saved, of_trace, save_silently, tell};
+use super::outputs::{can_be_saved, of_trace, save_silently, tell, written};
 use super::{nothing_found, progress};
 use crate::cli::Fuzz;
 use crate::interrupt;
@@ -75,32 +75,40 @@ pub(super) fn fuzz(args: &Fuzz) -> Result<Status> {
             kept(&plan, &report).and(nothing_found::beside_a_document(plan.fault, interrupted.as_deref()))
         );
     }
-    print(&summary(&plan, &report))?;
+    // What is printed may reach nobody any more: what was found is saved all the same.
+    let told = print(&summary(&plan, &report));
     let Some(trouble) = &report.trouble else {
+        told?;
         return Ok(nothing_found::tell(plan.fault, interrupted.as_deref())?.and(kept(&plan, &report)));
     };
-    print(&trouble_text(&plan, trouble))?;
+    let told = told.and_then(|()| print(&trouble_text(&plan, trouble)));
     let Some((text, shown)) = trace(&plan, &report, &backend, &cancel)? else { return Ok(Status::Diverged) };
-    let status = of_trace(cancel.is_cancelled(), shown, "operations without a stop between them")?;
-    match &args.save {
+    let (text, unsaved) = match &args.save {
         Some(path) => match with_tree(&text, path, &root) {
-            Ok(text) => tell(Some(path), &text)?,
-            Err(failure) => {
-                // It took time to find.
-                print(&format!("as a trace:\n{}", fuzz::with_tree_of(&root, &text)))?;
-                return Err(failure.into());
-            }
+            Ok(text) => (text, None),
+            Err(failure) => (fuzz::with_tree_of(&root, &text), Some(failure)),
         },
-        None => tell(None, &fuzz::with_tree_of(&root, &text))?,
+        None => (fuzz::with_tree_of(&root, &text), None),
+    };
+    let saved = written(args.save.as_deref().filter(|_| unsaved.is_none()), &text);
+    told?;
+    let status = of_trace(cancel.is_cancelled(), shown, "operations without a stop between them")?;
+    if let Some(failure) = unsaved {
+        // It took time to find.
+        print(&format!("as a trace:\n{text}"))?;
+        return Err(failure.into());
     }
+    tell(args.save.as_deref(), saved, &text)?;
     Ok(status)
 }
 
 /// How a run goes on that the user ended.
 fn goes_on(plan: &Plan, report: &Report) -> String {
     match (&plan.corpus, &report.unkept) {
-        (Some(folder), None) => format!("{} has what is new: a run with it begins there", folder.display()),
-        (Some(_), Some(_)) => "the same command begins anew".to_owned(),
+        (Some(folder), None) if report.kept != 0 => {
+            format!("{} has what is new: a run with it begins there", folder.display())
+        }
+        (Some(_), _) => "the same command begins anew".to_owned(),
         (None, _) => {
             "the same command begins anew; with --corpus DIR a run begins where another one ended".to_owned()
         }

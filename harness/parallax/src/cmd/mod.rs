@@ -141,6 +141,7 @@ commands! {
 /// What kept it from doing so; a [`parallax_engine::status::Failure`] knows its exit status.
 pub fn main(cli: &Cli) -> Result<Status> {
     crate::interrupt::large_files_are_errors()?;
+    parallax_machine::room::watch()?;
     cli.command.run()
 }
 

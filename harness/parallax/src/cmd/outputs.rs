@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs::{self, File};
+use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -98,7 +99,17 @@ pub(super) fn can_be_added_to(argument: &str, path: &Path) -> Result<(), Failure
 /// Writes the trace `text` of what was found to `path`, and says so. It took time to find: where it cannot be written it is
 /// printed.
 pub(super) fn save(path: &Path, text: &str) -> Result<()> {
-    if let Err(error) = whole_file::write(path, text.as_bytes()) {
+    say_saved(path, written(Some(path), text), text)
+}
+
+/// Writes `text` to `path`, if there is one, without a word: what is said of it, as [`say_saved`] does, may reach nobody any more.
+pub(super) fn written(path: Option<&Path>, text: &str) -> io::Result<()> {
+    path.map_or(Ok(()), |path| whole_file::write(path, text.as_bytes()))
+}
+
+/// Says that the trace `text` was `written` to `path`, or prints it where that failed.
+pub(super) fn say_saved(path: &Path, written: io::Result<()>, text: &str) -> Result<()> {
+    if let Err(error) = written {
         print(&format!("as a trace:\n{text}"))?;
         return Err(Failure::file(format_args!("{}: cannot be written", path.display()), &error).into());
     }
@@ -119,10 +130,10 @@ pub(super) fn of_trace(cancelled: bool, shown: Option<bool>, else_needed: &str) 
     Ok(if cancelled { Status::Interrupted } else { Status::Diverged })
 }
 
-/// Writes or prints the trace `text` of what was found.
-pub(super) fn tell(path: Option<&Path>, text: &str) -> Result<()> {
+/// Says that the trace `text` of what was found was `written` to `path`, or prints it where there is none.
+pub(super) fn tell(path: Option<&Path>, written: io::Result<()>, text: &str) -> Result<()> {
     match path {
-        Some(path) => save(path, text),
+        Some(path) => say_saved(path, written, text),
         None if text.lines().count() > MAX_SHOWN => print("the trace is long: --save FILE writes it\n"),
         None => print(&format!("as a trace:\n{text}")),
     }

@@ -21,7 +21,7 @@ use parallax_suite::jobs::job_count;
 use parallax_trace::similar;
 
 use super::output::print;
-use super::outputs::{can_be_saved, save};
+use super::outputs::{can_be_saved, say_saved, written};
 use super::{nothing_found, progress};
 use crate::cli::Schedules;
 use crate::interrupt;
@@ -42,6 +42,8 @@ pub(super) fn schedules(args: &Schedules) -> Result<Status> {
     let backend = live::with_events(backend, &root)?;
     let begin = Instant::now();
     let (searched, found) = with_progress(&search, job_count(args.jobs), &backend, &cancel)?;
+    // What is printed may reach nobody any more: what was found is saved before.
+    let saved = found.as_ref().map_or(Ok(()), |found| written(args.save.as_deref(), &found.trace));
     if found.is_none() {
         let hours = begin.elapsed().as_secs_f64() / 3600.0;
         // A clock is for who watches, and for nothing that is compared.
@@ -57,7 +59,7 @@ pub(super) fn schedules(args: &Schedules) -> Result<Status> {
     };
     tell(&found, cancel.is_cancelled())?;
     match &args.save {
-        Some(path) => save(path, &found.trace)?,
+        Some(path) => say_saved(path, saved, &found.trace)?,
         None => print(&format!("as a trace:\n{}", found.trace))?,
     }
     Ok(if cancel.is_cancelled() { Status::Interrupted } else { Status::Diverged })

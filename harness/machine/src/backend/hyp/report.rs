@@ -11,6 +11,7 @@ use rustix::process::Signal;
 use super::{Live, stay};
 use crate::error::MachineError;
 use crate::qemu::Qemu;
+use crate::room;
 use crate::rsp::{Client, Register, RspError};
 use crate::symbols::Symbols;
 
@@ -126,7 +127,10 @@ pub(crate) fn death(qemu: &mut Qemu, printed: &str) -> MachineError {
 
 /// What it means that a QEMU that said `stderr` ended with `status`.
 fn told(status: Option<ExitStatus>, stderr: &str, printed: &str) -> MachineError {
-    let report = died_report(stderr, printed);
+    let mut report = died_report(stderr, printed);
+    if is_without_memory(status) {
+        report = format!("{}\n{report}", room::FULL);
+    }
     let killed = is_killed(status, stderr);
     let status = status
         .map_or_else(|| "it closes its connections but does not end".to_owned(), |status| status.to_string());
@@ -137,12 +141,18 @@ fn told(status: Option<ExitStatus>, stderr: &str, printed: &str) -> MachineError
     }
 }
 
+/// Whether it touched a file that it had mapped, and the file system had no room.
+fn is_without_memory(status: Option<ExitStatus>) -> bool {
+    status.and_then(|status| status.signal()) == Some(Signal::BUS.as_raw())
+}
+
 /// Whether somebody else ended it: with a signal that no process sends itself when something in it goes wrong (the kernel, which lacks
 /// memory, or a person). Of most of these QEMU says so, and ends in order.
 fn is_killed(status: Option<ExitStatus>, stderr: &str) -> bool {
     let signals = [Signal::KILL, Signal::TERM, Signal::INT, Signal::HUP, Signal::QUIT].map(Signal::as_raw);
     let signal = status.and_then(|status| status.signal());
-    signal.is_some_and(|signal| signals.contains(&signal))
+    is_without_memory(status)
+        || signal.is_some_and(|signal| signals.contains(&signal))
         || stderr.lines().any(|line| line.contains(": terminating on signal "))
 }
 
@@ -200,6 +210,8 @@ mod tests {
         assert!(killed(9) && killed(15) && killed(2));
         assert!(!killed(6) && !killed(11) && !killed(0) && !killed(1 << 8));
         assert!(!told(None, "", "x").is_killed());
+        let full = told(Some(ExitStatus::from_raw(7)), "", "x");
+        assert!(full.is_killed() && full.to_string().contains(room::REMEDY), "{full}");
         let said = "qemu-system-aarch64: terminating on signal 15 from pid 7 (kill)\n";
         assert!(told(Some(ExitStatus::from_raw(0)), said, "x").is_killed());
     }

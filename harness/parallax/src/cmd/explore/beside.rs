@@ -60,11 +60,10 @@ pub(super) fn run(args: &Explore, exploration: &Exploration) -> Result<Status> {
     bar.finish_and_clear();
     let [tour, untouched] = taken.map(|taken| taken.len());
     let all = beside.transitions();
-    print(&format!(
+    let done = format!(
         "compared {tour} of {all} transitions, and {untouched} once more on pages that nobody had touched\n"
-    ))?;
-    print(&sum.text(compared))?;
-    targets.end(found, args.save.as_deref())
+    );
+    targets.end(&(done + &sum.text(compared)), found, args.save.as_deref())
 }
 
 /// The words that a target lacks by `rows`, which have one operation of each, and what to say of them.

@@ -12,7 +12,6 @@ use parallax_fuzz::beside::Beside;
 
 use crate::cli::Fuzz;
 use crate::cmd::beside::Targets;
-use crate::cmd::output::print;
 use crate::cmd::progress;
 use crate::cmd::run::compare::Sum;
 
@@ -34,7 +33,7 @@ pub(super) fn run(args: &Fuzz) -> Result<Status> {
         bar.inc(1);
     }
     bar.finish_and_clear();
-    print(&format!("seed {}, {} operations on {}\n", run.seed, run.ops, targets.names.join(" and on ")))?;
-    print(&sum.text(usize::try_from(machines).unwrap_or(usize::MAX)))?;
-    targets.end(found, args.save.as_deref())
+    let done = format!("seed {}, {} operations on {}\n", run.seed, run.ops, targets.names.join(" and on "));
+    let text = done + &sum.text(usize::try_from(machines).unwrap_or(usize::MAX));
+    targets.end(&text, found, args.save.as_deref())
 }
