@@ -145,6 +145,16 @@ pub(super) fn of_trace(cancelled: bool, shown: Option<bool>, else_needed: &str) 
     Ok(if cancelled { Status::Interrupted } else { Status::Diverged })
 }
 
+/// How a command ends whose document tells what was found: as it does with a text, where the user `cut` short the search for a shorter
+/// trace.
+pub(super) fn beside_a_document(cut: bool) -> Status {
+    if cut {
+        parallax_engine::note!("interrupted: the trace is as short as it was by then");
+        return Status::Interrupted;
+    }
+    Status::Diverged
+}
+
 /// Says that the trace `text` of what was found was `written` to `path`, or prints it where there is none.
 pub(super) fn tell(path: Option<&Path>, written: io::Result<()>, text: &str) -> Result<()> {
     match path {
