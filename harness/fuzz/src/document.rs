@@ -57,7 +57,7 @@ pub struct Fuzzed {
     /// Version of the document's form.
     #[schemars(extend("const" = FUZZED))]
     pub schema: u32,
-    /// The exit status: 0 nothing was found, 1 something was, 130 interrupted before all was performed and nothing was found until then.
+    /// The exit status: 0 nothing was found, 1 something was, 130 interrupted before all was performed, or before what was found was as short as it gets.
     #[schemars(extend("enum" = [0, 1, 130]))]
     pub status: u8,
     /// What decided the operations.
@@ -91,7 +91,7 @@ pub struct Explored {
     /// Version of the document's form.
     #[schemars(extend("const" = EXPLORED))]
     pub schema: u32,
-    /// The exit status: 0 nothing was found, 1 something was, 130 interrupted before all was performed and nothing was found until then.
+    /// The exit status: 0 nothing was found, 1 something was, 130 interrupted before all was performed, or before what was found was as short as it gets.
     #[schemars(extend("enum" = [0, 1, 130]))]
     pub status: u8,
     /// The pages, devices and pins that states are made of.
@@ -184,8 +184,8 @@ impl Seen {
 
 const fn status<T>(found: Option<&T>, interrupted: bool) -> u8 {
     let status = match (found, interrupted) {
-        (Some(_), _) => Status::Diverged,
-        (None, true) => Status::Interrupted,
+        (_, true) => Status::Interrupted,
+        (Some(_), false) => Status::Diverged,
         (None, false) => Status::Same,
     };
     status.code()
@@ -271,6 +271,12 @@ impl Taken {
 mod tests {
     use super::*;
     use crate::explore::{PAGES, Shard, summary};
+
+    #[test]
+    fn an_interruption_hides_what_was_found_as_everywhere() {
+        assert_eq!((status(Some(&()), true), status::<()>(None, true)), (130, 130));
+        assert_eq!((status(Some(&()), false), status::<()>(None, false)), (1, 0));
+    }
 
     #[test]
     fn a_program_reads_the_table_that_a_person_does() {

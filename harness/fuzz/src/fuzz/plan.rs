@@ -193,9 +193,7 @@ impl Plan {
                         continue;
                     }
                     report.kept += 1;
-                    if let Err(why) = self.corpus.as_ref().map_or(Ok(()), |folder| entry.save(folder)) {
-                        report.unkept.get_or_insert(why.to_string());
-                    }
+                    self.save(&entry, &mut report.unkept);
                     feedback.corpus.push(entry);
                 }
             }
@@ -208,6 +206,17 @@ impl Plan {
         }
         report.digest = digest.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
         Ok(report)
+    }
+
+    /// Writes `entry` into the folder of the corpus, if there is one. The first time that this fails it is told at once: a run may take
+    /// hours, and who watches can make room.
+    fn save(&self, entry: &Entry, unkept: &mut Option<String>) {
+        let Some(folder) = &self.corpus else { return };
+        let Err(why) = entry.save(folder) else { return };
+        if unkept.is_none() {
+            parallax_engine::note!("--corpus {}: what is new cannot be kept: {why}", folder.display());
+            *unkept = Some(why.to_string());
+        }
     }
 
     /// What there is at the beginning.
@@ -395,5 +404,23 @@ mod tests {
         assert!(report.interrupted && report.machines == 0);
         let text = crate::fuzz::summary(&plan, &report);
         assert!(text.starts_with("seed 7, 0 operations on 0 machines\n"), "{text}");
+    }
+
+    #[test]
+    fn the_first_trace_that_cannot_be_kept_is_what_is_told() {
+        let shard = Shard { index: 0, count: 1 };
+        let plan = |corpus: Option<&str>| {
+            let corpus = corpus.map(PathBuf::from);
+            Plan { seed: 7, ops: 1, time: None, jobs: 1, shard, fault: None, corpus }
+        };
+        let machine = plan(None).machine();
+        let entry = Entry { machine: machine.machine, hostile: false, ops: machine.ops };
+        let mut unkept = None;
+        plan(None).save(&entry, &mut unkept);
+        assert_eq!(unkept, None);
+        plan(Some("/proc/self")).save(&entry, &mut unkept);
+        let first = unkept.clone().unwrap();
+        plan(Some("/dev/null")).save(&entry, &mut unkept);
+        assert_eq!(unkept, Some(first));
     }
 }

@@ -28,7 +28,9 @@ use parallax_machine::{Backend, CancellationToken, Hyp};
 use parallax_suite::jobs::job_count;
 
 use super::output::{print, print_document};
-use super::outputs::{apart, can_be_added_to, can_be_saved, of_trace, save_silently, say_saved, written};
+use super::outputs::{
+    apart, beside_a_document, can_be_added_to, can_be_saved, of_trace, save_silently, say_saved, written,
+};
 use super::{nothing_found, progress};
 use crate::cli::{Explore, Spec};
 use crate::{interrupt, specified};
@@ -92,9 +94,11 @@ pub(super) fn explore(args: &Explore) -> Result<Status> {
         if let (Some(path), Some(trace)) = (&args.save, &trace) {
             save_silently(path, trace)?;
         }
+        parts.performed.interrupted |= found.is_some() && cancel.is_cancelled();
+        let performed = &parts.performed;
         print_document(&Explored::new(&exploration, performed, found.as_ref().zip(trace)))?;
         if found.is_some() {
-            return Ok(Status::Diverged);
+            return Ok(beside_a_document(performed.interrupted));
         }
         return Ok(nothing_found::beside_a_document(fault, interrupted.as_deref()));
     }

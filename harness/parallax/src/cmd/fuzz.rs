@@ -28,7 +28,7 @@ use parallax_machine::{Backend, CancellationToken};
 use parallax_suite::jobs::job_count;
 
 use super::output::{print, print_document};
-use super::outputs::{can_be_saved, of_trace, save_silently, tell, written};
+use super::outputs::{beside_a_document, can_be_saved, of_trace, save_silently, tell, written};
 use super::{nothing_found, progress};
 use crate::cli::Fuzz;
 use crate::interrupt;
@@ -54,7 +54,7 @@ pub(super) fn fuzz(args: &Fuzz) -> Result<Status> {
     let backend = live::build(&root, [&plan.machine()], &cancel)?;
     let backend = live::with_events_and_coverage(backend, &root)?;
     let begin = Instant::now();
-    let report = run_with_progress(&plan, &backend, &cancel)?;
+    let mut report = run_with_progress(&plan, &backend, &cancel)?;
     let (ops, seconds) = (report.counts.ops(), begin.elapsed().as_secs_f64());
     // A clock is for who watches, and for nothing that is compared.
     parallax_engine::note!(
@@ -66,10 +66,11 @@ pub(super) fn fuzz(args: &Fuzz) -> Result<Status> {
         if let Some(path) = &args.save {
             let found = trace(&plan, &report, &backend, &cancel)?;
             found.map_or(Ok(()), |(text, _)| save_silently(path, &with_tree(&text, path, &root)?))?;
+            report.interrupted |= report.trouble.is_some() && cancel.is_cancelled();
         }
         print_document(&Fuzzed::new(&plan, &report))?;
         if report.trouble.is_some() {
-            return Ok(Status::Diverged);
+            return Ok(beside_a_document(report.interrupted));
         }
         return Ok(
             kept(&plan, &report).and(nothing_found::beside_a_document(plan.fault, interrupted.as_deref()))

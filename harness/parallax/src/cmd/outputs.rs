@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
@@ -58,7 +58,22 @@ pub(super) fn apart(outputs: &[(&str, &Path)], inputs: &[&Path]) -> Result<(), F
 
 /// Refuses `--save path` where nothing could be written later: what is to be saved takes time to find.
 pub(super) fn can_be_saved(path: Option<&PathBuf>) -> Result<(), Failure> {
-    path.map_or(Ok(()), |path| can_be_written("--save", path))
+    let Some(path) = path else { return Ok(()) };
+    if let Some(what) = waits(path) {
+        return Err(Failure::usage(format!("--save {}: {what}: name a file", path.display())));
+    }
+    can_be_written("--save", path)
+}
+
+/// What `path` is, where a write to it fails or waits until somebody reads, maybe for good. A pipe that this process was started with has
+/// no name that leads to it, and a reader.
+fn waits(path: &Path) -> Option<&'static str> {
+    let kind = fs::metadata(fs::canonicalize(path).ok()?).ok()?.file_type();
+    match () {
+        () if kind.is_fifo() => Some("a pipe"),
+        () if kind.is_socket() => Some("a socket"),
+        () => None,
+    }
 }
 
 /// Refuses the `path` that `argument` names where nothing could be written later.
@@ -130,6 +145,16 @@ pub(super) fn of_trace(cancelled: bool, shown: Option<bool>, else_needed: &str) 
     Ok(if cancelled { Status::Interrupted } else { Status::Diverged })
 }
 
+/// How a command ends whose document tells what was found: as it does with a text, where the user `cut` short the search for a shorter
+/// trace.
+pub(super) fn beside_a_document(cut: bool) -> Status {
+    if cut {
+        parallax_engine::note!("interrupted: the trace is as short as it was by then");
+        return Status::Interrupted;
+    }
+    Status::Diverged
+}
+
 /// Says that the trace `text` of what was found was `written` to `path`, or prints it where there is none.
 pub(super) fn tell(path: Option<&Path>, written: io::Result<()>, text: &str) -> Result<()> {
     match path {
@@ -180,6 +205,26 @@ mod tests {
         assert!(refused(folder.path().to_owned()) && refused(folder.path().join("nowhere/a")));
         assert!(!refused(folder.path().join("a")) && can_be_saved(None).is_ok());
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn what_waits_for_a_reader_is_not_saved_to() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let made = std::process::Command::new("mkfifo").arg(at("pipe")).status().unwrap();
+        assert!(made.success());
+        symlink("pipe", at("link")).unwrap();
+        let _socket = std::os::unix::net::UnixListener::bind(at("socket")).unwrap();
+        for (name, what) in [("pipe", "a pipe"), ("link", "a pipe"), ("socket", "a socket")] {
+            let error = can_be_saved(Some(&at(name))).unwrap_err();
+            assert!(error.message.ends_with(&format!("/{name}: {what}: name a file")), "{}", error.message);
+        }
+        // A shell gives such names to what it starts beside a command, which reads.
+        let (_reader, writer) = io::pipe().unwrap();
+        let given = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&writer));
+        for path in [&given, "/dev/null"] {
+            assert!(can_be_saved(Some(&PathBuf::from(path))).is_ok(), "{path}");
+        }
     }
 
     #[test]
