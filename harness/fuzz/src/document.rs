@@ -15,7 +15,7 @@ use crate::plan::{Plan, Report};
 use crate::round::Trouble;
 
 /// Version of these forms; docs/exports.md says when it is raised.
-pub const SCHEMA: u32 = 1;
+pub const SCHEMA: u32 = 2;
 /// Version of what `parallax fuzz` prints.
 pub const FUZZED: u32 = 3;
 /// Version of what `parallax explore` prints.
@@ -31,8 +31,8 @@ pub struct Attacked {
     /// Version of the document's form.
     #[schemars(extend("const" = SCHEMA))]
     pub schema: u32,
-    /// The exit status: 0 nothing was found, 1 something was.
-    #[schemars(extend("enum" = [0, 1]))]
+    /// The exit status: 0 nothing was found, 1 something was, 130 interrupted before all was performed.
+    #[schemars(extend("enum" = [0, 1, 130]))]
     pub status: u8,
     /// What decided the operations.
     pub seed: u64,

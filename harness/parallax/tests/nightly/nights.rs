@@ -88,7 +88,7 @@ impl Nights {
         put("complaint", plan.complaint.to_owned());
         put("flaky", format!("{}\n", plan.flaky));
         let attacked = |operations: u64, status: u8| {
-            json!({ "document": "attack", "schema": 1, "status": status, "seed": 1, "operations": operations,
+            json!({ "document": "attack", "schema": 2, "status": status, "seed": 1, "operations": operations,
                     "machines": 1, "digest": "d", "found": null })
         };
         put("attack.json", attacked(5000, 0).to_string());
